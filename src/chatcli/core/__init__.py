@@ -1,0 +1,1 @@
+"""The values every room shares. Standard library only, no I/O."""

@@ -1,0 +1,154 @@
+"""The error tree. Every error says what happened, then what to do.
+
+::
+
+    ChatcliError
+    ├── UsageError              2  a flag or a value that cannot be
+    │   └── InputTooLong        2  the question alone does not fit the window
+    ├── ConfigurationError      3  no key, a bad file, an unknown setting
+    ├── LocalIOError            8  a file that cannot be read or written
+    ├── NothingToExtract       10
+    ├── Cancelled             130  the person stopped the turn
+    └── EndpointError              the model's endpoint, with its status and request id
+        ├── KeyRefused          4  401
+        ├── RequestRefused      5  400, 403, 404, 413, 422 and other 4xx
+        │   ├── QuotaExceeded   5  billing: waiting does not help
+        │   └── ContextOverflow 5  the endpoint says the prompt is too long
+        ├── NetworkError        6  no connection, or it broke before an answer began
+        │   └── TimedOut        6
+        ├── RateLimited         6  429
+        ├── ServerFailed        6  5xx, overload
+        ├── BadResponse         6  something that is not an answer: HTML, broken JSON
+        └── IncompleteAnswer    7  the stream ended without a finish reason
+
+A foreign exception is translated once, where it enters: ``client/openai_errors.py`` for the network.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chatcli.core.exit_codes import ExitCode
+
+
+class ChatcliError(Exception):
+    """Something expected went wrong.
+
+    ``code`` is stable and machine-readable, ``message`` is one sentence on what happened, ``hint`` one on what
+    to do.
+    """
+
+    code: str = "error"
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+
+class UsageError(ChatcliError):
+    code = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class InputTooLong(UsageError):
+    code = "input_too_long"
+
+
+class ConfigurationError(ChatcliError):
+    code = "configuration"
+    exit_code = ExitCode.CONFIGURATION
+
+
+class LocalIOError(ChatcliError):
+    code = "local_io"
+    exit_code = ExitCode.LOCAL_IO
+
+
+class NothingToExtract(ChatcliError):
+    code = "nothing_to_extract"
+    exit_code = ExitCode.NOTHING_TO_EXTRACT
+
+
+class Cancelled(ChatcliError):
+    code = "cancelled"
+    exit_code = ExitCode.INTERRUPTED
+
+
+class EndpointError(ChatcliError):
+    """The endpoint, or the way to it.
+
+    ``retryable`` says that the same request may succeed later; ``retry_after_s`` is how long the server asked
+    to wait.
+    """
+
+    code = "endpoint"
+    exit_code = ExitCode.NETWORK
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.status = status
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class KeyRefused(EndpointError):
+    code = "key_refused"
+    exit_code = ExitCode.KEY_REFUSED
+
+
+class RequestRefused(EndpointError):
+    code = "request_refused"
+    exit_code = ExitCode.PROVIDER_REFUSED
+
+
+class QuotaExceeded(RequestRefused):
+    code = "quota_exceeded"
+
+
+class ContextOverflow(RequestRefused):
+    code = "context_overflow"
+
+
+class NetworkError(EndpointError):
+    code = "network"
+    retryable = True
+
+
+class TimedOut(NetworkError):
+    code = "timed_out"
+
+
+class RateLimited(EndpointError):
+    code = "rate_limited"
+    retryable = True
+
+
+class ServerFailed(EndpointError):
+    code = "server_failed"
+    retryable = True
+
+
+class BadResponse(EndpointError):
+    code = "bad_response"
+
+
+class IncompleteAnswer(EndpointError):
+    code = "incomplete_answer"
+    exit_code = ExitCode.INCOMPLETE

@@ -1,0 +1,132 @@
+"""The one stream of events.
+
+A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``Event``s::
+
+    turn     := TurnStarted  progress*  ( TurnFinished | TurnFailed )
+    progress := ContextFitted | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
+
+``TurnCancelled`` is told by ``play`` when the person stopped the turn. A reader ignores types it does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from chatcli.core.errors import ChatcliError
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The question is stored and about to be sent. ``session`` is what ``-s`` takes to resume, if saved."""
+
+    model: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFitted:
+    """What the model will see: ``sent_tokens`` of at most ``budget_tokens``, without ``dropped_turns`` older ones.
+
+    ``estimated`` marks a ``sent_tokens`` from before the vocabulary was loaded: nothing had to be left out by
+    any count.
+    """
+
+    sent_tokens: int
+    budget_tokens: int
+    dropped_turns: int
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    elapsed_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Attempt number ``attempt`` (the first is 1) follows after ``wait_s`` seconds."""
+
+    attempt: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line for the person about something that is not the answer; ``code`` is stable."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The last event of a client's stream: the answer is complete, for this reason."""
+
+    finish_reason: str
+    model: str | None = None
+    usage: Usage | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn ended, whichever way: the keys of ``-o json``.
+
+    ``text`` is the whole answer or, when it failed or was cut off, what had come. ``latency_s`` runs from the
+    request to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is not known.
+    """
+
+    text: str
+    model: str
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    ttft_s: float | None = None
+    session: str | None = None
+    cached: bool = False
+    attempts: int = 1
+    error: ChatcliError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The model came to an end of its own and the reply is stored. Its ``finish_reason`` may still be ``length``."""
+
+    result: TurnResult
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """There is no complete answer; ``result.error`` says why and ``result.text`` keeps what had come."""
+
+    result: TurnResult
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCancelled:
+    """The person stopped the turn; ``result.text`` keeps what had come."""
+
+    result: TurnResult
+
+
+Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta
+ModelEvent: TypeAlias = Progress | Completion
+TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnCancelled
+Event: TypeAlias = TurnStarted | ContextFitted | Progress | TurnEnd

@@ -1,0 +1,81 @@
+"""What is said: messages made of parts, compared by content, with no ids and no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+Origin: TypeAlias = Literal["person", "model", "document", "tool"]
+"""Whose words a text is. A document or a tool is never trusted to give orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+    origin: Origin = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """A picture, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+
+    sha256: str
+    media_type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """A sound, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+
+    sha256: str
+    media_type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Any other attachment, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+
+    sha256: str
+    media_type: str
+    name: str
+
+
+Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One utterance.
+
+    ``provider_data`` keeps what a provider wants echoed back with the message, as JSON values; no other room
+    looks inside.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+    provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def text(self) -> str:
+        """The words of all text parts, parts apart by a blank line."""
+        return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+def system(text: str) -> Message:
+    return Message("system", (TextPart(text),))
+
+
+def question(text: str, *documents: str) -> Message:
+    """Return the person's message: their own words first, then each attached document."""
+    own = (TextPart(text),) if text else ()
+    return Message("user", own + tuple(TextPart(document, "document") for document in documents))
+
+
+def answer(text: str) -> Message:
+    return Message("assistant", (TextPart(text, "model"),))

@@ -1,0 +1,34 @@
+"""What goes down to a model: the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatcli.core.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """How to answer. ``None`` leaves the choice to the endpoint.
+
+    ``max_tokens`` caps the answer, in tokens. ``extra`` holds what ``-O KEY=VALUE`` set: JSON values that go
+    into the request body as they are and win over the named ones.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    reasoning: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    model: str
+    messages: tuple[Message, ...]
+    parameters: Parameters = field(default_factory=Parameters)
