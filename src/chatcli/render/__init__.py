@@ -1,0 +1,1 @@
+"""How a turn is shown: observers of the one stream of events."""

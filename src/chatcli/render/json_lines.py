@@ -1,0 +1,130 @@
+r"""A turn for programs: one JSON object (``-o json``) or one a line (``-o jsonl``).
+
+Every character of the answer is kept. Those that would act or hide on a terminal are written as ``\uXXXX``,
+which a JSON reader turns back; lone surrogates, which UTF-8 cannot hold, are among them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.core.errors import EndpointError
+from chatcli.core.events import (
+    ContextFitted,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnStarted,
+    Waiting,
+)
+from chatcli.safety.terminal import SUSPICIOUS
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Event, TurnResult
+
+_PROGRESS: Final[dict[type, str]] = {
+    TurnStarted: "turn_started",
+    ContextFitted: "context_fitted",
+    Waiting: "waiting",
+    Retrying: "retrying",
+    Notice: "notice",
+    ReasoningDelta: "reasoning_delta",
+    TextDelta: "text_delta",
+}
+_ENDS: Final[dict[type, str]] = {
+    TurnFinished: "turn_finished",
+    TurnFailed: "turn_failed",
+    TurnCancelled: "turn_cancelled",
+}
+_FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _PROGRESS}
+
+
+class JsonRenderer:
+    """Writes one JSON object, on one line, when the turn ends; also when it failed or was stopped."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._write(to_json(result_object(event.result)) + "\n")
+
+
+class JsonLinesRenderer:
+    """Writes each event as a JSON object on its own line; the last carries the keys of ``-o json``."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    async def __call__(self, event: Event) -> None:
+        line = _event_object(event)
+        if line is not None:
+            self._write(to_json(line) + "\n")
+
+
+def result_object(result: TurnResult) -> dict[str, Any]:
+    """Return the object of ``-o json``; its keys and their order are part of the public surface.
+
+    Times are in seconds, to the millisecond.
+    """
+    return {
+        "text": result.text,
+        "model": result.model,
+        "finish_reason": result.finish_reason,
+        "usage": asdict(result.usage),
+        "cost_usd": result.cost_usd,
+        "latency_s": _to_milliseconds(result.latency_s),
+        "ttft_s": _to_milliseconds(result.ttft_s),
+        "session": result.session,
+        "cached": result.cached,
+        "attempts": result.attempts,
+        "error": None if result.error is None else _error_object(result.error),
+    }
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """Return ``value`` on one line of JSON that is safe to show and can always be encoded."""
+    return SUSPICIOUS.sub(_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _event_object(event: Event) -> dict[str, Any] | None:
+    """Return the object of one line; ``None`` for an event this format does not know."""
+    kind = type(event)
+    if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+        return {"type": _ENDS[kind], **result_object(event.result)}
+    if kind not in _PROGRESS:
+        return None
+    values = ((name, getattr(event, name)) for name in _FIELDS[kind])
+    return {"type": _PROGRESS[kind]} | {
+        name: _to_milliseconds(value) if name.endswith("_s") else value for name, value in values
+    }
+
+
+def _error_object(error: ChatcliError) -> dict[str, Any]:
+    told = error if isinstance(error, EndpointError) else None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "status": told.status if told else None,
+        "request_id": told.request_id if told else None,
+    }
+
+
+def _to_milliseconds(time_s: float | None) -> float | None:
+    return None if time_s is None else round(time_s, 3)
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

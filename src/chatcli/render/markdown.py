@@ -1,0 +1,61 @@
+"""The answer as rendered Markdown, block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.render.blocks import BlockSplitter
+from chatcli.safety.terminal import TerminalSanitizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.events import Event
+    from chatcli.render.rich_markdown import ColorSystem
+
+
+class MarkdownRenderer:
+    """Writes each block of the answer once, when it is complete, with one blank line between blocks.
+
+    ``width`` is asked before each block, in terminal columns. ``color_system`` is what the terminal can show;
+    ``None`` writes no escape sequence at all. A block that cannot be rendered is shown as its source.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], *, width: Callable[[], int], color_system: ColorSystem | None
+    ) -> None:
+        self._write = write
+        self._width = width
+        self._color_system = color_system
+        self._begin()
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._show(self._splitter.feed(self._sanitizer.feed(event.text)))
+        elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._show(self._splitter.feed(self._sanitizer.finish()))
+            self._show(self._splitter.finish())
+            self._begin()
+
+    def _begin(self) -> None:
+        self._sanitizer = TerminalSanitizer()
+        self._splitter = BlockSplitter()
+        self._is_first = True
+
+    def _show(self, blocks: list[str]) -> None:
+        for block in blocks:
+            shown = self._rendered(block)
+            if shown:
+                self._write(shown if self._is_first else "\n" + shown)
+                self._is_first = False
+
+    def _rendered(self, block: str) -> str:
+        # Here, so that nobody who does not render Markdown pays for rich.
+        from chatcli.render.rich_markdown import rendered  # noqa: PLC0415
+
+        try:
+            return rendered(block, width=self._width(), color_system=self._color_system)
+        except Exception:  # noqa: BLE001  # whatever a library does with odd input, the answer is shown
+            source = block.strip("\n")
+            return source and source + "\n"

@@ -1,0 +1,43 @@
+"""The answer as text: for pipes, files and ``-o text``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.safety.terminal import TerminalSanitizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.events import Event
+
+
+class PlainRenderer:
+    """Writes the answer as it arrives and, where it lacks one, a newline at its end; nothing for no answer.
+
+    ``sanitize=False`` is ``--raw``: every character as received.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, sanitize: bool) -> None:
+        self._write = write
+        self._sanitizer = TerminalSanitizer() if sanitize else None
+        self._last = ""
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._show(self._sanitizer.feed(event.text) if self._sanitizer else event.text)
+        elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._end()
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._write(text)
+            self._last = text[-1]
+
+    def _end(self) -> None:
+        if self._sanitizer:
+            self._show(self._sanitizer.finish())
+        if self._last not in {"", "\n"}:
+            self._write("\n")
+        self._last = ""

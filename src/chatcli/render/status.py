@@ -1,0 +1,121 @@
+"""What is told about a turn beside the answer: one line each, for stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import EndpointError
+from chatcli.core.events import ContextFitted, Notice, Retrying, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Event, TurnResult
+    from chatcli.core.usage import Usage
+
+_CUT: Final = {
+    "length": "answer cut at the token limit: raise --max-tokens, or ask to continue",
+    "content_filter": "answer cut by the endpoint's content filter",
+}
+
+
+class StatusRenderer:
+    """Tells of left-out turns, retries, notices, errors and cut answers.
+
+    ``verbose`` adds a line with the turn's numbers, ``quiet`` leaves only errors, ``dim`` styles what is not an
+    error. It belongs after the renderer of the answer, which ends its last line first.
+    """
+
+    def __init__(
+        self, write_line: Callable[[str], object], *, dim: bool, verbose: bool = False, quiet: bool = False
+    ) -> None:
+        self._write_line = write_line
+        self._dim = dim
+        self._verbose = verbose
+        self._quiet = quiet
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TurnFailed) and event.result.error is not None:
+            self._tell_error(event.result.error)
+        if not self._quiet:
+            self._tell(_remark(event))
+        if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._tell(measurements(event.result))
+
+    def _tell(self, line: str | None) -> None:
+        if line is not None:
+            self._write_line(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+
+    def _tell_error(self, error: ChatcliError) -> None:
+        for line in error_lines(error):
+            self._write_line(line)
+
+
+def error_lines(error: ChatcliError) -> list[str]:
+    """Return what happened and, on a line of its own, what to do about it."""
+    lines = [f"error: {sanitize_line(error.message)}{_reference(error)}"]
+    if error.hint:
+        lines.append(f"→ {sanitize_line(error.hint)}")
+    return lines
+
+
+def measurements(result: TurnResult) -> str:
+    """Return the tokens, times, cost and model of a turn on one line; what is not known is left out."""
+    told = (
+        _input(result.usage),
+        _output(result.usage),
+        None if result.latency_s is None else _seconds(result.latency_s),
+        None if result.ttft_s is None else f"first text {_seconds(result.ttft_s)}",
+        None if result.cost_usd is None else f"${result.cost_usd:.4f}",
+        "from the cache" if result.cached else None,
+        sanitize_line(result.model),
+    )
+    return " · ".join(each for each in told if each)
+
+
+def _remark(event: Event) -> str | None:
+    match event:
+        case ContextFitted(dropped_turns=dropped) if dropped > 0:
+            turns = "turn" if dropped == 1 else "turns"
+            return f"left out {dropped:,} older {turns}: {event.sent_tokens:,} of {event.budget_tokens:,} tokens sent"
+        case Retrying():
+            wait = _seconds(event.wait_s)
+            return f"{sanitize_line(event.reason)}, retrying in {wait} (attempt {event.attempt})"
+        case Notice():
+            return sanitize_line(event.message)
+        case TurnFinished():
+            return _CUT.get(event.result.finish_reason or "")
+        case _:
+            return None
+
+
+def _reference(error: ChatcliError) -> str:
+    """Return what a provider's support asks for, as far as it is known."""
+    if not isinstance(error, EndpointError):
+        return ""
+    status = None if error.status is None else f"status {error.status}"
+    request = error.request_id and f"request {sanitize_line(error.request_id)}"
+    told = ", ".join(each for each in (status, request) if each)
+    return f" ({told})" if told else ""
+
+
+def _input(usage: Usage) -> str | None:
+    return _tokens(usage.input_tokens, "in", usage.cached_tokens, "cached", estimated=usage.estimated)
+
+
+def _output(usage: Usage) -> str | None:
+    return _tokens(usage.output_tokens, "out", usage.reasoning_tokens, "reasoning", estimated=usage.estimated)
+
+
+def _tokens(count: int | None, way: str, part: int | None, part_name: str, *, estimated: bool) -> str | None:
+    if count is None:
+        return None
+    about = "~" if estimated else ""
+    of_which = f" ({part:,} {part_name})" if part else ""
+    return f"{about}{count:,} {way}{of_which}"
+
+
+def _seconds(time_s: float) -> str:
+    return f"{time_s:.1f}".removesuffix(".0") + " s"

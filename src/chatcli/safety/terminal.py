@@ -1,0 +1,208 @@
+"""What a model or a server says, made safe to show on a terminal: what would act or hide becomes visible.
+
+Visible become, by code point:
+
+* C0 but newline and tab, and DEL, as their Unicode control pictures (``␛``, ``␡``); a carriage return
+  before a newline is dropped, any other is shown as ``␍``;
+* C1, lone surrogates, noncharacters, line and paragraph separators, bidirectional controls, interlinear
+  annotations and every default-ignorable character, as ``<U+202E>``. That includes zero-width characters,
+  tags, soft hyphens and Hangul fillers: invisible text is how orders are smuggled past a reader.
+
+Kept are invisible characters where they shape what is seen:
+
+* ZWJ, U+FE0E, U+FE0F and tags inside a well-formed emoji sequence (UTS #51; tags only as the subdivision
+  flags, three to six letters and digits after U+1F3F4);
+* one variation selector after an ideograph, one Mongolian variation selector after a Mongolian letter;
+* ZWJ and ZWNJ between letters (or their marks) of one joining script, as Persian and Hindi spell.
+
+Kept text holds no control character, so nothing that is kept can form an escape sequence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from typing import Final
+
+SUSPICIOUS: Final = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(chr((plane << 16) + last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+"""Any one character that is made visible unless its neighbours excuse it."""
+
+# Extended_Pictographic of Unicode 17; beyond the BMP its whole blocks, so that newer emoji are right as well.
+_PICTOGRAPH: Final = (
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3"
+    "\u23f8-\u23fa\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2604\u260e\u2611\u2614\u2615\u2618"
+    "\u261d\u2620\u2622\u2623\u2626\u262a\u262e\u262f\u2638-\u263a\u2640\u2642\u2648-\u2653\u265f\u2660"
+    "\u2663\u2665\u2666\u2668\u267b\u267e\u267f\u2692-\u2697\u2699\u269b\u269c\u26a0\u26a1\u26a7\u26aa"
+    "\u26ab\u26b0\u26b1\u26bd\u26be\u26c4\u26c5\u26c8\u26ce\u26cf\u26d1\u26d3\u26d4\u26e9\u26ea\u26f0-\u26f5"
+    "\u26f7-\u26fa\u26fd\u2702\u2705\u2708-\u270d\u270f\u2712\u2714\u2716\u271d\u2721\u2728\u2733\u2734"
+    "\u2744\u2747\u274c\u274e\u2753-\u2755\u2757\u2763\u2764\u2795-\u2797\u27a1\u27b0\u27bf\u2934\u2935"
+    "\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001f1e5\U0001f201-\U0001f3fa\U0001f400-\U0001faff\U0001fc00-\U0001fffd"
+)
+_SKIN_TONE: Final = "\U0001f3fb-\U0001f3ff"
+_IDEOGRAPH: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_BLACK_FLAG: Final = "\U0001f3f4"
+_TAG: Final = "\U000e0030-\U000e0039\U000e0061-\U000e007a"
+_TAG_END: Final = "\U000e007f"
+
+_BEFORE: Final = 8
+"""How far back a decision looks, in characters: black flag, six tags, end of tags."""
+
+# Each looks at the suspicious character where it stands, with its neighbours; lookbehinds need a fixed width.
+_EMOJI_JOINER: Final = re.compile(
+    f"\u200d(?:(?<=[{_PICTOGRAPH}].)|(?<=[{_PICTOGRAPH}][\ufe0f{_SKIN_TONE}].)"
+    f"|(?<=[{_PICTOGRAPH}]\ufe0f[{_SKIN_TONE}].)|(?<=[{_PICTOGRAPH}][{_SKIN_TONE}]\ufe0f.))(?=[{_PICTOGRAPH}])"
+)
+_VARIATION: Final = re.compile(
+    f"(?:(?<=[{_PICTOGRAPH}])[\ufe0e\ufe0f]|(?<=[{_PICTOGRAPH}][{_SKIN_TONE}])\ufe0f"
+    f"|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+    f"|(?<=[{_IDEOGRAPH}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    "|(?<=[\u1820-\u1878\u1880-\u18aa])[\u180b-\u180d\u180f])"
+)
+_FLAG: Final = re.compile(f"{_BLACK_FLAG}[{_TAG}]{{3,6}}{_TAG_END}")
+_UNDECIDED: Final = re.compile(
+    f"(?:\r|[\u200c\u200d]|(?<=[0-9#*])\ufe0f|(?<={_BLACK_FLAG})[{_TAG}]{{1,6}})\\Z",
+)
+"""An end of the text so far whose meaning depends on what comes next."""
+
+# First and last code points of the blocks of scripts whose letters join, or whose conjuncts ZWJ and ZWNJ steer.
+_JOINING_BLOCKS: Final = (
+    (0x0600, 0x06FF, "Arabic"),
+    (0x0700, 0x074F, "Syriac"),
+    (0x0750, 0x077F, "Arabic"),
+    (0x07C0, 0x07FF, "N'Ko"),
+    (0x0840, 0x085F, "Mandaic"),
+    (0x0860, 0x086F, "Syriac"),
+    (0x0870, 0x08FF, "Arabic"),
+    (0x0900, 0x097F, "Devanagari"),
+    (0x0980, 0x09FF, "Bengali"),
+    (0x0A00, 0x0A7F, "Gurmukhi"),
+    (0x0A80, 0x0AFF, "Gujarati"),
+    (0x0B00, 0x0B7F, "Odia"),
+    (0x0B80, 0x0BFF, "Tamil"),
+    (0x0C00, 0x0C7F, "Telugu"),
+    (0x0C80, 0x0CFF, "Kannada"),
+    (0x0D00, 0x0D7F, "Malayalam"),
+    (0x0D80, 0x0DFF, "Sinhala"),
+    (0x1000, 0x109F, "Myanmar"),
+    (0x1780, 0x17FF, "Khmer"),
+    (0x1800, 0x18AF, "Mongolian"),
+    (0x1B00, 0x1B7F, "Balinese"),
+    (0xA840, 0xA87F, "Phags-pa"),
+    (0xA8E0, 0xA8FF, "Devanagari"),
+    (0xA980, 0xA9DF, "Javanese"),
+    (0xFB50, 0xFDFF, "Arabic"),
+    (0xFE70, 0xFEFC, "Arabic"),
+    (0x10AC0, 0x10AFF, "Manichaean"),
+    (0x10B80, 0x10BAF, "Psalter Pahlavi"),
+    (0x10D00, 0x10D3F, "Hanifi Rohingya"),
+    (0x10F30, 0x10F6F, "Sogdian"),
+    (0x1E900, 0x1E95F, "Adlam"),
+)
+_BLOCK_STARTS: Final = tuple(first for first, _, _ in _JOINING_BLOCKS)
+_DELETE: Final = "\x7f"
+_CONTROL_PICTURES: Final = 0x2400
+_SPACED: Final = str.maketrans("\n\t", "  ")
+
+
+class TerminalSanitizer:
+    """Sanitizes a text that arrives in pieces; the result does not depend on how it was cut.
+
+    Holds back at most six characters: those whose meaning the next piece decides.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Return what is decided by now, sanitized."""
+        if not self._held and SUSPICIOUS.search(text) is None:
+            self._before = (self._before + text)[-_BEFORE:] if len(text) < _BEFORE else text[-_BEFORE:]
+            return text
+        start = len(self._before)
+        window = self._before + self._held + text
+        undecided = _UNDECIDED.search(window, max(start, len(window) - _BEFORE))
+        end = undecided.start() if undecided else len(window)
+        self._before, self._held = window[max(0, end - _BEFORE) : end], window[end:]
+        return _visible(window, start, end)
+
+    def finish(self) -> str:
+        """Return what was still held back: nothing more comes."""
+        start = len(self._before)
+        window = self._before + self._held
+        self._before = self._held = ""
+        return _visible(window, start, len(window))
+
+
+def sanitize(text: str) -> str:
+    """Return the whole of ``text``, sanitized."""
+    return text if SUSPICIOUS.search(text) is None else _visible(text, 0, len(text))
+
+
+def sanitize_line(text: str) -> str:
+    """Return ``text`` sanitized on one line, newlines and tabs as spaces: for titles, names and error bodies."""
+    return sanitize(text).translate(_SPACED)
+
+
+def _visible(window: str, start: int, end: int) -> str:
+    """Sanitize ``window[start:end]``, looking at its neighbours in ``window``."""
+    pieces: list[str] = []
+    done = start
+    for match in SUSPICIOUS.finditer(window, start, end):
+        at = match.start()
+        pieces += window[done:at], _shown(window, at)
+        done = at + 1
+    pieces.append(window[done:end])
+    return "".join(pieces)
+
+
+def _shown(window: str, at: int) -> str:
+    character = window[at]
+    if character == "\r" and window.startswith("\n", at + 1):
+        return ""
+    if character < " ":
+        return chr(_CONTROL_PICTURES + ord(character))
+    if character == _DELETE:
+        return "␡"
+    return character if _is_kept(window, at) else f"<U+{ord(character):04X}>"
+
+
+def _is_kept(window: str, at: int) -> bool:
+    character = window[at]
+    if character in "\u200c\u200d":
+        return _joins_letters(window, at) or _EMOJI_JOINER.match(window, at) is not None
+    if "\U000e0020" <= character <= _TAG_END:
+        return _is_in_flag(window, at)
+    return _VARIATION.match(window, at) is not None
+
+
+def _joins_letters(window: str, at: int) -> bool:
+    script = _joining_script(window[at - 1 : at])
+    return script is not None and script == _joining_script(window[at + 1 : at + 2])
+
+
+def _joining_script(neighbour: str) -> str | None:
+    """Return the joining script of a letter or mark; ``None`` for anything else, as for no neighbour."""
+    if not neighbour or unicodedata.category(neighbour)[0] not in "LM" or SUSPICIOUS.match(neighbour):
+        return None
+    block = bisect_right(_BLOCK_STARTS, ord(neighbour)) - 1
+    if block < 0:
+        return None
+    _, last, script = _JOINING_BLOCKS[block]
+    return script if ord(neighbour) <= last else None
+
+
+def _is_in_flag(window: str, at: int) -> bool:
+    flag = window.rfind(_BLACK_FLAG, max(0, at - _BEFORE), at)
+    match = _FLAG.match(window, flag) if flag >= 0 else None
+    return match is not None and at < match.end()
