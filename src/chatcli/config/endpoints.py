@@ -1,0 +1,109 @@
+"""URLs of endpoints: which are valid, which are the same place, which are this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from chatcli.config.credentials import Credential
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_LAST_PORT = 65_535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# What URL parsers disagree about (backslashes, white space, letters that normalise to others) could make the
+# host that was checked differ from the host that is called.
+_PLAIN_URL = re.compile(r"[!-\[\]-~]+")
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+
+
+class EndpointOrigin(NamedTuple):
+    """Scheme, lower-case host and effective port: the same origin is the same place (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = self.port == _DEFAULT_PORTS[self.scheme]
+        return f"{self.scheme}://{host}" + ("" if default else f":{self.port}")
+
+
+def validated_url(text: str) -> str:
+    """Return an endpoint's URL without white space around it or slashes behind it.
+
+    Raises ``ValueError`` with a reason that never repeats a password.
+    """
+    url = text.strip().rstrip("/")
+    parts = _split(url)
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or a password; give the key as api_key")
+    if "?" in url or "#" in url:
+        raise ValueError("must end before any '?' or '#'")
+    _origin(parts)
+    return url
+
+
+def origin_of(url: str) -> EndpointOrigin:
+    """Return the origin of a valid URL; ``ValueError`` for any other."""
+    return _origin(_split(url))
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a valid URL names this machine: 127.0.0.0/8, ::1 or ``localhost``."""
+    host = origin_of(url).host
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def sends_key_in_clear(url: str, credential: Credential | None) -> bool:
+    """Tell whether the key would cross a network unencrypted."""
+    return credential is not None and origin_of(url).scheme == "http" and not is_loopback(url)
+
+
+def _split(url: str) -> SplitResult:
+    if not _PLAIN_URL.fullmatch(url):
+        raise ValueError("must be a URL of plain ASCII characters, like https://host.example/v1")
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ValueError("must be a URL like https://host.example/v1") from error
+
+
+def _origin(parts: SplitResult) -> EndpointOrigin:
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    authority = _AUTHORITY.fullmatch(parts.netloc.lower())
+    if authority is None:
+        raise ValueError("must name a host and perhaps a port, like https://host.example:8443/v1")
+    return EndpointOrigin(parts.scheme, _host(authority["host"]), _port(authority["port"], parts.scheme))
+
+
+def _host(host: str) -> str:
+    if not host.startswith("["):
+        return host
+    # One address has many spellings; the standard library knows the canonical one.
+    address = _address(host[1:-1])
+    if address is None:
+        raise ValueError("must hold a valid IPv6 address between its brackets")
+    return str(address)
+
+
+def _port(digits: str | None, scheme: str) -> int:
+    if digits is None:
+        return _DEFAULT_PORTS[scheme]
+    port = int(digits)
+    if not 0 < port <= _LAST_PORT:
+        raise ValueError(f"must have a port from 1 to {_LAST_PORT}")
+    return port
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

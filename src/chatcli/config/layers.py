@@ -1,0 +1,138 @@
+"""One place settings come from: the flags, a set of variables, or a table of config.toml.
+
+Every value is checked, also one that a higher layer overrides: a mistake is told where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatcli.config.credentials import Credential, bind
+from chatcli.config.paths import PATH_VARIABLES
+from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE, Setting
+from chatcli.config.suggestions import did_you_mean
+from chatcli.core.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PREFIX = "CHATCLI_"
+_URLS_OF_KEYS = {
+    "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL"),
+    "OPENAI_API_KEY": ("OPENAI_BASE_URL",),
+}
+"""A key goes to the first of these URLs that is set beside it, otherwise to OpenAI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A checked value of the type its setting has, and where it stood."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one place says: settings by name, the keys bound to their endpoints, and what was odd.
+
+    ``missing_keys`` tells of keys the place points to that are not there.
+    """
+
+    found: Mapping[str, Found]
+    credentials: tuple[Credential, ...] = ()
+    warnings: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = ()
+
+
+def flag_layer(flags: Mapping[str, object]) -> Layer:
+    """Read the command line: values by the name of their setting; ``None`` is a flag not given."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return Layer({name: _read_flag(SETTINGS_BY_NAME[name], value) for name, value in given.items()})
+
+
+def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
+    """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; an empty variable is not set."""
+    given = {
+        variable: _read(setting, variables[variable], f"{place} {variable}")
+        for variable, setting in SETTINGS_BY_VARIABLE.items()
+        if variables.get(variable)
+    }
+    found: dict[str, Found] = {}
+    for variable, value in given.items():
+        found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
+    return Layer(found, _keys_of_variables(given), _unknown_variables(place, variables))
+
+
+def table_layer(
+    place: str,
+    table: Mapping[str, object],
+    environment: Mapping[str, str],
+    *,
+    outer_base_url: str | None = None,
+    hint: str | None = None,
+) -> Layer:
+    """Read a table of config.toml whose keys are known.
+
+    A key without a ``base_url`` beside it belongs to ``outer_base_url``. ``api_key_env`` names a variable of
+    ``environment``. ``hint`` goes with the error about a value.
+    """
+    found = {
+        name: Found(_parse(SETTINGS_BY_NAME[name], value, f"{place} {name}", hint), place)
+        for name, value in table.items()
+    }
+    base_url = found["base_url"].value if "base_url" in found else outer_base_url
+    keys = [Found(found["api_key"].value, f"{place} api_key")] if "api_key" in found else []
+    missing = []
+    if pointer := found.get("api_key_env"):
+        source = f"{place} api_key_env {pointer.value}"
+        if value := environment.get(pointer.value):
+            keys.append(_read(SETTINGS_BY_NAME["api_key"], value, source))
+        else:
+            missing.append(f"{source} is not set")
+    return Layer(
+        found, tuple(bind(key.value, base_url, key.origin) for key in keys), missing_keys=tuple(missing)
+    )
+
+
+def _read_flag(setting: Setting, value: object) -> Found:
+    flag = setting.flag or f"--{setting.name.replace('_', '-')}"
+    try:
+        return Found(setting.parse(value), f"flag {flag}")
+    except ValueError as error:
+        raise UsageError(f"{flag} {error}") from error
+
+
+def _read(setting: Setting, value: object, origin: str) -> Found:
+    return Found(_parse(setting, value, origin), origin)
+
+
+def _parse(setting: Setting, value: object, where: str, hint: str | None = None) -> object:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{where} {error}", hint=hint) from error
+
+
+def _keys_of_variables(given: Mapping[str, Found]) -> tuple[Credential, ...]:
+    return tuple(
+        bind(given[variable].value, _first_url(given, urls), given[variable].origin)
+        for variable, urls in _URLS_OF_KEYS.items()
+        if variable in given
+    )
+
+
+def _first_url(given: Mapping[str, Found], variables: tuple[str, ...]) -> str | None:
+    return next((given[variable].value for variable in variables if variable in given), None)
+
+
+def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
+    # A name that is no identifier may be made to deceive a terminal.
+    unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
+    return tuple(
+        f"{place} {name} is not a setting. {did_you_mean(name, known)}"
+        for name in sorted(unknown)
+        if name not in known
+    )

@@ -1,0 +1,163 @@
+"""From what a person wrote to a value.
+
+A parser takes a string (a flag, a variable) or a TOML value and returns the setting's value, or raises
+``ValueError`` with what is allowed, worded to follow the name of the setting: "must be ..., not ...".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeAlias
+
+from chatcli.config.endpoints import validated_url
+from chatcli.config.secret import Secret
+
+Parser: TypeAlias = Callable[[object], object]
+
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+_KEY = re.compile(r"[!-~]+")
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        _refuse("text", value)
+    # A variable or an argument with broken encoding arrives as lone surrogates, which no request can carry.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        _refuse("text in the terminal's encoding", value)
+    return value
+
+
+def name(value: object) -> str:
+    stripped = text(value).strip()
+    if not stripped:
+        _refuse("a name", value)
+    return stripped
+
+
+def url(value: object) -> str:
+    return validated_url(text(value))
+
+
+def key(value: object) -> Secret:
+    """Return a key; no message repeats it."""
+    if not isinstance(value, str) or not _KEY.fullmatch(value.strip()):
+        raise ValueError("must be a key: ASCII characters without spaces")
+    return Secret(value.strip())
+
+
+def switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
+    if known is None:
+        _refuse("true or false (1/0, yes/no, on/off)", value)
+    return known
+
+
+def choice(*allowed: str, later: tuple[str, ...] = ()) -> Parser:
+    """Return a parser for one of a few words; those of ``later`` are known but come in a later version."""
+
+    def parse(value: object) -> str:
+        if value in later:
+            raise ValueError(f"must be {_either(allowed)}; {value} comes in a later version")
+        if not isinstance(value, str) or value not in allowed:
+            _refuse(_either(allowed), value)
+        return value
+
+    return parse
+
+
+def whole_number(low: int, high: int | None = None) -> Parser:
+    """Return a parser for an integer from ``low`` to ``high``, both included."""
+
+    def parse(value: object) -> int:
+        number = _integer(value)
+        if number is None or number < low or (high is not None and number > high):
+            _refuse(f"a whole number {_span(low, high)}", value)
+        return number
+
+    return parse
+
+
+def number(low: float, high: float) -> Parser:
+    """Return a parser for a number from ``low`` to ``high``, both included."""
+
+    def parse(value: object) -> float:
+        number = _float(value)
+        if number is None or not low <= number <= high:
+            _refuse(f"a number {_span(low, high)}", value)
+        return number
+
+    return parse
+
+
+def body_values(value: object) -> dict[str, Any]:
+    """Return extra values for the request body, by key.
+
+    Takes a table, a JSON object as text, or the ``KEY=VALUE`` texts of repeated ``-O``, whose values are JSON
+    or else strings.
+    """
+    if isinstance(value, str):
+        table = _json_or_text(value)
+    elif isinstance(value, Iterable) and not isinstance(value, Mapping):
+        table = dict(_assignment(text(item)) for item in value)
+    else:
+        table = value
+    if not isinstance(table, Mapping):
+        _refuse("a table of values (in a variable: a JSON object)", value)
+    try:
+        json.dumps(table, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError("must hold only what JSON can: no dates, no infinite numbers") from error
+    return dict(table)
+
+
+def _assignment(item: str) -> tuple[str, Any]:
+    body_key, equals, value = item.partition("=")
+    if not equals or not body_key.strip():
+        _refuse("KEY=VALUE", item)
+    return body_key.strip(), _json_or_text(value)
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def _float(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _span(low: float, high: float | None) -> str:
+    return f"of at least {low}" if high is None else f"from {low} to {high}"
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return " or ".join(words)
+
+
+def _refuse(allowed: str, value: object) -> NoReturn:
+    raise ValueError(f"must be {allowed}, not {reprlib.repr(value)}")

@@ -1,0 +1,98 @@
+"""Folders: where things are, and how they are kept private."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ConfigurationError, LocalIOError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH_VARIABLES: Mapping[str, str] = {
+    "CHATCLI_CONFIG_DIR": "Folder of config.toml",
+    "CHATCLI_DATA_DIR": "Folder of the conversations",
+    "CHATCLI_CACHE_DIR": "Folder of what can be fetched again",
+    "CHATCLI_LOCAL_DIR": "Folder of the embedded model (default: local in the data folder)",
+}
+
+_PRIVATE = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The program's folders; none of them need exist."""
+
+    config: Path
+    data: Path
+    cache: Path
+    local: Path
+
+
+def find_paths(environment: Mapping[str, str]) -> Paths:
+    """Return the folders the environment names, or else the platform's own (platformdirs).
+
+    Raises ``ConfigurationError`` where there is neither, as for a user without a home.
+    """
+    data = _folder(environment, "CHATCLI_DATA_DIR", "user_data_path")
+    local = environment.get("CHATCLI_LOCAL_DIR")
+    return Paths(
+        config=_folder(environment, "CHATCLI_CONFIG_DIR", "user_config_path"),
+        data=data,
+        cache=_folder(environment, "CHATCLI_CACHE_DIR", "user_cache_path"),
+        local=Path(local) if local else data / "local",
+    )
+
+
+def ensure_private_folder(path: Path) -> Path:
+    """Make the folder exist with mode 0700, as well as the parents it has to create; return it.
+
+    On Windows the folder keeps the access rights of the user's profile. Raises ``LocalIOError``.
+    """
+    try:
+        for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+            missing.mkdir(mode=_PRIVATE, exist_ok=True)
+        _restrict(path)
+    except OSError as error:
+        raise LocalIOError(
+            f"cannot make the folder {path}: {error.strerror or error}",
+            hint=f"Check the rights of that place, or name another one with {_either(PATH_VARIABLES)}.",
+        ) from error
+    return path
+
+
+def _restrict(path: Path) -> None:
+    mode = path.stat().st_mode
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(0, "a file is in its place")
+    if mode & stat.S_ISVTX:
+        # Closing a place for everybody would lock everyone else out.
+        raise PermissionError(0, "it is shared with other users")
+    if stat.S_IMODE(mode) != _PRIVATE:
+        path.chmod(_PRIVATE)
+
+
+def _folder(environment: Mapping[str, str], variable: str, function: str) -> Path:
+    if named := environment.get(variable):
+        return Path(named)
+    import platformdirs  # noqa: PLC0415 -- 10 ms that a fully configured start does not need
+
+    try:
+        path: Path = getattr(platformdirs, function)("chatcli", appauthor=False)
+    except (OSError, RuntimeError) as error:
+        raise _homeless(variable) from error
+    if not path.is_absolute():
+        raise _homeless(variable)
+    return path
+
+
+def _homeless(variable: str) -> ConfigurationError:
+    return ConfigurationError("there is no home folder to keep files in", hint=f"Set HOME, or {variable}.")
+
+
+def _either(names: Mapping[str, str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"

@@ -1,0 +1,135 @@
+"""From all the places settings come from to the settings in force.
+
+Flags win over the environment, then ``--env-file``, then the ``.env`` of the working folder, then the profile
+and last the top level of config.toml.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
+from chatcli.config.credentials import choose
+from chatcli.config.endpoints import OPENAI_URL, origin_of
+from chatcli.config.env_file import env_file_of, read_env_file
+from chatcli.config.layers import Found, Layer, flag_layer, table_layer, variable_layer
+from chatcli.config.settings import Settings
+from chatcli.config.specs import SETTINGS, Setting
+from chatcli.config.suggestions import did_you_mean
+from chatcli.config.trust import confine
+from chatcli.core.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from chatcli.config.credentials import Credential
+    from chatcli.config.paths import Paths
+
+
+def resolve(
+    flags: Mapping[str, object],
+    environment: Mapping[str, str],
+    paths: Paths,
+    working_folder: Path,
+    env_file: Path | None = None,
+) -> Settings:
+    """Settle every setting.
+
+    ``flags`` are values by the name of their setting, as typed or already of the right type; ``None`` is a flag
+    that was not given. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
+    """
+    file = read_config_file(paths.config / FILE_NAME)
+    chosen = [flag_layer(flags), variable_layer("environment", environment)]
+    if env_file is not None:
+        chosen.append(variable_layer(f"--env-file {env_file}", read_env_file(env_file)))
+    keys_elsewhere = [credential.source for credential in _credentials(chosen)] + list(file.key_places)
+    above_file = [*chosen, confine(_folder_layer(working_folder, env_file), keys_elsewhere)]
+    of_file = _file_layers(file, environment, above_file, hint=f"Edit {paths.config / FILE_NAME}.")
+    window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
+    return _settle([*above_file, *of_file], {} if window_is_for_this_run else file.model_windows)
+
+
+def _folder_layer(folder: Path, env_file: Path | None) -> Layer:
+    path = env_file_of(folder)
+    if path is None or (env_file is not None and path.samefile(env_file)):
+        return Layer({})
+    try:
+        variables = read_env_file(path)
+    except ConfigurationError as error:
+        # Nobody named this file, so it must not stop anybody.
+        return Layer({}, warnings=(f"ignored .env: {error.message}",))
+    return variable_layer(".env", variables)
+
+
+def _file_layers(
+    file: ConfigFile, environment: Mapping[str, str], above: Sequence[Layer], *, hint: str
+) -> list[Layer]:
+    top = table_layer(FILE_NAME, file.settings, environment, hint=hint)
+    profile = _first([*above, top], "profile")
+    if profile is None:
+        return [top]
+    if profile.value not in file.profiles:
+        flags = above[0]
+        raise (UsageError if "profile" in flags.found else ConfigurationError)(
+            f"{profile.origin}: config.toml has no profile {profile.value!r}",
+            hint=did_you_mean(profile.value, file.profiles),
+        )
+    base_url = _first([top], "base_url")
+    chosen = table_layer(
+        profile_place(profile.value),
+        file.profiles[profile.value],
+        environment,
+        outer_base_url=base_url.value if base_url else None,
+        hint=hint,
+    )
+    return [chosen, top]
+
+
+def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settings:
+    settled = {setting.name: _settled(setting, layers) for setting in SETTINGS}
+    credentials = _credentials(layers)
+    base_url = settled["base_url"].value or _default_base_url(credentials)
+    settled["base_url"] = Found(base_url, settled["base_url"].origin)
+    credential, withheld = choose(credentials, base_url)
+    settled["api_key"] = Found(credential, credential.source if credential else "default")
+    values: dict[str, Any] = {name: found.value for name, found in settled.items() if name != "api_key"}
+    return Settings(
+        **values,
+        credential=credential,
+        withheld=withheld,
+        model_windows=model_windows,
+        warnings=_warnings(layers, credential),
+        origins={name: found.origin for name, found in settled.items()},
+    )
+
+
+def _settled(setting: Setting, layers: Sequence[Layer]) -> Found:
+    if setting.merges:
+        return _merged([layer.found[setting.name] for layer in layers if setting.name in layer.found])
+    return _first(layers, setting.name) or Found(setting.default, "default")
+
+
+def _merged(parts: Sequence[Found]) -> Found:
+    table = {key: value for part in reversed(parts) for key, value in part.value.items()}
+    return Found(table, ", ".join(part.origin for part in parts) or "default")
+
+
+def _first(layers: Iterable[Layer], name: str) -> Found | None:
+    return next((layer.found[name] for layer in layers if name in layer.found), None)
+
+
+def _credentials(layers: Iterable[Layer]) -> list[Credential]:
+    return [credential for layer in layers for credential in layer.credentials]
+
+
+def _default_base_url(credentials: Iterable[Credential]) -> str | None:
+    openai = origin_of(OPENAI_URL)
+    return OPENAI_URL if any(credential.endpoint_origin == openai for credential in credentials) else None
+
+
+def _warnings(layers: Sequence[Layer], credential: Credential | None) -> tuple[str, ...]:
+    warnings = [warning for layer in layers for warning in layer.warnings]
+    if credential is None:
+        warnings += [missing for layer in layers for missing in layer.missing_keys]
+    return tuple(warnings)

@@ -1,0 +1,57 @@
+"""The settings in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatcli.config.credentials import Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the table with its value, checked.
+
+    ``base_url`` is ``None`` when no endpoint is configured and no key for OpenAI's either. ``credential`` is the
+    key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
+    ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
+    sets ``context_window`` for this run. ``warnings`` are lines for stderr.
+    """
+
+    model: str | None
+    base_url: str | None
+    api: str
+    api_key_env: str | None
+    system: str | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    seed: int | None
+    reasoning: str | None
+    options: Mapping[str, Any]
+    context: str
+    context_window: int | None
+    timeout_s: float
+    connect_timeout_s: float
+    retries: int
+    retry_budget_s: float
+    stream: bool
+    save: bool
+    plain: bool
+    profile: str | None
+    credential: Credential | None
+    withheld: tuple[Credential, ...]
+    model_windows: Mapping[str, int]
+    warnings: tuple[str, ...]
+    origins: Mapping[str, str]
+
+    def origin(self, name: str) -> str:
+        """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
+        return self.origins[name]
+
+    def window_for(self, model: str) -> int | None:
+        """Return the configured context window of a model, in tokens."""
+        return self.model_windows.get(model, self.context_window)

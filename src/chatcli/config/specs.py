@@ -1,0 +1,136 @@
+"""The table of settings: config.toml, variables, flags, ``config show`` and ``.env.example`` all follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatcli.config import parsers
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``;
+    ``flag`` is how the command line calls it. ``routes`` marks what decides which endpoint is called.
+    ``merges`` marks a table whose keys add up over the layers instead of replacing each other, from an empty one.
+    """
+
+    name: str
+    help: str
+    parse: parsers.Parser
+    default: object = None
+    flag: str | None = None
+    also_variables: tuple[str, ...] = ()
+    file_only: bool = False
+    in_profile: bool = True
+    routes: bool = False
+    merges: bool = False
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment's names for it, the first that is set counting."""
+        return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("model", "Model to talk to", parsers.name, flag="--model"),
+    Setting(
+        "base_url",
+        "URL of an OpenAI-compatible endpoint",
+        parsers.url,
+        flag="--base-url",
+        also_variables=("OPENAI_BASE_URL",),
+        routes=True,
+    ),
+    Setting(
+        "api",
+        "API to speak: chat",
+        parsers.choice("chat", later=("responses",)),
+        "chat",
+        flag="--api",
+        routes=True,
+    ),
+    Setting(
+        "api_key",
+        "Key, sent only to the base_url it is set beside (else to OpenAI)",
+        parsers.key,
+        also_variables=("OPENAI_API_KEY",),
+    ),
+    Setting(
+        "api_key_env",
+        "Name of the environment variable that holds the key",
+        parsers.name,
+        file_only=True,
+    ),
+    Setting("system", "System prompt", parsers.text, flag="--system"),
+    Setting(
+        "temperature",
+        "Randomness of the answer, 0 to 2",
+        parsers.number(0, 2),
+        flag="--temperature",
+    ),
+    Setting("top_p", "Share of likely tokens to choose from, 0 to 1", parsers.number(0, 1), flag="--top-p"),
+    Setting("max_tokens", "Longest answer, in tokens", parsers.whole_number(1), flag="--max-tokens"),
+    Setting(
+        "seed",
+        "Seed for repeatable answers, where the endpoint has it",
+        parsers.whole_number(-(2**63), 2**63 - 1),
+        flag="--seed",
+    ),
+    Setting(
+        "reasoning",
+        "Reasoning effort, in the endpoint's words: low, medium, high",
+        parsers.name,
+        flag="--reasoning",
+    ),
+    Setting(
+        "options",
+        "Extra values for the request body",
+        parsers.body_values,
+        flag="-O",
+        merges=True,
+    ),
+    Setting(
+        "context",
+        "What to do when the history outgrows the window: truncate",
+        parsers.choice("truncate"),
+        "truncate",
+        flag="--context",
+    ),
+    Setting("context_window", "Size of the model's window, in tokens", parsers.whole_number(64)),
+    Setting(
+        "timeout_s",
+        "Longest wait for an answer, in seconds",
+        parsers.number(0.001, _DAY_S),
+        600.0,
+        "--timeout",
+    ),
+    Setting(
+        "connect_timeout_s", "Longest wait for a connection, in seconds", parsers.number(0.001, _DAY_S), 10.0
+    ),
+    Setting(
+        "retries",
+        "How often to try again after a failure, 0 to 20",
+        parsers.whole_number(0, 20),
+        4,
+        flag="--retries",
+    ),
+    Setting("retry_budget_s", "Longest time spent on retries, in seconds", parsers.number(0, _DAY_S), 120.0),
+    Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
+    Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
+    Setting("plain", "No colours, no redrawing", parsers.switch, False, flag="--plain"),
+    Setting(
+        "profile",
+        "Table [profiles.NAME] of config.toml to use",
+        parsers.name,
+        flag="--profile",
+        in_profile=False,
+        routes=True,
+    ),
+)
+
+SETTINGS_BY_NAME = {setting.name: setting for setting in SETTINGS}
+SETTINGS_BY_VARIABLE = {variable: setting for setting in SETTINGS for variable in setting.variables}

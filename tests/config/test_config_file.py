@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.config.config_file import ConfigFile, read_config_file
+from chatcli.core.errors import ConfigurationError
+
+FULL = """\
+model = "a"
+options = { top_k = 40 }
+
+[profiles.work]
+model = "b"
+api_key_env = "WORK_KEY"
+
+[profiles."at home"]
+api_key = "k"
+
+[models."llama-3:8b"]
+context_window = 131072
+[models.other]
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write_and_read(content: str | bytes) -> ConfigFile:
+        path = tmp_path / "config.toml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_config_file(path)
+
+    return write_and_read
+
+
+def test_a_missing_file_says_nothing(tmp_path):
+    assert read_config_file(tmp_path / "config.toml") == ConfigFile()
+
+
+def test_an_empty_file_says_nothing(read):
+    assert read("") == ConfigFile()
+
+
+def test_settings_profiles_and_models_are_read(read):
+    file = read(FULL)
+    assert file.settings == {"model": "a", "options": {"top_k": 40}}
+    assert file.profiles["work"] == {"model": "b", "api_key_env": "WORK_KEY"}
+    assert file.model_windows == {"llama-3:8b": 131072}
+
+
+def test_every_place_with_a_key_is_known_in_use_or_not(read):
+    assert read(FULL).key_places == ("config.toml [profiles.work]", "config.toml [profiles.at home]")
+    assert read('api_key = "k"').key_places == ("config.toml",)
+
+
+def test_a_byte_order_mark_does_not_matter(read):
+    assert read(b'\xef\xbb\xbfmodel = "a"\r\n').settings == {"model": "a"}
+
+
+def test_a_syntax_error_names_file_and_line(read):
+    with pytest.raises(ConfigurationError, match=r"config\.toml is not valid TOML.*line 2"):
+        read('model = "a"\ntemperature = warm\n')
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfem", b"a = " + b"[" * 5000])
+def test_a_file_that_is_no_toml_at_all_is_a_clear_error(read, content):
+    with pytest.raises(ConfigurationError, match=r"config\.toml is not"):
+        read(content)
+
+
+def test_a_folder_in_its_place_is_a_clear_error(tmp_path):
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        read_config_file(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "nearest"),
+    [
+        ('modle = "a"', r"config\.toml: unknown setting 'modle'", "model"),
+        (
+            "[profiles.work]\ntemprature = 1",
+            r"\[profiles\.work\]: unknown setting 'temprature'",
+            "temperature",
+        ),
+        ('[models.a]\ncontext = "b"', r"\[models\.a\]: unknown setting 'context'", "context_window"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(read, content, where, nearest):
+    with pytest.raises(ConfigurationError, match=where) as caught:
+        read(content)
+    assert caught.value.hint == f"Did you mean {nearest}?"
+
+
+def test_a_key_like_nothing_known_lists_what_is(read):
+    with pytest.raises(ConfigurationError) as caught:
+        read("zzzzzz = 1")
+    assert str(caught.value.hint).startswith("Known: model, base_url, ")
+
+
+def test_a_profile_cannot_choose_a_profile(read):
+    with pytest.raises(ConfigurationError, match="unknown setting 'profile'"):
+        read('[profiles.work]\nprofile = "home"')
+
+
+@pytest.mark.parametrize(
+    "content", ["profiles = 1", "profiles = []", "models.a = 3", '[[models]]\nname = "a"']
+)
+def test_profiles_and_models_are_tables(read, content):
+    with pytest.raises(ConfigurationError, match="must hold tables"):
+        read(content)
+
+
+@pytest.mark.parametrize("window", ["63", '"wide"', "true", "1.5"])
+def test_a_window_of_a_model_is_checked(read, window):
+    with pytest.raises(ConfigurationError, match=r"\[models\.a\] context_window must be a whole number"):
+        read(f"[models.a]\ncontext_window = {window}")

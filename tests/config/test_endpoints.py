@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.config.credentials import bind
+from chatcli.config.endpoints import is_loopback, origin_of, sends_key_in_clear, validated_url
+from chatcli.config.secret import Secret
+
+HOSTS = st.from_regex(r"[a-z][a-z0-9-]{0,10}(\.[a-z]{2,5}){0,2}", fullmatch=True)
+PORTS = st.integers(1, 65_535)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.openai.com/v1",
+        "http://localhost:11434/v1",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080/v1",
+        "https://gateway.example/a/b%20c/v1",
+        "HTTPS://Host.Example/v1",
+    ],
+)
+def test_an_http_url_with_a_host_is_valid(url):
+    assert validated_url(url) == url
+
+
+def test_white_space_around_and_slashes_behind_a_url_do_not_count():
+    assert validated_url("  https://host.example/v1//\n") == "https://host.example/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8080",
+        "host.example/v1",
+        "ftp://host.example",
+        "file:///etc/passwd",
+        "https://",
+        "https:///v1",
+        "https:host.example",
+        "https://host.example:",
+        "https://host.example:0",
+        "https://host.example:65536",
+        "https://host.example:port",
+        "https://[::1",
+        "https://[::1]evil.example",
+        "https://[not-an-address]/",
+        "https://[fe80::1%25eth0]/",
+        "https://host.example/v1?key=1",
+        "https://host.example/v1?",
+        "https://host.example/v1#top",
+        "https://host .example/v1",
+        "https://ho\tst.example/v1",
+        "https://api.openai.com\\@evil.example/v1",
+        "https://api.openai.com\\.evil.example/v1",
+        "https://%61pi.openai.com/v1",
+        "https://ａpi.openai.com/v1",
+        "https://münchen.example/v1",
+        "https://host.example/v1\x1b[31m",
+    ],
+)
+def test_any_other_url_is_refused(url):
+    with pytest.raises(ValueError, match="must"):
+        validated_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://user:hunter2@host.example", "https://hunter2@host.example"])
+def test_a_url_with_credentials_is_refused_without_repeating_them(url):
+    with pytest.raises(ValueError, match="password") as caught:
+        validated_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@given(HOSTS, PORTS)
+def test_an_origin_ignores_case_and_path(host, port):
+    assert origin_of(f"https://{host}:{port}/v1") == origin_of(f"HTTPS://{host.upper()}:{port}/other/v2")
+
+
+@given(HOSTS)
+def test_a_default_port_is_the_same_as_none(host):
+    assert origin_of(f"https://{host}") == origin_of(f"https://{host}:443/v1")
+    assert origin_of(f"http://{host}") == origin_of(f"http://{host}:80/v1")
+
+
+@given(HOSTS, PORTS)
+def test_an_origin_reads_back_from_its_text(host, port):
+    origin = origin_of(f"http://{host}:{port}")
+    assert origin_of(str(origin)) == origin
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://api.openai.com",
+        "https://api.openai.com:8443",
+        "https://openai.com",
+        "https://api.openai.com.evil.example",
+        "https://api.openai.com.",
+        "https://evil.example/api.openai.com",
+    ],
+)
+def test_another_scheme_port_or_host_is_another_origin(other):
+    assert origin_of(other) != origin_of("https://api.openai.com/v1")
+
+
+def test_spellings_of_one_ipv6_address_are_one_origin():
+    assert origin_of("http://[0:0:0:0:0:0:0:1]:80") == origin_of("http://[::1]")
+    assert str(origin_of("http://[::1]:8080/v1")) == "http://[::1]:8080"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10:8080", "[::1]:1234", "localhost", "LOCALHOST:80"])
+def test_loopback_is_this_machine(host):
+    assert is_loopback(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "10.0.0.1", "[::2]", "localhost.example", "notlocalhost", "127.0.0.1.example", "128.0.0.1"],
+)
+def test_anything_else_is_not(host):
+    assert not is_loopback(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize(
+    ("url", "in_clear"),
+    [
+        ("http://host.example/v1", True),
+        ("http://192.168.1.5:8000/v1", True),
+        ("https://host.example/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("http://[::1]:8000/v1", False),
+    ],
+)
+def test_a_key_is_in_clear_only_over_http_to_another_machine(url, in_clear):
+    assert sends_key_in_clear(url, bind(Secret("key"), url, "test")) is in_clear
+
+
+def test_without_a_key_nothing_is_in_clear():
+    assert not sends_key_in_clear("http://host.example/v1", None)

@@ -1,0 +1,364 @@
+"""A key is only ever sent to the endpoint it was configured with: every place of a key by every place of a URL."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from chatcli.config.endpoints import OPENAI_URL, origin_of
+from chatcli.config.layers import table_layer, variable_layer
+from chatcli.config.paths import Paths
+from chatcli.config.resolve import resolve
+from chatcli.core.errors import ConfigurationError
+
+HOST = "https://host.example/v1"
+OTHER = "https://other.example/v1"
+OPENAI = origin_of(OPENAI_URL)
+
+
+# Within one set of variables: which URL beside which key.
+
+
+@pytest.mark.parametrize(
+    ("urls", "chatcli_goes_to", "openai_goes_to"),
+    [
+        ({}, OPENAI_URL, OPENAI_URL),
+        ({"OPENAI_BASE_URL": HOST}, HOST, HOST),
+        ({"CHATCLI_BASE_URL": HOST}, HOST, OPENAI_URL),
+        ({"CHATCLI_BASE_URL": HOST, "OPENAI_BASE_URL": OTHER}, HOST, OTHER),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env", "--env-file given.env"])
+def test_a_variable_belongs_to_the_url_beside_it(place, urls, chatcli_goes_to, openai_goes_to):
+    layer = variable_layer(place, {"CHATCLI_API_KEY": "c", "OPENAI_API_KEY": "o", **urls})
+    assert [(one.source, one.secret.reveal(), one.endpoint_origin) for one in layer.credentials] == [
+        (f"{place} CHATCLI_API_KEY", "c", origin_of(chatcli_goes_to)),
+        (f"{place} OPENAI_API_KEY", "o", origin_of(openai_goes_to)),
+    ]
+
+
+# Within config.toml: a table, the top level around a profile, a variable that is pointed to.
+
+
+@pytest.mark.parametrize("key", [{"api_key": "k"}, {"api_key_env": "WORK_KEY"}])
+@pytest.mark.parametrize(
+    ("base_url", "outer", "goes_to"),
+    [(None, None, OPENAI_URL), (HOST, None, HOST), (None, OTHER, OTHER), (HOST, OTHER, HOST)],
+)
+def test_a_key_of_a_table_belongs_to_its_url_or_to_the_one_around(key, base_url, outer, goes_to):
+    table = key if base_url is None else {**key, "base_url": base_url}
+    layer = table_layer("config.toml", table, {"WORK_KEY": "k"}, outer_base_url=outer)
+    assert [(one.secret.reveal(), one.endpoint_origin) for one in layer.credentials] == [
+        ("k", origin_of(goes_to))
+    ]
+
+
+def test_the_key_of_the_top_level_does_not_follow_a_profile(machine):
+    config = f'api_key = "k"\n[profiles.work]\nbase_url = "{HOST}"'
+    settings = machine.resolve(flags={"profile": "work"}, config=config)
+    assert settings.base_url == HOST
+    assert settings.credential is None
+    assert [one.source for one in settings.withheld] == ["config.toml api_key"]
+
+
+def test_the_key_of_a_profile_not_in_use_is_not_there(machine):
+    settings = machine.resolve(config=f'base_url = "{HOST}"\n[profiles.work]\napi_key = "k"')
+    assert (settings.credential, settings.withheld) == (None, ())
+
+
+def test_a_variable_pointed_to_goes_where_the_table_says_and_only_there(machine):
+    config = f'base_url = "{HOST}"\napi_key_env = "OPENAI_API_KEY"'
+    settings = machine.resolve(environment={"OPENAI_API_KEY": "k"}, config=config)
+    assert settings.credential.source == "config.toml api_key_env OPENAI_API_KEY"
+    assert settings.credential.endpoint_origin == origin_of(HOST)
+
+
+def test_a_variable_pointed_to_is_never_taken_from_a_file_in_the_folder(machine):
+    config = f'base_url = "{HOST}"\napi_key_env = "CHATCLI_WORK"'
+    settings = machine.resolve(config=config, dotenv="CHATCLI_WORK=evil")
+    assert settings.credential is None
+
+
+def test_a_variable_pointed_to_that_is_not_set_is_told_when_no_key_is_left(machine):
+    config = f'base_url = "{HOST}"\napi_key_env = "WORK_KEY"'
+    assert machine.resolve(config=config).warnings == ("config.toml api_key_env WORK_KEY is not set",)
+    with_key = {"CHATCLI_API_KEY": "k", "CHATCLI_BASE_URL": HOST}
+    assert machine.resolve(config=config, environment=with_key).warnings == ()
+
+
+def test_a_bad_value_of_a_variable_pointed_to_is_told_without_repeating_it(machine):
+    config = 'api_key_env = "WORK_KEY"'
+    with pytest.raises(ConfigurationError, match="WORK_KEY must be a key") as caught:
+        machine.resolve(config=config, environment={"WORK_KEY": "geheim nis"})
+    assert "geheim" not in caught.value.message
+
+
+# Across places: a key in one place, the endpoint from another.
+
+KEYS = {
+    "environment": {"environment": {"OPENAI_API_KEY": "k"}},
+    "environment, own": {"environment": {"CHATCLI_API_KEY": "k"}},
+    "env file": {"env_file": "OPENAI_API_KEY=k\n"},
+    ".env": {"dotenv": "OPENAI_API_KEY=k\n"},
+    "config": {"config": 'api_key = "k"\n'},
+    "profile": {"config": 'profile = "work"\n[profiles.work]\napi_key = "k"\n'},
+}
+URLS = {
+    "flag": {"flags": {"base_url": HOST}},
+    "environment": {"environment": {"OPENAI_BASE_URL": HOST}},
+    "environment, own": {"environment": {"CHATCLI_BASE_URL": HOST}},
+    "env file": {"env_file": f"OPENAI_BASE_URL={HOST}\n"},
+    ".env": {"dotenv": f"OPENAI_BASE_URL={HOST}\n"},
+    "config": {"config": f'base_url = "{HOST}"\n'},
+    "profile": {"config": f'profile = "work"\n[profiles.work]\nbase_url = "{HOST}"\n'},
+}
+TOGETHER = {
+    ("environment", "environment"),
+    ("environment, own", "environment"),
+    ("environment, own", "environment, own"),
+    ("env file", "env file"),
+    (".env", ".env"),
+}
+"""The key and the URL that were configured beside each other. Pairs within config.toml are tested above."""
+NOT_BESIDE = [
+    (key, url)
+    for key, url in product(KEYS, URLS)
+    if (key, url) not in TOGETHER and not {key, url} <= {"config", "profile"}
+]
+
+
+def joined(first, second):
+    merged = dict(first)
+    for name, value in second.items():
+        merged[name] = (
+            {**merged.get(name, {}), **value} if isinstance(value, dict) else merged.get(name, "") + value
+        )
+    return merged
+
+
+@pytest.mark.parametrize(("key", "url"), NOT_BESIDE)
+def test_a_key_is_not_sent_to_a_url_from_another_place(machine, key, url):
+    settings = machine.resolve(**joined(KEYS[key], URLS[url]))
+    if settings.base_url == HOST:
+        assert settings.credential is None
+        assert [one.endpoint_origin for one in settings.withheld] == [OPENAI]
+    else:
+        # Only the file in the folder is denied its routing; the key then goes where it belongs.
+        assert url == ".env"
+        assert settings.base_url == OPENAI_URL
+        assert settings.credential.endpoint_origin == OPENAI
+
+
+@pytest.mark.parametrize(("key", "url"), sorted(TOGETHER))
+def test_a_key_is_sent_to_the_url_beside_it(machine, key, url):
+    settings = machine.resolve(**joined(KEYS[key], URLS[url]))
+    assert settings.base_url == HOST
+    assert settings.credential.endpoint_origin == origin_of(HOST)
+    assert settings.withheld == ()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "url", ["https://API.openai.com/v1", "https://api.openai.com:443/v1/", "https://api.openai.com/other"]
+)
+def test_a_key_is_sent_to_any_url_of_its_own_origin(machine, key, url):
+    settings = machine.resolve(**joined(KEYS[key], {"flags": {"base_url": url}}))
+    assert settings.credential.secret.reveal() == "k"
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "url",
+    ["http://api.openai.com/v1", "https://api.openai.com:8443/v1", "https://api.openai.com.evil.example/v1"],
+)
+def test_a_key_is_not_sent_to_what_only_resembles_its_origin(machine, key, url):
+    settings = machine.resolve(**joined(KEYS[key], {"flags": {"base_url": url}}))
+    assert settings.credential is None
+    assert len(settings.withheld) == 1
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_for_openai_alone_makes_openai_the_endpoint(machine, key):
+    settings = machine.resolve(**KEYS[key])
+    assert settings.base_url == OPENAI_URL
+    assert settings.origin("base_url") == "default"
+    assert settings.credential.secret.reveal() == "k"
+
+
+def test_without_a_key_for_openai_there_is_no_default_endpoint(machine):
+    assert machine.resolve().base_url is None
+
+
+def test_of_several_keys_for_one_endpoint_the_strongest_place_counts(machine):
+    places = {
+        "environment": {"OPENAI_API_KEY": "environment", "CHATCLI_API_KEY": "own"},
+        "env_file": "OPENAI_API_KEY=env-file",
+        "dotenv": "OPENAI_API_KEY=dotenv",
+        "config": 'profile = "work"\napi_key = "top"\n[profiles.work]\napi_key = "profile"\n',
+    }
+    chosen = []
+    while places:
+        chosen.append(machine.resolve(**places).credential.secret.reveal())
+        if chosen[-1] == "own":
+            places["environment"].pop("CHATCLI_API_KEY")
+        else:
+            places.pop(next(iter(places)))
+    assert chosen == ["own", "environment", "env-file", "dotenv", "profile"]
+
+
+def test_a_stronger_key_of_another_endpoint_does_not_hide_the_fitting_one(machine):
+    settings = machine.resolve(
+        environment={"OPENAI_API_KEY": "o"},
+        flags={"base_url": HOST},
+        config=f'base_url = "{HOST}"\napi_key = "k"',
+    )
+    assert settings.credential.secret.reveal() == "k"
+    assert [one.source for one in settings.withheld] == ["environment OPENAI_API_KEY"]
+
+
+# The .env that merely lies in the working folder.
+
+ELSEWHERE = {
+    **{name: place for name, place in KEYS.items() if name != ".env"},
+    "a profile not in use": {"config": '[profiles.idle]\napi_key = "k"\n[profiles.work]\n'},
+    "a pointer": {"config": 'api_key_env = "WORK_KEY"\n'},
+    "a pointer in a profile not in use": {"config": '[profiles.idle]\napi_key_env = "WORK_KEY"\n'},
+}
+ROUTES = {
+    "base_url": f"CHATCLI_BASE_URL={HOST}\n",
+    "base_url of OpenAI": f"OPENAI_BASE_URL={HOST}\n",
+    "profile": "CHATCLI_PROFILE=work\n",
+    "api": "CHATCLI_API=chat\n",
+}
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("own_key", ["", "CHATCLI_API_KEY=own\n"])
+def test_a_dotenv_may_not_route_while_a_key_comes_from_elsewhere(machine, elsewhere, route, own_key):
+    place = ELSEWHERE[elsewhere]
+    plain = machine.resolve(**place)
+    settings = machine.resolve(**place, dotenv=ROUTES[route] + own_key)
+    name = route.split(" ")[0]
+    assert settings.profile == plain.profile
+    assert settings.base_url in {plain.base_url, OPENAI_URL}
+    assert settings.origin(name) == plain.origin(name)
+    (warning,) = (line for line in settings.warnings if line.startswith("ignored"))
+    assert f".env {ROUTES[route].split('=')[0]}" in warning
+    assert "\n" not in warning
+
+
+def test_the_warning_tells_whose_key_was_protected_and_the_way_out(machine):
+    settings = machine.resolve(environment={"OPENAI_API_KEY": "k"}, dotenv="".join(ROUTES.values()))
+    (warning,) = settings.warnings
+    assert warning == (
+        "ignored .env CHATCLI_BASE_URL, .env CHATCLI_API, .env CHATCLI_PROFILE: a file in the working folder may "
+        "not redirect requests while a key comes from environment OPENAI_API_KEY (--env-file .env trusts the file)"
+    )
+
+
+def test_a_dotenv_may_route_its_own_key(machine):
+    settings = machine.resolve(dotenv=f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n")
+    assert settings.base_url == HOST
+    assert settings.credential.source == ".env OPENAI_API_KEY"
+    assert settings.warnings == ()
+
+
+def test_a_dotenv_may_route_where_there_is_no_key_at_all(machine):
+    settings = machine.resolve(dotenv="CHATCLI_BASE_URL=http://localhost:11434/v1\n")
+    assert settings.base_url == "http://localhost:11434/v1"
+    assert settings.warnings == ()
+
+
+def test_the_key_of_a_dotenv_stays_bound_to_the_url_that_was_ignored(machine):
+    settings = machine.resolve(
+        environment={"CHATCLI_API_KEY": "k"}, dotenv=f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n"
+    )
+    assert settings.credential.secret.reveal() == "k"
+    assert [one.source for one in settings.withheld] == [".env OPENAI_API_KEY"]
+
+
+def test_a_dotenv_may_say_how_to_answer_whoever_has_the_key(machine):
+    settings = machine.resolve(
+        environment={"OPENAI_API_KEY": "k"}, dotenv="CHATCLI_SYSTEM=Be brief.\nCHATCLI_MODEL=a\n"
+    )
+    assert (settings.system, settings.model, settings.warnings) == ("Be brief.", "a", ())
+
+
+def test_a_dotenv_given_by_name_is_trusted(tmp_path):
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n", encoding="utf-8")
+    paths = Paths(tmp_path, tmp_path, tmp_path, tmp_path)
+    settings = resolve({}, {"CHATCLI_API_KEY": "k"}, paths, tmp_path, dotenv)
+    assert settings.base_url == HOST
+    assert settings.credential.secret.reveal() == "own"
+    assert settings.warnings == ()
+
+
+# And whatever the machine looks like.
+
+URL_TEXTS = st.none() | st.sampled_from([HOST, OTHER, "http://localhost:1/v1", OPENAI_URL])
+
+
+def variables(own_key, own_url, openai_key, openai_url):
+    named = {
+        "CHATCLI_API_KEY": own_key,
+        "CHATCLI_BASE_URL": own_url,
+        "OPENAI_API_KEY": openai_key,
+        "OPENAI_BASE_URL": openai_url,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def places_with_marked_keys(name):
+    key = st.none() | st.just(name)
+    return st.builds(variables, key, URL_TEXTS, key, URL_TEXTS)
+
+
+def as_env_file(values):
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+@given(
+    flag=URL_TEXTS,
+    environment=places_with_marked_keys("environment"),
+    env_file=places_with_marked_keys("env-file"),
+    dotenv=places_with_marked_keys("dotenv"),
+)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
+def test_no_key_ever_meets_a_url_its_own_place_did_not_name(machine, flag, environment, env_file, dotenv):
+    settings = machine.resolve(
+        flags={"base_url": flag},
+        environment=environment,
+        env_file=as_env_file(env_file),
+        dotenv=as_env_file(dotenv),
+    )
+    if settings.credential is None:
+        return
+    place = {"environment": environment, "env-file": env_file, "dotenv": dotenv}[
+        settings.credential.secret.reveal()
+    ]
+    named = [url for name, url in place.items() if name.endswith("_URL")] + [OPENAI_URL]
+    assert origin_of(settings.base_url) in {origin_of(url) for url in named}
+
+
+@given(
+    environment=places_with_marked_keys("environment"),
+    env_file=places_with_marked_keys("env-file"),
+    dotenv=places_with_marked_keys("dotenv"),
+)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
+def test_a_dotenv_never_changes_the_endpoint_of_one_who_has_a_key(machine, environment, env_file, dotenv):
+    trusted = {"environment": environment, "env_file": as_env_file(env_file)}
+    before = machine.resolve(**trusted)
+    after = machine.resolve(**trusted, dotenv=as_env_file(dotenv))
+    if before.credential is not None:
+        assert (after.base_url, after.credential) == (before.base_url, before.credential)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.config import parsers
+from chatcli.config.secret import Secret
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+ANYTHING = JSON | st.floats() | st.binary() | st.dates()
+
+
+@pytest.mark.parametrize("word", ["1", "true", "TRUE", "Yes", "on", " on ", True])
+def test_a_switch_is_on(word):
+    assert parsers.switch(word) is True
+
+
+@pytest.mark.parametrize("word", ["0", "false", "No", "off", False])
+def test_a_switch_is_off(word):
+    assert parsers.switch(word) is False
+
+
+@pytest.mark.parametrize("word", ["", "2", "maybe", 1, 0, 1.0, None, []])
+def test_anything_else_is_no_switch(word):
+    with pytest.raises(ValueError, match="must be true or false"):
+        parsers.switch(word)
+
+
+@given(st.integers(3, 9))
+def test_a_whole_number_in_its_range_is_taken_as_text_or_number(number):
+    parse = parsers.whole_number(3, 9)
+    assert parse(number) == parse(str(number)) == number
+
+
+@pytest.mark.parametrize("value", [2, 10, "2", "3.5", 3.0, "", "many", True, None, "9" * 5000, 10**400])
+def test_any_other_value_is_no_whole_number(value):
+    with pytest.raises(ValueError, match="must be a whole number from 3 to 9, not"):
+        parsers.whole_number(3, 9)(value)
+
+
+def test_a_whole_number_may_be_open_above():
+    assert parsers.whole_number(1)("1000000000000") == 10**12
+    with pytest.raises(ValueError, match="of at least 1, not 0"):
+        parsers.whole_number(1)(0)
+
+
+@given(st.floats(0, 2))
+def test_a_number_in_its_range_is_taken_as_text_or_number(number):
+    parse = parsers.number(0, 2)
+    assert parse(number) == parse(repr(number)) == number
+
+
+@pytest.mark.parametrize(
+    "value", [-0.1, 2.1, "nan", math.nan, math.inf, "-inf", "", "warm", True, None, 10**400]
+)
+def test_any_other_value_is_no_number(value):
+    with pytest.raises(ValueError, match="must be a number from 0 to 2, not"):
+        parsers.number(0, 2)(value)
+
+
+def test_a_choice_names_what_is_allowed():
+    with pytest.raises(ValueError, match="must be red or green, not 'blue'"):
+        parsers.choice("red", "green")("blue")
+
+
+def test_a_choice_of_a_later_version_says_so():
+    with pytest.raises(ValueError, match="must be chat; responses comes in a later version"):
+        parsers.choice("chat", later=("responses",))("responses")
+
+
+def test_a_choice_refuses_what_is_no_word():
+    with pytest.raises(ValueError, match="must be chat"):
+        parsers.choice("chat", later=("responses",))(["chat"])
+
+
+def test_a_text_may_be_empty_but_a_name_may_not():
+    assert parsers.text("") == ""
+    with pytest.raises(ValueError, match="must be a name"):
+        parsers.name("  ")
+
+
+def test_a_text_in_a_broken_encoding_is_refused():
+    with pytest.raises(ValueError, match="encoding"):
+        parsers.text("caf\udce9")
+
+
+@pytest.mark.parametrize("value", ["sk-1 2", "sk-geheimnis\x1b", "schlüssel-geheimnis", "", 7, None])
+def test_a_bad_key_is_refused_without_repeating_it(value):
+    with pytest.raises(ValueError, match="must be a key") as caught:
+        parsers.key(value)
+    assert "geheimnis" not in str(caught.value)
+
+
+def test_a_key_loses_the_line_end_a_file_gave_it():
+    assert parsers.key("sk-1\n") == Secret("sk-1")
+
+
+def test_repeated_assignments_become_body_values():
+    given_options = ["top_k=40", "stop=###", 'bias={"50256": -100}', "name=a=b", "top_k=41", "empty="]
+    assert parsers.body_values(given_options) == {
+        "top_k": 41,
+        "stop": "###",
+        "bias": {"50256": -100},
+        "name": "a=b",
+        "empty": "",
+    }
+
+
+def test_a_value_that_is_almost_json_stays_text():
+    assert parsers.body_values(["a=NaN", "b=[1", "c=" + "[" * 100_000])["a"] == "NaN"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[1]", "text", 3, ["no equals sign"], ["=3"], [3], {"a": math.nan}, {"a": dt.date(2026, 1, 1)}],
+)
+def test_what_json_cannot_hold_is_no_body_value(value):
+    with pytest.raises(ValueError, match="must"):
+        parsers.body_values(value)
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=3))
+def test_a_table_of_json_values_is_kept_as_it_is(table):
+    assert parsers.body_values(table) == table
+
+
+def test_a_long_bad_value_is_shortened():
+    with pytest.raises(ValueError, match="must be true or false") as caught:
+        parsers.switch("x" * 10_000)
+    assert len(str(caught.value)) < 120
+
+
+@given(ANYTHING)
+def test_a_bad_value_is_never_anything_but_a_value_error(value):
+    for parse in (
+        parsers.text,
+        parsers.name,
+        parsers.url,
+        parsers.key,
+        parsers.switch,
+        parsers.body_values,
+        parsers.choice("a", later=("b",)),
+        parsers.whole_number(0),
+        parsers.number(0, 1),
+    ):
+        try:
+            parse(value)
+        except ValueError as error:
+            assert str(error).startswith("must ")  # noqa: PT017 -- most values pass, the message is what counts

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from chatcli.config.report import Row, rows
+from chatcli.config.specs import SETTINGS
+
+KEY = "sk-proj-0123456789abcdefghij"
+
+
+def row(settings, name) -> Row:
+    return next(row for row in rows(settings) if row.name == name)
+
+
+def test_there_is_a_row_for_every_setting_in_order(machine):
+    assert [row.name for row in rows(machine.resolve())] == [setting.name for setting in SETTINGS]
+
+
+def test_a_row_tells_the_value_and_where_it_came_from(machine):
+    settings = machine.resolve(flags={"model": "a"}, config="stream = false\noptions = {stop = 'né'}")
+    assert row(settings, "model") == Row("model", "a", "flag --model")
+    assert row(settings, "stream") == Row("stream", "false", "config.toml")
+    assert row(settings, "options") == Row("options", '{"stop": "né"}', "config.toml")
+    assert row(settings, "retries") == Row("retries", "4", "default")
+    assert row(settings, "seed") == Row("seed", "not set", "default")
+
+
+def test_a_key_is_masked(machine):
+    settings = machine.resolve(environment={"OPENAI_API_KEY": KEY})
+    assert row(settings, "api_key") == Row("api_key", "sk-…ghij", "environment OPENAI_API_KEY")
+    assert KEY not in repr(settings)
+    assert KEY not in repr(rows(settings))
+
+
+def test_a_withheld_key_is_told_with_its_endpoint(machine):
+    settings = machine.resolve(
+        flags={"base_url": "http://localhost:8080"}, environment={"OPENAI_API_KEY": KEY}
+    )
+    assert row(settings, "api_key").value == (
+        "not set; environment OPENAI_API_KEY was not sent: it belongs to https://api.openai.com"
+    )

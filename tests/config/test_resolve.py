@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from chatcli.config.paths import Paths
+from chatcli.config.resolve import resolve
+from chatcli.config.specs import SETTINGS
+from chatcli.core.errors import ConfigurationError, UsageError
+
+PLACES = {
+    "flag": "flag --model",
+    "environment": "environment CHATCLI_MODEL",
+    "env file": "--env-file ",
+    ".env": ".env CHATCLI_MODEL",
+    "profile": "config.toml [profiles.work]",
+    "config": "config.toml",
+}
+"""Every place a setting can come from, the strongest first, and how its origin begins."""
+
+
+def arguments(places):
+    """Say the model from each of the places, each naming itself."""
+    top = 'model = "config"\n' if "config" in places else ""
+    profile = 'model = "profile"\n' if "profile" in places else ""
+    return {
+        "flags": {"profile": "work", "model": "flag" if "flag" in places else None},
+        "environment": {"CHATCLI_MODEL": "environment"} if "environment" in places else {},
+        "env_file": "CHATCLI_MODEL='env file'" if "env file" in places else None,
+        "dotenv": "CHATCLI_MODEL=.env" if ".env" in places else None,
+        "config": f"{top}[profiles.work]\n{profile}",
+    }
+
+
+@pytest.mark.parametrize(("stronger", "weaker"), list(combinations(PLACES, 2)))
+def test_of_two_places_the_stronger_counts(machine, stronger, weaker):
+    settings = machine.resolve(**arguments({stronger, weaker}))
+    assert settings.model == stronger
+    assert settings.origin("model").startswith(PLACES[stronger])
+
+
+@given(places=st.sets(st.sampled_from(list(PLACES)), min_size=1))
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30
+)
+def test_of_any_places_the_strongest_counts(machine, places):
+    strongest = next(place for place in PLACES if place in places)
+    assert machine.resolve(**arguments(places)).model == strongest
+
+
+def test_with_nothing_said_every_setting_has_its_default(machine):
+    settings = machine.resolve()
+    for setting in SETTINGS:
+        assert settings.origin(setting.name) == "default"
+        if setting.name != "api_key":
+            assert getattr(settings, setting.name) == ({} if setting.merges else setting.default)
+    assert settings.credential is None
+    assert settings.warnings == ()
+
+
+SAMPLES = {
+    "model": ("a", "a"),
+    "base_url": ("https://host.example/v1", "https://host.example/v1"),
+    "api": ("chat", "chat"),
+    "system": ("Be brief.", "Be brief."),
+    "temperature": ("0.5", 0.5),
+    "top_p": ("0.9", 0.9),
+    "max_tokens": ("100", 100),
+    "seed": ("-7", -7),
+    "reasoning": ("low", "low"),
+    "options": ('{"top_k": 40}', {"top_k": 40}),
+    "context": ("truncate", "truncate"),
+    "context_window": ("1024", 1024),
+    "timeout_s": ("1.5", 1.5),
+    "connect_timeout_s": ("2", 2.0),
+    "retries": ("0", 0),
+    "retry_budget_s": ("0", 0.0),
+    "stream": ("off", False),
+    "save": ("no", False),
+    "plain": ("1", True),
+    "profile": ("work", "work"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_setting_has_a_variable(machine, name):
+    text, value = SAMPLES[name]
+    variable = f"CHATCLI_{name.upper()}"
+    settings = machine.resolve(environment={variable: text}, config="[profiles.work]")
+    assert getattr(settings, name) == value
+    assert settings.origin(name) == f"environment {variable}"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_setting_can_be_a_flag_as_typed_or_of_its_type(machine, name):
+    for value in SAMPLES[name]:
+        settings = machine.resolve(flags={name: value}, config="[profiles.work]")
+        assert getattr(settings, name) == SAMPLES[name][1]
+        assert settings.origin(name).startswith("flag -")
+
+
+def test_config_values_have_their_toml_types(machine):
+    settings = machine.resolve(
+        config="temperature = 1\nretries = 2\nstream = false\noptions = {a = [1, {}]}\n"
+    )
+    assert (settings.temperature, settings.retries, settings.stream) == (1.0, 2, False)
+    assert settings.options == {"a": [1, {}]}
+
+
+BAD = {
+    "temperature": "2.1",
+    "top_p": "-1",
+    "max_tokens": "0",
+    "seed": "x",
+    "context": "forget",
+    "context_window": "63",
+    "timeout_s": "0",
+    "connect_timeout_s": "inf",
+    "retries": "21",
+    "retry_budget_s": "nan",
+    "stream": "perhaps",
+    "options": "[]",
+    "api": "responses",
+    "base_url": "host.example",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_flag_is_wrong_usage_and_names_the_flag(machine, name):
+    with pytest.raises(UsageError, match=r"^-.* must "):
+        machine.resolve(flags={name: BAD[name]})
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_variable_is_wrong_configuration_and_named(machine, name):
+    variable = f"CHATCLI_{name.upper()}"
+    for place, where in (
+        ({"environment": {variable: BAD[name]}}, f"environment {variable} must "),
+        ({"dotenv": f"{variable}='{BAD[name]}'"}, rf"\.env {variable} must "),
+        ({"env_file": f"{variable}='{BAD[name]}'"}, rf"--env-file .*given\.env {variable} must "),
+    ):
+        with pytest.raises(ConfigurationError, match=where):
+            machine.resolve(**place)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_config_value_is_wrong_configuration_and_names_file_and_key(machine, name):
+    for flags, table in (({}, ""), ({"profile": "work"}, "[profiles.work]\n")):
+        with pytest.raises(ConfigurationError) as caught:
+            machine.resolve(flags=flags, config=f"{table}{name} = '{BAD[name]}'")
+        assert caught.value.message.startswith(f"config.toml {table.strip()}".strip() + f" {name} must ")
+        assert str(machine.config_file) in str(caught.value.hint)
+
+
+def test_a_bad_value_is_told_even_where_a_flag_overrides_it(machine):
+    with pytest.raises(ConfigurationError, match="CHATCLI_RETRIES"):
+        machine.resolve(flags={"retries": 1}, environment={"CHATCLI_RETRIES": "many"})
+
+
+def test_an_empty_variable_is_not_set(machine):
+    settings = machine.resolve(environment={"CHATCLI_MODEL": "", "OPENAI_API_KEY": ""}, config='model = "a"')
+    assert settings.model == "a"
+    assert settings.credential is None
+
+
+def test_an_empty_system_prompt_given_as_a_flag_counts(machine):
+    assert machine.resolve(flags={"system": ""}, config='system = "Be brief."').system == ""
+
+
+def test_chatcli_variables_win_over_those_of_openai(machine):
+    environment = {"OPENAI_BASE_URL": "https://openai.example", "CHATCLI_BASE_URL": "https://own.example"}
+    settings = machine.resolve(environment=environment)
+    assert settings.base_url == "https://own.example"
+    assert settings.origin("base_url") == "environment CHATCLI_BASE_URL"
+
+
+def test_options_of_all_places_add_up(machine):
+    settings = machine.resolve(
+        flags={"options": ["a=1"]},
+        environment={"CHATCLI_OPTIONS": '{"a": 2, "b": 2}'},
+        config="options = {a = 3, b = 3, c = 3}",
+    )
+    assert settings.options == {"a": 1, "b": 2, "c": 3}
+    assert settings.origin("options") == "flag -O, environment CHATCLI_OPTIONS, config.toml"
+
+
+def test_a_profile_may_be_chosen_by_config_itself(machine):
+    config = 'profile = "work"\nmodel = "a"\n[profiles.work]\nmodel = "b"\n[profiles.home]\nmodel = "c"'
+    assert machine.resolve(config=config).model == "b"
+    assert machine.resolve(environment={"CHATCLI_PROFILE": "home"}, config=config).model == "c"
+
+
+def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
+    assert machine.resolve(config='[profiles.later]\napi = "responses"').api == "chat"
+
+
+def test_an_unknown_profile_on_the_command_line_is_wrong_usage(machine):
+    with pytest.raises(UsageError, match=r"flag --profile: config\.toml has no profile 'wrok'") as caught:
+        machine.resolve(flags={"profile": "wrok"}, config="[profiles.work]")
+    assert caught.value.hint == "Did you mean work?"
+
+
+def test_an_unknown_profile_elsewhere_is_wrong_configuration(machine):
+    with pytest.raises(ConfigurationError, match="environment CHATCLI_PROFILE"):
+        machine.resolve(environment={"CHATCLI_PROFILE": "work"})
+    with pytest.raises(ConfigurationError, match=r"config\.toml has no profile 'work'"):
+        machine.resolve(config='profile = "work"')
+
+
+def test_an_unknown_variable_is_a_warning_with_a_suggestion(machine):
+    settings = machine.resolve(environment={"CHATCLI_MODLE": "a", "OTHER": "b", "OPENAI_ORG": "c"})
+    assert settings.warnings == ("environment CHATCLI_MODLE is not a setting. Did you mean CHATCLI_MODEL?",)
+
+
+def test_a_variable_name_made_to_deceive_is_not_repeated(machine):
+    assert machine.resolve(environment={"CHATCLI_\x1b[2J": "a"}).warnings == ()
+
+
+def test_folder_variables_are_known_and_do_nothing_in_an_env_file(machine):
+    folders = "".join(f"CHATCLI_{name}_DIR=/evil\n" for name in ("CONFIG", "DATA", "CACHE", "LOCAL"))
+    assert machine.resolve(dotenv=folders, env_file=folders) == machine.resolve()
+
+
+def test_a_missing_env_file_is_a_clear_error(tmp_path):
+    paths = Paths(tmp_path, tmp_path, tmp_path, tmp_path)
+    with pytest.raises(ConfigurationError, match=r"cannot read .*given\.env"):
+        resolve({}, {}, paths, tmp_path, tmp_path / "given.env")
+
+
+def test_a_broken_dotenv_in_the_folder_stops_nobody(machine):
+    settings = machine.resolve(dotenv="CHATCLI_MODEL='no end", config='model = "a"')
+    assert settings.model == "a"
+    assert len(settings.warnings) == 1
+    assert settings.warnings[0].startswith("ignored .env: ")
+
+
+def test_windows_of_models_come_from_config(machine):
+    settings = machine.resolve(config='context_window = 4096\n[models."a:b"]\ncontext_window = 1000')
+    assert settings.window_for("a:b") == 1000
+    assert settings.window_for("other") == 4096
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        {"flags": {"context_window": 512}},
+        {"environment": {"CHATCLI_CONTEXT_WINDOW": "512"}},
+        {"env_file": "CHATCLI_CONTEXT_WINDOW=512"},
+        {"dotenv": "CHATCLI_CONTEXT_WINDOW=512"},
+    ],
+)
+def test_a_window_set_for_this_run_holds_for_every_model(machine, here):
+    settings = machine.resolve(**here, config="[models.a]\ncontext_window = 1000")
+    assert settings.window_for("a") == settings.window_for("other") == 512
+
+
+def test_a_window_nobody_knows_is_none(machine):
+    assert machine.resolve().window_for("a") is None

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.config.secret import Secret
+
+KEY = "sk-proj-0123456789abcdefghij"
+
+
+def test_a_key_shows_only_its_ends():
+    assert str(Secret(KEY)) == "sk-…ghij"
+    assert repr(Secret(KEY)) == "Secret(sk-…ghij)"
+    assert f"{Secret(KEY)}" == "sk-…ghij"
+
+
+def test_a_short_key_shows_nothing():
+    assert str(Secret("ollama")) == "…"
+
+
+def test_only_reveal_gives_the_value():
+    assert Secret(KEY).reveal() == KEY
+
+
+def test_secrets_compare_by_value():
+    assert Secret(KEY) == Secret(KEY)
+    assert Secret(KEY) != Secret("another")
+
+
+@given(st.text(min_size=1))
+def test_no_representation_tells_more_than_seven_characters(value):
+    shown = str(Secret(value)).split("…")
+    assert sum(map(len, shown)) <= min(7, len(value) // 2)
