@@ -1,0 +1,45 @@
+"""Files and folders that only their owner can read: 0600 and 0700. Windows gives them the profile's own rights."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+# Windows would otherwise turn every \n into \r\n.
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+_APPEND: Final = os.O_RDWR | os.O_APPEND | _BINARY
+# O_EXCL does not follow a link at the end of the path; O_NOFOLLOW says it again where a file system forgets.
+_CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and whatever is missing above it."""
+    missing = [level for level in (folder, *folder.parents) if not level.exists()]
+    for level in reversed(missing):
+        level.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_for_append(path: Path) -> int:
+    """Return a descriptor that reads ``path`` from its start and writes at its end; make the file if need be.
+
+    A link to an existing file is followed: it is the person's own choice. None is ever created through a link.
+    """
+    try:
+        return os.open(path, _CREATE, 0o600)
+    except FileExistsError:
+        return os.open(path, _APPEND)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

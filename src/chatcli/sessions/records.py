@@ -1,0 +1,363 @@
+"""Session file, format 1: one record, one JSON line.
+
+::
+
+    {"type":"header","format":1,"id","at","app"}
+    {"type":"message","id","parent","at","message":{"role","parts":[...]}}
+        and for a reply: "model", "usage", "finish_reason", "latency_s", "cost_usd"
+    {"type":"partial","id","parent","at","text"}
+    {"type":"mark","id","parent","at","kind","value"}
+
+Ids are opaque, ``at`` is RFC 3339 in UTC with milliseconds. A line is UTF-8 and ends in a line feed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chatcli.core.messages import Part
+
+    Clock: TypeAlias = Callable[[], datetime]
+    """Tells the time with its time zone."""
+    IdSource: TypeAlias = Callable[[], str]
+    """Makes an id that no other record has."""
+
+FORMAT: Final = 1
+
+_ROLES: Final = frozenset({"system", "user", "assistant"})
+_ORIGINS: Final = frozenset({"person", "model", "document", "tool"})
+_ATTACHMENTS: Final[dict[str, type[ImagePart | AudioPart | FilePart]]] = {
+    "image": ImagePart,
+    "audio": AudioPart,
+    "file": FilePart,
+}
+_ATTACHMENT_TYPES: Final = {part: name for name, part in _ATTACHMENTS.items()}
+
+
+def new_id() -> str:
+    return secrets.token_hex(6)
+
+
+def local_now() -> datetime:
+    return datetime.now(UTC).astimezone()
+
+
+def timestamp(moment: datetime) -> str:
+    """Return ``moment`` as RFC 3339 in UTC with milliseconds: ``2026-11-23T21:05:07.123Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _AsRead:
+    """Keeps the line a record was read from.
+
+    It is written back as it was, with every field a newer version put there. ``dataclasses.replace`` makes a
+    record without it, so what was replaced never comes back.
+    """
+
+    line: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRecord(_AsRead):
+    """The first line. ``id`` is the session's own, ``app`` the program and version that began it."""
+
+    id: str
+    at: str
+    app: str
+    format: int = FORMAT
+
+    def fields(self) -> dict[str, Any]:
+        return {"type": "header", "format": self.format, "id": self.id, "at": self.at, "app": self.app}
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> HeaderRecord:
+        version = fields.get("format")
+        if type(version) is not int or version < FORMAT:
+            raise ValueError("format")
+        return cls(_text(fields, "id"), _text(fields, "at"), _text(fields, "app"), version)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMetadata:
+    """How a reply came to be; ``None`` where nobody told."""
+
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "usage": None if self.usage is None else _usage_fields(self.usage),
+            "finish_reason": self.finish_reason,
+            "latency_s": self.latency_s,
+            "cost_usd": self.cost_usd,
+        }
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> ReplyMetadata | None:
+        """Return what ``fields`` tell, ``None`` for a message that is no reply.
+
+        A value of the wrong type counts as not told: it is no reason to lose the message.
+        """
+        if "model" not in fields and "finish_reason" not in fields:
+            return None
+        return cls(
+            _optional_text(fields.get("model")),
+            _read_usage(fields.get("usage")),
+            _optional_text(fields.get("finish_reason")),
+            _optional_number(fields.get("latency_s")),
+            _optional_number(fields.get("cost_usd")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord(_AsRead):
+    """A whole message; ``parent`` is the message before it, ``reply`` is there for a model's."""
+
+    id: str
+    parent: str | None
+    at: str
+    message: Message
+    reply: ReplyMetadata | None = None
+
+    def fields(self) -> dict[str, Any]:
+        own = {
+            "type": "message",
+            "id": self.id,
+            "parent": self.parent,
+            "at": self.at,
+            "message": _message_fields(self.message),
+        }
+        return own if self.reply is None else own | self.reply.fields()
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> MessageRecord:
+        return cls(
+            _text(fields, "id"),
+            _parent(fields),
+            _text(fields, "at"),
+            _read_message(fields.get("message")),
+            ReplyMetadata.read(fields),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PartialRecord(_AsRead):
+    """The new text of the reply ``id``, whose message will replace all its partials."""
+
+    id: str
+    parent: str | None
+    at: str
+    text: str
+
+    def fields(self) -> dict[str, Any]:
+        return {"type": "partial", "id": self.id, "parent": self.parent, "at": self.at, "text": self.text}
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> PartialRecord:
+        return cls(_text(fields, "id"), _parent(fields), _text(fields, "at"), _text(fields, "text"))
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRecord(_AsRead):
+    """Something about the conversation that is not said in it.
+
+    ``value`` by ``kind``: ``title``, ``note``: a text; ``pin``, ``unpin``: a message id; ``head``: the message id the
+    conversation continues from, ``None`` for its beginning; ``clear``: ``None``; ``summary``: ``{"from","to","text"}``;
+    ``model``: a name; ``fork``: ``{"session","message"}``.
+    """
+
+    id: str
+    parent: str | None
+    at: str
+    kind: str
+    value: Any = None
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "type": "mark",
+            "id": self.id,
+            "parent": self.parent,
+            "at": self.at,
+            "kind": self.kind,
+            "value": self.value,
+        }
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> MarkRecord:
+        return cls(
+            _text(fields, "id"),
+            _parent(fields),
+            _text(fields, "at"),
+            _text(fields, "kind"),
+            fields.get("value"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRecord(_AsRead):
+    """A JSON object that this version cannot read: kept as it is, skipped by the replay."""
+
+    content: dict[str, Any]
+
+    @property
+    def id(self) -> str | None:
+        return _optional_text(self.content.get("id"))
+
+    @property
+    def parent(self) -> str | None:
+        return _optional_text(self.content.get("parent"))
+
+    def fields(self) -> dict[str, Any]:
+        return self.content
+
+
+Record: TypeAlias = HeaderRecord | MessageRecord | PartialRecord | MarkRecord | UnknownRecord
+
+_READERS: Final[dict[str, Callable[[Mapping[str, Any]], Record]]] = {
+    "header": HeaderRecord.read,
+    "message": MessageRecord.read,
+    "partial": PartialRecord.read,
+    "mark": MarkRecord.read,
+}
+
+
+def encode(record: Record) -> bytes:
+    """Return the line of ``record`` with its line feed; a record that was read is written as it was.
+
+    A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot keep two that make a pair
+    apart: they come back as the one character they encode.
+    """
+    if record.line is not None:
+        return record.line + b"\n"
+    line = json.dumps(record.fields(), ensure_ascii=False, separators=(",", ":"))
+    return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def decode(line: bytes) -> Record | None:
+    """Return the record of a line without its line feed; ``None`` for one that is torn or no JSON object."""
+    try:
+        fields = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    record = _read(fields)
+    # The one place that fills ``line``: it is no argument of the constructor, see ``_AsRead``.
+    object.__setattr__(record, "line", line)
+    return record
+
+
+def _read(fields: dict[str, Any]) -> Record:
+    kind = fields.get("type")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
+        return UnknownRecord(fields)
+    try:
+        return reader(fields)
+    except (TypeError, ValueError):
+        return UnknownRecord(fields)
+
+
+def _message_fields(message: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "parts": [_part_fields(part) for part in message.parts]}
+    if message.provider_data is not None:
+        fields["provider_data"] = dict(message.provider_data)
+    return fields
+
+
+def _part_fields(part: Part) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text, "origin": part.origin}
+    return {
+        "type": _ATTACHMENT_TYPES[type(part)],
+        "sha256": part.sha256,
+        "media_type": part.media_type,
+        "name": part.name,
+    }
+
+
+def _usage_fields(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
+    }
+
+
+def _read_message(fields: Any) -> Message:
+    if not isinstance(fields, dict):
+        raise TypeError("message")
+    role, parts, provider_data = fields.get("role"), fields.get("parts"), fields.get("provider_data")
+    if role not in _ROLES or not isinstance(parts, list):
+        raise ValueError("message")
+    read = [_read_part(part) for part in parts]
+    return Message(
+        role,
+        tuple([part for part in read if part is not None]),
+        provider_data if isinstance(provider_data, dict) else None,
+    )
+
+
+def _read_part(fields: Any) -> Part | None:
+    kind = fields.get("type") if isinstance(fields, dict) else None
+    if kind == "text":
+        origin = fields.get("origin")
+        # A text of unknown origin is trusted least.
+        return TextPart(_text(fields, "text"), origin if origin in _ORIGINS else "document")
+    attachment = _ATTACHMENTS.get(kind) if isinstance(kind, str) else None
+    if attachment is None:
+        return None
+    return attachment(_text(fields, "sha256"), _text(fields, "media_type"), _text(fields, "name"))
+
+
+def _read_usage(fields: Any) -> Usage | None:
+    if not isinstance(fields, dict):
+        return None
+    return Usage(
+        _optional_count(fields.get("input_tokens")),
+        _optional_count(fields.get("output_tokens")),
+        _optional_count(fields.get("cached_tokens")),
+        _optional_count(fields.get("reasoning_tokens")),
+        estimated=fields.get("estimated") is True,
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value
+
+
+def _parent(fields: Mapping[str, Any]) -> str | None:
+    return _optional_text(fields.get("parent"))
+
+
+def _optional_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _optional_count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _optional_number(value: Any) -> float | None:
+    return value if type(value) in {int, float} and math.isfinite(value) else None

@@ -1,0 +1,170 @@
+"""A conversation: the replay of its records, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.messages import answer
+from chatcli.sessions.records import (
+    HeaderRecord,
+    MarkRecord,
+    MessageRecord,
+    PartialRecord,
+    ReplyMetadata,
+    UnknownRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.core.messages import Message
+    from chatcli.sessions.records import Record
+
+INTERRUPTED: Final = "interrupted"
+"""The finish reason of a reply of which only parts were kept."""
+
+
+@dataclass(slots=True)
+class _PartialReply:
+    first: PartialRecord
+    texts: list[str] = field(default_factory=list)
+
+    def joined(self) -> MessageRecord:
+        reply = ReplyMetadata(finish_reason=INTERRUPTED)
+        return MessageRecord(
+            self.first.id, self.first.parent, self.first.at, answer("".join(self.texts)), reply
+        )
+
+
+class Session:
+    """A tree of messages with a ``head``; the path to it is the conversation.
+
+    Whatever a file says, replaying it ends: the first message with an id stands, a parent that nobody has is a
+    beginning, and a circle of parents is walked once. Work and memory are linear in the number of records.
+    """
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.header: HeaderRecord | None = None
+        self.head: str | None = None
+        """The message the next one follows; ``None`` at the beginning."""
+        self.title: str | None = None
+        self.model: str | None = None
+        """The model the person chose for this conversation last."""
+        self._messages: dict[str, MessageRecord] = {}
+        self._partials: dict[str, _PartialReply] = {}
+        self._parents: dict[str, str | None] = {}
+        self._cleared: set[str] = set()
+        self._pinned: dict[str, None] = {}  # a set that keeps its order
+        self._notes: list[str] = []
+
+    @classmethod
+    def replay(cls, records: Iterable[Record]) -> Session:
+        session = cls()
+        for record in records:
+            session.apply(record)
+        return session
+
+    def apply(self, record: Record) -> None:
+        """Take the next record."""
+        self.records.append(record)
+        match record:
+            case MessageRecord():
+                self._apply_message(record)
+            case PartialRecord():
+                self._apply_partial(record)
+            case MarkRecord():
+                self._apply_mark(record)
+            case HeaderRecord():
+                self.header = self.header or record
+            case UnknownRecord():
+                self._pass_through(record)
+
+    def message(self, message_id: str) -> MessageRecord | None:
+        """Return a message by its id, on the path or not; an interrupted reply is joined from its parts."""
+        if (record := self._messages.get(message_id)) is not None:
+            return record
+        partial = self._partials.get(message_id)
+        return None if partial is None else partial.joined()
+
+    def path(self) -> tuple[MessageRecord, ...]:
+        """Return the conversation, oldest message first."""
+        found: list[MessageRecord] = []
+        seen: set[str] = set()
+        current = self.head
+        while current is not None and current not in seen:
+            seen.add(current)
+            if (record := self.message(current)) is not None:
+                found.append(record)
+            current = self._parents.get(current)
+        found.reverse()
+        return tuple(found)
+
+    def context(self) -> tuple[MessageRecord, ...]:
+        """Return the part of the path that still counts for the model: what came after the last ``clear``."""
+        path = self.path()
+        cleared = (place for place, record in enumerate(path, start=1) if record.id in self._cleared)
+        return path[max(cleared, default=0) :]
+
+    @property
+    def system(self) -> Message | None:
+        """The newest system message on the path. A ``clear`` does not take it away."""
+        path = reversed(self.path())
+        return next((record.message for record in path if record.message.role == "system"), None)
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """The ids of the pinned messages, in the order they were pinned."""
+        return tuple(self._pinned)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    def _apply_message(self, record: MessageRecord) -> None:
+        if record.id in self._messages:
+            return
+        self._messages[record.id] = record
+        self._parents[record.id] = record.parent
+        self._partials.pop(record.id, None)
+        self.head = record.id
+
+    def _apply_partial(self, record: PartialRecord) -> None:
+        if record.id in self._messages:
+            return
+        partial = self._partials.get(record.id)
+        if partial is None:
+            partial = self._partials[record.id] = _PartialReply(record)
+            self._parents[record.id] = record.parent
+            self.head = record.id
+        partial.texts.append(record.text)
+
+    def _apply_mark(self, record: MarkRecord) -> None:
+        self._pass_through(record)
+        # Kinds and values that only other readers understand are kept in ``records`` and change nothing here.
+        match record.kind, record.value:
+            case "title", str(title):
+                self.title = title
+            case "model", str(model):
+                self.model = model
+            case "note", str(note):
+                self._notes.append(note)
+            case "pin", str(message_id):
+                self._pinned.setdefault(message_id)
+            case "unpin", str(message_id):
+                self._pinned.pop(message_id, None)
+            case "clear", _ if record.parent is not None:
+                self._cleared.add(record.parent)
+            case "head", None:
+                self.head = None
+            case "head", str(message_id) if self._is_message(message_id):
+                self.head = message_id
+
+    def _pass_through(self, record: MarkRecord | UnknownRecord) -> None:
+        # A newer version may have put records of its own between messages: the path leads through them.
+        if record.id is not None:
+            self._parents.setdefault(record.id, record.parent)
+
+    def _is_message(self, message_id: str) -> bool:
+        return message_id in self._messages or message_id in self._partials

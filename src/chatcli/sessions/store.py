@@ -1,0 +1,232 @@
+"""Where sessions are: names and files, which was used last, which there are."""
+
+from __future__ import annotations
+
+import gc
+import json
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.messages import TextPart
+from chatcli.sessions import private_files
+from chatcli.sessions.names import SUFFIX, checked_name, is_path
+from chatcli.sessions.reading import find_header, not_a_session, read_records
+from chatcli.sessions.records import local_now, new_id
+from chatcli.sessions.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.core.messages import Message
+    from chatcli.sessions.records import Clock, IdSource, MessageRecord
+
+TITLE_CHARACTERS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFile:
+    """Where a session is, or would be. ``name`` is what ``-s`` takes to come back to it from anywhere."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty."""
+
+    name: str
+    path: Path
+    title: str
+    turns: int
+    last_used: datetime
+
+
+class SessionStore:
+    """The sessions of one data folder, and those that a path leads to.
+
+    ::
+
+        <folder>/sessions/NAME.jsonl
+        <folder>/last                 {"path": "..."}, the session that was asked last
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock = local_now, ids: IdSource = new_id) -> None:
+        self._sessions = folder.absolute() / "sessions"
+        self._last = folder.absolute() / "last"
+        self._clock = clock
+        self._ids = ids
+
+    def new(self) -> SessionFile:
+        """Return an unused place, named for the clock's own date and time: ``2026-11-23-2105-a1b2``."""
+        while True:
+            file = self._named(f"{self._clock():%Y-%m-%d-%H%M}-{self._ids()[:4]}")
+            if not _exists(file.path):
+                return file
+
+    def resolve(self, name_or_path: str) -> SessionFile:
+        """Return where ``-s NAME|PATH`` leads; raise ``UsageError`` for a name that cannot be one."""
+        if "\0" not in name_or_path and is_path(name_or_path):
+            return self._at(Path(name_or_path))
+        return self._named(checked_name(name_or_path))
+
+    def load(self, file: SessionFile) -> Session:
+        """Return the session of ``file``, an empty one where there is no file yet or nothing in it.
+
+        Raises ``ConfigurationError`` for a file that cannot be read or is no session.
+        """
+        try:
+            content = _read(file.path)
+        except FileNotFoundError:
+            return Session()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the session {file.path}: {error.strerror or error}",
+                hint="make it readable, or give -s another name or path",
+                code="session_not_read",
+            ) from error
+        find_header(content, file.path)
+        with _collector_at_rest():
+            return Session.replay(read_records(content))
+
+    def summaries(self) -> list[SessionSummary]:
+        """Return the sessions in the folder, the one used last first; what is no session is left out."""
+        found = (self._summary(path) for path in self._newest_first())
+        return [summary for summary in found if summary is not None]
+
+    def existing(self, name_or_path: str) -> SessionFile:
+        """Return where a session is; raise ``UsageError`` when there is none."""
+        file = self.resolve(name_or_path)
+        if not _exists(file.path):
+            raise UsageError(
+                f"there is no session {file.name}",
+                hint="chatcli sessions list shows those there are",
+                code="no_such_session",
+            )
+        return file
+
+    def remove(self, name_or_path: str) -> SessionFile:
+        """Delete a session's file, never one that is something else, and return where it was."""
+        file = self.existing(name_or_path)
+        self.load(file)
+        try:
+            file.path.unlink()
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot remove the session {file.path}: {error.strerror or error}",
+                hint="check the rights of its folder",
+                code="session_not_removed",
+            ) from error
+        return file
+
+    def remember(self, file: SessionFile) -> None:
+        """Make ``file`` the session used last; to be called when it is asked a question."""
+        try:
+            private_files.make_folder(self._last.parent)
+            private_files.replace(self._last, json.dumps({"path": str(file.path)}).encode())
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot note the last session in {self._last}: {error.strerror or error}",
+                hint=f"--continue will not find this one; resume it with -s {file.name}",
+                code="last_session_not_written",
+            ) from error
+
+    def last_used(self) -> SessionFile | None:
+        """Return the session used last wherever it is, else the newest in the folder, ``None`` without any."""
+        path = self._remembered() or next(iter(self._newest_first()), None)
+        return None if path is None else self._at(path)
+
+    def _named(self, name: str) -> SessionFile:
+        return SessionFile(name, self._sessions / f"{name}{SUFFIX}")
+
+    def _at(self, path: Path) -> SessionFile:
+        absolute = path.absolute()
+        name = (
+            absolute.stem
+            if absolute.parent == self._sessions and absolute.suffix == SUFFIX
+            else str(absolute)
+        )
+        return SessionFile(name, absolute)
+
+    def _remembered(self) -> Path | None:
+        try:
+            path = Path(json.loads(self._last.read_bytes())["path"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return path if path.is_absolute() and path.is_file() else None
+
+    def _newest_first(self) -> list[Path]:
+        modified = ((_modified_s(path), path) for path in self._sessions.glob(f"*{SUFFIX}") if path.is_file())
+        return [path for _, path in sorted(modified, key=lambda pair: pair[0], reverse=True)]
+
+    def _summary(self, path: Path) -> SessionSummary | None:
+        file = self._at(path)
+        try:
+            session = self.load(file)
+        except ConfigurationError:
+            return None
+        questions = [record for record in session.path() if record.message.role == "user"]
+        return SessionSummary(
+            name=file.name,
+            path=file.path,
+            title=_title(session, questions),
+            turns=len(questions),
+            last_used=datetime.fromtimestamp(_modified_s(path), UTC),
+        )
+
+
+def _read(path: Path) -> bytes:
+    # A device or a pipe could be read for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise not_a_session(path)
+    return path.read_bytes()
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    # Replaying makes many objects and no cycles; looking for cycles took 40 % of a long session's loading.
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+def _modified_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _title(session: Session, questions: list[MessageRecord]) -> str:
+    if session.title is not None:
+        return _one_line(session.title)
+    return _one_line(_own_words(questions[0].message)) if questions else ""
+
+
+def _own_words(message: Message) -> str:
+    texts = [part for part in message.parts if isinstance(part, TextPart)]
+    own = [part.text for part in texts if part.origin == "person"]
+    return "\n".join(own or [part.text for part in texts])
+
+
+def _one_line(text: str) -> str:
+    # Titles are short; a pasted book is not split to find its first words.
+    line = " ".join(text[: TITLE_CHARACTERS * 10].split())
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"

@@ -1,0 +1,96 @@
+"""Session file, format 1, byte for byte. A change here breaks the files people have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart, answer, question, system
+from chatcli.core.usage import Usage
+from chatcli.sessions.reading import find_header, read_records
+from chatcli.sessions.records import ReplyMetadata, UnknownRecord, encode
+from chatcli.sessions.session import Session
+from sessions.world import RESULT, replayed, texts
+
+GOLDEN = Path(__file__).parent / "golden"
+EVERY_RECORD = GOLDEN / "every-record.jsonl"
+FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
+
+
+def write_every_record(log, world):
+    first = log.message(system("You are a helpful assistant."), parent=None)
+    asked = log.message(question("法国的首都是哪里?", "a\u2028document"), parent=first)
+    reply = log.begin_reply(parent=asked)
+    reply.extend("Par")
+    world.wait(1)
+    reply.extend("is \ud83d")
+    world.wait(1)
+    reply.finish(Message("assistant", (TextPart("Paris.", "model"),), {"signature": "x"}), RESULT)
+    log.mark("title", "Capitals", parent=reply.id)
+    log.mark("model", "large", parent=reply.id)
+    log.mark("pin", asked, parent=reply.id)
+    log.mark("pin", first, parent=reply.id)
+    log.mark("unpin", first, parent=reply.id)
+    log.mark("note", "remember this", parent=reply.id)
+    log.mark("clear", parent=first)
+    log.mark("summary", {"from": first, "to": reply.id, "text": "Paris"}, parent=reply.id)
+    log.mark("fork", {"session": "other", "message": asked}, parent=reply.id)
+    attachments = (
+        TextPart("Look"),
+        ImagePart("00" * 32, "image/png", "a.png"),
+        AudioPart("11" * 32, "audio/wav", "b.wav"),
+        FilePart("22" * 32, "application/pdf", "c.pdf"),
+    )
+    log.message(Message("user", attachments), parent=reply.id)
+    log.mark("head", reply.id, parent=reply.id)
+    again = log.message(question("And \0 of Spain?"), parent=reply.id)
+    log.begin_reply(parent=again).extend("Mad")
+    log.close()
+
+
+def test_every_record_is_written_as_the_golden_file_has_it(tmp_path, world):
+    path = tmp_path / "trip.jsonl"
+    write_every_record(world.log(path), world)
+    assert path.read_bytes() == EVERY_RECORD.read_bytes()
+
+
+def test_the_golden_file_replays_to_its_conversation():
+    session = replayed(EVERY_RECORD)
+    assert session.header.app == "chatcli 1.2.3"
+    assert texts(session) == [
+        "You are a helpful assistant.",
+        "法国的首都是哪里?\n\na\u2028document",
+        "Paris.",
+        "And \0 of Spain?",
+        "Mad",
+    ]
+    _, asked, reply, _, interrupted = session.path()
+    assert reply.reply == ReplyMetadata("small", RESULT.usage, "stop", 1.25, 0.0015)
+    assert interrupted.reply == ReplyMetadata(finish_reason="interrupted")
+    assert (session.title, session.model, session.notes) == ("Capitals", "large", ("remember this",))
+    assert session.pinned == (asked.id,)
+    assert len(session.context()) == 4
+
+
+def test_a_file_of_a_newer_version_reads_as_far_as_it_is_known():
+    session = replayed(FROM_A_NEWER_VERSION)
+    assert find_header(FROM_A_NEWER_VERSION.read_bytes(), FROM_A_NEWER_VERSION) is not None
+    assert [record.message for record in session.path()] == [
+        question("Weather?"),
+        answer("Rain."),
+    ]
+    assert session.path()[1].reply == ReplyMetadata("m", Usage(5, 2), "stop", 0.5, None)
+    assert sum(isinstance(record, UnknownRecord) for record in session.records) == 2
+
+
+def test_nothing_a_newer_version_wrote_is_lost_by_writing_it_again():
+    content = FROM_A_NEWER_VERSION.read_bytes()
+    assert b"".join(map(encode, read_records(content))) == content
+
+
+def test_a_session_may_grow_one_record_at_a_time():
+    records = list(read_records(EVERY_RECORD.read_bytes()))
+    session = Session()
+    for record in records:
+        session.apply(record)
+    assert session.records == records
+    assert session.path() == Session.replay(records).path()

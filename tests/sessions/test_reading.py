@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatcli.core.errors import ConfigurationError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.core.messages import question
+from chatcli.sessions.reading import find_header, read_records
+from chatcli.sessions.records import HeaderRecord, MessageRecord, encode
+
+PATH = Path("trip.jsonl")
+HEADER = HeaderRecord("s", "2026-11-23T21:05:07.123Z", "chatcli 1.2.3")
+MESSAGE = MessageRecord("q", None, "2026-11-23T21:05:07.123Z", question("Hi"))
+
+
+def test_a_file_begins_with_its_header():
+    assert find_header(encode(HEADER) + encode(MESSAGE), PATH) == HEADER
+
+
+@pytest.mark.parametrize("length", range(len(encode(HEADER)) - 1))
+def test_a_file_cut_inside_its_header_has_none_yet(length):
+    torn = encode(HEADER)[:length]
+    assert find_header(torn, PATH) is None
+    assert find_header(torn + b"\n" + encode(HEADER), PATH) == HEADER
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xd8\xff\xe0\0\x10JFIF\n\n",
+        b"Dear diary,\n",
+        b'{\n  "name": "package"\n}\n',
+        b'{"type":"headline"}\n',
+        b'{"type":"header","format":0,"id":"s","at":"","app":""}\n',
+        encode(MESSAGE) + encode(HEADER),
+        b"\0" * 100,
+        b"Dear diary," + encode(HEADER),
+    ],
+    ids=lambda content: ascii(content[:12]),
+)
+def test_anything_else_is_not_a_session(content):
+    with pytest.raises(ConfigurationError, match=r"trip\.jsonl is not a chatcli session") as caught:
+        find_header(content, PATH)
+    assert caught.value.hint
+    assert caught.value.exit_code is ExitCode.CONFIGURATION
+
+
+def test_a_newer_format_is_told_apart():
+    with pytest.raises(ConfigurationError, match="was made by a newer chatcli"):
+        find_header(encode(HeaderRecord("s", "", "", format=2)), PATH)
+
+
+def test_an_editor_may_have_left_a_byte_order_mark_and_carriage_returns():
+    content = b"\xef\xbb\xbf" + (encode(HEADER) + encode(MESSAGE)).replace(b"\n", b"\r\n")
+    assert find_header(content, PATH) == HEADER
+    assert list(read_records(content)) == [HEADER, MESSAGE]
+
+
+def test_damaged_lines_are_skipped_one_by_one():
+    content = encode(HEADER) + b'{"type":"mess\n\n\xff\xfe\n\0\0\0\n' + encode(MESSAGE) + b'{"ty'
+    assert list(read_records(content)) == [HEADER, MESSAGE]
+
+
+def test_only_a_line_feed_ends_a_record():
+    message = MessageRecord("q", None, "", question("a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"))
+    assert list(read_records(encode(message))) == [message]

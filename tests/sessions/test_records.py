@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart, answer, question
+from chatcli.core.usage import Usage
+from chatcli.sessions.records import (
+    HeaderRecord,
+    MarkRecord,
+    MessageRecord,
+    PartialRecord,
+    ReplyMetadata,
+    UnknownRecord,
+    decode,
+    encode,
+    new_id,
+    timestamp,
+)
+
+AT = "2026-11-23T21:05:07.123Z"
+
+any_text = st.text(st.characters(exclude_categories=()))
+counts = st.none() | st.integers(0, 10**9)
+numbers = st.none() | st.floats(0, 1e6)
+parts = st.one_of(
+    st.builds(TextPart, any_text, st.sampled_from(["person", "model", "document", "tool"])),
+    *(st.builds(part, any_text, any_text, any_text) for part in (ImagePart, AudioPart, FilePart)),
+)
+messages = st.builds(
+    Message,
+    st.sampled_from(["system", "user", "assistant"]),
+    st.lists(parts, max_size=3).map(tuple),
+    st.none() | st.dictionaries(st.text(), st.integers() | st.booleans(), max_size=2),
+)
+replies = st.builds(
+    ReplyMetadata,
+    st.none() | st.text(),
+    st.none() | st.builds(Usage, counts, counts, counts, counts, st.booleans()),
+    st.none() | st.text(),
+    numbers,
+    numbers,
+)
+parents = st.none() | any_text
+records = st.one_of(
+    st.builds(HeaderRecord, any_text, any_text, any_text),
+    st.builds(MessageRecord, any_text, parents, any_text, messages, st.none() | replies),
+    st.builds(PartialRecord, any_text, parents, any_text, any_text),
+    st.builds(MarkRecord, any_text, parents, any_text, any_text, parents),
+)
+
+
+def reread(record):
+    return decode(encode(record).removesuffix(b"\n"))
+
+
+def paired(text):
+    """Return ``text`` as every JSON reader sees it: two surrogates that make a pair are one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+@given(records)
+def test_a_record_is_one_line_of_utf_8(record):
+    line = encode(record)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    line.decode("utf-8", "strict")
+
+
+@given(records)
+def test_a_line_read_and_written_again_is_the_same(record):
+    line = encode(record)
+    assert encode(decode(line.removesuffix(b"\n"))) == line
+
+
+@given(any_text)
+def test_the_text_of_a_message_survives(text):
+    record = MessageRecord("a", None, AT, answer(text))
+    assert reread(record) == replace(record, message=answer(paired(text)))
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2028\u2029\x85\x0b\x0c\x1c", "\0", "\r\n", "\ud800", "\udfff\ud800", '\\"']
+)
+def test_characters_that_break_lines_elsewhere_survive(text):
+    assert reread(MessageRecord("a", None, AT, question(text))).message == question(text)
+
+
+@given(messages.filter(lambda message: "\\ud" not in ascii(message)), st.none() | replies)
+def test_every_message_survives(message, reply):
+    record = MessageRecord("a", "b", AT, message, reply)
+    assert reread(record) == record
+
+
+def test_a_reply_tells_all_it_knows_in_the_order_of_the_format():
+    usage = Usage(1, 2, 3, 4)
+    record = MessageRecord("a", "b", AT, answer("Hi"), ReplyMetadata("m", usage, "stop", 1.5, None))
+    assert encode(record).decode() == (
+        '{"type":"message","id":"a","parent":"b","at":"2026-11-23T21:05:07.123Z","message":{"role":"assistant",'
+        '"parts":[{"type":"text","text":"Hi","origin":"model"}]},"model":"m","usage":{"input_tokens":1,'
+        '"output_tokens":2,"cached_tokens":3,"reasoning_tokens":4,"estimated":false},"finish_reason":"stop",'
+        '"latency_s":1.5,"cost_usd":null}\n'
+    )
+
+
+def test_a_question_has_no_reply_metadata():
+    assert reread(MessageRecord("a", None, AT, question("Hi"))).reply is None
+
+
+def test_a_changed_record_is_written_anew_and_what_was_changed_is_gone():
+    read = decode(b'{"type":"partial","id":"a","parent":null,"at":"t","text":"secret","future":"secret too"}')
+    assert b"secret" in encode(read)
+    assert b"secret" not in encode(replace(read, text="***"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b'{"type":"mess',
+        b"[1]",
+        b"null",
+        b"7",
+        b"\xff\xfe",
+        b"\0\0\0",
+        b'"text"',
+        b"[" * 200_000,
+        b'{"a":' + b"9" * 5_000 + b"}",
+    ],
+    ids=lambda line: ascii(line[:12]),
+)
+def test_a_line_that_is_no_json_object_is_no_record(line):
+    assert decode(line) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b'{"type":["message"]}',
+        b'{"type":"thought","id":"a"}',
+        b'{"type":"header","format":"1","id":"a","at":"","app":""}',
+        b'{"type":"header","format":true,"id":"a","at":"","app":""}',
+        b'{"type":"message","id":"a","parent":null,"at":""}',
+        b'{"type":"message","id":5,"parent":null,"at":"","message":{"role":"user","parts":[]}}',
+        b'{"type":"message","id":"a","parent":null,"at":"","message":{"role":"oracle","parts":[]}}',
+        b'{"type":"message","id":"a","parent":null,"at":"","message":{"role":["user"],"parts":[]}}',
+        b'{"type":"message","id":"a","parent":null,"at":"","message":{"role":"user","parts":{}}}',
+        b'{"type":"message","id":"a","parent":null,"at":"","message":{"role":"user","parts":[{"type":"text"}]}}',
+        b'{"type":"partial","id":"a","parent":null,"at":"","text":null}',
+        b'{"type":"mark","id":"a","parent":null,"at":"","kind":{}}',
+    ],
+)
+def test_an_object_that_cannot_be_read_is_kept_as_it_is(line):
+    record = decode(line)
+    assert isinstance(record, UnknownRecord)
+    assert encode(record) == line + b"\n"
+
+
+def test_an_unknown_record_made_here_is_written_from_its_content():
+    assert encode(UnknownRecord({"type": "thought"})) == b'{"type":"thought"}\n'
+
+
+def test_reply_metadata_of_the_wrong_type_counts_as_not_told():
+    line = json.dumps(
+        {
+            "type": "message",
+            "id": "a",
+            "parent": 7,
+            "at": AT,
+            "message": {"role": "assistant", "parts": [{"type": "text", "text": "Hi", "origin": "model"}]},
+            "model": 5,
+            "usage": {"input_tokens": "many", "output_tokens": -1, "cached_tokens": True, "estimated": 1},
+            "finish_reason": "stop",
+            "latency_s": float("nan"),
+            "cost_usd": "free",
+        }
+    )
+    record = decode(line.encode())
+    assert record == MessageRecord(
+        "a", None, AT, answer("Hi"), ReplyMetadata(usage=Usage(), finish_reason="stop")
+    )
+
+
+def test_a_text_of_unknown_origin_is_trusted_least():
+    parts = [{"type": "text", "text": "Hi", "origin": "oracle"}, {"type": "text", "text": "Ho"}]
+    fields = {"type": "message", "id": "a", "at": AT, "message": {"role": "user", "parts": parts}}
+    record = decode(json.dumps(fields).encode())
+    assert [part.origin for part in record.message.parts] == ["document", "document"]
+
+
+def test_times_are_utc_with_milliseconds():
+    moment = datetime(2026, 11, 23, 23, 5, 7, 123_999, timezone(timedelta(hours=2)))
+    assert timestamp(moment) == AT
+    assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
+
+
+def test_ids_are_twelve_hexadecimal_digits_and_differ():
+    assert len({new_id() for _ in range(100)}) == 100
+    assert len(new_id()) == 12
+    int(new_id(), 16)
