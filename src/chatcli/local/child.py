@@ -1,0 +1,87 @@
+"""The engine's own process: ``python -m chatcli.local.child``.
+
+It reads one line, an ``EngineOrder``, and answers with one: ``{"url": ...}`` when the server takes requests, or
+``{"error": ...}`` before it leaves with exit code 1. Then it serves until its standard input ends, which on every
+platform also happens when its parent dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from io import FileIO
+from typing import TYPE_CHECKING
+
+from chatcli.local.order import ENGINE_MISSING, EngineOrder
+
+if TYPE_CHECKING:
+    from xllamacpp import Server
+
+
+def main() -> int:
+    # The engine and its libraries may write where they like: standard output is ours alone.
+    answers = _set_aside(1, os.dup(2), "w")
+    # On Windows a library that looks at standard input while a thread reads it would wait for that read.
+    orders = _set_aside(0, os.open(os.devnull, os.O_RDONLY), "r")
+    line = orders.readline()
+    parent = threading.Thread(target=_leave_at_end, args=(orders,), daemon=True)
+    parent.start()
+    try:
+        server = serve(EngineOrder.from_line(line))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp"
+        _answer(answers, error=ENGINE_MISSING if missing else str(error))
+        return 1
+    _answer(answers, url=server.listening_address)
+    parent.join()
+    return 0
+
+
+def serve(order: EngineOrder) -> Server:
+    """Load the weights and return the running server; it serves as long as it is referred to."""
+    import xllamacpp  # noqa: PLC0415 - the watch over the parent comes first
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = order.weights_path
+    parameters.model_alias = {order.model}
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = order.port
+    parameters.api_keys = [order.api_key] if order.api_key else []
+    parameters.n_ctx = order.context_tokens
+    parameters.n_parallel = 1
+    # The engine's threads wait for each other by spinning. With one on every core, any other busy process holds
+    # them all up: seconds a token instead of milliseconds.
+    threads = max(1, (os.cpu_count() or 1) - 1)
+    parameters.cpuparams.n_threads = threads
+    parameters.cpuparams_batch.n_threads = threads
+    parameters.cache_prompt = True
+    parameters.cache_ram_mib = 64
+    parameters.warmup = False
+    parameters.ui = False
+    parameters.endpoint_slots = False
+    parameters.offline = True
+    return xllamacpp.Server(parameters)
+
+
+def _set_aside(descriptor: int, replacement: int, mode: str) -> FileIO:
+    """Return the file behind a standard descriptor, which from now on is ``replacement``."""
+    kept = os.dup(descriptor)
+    os.dup2(replacement, descriptor)
+    os.close(replacement)
+    return FileIO(kept, mode)
+
+
+def _leave_at_end(orders: FileIO) -> None:
+    while orders.read(1024):
+        pass
+    os._exit(0)
+
+
+def _answer(answers: FileIO, **fields: str) -> None:
+    answers.write(json.dumps(fields).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

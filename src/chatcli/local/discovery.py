@@ -1,0 +1,103 @@
+"""Model servers that already run on this machine, found by asking the usual ports for ``/v1/models``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_HOST = "127.0.0.1"
+_TIMEOUT_S = 0.3
+_LIMIT_BYTES = 256 * 1024
+_STATUS_OK = re.compile(rb"HTTP/1\.[01] 200[ \r]")
+_CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A server to look for, and the loopback port it takes unless told otherwise."""
+
+    name: str
+    port: int
+
+
+WELL_KNOWN = (Candidate("Ollama", 11434), Candidate("LM Studio", 1234), Candidate("llama.cpp", 8080))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """A server that answered. ``models`` are the ids it told, as it told them: clean them before showing."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+
+
+async def find_servers(
+    candidates: Iterable[Candidate] = WELL_KNOWN, *, timeout_s: float = _TIMEOUT_S
+) -> tuple[FoundServer, ...]:
+    """Ask all candidates at once and return those that answer as a model server within ``timeout_s``.
+
+    Whatever else listens there is passed over: nothing is followed, at most 256 KiB are read.
+    """
+    found = await asyncio.gather(*(_ask(candidate, timeout_s) for candidate in candidates))
+    return tuple(server for server in found if server is not None)
+
+
+async def _ask(candidate: Candidate, timeout_s: float) -> FoundServer | None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            models = model_ids(await _get_models(candidate.port))
+    except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, RecursionError):
+        return None
+    return FoundServer(candidate.name, f"http://{_HOST}:{candidate.port}/v1", models)
+
+
+async def _get_models(port: int) -> bytes:
+    """Return the body of ``GET /v1/models``.
+
+    HTTP/1.0, so that no server answers in chunks and the body ends with the connection if not before.
+    """
+    reader, writer = await asyncio.open_connection(_HOST, port, limit=_LIMIT_BYTES)
+    try:
+        writer.write(f"GET /v1/models HTTP/1.0\r\nHost: {_HOST}:{port}\r\nConnection: close\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not _STATUS_OK.match(head):
+            raise ValueError("not a 200")
+        return await _body(reader, head)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    told = _CONTENT_LENGTH.search(head)
+    if told is not None:
+        return await reader.readexactly(min(int(told[1]), _LIMIT_BYTES))
+    body = bytearray()
+    while len(body) < _LIMIT_BYTES and (block := await reader.read(_LIMIT_BYTES - len(body))):
+        body += block
+    return bytes(body)
+
+
+def model_ids(body: bytes) -> tuple[str, ...]:
+    """Return the ids in an OpenAI model list. Ollama without models sends ``null`` for the list.
+
+    :raises ValueError: this is not a model list
+    """
+    answer: Any = json.loads(body)
+    if not isinstance(answer, dict) or "data" not in answer:
+        raise ValueError("not a model list")
+    models = answer["data"] or []
+    if not isinstance(models, list):
+        raise ValueError("not a model list")  # noqa: TRY004 - what is wrong is the answer, not an argument's type
+    ids = (model.get("id") for model in models if isinstance(model, dict))
+    return tuple(model_id for model_id in ids if isinstance(model_id, str))

