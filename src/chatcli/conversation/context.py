@@ -1,0 +1,69 @@
+"""What the model will see: the values every context strategy works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from chatcli.core.errors import InputTooLong
+
+if TYPE_CHECKING:
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.history import History
+    from chatcli.core.messages import Message
+
+DEFAULT_WINDOW_TOKENS = 8192
+"""The context window of a model nobody knows."""
+
+_ROOM_FOR_ANSWER_TOKENS = 4096
+_ROOM_FOR_ANSWER_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A context window of ``tokens``, of which ``answer_tokens`` stay free for the answer."""
+
+    tokens: int
+    answer_tokens: int
+
+    @classmethod
+    def of(cls, tokens: int, max_tokens: int | None) -> Window:
+        """Return the window with room for an answer of ``max_tokens``, or a usual one: a quarter, at most 4,096."""
+        usual = min(_ROOM_FOR_ANSWER_TOKENS, tokens // _ROOM_FOR_ANSWER_SHARE)
+        return cls(tokens, usual if max_tokens is None else max_tokens)
+
+    @property
+    def budget_tokens(self) -> int:
+        """How much may be sent."""
+        return max(0, self.tokens - self.answer_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The messages to send, oldest first, and what was left out of them."""
+
+    messages: tuple[Message, ...]
+    sent_tokens: int
+    dropped_turns: int
+    estimated: bool = False
+
+
+class Strategy(Protocol):
+    """How to choose what the model sees."""
+
+    def __call__(
+        self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
+    ) -> Fitted:
+        """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
+
+        Raise ``InputTooLong`` when those alone do not fit. The history itself is never altered.
+        """
+        ...
+
+
+def too_long(needed_tokens: int, question_tokens: int, budget_tokens: int) -> InputTooLong:
+    return InputTooLong(
+        f"the question does not fit: {needed_tokens:,} tokens with the system prompt and pinned messages "
+        f"({question_tokens:,} of them the question), {budget_tokens:,} allowed",
+        hint="shorten it, lower --max-tokens, or name a model with a larger context window (-m, context_window)",
+    )

@@ -1,0 +1,85 @@
+"""Counting tokens: exactly, once a message, and never before somebody needs it."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.vocabulary import load_encoding
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+    from chatcli.conversation.vocabulary import Vocabulary
+    from chatcli.core.messages import Message
+    from chatcli.core.ports import TokenCounter
+
+# OpenAI's chat format spends three tokens around each message and one on its role, and three more to open the
+# reply: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+TOKENS_AROUND_MESSAGE = 4
+TOKENS_TO_OPEN_REPLY = 3
+
+BYTES_A_TOKEN = 4
+"""A rule of thumb for text of any language, used only where a number is shown as an estimate."""
+
+
+class TiktokenCounter:
+    """A ``TokenCounter`` over a packaged vocabulary, loaded on first use or ahead of it by ``load``."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._encoding: Encoding | None = None
+        self._loading = Lock()
+
+    @property
+    def loaded(self) -> bool:
+        return self._encoding is not None
+
+    def load(self) -> Encoding:
+        """Load the vocabulary; safe to call from a thread while another waits for it."""
+        with self._loading:
+            if self._encoding is None:
+                self._encoding = load_encoding(self._vocabulary)
+            return self._encoding
+
+    def count(self, text: str) -> int:
+        return len((self._encoding or self.load()).encode_ordinary(text))
+
+
+class MessageTokens:
+    """How many tokens each message costs in a request, each counted once."""
+
+    def __init__(self, counter: TokenCounter) -> None:
+        self._counter = counter
+        self._counted: dict[Message, int] = {}
+        self._bounds: dict[Message, int] = {}
+
+    @property
+    def exact_at_once(self) -> bool:
+        """Whether ``__call__`` answers without loading a vocabulary first."""
+        return self._counter.loaded
+
+    def __call__(self, message: Message) -> int:
+        """Return the tokens of ``message`` with what the chat format spends around it."""
+        tokens = self._counted.get(message)
+        if tokens is None:
+            tokens = self._counter.count(message.text) + TOKENS_AROUND_MESSAGE
+            self._counted[message] = tokens
+        return tokens
+
+    def upper_bound(self, message: Message) -> int:
+        """Return a number of tokens ``message`` surely does not exceed, without a vocabulary.
+
+        Every token stands for at least one byte of UTF-8.
+        """
+        bound = self._bounds.get(message)
+        if bound is None:
+            bound = len(message.text.encode("utf-8", "surrogatepass")) + TOKENS_AROUND_MESSAGE
+            self._bounds[message] = bound
+        return bound
+
+    def estimate_text(self, text: str) -> int:
+        """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
+        if self._counter.loaded:
+            return self._counter.count(text)
+        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)

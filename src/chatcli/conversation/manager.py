@@ -1,0 +1,252 @@
+"""The ConversationManager: one turn from the question to the stored reply."""
+
+from __future__ import annotations
+
+import time
+from asyncio import CancelledError
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.context import Window
+from chatcli.conversation.history import Entry
+from chatcli.conversation.truncate import truncate
+from chatcli.core import messages
+from chatcli.core.errors import ChatcliError, ContextOverflow, InputTooLong, LocalIOError
+from chatcli.core.events import (
+    Completion,
+    ContextFitted,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+    TurnStarted,
+)
+from chatcli.core.request import Parameters, Request
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from chatcli.conversation.context import Fitted, Strategy
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.history import History
+    from chatcli.core.events import Event, ModelEvent
+    from chatcli.core.messages import Message
+    from chatcli.core.ports import ChatModel, Journal, Reply
+
+REFITS = 3
+"""How often a turn is fitted smaller when the endpoint counts more tokens than chatcli does."""
+
+REFIT_SHARE = 0.75
+
+
+class ConversationManager:
+    """Keeps the whole conversation, fits what the model sees into its window, and stores both sides of a turn.
+
+    ``history`` is what was said before; ``journal`` keeps what is said from now on. Times are read from ``clock``,
+    in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ChatModel,
+        model_name: str,
+        history: History,
+        journal: Journal,
+        tokens: MessageTokens,
+        window_tokens: int,
+        parameters: Parameters | None = None,
+        strategy: Strategy = truncate,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._model_name = model_name
+        self._history = history
+        self._journal = journal
+        self._tokens = tokens
+        self._parameters = parameters or Parameters()
+        self._window = Window.of(window_tokens, self._parameters.max_tokens)
+        self._strategy = strategy
+        self._clock = clock
+
+    @property
+    def history(self) -> History:
+        return self._history
+
+    @property
+    def session_name(self) -> str | None:
+        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
+        return self._journal.name
+
+    def set_system(self, text: str) -> None:
+        """Make ``text`` the system prompt from here on; it is stored like any message."""
+        message = messages.system(text)
+        if self._history.system != message:
+            self._history.append(Entry(self._journal.message(message, parent=self._history.head), message))
+
+    def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
+        """Return the request ``send`` would make, without storing or sending anything.
+
+        Raise ``InputTooLong`` when the question does not fit.
+        """
+        budget_tokens = self._window.budget_tokens
+        fitted = self._fit(question, budget_tokens)
+        return self._request(fitted), _told(fitted, budget_tokens)
+
+    async def send(self, question: Message) -> AsyncGenerator[Event]:
+        """Ask, and yield the turn's events; see ``core.events`` for their order.
+
+        Nothing that is expected to happen in use is raised: the last event tells how the turn ended. The question
+        is stored before the request goes out, the reply before ``TurnFinished`` tells of it. On cancellation the
+        partial reply is stored and the cancellation goes on.
+        """
+        turn = _RunningTurn(self._model_name, self._journal.name, self._clock)
+        yield TurnStarted(self._model_name, self._journal.name)
+        try:
+            # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
+            fitted = self._fit(question, self._window.budget_tokens)
+            identity = self._journal.message(question, parent=self._history.head)
+            turn.asked = Entry(identity, question)
+            turn.reply = self._journal.begin_reply(parent=identity)
+            async with aclosing(self._ask(question, fitted)) as events:
+                async for event in events:
+                    turn.see(event)
+                    if not isinstance(event, Completion):
+                        yield event
+            if not turn.text:
+                yield Notice("empty_answer", "the model sent an empty answer")
+            result = turn.result(self._estimated(turn) if turn.lacks_usage else None)
+            self._keep(turn, result)
+        except (CancelledError, GeneratorExit):
+            self._keep_partial(turn)
+            raise
+        except ChatcliError as error:
+            turn.error = error
+            yield TurnFailed(self._keep_partial(turn))
+        else:
+            yield TurnFinished(result)
+
+    async def _ask(self, question: Message, fitted: Fitted) -> AsyncGenerator[ModelEvent | ContextFitted]:
+        """Ask the model, with ever less of the older turns while the endpoint says it is too long."""
+        budget_tokens = self._window.budget_tokens
+        for refits_left in range(REFITS, -1, -1):
+            yield _told(fitted, budget_tokens)
+            try:
+                async with aclosing(self._model.stream(self._request(fitted))) as events:
+                    async for event in events:
+                        yield event
+            except ContextOverflow as error:
+                budget_tokens = int(fitted.sent_tokens * REFIT_SHARE)
+                smaller = self._fit_or_none(question, budget_tokens)
+                if smaller is None or not refits_left:
+                    raise
+                yield Notice("context_overflow", f"{error.message}; sending less of the older turns")
+                fitted = smaller
+            else:
+                return
+
+    def _fit(self, question: Message, budget_tokens: int) -> Fitted:
+        return self._strategy(self._history, question, budget_tokens, self._tokens)
+
+    def _fit_or_none(self, question: Message, budget_tokens: int) -> Fitted | None:
+        try:
+            return self._fit(question, budget_tokens)
+        except InputTooLong:
+            return None
+
+    def _request(self, fitted: Fitted) -> Request:
+        return Request(self._model_name, fitted.messages, self._parameters)
+
+    def _estimated(self, turn: _RunningTurn) -> Usage:
+        """Count what the endpoint did not."""
+        return Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text), estimated=True)
+
+    def _keep(self, turn: _RunningTurn, result: TurnResult) -> None:
+        """Store the reply, as far as it came, and let the history grow by the turn."""
+        asked, turn.asked = turn.asked, None
+        if asked is None:
+            return
+        self._history.append(asked)
+        if turn.reply is not None and result.text:
+            reply = messages.answer(result.text)
+            self._history.append(Entry(turn.reply.id, reply))
+            turn.reply.finish(reply, result)
+
+    def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
+        result = turn.result()
+        # The turn has failed already; that the partial could not be stored as well changes nothing about it.
+        with suppress(LocalIOError):
+            self._keep(turn, result)
+        return result
+
+
+def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
+    return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.dropped_turns, fitted.estimated)
+
+
+class _RunningTurn:
+    """What is known of a turn while it runs."""
+
+    def __init__(self, model: str, session: str | None, clock: Callable[[], float]) -> None:
+        self.asked: Entry | None = None
+        self.reply: Reply | None = None
+        self.sent_tokens: int | None = None
+        self.error: ChatcliError | None = None
+        self._model = model
+        self._session = session
+        self._clock = clock
+        self._started_s = clock()
+        self._first_delta_s: float | None = None
+        self._deltas: list[str] = []
+        self._attempts = 1
+        self._completion: Completion | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self._deltas)
+
+    @property
+    def lacks_usage(self) -> bool:
+        return self._completion is not None and self._completion.usage is None
+
+    def see(self, event: ModelEvent | ContextFitted) -> None:
+        match event:
+            case TextDelta(text):
+                self._note_first_delta()
+                self._deltas.append(text)
+                if self.reply is not None:
+                    self.reply.extend(text)
+            case ReasoningDelta():
+                self._note_first_delta()
+            case Retrying(attempt):
+                self._attempts = attempt
+            case ContextFitted(sent_tokens):
+                self.sent_tokens = sent_tokens
+            case Completion():
+                self._completion = event
+            case _:
+                pass
+
+    def result(self, estimated: Usage | None = None) -> TurnResult:
+        """Return how the turn stands now: complete once the completion came, interrupted before."""
+        text, done = self.text, self._completion
+        return TurnResult(
+            text=text,
+            model=(done and done.model) or self._model,
+            finish_reason=done.finish_reason if done else "interrupted" if text else None,
+            usage=(done and done.usage) or estimated or Usage(),
+            latency_s=self._clock() - self._started_s,
+            ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
+            session=self._session,
+            cached=bool(done and done.cached),
+            attempts=self._attempts,
+            error=self.error,
+        )
+
+    def _note_first_delta(self) -> None:
+        if self._first_delta_s is None:
+            self._first_delta_s = self._clock()

@@ -1,0 +1,82 @@
+"""Playing a turn to those who watch it."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import Cancelled
+from chatcli.core.events import (
+    Retrying,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+    TurnStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.core.events import Event, TurnEnd
+    from chatcli.core.ports import Observer
+
+
+async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
+    """Give every event to every observer in order and return the last one.
+
+    When the task is cancelled, the generator is closed first, so that the server sees the connection close at
+    once; then every observer is given ``TurnCancelled`` with the partial text and the cancellation goes on.
+    """
+    so_far = _SoFar()
+    try:
+        async with aclosing(events):
+            async for event in events:
+                so_far.see(event)
+                for observe in observers:
+                    await observe(event)
+    except CancelledError:
+        if so_far.end is not None:
+            raise
+        for observe in observers:
+            await observe(TurnCancelled(so_far.cancelled()))
+        raise
+    if so_far.end is None:
+        raise RuntimeError("a turn ended without its last event")
+    return so_far.end
+
+
+class _SoFar:
+    """What of the turn was seen: enough to tell how it stood when it was cancelled."""
+
+    def __init__(self) -> None:
+        self.end: TurnEnd | None = None
+        self._started = TurnStarted(model="")
+        self._text: list[str] = []
+        self._attempts = 1
+
+    def see(self, event: Event) -> None:
+        match event:
+            case TextDelta(text):
+                self._text.append(text)
+            case TurnStarted():
+                self._started = event
+            case Retrying(attempt):
+                self._attempts = attempt
+            case TurnFinished() | TurnFailed():
+                self.end = event
+            case _:
+                pass
+
+    def cancelled(self) -> TurnResult:
+        text = "".join(self._text)
+        return TurnResult(
+            text=text,
+            model=self._started.model,
+            finish_reason="interrupted" if text else None,
+            session=self._started.session,
+            attempts=self._attempts,
+            error=Cancelled("stopped before the answer was complete"),
+        )
