@@ -1,0 +1,1 @@
+"""The model port's implementations and the layers around them."""

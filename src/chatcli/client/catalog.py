@@ -1,0 +1,60 @@
+"""The models an endpoint offers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatcli.client.openai_errors import stream_error, translated
+from chatcli.core.errors import BadResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.endpoint import Endpoint
+
+# Under which name a server tells the context window: OpenRouter and LiteLLM; vLLM; llama.cpp.
+_WINDOW_FIELDS = ("context_length", "max_model_len", "n_ctx", "context_window", "max_context_length")
+_WINDOW_FIELDS_OF_META = ("n_ctx", "n_ctx_train")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """A model of an endpoint; ``window_tokens`` is its context window where the endpoint tells it."""
+
+    id: str
+    window_tokens: int | None = None
+
+
+async def offered_models(
+    client: AsyncOpenAI, endpoint: Endpoint, *, timeout_s: float
+) -> tuple[OfferedModel, ...]:
+    """Return what ``GET /models`` lists, in the server's order. Raise an ``EndpointError`` when it cannot."""
+    with translated(endpoint):
+        response = await client.models.with_raw_response.list(timeout=timeout_s)
+        content = response.content
+    try:
+        listed = json.loads(content)
+    except ValueError as error:
+        raise BadResponse(
+            f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
+        ) from error
+    if isinstance(listed, dict) and listed.get("error"):
+        raise stream_error(endpoint, listed)
+    entries = listed.get("data") if isinstance(listed, dict) else listed
+    return tuple(
+        OfferedModel(entry["id"], _window_tokens(entry))
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    )
+
+
+def _window_tokens(entry: Mapping[str, Any]) -> int | None:
+    meta = entry.get("meta")
+    candidates = [entry.get(name) for name in _WINDOW_FIELDS]
+    if isinstance(meta, dict):
+        candidates += [meta.get(name) for name in _WINDOW_FIELDS_OF_META]
+    return next((value for value in candidates if isinstance(value, int) and value > 0), None)

@@ -1,0 +1,123 @@
+"""Retrying: the layer that asks again, as long as nothing of an answer was shown."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
+
+from chatcli.core.errors import EndpointError
+from chatcli.core.events import ReasoningDelta, Retrying, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+
+_LONGEST_WAIT_S = 30.0
+
+
+class RetryingModel:
+    """A ``ChatModel`` that asks ``inner`` up to ``retries`` more times.
+
+    It waits as long as the server asks, else with exponential backoff and jitter; every wait is announced before
+    it begins. All waits together stay within ``budget_s`` seconds: a server that asks for more is not waited for.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModel,
+        *,
+        retries: int,
+        budget_s: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._inner = inner
+        self._sleep = sleep
+        self._retries = retries
+        self._budget_s = budget_s
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        shown = False
+        reason = ""
+        wait = _AnnouncedWait()
+        async for attempt in self._attempts(wait):
+            if wait.pending_s is not None:
+                yield Retrying(attempt.retry_state.attempt_number, wait.pending_s, reason)
+                await self._sleep(wait.take())
+            try:
+                async with aclosing(self._inner.stream(request)) as events:
+                    async for event in events:
+                        shown = shown or isinstance(event, TextDelta | ReasoningDelta)
+                        yield event
+            except EndpointError as error:
+                if shown:
+                    raise
+                failure, reason = error, error.message
+            else:
+                return
+            # Only here does tenacity see the failure: inside ``with attempt`` it would swallow a cancellation
+            # and the closing of this generator as well.
+            with attempt:
+                raise failure
+
+    def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, EndpointError) and error.retryable),
+            wait=_WaitAsAsked(wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT_S)),
+            stop=stop_after_attempt(self._retries + 1) | _StopOverBudget(self._budget_s),
+            sleep=wait.announce,
+            reraise=True,
+        )
+
+
+class _AnnouncedWait:
+    """Stands in for tenacity's sleep, which comes before the loop body that could announce it."""
+
+    def __init__(self) -> None:
+        self.pending_s: float | None = None
+
+    async def announce(self, wait_s: float) -> None:
+        self.pending_s = wait_s
+
+    def take(self) -> float:
+        wait_s, self.pending_s = self.pending_s or 0.0, None
+        return wait_s
+
+
+class _WaitAsAsked(wait_base):
+    """As long as the server asked for, else as ``otherwise`` says."""
+
+    def __init__(self, otherwise: wait_base) -> None:
+        self._otherwise = otherwise
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        asked_s = _asked_s(retry_state)
+        return self._otherwise(retry_state) if asked_s is None else asked_s
+
+
+class _StopOverBudget(stop_base):
+    """Stop when the next wait would bring all waits together over the budget."""
+
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.idle_for + (_asked_s(retry_state) or 0.0) > self._budget_s
+
+
+def _asked_s(retry_state: RetryCallState) -> float | None:
+    error = retry_state.outcome.exception() if retry_state.outcome else None
+    return error.retry_after_s if isinstance(error, EndpointError) else None
