@@ -1,0 +1,100 @@
+"""One question, one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from chatcli.app import Wish, open_chat
+from chatcli.cli.exits import exit_code
+from chatcli.cli.outputs import answer_output, status_output, waiting_output
+from chatcli.cli.signals import cancelled_by_signals
+from chatcli.conversation.play import play
+from chatcli.core.errors import ChatcliError
+from chatcli.core.events import TurnFailed, TurnResult
+from chatcli.core.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.app import Chat, World
+    from chatcli.cli.terminal import Terminal
+    from chatcli.config.settings import Settings
+    from chatcli.core.messages import Message
+
+
+def ask(
+    question: Message, options: Namespace, settings: Settings, world: World, terminal: Terminal
+) -> ExitCode:
+    """Ask ``question`` and show the answer as the options say."""
+    return asyncio.run(_OneShot(options, settings, world, terminal).run(question))
+
+
+def wish_of(options: Namespace) -> Wish:
+    return Wish(
+        session=options.session,
+        resume_last=options.resume_last,
+        embedded=options.local,
+        insecure_http=options.insecure_http,
+        count_exactly=options.dry_run or options.output == "jsonl",
+        dry=options.dry_run,
+    )
+
+
+class _OneShot:
+    def __init__(self, options: Namespace, settings: Settings, world: World, terminal: Terminal) -> None:
+        self._options = options
+        self._settings = settings
+        self._world = world
+        self._terminal = terminal
+        self._caught: ExitCode | None = None
+
+    async def run(self, question: Message) -> ExitCode:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio.run made it
+        with cancelled_by_signals(task, self._catch):
+            try:
+                return await self._run(question)
+            except asyncio.CancelledError:
+                if self._caught is None:
+                    raise
+                return self._caught
+
+    def _catch(self, code: ExitCode) -> None:
+        self._caught = self._caught or code
+
+    async def _run(self, question: Message) -> ExitCode:
+        status = status_output(self._options, self._terminal)
+        waiting = waiting_output(self._options, self._terminal)
+        with answer_output(self._options, self._terminal) as answer:
+            try:
+                async with open_chat(
+                    self._settings, wish_of(self._options), self._world, status.tell
+                ) as chat:
+                    if self._options.dry_run:
+                        answer.write(_dry_run(chat, question))
+                        return ExitCode.DONE
+                    end = await play(chat.send(question), *waiting, answer, status)
+            except ChatcliError as error:
+                end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
+                await answer(end)
+                await status(end)
+            chosen = self._settings.origin("max_tokens") != "default"
+            return answer.exit_code() or exit_code(end, length_was_chosen=chosen)
+
+
+def _dry_run(chat: Chat, question: Message) -> str:
+    """Return what would be sent, as JSON."""
+    from chatcli.client.openai_chat import request_body  # noqa: PLC0415 - openai is slow to import
+
+    request, fitted = chat.manager.prepare(question)
+    shown = {
+        "endpoint": chat.endpoint.base_url,
+        "request": request_body(request, streamed=True, is_openai=chat.endpoint.is_openai),
+        "sent_tokens": fitted.sent_tokens,
+        "budget_tokens": fitted.budget_tokens,
+        "dropped_turns": fitted.dropped_turns,
+        "cost_usd": None,
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"

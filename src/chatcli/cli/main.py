@@ -1,0 +1,112 @@
+"""Where a run begins and ends: arguments in, exit code out, and every error in one place."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from chatcli import __version__
+from chatcli.cli.commands import COMMANDS_BY_NAME, summary
+from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
+from chatcli.cli.terminal import ClosedPipe, Terminal
+from chatcli.core.errors import ChatcliError, UsageError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.render.status import error_lines
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from chatcli.cli.commands import Command
+
+
+def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
+    """Run chatcli and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    terminal = terminal or Terminal.of_this_process()
+    try:
+        return _run(arguments, terminal)
+    except ChatcliError as error:
+        show_error(error, terminal)
+        return _after_traceback(error.exit_code, arguments)
+    except ClosedPipe:
+        _forget_stdout()
+        return ExitCode.CLOSED_PIPE
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can say something
+        terminal.warn(f"chatcli: a bug: {type(error).__name__}: {sanitize_line(str(error))}")
+        terminal.warn("→ run it again with --debug and report what it prints")
+        return _after_traceback(ExitCode.BUG, arguments)
+
+
+def show_error(error: ChatcliError, terminal: Terminal) -> None:
+    for line in error_lines(error):
+        terminal.warn(line)
+
+
+def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
+    if list(arguments) == ["--version"]:
+        terminal.stdout.write(f"chatcli {__version__}\n")
+        return ExitCode.DONE
+    parser = main_parser(summary())
+    at = first_word(parser, arguments)
+    command = COMMANDS_BY_NAME.get(arguments[at]) if at is not None else None
+    if command is not None and at is not None:
+        return _run_command(command, [*arguments[:at], *arguments[at + 1 :]], terminal)
+    options = parse(parser, arguments)
+    if options.help:
+        terminal.stdout.write(parser.format_help())
+        return ExitCode.DONE
+    if options.version:
+        terminal.stdout.write(f"chatcli {__version__}\n")
+        return ExitCode.DONE
+    from chatcli.cli.chat import chat  # noqa: PLC0415 - --help and --version need none of it
+
+    return chat(options, terminal)
+
+
+def _run_command(command: Command, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
+    if command.is_reserved:
+        raise UsageError(
+            f"the command {command.name} is reserved and does nothing in this version",
+            hint=f"to ask it as a question: chatcli -- {command.name}",
+        )
+    module = command.module()
+    parser = Parser(
+        prog=f"chatcli {command.name}", description=command.help, allow_abbrev=False, add_help=False
+    )
+    module.add_arguments(parser)
+    add_general_options(parser)
+    options = _parse_command(parser, arguments)
+    if options.help:
+        terminal.stdout.write(parser.format_help())
+        return ExitCode.DONE
+    return module.run(options, terminal)
+
+
+def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
+    if "-h" in arguments or "--help" in arguments:
+        # A command whose words are missing must still be able to explain itself.
+        for action in parser._actions:  # noqa: SLF001 - argparse cannot be told otherwise
+            action.required = False
+    return parser.parse_intermixed_args(list(arguments))
+
+
+def _after_traceback(code: ExitCode, arguments: Sequence[str]) -> ExitCode:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    return code
+
+
+def _forget_stdout() -> None:
+    """Let Python's last flush go nowhere: the reader has left and needs no complaint."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        return

@@ -1,0 +1,177 @@
+"""The options of ``chatcli``: one parser, made from groups the commands share."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import TYPE_CHECKING, NoReturn
+
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OUTPUT_FORMATS = ("text", "markdown", "json", "jsonl")
+
+_EXAMPLES = """\
+examples:
+  chatcli                                     talk, line by line
+  chatcli "What does EADDRINUSE mean?"        one answer
+  git diff | chatcli "Review this change"     a prompt, and data from a pipe
+  chatcli -c "And in Python?"                 go on with the session used last
+  chatcli -s work -f notes.md "Summarize"     a named session, a file attached
+  chatcli -o json "Capital of France?" | jq -r .text
+  chatcli -x "A shell one-liner to count lines" > count.sh
+  chatcli --local "Say hello"                 the embedded model, no key needed
+
+A first word that is a command's name starts the command; put -- before a prompt
+that may begin with one:  chatcli -- "$QUESTION"
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` whose complaints are a ``UsageError`` that names the nearest option."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        hint = f"{self.prog} --help lists the options"
+        if unknown != message:
+            first = unknown.split()[0].partition("=")[0]
+            message = f"unknown option {first}"
+            near = difflib.get_close_matches(first, list(self._option_string_actions), n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"{hint}; put -- before a prompt that begins with -"
+            )
+        raise UsageError(message, hint=hint)
+
+
+def main_parser(commands: str) -> Parser:
+    parser = Parser(
+        prog="chatcli",
+        usage="chatcli [OPTIONS] [PROMPT]...\n       chatcli COMMAND ...",
+        description="Chat with OpenAI-compatible models: a prompt in, an answer out, every conversation kept.",
+        epilog=f"commands:\n{commands}\n\n{_EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help=argparse.SUPPRESS)
+    add_model_options(parser)
+    _add_session_options(parser)
+    _add_input_options(parser)
+    _add_parameter_options(parser)
+    _add_output_options(parser)
+    add_general_options(parser)
+    return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which model")
+    group.add_argument("-m", "--model", metavar="NAME", help="the model to ask")
+    group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
+    group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    group.add_argument("--api", metavar="chat", help="the API it speaks")
+    group.add_argument("--local", action="store_true", help="the embedded model")
+    group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
+    group.add_argument(
+        "--timeout", dest="timeout_s", metavar="S", help="longest silence of the server, in seconds"
+    )
+    group.add_argument("--retries", metavar="N", help="how often to ask again when that may help")
+    group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
+
+
+def _add_session_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which conversation")
+    group.add_argument("-s", "--session", metavar="NAME|PATH", help="start or resume this one")
+    group.add_argument(
+        "-c", "--continue", dest="resume_last", action="store_true", help="resume the one used last"
+    )
+    group.add_argument(
+        "--no-save", dest="save", action="store_false", default=None, help="keep nothing of it"
+    )
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is asked")
+    group.add_argument(
+        "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, whatever it begins with"
+    )
+    group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
+    group.add_argument(
+        "-f", "--file", dest="files", metavar="PATH|-", action="append", help="attach a text file"
+    )
+
+
+def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how it answers")
+    group.add_argument("-t", "--temperature", metavar="X", help="0 is steady, 2 is wild")
+    group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
+    group.add_argument("--max-tokens", metavar="N", help="longest answer")
+    group.add_argument("--seed", metavar="N", help="for repeatable answers")
+    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: as the model takes it")
+    group.add_argument(
+        "-O",
+        dest="options",
+        metavar="KEY=VALUE",
+        action="append",
+        help="any other field of the request, as JSON",
+    )
+    group.add_argument("--context", metavar="NAME", help="how to fit a long conversation: truncate")
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what comes out")
+    group.add_argument("-o", "--output", choices=OUTPUT_FORMATS, help="markdown on a terminal, else text")
+    group.add_argument("--out", metavar="FILE", help="write the answer to a file")
+    group.add_argument("-x", "--extract", action="store_true", help="only the first code block")
+    group.add_argument("--raw", action="store_true", help="keep control characters in the answer")
+    group.add_argument("--dry-run", action="store_true", help="show the request and its tokens; send nothing")
+    group.add_argument("--no-stream", dest="stream", action="store_false", default=None, help="all at once")
+    group.add_argument("--plain", action="store_true", default=None, help="no colours, no redrawing")
+
+
+def add_general_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("general")
+    group.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    group.add_argument("-v", "--verbose", action="store_true", help="tokens and times after the answer")
+    group.add_argument("--debug", action="store_true", help="tracebacks")
+    group.add_argument("--version", action="store_true", help="show the version")
+    group.add_argument("-h", "--help", action="store_true", help="show this")
+
+
+def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse options and words in any order. Everything after ``--`` is words."""
+    words: list[str] = []
+    before = list(arguments)
+    if "--" in before:
+        at = before.index("--")
+        before, words = before[:at], before[at + 1 :]
+    namespace = parser.parse_intermixed_args(before)
+    namespace.prompt = [*(namespace.prompt or []), *words]
+    return namespace
+
+
+def first_word(parser: Parser, arguments: Sequence[str]) -> int | None:
+    """Return where the first word stands that is neither an option nor an option's value."""
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        if argument == "--":
+            return None
+        if not argument.startswith("-") or argument == "-":
+            return position
+        position += 2 if _takes_next(parser, argument) else 1
+    return None
+
+
+def _takes_next(parser: Parser, argument: str) -> bool:
+    """Tell whether the value of an option stands in the next argument: not ``--seed=1``, not ``-mNAME``."""
+    actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public table of its options
+    if argument.startswith("--"):
+        action = actions.get(argument)
+        return action is not None and action.nargs is None
+    for place, letter in enumerate(argument[1:], start=1):
+        action = actions.get(f"-{letter}")
+        if action is None or action.nargs is None:
+            return action is not None and place == len(argument) - 1
+    return False

@@ -1,0 +1,206 @@
+"""Where an answer goes and in which form; where the lines beside it go."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import LocalIOError, NothingToExtract
+from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.exit_codes import ExitCode
+from chatcli.render.status import StatusRenderer, error_lines
+from chatcli.safety.terminal import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from chatcli.cli.terminal import Terminal
+    from chatcli.core.events import Event, Notice
+    from chatcli.core.ports import Observer
+
+
+class AnswerOutput:
+    """An observer that shows the answer on stdout, or writes it to the file of ``--out``."""
+
+    def __init__(self, render: Observer, target: Target) -> None:
+        self._render = render
+        self._target = target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._target.close()
+
+    async def __call__(self, event: Event) -> None:
+        await self._render(event)
+
+    def write(self, text: str) -> None:
+        self._target.write(text)
+
+    def exit_code(self) -> ExitCode:
+        """Return what the output itself has to say about success; an answer may lack what was to be extracted."""
+        return self._render.exit_code if isinstance(self._render, _Extraction) else ExitCode.DONE
+
+
+class StatusOutput:
+    """An observer that writes a line a fact to stderr."""
+
+    def __init__(self, terminal: Terminal, *, verbose: bool, quiet: bool) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._dim = terminal.colors_on(terminal.stderr)
+        self._render = StatusRenderer(terminal.warn, dim=self._dim, verbose=verbose, quiet=quiet)
+
+    async def __call__(self, event: Event) -> None:
+        await self._render(event)
+
+    def tell(self, notice: Notice) -> None:
+        """Tell something before there is a turn."""
+        if not self._quiet:
+            line = sanitize_line(notice.message)
+            self._terminal.warn(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+
+
+class Target:
+    """Standard output."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+
+    def close(self) -> None:
+        return
+
+
+class _FileTarget(Target):
+    """A file that takes its name only when something was written, so that a failure costs no earlier answer."""
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(name).expanduser()
+        try:
+            if self._path.is_dir():
+                raise IsADirectoryError(0, "it is a folder")
+            handle, temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._temporary = Path(temporary)
+        self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
+        self._is_empty = True
+        super().__init__(self._write)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+            if self._is_empty:
+                self._temporary.unlink()
+            else:
+                self._temporary.chmod(self._mode())
+                self._temporary.replace(self._path)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._is_empty = False
+
+    def _mode(self) -> int:
+        """Return the rights of the file that is replaced, or what the person's umask leaves of the usual ones."""
+        try:
+            return self._path.stat().st_mode & 0o777
+        except OSError:
+            mask = os.umask(0o077)
+            os.umask(mask)
+            return 0o666 & ~mask
+
+    def _not_written(self, error: OSError) -> LocalIOError:
+        return LocalIOError(
+            f"cannot write {self._path}: {error.strerror or error}", hint="check the path and its rights"
+        )
+
+
+class _Extraction:
+    """An observer that waits for the whole answer and shows the code of its first block."""
+
+    def __init__(self, write: Callable[[str], None], terminal: Terminal, *, raw: bool) -> None:
+        self._write = write
+        self._terminal = terminal
+        self._raw = raw
+        self._texts: list[str] = []
+        self.exit_code = ExitCode.DONE
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._texts.append(event.text)
+        elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._end(failed=event.result.error is not None)
+
+    def _end(self, *, failed: bool) -> None:
+        from chatcli.render.extract import first_code_block  # noqa: PLC0415 - a parser only -x needs
+
+        code = first_code_block("".join(self._texts))
+        if code is not None:
+            self._write(code if self._raw else sanitize(code))
+        elif not failed:
+            error = NothingToExtract(
+                "the answer has no code block", hint="run it without -x to read the answer"
+            )
+            self.exit_code = error.exit_code
+            for line in error_lines(error):
+                self._terminal.warn(line)
+
+
+def answer_output(options: Namespace, terminal: Terminal) -> AnswerOutput:
+    """Return the output the options ask for: Markdown on a terminal, text otherwise."""
+    target = _FileTarget(options.out) if options.out else Target(terminal.stdout.write)
+    return AnswerOutput(_renderer(options, terminal, target), target)
+
+
+def status_output(options: Namespace, terminal: Terminal) -> StatusOutput:
+    return StatusOutput(terminal, verbose=options.verbose, quiet=options.quiet)
+
+
+def waiting_output(options: Namespace, terminal: Terminal) -> tuple[Observer, ...]:
+    """Return what shows that an answer is waited for: something on a terminal that can take it back, else nothing."""
+    if options.quiet or options.plain or not terminal.stderr.is_terminal or terminal.is_dumb:
+        return ()
+    from chatcli.render.waiting import WaitingLine  # noqa: PLC0415 - only for a terminal
+
+    return (WaitingLine(terminal.stderr.write, color=terminal.colors_on(terminal.stderr)),)
+
+
+def _renderer(options: Namespace, terminal: Terminal, target: Target) -> Observer:
+    if options.extract:
+        return _Extraction(target.write, terminal, raw=options.raw)
+    match options.output or _default_format(options, terminal):
+        case "json":
+            from chatcli.render.json_lines import JsonRenderer  # noqa: PLC0415
+
+            return JsonRenderer(target.write)
+        case "jsonl":
+            from chatcli.render.json_lines import JsonLinesRenderer  # noqa: PLC0415
+
+            return JsonLinesRenderer(target.write)
+        case "markdown":
+            from chatcli.render.markdown import MarkdownRenderer  # noqa: PLC0415 - rich takes a tenth of a second
+
+            colors = None if options.out else terminal.color_system(terminal.stdout)
+            return MarkdownRenderer(target.write, width=terminal.columns, color_system=colors)
+        case _:
+            from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
+
+            return PlainRenderer(target.write, sanitize=not options.raw)
+
+
+def _default_format(options: Namespace, terminal: Terminal) -> str:
+    redraws = terminal.stdout.is_terminal and not terminal.is_dumb
+    return "markdown" if redraws and not (options.out or options.raw or options.plain) else "text"

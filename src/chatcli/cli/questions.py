@@ -1,0 +1,76 @@
+"""From prompt, pipe and files to the question that is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.cli.texts import read_file, read_pipe
+from chatcli.core import messages
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.texts import Text
+    from chatcli.core.messages import Message
+
+PIPE = "-"
+
+
+def compose(options: Namespace, terminal: Terminal) -> Message | None:
+    """Return the question of a one-shot call, or ``None`` when nothing is asked and the person is at the keyboard.
+
+    Piped text alone is the prompt; beside a prompt, and for ``-f -``, it is attached data.
+    """
+    files: list[str] = options.files or []
+    prompt = _prompt(options)
+    piped = _piped(terminal)
+    documents = [_document(name, _said(read_file(name), terminal)) for name in files if name != PIPE]
+    if piped.strip():
+        if prompt or PIPE in files or documents:
+            documents.append(_document("stdin", piped))
+        else:
+            prompt = piped.rstrip()
+    if prompt.strip() or documents:
+        return messages.question(prompt if prompt.strip() else "", *documents)
+    if terminal.stdin_is_terminal and not _was_given(options):
+        return None
+    raise UsageError("nothing was asked", hint='give a prompt: chatcli "PROMPT", or pipe one in')
+
+
+def system_prompt(given: str | None, terminal: Terminal) -> str | None:
+    """Return the text of ``-S TEXT|@FILE``."""
+    if given is None or not given.startswith("@"):
+        return given
+    return _said(read_file(given[1:]), terminal)
+
+
+def _prompt(options: Namespace) -> str:
+    words = " ".join(options.prompt)
+    if options.prompt_option is None:
+        return words
+    return f"{options.prompt_option}\n{words}" if words else str(options.prompt_option)
+
+
+def _was_given(options: Namespace) -> bool:
+    return bool(options.prompt) or options.prompt_option is not None
+
+
+def _piped(terminal: Terminal) -> str:
+    if terminal.stdin is None or terminal.stdin_is_terminal:
+        return ""
+    return _said(read_pipe(terminal.stdin, terminal.warn), terminal)
+
+
+def _said(text: Text, terminal: Terminal) -> str:
+    if text.note:
+        terminal.warn(text.note)
+    return text.text
+
+
+def _document(name: str, text: str) -> str:
+    """Frame attached data, so that the model can tell it from what the person says."""
+    shown = name.replace('"', "'")
+    end = "" if text.endswith("\n") else "\n"
+    return f'<document name="{shown}">\n{text}{end}</document>'

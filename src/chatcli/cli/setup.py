@@ -1,0 +1,44 @@
+"""From options to settings: what chat and the commands have in common before they do anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatcli.app import World
+from chatcli.cli.questions import system_prompt
+from chatcli.config.paths import find_paths
+from chatcli.config.resolve import resolve
+from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.terminal import Terminal
+    from chatcli.config.settings import Settings
+
+
+def world_of(terminal: Terminal) -> World:
+    return World(terminal.environment, find_paths(terminal.environment))
+
+
+def settings_of(options: Namespace, world: World, terminal: Terminal) -> Settings:
+    """Settle the settings, and say on stderr what was passed over on the way."""
+    given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
+    given["system"] = system_prompt(given.get("system"), terminal)
+    env_file = getattr(options, "env_file", None)
+    settings = resolve(
+        given, terminal.environment, world.paths, _working_folder(), Path(env_file) if env_file else None
+    )
+    for warning in () if options.quiet else settings.warnings:
+        terminal.warn(f"chatcli: {sanitize_line(warning)}")
+    return settings
+
+
+def _working_folder() -> Path:
+    """Return the folder the person is in. One that was deleted under them holds no files."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/nonexistent")

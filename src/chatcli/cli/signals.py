@@ -1,0 +1,54 @@
+"""Ending a running task when the process is asked to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chatcli.core.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+EXIT_CODES = {
+    name: code
+    for name, code in (
+        ("SIGINT", ExitCode.INTERRUPTED),
+        ("SIGTERM", ExitCode.TERMINATED),
+        ("SIGHUP", ExitCode.HANG_UP),
+        ("SIGBREAK", ExitCode.TERMINATED),
+    )
+    if hasattr(signal, name)
+}
+
+
+@contextmanager
+def cancelled_by_signals(task: asyncio.Task[object], caught: Callable[[ExitCode], None]) -> Iterator[None]:
+    """Cancel ``task`` when a signal asks this process to end, and tell which exit code that means."""
+    loop = asyncio.get_running_loop()
+
+    def end(code: ExitCode) -> None:
+        caught(code)
+        task.cancel()
+
+    def handler(code: ExitCode) -> Callable[[int, FrameType | None], None]:
+        def wake_the_loop(_number: int, _frame: FrameType | None) -> None:
+            # A handler runs between two instructions of the main thread; a sleeping loop would not notice.
+            loop.call_soon_threadsafe(end, code)
+
+        return wake_the_loop
+
+    before = {}
+    for name, code in EXIT_CODES.items():
+        number = getattr(signal, name)
+        # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler(code))
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
