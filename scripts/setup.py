@@ -1,0 +1,110 @@
+"""Set up this checkout: ``setup.py chat`` for running chatcli, ``setup.py test`` for its checks as well.
+
+Everything lands inside the checkout: the virtual environment in ``.venv``, the embedded model in ``.local-model``.
+A finished step leaves a stamp and is not done again until ``pyproject.toml`` changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LOCAL_MODEL = Path(os.environ.get("CHATCLI_LOCAL_DIR") or ROOT / ".local-model")
+
+
+def main(purpose: str) -> int:
+    with one_at_a_time(ROOT / ".setup.lock"):
+        install(purpose)
+        fetch_model()
+        stamp("chat").touch()
+        stamp(purpose).touch()
+    return 0
+
+
+def stamp(purpose: str) -> Path:
+    return VENV / f".{purpose}-ready"
+
+
+def is_fresh(purpose: str) -> bool:
+    made = stamp(purpose)
+    return made.exists() and made.stat().st_mtime_ns > (ROOT / "pyproject.toml").stat().st_mtime_ns
+
+
+def install(purpose: str) -> None:
+    if is_fresh(purpose):
+        return
+    say("making the virtual environment in .venv …")
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
+    if purpose == "test":
+        # Dependency groups came with pip 25.1.
+        run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"])
+    say("installing chatcli and what it needs, about 60 MB …")
+    groups = ["--group", "dev"] if purpose == "test" else []
+    run([*pip, "install", "--quiet", "--progress-bar", "on", "--editable", f"{ROOT}[local]", *groups])
+
+
+def fetch_model() -> None:
+    command = [str(PYTHON), "-m", "chatcli", "local", "setup", "--if-missing"]
+    run(command, {**os.environ, "CHATCLI_LOCAL_DIR": str(LOCAL_MODEL)})
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    # From the root: pip reads the dependency group from the pyproject.toml of the working folder.
+    finished = subprocess.run(command, check=False, env=environment, cwd=ROOT)
+    if finished.returncode:
+        say(f"this step failed: {' '.join(command)}")
+        raise SystemExit(finished.returncode)
+
+
+def say(text: str) -> None:
+    print(f"chatcli setup: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Hold a lock that the operating system lets go of when this process ends, however it ends."""
+    with lock.open("w") as file:
+        waiting = False
+        while not try_to_lock(file.fileno()):
+            if not waiting:
+                say("another set-up of this checkout is running; waiting for it …")
+            waiting = True
+            time.sleep(0.2)
+        yield
+
+
+def try_to_lock(descriptor: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "chat"))
+    except KeyboardInterrupt:
+        say("stopped; run the same command again to go on")
+        sys.exit(130)
