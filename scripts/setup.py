@@ -54,20 +54,39 @@ def install(purpose: str) -> None:
         run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"])
     say("installing chatcli and what it needs, about 60 MB …")
     groups = ["--group", "dev"] if purpose == "test" else []
-    run([*pip, "install", "--quiet", "--progress-bar", "on", "--editable", f"{ROOT}[local]", *groups])
+    run([*pip, "install", "--quiet", "--editable", f"{ROOT}[local]", *groups])
 
 
 def fetch_model() -> None:
+    # It draws its own progress.
     command = [str(PYTHON), "-m", "chatcli", "local", "setup", "--if-missing"]
-    run(command, {**os.environ, "CHATCLI_LOCAL_DIR": str(LOCAL_MODEL)})
+    environment = {**os.environ, "CHATCLI_LOCAL_DIR": str(LOCAL_MODEL)}
+    exit_code = subprocess.run(command, check=False, env=environment).returncode
+    if exit_code:
+        raise SystemExit(exit_code)
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> None:
     # From the root: pip reads the dependency group from the pyproject.toml of the working folder.
-    finished = subprocess.run(command, check=False, env=environment, cwd=ROOT)
-    if finished.returncode:
+    with subprocess.Popen(command, env=environment, cwd=ROOT) as step:
+        started_s = time.monotonic()
+        while (exit_code := ended(step)) is None:
+            show_seconds(time.monotonic() - started_s)
+    if exit_code:
         say(f"this step failed: {' '.join(command)}")
-        raise SystemExit(finished.returncode)
+        raise SystemExit(exit_code)
+
+
+def ended(step: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return step.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def show_seconds(elapsed_s: float) -> None:
+    if sys.stderr.isatty():
+        print(f"  {elapsed_s:.0f} s\r", end="", file=sys.stderr, flush=True)
 
 
 def say(text: str) -> None:

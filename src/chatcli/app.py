@@ -229,8 +229,7 @@ class _Wiring:
         self._tell(
             Notice(
                 "embedded_model",
-                f"embedded model {SMOLLM2.title}, a small one for demonstration; "
-                "a key (OPENAI_API_KEY) or a server (--base-url) brings a real one",
+                f"embedded demonstration model {SMOLLM2.model} (--help: how to use others)",
             )
         )
         server = LocalServer(

@@ -11,6 +11,23 @@ from chatcli.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+RESERVED_OPTIONS = (
+    *(
+        "--resume",
+        "-T",
+        "--template",
+        "--long",
+        "--kb",
+        "--cache",
+        "--no-cache",
+        "--max-cost",
+        "--speak",
+        "--pdf",
+    ),
+    *("--pages", "--detail", "--debug-http", "--log-file"),
+)
+"""Options of later versions: known, so that no script comes to depend on their being anything else."""
+
 OUTPUT_FORMATS = ("text", "markdown", "json", "jsonl")
 
 _EXAMPLES = """\
@@ -23,6 +40,10 @@ examples:
   chatcli -o json "Capital of France?" | jq -r .text
   chatcli -x "A shell one-liner to count lines" > count.sh
   chatcli --local "Say hello"                 the embedded model, no key needed
+
+where answers come from:
+  a key in OPENAI_API_KEY, an endpoint in --base-url or OPENAI_BASE_URL, a profile of
+  config.toml; when nothing is configured, the embedded model (chatcli local setup)
 
 A first word that is a command's name starts the command; put -- before a prompt
 that may begin with one:  chatcli -- "$QUESTION"
@@ -62,7 +83,17 @@ def main_parser(commands: str) -> Parser:
     _add_parameter_options(parser)
     _add_output_options(parser)
     add_general_options(parser)
+    parser.add_argument(*RESERVED_OPTIONS, dest="reserved", action=_Reserved, nargs=0, help=argparse.SUPPRESS)
     return parser
+
+
+class _Reserved(argparse.Action):
+    def __call__(
+        self, _parser: object, _namespace: object, _values: object, option: str | None = None
+    ) -> NoReturn:
+        raise UsageError(
+            f"the option {option} is reserved and does nothing in this version", hint="leave it out"
+        )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

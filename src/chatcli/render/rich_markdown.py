@@ -39,6 +39,7 @@ _TAB_WIDTH: Final = 4
 _DEEPEST: Final = 1_000  # the parser leaves out what is nested deeper
 _HIGHLIGHTED_LENGTH: Final = 200_000  # longer code is shown plain: a lexer may take seconds for it
 _LINE_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
 
 
@@ -67,10 +68,11 @@ def _blocks(tokens: list[Token]) -> Iterator[list[Token]]:
 
 
 def _piece(tokens: list[Token], source: list[str], console: Console) -> str:
+    first, last = tokens[0].map or (0, 0)
     lines = _code_lines(tokens[0], console) if _is_code(tokens[0]) else _lines(tokens, console)
-    if _letters(segment.text for line in lines for segment in line) < _letters(_contents(tokens)):
-        # A table too wide, lists too deep: rich leaves out what has no room.
-        first, last = tokens[0].map or (0, 0)
+    shown = (segment.text for line in lines for segment in line)
+    if _has_surplus_cells(tokens, source[first:last]) or _letters(shown) < _letters(_contents(tokens)):
+        # A table too wide, lists too deep: rich leaves out what has no room, the parser what has no column.
         return "\n".join(source[first:last]).strip("\n") + "\n"
     ended = [segment for line in lines for segment in (*line, Segment.line())]
     with console.capture() as capture:
@@ -102,6 +104,15 @@ def _without_ending_blanks(line: list[Segment]) -> list[Segment]:
 def _contents(tokens: list[Token]) -> Iterator[str]:
     for token in tokens:
         yield from _contents(token.children) if token.children else [token.content]
+
+
+def _has_surplus_cells(tokens: list[Token], rows: list[str]) -> bool:
+    """Whether a table has a row with more cells than there are columns, as an unescaped ``|`` in code makes."""
+    if tokens[0].type != "table_open":
+        return False
+    columns = sum(token.type == "th_open" for token in tokens)
+    inner = (re.sub(r"^\||(?<!\\)\|$", "", row.strip()) for row in rows)
+    return any(len(_CELL_BORDER.findall(row)) >= columns for row in inner)
 
 
 def _letters(texts: Iterable[str]) -> int:
@@ -170,7 +181,7 @@ def _console(width: int, color_system: ColorSystem | None) -> Console:
 
 def _highlighted(code: str, info: str) -> Text:
     language = info.split(maxsplit=1)[0] if info.strip() and len(code) <= _HIGHLIGHTED_LENGTH else "text"
-    syntax = Syntax("", language, theme=_THEME, background_color="default", word_wrap=True, tab_size=0)
+    syntax = Syntax("", language, theme=_THEME, word_wrap=True, tab_size=0)
     text = syntax.highlight(code)
     text.remove_suffix("\n")
     text.tab_size = _TAB_WIDTH  # the lexer above, told nothing of tabs, has kept them

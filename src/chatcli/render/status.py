@@ -92,13 +92,9 @@ def _remark(event: Event) -> str | None:
 
 
 def _reference(error: ChatcliError) -> str:
-    """Return what a provider's support asks for, as far as it is known."""
-    if not isinstance(error, EndpointError):
-        return ""
-    status = None if error.status is None else f"status {error.status}"
-    request = error.request_id and f"request {sanitize_line(error.request_id)}"
-    told = ", ".join(each for each in (status, request) if each)
-    return f" ({told})" if told else ""
+    """Return what a provider's support asks for, where it is known."""
+    request_id = error.request_id if isinstance(error, EndpointError) else None
+    return f" (request {sanitize_line(request_id)})" if request_id else ""
 
 
 def _input(usage: Usage) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from chatcli.cli.setup import world_of
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
@@ -57,14 +59,22 @@ def _list(store: SessionStore, options: Namespace, terminal: Terminal) -> None:
         ]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return
-    name_width = max((len(summary.name) for summary in summaries), default=0)
-    for summary in summaries:
+    names = [sanitize_line(summary.name) for summary in summaries]
+    name_columns = max(map(cell_len, names), default=0)
+    for name, summary in zip(names, summaries, strict=True):
         when = summary.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-        title = sanitize_line(summary.title)
-        terminal.stdout.write(f"{sanitize_line(summary.name):<{name_width}}  {when}  {turns:>9}  {title}\n")
+        line = f"{set_cell_size(name, name_columns)}  {when}  {turns:>9}  {sanitize_line(summary.title)}"
+        terminal.stdout.write(_fitting(line, terminal) + "\n")
     if not summaries:
         terminal.warn("no sessions yet; every conversation is saved by itself")
+
+
+def _fitting(line: str, terminal: Terminal) -> str:
+    """Cut a line at the edge of the terminal; a pipe gets all of it."""
+    if not terminal.stdout.is_terminal or cell_len(line) <= terminal.columns():
+        return line
+    return set_cell_size(line, terminal.columns() - 1).rstrip() + "…"
 
 
 def _show(store: SessionStore, name: str, options: Namespace, terminal: Terminal) -> None:

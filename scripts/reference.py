@@ -1,0 +1,131 @@
+"""Write ``docs/reference/command-line.md`` from the tables the program itself uses.
+
+usage: python scripts/reference.py [--check]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from chatcli.cli.commands import COMMANDS, summary
+from chatcli.cli.options import main_parser
+from chatcli.config.specs import SETTINGS
+from chatcli.core.exit_codes import ExitCode
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md"
+
+EXIT_CODES = {
+    ExitCode.DONE: "done",
+    ExitCode.BUG: "a bug in chatcli",
+    ExitCode.USAGE: "wrong usage, or an input refused as too long",
+    ExitCode.CONFIGURATION: "configuration: no key, a bad file",
+    ExitCode.KEY_REFUSED: "the key was refused (401)",
+    ExitCode.PROVIDER_REFUSED: "the provider refused the request (400, 403, 404, 413, 422, quota, context)",
+    ExitCode.NETWORK: "network, time-out, 429 or 5xx after retries",
+    ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, or `length` that you did not set; the partial is on stdout",
+    ExitCode.LOCAL_IO: "a local file could not be read or written",
+    ExitCode.BUDGET: "a budget is used up (reserved)",
+    ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block",
+    ExitCode.ALERT: "an alert is firing (reserved)",
+    ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",
+    ExitCode.DOCTOR: "doctor found a problem (reserved)",
+    ExitCode.HANG_UP: "hang-up",
+    ExitCode.INTERRUPTED: "Ctrl-C; the partial is kept",
+    ExitCode.CLOSED_PIPE: "the reader of the output went away",
+    ExitCode.TERMINATED: "terminated; the partial is kept",
+}
+
+FORMATS = """\
+## Output formats
+
+`-o text` is the answer exactly as received, plus one newline if it lacks one. `-o markdown` is the answer rendered,
+block by block as blocks finish, in colour on a terminal or with `FORCE_COLOR`. Both are sanitized wherever they go: a
+pipe often ends on a terminal. `--raw` and the JSON formats keep every character.
+
+`-o json` is one object, also when the turn failed or was cut off:
+
+```json
+{"text": "…", "model": "…", "finish_reason": "stop",
+ "usage": {"input_tokens": 27, "output_tokens": 8, "cached_tokens": 0, "reasoning_tokens": null, "estimated": false},
+ "cost_usd": null, "latency_s": 0.412, "ttft_s": 0.301, "session": "2026-11-23-2105-a1b2", "cached": false,
+ "attempts": 1, "error": null}
+```
+
+`error` is `{"code", "message", "hint", "status", "request_id"}`; `text` is then what had come. `cost_usd` is `null`
+where the price is not known. `-o jsonl` is one event a line; readers ignore types and keys they do not know:
+
+| `type` | keys |
+|---|---|
+| `turn_started` | `model`, `session` |
+| `context_fitted` | `sent_tokens`, `budget_tokens`, `dropped_turns`, `estimated` |
+| `waiting` | `elapsed_s`, `reason` |
+| `retrying` | `attempt`, `wait_s`, `reason` |
+| `notice` | `code`, `message` |
+| `reasoning_delta`, `text_delta` | `text` |
+| `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one and last | the keys of the `-o json` object |
+
+## Input
+
+Piped text alone is the prompt; beside a prompt it is attached data, as are the files of `-f`. Text may be UTF-8, have
+a byte order mark, or be Western European (that is said); binary data is refused. A pipe that sends nothing for two
+seconds is mentioned on stderr; `</dev/null` skips it.
+"""
+
+
+def page() -> str:
+    # argparse wraps to the terminal it runs on; the page is the same wherever it is made.
+    os.environ["COLUMNS"] = "100"
+    settings = "\n".join(
+        f"| `{setting.name}` | {', '.join(f'`{name}`' for name in setting.variables) or '–'} "
+        f"| {f'`{setting.flag}`' if setting.flag else '–'} | {setting.help} |"
+        for setting in SETTINGS
+    )
+    codes = "\n".join(f"| {code.value} | {EXIT_CODES[code]} |" for code in ExitCode)
+    reserved = ", ".join(f"`{command.name}`" for command in COMMANDS if command.is_reserved)
+    return f"""\
+<!-- Made by scripts/reference.py from the program's own tables. -->
+
+# Command line
+
+```
+{main_parser(summary()).format_help().rstrip()}
+```
+
+`chatcli COMMAND --help` explains a command. Reserved for later versions: {reserved}.
+
+{FORMATS}
+## Settings
+
+Flags win over the environment, then `--env-file`, then the `.env` of the working folder, then the profile, then the top
+level of `config.toml`. `chatcli config show` tells each value and where it came from.
+
+| `config.toml` | environment | flag | meaning |
+|---|---|---|---|
+{settings}
+
+A `.env` in the working folder cannot redirect a key that came from elsewhere: its `base_url`, `api` and `profile` are
+then ignored, with a line on stderr. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
+`CHATCLI_LOCAL_DIR` move the folders.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+{codes}
+"""
+
+
+def main() -> int:
+    if "--check" not in sys.argv:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if PAGE.read_text(encoding="utf-8") == page():
+        return 0
+    print("docs/reference/command-line.md is out of date: run python scripts/reference.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

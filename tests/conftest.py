@@ -1,0 +1,47 @@
+"""What every test stands on: a closed network and no settings from the machine it runs on."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Two test processes on two busy cores: a deadline would measure the machine.
+settings.register_profile("chatcli", deadline=None)
+settings.load_profile("chatcli")
+
+LOCAL_MODEL_FOLDER = Path(os.environ.get("CHATCLI_LOCAL_DIR") or Path(__file__).parent.parent / ".local-model")
+
+_FOREIGN_PREFIXES = ("CHATCLI_", "OPENAI_")
+_FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+
+
+def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Let no test reach beyond loopback, whichever library it uses."""
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = str(arguments[1][0])
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise RuntimeError(f"a test tried to reach {host}: the network is closed")
+
+
+sys.addaudithook(_refuse_the_network)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_of_this_machine() -> None:
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def local_model_folder() -> Path:
+    """The folder of the embedded model's weights, which ``scripts/test`` fills."""
+    if not any(LOCAL_MODEL_FOLDER.glob("*.gguf")):
+        pytest.fail("the embedded model is missing: run scripts/test once, which fetches it")
+    return LOCAL_MODEL_FOLDER

@@ -1,0 +1,73 @@
+"""The JSON formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.errors import NothingToExtract
+from chatcli.core.events import TextDelta, TurnResult
+from chatcli.render.json_lines import JsonLinesRenderer, JsonRenderer, result_object, to_json
+from render.turns import FAILED, TURNS, show
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+async def written(renderer_type, events):
+    pieces = []
+    await show(renderer_type(pieces.append), events)
+    return "".join(pieces)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+async def test_the_json_object_is_as_scripts_know_it(turn):
+    assert await written(JsonRenderer, TURNS[turn]) == (GOLDEN / f"{turn}.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("turn", TURNS)
+async def test_the_json_lines_are_as_scripts_know_them(turn):
+    assert await written(JsonLinesRenderer, TURNS[turn]) == (GOLDEN / f"{turn}.jsonl").read_text("utf-8")
+
+
+@pytest.mark.parametrize("turn", TURNS)
+async def test_the_last_line_carries_the_keys_of_the_object(turn):
+    lines = (await written(JsonLinesRenderer, TURNS[turn])).splitlines()
+    last = json.loads(lines[-1])
+    assert last.pop("type") == f"turn_{turn}"
+    assert list(last.items()) == list(json.loads(await written(JsonRenderer, TURNS[turn])).items())
+
+
+def test_an_error_that_is_not_the_endpoints_has_the_same_keys():
+    error = result_object(TurnResult("", "m", error=NothingToExtract("no code")))["error"]
+    assert error == {
+        "code": "nothing_to_extract",
+        "message": "no code",
+        "hint": None,
+        "status": None,
+        "request_id": None,
+    }
+
+
+async def test_an_event_of_a_later_version_is_passed_over():
+    assert (
+        await written(JsonLinesRenderer, [object(), TextDelta("a")])
+        == '{"type": "text_delta", "text": "a"}\n'
+    )
+    assert await written(JsonRenderer, [object()]) == ""
+
+
+async def test_nothing_is_written_before_the_turn_ends():
+    assert await written(JsonRenderer, FAILED[:-1]) == ""
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+def test_every_character_survives_and_none_acts_on_a_terminal(text):
+    line = to_json({"text": text})
+    assert json.loads(line.encode("utf-8")) == {"text": json.loads(json.dumps(text))}
+    assert not [
+        each for each in line if not each.isprintable() and ord(each) in {*range(32), *range(127, 160)}
+    ]

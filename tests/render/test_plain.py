@@ -1,0 +1,80 @@
+"""The plain renderer."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chatcli.core.events import (
+    ReasoningDelta,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+)
+from chatcli.render.plain import PlainRenderer
+from render.turns import show
+
+END = TurnFinished(TurnResult("", "m"))
+
+
+async def written(*texts, sanitize=True, end=END):
+    pieces = []
+    await show(PlainRenderer(pieces.append, sanitize=sanitize), [*map(TextDelta, texts), end])
+    return pieces
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["Paris"], "Paris\n"),
+        (["Paris", ".\n"], "Paris.\n"),
+        (["Paris.\n\n"], "Paris.\n\n"),
+        (["\n"], "\n"),
+        ([], ""),
+        ([""], ""),
+        (["Paris\r"], "Paris␍\n"),
+        (["Paris\r", "\n"], "Paris\n"),
+    ],
+)
+async def test_the_answer_ends_in_exactly_the_newline_it_lacks(texts, shown):
+    assert "".join(await written(*texts)) == shown
+
+
+async def test_each_piece_is_written_as_it_comes():
+    assert await written("Par", "is") == ["Par", "is", "\n"]
+
+
+@pytest.mark.parametrize("end", [TurnFinished, TurnFailed, TurnCancelled])
+async def test_a_partial_answer_is_complete_as_far_as_it_goes(end):
+    assert "".join(await written("👩", "\u200d", end=end(TurnResult("", "m")))) == "👩<U+200D>\n"
+
+
+async def test_raw_keeps_every_character():
+    assert "".join(await written("\x1b[31m\r", "\u202e\r\n", sanitize=False)) == "\x1b[31m\r\u202e\r\n"
+
+
+async def test_an_escape_cut_in_two_does_not_get_through():
+    assert "".join(await written("\x1b", "[31mred")) == "␛[31mred\n"
+
+
+async def test_reasoning_is_not_the_answer():
+    pieces = []
+    await show(PlainRenderer(pieces.append, sanitize=True), [ReasoningDelta("hm"), END])
+    assert pieces == []
+
+
+async def test_the_next_turn_starts_anew():
+    pieces = []
+    await show(PlainRenderer(pieces.append, sanitize=True), [TextDelta("a"), END, END, TextDelta("b"), END])
+    assert "".join(pieces) == "a\nb\n"
+
+
+async def test_fifty_thousand_deltas_are_cheap():
+    deltas = [TextDelta("hello ")] * 50_000
+    renderer = PlainRenderer(lambda _: None, sanitize=True)
+    begun_s = time.process_time()
+    await show(renderer, deltas)
+    assert time.process_time() - begun_s < 0.3

@@ -1,0 +1,96 @@
+"""What is told beside the answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatcli.core.errors import ConfigurationError, NetworkError
+from chatcli.core.events import (
+    ContextFitted,
+    Notice,
+    Retrying,
+    TextDelta,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+    Waiting,
+)
+from chatcli.core.usage import Usage
+from chatcli.render.status import StatusRenderer, error_lines, measurements
+from render.turns import CANCELLED, FAILED, FINISHED, show
+
+
+async def told(*events, dim=False, verbose=False, quiet=False):
+    lines = []
+    await show(StatusRenderer(lines.append, dim=dim, verbose=verbose, quiet=quiet), events)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (ContextFitted(980, 1008, 12), "left out 12 older turns: 980 of 1,008 tokens sent"),
+        (ContextFitted(980, 1008, 1), "left out 1 older turn: 980 of 1,008 tokens sent"),
+        (Retrying(2, 7.0, "429 from host"), "429 from host, retrying in 7 s (attempt 2)"),
+        (Retrying(3, 0.25, "no\nroute"), "no route, retrying in 0.2 s (attempt 3)"),
+        (Notice("x", "first\x1b]0;model"), "first␛]0;model"),
+        (
+            TurnFinished(TurnResult("a", "m", "length")),
+            "answer cut at the token limit: raise --max-tokens, or ask to continue",
+        ),
+        (
+            TurnFinished(TurnResult("a", "m", "content_filter")),
+            "answer cut by the endpoint's content filter",
+        ),
+    ],
+)
+async def test_what_a_person_should_know_is_one_line(event, line):
+    assert await told(event) == [line]
+    assert await told(event, dim=True) == [f"\x1b[2m{line}\x1b[0m"]
+    assert await told(event, quiet=True) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ContextFitted(980, 1008, 0),
+        TextDelta("a"),
+        Waiting(1.0, ""),
+        TurnFinished(TurnResult("a", "m", "stop")),
+        CANCELLED[-1],
+        object(),
+    ],
+)
+async def test_what_is_as_expected_is_not_told(event):
+    assert await told(event) == []
+
+
+async def test_an_error_says_what_happened_and_then_what_to_do():
+    lines = ["error: host is busy (request req_1)", "→ try again in a minute"]
+    assert await told(*FAILED) == lines
+    assert await told(*FAILED, quiet=True, dim=True) == lines
+
+
+def test_an_error_without_hint_or_status_is_one_line():
+    assert error_lines(ConfigurationError("no key")) == ["error: no key"]
+    assert error_lines(NetworkError("no route")) == ["error: no route"]
+
+
+async def test_an_error_body_cannot_act_on_the_terminal():
+    error = NetworkError("a\r\nb\x1b[2J", hint="\u202ec", request_id="\x07")
+    lines = await told(TurnFailed(TurnResult("", "m", error=error)))
+    assert lines == ["error: a b␛[2J (request ␇)", "→ <U+202E>c"]
+
+
+async def test_verbose_ends_with_the_numbers_of_the_turn():
+    assert (await told(*FINISHED, verbose=True))[-1] == (
+        "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · smollm2"
+    )
+    assert (await told(*CANCELLED, verbose=True))[-1] == "~8 in · ~1 out · 0.5 s · smollm2"
+    assert (await told(*FAILED, verbose=True))[-1] == "1 s · smollm2"
+
+
+def test_numbers_nobody_knows_are_left_out():
+    assert measurements(TurnResult("", "m\x1b", usage=Usage(output_tokens=3), cached=True)) == (
+        "3 out · from the cache · m␛"
+    )
