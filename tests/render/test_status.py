@@ -50,6 +50,10 @@ async def test_what_a_person_should_know_is_one_line(event, line):
     assert await told(event, quiet=True) == []
 
 
+async def test_a_stopped_turn_is_said_in_a_line():
+    assert await told(CANCELLED[-1]) == ["stopped before the answer was complete"]
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -57,7 +61,6 @@ async def test_what_a_person_should_know_is_one_line(event, line):
         TextDelta("a"),
         Waiting(1.0, ""),
         TurnFinished(TurnResult("a", "m", "stop")),
-        CANCELLED[-1],
         object(),
     ],
 )

@@ -38,7 +38,7 @@ async def offered_models(
         content = response.content
     try:
         listed = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadResponse(
             f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
         ) from error
@@ -57,4 +57,4 @@ def _window_tokens(entry: Mapping[str, Any]) -> int | None:
     candidates = [entry.get(name) for name in _WINDOW_FIELDS]
     if isinstance(meta, dict):
         candidates += [meta.get(name) for name in _WINDOW_FIELDS_OF_META]
-    return next((value for value in candidates if isinstance(value, int) and value > 0), None)
+    return next((value for value in candidates if type(value) is int and value > 0), None)

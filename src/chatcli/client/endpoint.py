@@ -30,6 +30,8 @@ class Endpoint:
         """The host, with its port where that is not the usual one: how errors name the endpoint."""
         parts = urlsplit(self.base_url)
         host = parts.hostname or self.base_url
+        if parts.hostname and ":" in host:
+            host = f"[{host}]"
         return host if parts.port is None else f"{host}:{parts.port}"
 
     @property

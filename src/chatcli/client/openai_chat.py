@@ -60,18 +60,24 @@ class OpenAIChat:
     async def _events(
         self, response: AsyncAPIResponse[Any], reader: CompletionReader
     ) -> AsyncGenerator[ModelEvent]:
-        async with aclosing(event_data(from_iterator(response.iter_bytes()))) as events:
-            async for data in events:
-                if data == _END_OF_STREAM:
-                    return
-                for event in reader.read_chunk(self._json_object(data)):
-                    yield event
+        try:
+            async with aclosing(event_data(from_iterator(response.iter_bytes()))) as events:
+                async for data in events:
+                    if data == _END_OF_STREAM:
+                        return
+                    for event in reader.read_chunk(self._json_object(data)):
+                        yield event
+        except StreamTooLong as error:
+            raise BadResponse(
+                f"{self._endpoint.host}: sent {error}", hint="this is not a completion stream"
+            ) from error
 
     async def _whole(
         self, response: AsyncAPIResponse[Any], reader: CompletionReader
     ) -> AsyncGenerator[ModelEvent]:
         content = await response.read()
-        if "json" not in response.headers.get("content-type", "") and not content.lstrip().startswith(b"{"):
+        is_json = "json" in response.headers.get("content-type", "") or content.lstrip().startswith(b"{")
+        if not content or not is_json:
             raise self._not_an_answer(response, content)
         for event in reader.read_completion(self._json_object(content)):
             yield event
@@ -79,7 +85,7 @@ class OpenAIChat:
     def _json_object(self, data: bytes) -> dict[str, Any]:
         try:
             value = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadResponse(
                 f"{self._endpoint.host}: sent something that is not JSON",
                 hint="try again; is this an OpenAI-compatible API?",
@@ -92,12 +98,12 @@ class OpenAIChat:
 
     def _not_an_answer(self, response: AsyncAPIResponse[Any], content: bytes) -> BadResponse:
         kind = response.headers.get("content-type", "").partition(";")[0]
-        what = kind or ("an empty response" if not content else "an unknown kind of response")
+        what = (kind or "an unknown kind of response") if content else "an empty response"
         return BadResponse(
             f"{self._endpoint.host}: answered with {what} instead of a completion",
             hint="check base_url: it often ends in /v1",
             status=response.status_code,
-            # A proxy in trouble sends its page or nothing with status 200; a wrong address keeps doing so.
+            # A proxy in trouble sends nothing with status 200; a wrong address keeps sending its page.
             retryable=not content,
         )
 
@@ -140,8 +146,8 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
 
 def wire_message(message: Message) -> dict[str, Any]:
     """Return ``message`` as the API wants it, with what its provider wants echoed back."""
-    # A lone surrogate has no UTF-8; the replacement character is what the model would make of it anyway.
-    text = message.text.encode("utf-8", "replace").decode("utf-8")
+    # A lone surrogate has no UTF-8: by way of UTF-16 it becomes the replacement character, and a pair its character.
+    text = message.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return {"role": message.role, "content": text, **(message.provider_data or {})}
 
 
@@ -164,8 +170,6 @@ def _incomplete_once_shown(shown: _Shown) -> Iterator[None]:
     """Turn a failure in the middle of a visible answer into an ``IncompleteAnswer`` that says what broke it."""
     try:
         yield
-    except StreamTooLong as error:
-        raise BadResponse(f"the server sent {error}", hint="this is not a completion stream") from error
     except EndpointError as error:
         if not shown.characters or isinstance(error, IncompleteAnswer):
             raise

@@ -68,6 +68,11 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
         raise _timed_out(endpoint, error) from error
     except (openai.APIConnectionError, httpx2.TransportError) as error:
         raise _not_reached(endpoint, error) from error
+    except UnicodeEncodeError as error:
+        raise RequestRefused(
+            f"{endpoint.host}: the request cannot be sent: {error.reason}",
+            hint="the model's name or an option holds half a character",
+        ) from error
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise BadResponse(
             f"{endpoint.host}: {error}", hint="run again with --debug and report this"

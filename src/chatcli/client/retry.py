@@ -115,7 +115,7 @@ class _StopOverBudget(stop_base):
         self._budget_s = budget_s
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        return retry_state.idle_for + (_asked_s(retry_state) or 0.0) > self._budget_s
+        return retry_state.idle_for + retry_state.upcoming_sleep > self._budget_s
 
 
 def _asked_s(retry_state: RetryCallState) -> float | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 LONGEST_LINE_BYTES = 64 * 1024 * 1024
 """A line without an end is an attack or not an event stream."""
 
@@ -56,11 +58,11 @@ class _LineSplitter:
         self._pending_bytes = 0
         self._after_cr = False
         self._at_start = True
+        self._held = b""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        if self._at_start and chunk:
-            self._at_start = False
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+        if self._at_start:
+            chunk = self._without_mark(chunk)
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -76,6 +78,15 @@ class _LineSplitter:
             yield b"".join(self._pieces)
             self._pieces = [piece]
             self._pending_bytes = len(piece)
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        """Take away the byte order mark, of which the first chunks may hold a part each."""
+        start, self._held = self._held + chunk, b""
+        if start != _BYTE_ORDER_MARK and _BYTE_ORDER_MARK.startswith(start):
+            self._held = start
+            return b""
+        self._at_start = False
+        return start.removeprefix(_BYTE_ORDER_MARK)
 
     def finish(self) -> Iterator[bytes]:
         if self._pending_bytes:

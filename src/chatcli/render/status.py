@@ -87,6 +87,8 @@ def _remark(event: Event) -> str | None:
             return sanitize_line(event.message)
         case TurnFinished():
             return _CUT.get(event.result.finish_reason or "")
+        case TurnCancelled():
+            return "stopped before the answer was complete"
         case _:
             return None
 
