@@ -370,10 +370,7 @@ async def _offered_or_none(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[Off
 
 
 def _window_unknown(model: str) -> str:
-    return (
-        f"the context window of {model} is not known: taken as {DEFAULT_WINDOW_TOKENS:,} tokens "
-        "(set context_window to change it)"
-    )
+    return f"context window of {model} unknown: taken as {DEFAULT_WINDOW_TOKENS:,} tokens (context_window sets it)"
 
 
 _WAYS_OUT = (

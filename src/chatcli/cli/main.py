@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -33,7 +32,6 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         show_error(error, terminal)
         return _after_traceback(error.exit_code, arguments)
     except ClosedPipe:
-        _forget_stdout()
         return ExitCode.CLOSED_PIPE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -100,13 +98,3 @@ def _after_traceback(code: ExitCode, arguments: Sequence[str]) -> ExitCode:
     if "--debug" in arguments:
         traceback.print_exc()
     return code
-
-
-def _forget_stdout() -> None:
-    """Let Python's last flush go nowhere: the reader has left and needs no complaint."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError, AttributeError):
-        return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from chatcli.core.errors import LocalIOError
 
@@ -25,15 +26,16 @@ class ClosedPipe(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Text to a file descriptor as UTF-8, at once. Lone surrogates have no UTF-8 and become ``?``."""
+    """Text to a file without a buffer as UTF-8. Lone surrogates have no UTF-8 and become ``?``."""
 
     file: BinaryIO
     is_terminal: bool
 
     def write(self, text: str) -> None:
+        content = memoryview(text.encode("utf-8", "replace"))
         try:
-            self.file.write(text.encode("utf-8", "replace"))
-            self.file.flush()
+            while content:
+                content = content[self._written(content) :]
         except BrokenPipeError as error:
             raise ClosedPipe from error
         except (OSError, ValueError) as error:
@@ -41,6 +43,10 @@ class Stream:
                 f"the output cannot be written: {getattr(error, 'strerror', None) or error}",
                 hint="check the disk and where the output goes",
             ) from error
+
+    def _written(self, content: memoryview) -> int:
+        """Return how many bytes were taken; a file that does not block may take none."""
+        return self.file.write(content) or _refuse_to_spin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,14 @@ class Terminal:
             return
 
 
+def _refuse_to_spin() -> NoReturn:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
 def _stream(stream: io.TextIOBase | object | None) -> Stream:
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         return Stream(io.BytesIO(), is_terminal=False)
-    return Stream(buffer, is_terminal=bool(getattr(stream, "isatty", bool)()))
+    # What a buffer still holds after a failure Python would try to write once more at its end, and complain.
+    file = getattr(buffer, "raw", buffer)
+    return Stream(file, is_terminal=bool(getattr(stream, "isatty", bool)()))

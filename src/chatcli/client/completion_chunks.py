@@ -22,12 +22,19 @@ class CompletionReader:
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.usage: Usage | None = None
+        self._held_back = ""
 
     def read_chunk(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         return self._read(chunk, "delta")
 
     def read_completion(self, completion: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         return self._read(completion, "message")
+
+    def rest(self) -> Iterator[TextDelta]:
+        """Yield what was held back for a second half that did not come."""
+        if self._held_back:
+            yield TextDelta(self._held_back)
+            self._held_back = ""
 
     def completion(self) -> Completion | None:
         """Return the end of the answer, ``None`` while no finish reason has come."""
@@ -45,7 +52,27 @@ class CompletionReader:
             self.finish_reason = reason
         content = choice.get(content_key)
         if isinstance(content, dict):
-            yield from _deltas(content)
+            yield from self._deltas(content)
+
+    def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.
+        reasoning = content.get("reasoning_content") or content.get("reasoning")
+        if isinstance(reasoning, str) and reasoning:
+            yield ReasoningDelta(reasoning)
+        text = content.get("content") or content.get("refusal")
+        if isinstance(text, str) and text and (joined := self._joined(text)):
+            yield TextDelta(joined)
+
+    def _joined(self, text: str) -> str:
+        """Join a character that JSON spells as two surrogates when a server cut between them."""
+        if self._held_back:
+            text = (
+                (self._held_back + text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            )
+            self._held_back = ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._held_back = text[:-1], text[-1]
+        return text
 
 
 def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -54,16 +81,6 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
             return choice
     return {}
-
-
-def _deltas(content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-    # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.
-    reasoning = content.get("reasoning_content") or content.get("reasoning")
-    if isinstance(reasoning, str) and reasoning:
-        yield ReasoningDelta(reasoning)
-    text = content.get("content") or content.get("refusal")
-    if isinstance(text, str) and text:
-        yield TextDelta(text)
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

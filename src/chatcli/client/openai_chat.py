@@ -52,6 +52,8 @@ class OpenAIChat:
                     async for event in events:
                         shown.note(event)
                         yield event
+            for event in reader.rest():
+                yield event
             completion = reader.completion()
             if completion is None:
                 raise self._ended_early(shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
 
 _MESSAGE_CHARACTERS = 300
+_PAGE = re.compile(
+    r"<(?:!doctype|html|head|title|body|center|h1|div|p)\b.*|<\?xml.*", re.IGNORECASE | re.DOTALL
+)
 
 _QUOTA_CODES = {
     "insufficient_quota",
@@ -51,6 +55,8 @@ _OVERLOAD_CODES = {
     "service_unavailable",
     "engine_overloaded",
 }
+
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 
 _HTTP_REDIRECTS = range(300, 400)
 _HTTP_TRANSIENT = {408, 409}
@@ -122,7 +128,7 @@ def error_details(body: object) -> dict[str, str]:
         body = body[0]
     inner: Any = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(inner, str):
-        inner = {} if _looks_like_html(inner) else {"message": inner}
+        inner = {"message": inner}
     if not isinstance(inner, dict):
         return {"message": "", "code": "", "type": ""}
     message = inner.get("message") or inner.get("detail") or ""
@@ -182,9 +188,14 @@ def _refusal_hint(status: int) -> str:
 def _key_hint(endpoint: Endpoint) -> str:
     if endpoint.key is not None:
         return f"the key set for {endpoint.host} is wrong or expired: set another one"
-    withheld = ", ".join(endpoint.withheld)
     reason = f"no key is set for {endpoint.host}"
-    return f"{reason}; {withheld} belongs to another endpoint and was not sent" if withheld else reason
+    match endpoint.withheld:
+        case ():
+            return reason
+        case (source,):
+            return f"{reason}; {source} belongs to another endpoint and was not sent"
+        case sources:
+            return f"{reason}; {', '.join(sources)} belong to other endpoints and were not sent"
 
 
 def _timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
@@ -203,6 +214,7 @@ def _timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
 def _not_reached(endpoint: Endpoint, error: Exception) -> NetworkError:
     causes = list(_causes(error))
     reason = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
+    reason = _ERROR_NUMBER.sub("", reason)
     certificate = "certificate" in reason.lower()
     return NetworkError(
         f"{endpoint.host}: {_shortened(reason)}",
@@ -228,20 +240,18 @@ def _said_in_plain_text(response: httpx2.Response) -> str:
         return ""
 
 
-def _looks_like_html(text: str) -> bool:
-    return text.lstrip()[:1] == "<"
-
-
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
+    """Return ``text`` on one line, up to where a proxy's page begins."""
+    line = " ".join(_PAGE.sub("", text).strip("\ufeff").split())
     return line if len(line) <= _MESSAGE_CHARACTERS else line[: _MESSAGE_CHARACTERS - 1] + "…"
 
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        number = float(text or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _date(text: str | None) -> datetime | None:

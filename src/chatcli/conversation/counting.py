@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TOKENS_AROUND_MESSAGE = 4
 TOKENS_TO_OPEN_REPLY = 3
 
+# A million blanks in one go overflow the stack of tiktoken's regular expressions, which aborts the program.
+_CHARACTERS_AT_ONCE = 500_000
+
 BYTES_A_TOKEN = 4
 """A rule of thumb for text of any language, used only where a number is shown as an estimate."""
 
@@ -43,7 +46,9 @@ class TiktokenCounter:
             return self._encoding
 
     def count(self, text: str) -> int:
-        return len((self._encoding or self.load()).encode_ordinary(text))
+        encode = (self._encoding or self.load()).encode_ordinary
+        pieces = (text[at : at + _CHARACTERS_AT_ONCE] for at in range(0, len(text), _CHARACTERS_AT_ONCE))
+        return sum(len(encode(piece)) for piece in pieces)
 
 
 class MessageTokens:

@@ -131,18 +131,22 @@ class ConversationManager:
             yield TurnFinished(result)
 
     async def _ask(self, question: Message, fitted: Fitted) -> AsyncGenerator[ModelEvent | ContextFitted]:
-        """Ask the model, with ever less of the older turns while the endpoint says it is too long."""
-        budget_tokens = self._window.budget_tokens
+        """Ask the model, with ever less of the older turns while the endpoint says it is too long.
+
+        Once something of the answer came, asking again would repeat it.
+        """
+        budget_tokens, began = self._window.budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
             yield _told(fitted, budget_tokens)
             try:
                 async with aclosing(self._model.stream(self._request(fitted))) as events:
                     async for event in events:
+                        began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
             except ContextOverflow as error:
                 budget_tokens = int(fitted.sent_tokens * REFIT_SHARE)
                 smaller = self._fit_or_none(question, budget_tokens)
-                if smaller is None or not refits_left:
+                if began or smaller is None or not refits_left:
                     raise
                 yield Notice("context_overflow", f"{error.message}; sending less of the older turns")
                 fitted = smaller
@@ -172,9 +176,17 @@ class ConversationManager:
             return
         self._history.append(asked)
         if turn.reply is not None and result.text:
-            reply = messages.answer(result.text)
-            self._history.append(Entry(turn.reply.id, reply))
-            turn.reply.finish(reply, result)
+            self._keep_reply(turn.reply, messages.answer(result.text), result, asked.id)
+
+    def _keep_reply(self, reply: Reply, message: Message, result: TurnResult, parent: str) -> None:
+        head = parent
+        try:
+            reply.finish(message, result)
+            head = reply.id
+        finally:
+            # A reply that could not be stored is still part of the talk, but the next message must not name it as
+            # its parent: a resume would find nobody there and lose all that came before.
+            self._history.append(Entry(head, message))
 
     def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
         result = turn.result()

@@ -62,7 +62,7 @@ CL100K_BASE = Vocabulary(
 
 def vocabulary_for(model: str) -> Vocabulary:
     """Return the vocabulary ``model`` counts with; newer and foreign models are counted with ``o200k_base``."""
-    name = model.lower().rpartition("/")[2].removeprefix("ft:")
+    name = model.lower().rpartition("/")[2].removeprefix("ft:").partition(":")[0]
     counts_with_cl100k = name == "gpt-4" or name.startswith(
         ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-")
     )

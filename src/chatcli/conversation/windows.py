@@ -10,9 +10,10 @@ from importlib.resources import files
 def known_window_tokens(model: str) -> int | None:
     """Return the context window of ``model`` in tokens, ``None`` when the data file does not know it.
 
-    A provider's prefix (``openai/gpt-4o``) is passed over; the longest name that ``model`` begins with wins.
+    A provider's prefix (``openai/gpt-4o``) and that of a fine-tuned model (``ft:gpt-4o:…``) are passed over; the
+    longest name that ``model`` begins with wins.
     """
-    name = model.lower().rpartition("/")[2]
+    name = model.lower().rpartition("/")[2].removeprefix("ft:")
     matches = [known for known in _windows() if name.startswith(known)]
     return _windows()[max(matches, key=len)] if matches else None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The question is stored and about to be sent. ``session`` is what ``-s`` takes to resume, if saved."""
+    """The question is about to be fitted, stored and sent. ``session`` is what ``-s`` takes to resume, if saved."""
 
     model: str
     session: str | None = None
