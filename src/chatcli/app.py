@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.errors import ConfigurationError, EndpointError, LocalIOError
-from chatcli.core.events import Notice
+from chatcli.core.events import Notice, TurnStarted
 from chatcli.core.request import Parameters
 from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
@@ -98,12 +98,18 @@ class Chat:
 
     async def send(self, question: Message) -> AsyncGenerator[Event]:
         """Ask; see ``ConversationManager.send``. The session becomes the one used last."""
+        async with aclosing(self.manager.send(question)) as events:
+            async for event in events:
+                yield event
+                if isinstance(event, TurnStarted) and (notice := self._remembered()):
+                    yield notice
+
+    def _remembered(self) -> Notice | None:
         try:
             self._remember()
         except LocalIOError as error:
-            yield Notice(error.code, f"{error.message}; {error.hint}")
-        async for event in self.manager.send(question):
-            yield event
+            return Notice(error.code, f"{error.message}; {error.hint}")
+        return None
 
 
 @dataclass(frozen=True, slots=True)

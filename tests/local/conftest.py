@@ -22,7 +22,7 @@ import json, os, pathlib, socket, sys, time
 
 class CommonParams:
     def __init__(self):
-        self.model = self
+        self.model = self.cpuparams = self.cpuparams_batch = self
 
 class Server:
     def __init__(self, parameters):

@@ -22,7 +22,7 @@ print("more of it")
 
 class CommonParams:
     def __init__(self):
-        self.model = self
+        self.model = self.cpuparams = self.cpuparams_batch = self
 
 class Server:
     def __init__(self, parameters):

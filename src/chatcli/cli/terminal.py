@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO
 
 from chatcli.core.errors import LocalIOError
 
@@ -46,7 +46,10 @@ class Stream:
 
     def _written(self, content: memoryview) -> int:
         """Return how many bytes were taken; a file that does not block may take none."""
-        return self.file.write(content) or _refuse_to_spin()
+        written = self.file.write(content)
+        if not written:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,6 @@ class Terminal:
             self.stderr.write(f"{text}\n")
         except (ClosedPipe, LocalIOError):
             return
-
-
-def _refuse_to_spin() -> NoReturn:
-    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def _stream(stream: io.TextIOBase | object | None) -> Stream:

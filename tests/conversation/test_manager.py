@@ -1,0 +1,499 @@
+"""One turn, from the question to the stored reply."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from chatcli.conversation.counting import MessageTokens
+from chatcli.conversation.history import Entry, History
+from chatcli.conversation.manager import REFITS, ConversationManager
+from chatcli.conversation.play import play
+from chatcli.core.errors import (
+    ContextOverflow,
+    IncompleteAnswer,
+    InputTooLong,
+    KeyRefused,
+    LocalIOError,
+    NetworkError,
+)
+from chatcli.core.events import (
+    Completion,
+    ContextFitted,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnStarted,
+    Waiting,
+)
+from chatcli.core.messages import answer, question, system
+from chatcli.core.request import Parameters, Request
+from chatcli.core.usage import Usage
+from conversation.fakes import CharacterCounter, ManualClock, ScriptedJournal, ScriptedModel, Stall
+
+DONE = Completion("stop", "small-2026", Usage(12, 3))
+PARIS = (TextDelta("Par"), TextDelta("is"), DONE)
+ASKED = question("Capital of France?")
+
+
+def conversation(
+    *scripts,
+    history=None,
+    journal=None,
+    window_tokens=4000,
+    parameters=None,
+    counter=None,
+    clock=None,
+    happened=None,
+):
+    """Return a manager with the fake model and the fake journal it stands on."""
+    happened = [] if happened is None else happened
+    model = ScriptedModel(*scripts, happened=happened)
+    journal = journal or ScriptedJournal(happened=happened)
+    manager = ConversationManager(
+        model=model,
+        model_name="small",
+        history=history or History(),
+        journal=journal,
+        tokens=MessageTokens(counter or CharacterCounter()),
+        window_tokens=window_tokens,
+        parameters=parameters,
+        clock=clock or ManualClock(),
+    )
+    return manager, model, journal
+
+
+async def turn(manager, asked=ASKED):
+    async with aclosing(manager.send(asked)) as events:
+        return [event async for event in events]
+
+
+def said(count, *, length=100):
+    """Return a history of ``count`` turns, each of twice ``length`` characters."""
+    entries = []
+    for number in range(count):
+        entries.append(Entry(f"q{number}", question(f"{number}?".ljust(length))))
+        entries.append(Entry(f"a{number}", answer(f"{number}!".ljust(length))))
+    return History(entries)
+
+
+class TestATurn:
+    async def test_tells_its_events_in_order_and_how_it_ended_last(self):
+        manager, _, _ = conversation(
+            (
+                Waiting(1.0, "loading"),
+                Retrying(2, 0.5, "429"),
+                ReasoningDelta("hm"),
+                Notice("n", "m"),
+                *PARIS,
+            )
+        )
+        *progress, end = await turn(manager)
+        assert progress == [
+            TurnStarted("small", "trip"),
+            ContextFitted(sent_tokens=25, budget_tokens=3000, dropped_turns=0),
+            Waiting(1.0, "loading"),
+            Retrying(2, 0.5, "429"),
+            ReasoningDelta("hm"),
+            Notice("n", "m"),
+            TextDelta("Par"),
+            TextDelta("is"),
+        ]
+        assert isinstance(end, TurnFinished)
+        assert (end.result.text, end.result.finish_reason) == ("Paris", "stop")
+
+    async def test_stores_the_question_before_the_model_is_asked_and_the_reply_before_telling_of_it(self):
+        happened = []
+        manager, _, _ = conversation(PARIS, happened=happened)
+
+        async def observe(event):
+            if isinstance(event, TurnFinished):
+                happened.append("end told")
+
+        await play(manager.send(ASKED), observe)
+        assert happened == ["user stored", "model asked", "model closed", "reply stored", "end told"]
+
+    async def test_stores_the_text_as_it_comes_and_the_reply_with_its_result(self):
+        manager, _, journal = conversation((ReasoningDelta("hm"), *PARIS))
+        end = (await turn(manager))[-1]
+        (reply,) = journal.replies
+        assert reply.texts == ["Par", "is"]
+        assert reply.finished == [(answer("Paris"), end.result)]
+
+    async def test_asks_for_the_system_prompt_the_turns_before_and_the_question(self):
+        history = History(
+            [Entry("1", system("Be brief.")), Entry("2", question("Hi")), Entry("3", answer("Hello"))]
+        )
+        parameters = Parameters(temperature=0.0, max_tokens=16)
+        manager, model, _ = conversation(PARIS, history=history, parameters=parameters)
+        await turn(manager)
+        assert model.requests == [
+            Request("small", (system("Be brief."), question("Hi"), answer("Hello"), ASKED), parameters)
+        ]
+
+    async def test_sends_what_prepare_shows_which_itself_sends_and_stores_nothing(self):
+        manager, model, journal = conversation(PARIS, history=said(20))
+        request, fitted = manager.prepare(ASKED)
+        assert (model.requests, journal.messages, manager.history.head) == ([], [], "a19")
+        events = await turn(manager)
+        assert model.requests == [request]
+        assert events[1] == fitted
+
+    async def test_leaves_room_for_the_answer_it_asks_for(self):
+        manager, _, _ = conversation(PARIS, window_tokens=1024, parameters=Parameters(max_tokens=16))
+        assert (await turn(manager))[1].budget_tokens == 1008
+
+    async def test_leaves_out_older_turns_and_tells_how_many_but_forgets_none(self):
+        manager, model, _ = conversation(PARIS, history=said(5), window_tokens=1000)
+        events = await turn(manager)
+        assert events[1] == ContextFitted(sent_tokens=25 + 3 * 208, budget_tokens=750, dropped_turns=2)
+        assert model.requests[0].messages[0].text.startswith("2?")
+        assert len(manager.history.turns) == 6
+
+    async def test_a_cut_off_answer_is_an_end_of_its_own_and_kept(self):
+        manager, _, journal = conversation((TextDelta("Par"), Completion("length")))
+        end = (await turn(manager))[-1]
+        assert isinstance(end, TurnFinished)
+        assert (end.result.text, end.result.finish_reason) == ("Par", "length")
+        assert journal.replies[0].finished == [(answer("Par"), end.result)]
+
+    async def test_an_empty_answer_is_said_and_not_kept(self):
+        manager, _, journal = conversation((DONE,))
+        *_, notice, end = await turn(manager)
+        assert notice == Notice("empty_answer", "the model sent an empty answer")
+        assert isinstance(end, TurnFinished)
+        assert journal.replies[0].finished == []
+        assert manager.history.head == "message 1"
+
+    async def test_an_answer_from_the_cache_says_so(self):
+        manager, _, _ = conversation((TextDelta("Paris"), Completion("stop", cached=True)))
+        assert (await turn(manager))[-1].result.cached
+
+
+class TestTheResult:
+    async def test_names_the_model_that_answered_and_the_session(self):
+        manager, _, _ = conversation(PARIS)
+        result = (await turn(manager))[-1].result
+        assert (result.model, result.session, result.usage) == ("small-2026", "trip", Usage(12, 3))
+
+    async def test_names_the_model_that_was_asked_where_the_endpoint_does_not_say(self):
+        manager, _, _ = conversation((TextDelta("Paris"), Completion("stop")))
+        assert (await turn(manager))[-1].result.model == "small"
+
+    async def test_counts_the_tokens_itself_where_the_endpoint_did_not(self):
+        manager, _, _ = conversation((TextDelta("Paris"), Completion("stop")))
+        assert (await turn(manager))[-1].result.usage == Usage(25, 5, estimated=True)
+
+    async def test_counts_no_tokens_of_an_answer_that_failed(self):
+        manager, _, _ = conversation((TextDelta("Par"), NetworkError("gone")))
+        assert (await turn(manager))[-1].result.usage == Usage()
+
+    async def test_measures_the_time_to_the_end_and_to_the_first_delta(self):
+        clock = ManualClock()
+        script = (
+            clock.passing(0.5),
+            Waiting(0.5, "x"),
+            TextDelta("P"),
+            clock.passing(2),
+            TextDelta("aris"),
+            DONE,
+        )
+        manager, _, _ = conversation(script, clock=clock)
+        result = (await turn(manager))[-1].result
+        assert (result.ttft_s, result.latency_s) == (0.5, 2.5)
+
+    async def test_takes_the_first_thought_for_the_first_delta(self):
+        clock = ManualClock()
+        script = (clock.passing(0.25), ReasoningDelta("hm"), clock.passing(1), *PARIS)
+        manager, _, _ = conversation(script, clock=clock)
+        assert (await turn(manager))[-1].result.ttft_s == 0.25
+
+    async def test_has_no_time_to_the_first_delta_where_none_came(self):
+        manager, _, _ = conversation((NetworkError("gone"),))
+        assert (await turn(manager))[-1].result.ttft_s is None
+
+    async def test_counts_the_attempts_of_the_layers_below(self):
+        manager, _, _ = conversation((Retrying(2, 0.1, "503"), Retrying(3, 0.2, "503"), *PARIS), PARIS)
+        assert (await turn(manager))[-1].result.attempts == 3
+        assert (await turn(manager))[-1].result.attempts == 1
+
+
+class TestAFailedTurn:
+    async def test_keeps_what_had_come_as_interrupted(self):
+        error = IncompleteAnswer("the stream ended early", hint="ask again")
+        manager, _, journal = conversation((TextDelta("Par"), error))
+        end = (await turn(manager))[-1]
+        assert isinstance(end, TurnFailed)
+        assert (end.result.text, end.result.finish_reason) == ("Par", "interrupted")
+        assert end.result.error is error
+        assert journal.replies[0].finished == [(answer("Par"), end.result)]
+        assert manager.history.head == "reply 1"
+
+    async def test_without_any_text_keeps_the_question_alone(self):
+        manager, _, journal = conversation((KeyRefused("401", status=401),))
+        end = (await turn(manager))[-1]
+        assert (end.result.text, end.result.finish_reason) == ("", None)
+        assert journal.replies[0].finished == []
+        assert [found.messages for found in manager.history.turns] == [(ASKED,)]
+        assert manager.history.head == "message 1"
+
+    async def test_does_not_stand_in_the_way_of_the_next(self):
+        manager, model, _ = conversation((NetworkError("gone"),), PARIS)
+        await turn(manager)
+        end = (await turn(manager, question("And now?")))[-1]
+        assert isinstance(end, TurnFinished)
+        assert model.requests[1].messages == (ASKED, question("And now?"))
+
+    async def test_that_fails_by_a_bug_hides_nothing(self):
+        manager, _, _ = conversation((ZeroDivisionError("a bug"),))
+        with pytest.raises(ZeroDivisionError):
+            await turn(manager)
+
+
+class TestAQuestionThatIsTooLong:
+    async def test_is_refused_and_neither_stored_nor_sent(self):
+        manager, model, journal = conversation(PARIS, window_tokens=20)
+        started, end = await turn(manager)
+        assert started == TurnStarted("small", "trip")
+        assert isinstance(end, TurnFailed)
+        assert isinstance(end.result.error, InputTooLong)
+        assert (model.requests, journal.messages, journal.replies) == ([], [], [])
+        assert (manager.history.turns, manager.history.head) == ([], None)
+
+    async def test_is_told_by_prepare_as_an_error(self):
+        manager, _, _ = conversation(window_tokens=20)
+        with pytest.raises(InputTooLong):
+            manager.prepare(ASKED)
+
+    async def test_does_not_stand_in_the_way_of_a_shorter_one(self):
+        manager, _, _ = conversation(PARIS, window_tokens=24)
+        assert isinstance((await turn(manager))[-1], TurnFailed)
+        assert isinstance((await turn(manager, question("Paris?")))[-1], TurnFinished)
+
+
+class TestAnEndpointThatCountsMoreTokens:
+    OVERFLOW = ContextOverflow("the prompt is too long", hint="shorten it")
+
+    async def test_is_asked_again_with_less_of_the_older_turns_and_that_is_said(self):
+        manager, model, _ = conversation((self.OVERFLOW,), PARIS, history=said(4))
+        _, first, notice, second, *_, end = await turn(manager)
+        assert notice == Notice("context_overflow", "the prompt is too long; sending less of the older turns")
+        assert (first.sent_tokens, first.dropped_turns) == (25 + 4 * 208, 0)
+        assert (second.sent_tokens, second.dropped_turns) == (25 + 2 * 208, 2)
+        assert second.budget_tokens == int(first.sent_tokens * 0.75)
+        assert [len(request.messages) for request in model.requests] == [9, 5]
+        assert isinstance(end, TurnFinished)
+
+    async def test_costs_one_question_and_one_reply_in_the_journal(self):
+        manager, _, journal = conversation((self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=said(8))
+        await turn(manager)
+        assert len(journal.messages) == 1
+        assert [reply.texts for reply in journal.replies] == [["Par", "is"]]
+
+    async def test_fails_with_its_own_words_when_nothing_can_be_left_out(self):
+        manager, model, _ = conversation((self.OVERFLOW,))
+        end = (await turn(manager))[-1]
+        assert end.result.error is self.OVERFLOW
+        assert len(model.requests) == 1
+
+    async def test_never_makes_the_system_prompt_or_a_pin_go(self):
+        history = History([Entry("1", system("Be brief.")), Entry("2", question("Mind me"), pinned=True)])
+        for entry in (Entry("3", question("x" * 100)), Entry("4", answer("y" * 100))):
+            history.append(entry)
+        manager, model, _ = conversation((self.OVERFLOW,), (self.OVERFLOW,), history=history)
+        end = (await turn(manager))[-1]
+        assert end.result.error is self.OVERFLOW
+        assert model.requests[-1].messages == (system("Be brief."), question("Mind me"), ASKED)
+
+    async def test_is_not_asked_for_ever(self):
+        manager, model, _ = conversation(*[(self.OVERFLOW,)] * 10, history=said(12))
+        events = await turn(manager)
+        assert events[-1].result.error is self.OVERFLOW
+        assert len(model.requests) == REFITS + 1
+        assert len([event for event in events if isinstance(event, Notice)]) == REFITS
+        lengths = [len(request.messages) for request in model.requests]
+        assert lengths == sorted(set(lengths), reverse=True)
+
+    @pytest.mark.parametrize("delta", [TextDelta("Par"), ReasoningDelta("hm")])
+    async def test_is_not_asked_again_once_something_of_the_answer_was_shown(self, delta):
+        manager, model, _ = conversation((delta, self.OVERFLOW), PARIS, history=said(4))
+        events = await turn(manager)
+        assert events[-2] == delta
+        assert events[-1].result.error is self.OVERFLOW
+        assert len(model.requests) == 1
+
+    async def test_is_asked_again_when_nothing_had_been_counted_yet(self):
+        manager, model, _ = conversation(
+            (self.OVERFLOW,), PARIS, history=said(4), counter=CharacterCounter(loaded=False)
+        )
+        _, first, _, second, *_, end = await turn(manager)
+        assert (first.estimated, second.estimated) == (True, False)
+        assert second.sent_tokens <= first.sent_tokens * 0.75
+        assert len(model.requests[1].messages) < len(model.requests[0].messages)
+        assert isinstance(end, TurnFinished)
+
+
+class TestACancelledTurn:
+    @staticmethod
+    async def stopped_midway(manager, stall):
+        """Cancel the turn once it stalls, and return what it told until then."""
+        told = []
+
+        async def consume():
+            async with aclosing(manager.send(ASKED)) as events:
+                async for event in events:
+                    told.append(event)  # noqa: PERF401 - what was told before the cancellation is looked at
+
+        task = asyncio.create_task(consume())
+        await stall.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return told
+
+    async def test_stores_the_partial_closes_the_model_and_goes_on(self):
+        stall, happened = Stall(), []
+        manager, _, journal = conversation((TextDelta("Par"), stall), happened=happened)
+        told = await self.stopped_midway(manager, stall)
+        assert told[-1] == TextDelta("Par")
+        assert happened == ["user stored", "model asked", "model closed", "reply stored"]
+        ((message, result),) = journal.replies[0].finished
+        assert (message, result.finish_reason) == (answer("Par"), "interrupted")
+        assert manager.history.head == "reply 1"
+
+    async def test_before_the_first_word_stores_the_question_alone(self):
+        stall = Stall()
+        manager, _, journal = conversation((stall,))
+        await self.stopped_midway(manager, stall)
+        assert journal.replies[0].finished == []
+        assert manager.history.head == "message 1"
+
+    async def test_stays_cancelled_when_the_partial_cannot_be_stored(self):
+        stall = Stall()
+        manager, _, _ = conversation((TextDelta("Par"), stall), journal=ScriptedJournal(failing=("finish",)))
+        await self.stopped_midway(manager, stall)
+        assert [found.messages for found in manager.history.turns] == [(ASKED, answer("Par"))]
+
+    async def test_is_stored_as_well_when_the_consumer_just_leaves(self):
+        happened = []
+        manager, _, journal = conversation((*PARIS,), happened=happened)
+        async with aclosing(manager.send(ASKED)) as events:
+            async for event in events:
+                if event == TextDelta("Par"):
+                    break
+        assert happened == ["user stored", "model asked", "model closed", "reply stored"]
+        ((message, result),) = journal.replies[0].finished
+        assert (message, result.finish_reason) == (answer("Par"), "interrupted")
+
+    async def test_that_never_began_stores_nothing(self):
+        manager, model, journal = conversation(PARIS)
+        async with aclosing(manager.send(ASKED)) as events:
+            assert await anext(events) == TurnStarted("small", "trip")
+        assert (journal.messages, model.requests, manager.history.turns) == ([], [], [])
+
+    async def test_while_a_slow_observer_awaits_is_closed_and_stored_before_it_is_told(self):
+        reached, happened = asyncio.Event(), []
+        manager, _, _ = conversation(PARIS, happened=happened)
+
+        async def slow(event):
+            if isinstance(event, TextDelta):
+                reached.set()
+                await asyncio.Event().wait()
+            if isinstance(event, TurnCancelled):
+                happened.append(f"told of {event.result.text!r}")
+
+        task = asyncio.create_task(play(manager.send(ASKED), slow))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert happened == ["user stored", "model asked", "model closed", "reply stored", "told of 'Par'"]
+
+
+class TestAJournalThatFails:
+    async def test_on_the_question_fails_the_turn_and_nothing_is_sent(self):
+        manager, model, _ = conversation(PARIS, journal=ScriptedJournal(failing=("message",)))
+        _, end = await turn(manager)
+        assert isinstance(end, TurnFailed)
+        assert isinstance(end.result.error, LocalIOError)
+        assert (model.requests, manager.history.turns, manager.history.head) == ([], [], None)
+
+    async def test_on_the_reply_fails_the_turn_with_the_whole_text(self):
+        manager, _, _ = conversation(PARIS, journal=ScriptedJournal(failing=("finish",)))
+        end = (await turn(manager))[-1]
+        assert isinstance(end, TurnFailed)
+        assert isinstance(end.result.error, LocalIOError)
+        assert (end.result.text, end.result.finish_reason) == ("Paris", "stop")
+
+    async def test_on_the_reply_leaves_no_gap_in_what_is_stored(self):
+        journal = ScriptedJournal(failing=("finish",))
+        manager, model, _ = conversation(PARIS, PARIS, journal=journal)
+        await turn(manager)
+        journal.failing.clear()
+        await turn(manager, question("And of Spain?"))
+        assert [parent for _, parent, _ in journal.messages] == [None, "message 1"]
+        assert model.requests[1].messages == (ASKED, answer("Paris"), question("And of Spain?"))
+
+    async def test_while_the_reply_arrives_fails_the_turn_with_what_had_come(self):
+        happened = []
+        journal = ScriptedJournal(failing=("extend", "finish"), happened=happened)
+        manager, _, _ = conversation(PARIS, journal=journal, happened=happened)
+        end = (await turn(manager))[-1]
+        assert isinstance(end.result.error, LocalIOError)
+        assert end.result.text == "Par"
+        assert happened == ["user stored", "model asked", "model closed"]
+
+
+class TestAConversation:
+    async def test_continues_from_the_stored_ids_as_a_chain(self):
+        manager, model, journal = conversation(PARIS, PARIS)
+        manager.set_system("Be brief.")
+        await turn(manager)
+        await turn(manager, question("And of Spain?"))
+        assert [(identity, parent) for identity, parent, _ in journal.messages] == [
+            ("message 1", None),
+            ("message 2", "message 1"),
+            ("message 3", "reply 1"),
+        ]
+        assert [(reply.id, reply.parent) for reply in journal.replies] == [
+            ("reply 1", "message 2"),
+            ("reply 2", "message 3"),
+        ]
+        assert manager.history.head == "reply 2"
+        assert [message.text for message in model.requests[1].messages] == [
+            "Be brief.",
+            "Capital of France?",
+            "Paris",
+            "And of Spain?",
+        ]
+
+    async def test_continues_from_the_head_it_was_resumed_at(self):
+        manager, _, journal = conversation(PARIS, history=said(1))
+        await turn(manager)
+        assert journal.messages == [("message 1", "a0", ASKED)]
+
+    def test_stores_its_system_prompt_once(self):
+        manager, _, journal = conversation()
+        manager.set_system("Be brief.")
+        manager.set_system("Be brief.")
+        assert journal.messages == [("message 1", None, system("Be brief."))]
+        manager.set_system("Rhyme.")
+        assert journal.messages[1:] == [("message 2", "message 1", system("Rhyme."))]
+        assert manager.history.system == system("Rhyme.")
+
+    async def test_counts_each_message_once_however_long_it_grows(self):
+        counter = CharacterCounter()
+        manager, _, _ = conversation(*[PARIS] * 5, counter=counter)
+        for number in range(5):
+            await turn(manager, question(f"{number}?"))
+        assert counter.counted == ["0?", "1?", "Paris", "2?", "3?", "4?"]
+
+    def test_is_named_as_its_journal_is(self):
+        manager, _, _ = conversation()
+        assert manager.session_name == "trip"

@@ -1,0 +1,108 @@
+"""The error tree, against the picture of it that people read."""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+
+from chatcli.core import errors
+from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, TimedOut
+from chatcli.core.exit_codes import ExitCode
+
+_LINE = re.compile(r"(?P<branch>[│ ]*(?:├── |└── )?)(?P<name>[A-Z]\w+)(?: +(?P<exit_code>\d+)(?: |$))?")
+
+ABSTRACT = {ChatcliError, EndpointError}
+"""Never raised themselves, so they have no exit code worth drawing."""
+
+
+def drawn_tree():
+    """Return the name of every class in the docstring with that of its parent and its exit code."""
+    _, _, picture = errors.__doc__.partition("::\n\n")
+    picture, _, _ = picture.partition("\n\n")
+    path: list[str] = []
+    tree = {}
+    for line in dedent(picture).splitlines():
+        found = _LINE.match(line)
+        depth = len(found["branch"]) // 4
+        path[depth:] = [found["name"]]
+        exit_code = found["exit_code"] and int(found["exit_code"])
+        tree[found["name"]] = (path[depth - 1] if depth else "Exception", exit_code)
+    return tree
+
+
+def classes():
+    return [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, ChatcliError)
+    ]
+
+
+def test_the_docstring_draws_the_tree_of_classes():
+    assert {name: parent for name, (parent, _) in drawn_tree().items()} == {
+        kind.__name__: kind.__base__.__name__ for kind in classes()
+    }
+
+
+def test_the_docstring_tells_the_exit_code_of_every_error_that_is_raised():
+    assert {name: code for name, (_, code) in drawn_tree().items() if code is not None} == {
+        kind.__name__: kind.exit_code for kind in classes() if kind not in ABSTRACT
+    }
+
+
+def test_every_error_has_a_code_of_its_own():
+    assert len({kind.code for kind in classes()}) == len(classes())
+
+
+@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+def test_an_error_says_what_happened_then_what_to_do(kind):
+    error = kind("it rained", hint="take an umbrella")
+    assert (str(error), error.message, error.hint, error.code) == (
+        "it rained",
+        "it rained",
+        "take an umbrella",
+        kind.code,
+    )
+
+
+def test_a_code_may_be_narrower_than_its_class():
+    assert ChatcliError("no key", code="no_key").code == "no_key"
+    assert ChatcliError.code == "error"
+
+
+def test_an_endpoint_error_tells_what_the_server_said():
+    error = RateLimited("slow down", status=429, request_id="req_1", retry_after_s=7.0)
+    assert (error.status, error.request_id, error.retry_after_s) == (429, "req_1", 7.0)
+
+
+def test_whether_to_ask_again_follows_from_the_class_unless_said_otherwise():
+    assert NetworkError("gone").retryable
+    assert TimedOut("late").retryable
+    assert not EndpointError("no").retryable
+    assert EndpointError("408", retryable=True).retryable
+    assert not RateLimited("never", retryable=False).retryable
+
+
+def test_the_exit_codes_scripts_depend_on_stay_as_they_are():
+    assert {code.name: code.value for code in ExitCode} == {
+        "DONE": 0,
+        "BUG": 1,
+        "USAGE": 2,
+        "CONFIGURATION": 3,
+        "KEY_REFUSED": 4,
+        "PROVIDER_REFUSED": 5,
+        "NETWORK": 6,
+        "INCOMPLETE": 7,
+        "LOCAL_IO": 8,
+        "BUDGET": 9,
+        "NOTHING_TO_EXTRACT": 10,
+        "ALERT": 11,
+        "BATCH_ROWS_FAILED": 12,
+        "DOCTOR": 13,
+        "HANG_UP": 129,
+        "INTERRUPTED": 130,
+        "CLOSED_PIPE": 141,
+        "TERMINATED": 143,
+    }

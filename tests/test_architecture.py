@@ -1,0 +1,67 @@
+"""What import-linter cannot say: when a library is loaded, and how a stream is read."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chatcli
+
+SOURCE = Path(chatcli.__file__).parent
+
+SLOW_TO_IMPORT = {
+    "asyncio",
+    "dotenv",
+    "httpx2",
+    "openai",
+    "platformdirs",
+    "prompt_toolkit",
+    "pydantic",
+    "rich",
+    "tenacity",
+    "tiktoken",
+}
+
+NOT_GENERATORS = {"self._attempts(wait)"}
+"""What may be iterated as it is: tenacity's AsyncRetrying is an iterator that has nothing to close."""
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Return the top-level packages that ``python ARGUMENTS`` imports."""
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+    names = (line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if "|" in line)
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_nobody_waits_for_a_library_to_see_the_version_or_the_help(flag):
+    imported = imported_by("-m", "chatcli", flag)
+    assert "chatcli" in imported
+    assert not imported & SLOW_TO_IMPORT
+
+
+def test_the_wiring_loads_no_library_before_it_needs_one():
+    imported = imported_by("-c", "import chatcli.app")
+    assert "chatcli" in imported
+    assert not imported & SLOW_TO_IMPORT - {"asyncio"}
+
+
+def unclosed_streams(path: Path) -> list[str]:
+    """Return every ``async for`` over a generator nobody else holds, and so nobody closes."""
+    loops = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.AsyncFor))
+    return [
+        f"{path.relative_to(SOURCE).as_posix()}:{loop.lineno}"
+        for loop in loops
+        if isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter) not in NOT_GENERATORS
+    ]
+
+
+def test_whoever_reads_a_stream_closes_it():
+    # Left to the garbage collector, the server sees no close while a reference to the generator lives.
+    assert [found for path in sorted(SOURCE.rglob("*.py")) for found in unclosed_streams(path)] == []
