@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+ROOT = Path(__file__).resolve().parent.parent
 ANSWER = [f"word{number} " for number in range(200)]
 
 PLAIN_SCRIPT = """\
@@ -88,6 +89,10 @@ def oneshot(runs: int) -> None:
             Contender("chatcli --version", [*chatcli, "--version"]),
             Contender("python -c pass", [python, "-c", "pass"]),
         ]
+        if os.name == "posix":
+            contenders.insert(
+                3, Contender("scripts/chat --version", [str(ROOT / "scripts" / "chat"), "--version"])
+            )
         show(measure(contenders, runs, environment))
 
 
