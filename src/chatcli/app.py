@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
@@ -67,7 +68,8 @@ class Wish:
     """What one call asks for, beyond the settings.
 
     ``session`` is a name or a path, ``resume_last`` the session used last. ``count_exactly`` loads the vocabulary
-    even where a rough count would do; ``dry`` opens a conversation that sends and keeps nothing.
+    even where a rough count would do, ``talks`` loads it beside the typing; ``dry`` opens a conversation that sends
+    and keeps nothing.
     """
 
     session: str | None = None
@@ -75,6 +77,7 @@ class Wish:
     embedded: bool = False
     insecure_http: bool = False
     count_exactly: bool = False
+    talks: bool = False
     dry: bool = False
 
 
@@ -138,6 +141,8 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
         counter = TiktokenCounter(vocabulary_for(target.model_name))
         if wish.count_exactly:
             counter.load()
+        elif wish.talks:
+            Thread(target=counter.load, daemon=True).start()
         kept = (file or store.new()) if settings.save and not wish.dry else None
         journal = _log(kept) if kept else UnsavedJournal()
         stack.callback(journal.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatcli.app import open_chat
@@ -33,11 +34,10 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
     status = status_output(options, terminal)
+    wish = replace(wish_of(options), talks=True)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        chat = runner.run(
-            stack.enter_async_context(open_chat(settings, wish_of(options), world, status.tell))
-        )
+        chat = runner.run(stack.enter_async_context(open_chat(settings, wish, world, status.tell)))
         try:
             terminal.warn(_greeting(chat))
             _show_last_exchange(chat.session, terminal)

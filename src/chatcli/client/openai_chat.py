@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatcli.client.completion_chunks import CompletionReader
 from chatcli.client.openai_errors import stream_error, translated
-from chatcli.client.server_sent_events import StreamTooLong, event_data, from_iterator
+from chatcli.client.server_sent_events import StreamTooLong, event_data
 from chatcli.core.errors import BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import TextDelta
 
@@ -62,8 +62,10 @@ class OpenAIChat:
     async def _events(
         self, response: AsyncAPIResponse[Any], reader: CompletionReader
     ) -> AsyncGenerator[ModelEvent]:
+        # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector.
+        chunks = response.http_response.aiter_bytes()
         try:
-            async with aclosing(event_data(from_iterator(response.iter_bytes()))) as events:
+            async with aclosing(event_data(chunks)) as events:
                 async for data in events:
                     if data == _END_OF_STREAM:
                         return

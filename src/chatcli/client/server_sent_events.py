@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -91,13 +91,3 @@ class _LineSplitter:
     def finish(self) -> Iterator[bytes]:
         if self._pending_bytes:
             yield b"".join(self._pieces)
-
-
-def from_iterator(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Give an iterator the ``aclose`` of a generator."""
-
-    async def generate() -> AsyncGenerator[bytes]:
-        async for chunk in chunks:
-            yield chunk
-
-    return generate()

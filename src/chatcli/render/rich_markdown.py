@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 
 _THEME: Final = "ansi_dark"  # the terminal's own sixteen colours, so that it suits light and dark alike
-_NARROWEST: Final = 20
+_NARROWEST: Final = 10
 _TAB_WIDTH: Final = 4
 _DEEPEST: Final = 1_000  # the parser leaves out what is nested deeper
 _HIGHLIGHTED_LENGTH: Final = 200_000  # longer code is shown plain: a lexer may take seconds for it
