@@ -1,0 +1,188 @@
+"""What every ``ChatModel`` promises, checked for each of them on a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatcli.app import _layers
+from chatcli.client.connection import connect
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.openai_chat import OpenAIChat
+from chatcli.client.retry import RetryingModel
+from chatcli.client.waiting import WaitingModel
+from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
+from chatcli.core.events import Completion, TextDelta, Waiting
+from client.wire import QUESTION, events_of, failure_of
+from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from openai import AsyncOpenAI
+
+    from chatcli.core.ports import ChatModel
+    from scripted_server import ScriptedServer
+
+
+def openai_chat(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return OpenAIChat(connection, endpoint)
+
+
+def retrying(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return RetryingModel(OpenAIChat(connection, endpoint), retries=2, budget_s=60)
+
+
+def waiting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return WaitingModel(OpenAIChat(connection, endpoint), reason="waiting", interval_s=0.01)
+
+
+def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return _layers(connection, endpoint, SimpleNamespace(stream=True, retries=2, retry_budget_s=60))
+
+
+@pytest.fixture(params=[openai_chat, retrying, waiting, as_the_program_does])
+def build(request) -> Callable[[AsyncOpenAI, Endpoint], ChatModel]:
+    return request.param
+
+
+@pytest.fixture
+def asking(build):
+    """Return what opens the model on a server that gives these answers, and leaves no task behind."""
+
+    @asynccontextmanager
+    async def ask(*answers: Answer) -> AsyncIterator[tuple[ChatModel, ScriptedServer]]:
+        async with serving(*answers) as server:
+            before = asyncio.all_tasks()
+            endpoint = Endpoint(server.base_url, loopback=True)
+            async with connect(endpoint, {}) as connection:
+                yield build(connection, endpoint), server
+                # httpx2 closes its innermost generator in a task, which is over in a turn of the loop.
+                async with asyncio.timeout(1):
+                    await asyncio.gather(*(asyncio.all_tasks() - before - server.tasks))
+
+    return ask
+
+
+async def test_the_answer_ends_with_its_only_completion(asking):
+    async with asking(Answer(event_stream("Pa", "ris"))) as (model, server):
+        seen = [event for event in await events_of(model) if not isinstance(event, Waiting)]
+    assert seen == [TextDelta("Pa"), TextDelta("ris"), Completion("stop", "small")]
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_of_no_text_has_its_completion_too(asking):
+    async with asking(Answer(event_stream())) as (model, _):
+        assert (await events_of(model))[-1] == Completion("stop", "small")
+
+
+async def test_the_text_comes_while_the_rest_is_still_being_written(asking):
+    told = asyncio.Event()
+    async with asking(Answer([*text_events("Pa"), told, *event_stream("ris")])) as (model, _):
+        texts = []
+        async with asyncio.timeout(5), aclosing(model.stream(QUESTION)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    texts.append(event.text)
+                    told.set()
+    assert texts == ["Pa", "ris"]
+
+
+async def test_a_refusal_raises_its_error_and_nothing_comes_before_it(asking):
+    async with asking(json_answer({"error": {"message": "No."}}, status=401)) as (model, _):
+        seen, error = await failure_of(model)
+    assert isinstance(error, KeyRefused)
+    assert [event for event in seen if not isinstance(event, Waiting)] == []
+
+
+@pytest.mark.parametrize("ending", [[], [CUT]])
+async def test_an_answer_that_breaks_off_raises_after_what_had_come(asking, ending):
+    async with asking(Answer([*text_events("Pa"), *ending])) as (model, server):
+        seen, error = await failure_of(model)
+    assert seen[-1] == TextDelta("Pa")
+    assert isinstance(error, IncompleteAnswer)
+    assert len(server.requests) == 1
+
+
+async def test_one_model_can_be_asked_again_and_by_two_at_once(asking):
+    async with asking(Answer(event_stream("Paris"))) as (model, server):
+        first, second = await asyncio.gather(events_of(model), events_of(model))
+        assert first[-2:] == second[-2:] == (await events_of(model))[-2:]
+    assert len(server.requests) == 3
+
+
+async def test_nothing_is_asked_before_the_first_event_is_wanted(asking):
+    async with asking(Answer(event_stream("Paris"))) as (model, server):
+        events = model.stream(QUESTION)
+        await asyncio.sleep(0.01)
+        assert server.requests == []
+        await events.aclose()
+
+
+async def test_closing_it_in_the_middle_closes_the_connection(asking):
+    async with asking(Answer([*text_events("Pa"), HOLD])) as (model, server):
+        events = model.stream(QUESTION)
+        async for event in events:
+            if isinstance(event, TextDelta):
+                break
+        await events.aclose()
+        await server.requests[0].hung_up(within_s=1)
+        assert server.requests[0].closed.result() is False
+
+
+async def test_a_cancellation_while_a_slow_consumer_awaits_closes_the_connection(asking):
+    reached = asyncio.Event()
+    kept = []
+
+    async def consume(model: ChatModel) -> None:
+        # The reference that outlives the consumer is the point: nothing may hang on the generator's collection.
+        kept.append(model.stream(QUESTION))
+        async with aclosing(kept[0]) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    reached.set()
+                    await asyncio.Event().wait()
+
+    async with asking(Answer([*text_events("Pa"), HOLD])) as (model, server):
+        consumer = asyncio.ensure_future(consume(model))
+        await reached.wait()
+        consumer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer
+        await server.requests[0].hung_up(within_s=1)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("said", [[], text_events("Pa"), [b": keep-alive\n\n"]])
+async def test_a_cancellation_while_the_model_is_silent_closes_the_connection(asking, said):
+    async with asking(Answer([*said, HOLD])) as (model, server):
+        consumer = asyncio.ensure_future(events_of(model))
+        await server.asked()
+        await asyncio.sleep(0.02)
+        consumer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer
+        await server.requests[0].hung_up(within_s=1)
+    assert len(server.requests) == 1
+
+
+async def test_a_cancellation_before_the_server_answers_at_all_closes_the_connection(asking):
+    async with asking(SILENCE) as (model, server):
+        consumer = asyncio.ensure_future(events_of(model))
+        await server.asked()
+        consumer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer
+        await server.requests[0].hung_up(within_s=1)
+
+
+async def test_after_a_failure_the_connection_is_closed(asking):
+    broken = Answer([*text_events("Pa"), b"data: {\n\n", HOLD])
+    async with asking(broken) as (model, server):
+        _, error = await failure_of(model)
+        assert isinstance(error, EndpointError)
+        await server.requests[0].hung_up(within_s=1)

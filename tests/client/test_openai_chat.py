@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import json
+
+import httpcore2
+import httpx
+import pytest
+
+from chatcli.client import server_sent_events
+from chatcli.client.endpoint import Endpoint
+from chatcli.core.errors import (
+    BadResponse,
+    ContextOverflow,
+    IncompleteAnswer,
+    NetworkError,
+    QuotaExceeded,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
+    TimedOut,
+)
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.messages import Message, TextPart, answer, question, system
+from chatcli.core.request import Request
+from chatcli.core.usage import Usage
+from client.wire import DONE, asked, chat_at, completion, delta, end, event, events_of, failure_of
+
+PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
+USAGE = {
+    "prompt_tokens": 12,
+    "completion_tokens": 7,
+    "prompt_tokens_details": {"cached_tokens": 8},
+    "completion_tokens_details": {"reasoning_tokens": 5},
+}
+
+
+def body_of(route) -> dict:
+    return json.loads(route.calls.last.request.content)
+
+
+def stream_that_breaks(*parts: bytes, broken_by: Exception) -> httpx.Response:
+    async def body():
+        for part in parts:
+            yield part
+        raise broken_by
+
+    return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+
+async def test_a_streamed_answer_comes_piece_by_piece_and_ends_with_its_completion(chat, streams):
+    streams(delta("Pa"), delta("ris"), end())
+    assert await events_of(chat) == [TextDelta("Pa"), TextDelta("ris"), Completion("stop", "small-1")]
+
+
+async def test_an_answer_that_is_not_streamed_comes_as_one_piece(unstreamed, completions):
+    completions.respond(json=completion("Paris", usage=USAGE))
+    assert await events_of(unstreamed) == [
+        TextDelta("Paris"),
+        Completion("stop", "small-1", Usage(12, 7, 8, 5)),
+    ]
+    assert body_of(completions)["stream"] is False
+    assert "stream_options" not in body_of(completions)
+
+
+async def test_a_stream_is_asked_to_tell_its_usage_and_does(chat, streams):
+    route = streams(delta("Paris"), delta(finish_reason="stop"), event({"choices": [], "usage": USAGE}), DONE)
+    assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage(12, 7, 8, 5))
+    assert body_of(route)["stream"] is True
+    assert body_of(route)["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": "12"}, {"prompt_tokens_details": None}, {}])
+async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usage):
+    streams(delta("Paris"), event({"usage": usage}), end())
+    assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage())
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+async def test_reasoning_comes_apart_from_the_text_under_either_of_its_names(chat, streams, name):
+    streams(delta(**{name: "France? "}), delta(**{name: "Easy."}), delta("Paris"), end())
+    assert await events_of(chat) == [ReasoningDelta("France? "), ReasoningDelta("Easy."), *PARIS]
+
+
+async def test_reasoning_of_an_answer_in_one_piece_is_kept(unstreamed, completions):
+    whole = completion("Paris")
+    whole["choices"][0]["message"]["reasoning_content"] = "Easy."
+    completions.respond(json=whole)
+    assert await events_of(unstreamed) == [ReasoningDelta("Easy."), *PARIS]
+
+
+async def test_a_refusal_is_the_text(chat, streams):
+    streams(delta(refusal="No."), end())
+    assert (await events_of(chat))[0] == TextDelta("No.")
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"choices": None},
+        {"choices": []},
+        {"choices": [None]},
+        {"choices": [{"index": 0, "delta": None}]},
+        {"choices": [{"index": 0, "delta": {"content": None, "reasoning": None}}]},
+        {"choices": [{"index": 0, "delta": {"content": ["?"]}, "finish_reason": 1}]},
+        {"choices": "?", "model": None, "usage": None},
+        {},
+    ],
+)
+async def test_a_chunk_with_nothing_in_it_is_passed_over(chat, streams, nothing):
+    streams(event(nothing), delta("Paris"), event(nothing), end())
+    assert await events_of(chat) == PARIS
+
+
+async def test_only_the_first_choice_is_read(chat, streams):
+    other = {"index": 1, "delta": {"content": "London"}, "finish_reason": "length"}
+    first = {"index": 0, "delta": {"content": "Paris"}, "finish_reason": None}
+    streams(event({"choices": [other]}), event({"choices": [other, first]}), end())
+    assert await events_of(chat) == PARIS
+
+
+async def test_every_finish_reason_completes_an_answer(chat, streams):
+    streams(delta("Par"), end("length"))
+    assert (await events_of(chat))[-1] == Completion("length", "small-1")
+
+
+async def test_a_stream_with_a_finish_reason_needs_no_done(chat, streams):
+    streams(delta("Paris"), delta(finish_reason="stop"))
+    assert await events_of(chat) == PARIS
+
+
+@pytest.mark.parametrize("ending", [b"", DONE])
+async def test_without_a_finish_reason_an_answer_is_incomplete(chat, streams, ending):
+    streams(delta("Pa"), delta("ris"), ending)
+    seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Pa"), TextDelta("ris")]
+    assert isinstance(error, IncompleteAnswer)
+    assert not error.retryable
+    assert error.message == "models.example: the answer was cut after 5 characters"
+
+
+@pytest.mark.parametrize("parts", [[], [DONE], [b": keep-alive\n\n"], [delta(reasoning="Hm.")]])
+async def test_a_stream_without_any_text_is_worth_another_try(chat, streams, parts):
+    streams(*parts)
+    _, error = await failure_of(chat)
+    assert isinstance(error, BadResponse)
+    assert error.retryable
+
+
+async def test_a_page_instead_of_an_answer_is_named_but_not_shown(chat, completions):
+    completions.respond(html="<html><body>Sign in</body></html>")
+    _, error = await failure_of(chat)
+    assert isinstance(error, BadResponse)
+    assert not error.retryable
+    assert error.message == "models.example: answered with text/html instead of a completion"
+    assert "base_url" in error.hint
+    assert error.status == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}, {"content-type": "text/html"}])
+async def test_an_empty_answer_is_worth_another_try(chat, unstreamed, completions, headers):
+    completions.respond(content=b"", headers=headers)
+    for model in (chat, unstreamed):
+        _, error = await failure_of(model)
+        assert isinstance(error, BadResponse)
+        assert error.retryable
+        assert error.message == "models.example: answered with an empty response instead of a completion"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"content-type": "application/json"}, {"content-type": "text/plain"}, {}]
+)
+async def test_a_whole_completion_is_read_where_a_stream_was_asked_for(chat, completions, headers):
+    completions.respond(content=json.dumps(completion("Paris")).encode(), headers=headers)
+    assert await events_of(chat) == PARIS
+
+
+async def test_a_stream_is_read_where_none_was_asked_for(unstreamed, streams):
+    streams(delta("Paris"), end())
+    assert await events_of(unstreamed) == PARIS
+
+
+@pytest.mark.parametrize(
+    "broken", [b'{"choices": [', b"\xff\xfe", b"Internal error", b"[" * 100_000, b"[1]", b"null", b'"text"']
+)
+async def test_what_is_not_a_json_object_is_a_bad_response_and_after_text_an_incomplete_answer(
+    chat, streams, broken
+):
+    streams(b"data: " + broken + b"\n\n")
+    _, error = await failure_of(chat)
+    assert type(error) is BadResponse
+
+    streams(delta("Pa"), b"data: " + broken + b"\n\n", delta("ris"), end())
+    seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Pa")]
+    assert type(error) is IncompleteAnswer
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"message": "Slow down", "code": "rate_limit_exceeded"}, RateLimited),
+        ({"message": "Slow down", "code": 429}, RateLimited),
+        ({"message": "Pay first", "code": "insufficient_quota"}, QuotaExceeded),
+        ({"message": "Too long", "code": "context_length_exceeded"}, ContextOverflow),
+        ({"message": "This model's maximum context length is 8192 tokens"}, ContextOverflow),
+        ({"message": "Overloaded", "type": "overloaded_error"}, ServerFailed),
+        ({"message": "Bad gateway", "code": 502}, ServerFailed),
+        ({"message": "Strange"}, BadResponse),
+        ("Strange", BadResponse),
+    ],
+)
+async def test_an_error_event_says_what_it_is_and_after_text_makes_the_answer_incomplete(
+    chat, streams, said, kind
+):
+    streams(event({"error": said}))
+    _, error = await failure_of(chat)
+    assert type(error) is kind
+    words = said if isinstance(said, str) else said["message"]
+    assert error.message == f"models.example: {words}"
+
+    streams(delta("Pa"), event({"error": said}))
+    seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Pa")]
+    assert type(error) is IncompleteAnswer
+    assert error.message == f"models.example: {words}; the answer was cut after 2 characters"
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("broken_by", "kind"),
+    [
+        (httpcore2.ReadTimeout("silent"), TimedOut),
+        (httpcore2.ReadError("reset by peer"), NetworkError),
+        (httpcore2.RemoteProtocolError("peer closed without the whole body"), NetworkError),
+    ],
+)
+async def test_a_connection_that_breaks_is_a_network_error_and_after_text_an_incomplete_answer(
+    chat, completions, broken_by, kind
+):
+    completions.mock(return_value=stream_that_breaks(b": hello\n\n", broken_by=broken_by))
+    _, error = await failure_of(chat)
+    assert type(error) is kind
+    assert error.retryable
+
+    completions.mock(return_value=stream_that_breaks(delta("Pa"), broken_by=broken_by))
+    seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Pa")]
+    assert type(error) is IncompleteAnswer
+
+
+@pytest.mark.parametrize(("before", "kind"), [(b"", BadResponse), (delta("Pa"), IncompleteAnswer)])
+async def test_a_line_without_an_end_is_given_up(chat, completions, before, kind):
+    piece = bytes(server_sent_events.LONGEST_LINE_BYTES // 4)
+
+    async def endless():
+        yield before
+        for _ in range(6):
+            yield piece
+
+    completions.respond(content=endless(), content_type="text/event-stream")
+    _, error = await failure_of(chat)
+    assert type(error) is kind
+    assert error.message.startswith("models.example: ")
+    assert not error.retryable
+
+
+async def test_the_body_says_what_the_request_says(chat, streams):
+    route = streams(delta("Paris"), end())
+    messages = (system("Be brief."), question("Capital?", "France"), answer("Paris"), question("Sure?"))
+    await events_of(chat, Request("small", messages))
+    assert body_of(route) == {
+        "model": "small",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Capital?\n\nFrance"},
+            {"role": "assistant", "content": "Paris"},
+            {"role": "user", "content": "Sure?"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+async def test_what_a_provider_wants_echoed_is_sent_with_its_message(chat, streams):
+    route = streams(delta("Paris"), end())
+    echoed = Message(
+        "assistant", (TextPart("Paris"),), {"reasoning_content": "Easy.", "signature": [1, None]}
+    )
+    await events_of(chat, Request("small", (echoed,)))
+    assert body_of(route)["messages"] == [
+        {"role": "assistant", "content": "Paris", "reasoning_content": "Easy.", "signature": [1, None]}
+    ]
+
+
+async def test_named_parameters_go_into_the_body_under_the_names_of_the_api(chat, streams):
+    route = streams(delta("Paris"), end())
+    await events_of(chat, asked(temperature=0.0, top_p=0.5, max_tokens=9, seed=0, reasoning="low"))
+    sent = body_of(route)
+    expected = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 9, "seed": 0, "reasoning_effort": "low"}
+    assert {name: sent[name] for name in expected} == expected
+    assert "max_completion_tokens" not in sent
+
+
+async def test_openai_is_asked_for_completion_tokens(network):
+    route = network.post("https://api.openai.com/v1/chat/completions").respond(json=completion("Paris"))
+    async with chat_at(Endpoint("https://api.openai.com/v1", key="sk-o")) as model:
+        await events_of(model, asked(max_tokens=9))
+    assert body_of(route)["max_completion_tokens"] == 9
+    assert "max_tokens" not in body_of(route)
+
+
+async def test_an_extra_wins_over_a_named_parameter_and_over_what_chatcli_sets(chat, streams):
+    route = streams(delta("Paris"), end())
+    extra = {
+        "temperature": 1.5,
+        "model": "large",
+        "stream_options": None,
+        "logit_bias": {"7": -100},
+        "top_k": 40,
+        "stop": ["\n"],
+        "别名": True,
+    }
+    await events_of(chat, asked(temperature=0.2, max_tokens=5, extra=extra))
+    sent = body_of(route)
+    assert {name: sent[name] for name in extra} == extra
+    assert sent["max_tokens"] == 5
+    assert "extra_body" not in sent
+    assert route.calls.last.request.content.count(b'"temperature"') == 1
+
+
+async def test_a_lone_surrogate_becomes_the_replacement_character_and_a_pair_its_character(chat, streams):
+    route = streams(delta("Paris"), end())
+    await events_of(chat, Request("small", (question("a\ud83db \ud83d\ude00 \ufeff😀\udc00"),)))
+    assert body_of(route)["messages"][0]["content"] == "a\ufffdb 😀 \ufeff😀\ufffd"
+
+
+@pytest.mark.parametrize("request_", [Request("sm\udcffall", ()), asked(extra={"user": "\udcff"})])
+async def test_a_value_without_utf_8_is_refused_before_anything_is_sent(chat, streams, request_):
+    route = streams(delta("Paris"), end())
+    _, error = await failure_of(chat, request_)
+    assert type(error) is RequestRefused
+    assert not error.retryable
+    assert not route.called
+
+
+async def test_a_character_that_a_server_cut_in_two_comes_whole(chat, streams):
+    streams(delta("a\ud83d"), delta("\ude00b"), delta("\ud83d"), delta("\ude00"), end())
+    seen = await events_of(chat)
+    assert seen[:-1] == [TextDelta("a"), TextDelta("😀b"), TextDelta("😀")]
+
+
+async def test_half_a_character_is_told_though_its_other_half_never_comes(chat, streams):
+    streams(delta("a\ud83d"), delta("b"), delta("\ude00"), delta("c\ud83d"), end())
+    told = [event.text for event in (await events_of(chat))[:-1]]
+    assert "".join(told) == "a\ud83db\ude00c\ud83d"
+
+
+async def test_nothing_is_asked_twice(chat, completions):
+    completions.respond(500)
+    await failure_of(chat)
+    assert completions.call_count == 1

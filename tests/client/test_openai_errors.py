@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import json
+import time
+
+import httpcore2
+import httpx2
+import openai
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.openai_errors import error_details, retry_after_s, translated
+from chatcli.core.errors import (
+    BadResponse,
+    ContextOverflow,
+    KeyRefused,
+    NetworkError,
+    QuotaExceeded,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
+    TimedOut,
+)
+from client.wire import chat_at, failure_of
+
+HERE = Endpoint("https://models.example/v1", key="sk-here")
+PAGE = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, {"message": "Unknown parameter: 'x'"}, (RequestRefused, "request_refused")),
+        (
+            400,
+            {"message": "Too long", "code": "context_length_exceeded"},
+            (ContextOverflow, "context_overflow"),
+        ),
+        (400, {"code": 400, "type": "exceed_context_size_error"}, (ContextOverflow, "context_overflow")),
+        (400, {"message": "prompt is too long: 9 tokens > 8"}, (ContextOverflow, "context_overflow")),
+        (401, {"message": "Incorrect API key", "code": "invalid_api_key"}, (KeyRefused, "key_refused")),
+        (401, {"code": "insufficient_quota"}, (KeyRefused, "key_refused")),
+        (402, {"message": "Insufficient balance"}, (QuotaExceeded, "quota_exceeded")),
+        (403, {"message": "Country not supported"}, (RequestRefused, "request_refused")),
+        (403, {"code": "billing_not_active"}, (QuotaExceeded, "quota_exceeded")),
+        (404, {"code": "model_not_found"}, (RequestRefused, "request_refused")),
+        (408, {}, (RequestRefused, "request_refused")),
+        (409, {}, (RequestRefused, "request_refused")),
+        (413, {}, (RequestRefused, "request_refused")),
+        (413, {"message": "too many input tokens"}, (ContextOverflow, "context_overflow")),
+        (422, {}, (RequestRefused, "request_refused")),
+        (429, {"code": "rate_limit_exceeded"}, (RateLimited, "rate_limited")),
+        (429, {}, (RateLimited, "rate_limited")),
+        (429, {"code": "insufficient_quota"}, (QuotaExceeded, "quota_exceeded")),
+        (429, {"type": "insufficient_quota", "code": "billing"}, (QuotaExceeded, "quota_exceeded")),
+        (500, {}, (ServerFailed, "server_failed")),
+        (500, {"message": "maximum context length exceeded"}, (ServerFailed, "server_failed")),
+        (503, {}, (ServerFailed, "server_failed")),
+        (529, {"type": "overloaded_error"}, (ServerFailed, "server_failed")),
+    ],
+)
+async def test_each_status_and_code_is_its_error(chat, completions, status, body, expected):
+    kind, code = expected
+    completions.respond(status, json={"error": body}, headers={"x-request-id": "req-7"})
+    seen, error = await failure_of(chat)
+    assert seen == []
+    assert type(error) is kind
+    assert error.code == code
+    assert error.status == status
+    assert error.request_id == "req-7"
+    assert error.hint
+    assert error.message.startswith(f"models.example: {status}")
+    assert body.get("message", "") in error.message
+
+
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529]
+)
+async def test_what_may_go_well_another_time_is_retryable(chat, completions, status):
+    completions.respond(status)
+    _, error = await failure_of(chat)
+    assert error.retryable is (status in {408, 409, 429} or status >= 500)
+
+
+async def test_a_quota_that_is_used_up_is_not_retryable(chat, completions):
+    completions.respond(429, json={"error": {"code": "insufficient_quota"}})
+    _, error = await failure_of(chat)
+    assert not error.retryable
+    assert "billing" in error.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "It broke", "code": None, "type": None}},
+        {"error": "It broke"},
+        {"object": "error", "message": "It broke", "code": 400},
+        {"detail": "It broke"},
+        [{"error": {"code": 400, "message": "It broke", "status": "INVALID_ARGUMENT"}}],
+    ],
+)
+async def test_the_words_of_the_server_are_found_in_every_known_shape(chat, completions, body):
+    completions.respond(400, json=body)
+    _, error = await failure_of(chat)
+    assert error.message == "models.example: 400 Bad Request: It broke"
+
+
+async def test_details_that_are_not_text_are_told_as_json(chat, completions):
+    completions.respond(422, json={"detail": [{"loc": ["body", "温度"], "msg": "too warm"}]})
+    _, error = await failure_of(chat)
+    assert error.message.endswith('[{"loc": ["body", "温度"], "msg": "too warm"}]')
+
+
+async def test_plain_text_is_told_on_one_line_and_shortened(chat, completions):
+    completions.respond(502, text="upstream\r\n  connect error\n" + "x" * 5000)
+    _, error = await failure_of(chat)
+    assert error.message.startswith("models.example: 502 Bad Gateway: upstream connect error xxx")
+    assert error.message.endswith("x…")
+    assert len(error.message) < 400
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (PAGE.encode(), "text/html; charset=utf-8"),
+        (b"\n\n  " + PAGE.encode(), "text/html"),
+        (b"\xef\xbb\xbf" + PAGE.encode(), "text/html"),
+        (PAGE.encode("utf-16"), "text/html; charset=utf-16"),
+        (b"502 Bad Gateway\n" + PAGE.encode(), "text/html"),
+        (PAGE.encode(), "text/plain"),
+        (PAGE.encode(), "application/json"),
+        (json.dumps(PAGE).encode(), "application/json"),
+        (json.dumps({"error": PAGE}).encode(), "application/json"),
+        (json.dumps({"error": {"message": PAGE}}).encode(), "application/json"),
+        (json.dumps({"error": {"message": f"Upstream said: {PAGE}"}}).encode(), "application/json"),
+        (json.dumps({"detail": PAGE}).encode(), "application/json"),
+    ],
+)
+async def test_a_page_is_never_in_the_message(chat, completions, content, content_type):
+    completions.respond(502, content=content, content_type=content_type)
+    _, error = await failure_of(chat)
+    assert type(error) is ServerFailed
+    assert "<" not in error.message
+    assert "nginx" not in error.message
+    assert error.message.startswith("models.example: 502 Bad Gateway")
+
+
+async def test_an_error_without_a_body_is_told_by_its_status(chat, completions):
+    completions.respond(503)
+    _, error = await failure_of(chat)
+    assert error.message == "models.example: 503 Service Unavailable"
+    assert error.request_id is None
+
+
+async def test_a_body_that_breaks_off_is_still_an_error_of_the_endpoint(chat, completions):
+    async def body():
+        yield b'{"error": '
+        raise httpcore2.ReadError("reset by peer")
+
+    completions.respond(500, content=body())
+    _, error = await failure_of(chat)
+    assert type(error) is NetworkError
+
+
+async def test_a_wrong_key_says_whose_it_is(chat, completions):
+    completions.respond(401)
+    _, error = await failure_of(chat)
+    assert error.hint == "the key set for models.example is wrong or expired: set another one"
+
+
+@pytest.mark.parametrize(
+    ("withheld", "hint"),
+    [
+        (
+            ("environment OPENAI_API_KEY",),
+            "environment OPENAI_API_KEY belongs to another endpoint and was not sent",
+        ),
+        (
+            ("environment OPENAI_API_KEY", "config.toml"),
+            "environment OPENAI_API_KEY, config.toml belong to other endpoints and were not sent",
+        ),
+    ],
+)
+async def test_a_missing_key_says_which_keys_were_withheld(completions, withheld, hint):
+    completions.respond(401)
+    async with chat_at(Endpoint(HERE.base_url, withheld=withheld)) as model:
+        _, error = await failure_of(model)
+    assert error.hint == f"no key is set for models.example; {hint}"
+
+
+async def test_a_missing_key_is_named_where_none_was_withheld(completions):
+    completions.respond(401)
+    async with chat_at(Endpoint(HERE.base_url)) as model:
+        _, error = await failure_of(model)
+    assert error.hint == "no key is set for models.example"
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+async def test_no_error_shows_the_key(chat, completions, status):
+    completions.respond(status, json={"error": {"message": "No."}})
+    _, error = await failure_of(chat)
+    assert "sk-here" not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked_s"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
+        ({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, 30.0),
+        ({"retry-after": "Mon, 23 Nov 2026 10:00:00 GMT", "date": "Mon, 23 Nov 2026 10:00:30 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+    ],
+)
+async def test_how_long_the_server_asks_to_wait_is_kept(chat, completions, headers, asked_s):
+    completions.respond(429, headers=headers)
+    _, error = await failure_of(chat)
+    assert error.retry_after_s == asked_s
+
+
+def test_a_date_without_the_servers_clock_is_read_against_ours():
+    assert retry_after_s({"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}) == 0.0
+    far = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 1_000_000))
+    assert retry_after_s({"retry-after": far}) > 900_000
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["retry-after", "retry-after-ms", "date"]),
+        st.text(max_size=30)
+        | st.floats().map(str)
+        | st.from_regex(
+            r"Mon, [0-9]{1,3} (Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})"
+        ),
+    )
+)
+@example({"retry-after": "inf"})
+@example({"retry-after-ms": "nan"})
+@example({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2300", "date": "Fri, 31 Dec 9999 23:59:59 -2300"})
+def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers):
+    asked_s = retry_after_s(headers)
+    assert asked_s is None or 0 <= asked_s < float("inf")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "code", "type", "detail", "other"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON_VALUES)
+def test_no_body_breaks_the_reading_of_an_error(body):
+    details = error_details(body)
+    assert set(details) == {"message", "code", "type"}
+    assert all(isinstance(value, str) for value in details.values())
+
+
+async def test_a_refused_connection_is_a_network_error(closed_port):
+    async with chat_at(Endpoint(f"http://127.0.0.1:{closed_port}/v1", loopback=True)) as model:
+        _, error = await failure_of(model)
+    assert type(error) is NetworkError
+    assert error.retryable
+    assert error.message.startswith(f"127.0.0.1:{closed_port}: ")
+    assert "connect" in error.message.lower()
+    assert "server runs" in error.hint
+
+
+def test_the_innermost_reason_is_the_one_told():
+    with pytest.raises(NetworkError) as raised, translated(HERE):
+        raise httpx2.ConnectError("All connection attempts failed") from OSError("Name or service not known")
+    assert raised.value.message == "models.example: Name or service not known"
+
+
+def test_a_certificate_nobody_trusts_is_not_worth_another_try():
+    with pytest.raises(NetworkError) as raised, translated(HERE):
+        raise httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    assert not raised.value.retryable
+    assert "SSL_CERT_FILE" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("foreign", "message", "hint"),
+    [
+        (httpcore2.ConnectTimeout(""), "models.example: no connection within 10 s", "the address"),
+        (httpcore2.ReadTimeout(""), "models.example: no answer within 600 s", "--timeout"),
+        (httpcore2.WriteTimeout(""), "models.example: no answer within 600 s", "--timeout"),
+    ],
+)
+async def test_a_time_out_says_what_was_waited_for_and_how_long(chat, completions, foreign, message, hint):
+    completions.side_effect = foreign
+    _, error = await failure_of(chat)
+    assert type(error) is TimedOut
+    assert error.retryable
+    assert error.message == message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    "foreign", [httpcore2.ReadError(""), httpcore2.RemoteProtocolError(""), httpcore2.ProxyError("407")]
+)
+async def test_a_connection_that_breaks_before_the_answer_is_a_network_error(chat, completions, foreign):
+    completions.side_effect = foreign
+    _, error = await failure_of(chat)
+    assert type(error) is NetworkError
+    assert error.retryable
+
+
+def test_a_failure_without_words_is_told_by_its_name():
+    with pytest.raises(NetworkError) as raised, translated(HERE):
+        raise httpx2.ReadError("")
+    assert raised.value.message == "models.example: ReadError"
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        openai.OpenAIError("odd"),
+        httpx2.DecodingError("bad gzip"),
+        httpx2.InvalidURL("odd"),
+        httpx2.ResponseNotRead(),
+    ],
+)
+def test_whatever_else_the_libraries_raise_is_a_bad_response(foreign):
+    with pytest.raises(BadResponse) as raised, translated(HERE):
+        raise foreign
+    assert raised.value.__cause__ is foreign
+
+
+def test_what_is_not_of_the_libraries_passes():
+    with pytest.raises(KeyError), translated(HERE):
+        raise KeyError("a bug")

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.client.retry import RetryingModel
+from chatcli.core.errors import (
+    BadResponse,
+    EndpointError,
+    IncompleteAnswer,
+    NetworkError,
+    QuotaExceeded,
+    RateLimited,
+    ServerFailed,
+)
+from chatcli.core.events import Completion, Notice, ReasoningDelta, Retrying, TextDelta, Waiting
+from client.scripted_model import ScriptedModel
+from client.wire import QUESTION, events_of, failure_of
+
+ANSWER = [TextDelta("Paris"), Completion("stop")]
+
+
+def limited(retry_after_s: float | None = None) -> RateLimited:
+    return RateLimited("too fast", retry_after_s=retry_after_s)
+
+
+class Sleep:
+    """Keeps what was slept, in the order of everything else in ``happened``."""
+
+    def __init__(self) -> None:
+        self.happened: list[object] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.happened.append(seconds)
+
+    @property
+    def waits_s(self) -> list[float]:
+        return [entry for entry in self.happened if isinstance(entry, float)]
+
+
+@pytest.fixture
+def sleep() -> Sleep:
+    return Sleep()
+
+
+def retrying(inner: ScriptedModel, sleep: Sleep, *, retries: int = 3, budget_s: float = 100) -> RetryingModel:
+    return RetryingModel(inner, retries=retries, budget_s=budget_s, sleep=sleep)
+
+
+async def test_an_answer_passes_as_it_is(sleep):
+    inner = ScriptedModel([Waiting(1.0, "…"), ReasoningDelta("Hm."), *ANSWER])
+    assert await events_of(retrying(inner, sleep)) == [Waiting(1.0, "…"), ReasoningDelta("Hm."), *ANSWER]
+    assert inner.requests == [QUESTION]
+    assert sleep.happened == []
+
+
+async def test_a_wait_is_announced_before_it_begins_and_attempts_are_counted(sleep):
+    inner = ScriptedModel([limited(2.0)], [NetworkError("reset", retry_after_s=3.0)], ANSWER)
+    async with aclosing(retrying(inner, sleep).stream(QUESTION)) as events:
+        async for event in events:
+            sleep.happened.append(event)
+    assert sleep.happened == [Retrying(2, 2.0, "too fast"), 2.0, Retrying(3, 3.0, "reset"), 3.0, *ANSWER]
+    assert inner.requests == [QUESTION] * 3
+
+
+async def test_nothing_is_slept_or_asked_while_nobody_takes_the_announcement(sleep):
+    inner = ScriptedModel([limited(2.0)], ANSWER)
+    async with aclosing(retrying(inner, sleep).stream(QUESTION)) as events:
+        assert await anext(events) == Retrying(2, 2.0, "too fast")
+        assert sleep.happened == []
+        assert len(inner.requests) == 1
+
+
+async def test_a_wait_of_no_time_is_announced_too(sleep):
+    assert (await events_of(retrying(ScriptedModel([limited(0.0)], ANSWER), sleep)))[0] == Retrying(
+        2, 0.0, "too fast"
+    )
+
+
+async def test_without_a_wish_of_the_server_the_waits_grow_up_to_a_limit_with_jitter(sleep):
+    inner = ScriptedModel(*[[ServerFailed("overloaded")] for _ in range(12)], ANSWER)
+    await events_of(retrying(inner, sleep, retries=12, budget_s=1000))
+    limits_s = [min(0.5 * 2**attempt, 30.0) for attempt in range(12)]
+    assert len(sleep.waits_s) == 12
+    assert all(0 <= wait_s <= limit_s for wait_s, limit_s in zip(sleep.waits_s, limits_s, strict=True))
+
+
+async def test_after_the_last_try_the_last_failure_is_raised_as_it_was(sleep):
+    last = limited(1.0)
+    inner = ScriptedModel([limited(1.0)], [limited(1.0)], [last])
+    seen, error = await failure_of(retrying(inner, sleep, retries=2))
+    assert error is last
+    assert [event.attempt for event in seen] == [2, 3]
+    assert len(inner.requests) == 3
+
+
+async def test_no_retries_means_one_try(sleep):
+    inner = ScriptedModel([limited(1.0)])
+    seen, _ = await failure_of(retrying(inner, sleep, retries=0))
+    assert seen == []
+    assert sleep.happened == []
+
+
+@pytest.mark.parametrize("failure", [QuotaExceeded("pay"), BadResponse("odd"), IncompleteAnswer("cut")])
+async def test_what_will_not_get_better_is_not_asked_again(sleep, failure):
+    inner = ScriptedModel([failure])
+    seen, error = await failure_of(retrying(inner, sleep))
+    assert error is failure
+    assert seen == []
+    assert len(inner.requests) == 1
+
+
+async def test_the_error_says_itself_whether_it_is_worth_another_try(sleep):
+    inner = ScriptedModel([BadResponse("empty", retryable=True, retry_after_s=1.0)], ANSWER)
+    assert (await events_of(retrying(inner, sleep)))[1:] == ANSWER
+    inner = ScriptedModel([NetworkError("certificate", retryable=False)])
+    await failure_of(retrying(inner, sleep))
+    assert len(inner.requests) == 1
+
+
+async def test_a_bug_is_not_asked_again(sleep):
+    inner = ScriptedModel([ZeroDivisionError()])
+    with pytest.raises(ZeroDivisionError):
+        await events_of(retrying(inner, sleep))
+    assert len(inner.requests) == 1
+    assert inner.open == 0
+
+
+@pytest.mark.parametrize("shown", [TextDelta("Pa"), ReasoningDelta("Hm.")])
+async def test_after_a_visible_delta_nothing_is_asked_again(sleep, shown):
+    inner = ScriptedModel([shown, limited(1.0)])
+    seen, error = await failure_of(retrying(inner, sleep))
+    assert seen == [shown]
+    assert isinstance(error, RateLimited)
+    assert len(inner.requests) == 1
+
+
+async def test_progress_that_is_not_the_answer_does_not_hinder_another_try(sleep):
+    inner = ScriptedModel([Waiting(1.0, "…"), Notice("x", "y"), limited(1.0)], ANSWER)
+    assert (await events_of(retrying(inner, sleep)))[2:] == [Retrying(2, 1.0, "too fast"), *ANSWER]
+
+
+async def test_a_server_that_asks_for_more_than_the_budget_is_not_waited_for(sleep):
+    inner = ScriptedModel([limited(61.0)])
+    seen, error = await failure_of(retrying(inner, sleep, budget_s=60))
+    assert seen == []
+    assert sleep.happened == []
+    assert error.retry_after_s == 61.0
+
+
+async def test_all_waits_together_stay_within_the_budget(sleep):
+    inner = ScriptedModel(*[[limited(25.0)] for _ in range(9)])
+    await failure_of(retrying(inner, sleep, retries=8, budget_s=60))
+    assert sleep.waits_s == [25.0, 25.0]
+
+
+@given(st.lists(st.none() | st.floats(0, 100), max_size=8), st.floats(0, 200), st.integers(0, 8))
+async def test_the_budget_and_the_number_of_tries_hold_whatever_the_server_asks(asked_s, budget_s, retries):
+    sleep = Sleep()
+    inner = ScriptedModel(*[[limited(asked)] for asked in asked_s], ANSWER)
+    model = retrying(inner, sleep, retries=retries, budget_s=budget_s)
+    try:
+        async with aclosing(model.stream(QUESTION)) as events:
+            announced_s = [event.wait_s async for event in events if isinstance(event, Retrying)]
+        assert announced_s == sleep.waits_s
+    except EndpointError:
+        assert len(inner.requests) <= len(asked_s)
+    assert sum(sleep.waits_s) <= budget_s + 1e-6
+    assert len(inner.requests) == 1 + len(sleep.waits_s) <= 1 + retries
+    assert inner.open == 0
+
+
+async def test_a_cancellation_during_the_wait_ends_it_all():
+    asleep = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        asleep.set()
+        await asyncio.Event().wait()
+
+    inner = ScriptedModel([limited(9.0)], ANSWER)
+    turn = asyncio.ensure_future(events_of(RetryingModel(inner, retries=3, budget_s=100, sleep=sleep)))
+    await asleep.wait()
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert len(inner.requests) == 1
+    assert inner.open == 0
+
+
+@pytest.mark.parametrize("before", [[], [TextDelta("Pa")]])
+async def test_a_cancellation_during_the_stream_is_not_retried_and_closes_the_model(sleep, before):
+    inner = ScriptedModel([*before, asyncio.Event()], ANSWER)
+    turn = asyncio.ensure_future(events_of(retrying(inner, sleep)))
+    await inner.waits.wait()
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert len(inner.requests) == 1
+    assert inner.open == 0
+    assert sleep.happened == []
+
+
+async def test_closing_it_closes_the_model(sleep):
+    inner = ScriptedModel(ANSWER, ANSWER)
+    events = retrying(inner, sleep).stream(QUESTION)
+    assert await anext(events) == TextDelta("Paris")
+    assert inner.open == 1
+    await events.aclose()
+    assert inner.open == 0
+    assert len(inner.requests) == 1
+
+
+async def test_closing_it_at_the_announcement_asks_no_more(sleep):
+    inner = ScriptedModel([limited(1.0)], ANSWER)
+    events = retrying(inner, sleep).stream(QUESTION)
+    await anext(events)
+    await events.aclose()
+    assert sleep.happened == []
+    assert len(inner.requests) == 1
+
+
+async def test_each_stream_counts_its_own_attempts(sleep):
+    inner = ScriptedModel([limited(1.0)], ANSWER, [limited(1.0)], ANSWER)
+    model = retrying(inner, sleep, retries=1)
+    assert await events_of(model) == await events_of(model) == [Retrying(2, 1.0, "too fast"), *ANSWER]

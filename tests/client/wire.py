@@ -1,0 +1,73 @@
+"""What OpenAI-compatible servers send, and what is asked of them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from chatcli.client.connection import connect
+from chatcli.client.openai_chat import OpenAIChat
+from chatcli.core.errors import EndpointError
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+
+QUESTION = Request("small", (question("What is the capital of France?"),))
+DONE = b"data: [DONE]\n\n"
+
+
+def asked(**parameters: Any) -> Request:
+    return Request("small", (question("Hi"),), Parameters(**parameters))
+
+
+def event(value: object) -> bytes:
+    """Return ``value`` as one server-sent event."""
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def delta(content: object = None, *, finish_reason: str | None = None, **fields: object) -> bytes:
+    """Return one chunk of a streamed answer; ``fields`` go beside its ``content``."""
+    choice = {"index": 0, "delta": {"content": content, **fields}, "finish_reason": finish_reason}
+    return event({"object": "chat.completion.chunk", "model": "small-1", "choices": [choice]})
+
+
+def end(finish_reason: str = "stop") -> bytes:
+    return delta(finish_reason=finish_reason) + DONE
+
+
+def completion(text: str, **fields: object) -> dict[str, Any]:
+    """Return a whole answer; ``fields`` go beside its ``choices``."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"object": "chat.completion", "model": "small-1", "choices": [choice], **fields}
+
+
+@asynccontextmanager
+async def chat_at(
+    endpoint: Endpoint, environment: Mapping[str, str] | None = None, *, streamed: bool = True
+) -> AsyncIterator[OpenAIChat]:
+    async with connect(endpoint, environment or {}) as connection:
+        yield OpenAIChat(connection, endpoint, streamed=streamed)
+
+
+async def events_of(model: ChatModel, request: Request = QUESTION) -> list[ModelEvent]:
+    async with aclosing(model.stream(request)) as events:
+        return [event async for event in events]
+
+
+async def failure_of(model: ChatModel, request: Request = QUESTION) -> tuple[list[ModelEvent], EndpointError]:
+    """Return what came before the failure, and the failure."""
+    seen = []
+    try:
+        async with aclosing(model.stream(request)) as events:
+            async for model_event in events:
+                seen.append(model_event)  # noqa: PERF401 - what came before the failure is wanted
+    except EndpointError as error:
+        return seen, error
+    raise AssertionError(f"it did not fail but told {seen}")

@@ -1,0 +1,246 @@
+"""A small real HTTP server on loopback that answers as it is told.
+
+Each request is given the next answer; the last one is given again to all that follow. In a coroutine::
+
+    async with serving(Answer(event_stream("Pa", "ris"))) as server:
+        ...  # ask server.base_url
+    assert server.requests[0].json["stream"]
+
+and for a program under test, beside which nothing here is asynchronous, the same in a thread of its own::
+
+    with serving_in_thread(Answer([*text_events("Paris"), HOLD])) as server:
+        ...
+        server.requests[0].closed.result(timeout=1)  # the client hung up
+
+A script may hold bytes (sent at once, as one piece), numbers (seconds to wait), an ``asyncio.Event`` (waited for),
+``HOLD`` (send nothing more until the client hangs up) and ``CUT`` (hang up here, in the middle of the body). The
+answer ``SILENCE`` is none at all: not even a status comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from http.client import responses
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+
+
+class Step(Enum):
+    HOLD = "send nothing more until the client hangs up"
+    CUT = "hang up in the middle of the body"
+
+
+HOLD, CUT = Step.HOLD, Step.CUT
+
+Script: TypeAlias = "Sequence[bytes | float | asyncio.Event | Step]"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, the script of the body, and headers; without a content type it is an event stream."""
+
+    script: Script = ()
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+SILENCE = Answer(status=0)
+
+
+def json_answer(value: object, *, status: int = 200, **headers: str) -> Answer:
+    content = json.dumps(value).encode()
+    return Answer([content], status, {"content-type": "application/json", **headers})
+
+
+def text_events(*texts: str, model: str = "small") -> list[bytes]:
+    """Return the chunks of a streamed chat completion, without its end."""
+    return [_chunk(model, {"content": text}, None) for text in texts]
+
+
+def event_stream(*texts: str, model: str = "small", finish_reason: str = "stop") -> list[bytes]:
+    """Return a whole streamed chat completion, one piece a text."""
+    return [*text_events(*texts, model=model), _chunk(model, {}, finish_reason), b"data: [DONE]\n\n"]
+
+
+def _chunk(model: str, delta: Mapping[str, str], finish_reason: str | None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    chunk = {"object": "chat.completion.chunk", "model": model, "choices": [choice]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRequest:
+    """A request as it came. ``headers`` have lower-case names.
+
+    ``closed`` is done once the client has hung up, whether the answer was at its end or not; its result is whether
+    it was. It can be waited for from any thread; in a coroutine use ``hung_up``.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    closed: Future[bool] = field(default_factory=Future)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    async def hung_up(self, *, within_s: float = 1.0) -> None:
+        """Return when the client has closed the connection; raise ``TimeoutError`` if it does not."""
+        async with asyncio.timeout(within_s):
+            await asyncio.shield(asyncio.wrap_future(self.closed))
+
+
+class ScriptedServer:
+    """What ``serving`` hands out. ``requests`` are in the order they came, ``tasks`` are those that serve them."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.requests: list[ServedRequest] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self._asked = asyncio.Event()
+        self._answers = list(answers)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def asked(self, *, within_s: float = 5.0) -> None:
+        """Return when the first request has come. Not for a server in a thread of its own."""
+        async with asyncio.timeout(within_s):
+            await self._asked.wait()
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._begin(self._serve(reader, writer))
+
+    async def stop(self) -> None:
+        """Hang up on whoever is still there."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        return task
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, which carries one request."""
+        try:
+            request = await _read_request(reader)
+            answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+            self.requests.append(request)
+            self._asked.set()
+            await self._exchange(request, answer, reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _exchange(
+        self,
+        request: ServedRequest,
+        answer: Answer,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        # Whoever has asked says nothing more, so the end of what it sends is its hanging up.
+        gone = self._begin(_end_of(reader))
+        sending = self._begin(_send(answer, writer))
+        await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
+        complete = sending.done()
+        if complete:
+            with suppress(OSError):
+                writer.write_eof()
+            await gone
+        sending.cancel()
+        request.closed.set_result(complete)
+
+
+async def _end_of(reader: asyncio.StreamReader) -> None:
+    with suppress(OSError):
+        await reader.read()
+
+
+async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
+    headers = {
+        "content-type": "text/event-stream",
+        **answer.headers,
+        "transfer-encoding": "chunked",
+        "connection": "close",
+    }
+    if answer is SILENCE:
+        await asyncio.Event().wait()
+    head = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}"]
+    head += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    for step in answer.script:
+        match step:
+            case bytes():
+                writer.write(b"%x\r\n%b\r\n" % (len(step), step))
+                await writer.drain()
+            case asyncio.Event():
+                await step.wait()
+            case Step.HOLD:
+                await asyncio.Event().wait()
+            case Step.CUT:
+                return
+            case _:
+                await asyncio.sleep(step)
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> ServedRequest:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip().split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return ServedRequest(method, path, headers, body)
+
+
+@asynccontextmanager
+async def serving(*answers: Answer) -> AsyncIterator[ScriptedServer]:
+    scripted = ScriptedServer(answers)
+    server = await asyncio.start_server(scripted.connected, "127.0.0.1", 0)
+    scripted.port = server.sockets[0].getsockname()[1]
+    try:
+        yield scripted
+    finally:
+        server.close()
+        await scripted.stop()
+        await server.wait_closed()
+
+
+@contextmanager
+def serving_in_thread(*answers: Answer) -> Iterator[ScriptedServer]:
+    started: Future[ScriptedServer] = Future()
+    loop = asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving(*answers) as server:
+            started.set_result(server)
+            await over.wait()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, name="scripted server")
+    thread.start()
+    try:
+        yield started.result(timeout=10)
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
