@@ -14,10 +14,20 @@ from hypothesis import settings
 settings.register_profile("chatcli", deadline=None)
 settings.load_profile("chatcli")
 
-LOCAL_MODEL_FOLDER = Path(os.environ.get("CHATCLI_LOCAL_DIR") or Path(__file__).parent.parent / ".local-model")
+LOCAL_MODEL_FOLDER = Path(
+    os.environ.get("CHATCLI_LOCAL_DIR") or Path(__file__).parent.parent / ".local-model"
+)
 
 _FOREIGN_PREFIXES = ("CHATCLI_", "OPENAI_")
-_FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+_FOREIGN_NAMES = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+)
 
 
 def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
@@ -41,7 +51,7 @@ def _no_settings_of_this_machine() -> None:
 
 @pytest.fixture(scope="session")
 def local_model_folder() -> Path:
-    """The folder of the embedded model's weights, which ``scripts/test`` fills."""
+    """Give the folder of the embedded model's weights, which ``scripts/test`` fills."""
     if not any(LOCAL_MODEL_FOLDER.glob("*.gguf")):
         pytest.fail("the embedded model is missing: run scripts/test once, which fetches it")
     return LOCAL_MODEL_FOLDER

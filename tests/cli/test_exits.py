@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.cli.exits import exit_code
+from chatcli.core.errors import Cancelled, KeyRefused, NetworkError
+from chatcli.core.events import TurnCancelled, TurnFailed, TurnFinished, TurnResult
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "length_was_chosen", "code"),
+    [
+        ("stop", False, 0),
+        ("tool_calls", False, 0),
+        ("length", True, 0),
+        ("length", False, 7),
+        ("content_filter", True, 7),
+        ("content_filter", False, 7),
+    ],
+)
+def test_a_finished_turn_is_complete_unless_something_cut_it(finish_reason, length_was_chosen, code):
+    end = TurnFinished(TurnResult("text", "small", finish_reason))
+    assert exit_code(end, length_was_chosen=length_was_chosen) == code
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (TurnFailed(TurnResult("", "small", error=KeyRefused("no"))), 4),
+        (TurnFailed(TurnResult("half", "small", "length", error=NetworkError("gone"))), 6),
+        (TurnCancelled(TurnResult("half", "small", error=Cancelled("stopped"))), 130),
+    ],
+)
+def test_an_error_has_its_own_code(end, code):
+    assert exit_code(end, length_was_chosen=False) == code

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from chatcli import __version__
+from chatcli.cli.commands import COMMANDS, summary
+from chatcli.cli.main import main
+from cli.fakes import terminal
+
+SLOW_TO_IMPORT = ("openai", "tiktoken", "rich", "prompt_toolkit", "httpx2")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "-q"], ["hi", "--version"]], ids=" ".join)
+def test_version_is_told_wherever_it_is_asked(arguments):
+    recorded = terminal()
+    assert main(arguments, recorded) == 0
+    assert recorded.out == f"chatcli {__version__}\n"
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_nobody_waits_for_a_library_to_see_version_or_help(argument):
+    program = f"""
+import sys
+from chatcli.cli.main import main
+code = main([{argument!r}])
+sys.exit(code or ", ".join(sorted(set(sys.modules) & set({SLOW_TO_IMPORT!r}))) or 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.is_reserved])
+def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
+    recorded = terminal()
+    assert main([name, "--anything"], recorded) == 2
+    assert recorded.err == (
+        f"error: the command {name} is reserved and does nothing in this version\n"
+        f"→ to ask it as a question: chatcli -- {name}\n"
+    )
+
+
+def test_the_commands_are_those_of_the_public_surface():
+    assert [command.name for command in COMMANDS] == [
+        *("alerts", "batch", "cache", "completion", "config", "doctor", "image", "kb", "local"),
+        *("logs", "models", "sessions", "stats", "templates", "trust", "voice"),
+    ]
+    assert "stats" not in summary()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["config", "-h"], ["sessions", "--help"], ["-h", "local"]], ids=" ".join
+)
+def test_a_command_explains_itself_without_its_words(arguments):
+    recorded = terminal()
+    assert main(arguments, recorded) == 0
+    assert recorded.out.startswith("usage: chatcli ")
+
+
+def test_an_option_of_the_chat_is_unknown_to_a_command():
+    recorded = terminal()
+    assert main(["sessions", "list", "--extract"], recorded) == 2
+    assert recorded.err.startswith("error: unknown option --extract\n")
+
+
+class Buggy:
+    """A terminal whose keyboard has a bug."""
+
+    def __init__(self):
+        self.terminal = terminal(CHATCLI_DATA_DIR="x", CHATCLI_CONFIG_DIR="x", CHATCLI_CACHE_DIR="x")
+
+    def __getattr__(self, name):
+        if name == "stdin":
+            raise ZeroDivisionError("oh\x1b[2J no")
+        return getattr(self.terminal, name)
+
+
+def test_a_bug_is_one_line_and_what_to_do():
+    buggy = Buggy()
+    assert main(["hi"], buggy) == 1
+    assert buggy.terminal.err == (
+        "chatcli: a bug: ZeroDivisionError: oh␛[2J no\n→ run it again with --debug and report what it prints\n"
+    )

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.cli.commands import COMMANDS, summary
+from chatcli.cli.options import first_word, main_parser, parse
+from chatcli.core.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def parser():
+    return main_parser(summary())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], None),
+        (["config", "show"], "config"),
+        (["-q", "config"], "config"),
+        (["-m", "config", "hi"], "hi"),
+        (["-mconfig", "hi"], "hi"),
+        (["--model", "config", "hi"], "hi"),
+        (["--model=config", "hi"], "hi"),
+        (["-qm", "config", "hi"], "hi"),
+        (["-qmconfig", "hi"], "hi"),
+        (["-xq", "config"], "config"),
+        (["--unknown", "config"], "config"),
+        (["--", "config"], None),
+        (["-f", "-", "config"], "config"),
+        (["-"], "-"),
+        (["-m"], None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_first_word_is_neither_an_option_nor_its_value(parser, arguments, word):
+    at = first_word(parser, arguments)
+    assert (None if at is None else arguments[at]) == word
+
+
+def test_options_and_words_may_stand_in_any_order(parser):
+    options = parse(parser, ["what", "-t", "1", "is", "--raw", "this"])
+    assert (options.prompt, options.temperature, options.raw) == (["what", "is", "this"], "1", True)
+
+
+def test_everything_after_two_dashes_is_the_prompt(parser):
+    options = parse(parser, ["-q", "explain", "--", "-t", "--", "stats"])
+    assert options.prompt == ["explain", "-t", "--", "stats"]
+    assert options.temperature is None
+
+
+def test_options_are_never_abbreviated(parser):
+    with pytest.raises(UsageError) as caught:
+        parse(parser, ["--temp", "1"])
+    assert caught.value.message == "unknown option --temp"
+
+
+def test_an_unknown_option_names_the_nearest_one(parser):
+    with pytest.raises(UsageError) as caught:
+        parse(parser, ["--sytem=x", "hi"])
+    assert caught.value.message == "unknown option --sytem"
+    assert caught.value.hint == "did you mean --system?"
+
+
+def test_a_setting_without_its_flag_stays_open(parser):
+    options = parse(parser, [])
+    assert {name: getattr(options, name) for name in ("stream", "save", "plain", "model", "options")} == {
+        "stream": None,
+        "save": None,
+        "plain": None,
+        "model": None,
+        "options": None,
+    }
+
+
+def test_a_negative_number_is_a_value(parser):
+    assert parse(parser, ["--seed", "-1", "hi"]).seed == "-1"
+
+
+def test_help_names_every_command_that_does_something(parser):
+    told = parser.format_help()
+    assert all(f"\n  {command.name} " in told for command in COMMANDS if command.help)
+    assert "\n  stats " not in told
+
+
+WORDS = st.text(st.characters(exclude_characters="-", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.lists(WORDS), st.lists(st.text()))
+def test_words_come_back_as_they_were_typed(words, after):
+    assert parse(main_parser(""), [*words, "--", *after]).prompt == [*words, *after]
+
+
+@given(st.lists(st.text()))
+def test_looking_for_the_first_word_never_fails(arguments):
+    at = first_word(main_parser(""), arguments)
+    assert at is None or arguments[at] == "-" or not arguments[at].startswith("-")

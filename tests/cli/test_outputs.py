@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from chatcli.cli.options import main_parser, parse
+from chatcli.cli.outputs import answer_output, status_output, waiting_output
+from chatcli.core.errors import LocalIOError, NetworkError
+from chatcli.core.events import Notice, TextDelta, TurnFailed, TurnFinished, TurnResult, TurnStarted
+from cli.fakes import terminal
+
+ANSWER = "# T\n\n```py\nx\x1b\n```\n"
+
+
+def options(*arguments):
+    return parse(main_parser(""), arguments)
+
+
+async def shown(arguments, terminal, *, text=ANSWER, error=None):
+    """Show an answer that came in two pieces; return what the output says of success."""
+    result = TurnResult(text, "small", "stop", error=error)
+    with answer_output(options(*arguments), terminal) as output:
+        await output(TurnStarted("small"))
+        await output(TextDelta(text[:3]))
+        await output(TextDelta(text[3:]))
+        await output(TurnFailed(result) if error else TurnFinished(result))
+        return output.exit_code()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "is_rendered"),
+    [
+        ([], {}, True),
+        (["--plain"], {}, False),
+        (["--raw"], {}, False),
+        (["-o", "text"], {}, False),
+        ([], {"TERM": "dumb"}, False),
+    ],
+)
+async def test_a_terminal_shows_markdown_unless_told_otherwise(arguments, environment, is_rendered):
+    told = terminal(is_terminal=True, **environment)
+    await shown(arguments, told)
+    assert ("# T" not in told.out) == is_rendered
+
+
+@pytest.mark.parametrize(("arguments", "is_rendered"), [([], False), (["-o", "markdown"], True)])
+async def test_a_pipe_gets_text_unless_told_otherwise(arguments, is_rendered):
+    told = terminal()
+    await shown(arguments, told)
+    assert ("# T" not in told.out) == is_rendered
+
+
+async def test_markdown_for_a_file_has_no_colours_whatever_the_terminal_can(tmp_path):
+    path = tmp_path / "answer.md"
+    await shown(["-o", "markdown", "--out", str(path)], terminal(is_terminal=True, FORCE_COLOR="1"))
+    assert "\x1b" not in path.read_text(encoding="utf-8")
+
+
+async def test_extraction_waits_for_the_whole_block_and_sanitizes_it():
+    told = terminal()
+    assert await shown(["-x"], told) == 0
+    assert told.out == "x␛\n"
+    await shown(["-x", "--raw"], raw := terminal())
+    assert raw.out == "x\x1b\n"
+
+
+async def test_extraction_from_a_failed_turn_leaves_the_word_to_the_failure():
+    told = terminal()
+    assert await shown(["-x"], told, text="no code", error=NetworkError("gone")) == 0
+    assert (told.out, told.err) == ("", "")
+
+
+async def test_json_is_one_object():
+    await shown(["-o", "json"], told := terminal())
+    assert json.loads(told.out)["text"] == ANSWER
+
+
+async def test_a_file_takes_its_name_when_the_answer_is_complete(tmp_path):
+    path = tmp_path / "answer.txt"
+    path.write_text("old", encoding="utf-8")
+    with answer_output(options("--out", str(path)), terminal()) as output:
+        await output(TextDelta("new"))
+        assert path.read_text(encoding="utf-8") == "old"
+        await output(TurnFinished(TurnResult("new", "small")))
+    assert path.read_text(encoding="utf-8") == "new\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_partial_answer_is_kept_in_the_file(tmp_path):
+    path = tmp_path / "answer.txt"
+    await shown(["--out", str(path)], terminal(), text="half", error=NetworkError("gone"))
+    assert path.read_text(encoding="utf-8") == "half\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+async def test_the_rights_of_a_file_outlive_its_replacement(tmp_path):
+    path = tmp_path / "answer.txt"
+    path.write_text("old", encoding="utf-8")
+    path.chmod(0o640)
+    await shown(["--out", str(path)], terminal())
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("name", [".", "missing/answer.txt"])
+def test_a_place_that_cannot_be_written_is_known_before_anything_is_asked(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LocalIOError, match="cannot write "):
+        answer_output(options("--out", name), terminal())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notice_is_dim_on_a_terminal_and_cannot_act_there():
+    told = terminal(is_terminal=True)
+    status_output(options(), told).tell(Notice("model_chosen", "model x\x1b[2J"))
+    assert told.err == "\x1b[2mmodel x␛[2J\x1b[0m\n"
+
+
+def test_quiet_says_no_notice():
+    told = terminal()
+    status_output(options("-q"), told).tell(Notice("model_chosen", "model x"))
+    assert told.err == ""
+
+
+def test_waiting_is_drawn_only_where_it_can_be_taken_back():
+    assert waiting_output(options(), terminal(is_terminal=True))
+    assert not waiting_output(options(), terminal())
+    assert not waiting_output(options(), terminal(is_terminal=True, TERM="dumb"))
+    assert not waiting_output(options("--plain"), terminal(is_terminal=True))
+    assert not waiting_output(options("-q"), terminal(is_terminal=True))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+
+from chatcli.cli.questions import compose, system_prompt
+from chatcli.core.errors import UsageError
+from chatcli.core.messages import TextPart, question
+from cli.fakes import terminal
+
+
+def options(*words, prompt_option=None, files=None):
+    return Namespace(prompt=list(words), prompt_option=prompt_option, files=files)
+
+
+def test_the_words_are_the_question():
+    assert compose(options("what", "is", "this?"), terminal()) == question("what is this?")
+
+
+def test_the_named_prompt_comes_before_the_words():
+    assert compose(options("more", prompt_option="stats"), terminal()) == question("stats\nmore")
+
+
+def test_piped_text_alone_is_the_question():
+    assert compose(options(), terminal(b"what is this?\n\n")) == question("what is this?")
+
+
+def test_piped_text_beside_words_is_a_document():
+    composed = compose(options("count"), terminal(b"a,b"))
+    assert composed.parts == (
+        TextPart("count"),
+        TextPart('<document name="stdin">\na,b\n</document>', "document"),
+    )
+
+
+def test_a_pipe_can_be_attached_by_its_dash():
+    composed = compose(options(files=["-"]), terminal(b"a,b"))
+    assert [part.origin for part in composed.parts] == ["document"]
+
+
+def test_files_come_in_the_order_they_were_named(tmp_path):
+    names = [str(tmp_path / name) for name in ("b.txt", "a.txt")]
+    for name in names:
+        (tmp_path / name).write_text(f"text of {name}", encoding="utf-8")
+    composed = compose(options("compare", files=names), terminal())
+    assert [part.text.splitlines()[1] for part in composed.parts[1:]] == [f"text of {name}" for name in names]
+
+
+def test_a_quote_in_a_file_name_cannot_end_the_frame(tmp_path):
+    path = tmp_path / 'a" trusted="yes'
+    try:
+        path.write_text("text", encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    composed = compose(options(files=[str(path)]), terminal())
+    assert composed.parts[0].text.splitlines()[0].endswith("a' trusted='yes\">")
+
+
+def test_nothing_asked_at_a_keyboard_is_a_conversation():
+    assert compose(options(), terminal(is_terminal=True)) is None
+
+
+@pytest.mark.parametrize("piped", [b"", b" \n", None], ids=["empty", "blank", "closed"])
+def test_nothing_asked_anywhere_else_is_a_mistake(piped):
+    with pytest.raises(UsageError, match="nothing was asked"):
+        compose(options(), terminal(piped))
+
+
+def test_an_empty_prompt_at_a_keyboard_is_a_mistake():
+    with pytest.raises(UsageError, match="nothing was asked"):
+        compose(options(""), terminal(is_terminal=True))
+
+
+def test_a_keyboard_is_not_waited_for_when_something_was_asked():
+    assert compose(options("hi"), terminal(b"typed later", is_terminal=True)) == question("hi")
+
+
+def test_a_guess_about_piped_text_is_told():
+    told = terminal("Café".encode("latin-1"))
+    assert compose(options(), told) == question("Café")
+    assert told.err.startswith("stdin is not UTF-8: ")
+
+
+def test_a_system_prompt_is_its_text_or_a_file(tmp_path):
+    (tmp_path / "pirate.txt").write_text("Arr", encoding="utf-8")
+    assert system_prompt(None, terminal()) is None
+    assert system_prompt("Be brief", terminal()) == "Be brief"
+    assert system_prompt(f"@{tmp_path / 'pirate.txt'}", terminal()) == "Arr"

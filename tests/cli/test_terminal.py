@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from chatcli.cli.terminal import ClosedPipe, Stream
+from chatcli.core.errors import LocalIOError
+from cli.fakes import terminal
+
+
+class Narrow(io.BytesIO):
+    """A file that takes three bytes at a time, as an unbuffered one may."""
+
+    def write(self, content):
+        return super().write(bytes(content[:3]))
+
+
+class Failing(io.RawIOBase):
+    def __init__(self, error):
+        self.error = error
+
+    def write(self, content):
+        raise self.error
+
+
+class Stalled(io.RawIOBase):
+    """A file that does not block and has no room."""
+
+    def write(self, content):
+        return None
+
+
+def test_everything_is_written_however_little_the_file_takes():
+    file = Narrow()
+    Stream(file, is_terminal=False).write("北京 is a city")
+    assert file.getvalue().decode() == "北京 is a city"
+
+
+def test_what_has_no_utf_8_becomes_a_question_mark():
+    file = io.BytesIO()
+    Stream(file, is_terminal=False).write("a\ud83db")
+    assert file.getvalue() == b"a?b"
+
+
+def test_a_reader_who_left_is_no_error():
+    with pytest.raises(ClosedPipe):
+        Stream(Failing(BrokenPipeError()), is_terminal=False).write("a")
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (Failing(OSError(28, "No space left on device")), "No space left on device"),
+        (Failing(ValueError("write to closed file")), "write to closed file"),
+        (Stalled(), ""),
+    ],
+    ids=["full", "closed", "stalled"],
+)
+def test_what_cannot_be_written_is_told(file, reason):
+    with pytest.raises(LocalIOError, match=f"the output cannot be written: {reason}"):
+        Stream(file, is_terminal=False).write("a")
+
+
+def test_a_warning_nobody_can_read_is_let_go():
+    recorded = terminal()
+    recorded.stderr.file.close()
+    recorded.warn("unseen")
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_terminal", "color_system"),
+    [
+        ({}, False, None),
+        ({"TERM": "xterm"}, True, "standard"),
+        ({"TERM": "xterm-256color"}, True, "256"),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, True, "truecolor"),
+        ({"TERM": "dumb"}, True, None),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, None),
+        ({"NO_COLOR": ""}, True, "standard"),
+        ({"FORCE_COLOR": "1"}, False, "standard"),
+    ],
+)
+def test_colours_follow_the_terminal_and_the_wishes_of_its_owner(environment, is_terminal, color_system):
+    recorded = terminal(is_terminal=is_terminal, **environment)
+    assert recorded.color_system(recorded.stdout) == color_system

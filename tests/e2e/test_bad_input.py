@@ -1,0 +1,120 @@
+"""What cannot be right: one clear line, what to do, the right code, and nothing sent, written or lost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from scripted_server import Answer, event_stream, serving_in_thread
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
+
+
+@pytest.fixture
+def folder(program):
+    (program.working_folder / "photo.jpg").write_bytes(JPEG)
+    (program.working_folder / "table.json").write_text('{"type": "table"}\n')
+    (program.working_folder / "folder.jsonl").mkdir()
+    return program.working_folder
+
+
+class Mistake(NamedTuple):
+    arguments: list[str]
+    stdin: bytes
+    exit_code: int
+    what: str
+    hint: str
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (["-f", "absent.md", "Hi"], b"", 2, "cannot read absent.md: No such file", "check the path"),
+        (["-f", "folder.jsonl", "Hi"], b"", 2, "cannot read folder.jsonl: ", "check the path"),
+        (["-f", "photo.jpg", "Hi"], b"", 2, "photo.jpg is not text", "convert it first"),
+        (["-f", "https://host.example/a", "Hi"], b"", 2, "an address cannot be attached", "curl"),
+        (["-S", "@absent.txt", "Hi"], b"", 2, "cannot read absent.txt", "check the path"),
+        ([], JPEG, 2, "stdin is not text", "convert it first"),
+        ([], b"", 2, "nothing was asked", 'chatcli "PROMPT"'),
+        (["  "], b" \n", 2, "nothing was asked", 'chatcli "PROMPT"'),
+        (["-s", "./photo.jpg", "Hi"], b"", 3, "photo.jpg is not a chatcli session", "left as it is"),
+        (["-s", "table.json/../table.json", "Hi"], b"", 3, "cannot read the session", "another name"),
+        (["-s", "folder.jsonl", "Hi"], b"", 3, "folder.jsonl is not a chatcli session", "left as it is"),
+        (["-s", "a:b", "Hi"], b"", 2, "'a:b' cannot name a session", "letters, digits"),
+        (["-s", "a", "-c", "Hi"], b"", 2, "--session and --continue", "one of them"),
+        (["-c", "Hi"], b"", 3, "there is no session to continue", "ask something first"),
+        (["-t", "hot", "Hi"], b"", 2, "--temperature must be a number from 0 to 2, not 'hot'", ""),
+        (["--max-tokens", "0", "Hi"], b"", 2, "--max-tokens must be a whole number of at least 1", ""),
+        (["-O", "top_k", "Hi"], b"", 2, "-O must be KEY=VALUE, not 'top_k'", ""),
+        (["-o", "yaml", "Hi"], b"", 2, "argument -o/--output: invalid choice: 'yaml'", "chatcli --help"),
+        (["-m"], b"", 2, "argument -m/--model: expected one argument", "chatcli --help"),
+        (["--base-url", "ftp://host.example", "Hi"], b"", 2, "--base-url must be a URL", ""),
+        (["--api", "responses", "Hi"], b"", 2, "--api must be chat; responses comes in a later", ""),
+        (["-p", "work", "Hi"], b"", 2, "config.toml has no profile 'work'", "There are none"),
+        (["--env-file", "absent.env", "Hi"], b"", 3, "cannot read absent.env", "UTF-8 text file"),
+        (["--modle", "x", "Hi"], b"", 2, "unknown option --modle", "did you mean --model?"),
+        (["--frobnicate", "Hi"], b"", 2, "unknown option --frobnicate", "chatcli --help"),
+        (["stats"], b"", 2, "the command stats is reserved", "chatcli -- stats"),
+        (["sessions", "burn"], b"", 2, "argument action: invalid choice: 'burn'", "chatcli sessions --help"),
+    ],
+    ids=lambda row: " ".join(row[0]) or row[3],
+)
+def test_a_mistake_is_one_line_and_a_hint(program, folder, row):
+    mistake = Mistake(*row)
+    before = {path.name: path.is_file() and path.read_bytes() for path in folder.iterdir()}
+    with serving_in_thread(Answer(event_stream("Paris."))) as server:
+        done = program.run(*mistake.arguments, server=server, stdin=mistake.stdin)
+    message, *rest = done.stderr.splitlines()
+    assert done.exit_code == mistake.exit_code
+    assert message.startswith("error: ")
+    assert mistake.what in message
+    assert all(line.startswith("→ ") for line in rest)
+    assert len(rest) == 1 or not mistake.hint
+    assert mistake.hint in "".join(rest)
+    assert done.stdout == ""
+    assert server.requests == []
+    assert not program.data_folder.exists()
+    assert {path.name: path.is_file() and path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "hint"),
+    [
+        ('modle = "x"', "unknown setting 'modle'", "Did you mean model?"),
+        (
+            "[profiles.work]\nbase_ulr = 1",
+            "[profiles.work]: unknown setting 'base_ulr'",
+            "Did you mean base_url?",
+        ),
+        ("temperature = 9", "temperature must be a number from 0 to 2, not 9", "Edit "),
+        ("model = unquoted", "is not valid TOML", "Texts stand in quotes"),
+    ],
+    ids=["unknown key", "unknown key of a profile", "bad value", "broken"],
+)
+def test_a_mistake_in_the_config_file_is_told_where_it_stands(program, content, what, hint):
+    (program.config_folder / "config.toml").write_text(content, encoding="utf-8")
+    done = program.run("Hi")
+    assert done.exit_code == 3
+    assert what in done.stderr
+    assert hint in done.stderr
+    assert not program.data_folder.exists()
+
+
+def test_an_unknown_variable_is_a_warning_that_names_the_nearest(program):
+    with serving_in_thread(Answer(event_stream("Paris."))) as server:
+        done = program.run("Hi", server=server, CHATCLI_MODLE="x")
+    assert done.stdout == "Paris.\n"
+    assert done.stderr == (
+        "chatcli: environment CHATCLI_MODLE is not a setting. Did you mean CHATCLI_MODEL?\n"
+    )
+
+
+def test_a_session_with_a_torn_last_line_goes_on(program):
+    with serving_in_thread(Answer(event_stream("Paris."))) as server:
+        program.run("-s", "trip", "Capital of France?", server=server)
+        (path,) = program.session_paths
+        path.write_bytes(path.read_bytes()[:-40])
+        done = program.run("-s", "trip", "And of Spain?", server=server)
+    assert (done.exit_code, done.stdout) == (0, "Paris.\n")
+    assert server.requests[1].json["messages"][0]["content"] == "Capital of France?"

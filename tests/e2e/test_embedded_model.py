@@ -1,0 +1,165 @@
+"""The real embedded model, over HTTP as any other.
+
+One server answers most of these; two tests start their own, as a person without a key would.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from e2e.interrupting import interrupted
+from e2e.program import Program, messages_of, records_of
+from e2e.relay import relaying
+
+QUESTION = "What is the capital of France?"
+# The model's own profile, which an endpoint that is named by its address does not get.
+PROFILE = (
+    "-m",
+    "smollm2-135m-instruct",
+    "-S",
+    "You are a helpful assistant.",
+    "-t",
+    "0",
+    "--max-tokens",
+    "16",
+)
+LISTENING = re.compile(rb"listens at (http://\S+)")
+
+by_signals = pytest.mark.skipif(sys.platform == "win32", reason="a process group of its own would be needed")
+
+
+@dataclass(frozen=True)
+class Served:
+    base_url: str
+
+
+@contextmanager
+def serving(program, local_model_folder):
+    with program.started("local", "serve", CHATCLI_LOCAL_DIR=str(local_model_folder)) as process:
+        listening = LISTENING.search(process.stderr.readline())
+        assert listening is not None, process.communicate()
+        yield process, listening[1].decode()
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, local_model_folder):
+    with serving(Program(tmp_path_factory.mktemp("served")), local_model_folder) as (_, base_url):
+        yield Served(base_url)
+
+
+def test_without_a_key_a_question_in_a_pipe_is_answered(program, local_model_folder):
+    done = program.run(stdin=QUESTION, CHATCLI_LOCAL_DIR=str(local_model_folder), CHATCLI_MAX_TOKENS="16")
+    assert done.exit_code == 0
+    assert done.stdout == "The capital of France is Paris.\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("embedded demonstration model smollm2-135m-instruct ")
+    assert program.saved == [
+        ("system", "You are a helpful assistant."),
+        ("user", QUESTION),
+        ("assistant", "The capital of France is Paris."),
+    ]
+
+
+def test_local_asks_the_embedded_model_whatever_else_is_configured(program, local_model_folder):
+    done = program.run(
+        *("--local", "-o", "json", "--max-tokens", "12", "Which city does this text name?"),
+        stdin="The capital of France is Paris.\n",
+        CHATCLI_LOCAL_DIR=str(local_model_folder),
+        CHATCLI_BASE_URL="http://127.0.0.1:1/v1",
+    )
+    answer = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert "Paris" in answer["text"]
+    assert answer["model"] == "smollm2-135m-instruct"
+    assert answer["usage"]["estimated"] is False
+    assert '<document name="stdin">\nThe capital of France is Paris.\n</document>' in program.saved[1][1]
+
+
+@pytest.mark.parametrize("way", ["name", "path", "continue"])
+def test_a_conversation_goes_on_with_what_was_said_before(program, served, way):
+    first = {"name": ("-s", "trip"), "path": ("-s", "./trip.jsonl"), "continue": ()}[way]
+    asked = program.run(*PROFILE, "-o", "json", *first, QUESTION, server=served)
+    again = program.run(
+        *PROFILE, "-o", "json", *(first or ("-c",)), "What language do they speak there?", server=served
+    )
+    earlier, later = json.loads(asked.stdout), json.loads(again.stdout)
+    assert "Paris" in earlier["text"]
+    assert later["session"] == earlier["session"]
+    # The server counted both: what it read the second time holds the whole first exchange.
+    said_before = earlier["usage"]["input_tokens"] + earlier["usage"]["output_tokens"]
+    assert later["usage"]["input_tokens"] > said_before
+    path = program.working_folder / "trip.jsonl" if way == "path" else program.session_paths[0]
+    assert [role for role, _ in messages_of(path)] == ["system", "user", "assistant", "user", "assistant"]
+
+
+def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out(program, served):
+    path = program.working_folder / "long.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in long_conversation(turns=20)))
+    window = {"CHATCLI_CONTEXT_WINDOW": "1024"}
+    first = program.run(*PROFILE, "-s", "./long.jsonl", QUESTION, server=served, **window)
+    second = program.run(*PROFILE, "-s", "./long.jsonl", "-o", "json", "Why?", server=served, **window)
+    answer = json.loads(second.stdout)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout.strip()
+    for done in (first, second):
+        told = re.fullmatch(r"left out 1\d older turns: (\d+|1,00\d) of 1,008 tokens sent\n", done.stderr)
+        assert told is not None, done.stderr
+    # The model's own tokenizer counts a little otherwise; the whole would be 2,600.
+    assert 900 < answer["usage"]["input_tokens"] < 1200
+    assert len(records_of(path)) == 1 + 2 * 20 + 1 + 4
+
+
+def long_conversation(turns):
+    """Yield the records of a session whose turns have about 120 tokens each."""
+    at = "2026-01-02T03:04:05.678Z"
+    yield {"type": "header", "format": 1, "id": "h", "at": at, "app": "chatcli 0.1.0"}
+    parent = None
+    for number in range(2 * turns):
+        role, origin = (("user", "person"), ("assistant", "model"))[number % 2]
+        text = f"{number}: " + "The quick brown fox jumps. " * 10
+        message = {"role": role, "parts": [{"type": "text", "text": text, "origin": origin}]}
+        yield {"type": "message", "id": f"m{number}", "parent": parent, "at": at, "message": message}
+        parent = f"m{number}"
+
+
+@by_signals
+def test_ctrl_c_keeps_what_had_come_and_the_server_is_left_within_a_second(program, served):
+    with relaying(served.base_url) as relay:
+        done = interrupted(
+            program, signal.SIGINT, "--max-tokens", "2000", "Tell a very long story.", server=relay
+        )
+        assert relay.client_left.wait(timeout=1)
+    assert done.exit_code == 130
+    assert len(done.stdout) > 10
+    assert program.saved == [
+        ("user", "Tell a very long story."),
+        ("assistant", done.stdout.removesuffix("\n")),
+    ]
+    assert records_of(program.session_paths[0])[-1]["finish_reason"] == "interrupted"
+
+
+def test_local_status_tells_what_is_there(program, local_model_folder):
+    done = program.run("local", "status", CHATCLI_LOCAL_DIR=str(local_model_folder))
+    assert done.exit_code == 0
+    assert "model    SmolLM2-135M-Instruct Q4_1\n" in done.stdout
+    assert f"weights  {local_model_folder}" in done.stdout
+
+
+@by_signals
+def test_local_serve_serves_until_ctrl_c(program, local_model_folder):
+    with serving(program, local_model_folder) as (process, base_url):
+        listed = program.run("models", "--base-url", base_url)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        gone = program.run("models", "--base-url", base_url)
+    assert listed.stdout == "smollm2-135m-instruct  8,192 tokens\n"
+    assert gone.exit_code == 6
