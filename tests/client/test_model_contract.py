@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatcli.app import _layers
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_chat import OpenAIChat
@@ -17,6 +16,7 @@ from chatcli.client.retry import RetryingModel
 from chatcli.client.waiting import WaitingModel
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
+from chatcli.target import layers
 from client.wire import QUESTION, events_of, failure_of
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 
@@ -42,7 +42,7 @@ def waiting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
 
 
 def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return _layers(connection, endpoint, SimpleNamespace(stream=True, retries=2, retry_budget_s=60))
+    return layers(connection, endpoint, SimpleNamespace(stream=True, retries=2, retry_budget_s=60))
 
 
 @pytest.fixture(params=[openai_chat, retrying, waiting, as_the_program_does])

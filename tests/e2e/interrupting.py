@@ -28,7 +28,7 @@ def interrupted(program: Program, number: int, *arguments: str, server: Scripted
 
 def _wait_for_partial(program: Program, process: Popen[bytes]) -> None:
     until_s = time.monotonic() + _PATIENCE_S
-    while not any('"partial"' in path.read_text() for path in program.session_paths):
+    while not any('"partial"' in path.read_text(encoding="utf-8") for path in program.session_paths):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until_s, "no partial answer on disk"
         time.sleep(0.05)

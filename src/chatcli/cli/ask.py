@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from chatcli.app import Wish, open_chat
+from chatcli.app import open_chat
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, status_output, waiting_output
 from chatcli.cli.signals import cancelled_by_signals
@@ -14,14 +14,16 @@ from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
+from chatcli.target import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.app import Chat, World
+    from chatcli.app import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.messages import Message
+    from chatcli.target import World
 
 
 def ask(

@@ -19,10 +19,11 @@ from chatcli.safety.terminal import sanitize, sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.app import Chat, World
+    from chatcli.app import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.sessions.session import Session
+    from chatcli.target import World
 
 PROMPT = "> "
 _FAREWELLS = frozenset({"exit", "quit", "/exit", "/quit"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatcli.app import World
 from chatcli.cli.questions import system_prompt
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.safety.terminal import sanitize_line
+from chatcli.target import World
 
 if TYPE_CHECKING:
     from argparse import Namespace

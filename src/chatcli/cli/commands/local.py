@@ -22,10 +22,10 @@ from chatcli.safety.terminal import sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.app import World
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.local.fetch import Phase, Progress
+    from chatcli.target import World
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
 _BAR_COLUMNS = 30

@@ -6,12 +6,13 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from chatcli.app import Wish, open_catalog
+from chatcli.app import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
+from chatcli.target import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace

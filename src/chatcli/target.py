@@ -1,0 +1,269 @@
+"""Finding the model to ask, and the way to it: endpoint, name, window, parameters and the client's layers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatcli.client.endpoint import Endpoint
+from chatcli.config.endpoints import is_loopback, sends_key_in_clear
+from chatcli.config.paths import ensure_private_folder
+from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
+from chatcli.conversation.windows import known_window_tokens
+from chatcli.core.errors import ConfigurationError, EndpointError
+from chatcli.core.events import Notice
+from chatcli.core.request import Parameters
+from chatcli.local.discovery import find_servers
+from chatcli.local.engine import engine_state
+from chatcli.local.server import LocalServer
+from chatcli.local.weights import SMOLLM2, status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AsyncExitStack
+    from typing import TypeAlias
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.catalog import OfferedModel
+    from chatcli.config.paths import Paths
+    from chatcli.config.settings import Settings
+    from chatcli.core.ports import ChatModel
+    from chatcli.sessions.session import Session
+
+    Tell: TypeAlias = Callable[[Notice], None]
+
+DEFAULT_MODEL = "gpt-5-mini"
+"""What OpenAI's own endpoint is asked for when no model is named."""
+
+EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
+EMBEDDED_MAX_TOKENS = 512
+
+_CATALOG_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the program finds outside itself."""
+
+    environment: Mapping[str, str]
+    paths: Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one call asks for, beyond the settings.
+
+    ``session`` is a name or a path, ``resume_last`` the session used last. ``count_exactly`` loads the vocabulary
+    even where a rough count would do, ``talks`` loads it beside the typing; ``dry`` opens a conversation that sends
+    and keeps nothing.
+    """
+
+    session: str | None = None
+    resume_last: bool = False
+    embedded: bool = False
+    insecure_http: bool = False
+    count_exactly: bool = False
+    talks: bool = False
+    dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which model is asked, how, and through what."""
+
+    model: ChatModel
+    model_name: str
+    window_tokens: int
+    parameters: Parameters
+    endpoint: Endpoint
+    default_system: str | None = None
+
+
+class TargetFinder:
+    """Finds the model to ask, and the way to it. ``stack`` closes what is opened on the way."""
+
+    def __init__(
+        self, settings: Settings, wish: Wish, world: World, tell: Tell, stack: AsyncExitStack
+    ) -> None:
+        self._settings = settings
+        self._wish = wish
+        self._world = world
+        self._tell = tell
+        self._stack = stack
+
+    async def target(self, session: Session) -> Target:
+        endpoint = await self.endpoint()
+        client = await self.connected(endpoint)
+        if endpoint.embedded:
+            name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
+        else:
+            name, offered = await self._model(session, client, endpoint)
+            window_tokens = await self._window_tokens(name, offered, client, endpoint)
+        return Target(
+            model=layers(client, endpoint, self._settings),
+            model_name=name,
+            window_tokens=window_tokens,
+            parameters=_parameters(self._settings, embedded=endpoint.embedded),
+            endpoint=endpoint,
+            default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
+        )
+
+    async def connected(self, endpoint: Endpoint) -> AsyncOpenAI:
+        # openai takes half a second to import: only once a connection is needed.
+        from chatcli.client.connection import connect  # noqa: PLC0415
+
+        return await self._stack.enter_async_context(connect(endpoint, self._world.environment))
+
+    async def endpoint(self) -> Endpoint:
+        settings = self._settings
+        if self._wish.embedded or settings.base_url is None:
+            return await self._embedded_endpoint()
+        credential = settings.credential
+        if sends_key_in_clear(settings.base_url, credential) and not self._wish.insecure_http:
+            raise ConfigurationError(
+                f"{settings.base_url} would get the key over an unencrypted connection",
+                hint="use https, or accept it with --insecure-http",
+            )
+        endpoint = Endpoint(
+            base_url=settings.base_url,
+            key=credential.secret.reveal() if credential else None,
+            loopback=is_loopback(settings.base_url),
+            withheld=tuple(withheld.source for withheld in settings.withheld),
+            timeout_s=settings.timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
+        )
+        if endpoint.is_openai and credential is None:
+            raise ConfigurationError(f"no key is set for {endpoint.host}", hint=_WAYS_OUT, code="no_key")
+        return endpoint
+
+    async def _embedded_endpoint(self) -> Endpoint:
+        folder = self._world.paths.local
+        if not self._wish.embedded and not (status(folder).ready and engine_state().installed):
+            raise await _nothing_configured()
+        self._tell(
+            Notice(
+                "embedded_model",
+                f"embedded demonstration model {SMOLLM2.model} (--help: how to use others)",
+            )
+        )
+        server = LocalServer(
+            folder,
+            log_folder=ensure_private_folder(self._world.paths.cache),
+            executable=sys.executable,
+            environment=self._world.environment,
+        )
+        local = await (await self._stack.enter_async_context(server)).start()
+        return Endpoint(
+            base_url=local.base_url,
+            key=local.api_key,
+            loopback=True,
+            embedded=True,
+            timeout_s=self._settings.timeout_s,
+            connect_timeout_s=self._settings.connect_timeout_s,
+        )
+
+    async def _model(
+        self, session: Session, client: AsyncOpenAI, endpoint: Endpoint
+    ) -> tuple[str, tuple[OfferedModel, ...]]:
+        """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
+        named = self._settings.model
+        if session.model is not None and not self._settings.origin("model").startswith("flag"):
+            named = session.model
+        if named is None and endpoint.is_openai:
+            named = DEFAULT_MODEL
+        if named is not None:
+            return named, ()
+        offered = await list_offered(client, endpoint)
+        if not offered:
+            raise ConfigurationError(
+                f"{endpoint.host} offers no model", hint="name one with --model, or load one into the server"
+            )
+        first = offered[0].id
+        rank = f", the first of {len(offered)}" if len(offered) > 1 else ""
+        self._tell(Notice("model_chosen", f"model {first}{rank} at {endpoint.host}"))
+        return first, offered
+
+    async def _window_tokens(
+        self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
+    ) -> int:
+        tokens = self._settings.window_for(model) or known_window_tokens(model)
+        return tokens or await self._learned_window_tokens(model, offered, client, endpoint)
+
+    async def _learned_window_tokens(
+        self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
+    ) -> int:
+        """Return what the endpoint says of a model's window, asked once and remembered."""
+        from chatcli.client.window_memory import WindowMemory  # noqa: PLC0415
+
+        memory = WindowMemory(self._world.paths.cache / "windows.json", now_s=time.time())
+        asked, tokens = memory.recall(endpoint.base_url, model)
+        if not asked:
+            offered = offered or await _offered_or_none(client, endpoint)
+            tokens = next((entry.window_tokens for entry in offered if entry.id == model), None)
+            if tokens is None:
+                self._tell(Notice("window_unknown", _window_unknown(model)))
+            if self._settings.save:
+                memory.remember(endpoint.base_url, model, tokens)
+        return tokens or DEFAULT_WINDOW_TOKENS
+
+
+def layers(client: AsyncOpenAI, endpoint: Endpoint, settings: Settings) -> ChatModel:
+    """Put the client's layers around each other; this is where their order is written."""
+    from chatcli.client.openai_chat import OpenAIChat  # noqa: PLC0415
+    from chatcli.client.retry import RetryingModel  # noqa: PLC0415
+    from chatcli.client.waiting import WaitingModel  # noqa: PLC0415
+
+    chat = OpenAIChat(client, endpoint, streamed=settings.stream)
+    watched = WaitingModel(chat, reason=f"waiting for {endpoint.name}")
+    return RetryingModel(watched, retries=settings.retries, budget_s=settings.retry_budget_s)
+
+
+def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
+    temperature, max_tokens = settings.temperature, settings.max_tokens
+    if embedded:
+        # Warmer or longer, this small model repeats itself for thousands of tokens.
+        temperature = 0.0 if temperature is None else temperature
+        max_tokens = EMBEDDED_MAX_TOKENS if max_tokens is None else max_tokens
+    return Parameters(
+        temperature=temperature,
+        top_p=settings.top_p,
+        max_tokens=max_tokens,
+        seed=settings.seed,
+        reasoning=settings.reasoning,
+        extra=settings.options,
+    )
+
+
+async def list_offered(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[OfferedModel, ...]:
+    from chatcli.client.catalog import offered_models  # noqa: PLC0415
+
+    return await offered_models(client, endpoint, timeout_s=_CATALOG_TIMEOUT_S)
+
+
+async def _offered_or_none(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[OfferedModel, ...]:
+    try:
+        return await list_offered(client, endpoint)
+    except EndpointError:
+        # Not every server lists its models. If it is unwell, the question itself will say so.
+        return ()
+
+
+def _window_unknown(model: str) -> str:
+    return f"context window of {model} unknown: taken as {DEFAULT_WINDOW_TOKENS:,} tokens (context_window sets it)"
+
+
+_WAYS_OUT = (
+    "set a key (OPENAI_API_KEY), name a server (--base-url http://127.0.0.1:11434/v1), "
+    "or use the embedded model (chatcli local setup)"
+)
+
+
+async def _nothing_configured() -> ConfigurationError:
+    found = await find_servers()
+    running = f"{found[0].name} runs here (--base-url {found[0].base_url}); else " if found else ""
+    return ConfigurationError(
+        "no model to talk to: nothing is configured", hint=running + _WAYS_OUT, code="nothing_configured"
+    )
