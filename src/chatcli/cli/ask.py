@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.app import open_chat
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, status_output, waiting_output
-from chatcli.cli.signals import cancelled_by_signals
+from chatcli.cli.signals import until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import TurnFailed, TurnResult
@@ -30,7 +30,7 @@ def ask(
     question: Message, options: Namespace, settings: Settings, world: World, terminal: Terminal
 ) -> ExitCode:
     """Ask ``question`` and show the answer as the options say."""
-    return asyncio.run(_OneShot(options, settings, world, terminal).run(question))
+    return asyncio.run(until_signalled(_OneShot(options, settings, world, terminal).run(question)))
 
 
 def wish_of(options: Namespace) -> Wish:
@@ -50,23 +50,8 @@ class _OneShot:
         self._settings = settings
         self._world = world
         self._terminal = terminal
-        self._caught: ExitCode | None = None
 
     async def run(self, question: Message) -> ExitCode:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - asyncio.run made it
-        with cancelled_by_signals(task, self._catch):
-            try:
-                return await self._run(question)
-            except asyncio.CancelledError:
-                if self._caught is None:
-                    raise
-                return self._caught
-
-    def _catch(self, code: ExitCode) -> None:
-        self._caught = self._caught or code
-
-    async def _run(self, question: Message) -> ExitCode:
         status = status_output(self._options, self._terminal)
         waiting = waiting_output(self._options, self._terminal)
         with answer_output(self._options, self._terminal) as answer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatcli.core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
 
 EXIT_CODES = {
@@ -25,8 +25,23 @@ EXIT_CODES = {
 }
 
 
+async def until_signalled(work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it."""
+    task = asyncio.ensure_future(work)
+    caught: list[ExitCode] = []
+    with _cancelled_by_signals(task, caught.append):
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not caught:
+                raise
+            return caught[0]
+
+
 @contextmanager
-def cancelled_by_signals(task: asyncio.Task[object], caught: Callable[[ExitCode], None]) -> Iterator[None]:
+def _cancelled_by_signals(
+    task: asyncio.Future[ExitCode], caught: Callable[[ExitCode], None]
+) -> Iterator[None]:
     """Cancel ``task`` when a signal asks this process to end, and tell which exit code that means."""
     loop = asyncio.get_running_loop()
 

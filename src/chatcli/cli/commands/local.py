@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chatcli.cli.setup import world_of
-from chatcli.cli.signals import cancelled_by_signals
+from chatcli.cli.signals import until_signalled
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
@@ -48,7 +48,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         case "setup":
             return _setup(options, world, terminal)
         case "serve":
-            return asyncio.run(_serve(options, world, terminal))
+            return asyncio.run(until_signalled(_serve(options, world, terminal)))
         case _:
             freed_mb = remove(world.paths.local) / 1_000_000
             terminal.warn(f"removed the embedded model's weights: {freed_mb:.0f} MB")
@@ -113,14 +113,6 @@ def _progress(terminal: Terminal) -> Progress:
 async def _serve(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
     if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - the last port
         raise UsageError(f"--port {options.port} is not a port", hint="give a number from 1 to 65535")
-    caught = ExitCode.DONE
-
-    def catch(code: ExitCode) -> None:
-        nonlocal caught
-        caught = code
-
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - asyncio.run made it
     server = LocalServer(
         world.paths.local,
         log_folder=ensure_private_folder(world.paths.cache),
@@ -129,16 +121,9 @@ async def _serve(options: Namespace, world: World, terminal: Terminal) -> ExitCo
         port=options.port,
         api_key="",
     )
-    with cancelled_by_signals(task, catch):
-        try:
-            async with server:
-                endpoint = await server.start()
-                terminal.warn(
-                    f"{SMOLLM2.title} listens at {endpoint.base_url} for this machine; Ctrl-C ends it"
-                )
-                terminal.warn(f"→ chatcli --base-url {endpoint.base_url} -m {endpoint.model}")
-                await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            if not caught:
-                raise
-    return caught
+    async with server:
+        endpoint = await server.start()
+        terminal.warn(f"{SMOLLM2.title} listens at {endpoint.base_url} for this machine; Ctrl-C ends it")
+        terminal.warn(f"→ chatcli --base-url {endpoint.base_url} -m {endpoint.model}")
+        await asyncio.Event().wait()
+    return ExitCode.DONE
