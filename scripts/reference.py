@@ -99,7 +99,8 @@ def page() -> str:
 ## Settings
 
 Flags win over the environment, then `--env-file`, then the `.env` of the working folder, then the profile, then the top
-level of `config.toml`. `chatcli config show` tells each value and where it came from.
+level of `config.toml`. A key stored with `chatcli config login` comes last of all keys. `chatcli config show` tells each
+value and where it came from.
 
 | `config.toml` | environment | flag | meaning |
 |---|---|---|---|

@@ -47,6 +47,7 @@ def _no_settings_of_this_machine() -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES:
             del os.environ[name]
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 
 @pytest.fixture(scope="session")

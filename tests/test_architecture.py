@@ -17,6 +17,7 @@ SLOW_TO_IMPORT = {
     "asyncio",
     "dotenv",
     "httpx2",
+    "keyring",
     "openai",
     "platformdirs",
     "prompt_toolkit",
@@ -24,6 +25,7 @@ SLOW_TO_IMPORT = {
     "rich",
     "tenacity",
     "tiktoken",
+    "tomlkit",
 }
 
 NOT_GENERATORS = {"self._attempts(wait)"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.config.endpoints import is_loopback, sends_key_in_clear
+from chatcli.config.endpoints import is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.windows import known_window_tokens
@@ -122,16 +122,14 @@ class TargetFinder:
         if self._wish.embedded or settings.base_url is None:
             return await self._embedded_endpoint()
         credential = settings.credential
-        if sends_key_in_clear(settings.base_url, credential) and not self._wish.insecure_http:
-            raise ConfigurationError(
-                f"{settings.base_url} would get the key over an unencrypted connection",
-                hint="use https, or accept it with --insecure-http",
-            )
+        if credential is not None:
+            refuse_key_in_clear(settings.base_url, accepted=self._wish.insecure_http)
         endpoint = Endpoint(
             base_url=settings.base_url,
             key=credential.secret.reveal() if credential else None,
             loopback=is_loopback(settings.base_url),
-            withheld=tuple(withheld.source for withheld in settings.withheld),
+            # Several stored keys have one name.
+            withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
             timeout_s=settings.timeout_s,
             connect_timeout_s=settings.connect_timeout_s,
         )
@@ -208,6 +206,15 @@ class TargetFinder:
             if self._settings.save:
                 memory.remember(endpoint.base_url, model, tokens)
         return tokens or DEFAULT_WINDOW_TOKENS
+
+
+def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
+    """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
+    if sends_in_clear(base_url) and not accepted:
+        raise ConfigurationError(
+            f"{base_url} would get the key over an unencrypted connection",
+            hint="use https, or accept it with --insecure-http",
+        )
 
 
 def layers(client: AsyncOpenAI, endpoint: Endpoint, settings: Settings) -> ChatModel:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chatcli.config.endpoints import origin_of
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
+from fake_keyring import FakeKeyring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,11 @@ class Machine:
     """A folder with everything settings can come from; each call writes the files it is given."""
 
     root: Path
+    keyring: FakeKeyring = field(default_factory=FakeKeyring)
+
+    @property
+    def keys_file(self) -> Path:
+        return self.root / "config" / "keys.json"
 
     @property
     def config_file(self) -> Path:
@@ -41,8 +49,16 @@ class Machine:
         env_file: str | None = None,
         dotenv: str | None = None,
         config: str | None = None,
+        keys: Mapping[str, str | None] | None = None,
     ) -> Settings:
-        for path, content in ((self.env_file, env_file), (self.dotenv, dotenv), (self.config_file, config)):
+        """Settle the settings; ``keys`` are stored ones by URL, ``None`` for one in the keyring."""
+        contents = {
+            self.env_file: env_file,
+            self.dotenv: dotenv,
+            self.config_file: config,
+            self.keys_file: None if keys is None else _key_file(keys),
+        }
+        for path, content in contents.items():
             path.unlink(missing_ok=True)
             path.parent.mkdir(exist_ok=True)
             if content is not None:
@@ -53,9 +69,20 @@ class Machine:
             Paths(self.root / "config", self.root / "data", self.root / "cache", self.root / "local"),
             self.root / "work",
             None if env_file is None else self.env_file,
+            find_keyring=lambda: self.keyring,
         )
+
+
+def _key_file(keys: Mapping[str, str | None]) -> str:
+    entries = {
+        str(origin_of(url)): {"place": "keyring"} if key is None else {"place": "file", "key": key}
+        for url, key in keys.items()
+    }
+    return json.dumps({"format": 1, "keys": entries})
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    made = Machine(tmp_path)
+    made.keyring.keys["https://api.openai.com"] = "k"
+    return made

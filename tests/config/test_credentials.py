@@ -41,7 +41,7 @@ def test_without_an_endpoint_every_key_is_withheld(credentials):
 def test_a_withheld_key_says_where_it_belongs():
     credential = bind(Secret("sk-0123456789abcdefghijkl"), None, "environment OPENAI_API_KEY")
     assert credential.withheld_notice == (
-        "environment OPENAI_API_KEY was not sent: it belongs to https://api.openai.com"
+        "the key from environment OPENAI_API_KEY was not sent: it belongs to https://api.openai.com"
     )
 
 

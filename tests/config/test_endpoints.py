@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.config.credentials import bind
-from chatcli.config.endpoints import is_loopback, origin_of, sends_key_in_clear, validated_url
-from chatcli.config.secret import Secret
+from chatcli.config.endpoints import is_loopback, origin_of, sends_in_clear, validated_url
 
 HOSTS = st.from_regex(r"[a-z][a-z0-9-]{0,10}(\.[a-z]{2,5}){0,2}", fullmatch=True)
 PORTS = st.integers(1, 65_535)
@@ -135,9 +133,5 @@ def test_anything_else_is_not(host):
         ("http://[::1]:8000/v1", False),
     ],
 )
-def test_a_key_is_in_clear_only_over_http_to_another_machine(url, in_clear):
-    assert sends_key_in_clear(url, bind(Secret("key"), url, "test")) is in_clear
-
-
-def test_without_a_key_nothing_is_in_clear():
-    assert not sends_key_in_clear("http://host.example/v1", None)
+def test_only_http_to_another_machine_is_in_clear(url, in_clear):
+    assert sends_in_clear(url) is in_clear

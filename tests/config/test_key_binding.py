@@ -106,6 +106,8 @@ KEYS = {
     ".env": {"dotenv": "OPENAI_API_KEY=k\n"},
     "config": {"config": 'api_key = "k"\n'},
     "profile": {"config": 'profile = "work"\n[profiles.work]\napi_key = "k"\n'},
+    "keys.json": {"keys": {OPENAI_URL: "k"}},
+    "keyring": {"keys": {OPENAI_URL: None}},
 }
 URLS = {
     "flag": {"flags": {"base_url": HOST}},
@@ -199,6 +201,7 @@ def test_of_several_keys_for_one_endpoint_the_strongest_place_counts(machine):
         "env_file": "OPENAI_API_KEY=env-file",
         "dotenv": "OPENAI_API_KEY=dotenv",
         "config": 'profile = "work"\napi_key = "top"\n[profiles.work]\napi_key = "profile"\n',
+        "keys": {OPENAI_URL: "stored"},
     }
     chosen = []
     while places:
@@ -207,7 +210,7 @@ def test_of_several_keys_for_one_endpoint_the_strongest_place_counts(machine):
             places["environment"].pop("CHATCLI_API_KEY")
         else:
             places.pop(next(iter(places)))
-    assert chosen == ["own", "environment", "env-file", "dotenv", "profile"]
+    assert chosen == ["own", "environment", "env-file", "dotenv", "profile", "stored"]
 
 
 def test_a_stronger_key_of_another_endpoint_does_not_hide_the_fitting_one(machine):
@@ -319,6 +322,11 @@ def places_with_marked_keys(name):
     return st.builds(variables, key, URL_TEXTS, key, URL_TEXTS)
 
 
+STORED = st.dictionaries(
+    st.sampled_from([HOST, OTHER, "http://localhost:1/v1", OPENAI_URL]), st.just("stored")
+)
+
+
 def as_env_file(values):
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -328,23 +336,29 @@ def as_env_file(values):
     environment=places_with_marked_keys("environment"),
     env_file=places_with_marked_keys("env-file"),
     dotenv=places_with_marked_keys("dotenv"),
+    stored=STORED,
 )
 @hypothesis_settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
-def test_no_key_ever_meets_a_url_its_own_place_did_not_name(machine, flag, environment, env_file, dotenv):
+def test_no_key_ever_meets_a_url_its_own_place_did_not_name(
+    machine, flag, environment, *, env_file, dotenv, stored
+):
     settings = machine.resolve(
         flags={"base_url": flag},
         environment=environment,
         env_file=as_env_file(env_file),
         dotenv=as_env_file(dotenv),
+        keys=stored,
     )
     if settings.credential is None:
         return
-    place = {"environment": environment, "env-file": env_file, "dotenv": dotenv}[
-        settings.credential.secret.reveal()
-    ]
-    named = [url for name, url in place.items() if name.endswith("_URL")] + [OPENAI_URL]
+    found_in = settings.credential.secret.reveal()
+    if found_in == "stored":
+        named = list(stored)
+    else:
+        place = {"environment": environment, "env-file": env_file, "dotenv": dotenv}[found_in]
+        named = [url for name, url in place.items() if name.endswith("_URL")] + [OPENAI_URL]
     assert origin_of(settings.base_url) in {origin_of(url) for url in named}
 
 
@@ -352,13 +366,19 @@ def test_no_key_ever_meets_a_url_its_own_place_did_not_name(machine, flag, envir
     environment=places_with_marked_keys("environment"),
     env_file=places_with_marked_keys("env-file"),
     dotenv=places_with_marked_keys("dotenv"),
+    stored=STORED,
 )
 @hypothesis_settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
-def test_a_dotenv_never_changes_the_endpoint_of_one_who_has_a_key(machine, environment, env_file, dotenv):
-    trusted = {"environment": environment, "env_file": as_env_file(env_file)}
+def test_a_dotenv_never_changes_the_endpoint_of_one_who_has_a_key(
+    machine, environment, env_file, dotenv, stored
+):
+    trusted = {"environment": environment, "env_file": as_env_file(env_file), "keys": stored}
     before = machine.resolve(**trusted)
     after = machine.resolve(**trusted, dotenv=as_env_file(dotenv))
     if before.credential is not None:
-        assert (after.base_url, after.credential) == (before.base_url, before.credential)
+        assert after.base_url == before.base_url
+        assert after.credential.endpoint_origin == before.credential.endpoint_origin
+    if before.credential is not None and before.credential.source != "keys.json":
+        assert after.credential == before.credential

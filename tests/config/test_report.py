@@ -35,5 +35,22 @@ def test_a_withheld_key_is_told_with_its_endpoint(machine):
         flags={"base_url": "http://localhost:8080"}, environment={"OPENAI_API_KEY": KEY}
     )
     assert row(settings, "api_key").value == (
-        "not set; environment OPENAI_API_KEY was not sent: it belongs to https://api.openai.com"
+        "not set; the key from environment OPENAI_API_KEY was not sent: it belongs to https://api.openai.com"
+    )
+
+
+def test_a_stored_key_is_told_with_its_place(machine):
+    from_file = machine.resolve(keys={"https://api.openai.com": KEY})
+    assert row(from_file, "api_key") == Row("api_key", "sk-…ghij", "keys.json")
+    assert row(from_file, "base_url") == Row("base_url", "https://api.openai.com/v1", "default")
+    machine.keyring.keys["https://api.openai.com"] = KEY
+    from_keyring = machine.resolve(keys={"https://api.openai.com": None})
+    assert row(from_keyring, "api_key") == Row("api_key", "sk-…ghij", "system keyring")
+
+
+def test_a_keyring_that_is_locked_does_not_keep_the_settings_from_being_shown(machine):
+    machine.keyring.failing.add("get")
+    shown = row(machine.resolve(keys={"https://api.openai.com": None}), "api_key")
+    assert shown.value == (
+        "… (the system keyring did not give the key for https://api.openai.com: KeyringLocked)"
     )

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.config.secret import Secret
+from chatcli.core.errors import ConfigurationError
 
 KEY = "sk-proj-0123456789abcdefghij"
 
@@ -31,3 +32,23 @@ def test_secrets_compare_by_value():
 def test_no_representation_tells_more_than_seven_characters(value):
     shown = str(Secret(value)).split("…")
     assert sum(map(len, shown)) <= min(7, len(value) // 2)
+
+
+# One that is fetched when it is needed.
+
+
+def locked() -> str:
+    raise ConfigurationError("the keyring is locked")
+
+
+def test_a_key_is_fetched_when_it_is_revealed_or_shown():
+    assert Secret(lambda: KEY).reveal() == KEY
+    assert str(Secret(lambda: KEY)) == "sk-…ghij"
+
+
+def test_a_key_is_not_fetched_for_a_representation():
+    assert repr(Secret(locked)) == "Secret(…)"
+
+
+def test_a_key_that_cannot_be_fetched_says_why_instead_of_raising():
+    assert str(Secret(locked)) == "… (the keyring is locked)"

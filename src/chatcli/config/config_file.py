@@ -44,9 +44,10 @@ def profile_place(name: str) -> str:
 
 def read_config_file(path: Path) -> ConfigFile:
     """Read the file; one that does not exist says nothing. Raises ``ConfigurationError``."""
-    document = _load(path)
-    if document is None:
+    content = file_text(path)
+    if content is None:
         return ConfigFile()
+    document = _parsed(path, content)
     profiles = _tables(path, document, "profiles")
     models = _tables(path, document, "models")
     _check_names(path, "", document, (*SETTINGS_BY_NAME, *_TABLES))
@@ -65,10 +66,11 @@ def read_config_file(path: Path) -> ConfigFile:
     )
 
 
-def _load(path: Path) -> dict[str, Any] | None:
+def file_text(path: Path) -> str | None:
+    """Return the file's text, ``None`` for one that does not exist. Raises ``ConfigurationError``."""
     try:
         # Windows editors put a byte order mark first, which TOML does not know.
-        content = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -76,14 +78,20 @@ def _load(path: Path) -> dict[str, Any] | None:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
 
+
+def not_toml(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is not valid TOML: {error}", hint="Texts stand in quotes; true and false in lower case."
+    )
+
+
+def _parsed(path: Path, content: str) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 -- 5 ms that a start without a config.toml does not need
 
     try:
         return tomllib.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{path} is not valid TOML: {error}", hint="Texts stand in quotes; true and false in lower case."
-        ) from error
+        raise not_toml(path, error) from error
 
 
 def _tables(path: Path, document: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:

@@ -22,8 +22,13 @@ class Credential:
     source: str
 
     @property
+    def name(self) -> str:
+        """How a line for the person names the key."""
+        return f"the key from {self.source}"
+
+    @property
     def withheld_notice(self) -> str:
-        return f"{self.source} was not sent: it belongs to {self.endpoint_origin}"
+        return f"{self.name} was not sent: it belongs to {self.endpoint_origin}"
 
 
 def bind(secret: Secret, base_url: str | None, source: str) -> Credential:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
-
-if TYPE_CHECKING:
-    from chatcli.config.credentials import Credential
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -60,9 +57,9 @@ def is_loopback(url: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def sends_key_in_clear(url: str, credential: Credential | None) -> bool:
-    """Tell whether the key would cross a network unencrypted."""
-    return credential is not None and origin_of(url).scheme == "http" and not is_loopback(url)
+def sends_in_clear(url: str) -> bool:
+    """Tell whether what is sent to a valid URL crosses a network unencrypted."""
+    return origin_of(url).scheme == "http" and not is_loopback(url)
 
 
 def _split(url: str) -> SplitResult:

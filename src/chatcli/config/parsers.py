@@ -30,6 +30,13 @@ def text(value: object) -> str:
     return value
 
 
+def prompt(value: object) -> str:
+    shown = text(value)
+    if not shown.isprintable():
+        _refuse("one line of printable text", value)
+    return shown
+
+
 def name(value: object) -> str:
     stripped = text(value).strip()
     if not stripped:

@@ -1,7 +1,7 @@
 """From all the places settings come from to the settings in force.
 
 Flags win over the environment, then ``--env-file``, then the ``.env`` of the working folder, then the profile
-and last the top level of config.toml.
+and last the top level of config.toml. Of keys, those stored with ``chatcli config login`` come after all others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from chatcli.config.env_file import env_file_of, read_env_file
 from chatcli.config.layers import Found, Layer, flag_layer, table_layer, variable_layer
 from chatcli.config.settings import Settings
 from chatcli.config.specs import SETTINGS, Setting
+from chatcli.config.stored_keys import StoredKeys
 from chatcli.config.suggestions import did_you_mean
+from chatcli.config.system_keyring import system_keyring
 from chatcli.config.trust import confine
 from chatcli.core.errors import ConfigurationError, UsageError
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.credentials import Credential
     from chatcli.config.paths import Paths
+    from chatcli.config.system_keyring import FindKeyring
 
 
 def resolve(
@@ -33,21 +36,25 @@ def resolve(
     paths: Paths,
     working_folder: Path,
     env_file: Path | None = None,
+    *,
+    find_keyring: FindKeyring = system_keyring,
 ) -> Settings:
     """Settle every setting.
 
     ``flags`` are values by the name of their setting, as typed or already of the right type; ``None`` is a flag
-    that was not given. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
+    that was not given. The keyring is not asked before a key is revealed. Raises ``UsageError`` for a bad flag,
+    ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
     chosen = [flag_layer(flags), variable_layer("environment", environment)]
     if env_file is not None:
         chosen.append(variable_layer(f"--env-file {env_file}", read_env_file(env_file)))
-    keys_elsewhere = [credential.source for credential in _credentials(chosen)] + list(file.key_places)
+    stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
+    keys_elsewhere = [*_key_sources(chosen), *file.key_places, *_key_sources([stored])]
     above_file = [*chosen, confine(_folder_layer(working_folder, env_file), keys_elsewhere)]
     of_file = _file_layers(file, environment, above_file, hint=f"Edit {paths.config / FILE_NAME}.")
     window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
-    return _settle([*above_file, *of_file], {} if window_is_for_this_run else file.model_windows)
+    return _settle([*above_file, *of_file, stored], {} if window_is_for_this_run else file.model_windows)
 
 
 def _folder_layer(folder: Path, env_file: Path | None) -> Layer:
@@ -121,6 +128,10 @@ def _first(layers: Iterable[Layer], name: str) -> Found | None:
 
 def _credentials(layers: Iterable[Layer]) -> list[Credential]:
     return [credential for layer in layers for credential in layer.credentials]
+
+
+def _key_sources(layers: Iterable[Layer]) -> list[str]:
+    return [credential.source for credential in _credentials(layers)]
 
 
 def _default_base_url(credentials: Iterable[Credential]) -> str | None:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ChatcliError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LONG_ENOUGH_TO_SHOW_ENDS = 20
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A key. Its ``str`` and ``repr`` are masked like ``sk-…abcd``; ``reveal`` is the only way to the value."""
+    """A key, or what fetches it: a callable that returns it or raises a ``ChatcliError``, and is called when needed.
 
-    _value: str = field(repr=False)
+    ``str`` is masked like ``sk-…abcd``; ``reveal`` is the only way to the value. ``repr`` fetches nothing.
+    """
+
+    _source: str | Callable[[], str] = field(repr=False)
 
     def reveal(self) -> str:
-        return self._value
+        return self._source if isinstance(self._source, str) else self._source()
 
     def __str__(self) -> str:
-        # The ends of a short key would be most of it.
-        if len(self._value) < _LONG_ENOUGH_TO_SHOW_ENDS:
-            return "…"
-        return f"{self._value[:3]}…{self._value[-4:]}"
+        try:
+            return _masked(self.reveal())
+        except ChatcliError as error:
+            return f"… ({error.message})"
 
     def __repr__(self) -> str:
-        return f"Secret({self})"
+        return f"Secret({_masked(self._source) if isinstance(self._source, str) else '…'})"
+
+
+def _masked(value: str) -> str:
+    # The ends of a short key would be most of it.
+    if len(value) < _LONG_ENOUGH_TO_SHOW_ENDS:
+        return "…"
+    return f"{value[:3]}…{value[-4:]}"

@@ -41,6 +41,7 @@ class Settings:
     stream: bool
     save: bool
     plain: bool
+    repl_prompt: str
     profile: str | None
     credential: Credential | None
     withheld: tuple[Credential, ...]

@@ -122,6 +122,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
     Setting("plain", "No colours, no redrawing", parsers.switch, False, flag="--plain"),
+    Setting("repl_prompt", "What stands before what you write", parsers.prompt, "> "),
     Setting(
         "profile",
         "Table [profiles.NAME] of config.toml to use",

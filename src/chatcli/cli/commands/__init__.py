@@ -45,7 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("batch"),
     Command("cache"),
     Command("completion"),
-    Command("config", "show every setting and where it comes from"),
+    Command("config", "settings and keys: show, path, login, logout"),
     Command("doctor"),
     Command("image"),
     Command("kb"),

@@ -1,45 +1,156 @@
-"""``chatcli config``: what is set, and where it was set."""
+"""``chatcli config``: what is set and where it was set, and the keys given to chatcli."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from argparse import Namespace
+from getpass import getpass
 from typing import TYPE_CHECKING
 
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
+from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME
+from chatcli.config.endpoints import OPENAI_URL
+from chatcli.config.layers import flag_layer
 from chatcli.config.report import rows
+from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
+from chatcli.login import check_key, clean_key, forget_key, keep_key, key_in_front, use_endpoint
 from chatcli.safety.terminal import sanitize_line
+from chatcli.target import refuse_key_in_clear
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
+    from chatcli.config.settings import Settings
+    from chatcli.target import World
+
+_LONGEST_LINE_BYTES = 64 * 1024
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "action", choices=["show", "path"], help="show every setting, or where config.toml is"
+        "action",
+        choices=["show", "path", "login", "logout"],
+        help="show every setting; tell where config.toml is; keep a key for --base-url, by default OpenAI; forget it",
     )
-    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    parser.add_argument("--json", action="store_true", help="show: as one JSON object")
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false", help="login: keep the key without trying it"
+    )
     add_model_options(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
     world = world_of(terminal)
-    if options.action == "path":
-        terminal.stdout.write(f"{world.paths.config / FILE_NAME}\n")
-        return ExitCode.DONE
+    match options.action:
+        case "path":
+            terminal.stdout.write(f"{world.paths.config / FILE_NAME}\n")
+        case "show":
+            _show(options, world, terminal)
+        case "login":
+            _Login(options, world, terminal).run()
+        case _:
+            _logout(options, world, terminal)
+    return ExitCode.DONE
+
+
+def _show(options: Namespace, world: World, terminal: Terminal) -> None:
     shown = rows(settings_of(options, world, terminal))
     if options.json:
         table = {row.name: {"value": row.value, "origin": row.origin} for row in shown}
         terminal.stdout.write(json.dumps(table, ensure_ascii=False, indent=2) + "\n")
-        return ExitCode.DONE
+        return
     name_width = max(len(row.name) for row in shown)
     for row in shown:
         terminal.stdout.write(
             f"{row.name:<{name_width}}  {sanitize_line(row.value)}  ({sanitize_line(row.origin)})\n"
         )
-    return ExitCode.DONE
+
+
+class _Login:
+    def __init__(self, options: Namespace, world: World, terminal: Terminal) -> None:
+        self._options = options
+        self._world = world
+        self._terminal = terminal
+        self._settings = _settings_without_flag(options, world, terminal)
+        self._base_url = _base_url(options, self._settings)
+        self._host = Endpoint(self._base_url).host
+
+    def run(self) -> None:
+        refuse_key_in_clear(self._base_url, accepted=self._options.insecure_http)
+        key = clean_key(_read_key(self._host, self._terminal))
+        if self._options.check:
+            self._check(key)
+        where = keep_key(self._base_url, key, self._world)
+        self._say(f"the key for {self._host} is kept in {where}")
+        self._tell_what_is_used()
+
+    def _check(self, key: str) -> None:
+        asking = check_key(
+            self._base_url,
+            key,
+            self._settings,
+            self._world,
+            insecure_http=self._options.insecure_http,
+        )
+        try:
+            checked = asyncio.run(asking)
+        except KeyRefused:
+            raise
+        except EndpointError:
+            self._terminal.warn("the key could not be checked and is not kept; --no-check keeps it untried")
+            raise
+        if checked.proven:
+            self._say(f"{self._host} accepts the key")
+        else:
+            self._say(f"{self._host} has no list of models to try the key with")
+
+    def _tell_what_is_used(self) -> None:
+        if winner := key_in_front(self._base_url, self._settings):
+            self._say(f"but the key from {winner} comes first, as long as it is set")
+        configured = self._settings.base_url
+        if configured is None and self._base_url != OPENAI_URL:
+            use_endpoint(self._base_url, self._world)
+            self._say(f"{self._base_url} is now the endpoint that is asked")
+        elif configured not in {None, self._base_url}:
+            self._say(f"to use it: chatcli --base-url {self._base_url}")
+
+    def _say(self, text: str) -> None:
+        if not self._options.quiet:
+            self._terminal.warn(sanitize_line(text))
+
+
+def _logout(options: Namespace, world: World, terminal: Terminal) -> None:
+    settings = _settings_without_flag(options, world, terminal)
+    base_url = _base_url(options, settings)
+    host = Endpoint(base_url).host
+    removed = forget_key(base_url, world)
+    terminal.warn(f"removed the key for {host}" if removed else f"no key is stored for {host}")
+    if left := key_in_front(base_url, settings):
+        terminal.warn(f"the key from {sanitize_line(left)} is still used")
+
+
+def _settings_without_flag(options: Namespace, world: World, terminal: Terminal) -> Settings:
+    """Return the settings as they are without ``--base-url``, which says here whose key is meant."""
+    return settings_of(Namespace(**{**vars(options), "base_url": None}), world, terminal)
+
+
+def _base_url(options: Namespace, settings: Settings) -> str:
+    given = flag_layer({"base_url": options.base_url}).found
+    if "base_url" in given:
+        return str(given["base_url"].value)
+    return (settings.base_url if options.profile else None) or OPENAI_URL
+
+
+def _read_key(host: str, terminal: Terminal) -> str:
+    """Ask on a terminal without showing what is typed; else take the first line of the pipe."""
+    if terminal.stdin_is_terminal:
+        try:
+            return getpass(f"Key for {host} (it is not shown): ")
+        except EOFError:
+            return ""
+    line = terminal.stdin.readline(_LONGEST_LINE_BYTES) if terminal.stdin else b""
+    return line.decode("utf-8", "replace")

@@ -1,0 +1,160 @@
+"""Coming to a model: the ways there are, proving a key and keeping it. Nothing here asks the person anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from chatcli.client.endpoint import Endpoint
+from chatcli.config import parsers
+from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
+from chatcli.config.editing import set_setting, unset_setting
+from chatcli.config.endpoints import OPENAI_URL, is_loopback, origin_of, validated_url
+from chatcli.config.stored_keys import FILE_NAME as KEYS_FILE_NAME
+from chatcli.config.stored_keys import IN_KEYRING, SOURCES, StoredKeys
+from chatcli.config.system_keyring import system_keyring
+from chatcli.core.errors import RequestRefused, UsageError
+from chatcli.local.discovery import WELL_KNOWN
+from chatcli.local.state import local_state
+from chatcli.target import list_offered, refuse_key_in_clear
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.client.catalog import OfferedModel
+    from chatcli.config.settings import Settings
+    from chatcli.config.system_keyring import FindKeyring
+    from chatcli.local.discovery import Candidate, FoundServer
+    from chatcli.local.state import LocalState
+    from chatcli.target import World
+
+_NO_MODEL_LIST = {404, 405}
+
+_AROUND = " \t\r\n\ufeff\u200b\"'`“”‘’"
+_BEFORE = re.compile(
+    r"\A(?:(?:(?:export|set|setx)\s+|\$env:)?\w*(?:_KEY|_TOKEN)\s*=(?!=)|(?:authorization:\s*)?bearer\s+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A key the endpoint did not refuse.
+
+    ``models`` are what it offers. ``proven`` is false where the endpoint has no list of models to ask for.
+    """
+
+    models: tuple[OfferedModel, ...]
+    proven: bool
+
+
+class EmbeddedModel(Enum):
+    """Whether the embedded model is there: ``FETCHABLE`` lacks only its weights, ``NO_ENGINE`` what runs them."""
+
+    READY = "ready"
+    FETCHABLE = "fetchable"
+    NO_ENGINE = "no engine"
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """What there is to talk to without a key: servers on this machine, and the embedded model."""
+
+    servers: tuple[FoundServer, ...]
+    embedded: EmbeddedModel
+
+    @classmethod
+    def of(cls, state: LocalState) -> WaysIn:
+        if not state.engine.installed:
+            embedded = EmbeddedModel.NO_ENGINE
+        else:
+            embedded = EmbeddedModel.READY if state.weights.ready else EmbeddedModel.FETCHABLE
+        return cls(state.servers, embedded)
+
+
+async def ways_in(world: World, candidates: Iterable[Candidate] = WELL_KNOWN) -> WaysIn:
+    """Look for what can be used at once. Raises ``LocalIOError``."""
+    return WaysIn.of(await local_state(world.paths.local, candidates))
+
+
+def clean_key(text: str) -> str:
+    """Return the key in what was pasted, without quotes, ``Bearer``, ``export OPENAI_API_KEY=`` and the like.
+
+    Raises ``UsageError`` for what cannot be a key, without repeating it.
+    """
+    key = text
+    while (stripped := _BEFORE.sub("", key.strip(_AROUND))) != key:
+        key = stripped
+    if not key:
+        raise UsageError("no key was given", hint="paste the key alone, on one line")
+    try:
+        return parsers.key(key).reveal()
+    except ValueError as error:
+        raise UsageError(
+            "that is not a key: it holds white space or characters no key has",
+            hint="paste the key alone, on one line",
+        ) from error
+
+
+async def check_key(
+    base_url: str, key: str, settings: Settings, world: World, *, insecure_http: bool = False
+) -> Checked:
+    """Ask the endpoint for its models with the key; ``settings`` bound how long that may take.
+
+    Raises ``KeyRefused`` for a wrong key, ``ConfigurationError`` where it would travel unencrypted and that is not
+    accepted, and any other ``EndpointError`` of the call.
+    """
+    from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
+
+    refuse_key_in_clear(base_url, accepted=insecure_http)
+    endpoint = Endpoint(
+        base_url=base_url,
+        key=key,
+        loopback=is_loopback(base_url),
+        timeout_s=settings.timeout_s,
+        connect_timeout_s=settings.connect_timeout_s,
+    )
+    async with connect(endpoint, world.environment) as client:
+        try:
+            return Checked(await list_offered(client, endpoint), proven=True)
+        except RequestRefused as error:
+            if error.status not in _NO_MODEL_LIST:
+                raise
+            return Checked((), proven=False)
+
+
+def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = system_keyring) -> str:
+    """Store the key for the endpoint, in place of an older one, and return where, in words.
+
+    May wait for the person to unlock the keyring. Raises ``ConfigurationError`` and ``LocalIOError``.
+    """
+    folder = world.paths.config
+    place = StoredKeys(folder, find_keyring).store(origin_of(base_url), key)
+    return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)
+
+
+def forget_key(base_url: str, world: World, find_keyring: FindKeyring = system_keyring) -> bool:
+    """Remove the stored key of the endpoint; tell whether there was one. Raises like ``keep_key``."""
+    return StoredKeys(world.paths.config, find_keyring).remove(origin_of(base_url))
+
+
+def key_in_front(base_url: str, settings: Settings) -> str | None:
+    """Return where a key comes from that is used for the endpoint rather than a stored one."""
+    everything = (settings.credential, *settings.withheld)
+    own = (one for one in everything if one is not None and one.endpoint_origin == origin_of(base_url))
+    return next((one.source for one in own if one.source not in SOURCES), None)
+
+
+def use_endpoint(base_url: str, world: World) -> None:
+    """Make it the endpoint of config.toml; OpenAI's own is the default one as soon as its key is stored.
+
+    Raises ``ConfigurationError`` and ``LocalIOError``.
+    """
+    file = world.paths.config / CONFIG_FILE_NAME
+    url = validated_url(base_url)
+    if url == OPENAI_URL:
+        unset_setting(file, "base_url")
+    else:
+        set_setting(file, "base_url", url)

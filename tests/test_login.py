@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.config.config_file import read_config_file
+from chatcli.config.endpoints import OPENAI_URL
+from chatcli.config.paths import Paths
+from chatcli.config.resolve import resolve
+from chatcli.core.errors import ConfigurationError, KeyRefused, NetworkError, RequestRefused, UsageError
+from chatcli.local.discovery import Candidate, FoundServer
+from chatcli.local.engine import EngineState
+from chatcli.local.state import LocalState
+from chatcli.local.weights import WeightsState
+from chatcli.login import (
+    Checked,
+    EmbeddedModel,
+    WaysIn,
+    check_key,
+    clean_key,
+    forget_key,
+    keep_key,
+    key_in_front,
+    use_endpoint,
+    ways_in,
+)
+from chatcli.target import World
+from fake_keyring import FakeKeyring
+from scripted_server import json_answer, serving
+
+KEY = "sk-proj-0123456789abcdefghij"
+HOST = "https://host.example/v1"
+KEYS = st.from_regex(r"sk-[A-Za-z0-9_-]{1,40}", fullmatch=True)
+MODELS = json_answer({"data": [{"id": "big", "context_length": 9000}]})
+
+
+@pytest.fixture
+def world(tmp_path):
+    folders = (tmp_path / name for name in ("config", "data", "cache", "local"))
+    return World({}, Paths(*folders))
+
+
+@pytest.fixture
+def settings(world):
+    def settle(**flags):
+        return resolve(flags, world.environment, world.paths, world.paths.data)
+
+    return settle
+
+
+def no_keyring():
+    return None
+
+
+# Proving a key.
+
+
+async def test_a_key_that_is_accepted_is_proven_and_brings_the_models(world, settings):
+    async with serving(MODELS) as server:
+        checked = await check_key(server.base_url, KEY, settings(), world)
+    assert [model.id for model in checked.models] == ["big"]
+    assert checked.proven
+    (request,) = server.requests
+    assert (request.path, request.headers["authorization"]) == ("/v1/models", f"Bearer {KEY}")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_an_endpoint_without_a_list_of_models_proves_nothing(world, settings, status):
+    async with serving(json_answer({"error": "no such page"}, status=status)) as server:
+        assert await check_key(server.base_url, KEY, settings(), world) == Checked((), proven=False)
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, KeyRefused), (403, RequestRefused)])
+async def test_a_refusal_is_raised_as_it_comes(world, settings, status, error):
+    async with serving(json_answer({"error": "no"}, status=status)) as server:
+        with pytest.raises(error):
+            await check_key(server.base_url, KEY, settings(), world)
+
+
+async def test_a_server_that_is_not_there_is_a_network_error(world, settings):
+    with pytest.raises(NetworkError):
+        await check_key("http://127.0.0.1:1/v1", KEY, settings(), world)
+
+
+async def test_a_key_does_not_cross_a_network_unencrypted(world, settings):
+    with pytest.raises(ConfigurationError, match="unencrypted") as caught:
+        await check_key("http://host.example/v1", KEY, settings(), world)
+    assert "--insecure-http" in caught.value.hint
+
+
+# Keeping a key.
+
+
+def test_a_kept_key_is_used_for_its_endpoint_and_tells_where_it_is(world, settings):
+    where = keep_key(HOST, KEY, world, no_keyring)
+    assert where == str(world.paths.config / "keys.json")
+    assert settings(base_url=HOST).credential.secret.reveal() == KEY
+    assert settings().base_url is None
+
+
+def test_a_key_in_the_keyring_tells_so(world):
+    assert keep_key(HOST, KEY, world, FakeKeyring) == "the system keyring"
+
+
+def test_a_kept_key_of_openai_makes_it_the_endpoint(world, settings):
+    keep_key(OPENAI_URL, KEY, world, no_keyring)
+    assert settings().base_url == OPENAI_URL
+    assert settings().credential.source == "keys.json"
+
+
+def test_a_forgotten_key_is_no_longer_used(world, settings):
+    keep_key(HOST, KEY, world, no_keyring)
+    assert forget_key(HOST, world, no_keyring) is True
+    assert forget_key(HOST, world, no_keyring) is False
+    assert settings(base_url=HOST).credential is None
+
+
+def test_a_key_of_a_stronger_place_is_told(world):
+    def front(environment, endpoint=OPENAI_URL, **flags):
+        return key_in_front(endpoint, resolve(flags, environment, world.paths, world.paths.data))
+
+    keep_key(OPENAI_URL, KEY, world, no_keyring)
+    environment = {"OPENAI_API_KEY": "k"}
+    assert front({}) is None
+    assert front(environment) == "environment OPENAI_API_KEY"
+    assert front(environment, HOST) is None
+    assert front(environment, base_url=HOST) == "environment OPENAI_API_KEY"
+
+
+# The endpoint.
+
+
+def test_an_endpoint_to_use_is_written_down(world, settings):
+    use_endpoint(f"{HOST}/", world)
+    assert settings().base_url == HOST
+    assert settings().origin("base_url") == "config.toml"
+
+
+def test_openai_is_used_by_taking_away_what_stands_in_its_way(world):
+    use_endpoint(HOST, world)
+    use_endpoint(OPENAI_URL, world)
+    assert read_config_file(world.paths.config / "config.toml").settings == {}
+
+
+# What was pasted.
+
+WRAPPINGS = [
+    "{}",
+    "  {}\r\n",
+    '"{}"',
+    "“{}”",
+    "Bearer {}",
+    "Authorization: Bearer {}",
+    "OPENAI_API_KEY={}",
+    "export OPENAI_API_KEY='{}'",
+    '$env:OPENAI_API_KEY = "{}"',
+    "set HF_TOKEN={}",
+    "\ufeff{}\u200b",
+]
+
+
+@given(KEYS, st.lists(st.sampled_from(WRAPPINGS), max_size=3))
+def test_what_was_copied_along_with_a_key_is_taken_away(key, wrappings):
+    text = key
+    for wrapping in wrappings:
+        text = wrapping.format(text)
+    assert clean_key(text) == key
+
+
+@given(st.text())
+def test_what_is_left_is_a_key_or_a_usage_error(text):
+    try:
+        key = clean_key(text)
+    except UsageError:
+        return
+    assert key.isascii()
+    assert not any(character.isspace() for character in key)
+    assert clean_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["abc==", "KEY==", "a=b"])
+def test_equal_signs_belong_to_a_key(key):
+    assert clean_key(key) == key
+
+
+@pytest.mark.parametrize("text", ["", " \n", '""', "export OPENAI_API_KEY="])
+def test_nothing_is_no_key(text):
+    with pytest.raises(UsageError, match="no key was given"):
+        clean_key(text)
+
+
+@pytest.mark.parametrize("text", ["geheim nis", "geheim\ngeheim", "geheim…", "geheim\x1b[A"])
+def test_what_cannot_be_a_key_is_refused_without_repeating_it(text):
+    with pytest.raises(UsageError, match="not a key") as caught:
+        clean_key(text)
+    assert "geheim" not in f"{caught.value} {caught.value.hint}"
+
+
+# What there is without a key.
+
+
+async def test_a_port_nobody_listens_at_is_no_way_in(world):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        found = await ways_in(world, [Candidate("Ollama", taken.getsockname()[1])])
+    assert found.servers == ()
+    assert found.embedded is not EmbeddedModel.READY
+
+
+@pytest.mark.parametrize(
+    ("engine", "weights", "expected"),
+    [
+        (True, 10, EmbeddedModel.READY),
+        (True, None, EmbeddedModel.FETCHABLE),
+        (True, 9, EmbeddedModel.FETCHABLE),
+        (False, 10, EmbeddedModel.NO_ENGINE),
+        (False, None, EmbeddedModel.NO_ENGINE),
+    ],
+)
+def test_the_embedded_model_is_ready_can_be_fetched_or_lacks_its_engine(tmp_path, engine, weights, expected):
+    servers = (FoundServer("Ollama", "http://127.0.0.1:11434/v1", ()),)
+    state = LocalState(EngineState(engine, None), WeightsState(tmp_path, weights, 10), servers)
+    assert WaysIn.of(state) == WaysIn(servers, expected)
