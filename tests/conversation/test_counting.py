@@ -116,3 +116,12 @@ class TestMessageTokens:
             1,
         ]
         assert not unloaded.counted
+
+    def test_estimates_at_once_until_the_vocabulary_is_loaded(self):
+        counter = CharacterCounter(loaded=False)
+        tokens = MessageTokens(counter)
+        assert tokens.at_once()(question("12345")) == 2 + TOKENS_AROUND_MESSAGE
+        assert tokens.at_once() is tokens.at_once()
+        assert not counter.counted
+        tokens(question("Hi"))
+        assert tokens.at_once() is tokens

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.conversation.history import Entry, History, Turn
-from chatcli.core.messages import answer, question, system
+from chatcli.core.messages import Message, answer, question, system
 
 
 def test_an_empty_history_has_no_head():
@@ -40,6 +40,11 @@ def test_the_newest_system_prompt_counts_and_stands_outside_the_turns():
     )
     assert history.system == system("Rhyme.")
     assert history.turns == [Turn((question("Hi"),))]
+
+
+def test_a_system_message_without_parts_takes_the_prompt_away():
+    history = History([Entry("1", system("Be brief.")), Entry("2", Message("system", ()))])
+    assert (history.system, history.head) == (None, "2")
 
 
 def test_an_answer_after_a_new_system_prompt_still_joins_its_question():

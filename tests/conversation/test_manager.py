@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
+from chatcli.conversation.context import ContextUsage
 from chatcli.conversation.counting import MessageTokens
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.manager import REFITS, ConversationManager
@@ -69,8 +70,8 @@ def conversation(
     return manager, model, journal
 
 
-async def turn(manager, asked=ASKED):
-    async with aclosing(manager.send(asked)) as events:
+async def turn(manager, asked=ASKED, *, kept_as=None):
+    async with aclosing(manager.send(asked, kept_as=kept_as)) as events:
         return [event async for event in events]
 
 
@@ -452,18 +453,17 @@ class TestAJournalThatFails:
 
 class TestAConversation:
     async def test_continues_from_the_stored_ids_as_a_chain(self):
-        manager, model, journal = conversation(PARIS, PARIS)
-        manager.set_system("Be brief.")
+        history = History([Entry("system 1", system("Be brief."))])
+        manager, model, journal = conversation(PARIS, PARIS, history=history)
         await turn(manager)
         await turn(manager, question("And of Spain?"))
         assert [(identity, parent) for identity, parent, _ in journal.messages] == [
-            ("message 1", None),
-            ("message 2", "message 1"),
-            ("message 3", "reply 1"),
+            ("message 1", "system 1"),
+            ("message 2", "reply 1"),
         ]
         assert [(reply.id, reply.parent) for reply in journal.replies] == [
-            ("reply 1", "message 2"),
-            ("reply 2", "message 3"),
+            ("reply 1", "message 1"),
+            ("reply 2", "message 2"),
         ]
         assert manager.history.head == "reply 2"
         assert [message.text for message in model.requests[1].messages] == [
@@ -478,14 +478,12 @@ class TestAConversation:
         await turn(manager)
         assert journal.messages == [("message 1", "a0", ASKED)]
 
-    def test_stores_its_system_prompt_once(self):
-        manager, _, journal = conversation()
-        manager.set_system("Be brief.")
-        manager.set_system("Be brief.")
-        assert journal.messages == [("message 1", None, system("Be brief."))]
-        manager.set_system("Rhyme.")
-        assert journal.messages[1:] == [("message 2", "message 1", system("Rhyme."))]
-        assert manager.history.system == system("Rhyme.")
+    async def test_goes_on_from_another_history(self):
+        manager, model, journal = conversation(PARIS, history=said(3))
+        manager.resume(said(1, length=3))
+        await turn(manager)
+        assert model.requests[0].messages == (question("0? "), answer("0! "), ASKED)
+        assert journal.messages == [("message 1", "a0", ASKED)]
 
     async def test_counts_each_message_once_however_long_it_grows(self):
         counter = CharacterCounter()
@@ -497,3 +495,76 @@ class TestAConversation:
     def test_is_named_as_its_journal_is(self):
         manager, _, _ = conversation()
         assert manager.session_name == "trip"
+
+
+class TestAQuestionThatIsStoredAlready:
+    async def test_is_not_stored_again_and_its_answer_follows_it(self):
+        manager, model, journal = conversation(PARIS, history=said(1))
+        await turn(manager, kept_as="q1")
+        assert journal.messages == []
+        assert [(reply.id, reply.parent) for reply in journal.replies] == [("reply 1", "q1")]
+        assert model.requests[0].messages[-1] == ASKED
+        assert manager.history.turns[-1].messages == (ASKED, answer("Paris"))
+        assert manager.history.head == "reply 1"
+
+    async def test_stands_alone_when_no_answer_comes(self):
+        manager, _, journal = conversation((NetworkError("gone"),))
+        await turn(manager, kept_as="q1")
+        assert journal.messages == []
+        assert manager.history.head == "q1"
+        assert [found.messages for found in manager.history.turns] == [(ASKED,)]
+
+
+class TestTheUsageOfTheContext:
+    def test_tells_what_each_part_of_the_window_takes(self):
+        history = said(5)
+        history.system = system("Be brief.")
+        manager, _, _ = conversation(history=history, window_tokens=1000)
+        assert manager.context_usage() == ContextUsage(
+            window_tokens=1000,
+            budget_tokens=750,
+            system_tokens=13,
+            turns_tokens=3 * 208,
+            kept_turns=3,
+            left_out_turns=2,
+        )
+        assert manager.context_usage().free_tokens == 750 - 13 - 3 * 208 - 4 - 3
+
+    def test_of_an_empty_conversation_is_nothing(self):
+        manager, _, _ = conversation(window_tokens=1000)
+        usage = manager.context_usage()
+        assert (usage.system_tokens, usage.turns_tokens, usage.kept_turns, usage.left_out_turns) == (
+            0,
+            0,
+            0,
+            0,
+        )
+
+    def test_is_estimated_and_loads_no_vocabulary_before_there_is_one(self):
+        counter = CharacterCounter(loaded=False)
+        manager, _, _ = conversation(history=said(5), window_tokens=1000, counter=counter)
+        usage = manager.context_usage()
+        assert usage.estimated
+        assert (usage.turns_tokens, usage.kept_turns) == (5 * 2 * (100 // 4 + 4), 5)
+        assert (counter.loaded, counter.counted) == (False, [])
+
+    def test_counts_each_message_once_however_often_it_is_asked(self):
+        counter = CharacterCounter()
+        manager, _, _ = conversation(history=said(3), counter=counter)
+        for _ in range(3):
+            manager.context_usage()
+        assert len(counter.counted) == len(set(counter.counted))
+
+    async def test_is_what_the_next_turn_sends_without_its_question(self):
+        manager, _, _ = conversation(PARIS, history=said(9), window_tokens=1500)
+        usage = manager.context_usage()
+        _, fitted = manager.prepare(question(""))
+        assert fitted.sent_tokens == usage.turns_tokens + 4 + 3
+        assert fitted.dropped_turns == usage.left_out_turns
+
+    def test_is_told_where_the_pins_alone_are_too_long(self):
+        history = History([Entry("1", question("x" * 1000), pinned=True), Entry("2", question("Hi"))])
+        manager, _, _ = conversation(history=history, window_tokens=1000)
+        usage = manager.context_usage()
+        assert (usage.turns_tokens, usage.kept_turns, usage.left_out_turns) == (1004, 1, 1)
+        assert usage.free_tokens == 0

@@ -13,6 +13,7 @@ from sessions.world import RESULT, replayed, texts
 
 GOLDEN = Path(__file__).parent / "golden"
 EVERY_RECORD = GOLDEN / "every-record.jsonl"
+GONE_BACK = GOLDEN / "gone-back.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
 
@@ -71,6 +72,31 @@ def test_the_golden_file_replays_to_its_conversation():
     assert len(session.context()) == 4
 
 
+def write_gone_back(log):
+    first = log.message(system("Rhyme."), parent=None)
+    asked = log.message(question("Hi"), parent=first)
+    log.begin_reply(parent=asked).finish(answer("Hello"), RESULT)
+    log.mark("head", asked, parent=log.session.head)
+    log.begin_reply(parent=asked).finish(answer("Ahoy"), RESULT)
+    log.mark("head", None, parent=log.session.head)
+    log.message(Message("system", ()), parent=None)
+    log.close()
+
+
+def test_going_back_and_taking_the_system_prompt_away_are_written_as_the_golden_file_has_it(tmp_path, world):
+    path = tmp_path / "trip.jsonl"
+    write_gone_back(world.log(path))
+    assert path.read_bytes() == GONE_BACK.read_bytes()
+
+
+def test_a_golden_file_that_went_back_replays_to_where_it_went():
+    session = replayed(GONE_BACK)
+    assert [record.message for record in session.path()] == [Message("system", ())]
+    assert session.system == Message("system", ())
+    first, second = (record for record in session.records if getattr(record, "reply", None))
+    assert first.parent == second.parent
+
+
 def test_a_file_of_a_newer_version_reads_as_far_as_it_is_known():
     session = replayed(FROM_A_NEWER_VERSION)
     assert find_header(FROM_A_NEWER_VERSION.read_bytes(), FROM_A_NEWER_VERSION) is not None
@@ -92,5 +118,5 @@ def test_a_session_may_grow_one_record_at_a_time():
     session = Session()
     for record in records:
         session.apply(record)
-    assert session.records == records
     assert session.path() == Session.replay(records).path()
+    assert session.path() == Session.replay(session.records).path()

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.core.messages import answer, question
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.messages import Message, answer, question, system
 from chatcli.sessions.log import SessionLog
+from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import PartialRecord, ReplyMetadata
+from chatcli.sessions.store import SessionFile
 from sessions.world import RESULT, World, replayed, texts
 
 EVERY_RECORD = Path(__file__).parent / "golden" / "every-record.jsonl"
@@ -36,11 +38,14 @@ def log(world, path):
 
 
 def partials(path):
-    return [record.text for record in replayed(path).records if isinstance(record, PartialRecord)]
+    records = read_records(path.read_bytes())
+    return [record.text for record in records if isinstance(record, PartialRecord)]
 
 
 def test_a_conversation_in_which_nothing_is_said_leaves_no_file(log, path):
-    log.begin_reply(parent=None)
+    first = log.message(system("Be brief."), parent=None)
+    log.mark("title", "T", parent=first)
+    log.begin_reply(parent=first)
     log.close()
     assert not path.parent.exists()
 
@@ -71,7 +76,7 @@ def test_only_the_owner_can_read_it(world, tmp_path):
 def test_a_second_log_goes_on_where_the_first_ended(log, path, world):
     first = log.message(question("Hi"), parent=None)
     log.close()
-    again = world.log(path)
+    again = world.log(path, replayed(path))
     again.message(question("Ho"), parent=first)
     again.close()
     assert texts(replayed(path)) == ["Hi", "Ho"]
@@ -147,7 +152,7 @@ def test_marks_are_kept(log, path):
 
 
 async def test_on_a_running_loop_silence_needs_no_further_call(path):
-    log = SessionLog(path, name="trip", app="x")
+    log = SessionLog(SessionFile("trip", path), app="x")
     log.begin_reply(parent=None).extend("Par")
     async with asyncio.timeout(5):
         while not path.exists() or not partials(path):  # noqa: ASYNC110 -- a file sends no event
@@ -157,7 +162,7 @@ async def test_on_a_running_loop_silence_needs_no_further_call(path):
 
 
 def test_without_a_loop_a_reply_can_be_kept_too(path):
-    log = SessionLog(path, name="trip", app="x")
+    log = SessionLog(SessionFile("trip", path), app="x")
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
     reply.finish(answer("Paris"), RESULT)
@@ -234,7 +239,7 @@ def continue_after(content, folder):
     path = Path(folder) / "trip.jsonl"
     path.write_bytes(content)
     before = replayed(path)
-    log = World(first_id=1_000).log(path)
+    log = World(first_id=1_000).log(path, replayed(path))
     log.message(question("new"), parent=before.head)
     log.close()
     return before, replayed(path)
@@ -269,3 +274,188 @@ def test_any_conversation_cut_anywhere_is_a_prefix_of_itself(said, data):
         before, after = continue_after(path.read_bytes()[:cut], folder)
         assert texts(before) == whole[: len(texts(before))]
         assert texts(after) == [*texts(before), "new"]
+
+
+def test_what_is_set_before_the_first_question_is_written_with_it(log, path):
+    first = log.message(system("Be brief."), parent=None)
+    log.mark("title", "T", parent=first)
+    assert (log.session.system, log.session.title) == (system("Be brief."), "T")
+    log.message(question("Hi"), parent=first)
+    assert replayed(path).records == log.session.records
+    assert [type(record).__name__ for record in log.session.records] == [
+        "HeaderRecord",
+        "MessageRecord",
+        "MarkRecord",
+        "MessageRecord",
+    ]
+
+
+def test_what_is_set_in_a_session_that_was_begun_is_written_at_once(log, path, world):
+    asked = log.message(question("Hi"), parent=None)
+    log.close()
+    again = world.log(path, replayed(path))
+    again.mark("title", "T", parent=asked)
+    again.close()
+    assert replayed(path).title == "T"
+
+
+def test_a_record_that_could_not_be_written_is_not_in_the_session_and_what_was_set_still_waits(log, path):
+    path.mkdir(parents=True)
+    first = log.message(system("Be brief."), parent=None)
+    with pytest.raises(LocalIOError):
+        log.message(question("lost"), parent=first)
+    assert log.session.head == first
+    path.rmdir()
+    log.message(question("Hi"), parent=first)
+    assert texts(replayed(path)) == texts(log.session) == ["Be brief.", "Hi"]
+
+
+def test_an_interrupted_reply_is_in_the_session_as_far_as_it_was_kept(log, world):
+    asked = log.message(question("Hi"), parent=None)
+    reply = log.begin_reply(parent=asked)
+    reply.extend("Par")
+    assert texts(log.session) == ["Hi"]
+    world.wait(1)
+    assert texts(log.session) == ["Hi", "Par"]
+    assert log.session.path()[-1].reply == ReplyMetadata(finish_reason="interrupted")
+
+
+def test_without_a_file_the_conversation_lives_in_memory_alone(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = world.log(None)
+    asked = log.message(question("Hi"), parent=None)
+    reply = log.begin_reply(parent=asked)
+    reply.extend("Paris")
+    reply.finish(answer("Paris"), RESULT)
+    log.mark("title", "T", parent=reply.id)
+    log.close()
+    assert (log.name, log.file, log.session.title) == (None, None, "T")
+    assert texts(log.session) == ["Hi", "Paris"]
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestSavingAs:
+    @pytest.fixture
+    def file(self, tmp_path):
+        return SessionFile("copy", tmp_path / "elsewhere" / "copy.jsonl")
+
+    def test_copies_what_was_said_and_goes_on_in_the_copy(self, log, path, file):
+        asked = log.message(question("Hi"), parent=None)
+        log.save_as(file)
+        log.message(question("Ho"), parent=asked)
+        assert log.name == "copy"
+        assert texts(replayed(path)) == ["Hi"]
+        assert texts(replayed(file.path)) == texts(log.session) == ["Hi", "Ho"]
+
+    def test_gives_the_copy_an_identity_of_its_own(self, log, path, file):
+        log.message(question("Hi"), parent=None)
+        log.save_as(file)
+        assert log.session.header == replayed(file.path).header
+        assert log.session.header.id != replayed(path).header.id
+
+    def test_keeps_what_was_not_kept_before(self, world, file):
+        log = world.log(None)
+        log.message(question("Hi"), parent=log.message(system("Be brief."), parent=None))
+        log.save_as(file)
+        log.close()
+        assert texts(replayed(file.path)) == ["Be brief.", "Hi"]
+
+    def test_works_before_anything_was_asked(self, log, path, file):
+        first = log.message(system("Be brief."), parent=None)
+        log.save_as(file)
+        log.message(question("Hi"), parent=first)
+        assert texts(replayed(file.path)) == ["Be brief.", "Hi"]
+        assert file.path.read_bytes().count(b'"type":"header"') == 1
+        assert not path.exists()
+
+    def test_takes_a_reply_along_that_still_arrives(self, log, path, file):
+        reply = log.begin_reply(parent=log.message(question("Hi"), parent=None))
+        reply.extend("Par")
+        log.save_as(file)
+        assert texts(replayed(path)) == texts(replayed(file.path)) == ["Hi", "Par"]
+        reply.finish(answer("Paris"), RESULT)
+        assert texts(replayed(file.path)) == ["Hi", "Paris"]
+
+    def test_loses_nothing_a_newer_version_wrote(self, world, file):
+        newer = EVERY_RECORD.with_name("from-a-newer-version.jsonl")
+        world.log(None, replayed(newer)).save_as(file)
+        assert file.path.read_bytes().splitlines()[1:] == newer.read_bytes().splitlines()[1:]
+
+    @posix_only
+    def test_lets_only_the_owner_read_it(self, log, file):
+        log.save_as(file)
+        assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+    def test_never_overwrites_and_stays_where_it_was(self, log, path, file):
+        file.path.parent.mkdir()
+        file.path.write_text("mine")
+        asked = log.message(question("Hi"), parent=None)
+        with pytest.raises(UsageError, match=r"there is a file .* already"):
+            log.save_as(file)
+        log.message(question("Ho"), parent=asked)
+        assert file.path.read_text() == "mine"
+        assert (log.name, texts(replayed(path))) == ("trip", ["Hi", "Ho"])
+
+    def test_says_where_it_cannot_be_written(self, log, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(LocalIOError, match="cannot write the session"):
+            log.save_as(SessionFile("copy", tmp_path / "file" / "copy.jsonl"))
+
+
+VISIBLE = ("head", "title", "model", "system", "pinned", "notes", "questions", "records")
+
+
+def visible(session):
+    return {name: getattr(session, name) for name in VISIBLE} | {
+        "path": session.path(),
+        "context": session.context(),
+    }
+
+
+def someone(data, session):
+    """Return the id of some message, or of none."""
+    said = [record.id for record in session.records if hasattr(record, "message")]
+    return data.draw(st.sampled_from([*said, None]))
+
+
+def act(log, world, data, replies):
+    """Do one thing that can be done to a log, at any time."""
+    parent = someone(data, log.session)
+    text = data.draw(st.text(max_size=3))
+    match data.draw(st.sampled_from(["ask", "system", "begin", "extend", "finish", "mark", "wait", "close"])):
+        case "ask":
+            log.message(question(text), parent=parent)
+        case "system":
+            log.message(system(text) if text else Message("system", ()), parent=parent)
+        case "begin":
+            replies.append(log.begin_reply(parent=parent))
+        case "extend" if replies:
+            replies[-1].extend(text)
+        case "finish" if replies:
+            replies.pop().finish(answer(text), RESULT)
+        case "mark":
+            kind = data.draw(st.sampled_from(["head", "pin", "unpin", "clear", "title", "model", "note"]))
+            log.mark(kind, data.draw(st.sampled_from([parent, text, None])), parent=parent)
+        case "wait":
+            world.wait(1)
+        case "close":
+            log.close()
+        case _:
+            pass
+
+
+@given(st.data())
+def test_whatever_is_done_the_session_is_what_a_replay_of_the_file_would_be(data):
+    with tempfile.TemporaryDirectory() as folder:
+        world, path, replies = World(), Path(folder) / "trip.jsonl", []
+        log = world.log(path)
+        for number in range(data.draw(st.integers(1, 25))):
+            act(log, world, data, replies)
+            if path.exists():
+                assert visible(log.session) == visible(replayed(path))
+            else:
+                assert log.session.questions == ()
+            if path.exists() and data.draw(st.integers(0, 9)) == 0:
+                path = Path(folder) / f"copy {number}.jsonl"
+                log.save_as(SessionFile("copy", path))
+        log.close()

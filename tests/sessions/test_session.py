@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.messages import answer, question, system
+from chatcli.core.messages import Message, answer, question, system
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,
@@ -98,6 +98,12 @@ def test_a_message_replaces_its_partials():
     assert texts(session) == ["q", "Paris."]
 
 
+def test_of_a_whole_reply_no_parts_are_kept_in_memory():
+    whole = said("r", "q", "Paris.")
+    session = replay(asked("q", None), part("r", "q", "Par"), part("r", "q", "is"), whole)
+    assert session.records == [asked("q", None), whole]
+
+
 def test_a_partial_after_its_message_is_ignored():
     session = replay(asked("q", None), said("r", "q", "Paris."), part("r", "q", "Par"))
     assert texts(session) == ["q", "Paris."]
@@ -157,6 +163,17 @@ def test_the_newest_system_message_on_the_path_counts_and_outlives_a_clear():
     assert replay(first, second, mark("head", "s1")).system == system("Be kind.")
 
 
+def test_a_system_message_without_parts_takes_the_prompt_away():
+    taken_away = MessageRecord("s2", "s1", AT, Message("system", ()))
+    session = replay(MessageRecord("s1", None, AT, system("Be kind.")), taken_away)
+    assert session.system == Message("system", ())
+
+
+def test_the_questions_are_those_on_the_path():
+    session = replay(*EXCHANGE, mark("head", "r1"), asked("q3", "r1"), said("r3", "q3"))
+    assert [record.id for record in session.questions] == ["q1", "q3"]
+
+
 def test_pins_keep_their_order_and_can_be_taken_back():
     session = replay(*EXCHANGE, *(mark("pin", pin) for pin in ("q2", "q1", "r1", "q2")), mark("unpin", "q1"))
     assert session.pinned == ("q2", "r1")
@@ -203,4 +220,5 @@ def test_no_tree_of_records_makes_a_replay_fail_or_loop(records):
     assert len(ids) == len(set(ids))
     assert ids[-1:] == ([] if session.head is None else [session.head])
     assert ids[len(ids) - len(session.context()) :] == [record.id for record in session.context()]
-    assert session.records == records
+    again = Session.replay(session.records)
+    assert (again.path(), again.context(), again.head) == (session.path(), session.context(), session.head)

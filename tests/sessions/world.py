@@ -11,6 +11,7 @@ from chatcli.core.usage import Usage
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.session import Session
+from chatcli.sessions.store import SessionFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +59,11 @@ class World:
             _, callback = self._timers.pop(key)
             callback()
 
-    def log(self, path: Path) -> SessionLog:
+    def log(self, path: Path | None, session: Session | None = None) -> SessionLog:
         return SessionLog(
-            path,
-            name="trip",
+            None if path is None else SessionFile("trip", path),
             app="chatcli 1.2.3",
+            session=session,
             clock=self.clock,
             ids=self.ids,
             monotonic_s=self.monotonic_s,

@@ -19,7 +19,7 @@ from chatcli.target import Wish
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.app import Chat
+    from chatcli.chat import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.messages import Message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
 
 if TYPE_CHECKING:
@@ -46,6 +47,29 @@ class Fitted:
     sent_tokens: int
     dropped_turns: int
     estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUsage:
+    """How much of the window the conversation takes before the next question, in tokens.
+
+    ``system_tokens`` and ``turns_tokens`` are what would be sent of it, ``left_out_turns`` what would not.
+    ``estimated`` marks counts from before the vocabulary was loaded.
+    """
+
+    window_tokens: int
+    budget_tokens: int
+    system_tokens: int
+    turns_tokens: int
+    kept_turns: int
+    left_out_turns: int
+    estimated: bool = False
+
+    @property
+    def free_tokens(self) -> int:
+        """How long the next question may be before more turns are left out."""
+        taken = self.system_tokens + self.turns_tokens + TOKENS_AROUND_MESSAGE + TOKENS_TO_OPEN_REPLY
+        return max(0, self.budget_tokens - taken)
 
 
 class Strategy(Protocol):

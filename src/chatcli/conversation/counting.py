@@ -30,7 +30,7 @@ class TiktokenCounter:
     """A ``TokenCounter`` over a packaged vocabulary, loaded on first use or ahead of it by ``load``."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._encoding: Encoding | None = None
         self._loading = Lock()
 
@@ -42,13 +42,22 @@ class TiktokenCounter:
         """Load the vocabulary; safe to call from a thread while another waits for it."""
         with self._loading:
             if self._encoding is None:
-                self._encoding = load_encoding(self._vocabulary)
+                self._encoding = load_encoding(self.vocabulary)
             return self._encoding
 
     def count(self, text: str) -> int:
         encode = (self._encoding or self.load()).encode_ordinary
         pieces = (text[at : at + _CHARACTERS_AT_ONCE] for at in range(0, len(text), _CHARACTERS_AT_ONCE))
         return sum(len(encode(piece)) for piece in pieces)
+
+
+class EstimatingCounter:
+    """A ``TokenCounter`` that needs no vocabulary and goes by the rule of thumb."""
+
+    loaded = True
+
+    def count(self, text: str) -> int:
+        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
 
 
 class MessageTokens:
@@ -58,6 +67,7 @@ class MessageTokens:
         self._counter = counter
         self._counted: dict[Message, int] = {}
         self._bounds: dict[Message, int] = {}
+        self._estimates: MessageTokens | None = None
 
     @property
     def exact_at_once(self) -> bool:
@@ -85,6 +95,12 @@ class MessageTokens:
 
     def estimate_text(self, text: str) -> int:
         """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
+        return (self._counter if self._counter.loaded else EstimatingCounter()).count(text)
+
+    def at_once(self) -> MessageTokens:
+        """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
         if self._counter.loaded:
-            return self._counter.count(text)
-        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
+            return self
+        if self._estimates is None:
+            self._estimates = MessageTokens(EstimatingCounter())
+        return self._estimates

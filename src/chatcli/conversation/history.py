@@ -33,7 +33,7 @@ class Turn:
 
 
 class History:
-    """The path from the first message to the newest, grouped into turns. It only grows."""
+    """The path from the first message to the newest, grouped into turns."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.system: Message | None = None
@@ -43,11 +43,14 @@ class History:
             self.append(entry)
 
     def append(self, entry: Entry) -> None:
-        """Add the next message. A system message replaces the one before; an answer joins its question."""
+        """Add the next message. A system message replaces the one before; an answer joins its question.
+
+        A system message without parts takes the one before away.
+        """
         self.head = entry.id
         message = entry.message
         if message.role == "system":
-            self.system = message
+            self.system = message if message.parts else None
         elif message.role == "assistant" and self.turns:
             last = self.turns[-1]
             self.turns[-1] = Turn((*last.messages, message), last.pinned or entry.pinned)

@@ -7,7 +7,8 @@ from asyncio import CancelledError
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from chatcli.conversation.context import Window
+from chatcli.conversation.context import ContextUsage, Window
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.conversation.history import Entry
 from chatcli.conversation.truncate import truncate
 from chatcli.core import messages
@@ -82,11 +83,23 @@ class ConversationManager:
         """What ``-s`` takes to resume; ``None`` when nothing is kept."""
         return self._journal.name
 
-    def set_system(self, text: str) -> None:
-        """Make ``text`` the system prompt from here on; it is stored like any message."""
-        message = messages.system(text)
-        if self._history.system != message:
-            self._history.append(Entry(self._journal.message(message, parent=self._history.head), message))
+    def resume(self, history: History) -> None:
+        """Go on from another history, as after undo; what is stored of it is the caller's business."""
+        self._history = history
+
+    def context_usage(self) -> ContextUsage:
+        """Return how the window is filled now. It loads no vocabulary and is cheap after every turn."""
+        tokens = self._tokens.at_once()
+        turns_tokens, kept_turns = self._sent_of_history(tokens)
+        return ContextUsage(
+            window_tokens=self._window.tokens,
+            budget_tokens=self._window.budget_tokens,
+            system_tokens=_system_tokens(self._history, tokens),
+            turns_tokens=turns_tokens,
+            kept_turns=kept_turns,
+            left_out_turns=len(self._history.turns) - kept_turns,
+            estimated=tokens is not self._tokens,
+        )
 
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
         """Return the request ``send`` would make, without storing or sending anything.
@@ -97,19 +110,22 @@ class ConversationManager:
         fitted = self._fit(question, budget_tokens)
         return self._request(fitted), _told(fitted, budget_tokens)
 
-    async def send(self, question: Message) -> AsyncGenerator[Event]:
+    async def send(self, question: Message, *, kept_as: str | None = None) -> AsyncGenerator[Event]:
         """Ask, and yield the turn's events; see ``core.events`` for their order.
 
         Nothing that is expected to happen in use is raised: the last event tells how the turn ended. The question
         is stored before the request goes out, the reply before ``TurnFinished`` tells of it. On cancellation the
         partial reply is stored and the cancellation goes on.
+
+        ``kept_as`` is the id of a question that is stored already, to get another answer beside the one it has; the
+        history then ends before it.
         """
         turn = _RunningTurn(self._model_name, self._journal.name, self._clock)
         yield TurnStarted(self._model_name, self._journal.name)
         try:
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
             fitted = self._fit(question, self._window.budget_tokens)
-            identity = self._journal.message(question, parent=self._history.head)
+            identity = kept_as or self._journal.message(question, parent=self._history.head)
             turn.asked = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)
             async with aclosing(self._ask(question, fitted)) as events:
@@ -162,6 +178,18 @@ class ConversationManager:
         except InputTooLong:
             return None
 
+    def _sent_of_history(self, tokens: MessageTokens) -> tuple[int, int]:
+        """Return the tokens and the number of the turns that a question of no length would leave in."""
+        history, nothing = self._history, messages.question("")
+        around = TOKENS_TO_OPEN_REPLY + tokens(nothing) + _system_tokens(history, tokens)
+        try:
+            fitted = self._strategy(history, nothing, self._window.budget_tokens, tokens)
+        except InputTooLong:
+            # Whatever is asked next will be refused: what must be sent is too long already.
+            pinned = [turn for turn in history.turns if turn.pinned]
+            return sum(tokens(message) for turn in pinned for message in turn.messages), len(pinned)
+        return fitted.sent_tokens - around, len(history.turns) - fitted.dropped_turns
+
     def _request(self, fitted: Fitted) -> Request:
         return Request(self._model_name, fitted.messages, self._parameters)
 
@@ -194,6 +222,10 @@ class ConversationManager:
         with suppress(LocalIOError):
             self._keep(turn, result)
         return result
+
+
+def _system_tokens(history: History, tokens: MessageTokens) -> int:
+    return 0 if history.system is None else tokens(history.system)
 
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:

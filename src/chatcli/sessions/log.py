@@ -1,35 +1,34 @@
-"""The append-only file of one conversation."""
+"""The journal of one conversation: it makes the records, keeps them, and shows what they come to."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError
-from chatcli.sessions.private_files import make_folder, open_for_append
-from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
+from chatcli.sessions.record_file import RecordFile
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,
     MessageRecord,
     PartialRecord,
     ReplyMetadata,
-    encode,
     local_now,
     new_id,
     timestamp,
 )
+from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.core.events import TurnResult
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Clock, IdSource, Record
+    from chatcli.sessions.store import SessionFile
 
     Cancel: TypeAlias = Callable[[], None]
     Timer: TypeAlias = Callable[[float, Callable[[], None]], Cancel]
@@ -49,53 +48,54 @@ def running_loop_timer(delay_s: float, callback: Callable[[], None]) -> Cancel:
 
 
 class SessionLog:
-    """Keeps a conversation in a file (``core.ports.Journal``).
+    """Keeps a conversation in a file (``core.ports.Journal``), without one only for as long as this object lives.
 
-    The file is made with the first record, so a conversation in which nothing is said leaves none. A record is one
-    write and is then with the operating system: it survives the end of this process however it comes. It is not
-    forced to the disk (fsync), which would cost milliseconds a record to guard against a power cut alone; a line torn
-    by one is skipped by every reader.
+    ``session`` is what was said before; every record that was written is applied to it, so it always is what a
+    replay of the file would be. A conversation in which nothing is said leaves no file: what is set before the first
+    question waits in memory and is written with it.
 
-    ``name`` is what ``-s`` takes to resume, ``app`` names the program and version in the header. Methods that write
-    raise ``LocalIOError``, and ``ConfigurationError`` when the file turns out to be no session.
+    ``app`` names the program and version in the header. Methods that write raise ``LocalIOError``, and
+    ``ConfigurationError`` when the file turns out to be no session.
     """
 
     def __init__(
         self,
-        path: Path,
+        file: SessionFile | None,
         *,
-        name: str,
         app: str,
+        session: Session | None = None,
         clock: Clock = local_now,
         ids: IdSource = new_id,
         monotonic_s: Callable[[], float] = time.monotonic,
         timer: Timer = running_loop_timer,
     ) -> None:
-        self.path = path
-        self._name = name
+        self.file = file
+        self.session = session or Session()
+        self._records = RecordFile(file.path) if file else None
         self._app = app
         self._clock = clock
         self._ids = ids
         self._monotonic_s = monotonic_s
         self._timer = timer
-        self._descriptor: int | None = None
-        self._torn = False
+        self._begun = self.session.header is not None
+        self._unwritten: deque[Record] = deque()
         self._open_replies: dict[str, SessionReply] = {}
 
     @property
-    def name(self) -> str:
-        return self._name
+    def name(self) -> str | None:
+        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
+        return self.file.name if self.file else None
 
     def message(self, message: Message, *, parent: str | None) -> str:
         """Keep a message of the person or the system and return its id."""
         record = MessageRecord(self._ids(), parent, self._now(), message)
-        self._append(record)
+        self._keep(record)
         return record.id
 
     def mark(self, kind: str, value: Any = None, *, parent: str | None) -> str:
         """Keep a mark set after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
         record = MarkRecord(self._ids(), parent, self._now(), kind, value)
-        self._append(record)
+        self._keep(record)
         return record.id
 
     def begin_reply(self, *, parent: str | None) -> SessionReply:
@@ -104,69 +104,75 @@ class SessionLog:
         self._open_replies[reply.id] = reply
         return reply
 
+    def save_as(self, file: SessionFile) -> None:
+        """Copy the whole conversation to a new file and go on there.
+
+        Raise ``UsageError`` where there is a file already; the conversation then stays where it is.
+        """
+        self._flush_replies()
+        said = (record for record in self.session.records if not isinstance(record, HeaderRecord))
+        session = Session.replay([self._header(), *said])
+        records = RecordFile(file.path)
+        records.begin(session.records)
+        self._let_go()
+        self.file, self.session, self._records = file, session, records
+        self._begun = True
+        self._unwritten.clear()
+
     def close(self) -> None:
         """Write what open replies still hold and let go of the file."""
         try:
-            for reply in self._open_replies.values():
-                reply.flush()
+            self._flush_replies()
         finally:
             self._open_replies.clear()
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+            self._let_go()
 
     def keep_partial(self, reply_id: str, parent: str | None, text: str) -> None:
         """Keep the new text of a reply that is still arriving."""
-        self._append(PartialRecord(reply_id, parent, self._now(), text))
+        self._keep(PartialRecord(reply_id, parent, self._now(), text))
 
     def keep_reply(self, reply_id: str, parent: str | None, message: Message, result: TurnResult) -> None:
         """Keep a whole reply in place of its parts."""
         metadata = ReplyMetadata(
             result.model, result.usage, result.finish_reason, result.latency_s, result.cost_usd
         )
-        self._append(MessageRecord(reply_id, parent, self._now(), message, metadata))
+        self._keep(MessageRecord(reply_id, parent, self._now(), message, metadata))
         self._open_replies.pop(reply_id, None)
+
+    def _keep(self, record: Record) -> None:
+        if self.session.header is None:
+            self._wait(self._header())
+        if not self._begun and not _is_said(record):
+            self._wait(record)
+            return
+        while self._unwritten:
+            self._write(self._unwritten[0])
+            self._unwritten.popleft()
+        self._write(record)
+        self._begun = True
+        self.session.apply(record)
+
+    def _wait(self, record: Record) -> None:
+        self._unwritten.append(record)
+        self.session.apply(record)
+
+    def _write(self, record: Record) -> None:
+        if self._records is not None:
+            self._records.append(record)
+
+    def _header(self) -> HeaderRecord:
+        return HeaderRecord(self._ids(), self._now(), self._app)
 
     def _now(self) -> str:
         return timestamp(self._clock())
 
-    def _append(self, record: Record) -> None:
-        try:
-            if self._descriptor is None:
-                self._descriptor = self._open()
-            self._write(self._descriptor, encode(record))
-        except OSError as error:
-            raise LocalIOError(
-                f"cannot write the session {self.path}: {error.strerror or error}",
-                hint="free the way or give -s another path, or use --no-save to go on without saving",
-                code="session_not_written",
-            ) from error
+    def _flush_replies(self) -> None:
+        for reply in self._open_replies.values():
+            reply.flush()
 
-    def _open(self) -> int:
-        make_folder(self.path.parent)
-        descriptor = open_for_append(self.path)
-        try:
-            self._begin(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _begin(self, descriptor: int) -> None:
-        # Checked on the open file, whatever was checked on the path before: nothing but a session is written to.
-        header = find_header(os.read(descriptor, HEADER_SEARCH_BYTES), self.path)
-        self._torn = _ends_torn(descriptor)
-        if header is None:
-            self._write(descriptor, encode(HeaderRecord(self._ids(), timestamp(self._clock()), self._app)))
-
-    def _write(self, descriptor: int, line: bytes) -> None:
-        # A torn line gets its end first, so that it stays alone in being unreadable.
-        left = memoryview(b"\n" + line if self._torn else line)
-        while left:
-            written = os.write(descriptor, left)
-            self._torn = True
-            left = left[written:]
-        self._torn = False
+    def _let_go(self) -> None:
+        if self._records is not None:
+            self._records.close()
 
 
 class SessionReply:
@@ -231,11 +237,10 @@ class SessionReply:
         self._waiting.clear()
 
 
-def _ends_torn(descriptor: int) -> bool:
-    if os.lseek(descriptor, 0, os.SEEK_END) == 0:
-        return False
-    os.lseek(descriptor, -1, os.SEEK_END)
-    return os.read(descriptor, 1) != b"\n"
+def _is_said(record: Record) -> bool:
+    if isinstance(record, MessageRecord):
+        return record.message.role != "system"
+    return isinstance(record, PartialRecord)
 
 
 def _nothing_to_cancel() -> None:

@@ -32,6 +32,17 @@ def open_for_append(path: Path) -> int:
         return os.open(path, _APPEND)
 
 
+def create(path: Path, content: bytes) -> None:
+    """Make a file with ``content``; raise ``FileExistsError`` where there is one, or a link."""
+    descriptor = os.open(path, _CREATE, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def replace(path: Path, content: bytes) -> None:
     """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

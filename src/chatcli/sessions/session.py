@@ -46,6 +46,7 @@ class Session:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        """What a copy is made of: every record but the parts that a whole reply replaced."""
         self.header: HeaderRecord | None = None
         self.head: str | None = None
         """The message the next one follows; ``None`` at the beginning."""
@@ -68,7 +69,6 @@ class Session:
 
     def apply(self, record: Record) -> None:
         """Take the next record."""
-        self.records.append(record)
         match record:
             case MessageRecord():
                 self._apply_message(record)
@@ -80,6 +80,7 @@ class Session:
                 self.header = self.header or record
             case UnknownRecord():
                 self._pass_through(record)
+        self.records.append(record)
 
     def message(self, message_id: str) -> MessageRecord | None:
         """Return a message by its id, on the path or not; an interrupted reply is joined from its parts."""
@@ -109,9 +110,17 @@ class Session:
 
     @property
     def system(self) -> Message | None:
-        """The newest system message on the path. A ``clear`` does not take it away."""
+        """The newest system message on the path, one without parts where the prompt was taken away.
+
+        A ``clear`` leaves it as it is.
+        """
         path = reversed(self.path())
         return next((record.message for record in path if record.message.role == "system"), None)
+
+    @property
+    def questions(self) -> tuple[MessageRecord, ...]:
+        """What the person asked on the path, oldest first."""
+        return tuple(record for record in self.path() if record.message.role == "user")
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -127,8 +136,15 @@ class Session:
             return
         self._messages[record.id] = record
         self._parents[record.id] = record.parent
-        self._partials.pop(record.id, None)
+        if self._partials.pop(record.id, None) is not None:
+            self._forget_parts(record.id)
         self.head = record.id
+
+    def _forget_parts(self, reply_id: str) -> None:
+        # A long answer came in hundreds of parts that mean nothing any more; they are the newest records, save for
+        # what was marked meanwhile.
+        while self.records and isinstance(last := self.records[-1], PartialRecord) and last.id == reply_id:
+            self.records.pop()
 
     def _apply_partial(self, record: PartialRecord) -> None:
         if record.id in self._messages:

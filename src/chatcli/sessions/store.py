@@ -9,23 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.messages import TextPart
 from chatcli.sessions import private_files
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import find_header, not_a_session, read_records
 from chatcli.sessions.records import local_now, new_id
 from chatcli.sessions.session import Session
+from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.core.messages import Message
-    from chatcli.sessions.records import Clock, IdSource, MessageRecord
-
-TITLE_CHARACTERS: Final = 60
+    from chatcli.sessions.records import Clock, IdSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +167,11 @@ class SessionStore:
             session = self.load(file)
         except ConfigurationError:
             return None
-        questions = [record for record in session.path() if record.message.role == "user"]
         return SessionSummary(
             name=file.name,
             path=file.path,
-            title=_title(session, questions),
-            turns=len(questions),
+            title=title_of(session),
+            turns=len(session.questions),
             last_used=datetime.fromtimestamp(_modified_s(path), UTC),
         )
 
@@ -212,21 +208,3 @@ def _modified_s(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _title(session: Session, questions: list[MessageRecord]) -> str:
-    if session.title is not None:
-        return _one_line(session.title)
-    return _one_line(_own_words(questions[0].message)) if questions else ""
-
-
-def _own_words(message: Message) -> str:
-    texts = [part for part in message.parts if isinstance(part, TextPart)]
-    own = [part.text for part in texts if part.origin == "person"]
-    return "\n".join(own or [part.text for part in texts])
-
-
-def _one_line(text: str) -> str:
-    # Titles are short; a pasted book is not split to find its first words.
-    line = " ".join(text[: TITLE_CHARACTERS * 10].split())
-    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"

@@ -1,0 +1,312 @@
+"""A conversation that can be gone back in."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.counting import MessageTokens, TiktokenCounter
+from chatcli.conversation.history import Entry, History
+from chatcli.conversation.manager import ConversationManager
+from chatcli.conversation.vocabulary import vocabulary_for
+from chatcli.core import messages
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.events import Notice, TurnStarted
+from chatcli.core.messages import Message
+from chatcli.sessions.titles import title_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Event
+    from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.store import SessionFile, SessionStore
+    from chatcli.target import Target
+
+
+class Chat:
+    """An open conversation: its session and, once ``connect`` was called, the model that is asked.
+
+    Going back only adds marks to the session; nothing that was said is lost, and the conversation is at any time what
+    a resume of its session would be. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError``
+    where it cannot be written.
+
+    ``system`` is the system prompt wished for this run; it is set on connecting.
+    """
+
+    def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
+        self.store = store
+        self.target: Target | None = None
+        self._log = log
+        self._wished_system = system
+        self._manager: ConversationManager | None = None
+        self._counter: TiktokenCounter | None = None
+        self._tokens: MessageTokens | None = None
+
+    @property
+    def session(self) -> Session:
+        return self._log.session
+
+    @property
+    def file(self) -> SessionFile | None:
+        """Where the conversation is kept, or will be once something is asked; ``None`` when it is not."""
+        return self._log.file
+
+    @property
+    def name(self) -> str | None:
+        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
+        return self._log.name
+
+    @property
+    def title(self) -> str:
+        """The title the person gave, else their first words, on one line."""
+        return title_of(self.session)
+
+    @property
+    def turns(self) -> int:
+        """How many questions the conversation has, those before a ``clear`` too."""
+        return len(self.session.questions)
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt in force, or about to be."""
+        if self._wished_system is not None:
+            return self._wished_system or None
+        system = self.session.system
+        return system.text or None if system else None
+
+    @property
+    def manager(self) -> ConversationManager:
+        """What asks the model; ``ConfigurationError`` before ``connect``."""
+        if self._manager is None:
+            raise _not_connected()
+        return self._manager
+
+    @property
+    def model_name(self) -> str:
+        return self._connected().model_name
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self._connected().endpoint
+
+    def connect(self, target: Target) -> None:
+        """Ask ``target`` from now on; the conversation stays as it is."""
+        self._manager = ConversationManager(
+            model=target.model,
+            model_name=target.model_name,
+            history=history_of(self.session),
+            journal=self._log,
+            tokens=self._tokens_for(target.model_name),
+            window_tokens=target.window_tokens,
+            parameters=target.parameters,
+        )
+        self.target = target
+        system = self._wished_system
+        if system is None and self.session.system is None:
+            system = target.default_system
+        if system is not None:
+            self._keep_system(system)
+
+    def switch(self, target: Target) -> None:
+        """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
+        self.connect(target)
+        # The embedded model is chosen by its endpoint; no other endpoint knows its name.
+        if self.session.model != target.model_name and not target.endpoint.embedded:
+            self._mark("model", target.model_name)
+
+    def load_vocabulary(self) -> None:
+        """Load what counts the tokens of the model's text, as a thread may while the person types."""
+        if self._counter is not None:
+            self._counter.load()
+
+    def close(self) -> None:
+        """Let go of the session's file."""
+        self._log.close()
+
+    def send(self, question: Message) -> AsyncGenerator[Event]:
+        """Ask; see ``ConversationManager.send``. The session becomes the one used last."""
+        return self._remembering(self.manager.send(question))
+
+    def retry(self) -> AsyncGenerator[Event]:
+        """Ask the last question again, for an answer in place of the one it has.
+
+        The old answer is still in the session beside the new one, and stands again if nothing comes of this.
+        """
+        manager = self.manager
+        asked, stood = self._latest(1)[0], self.session.head
+        path = self.session.path()
+        at = _place(path, asked)
+        if any(record.message.role == "system" for record in path[at:]):
+            # The system prompt was set after the question, which is asked anew to stand behind it.
+            self._continue_from(path[at - 1].id if at else None)
+            events = manager.send(asked.message)
+        else:
+            self._continue_from(asked.id)
+            events = manager.send(asked.message, kept_as=asked.id)
+        return self._again(events, asked, stood)
+
+    def undo(self, turns: int = 1) -> tuple[Message, ...]:
+        """Go back to before the last ``turns`` questions and return them, oldest first."""
+        asked = self._latest(turns)
+        path = self.session.path()
+        at = _place(path, asked[0])
+        self._continue_from(path[at - 1].id if at else None)
+        return tuple(record.message for record in asked)
+
+    def clear(self) -> None:
+        """Let the model forget what was said, pins as well; the system prompt stays."""
+        if all(record.message.role == "system" for record in self.session.context()):
+            raise UsageError("there is nothing to clear", hint="ask something first", code="nothing_to_clear")
+        self._mark("clear")
+        self._resume()
+
+    def pin(self, number: int | None = None) -> bool:
+        """Pin the last exchange, or the one with ``number`` (the conversation's first is 1), or unpin it.
+
+        A pinned exchange is never left out of what the model sees. Return whether it is pinned now.
+        """
+        asked = self._latest(1)[0] if number is None else self._numbered(number)
+        pinned = asked.id not in self.session.pinned
+        self._mark("pin" if pinned else "unpin", asked.id)
+        self._resume()
+        return pinned
+
+    def set_system(self, text: str | None) -> None:
+        """Make ``text`` the system prompt from here on; ``None`` takes it away."""
+        if not text and self.system is None:
+            raise UsageError("there is no system prompt", hint="set one first", code="no_system_prompt")
+        self._keep_system(text or "")
+
+    def set_title(self, text: str) -> None:
+        if not text.strip():
+            raise UsageError("a title needs a word", hint="give one", code="empty_title")
+        self._mark("title", text)
+
+    def save_as(self, file: SessionFile) -> None:
+        """Copy the whole conversation to a new session file and go on there; an existing file is refused.
+
+        A conversation that was not kept is from then on.
+        """
+        self._log.save_as(file)
+        self.store.remember(file)
+
+    def _connected(self) -> Target:
+        if self.target is None:
+            raise _not_connected()
+        return self.target
+
+    def _tokens_for(self, model_name: str) -> MessageTokens:
+        vocabulary = vocabulary_for(model_name)
+        if self._tokens is None or self._counter is None or self._counter.vocabulary != vocabulary:
+            self._counter = TiktokenCounter(vocabulary)
+            self._tokens = MessageTokens(self._counter)
+        return self._tokens
+
+    def _latest(self, count: int) -> tuple[MessageRecord, ...]:
+        """Return the last ``count`` questions the model still knows of."""
+        asked = tuple(record for record in self.session.context() if record.message.role == "user")
+        if count < 1:
+            raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
+        if not asked:
+            raise UsageError("there is no question to go back to", hint="ask one first", code="no_such_turn")
+        if count > len(asked):
+            raise UsageError(
+                f"the model knows of {len(asked)} turns only",
+                hint=f"give a number from 1 to {len(asked)}",
+                code="no_such_turn",
+            )
+        return asked[-count:]
+
+    def _numbered(self, number: int) -> MessageRecord:
+        asked = self.session.questions
+        known = sum(record.message.role == "user" for record in self.session.context())
+        cleared = len(asked) - known
+        if not cleared < number <= len(asked):
+            numbers = f"give a number from {cleared + 1} to {len(asked)}" if known else "ask something first"
+            raise UsageError(f"there is no turn {number} in the context", hint=numbers, code="no_such_turn")
+        return asked[number - 1]
+
+    def _mark(self, kind: str, value: str | None = None) -> None:
+        self._log.mark(kind, value, parent=self.session.head)
+
+    def _continue_from(self, message_id: str | None) -> None:
+        """Move the head. The system prompt in force stays, also where it was set after that message."""
+        system = self.session.system
+        self._mark("head", message_id)
+        if system is not None and system != self.session.system:
+            self._log.message(system, parent=self.session.head)
+        self._resume()
+
+    def _keep_system(self, text: str) -> None:
+        message = messages.system(text) if text else Message("system", ())
+        if message != self.session.system:
+            self._log.message(message, parent=self.session.head)
+            self._resume()
+        self._wished_system = None
+
+    def _resume(self) -> None:
+        if self._manager is not None:
+            self._manager.resume(history_of(self.session))
+
+    async def _again(
+        self, events: AsyncGenerator[Event], asked: MessageRecord, stood: str | None
+    ) -> AsyncGenerator[Event]:
+        if self.session.head == asked.id:
+            history = history_of(self.session)
+            history.turns.pop()
+            self.manager.resume(history)
+        try:
+            async with aclosing(self._remembering(events)) as remembering:
+                async for event in remembering:
+                    yield event
+        finally:
+            # Whatever cannot be written now, the turn itself has told its end already.
+            with suppress(LocalIOError):
+                self._stand_by(stood)
+            self._resume()
+
+    def _stand_by(self, stood: str | None) -> None:
+        """Go back to the answer there was, unless another came."""
+        head = self.session.head
+        newest = None if head is None else self.session.message(head)
+        if head != stood and (newest is None or newest.message.role != "assistant"):
+            self._mark("head", stood)
+
+    async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+                if isinstance(event, TurnStarted) and (notice := self._remembered()):
+                    yield notice
+
+    def _remembered(self) -> Notice | None:
+        try:
+            if self.file is not None:
+                self.store.remember(self.file)
+        except LocalIOError as error:
+            return Notice(error.code, f"{error.message}; {error.hint}")
+        return None
+
+
+def history_of(session: Session) -> History:
+    """Return what a resume of ``session`` goes on from."""
+    pinned = set(session.pinned)
+    history = History(Entry(record.id, record.message, record.id in pinned) for record in session.context())
+    system = session.system
+    history.system = system if system is not None and system.parts else None
+    history.head = session.head
+    return history
+
+
+def _place(path: tuple[MessageRecord, ...], sought: MessageRecord) -> int:
+    return next(place for place, record in enumerate(path) if record.id == sought.id)
+
+
+def _not_connected() -> ConfigurationError:
+    return ConfigurationError(
+        "there is no model to ask yet", hint="wait until it is found, or choose one", code="not_connected"
+    )

@@ -1,0 +1,102 @@
+"""An append-only file of records."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.sessions.private_files import create, make_folder, open_for_append
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
+from chatcli.sessions.records import HeaderRecord, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from chatcli.sessions.records import Record
+
+
+class RecordFile:
+    """Appends records to a session file, which is made with the first one.
+
+    A record is one write and is then with the operating system: it survives the end of this process however it
+    comes. It is not forced to the disk (fsync), which would cost milliseconds a record to guard against a power cut
+    alone; a line torn by one is skipped by every reader.
+
+    Methods that write raise ``LocalIOError``, and ``ConfigurationError`` when the file turns out to be no session.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        self._has_header = False
+        self._torn = False
+
+    def append(self, record: Record) -> None:
+        """Write ``record`` at the end; a header only where the file has none."""
+        try:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            if isinstance(record, HeaderRecord) and self._has_header:
+                return
+            self._write(self._descriptor, encode(record))
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+    def begin(self, records: Iterable[Record]) -> None:
+        """Make the file with ``records``, a header first; raise ``UsageError`` where there is one already."""
+        try:
+            make_folder(self.path.parent)
+            create(self.path, b"".join(map(encode, records)))
+        except FileExistsError as error:
+            raise UsageError(
+                f"there is a file {self.path} already",
+                hint="give another name or path; nothing is ever overwritten",
+                code="session_exists",
+            ) from error
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+    def close(self) -> None:
+        """Let go of the file; the next record opens it again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        make_folder(self.path.parent)
+        descriptor = open_for_append(self.path)
+        try:
+            # Checked on the open file, whatever was checked on the path before: only a session is written to.
+            header = find_header(os.read(descriptor, HEADER_SEARCH_BYTES), self.path)
+            self._has_header = header is not None
+            self._torn = _ends_torn(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _write(self, descriptor: int, line: bytes) -> None:
+        # A torn line gets its end first, so that it stays alone in being unreadable.
+        left = memoryview(b"\n" + line if self._torn else line)
+        while left:
+            written = os.write(descriptor, left)
+            self._torn = True
+            left = left[written:]
+        self._torn = False
+
+
+def _ends_torn(descriptor: int) -> bool:
+    if os.lseek(descriptor, 0, os.SEEK_END) == 0:
+        return False
+    os.lseek(descriptor, -1, os.SEEK_END)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def _not_written(path: Path, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot write the session {path}: {error.strerror or error}",
+        hint="free the way or give -s another path, or use --no-save to go on without saving",
+        code="session_not_written",
+    )

@@ -1,0 +1,143 @@
+"""From settings and a wish to a conversation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from chatcli.app import open_chat, open_session
+from chatcli.config.paths import Paths
+from chatcli.config.resolve import resolve
+from chatcli.conversation.play import play
+from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.core.events import TurnFinished
+from chatcli.core.messages import question
+from chatcli.sessions.store import SessionStore
+from chatcli.target import Wish, World
+from scripted_server import Answer, event_stream, serving
+
+HELLO = Answer(event_stream("Hello"))
+
+
+@pytest.fixture
+def world(tmp_path):
+    paths = Paths(
+        config=tmp_path / "config",
+        data=tmp_path / "data",
+        cache=tmp_path / "cache",
+        local=tmp_path / "local",
+    )
+    return World({}, paths)
+
+
+@pytest.fixture
+def settings(world, tmp_path):
+    """Settle settings from flags, as typed."""
+
+    def settle(**flags):
+        return resolve(flags, world.environment, world.paths, tmp_path)
+
+    return settle
+
+
+def pointed(server, **flags):
+    return {"base_url": server.base_url, "model": "small", "context_window": 4096, **flags}
+
+
+async def ask(settings, wish, world, text="Hi"):
+    async with open_chat(settings, wish, world, lambda notice: None) as chat:
+        assert isinstance(await play(chat.send(question(text))), TurnFinished)
+        return chat.file
+
+
+def texts(world, file):
+    return [record.message.text for record in SessionStore(world.paths.data).load(file).path()]
+
+
+class TestASession:
+    def test_is_opened_without_a_model_and_without_a_file(self, world, settings):
+        with closing(open_session(settings(), Wish(), world)) as chat:
+            assert (chat.target, chat.turns) == (None, 0)
+            assert chat.file.path.parent == world.paths.data / "sessions"
+        assert not world.paths.data.exists()
+
+    @pytest.mark.parametrize(
+        ("flags", "wish"),
+        [({"save": False}, Wish()), ({}, Wish(dry=True)), ({"save": False}, Wish(session="a"))],
+    )
+    def test_that_is_not_to_be_kept_has_no_file(self, world, settings, flags, wish):
+        with closing(open_session(settings(**flags), wish, world)) as chat:
+            assert (chat.file, chat.name) == (None, None)
+
+    def test_is_opened_by_its_name(self, world, settings):
+        with closing(open_session(settings(), Wish(session="trip"), world)) as chat:
+            assert chat.name == "trip"
+
+    @pytest.mark.parametrize(
+        ("wish", "error"),
+        [(Wish(session=".."), UsageError), (Wish(resume_last=True), ConfigurationError)],
+    )
+    def test_that_cannot_be_opened_says_so(self, world, settings, wish, error):
+        with pytest.raises(error) as caught:
+            open_session(settings(), wish, world)
+        assert caught.value.hint
+
+    def test_loads_no_library(self, tmp_path):
+        script = """
+import sys
+from pathlib import Path
+from chatcli.app import open_session
+from chatcli.config.paths import Paths
+from chatcli.config.resolve import resolve
+from chatcli.target import Wish, World
+folder = Path(sys.argv[1])
+paths = Paths(folder, folder, folder, folder)
+chat = open_session(resolve({}, {}, paths, folder), Wish(session="trip"), World({}, paths))
+chat.set_title("T")
+chat.close()
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+        run = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+        )
+        assert not {"openai", "httpx2", "tiktoken", "keyring", "rich", "prompt_toolkit"} & set(
+            run.stdout.split()
+        )
+
+
+class TestAConversation:
+    async def test_is_kept_and_resumed_as_the_one_used_last(self, world, settings):
+        async with serving(HELLO) as server:
+            file = await ask(settings(**pointed(server)), Wish(), world)
+            again = await ask(settings(**pointed(server)), Wish(resume_last=True), world, "Ho")
+        assert again == file
+        assert texts(world, file) == ["Hi", "Hello", "Ho", "Hello"]
+        assert len(server.requests[1].json["messages"]) == 3
+
+    async def test_that_is_resumed_keeps_its_system_prompt_unless_another_is_given(self, world, settings):
+        async with serving(HELLO) as server:
+            for prompt in ("Rhyme.", None, "Be brief."):
+                await ask(settings(**pointed(server, system=prompt)), Wish(session="trip"), world)
+        sent = [request.json["messages"][0]["content"] for request in server.requests]
+        assert sent == ["Rhyme.", "Rhyme.", "Be brief."]
+
+    async def test_of_which_nothing_is_kept_writes_nothing(self, world, settings):
+        async with serving(HELLO) as server:
+            assert await ask(settings(**pointed(server, save=False)), Wish(), world) is None
+        assert not world.paths.data.exists()
+
+    async def test_counts_exactly_where_that_is_wished(self, world, settings):
+        async with (
+            serving(HELLO) as server,
+            open_chat(settings(**pointed(server)), Wish(count_exactly=True), world, print) as chat,
+        ):
+            assert not chat.manager.context_usage().estimated
+
+    async def test_that_finds_no_model_writes_nothing(self, world, settings):
+        flags = {"base_url": "https://api.openai.com/v1", "system": "Be brief."}
+        with pytest.raises(ConfigurationError, match="no key"):
+            await ask(settings(**flags), Wish(session="trip"), world)
+        assert not world.paths.data.exists()

@@ -1,0 +1,570 @@
+"""Going back in a conversation, and that a resume finds it as it was left."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import aclosing, closing, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatcli.chat import Chat, history_of
+from chatcli.client.endpoint import Endpoint
+from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError, UsageError
+from chatcli.core.events import Completion, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted
+from chatcli.core.messages import answer, question, system
+from chatcli.core.request import Parameters
+from chatcli.core.usage import Usage
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.store import SessionFile, SessionStore
+from chatcli.target import Target
+from conversation.fakes import ScriptedModel, Stall
+
+ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)
+EMBEDDED = Endpoint("http://127.0.0.1:1/v1", loopback=True, embedded=True)
+BROKEN = (NetworkError("gone"),)
+
+
+def says(text):
+    return (TextDelta(text), Completion("stop", "small", Usage(1, 1)))
+
+
+def target(*scripts, model=None, name="small", endpoint=ENDPOINT, default_system=None, window_tokens=4096):
+    return Target(
+        model=model or ScriptedModel(*scripts),
+        model_name=name,
+        window_tokens=window_tokens,
+        parameters=Parameters(),
+        endpoint=endpoint,
+        default_system=default_system,
+    )
+
+
+def opened(store, name="trip", *, kept=True, wished=None):
+    """Open the conversation ``name`` as it is on disk, without a model."""
+    file = store.resolve(name)
+    return Chat(SessionLog(file if kept else None, app="x", session=store.load(file)), store, system=wished)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SessionStore(tmp_path / "data")
+
+
+@pytest.fixture
+def open_chat(store):
+    """Open a conversation with a model that answers by scripts; give it and the model."""
+    chats = []
+
+    def open_with(*scripts, **how):
+        chat = opened(store, **how)
+        chats.append(chat)
+        model = ScriptedModel(*scripts)
+        chat.connect(target(model=model))
+        return chat, model
+
+    yield open_with
+    for chat in chats:
+        chat.close()
+
+
+async def played(events):
+    async with aclosing(events):
+        return [event async for event in events]
+
+
+async def ask(chat, *texts):
+    for text in texts:
+        await played(chat.send(question(text)))
+
+
+def talk(history):
+    return [[message.text for message in turn.messages] for turn in history.turns]
+
+
+def standing(history):
+    return (history.system, history.turns, history.head)
+
+
+def assert_a_resume_finds_it(chat):
+    """Check that the session file, read by somebody else, is the conversation as it runs."""
+    resumed = history_of(chat.store.load(chat.file))
+    assert standing(resumed) == standing(chat.manager.history)
+
+
+class TestAChat:
+    async def test_tells_what_the_repl_shows(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        assert (chat.name, chat.title, chat.turns, chat.system) == ("trip", "", 0, None)
+        await ask(chat, "Capital of France?", "And of Spain?")
+        assert (chat.title, chat.turns, chat.model_name) == ("Capital of France?", 2, "small")
+        chat.set_title("Capitals")
+        assert chat.title == "Capitals"
+        assert_a_resume_finds_it(chat)
+
+    async def test_is_the_one_used_last_once_it_was_asked(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        assert store.last_used() is None
+        await ask(chat, "Hi")
+        assert store.last_used() == chat.file
+
+    async def test_goes_on_where_it_cannot_be_noted_as_the_last_and_says_so(self, open_chat, tmp_path):
+        chat, _ = open_chat(says("a"))
+        (tmp_path / "data" / "last").mkdir(parents=True)
+        started, notice, *_, end = await played(chat.send(question("Hi")))
+        assert isinstance(started, TurnStarted)
+        assert isinstance(notice, Notice)
+        assert notice.code == "last_session_not_written"
+        assert isinstance(end, TurnFinished)
+
+    async def test_in_which_nothing_is_said_leaves_no_file(self, open_chat, tmp_path):
+        chat, _ = open_chat()
+        chat.set_system("Be brief.")
+        chat.set_title("T")
+        chat.switch(target(name="large"))
+        chat.close()
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("act", [lambda chat: chat.send(question("Hi")), lambda chat: chat.model_name])
+    def test_without_a_model_says_so(self, store, act):
+        with closing(opened(store)) as chat, pytest.raises(ConfigurationError) as caught:
+            act(chat)
+        assert caught.value.code == "not_connected"
+        assert chat.target is None
+
+    async def test_can_be_gone_back_in_before_a_model_is_there(self, open_chat, store):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one", "two")
+        chat.close()
+        with closing(opened(store)) as resumed:
+            resumed.undo()
+            resumed.connect(target())
+            assert talk(resumed.manager.history) == [["one", "a"]]
+
+
+class TestRetry:
+    async def test_asks_the_same_again_and_puts_the_new_answer_in_place_of_the_old(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two")
+        (*_, end) = await played(chat.retry())
+        assert isinstance(end, TurnFinished)
+        assert model.requests[2].messages == model.requests[1].messages
+        assert talk(chat.manager.history) == [["one", "a"], ["two", "c"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_makes_the_new_answer_a_sibling_of_the_old(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        old = chat.session.path()[-1]
+        await played(chat.retry())
+        new = chat.session.path()[-1]
+        assert (new.parent, chat.session.message(old.id)) == (old.parent, old)
+        assert chat.turns == 1
+
+    async def test_can_be_done_again_and_again(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one")
+        await played(chat.retry())
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "c"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_answers_a_question_that_has_no_answer(self, open_chat):
+        chat, _ = open_chat(BROKEN, says("a"))
+        await ask(chat, "one")
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_answers_a_question_whose_answer_was_interrupted(self, open_chat):
+        chat, _ = open_chat((TextDelta("Pa"), *BROKEN), says("Paris"))
+        await ask(chat, "one")
+        assert talk(chat.manager.history) == [["one", "Pa"]]
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "Paris"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
+        chat, _ = open_chat(says("a"), BROKEN, says("b"))
+        await ask(chat, "one")
+        (*_, end) = await played(chat.retry())
+        assert isinstance(end, TurnFailed)
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+
+    async def test_that_is_cut_off_keeps_what_had_come(self, open_chat):
+        chat, _ = open_chat(says("a"), (TextDelta("B"), *BROKEN))
+        await ask(chat, "one")
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "B"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_that_is_stopped_before_the_first_word_leaves_the_old_answer(self, open_chat):
+        stall = Stall()
+        chat, _ = open_chat(says("a"), (stall,))
+        await ask(chat, "one")
+        task = asyncio.create_task(played(chat.retry()))
+        await stall.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_that_does_not_fit_another_model_any_more_leaves_the_old_answer(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one " * 100)
+        chat.switch(target(name="tiny", window_tokens=50))
+        (*_, end) = await played(chat.retry())
+        assert end.result.error.code == "input_too_long"
+        assert talk(chat.manager.history) == [["one " * 100, "a"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_goes_by_a_system_prompt_set_after_the_question(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        await played(chat.retry())
+        assert model.requests[1].messages == (system("Rhyme."), question("one"))
+        assert talk(chat.manager.history) == [["one", "b"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_with_a_new_system_prompt_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
+        chat, _ = open_chat(says("a"), BROKEN)
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert chat.system == "Rhyme."
+        assert_a_resume_finds_it(chat)
+
+    async def test_keeps_the_pin_of_the_turn(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.pin()
+        await played(chat.retry())
+        assert [turn.pinned for turn in chat.manager.history.turns] == [True]
+        assert_a_resume_finds_it(chat)
+
+    def test_with_nothing_asked_says_so_at_once(self, open_chat):
+        chat, _ = open_chat()
+        with pytest.raises(UsageError) as caught:
+            chat.retry()
+        assert caught.value.hint
+
+
+class TestUndo:
+    async def test_takes_the_last_question_and_its_answer_back_and_returns_the_question(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two")
+        assert chat.undo() == (question("two"),)
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "three")
+        assert model.requests[2].messages == (question("one"), answer("a"), question("three"))
+        assert_a_resume_finds_it(chat)
+
+    async def test_takes_several_back_at_once(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two", "three")
+        assert chat.undo(2) == (question("two"), question("three"))
+        assert talk(chat.manager.history) == [["one", "a"]]
+
+    async def test_goes_back_to_the_beginning(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.undo()
+        assert (chat.turns, chat.session.head) == (0, None)
+        assert_a_resume_finds_it(chat)
+
+    async def test_loses_nothing(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        before = chat.file.path.read_bytes()
+        chat.undo()
+        assert chat.file.path.read_bytes().startswith(before)
+
+    async def test_leaves_the_system_prompt_as_it_is_now(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        chat.set_system("Be brief.")
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        await ask(chat, "two")
+        chat.undo(2)
+        assert chat.system == "Rhyme."
+        assert_a_resume_finds_it(chat)
+
+    async def test_follows_what_a_newer_version_put_between_the_messages(self, open_chat, store):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.close()
+        head = chat.session.head
+        with chat.file.path.open("a") as file:
+            file.write(f'{{"type":"tool_call","id":"t","parent":"{head}"}}\n')
+            file.write(
+                '{"type":"message","id":"q2","parent":"t","at":"","message":'
+                '{"role":"user","parts":[{"type":"text","text":"two","origin":"person"}]}}\n'
+            )
+        with closing(opened(store)) as resumed:
+            assert resumed.undo() == (question("two"),)
+            assert resumed.session.head == head
+
+    @pytest.mark.parametrize("turns", [-1, 0, 3])
+    async def test_of_more_than_there_is_says_so(self, open_chat, turns):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one", "two")
+        with pytest.raises(UsageError) as caught:
+            chat.undo(turns)
+        assert caught.value.hint
+        assert chat.turns == 2
+
+
+class TestClear:
+    async def test_makes_the_model_forget_all_but_the_system_prompt(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        chat.set_system("Be brief.")
+        await ask(chat, "one")
+        chat.pin()
+        chat.clear()
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert model.requests[1].messages == (system("Be brief."), question("two"))
+        assert chat.turns == 2
+        assert_a_resume_finds_it(chat)
+
+    async def test_cannot_be_gone_back_behind(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.clear()
+        for act in (chat.clear, chat.undo, chat.retry, chat.pin, lambda: chat.pin(1)):
+            with pytest.raises(UsageError):
+                act()
+        await ask(chat, "two")
+        chat.undo()
+        assert talk(chat.manager.history) == []
+        assert_a_resume_finds_it(chat)
+
+    def test_of_nothing_says_so(self, open_chat):
+        chat, _ = open_chat()
+        chat.set_system("Be brief.")
+        with pytest.raises(UsageError, match="nothing to clear"):
+            chat.clear()
+
+
+class TestPin:
+    async def test_keeps_a_turn_in_what_the_model_sees_however_long_the_talk_gets(self, open_chat):
+        chat, _ = open_chat(*[says("so " * 200)] * 3)
+        await ask(chat, "mind me", "two", "three")
+        small = ScriptedModel(says("four"), says("five"))
+        chat.connect(target(model=small, window_tokens=700))
+        await ask(chat, "four")
+        assert chat.pin(1)
+        await ask(chat, "five")
+        assert question("mind me") not in small.requests[0].messages
+        assert question("mind me") in small.requests[1].messages
+        assert_a_resume_finds_it(chat)
+
+    async def test_is_of_the_last_turn_where_none_is_named_and_is_taken_back_by_another(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one", "two")
+        assert chat.pin()
+        assert [turn.pinned for turn in chat.manager.history.turns] == [False, True]
+        assert_a_resume_finds_it(chat)
+        assert not chat.pin(2)
+        assert [turn.pinned for turn in chat.manager.history.turns] == [False, False]
+        assert_a_resume_finds_it(chat)
+
+    @pytest.mark.parametrize("number", [-1, 0, 2])
+    async def test_of_a_turn_there_is_not_says_which_there_are(self, open_chat, number):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        with pytest.raises(UsageError) as caught:
+            chat.pin(number)
+        assert caught.value.hint == "give a number from 1 to 1"
+
+
+class TestTheSystemPrompt:
+    async def test_counts_from_here_on(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        await ask(chat, "two")
+        assert model.requests[1].messages[0] == system("Rhyme.")
+        assert_a_resume_finds_it(chat)
+
+    async def test_is_kept_once_however_often_it_is_set(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        size = chat.file.path.stat().st_size
+        chat.set_system("Rhyme.")
+        assert chat.file.path.stat().st_size == size
+
+    async def test_can_be_taken_away_for_good(self, open_chat, store):
+        chat, model = open_chat(says("a"), says("b"))
+        chat.set_system("Rhyme.")
+        await ask(chat, "one")
+        chat.set_system(None)
+        await ask(chat, "two")
+        assert model.requests[1].messages[0] == question("one")
+        assert_a_resume_finds_it(chat)
+        chat.close()
+        with closing(opened(store)) as resumed:
+            resumed.connect(target(default_system="You are a helpful assistant."))
+            assert resumed.system is None
+
+    def test_that_is_not_there_cannot_be_taken_away(self, open_chat):
+        chat, _ = open_chat()
+        with pytest.raises(UsageError, match="no system prompt"):
+            chat.set_system(None)
+
+    @pytest.mark.parametrize(
+        ("wished", "default", "expected"),
+        [
+            ("wished", "default", "wished"),
+            (None, "default", "default"),
+            (None, None, None),
+            ("", "default", None),
+        ],
+    )
+    def test_is_the_wished_one_else_the_models_own(self, store, wished, default, expected):
+        with closing(opened(store, wished=wished)) as chat:
+            chat.connect(target(default_system=default))
+            assert chat.system == expected
+
+    def test_set_before_there_is_a_model_wins_over_the_wished_one(self, store):
+        with closing(opened(store, wished="wished")) as chat:
+            assert chat.system == "wished"
+            chat.set_system("set")
+            chat.connect(target(default_system="default"))
+            assert chat.system == "set"
+
+    def test_that_was_wished_can_be_taken_away_before_there_is_a_model(self, store):
+        with closing(opened(store, wished="wished")) as chat:
+            chat.set_system(None)
+            chat.connect(target(default_system="default"))
+            assert chat.system is None
+
+    @pytest.mark.parametrize("text", ["", " \n"])
+    def test_a_title_needs_a_word(self, open_chat, text):
+        chat, _ = open_chat()
+        with pytest.raises(UsageError):
+            chat.set_title(text)
+
+
+class TestAnotherTarget:
+    async def test_takes_over_the_whole_conversation(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.connect(target(model=(model := ScriptedModel(says("b"))), name="large"))
+        await ask(chat, "two")
+        assert chat.model_name == model.requests[0].model == "large"
+        assert model.requests[0].messages == (question("one"), answer("a"), question("two"))
+        assert chat.session.model is None
+
+    async def test_that_the_person_chose_is_asked_by_a_resume(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.switch(target(name="large"))
+        assert store.load(chat.file).model == "large"
+
+    async def test_that_is_embedded_is_not_remembered_by_its_name(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.switch(target(name="embedded", endpoint=EMBEDDED))
+        assert chat.session.model is None
+
+    async def test_counts_no_message_again_where_it_counts_alike(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.load_vocabulary()
+        chat.connect(target(name="gpt-4o"))
+        assert not chat.manager.context_usage().estimated
+        chat.connect(target(name="gpt-4"))
+        assert chat.manager.context_usage().estimated
+
+
+class TestSavingAs:
+    async def test_keeps_a_private_conversation_from_then_on(self, open_chat, store):
+        chat, _ = open_chat(says("a"), says("b"), kept=False)
+        await ask(chat, "one")
+        assert (chat.name, chat.file) == (None, None)
+        assert store.summaries() == []
+        chat.save_as(store.resolve("kept"))
+        assert chat.name == chat.manager.session_name == "kept"
+        assert store.last_used() == chat.file
+        await ask(chat, "two")
+        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_leaves_the_first_file_as_it_was(self, open_chat, store):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        first = chat.file.path.read_bytes()
+        chat.save_as(store.resolve("copy"))
+        await ask(chat, "two")
+        chat.undo()
+        assert store.resolve("trip").path.read_bytes() == first
+        assert_a_resume_finds_it(chat)
+
+    async def test_refuses_a_file_that_is_there(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        with pytest.raises(UsageError):
+            chat.save_as(chat.file)
+        assert_a_resume_finds_it(chat)
+
+    async def test_says_where_it_cannot_be_written(self, open_chat, tmp_path):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        (tmp_path / "file").touch()
+        with pytest.raises(LocalIOError):
+            chat.save_as(SessionFile("x", tmp_path / "file" / "x.jsonl"))
+        assert chat.name == "trip"
+
+
+SCRIPTS = st.sampled_from([says("a"), says("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),)])
+ACTS = st.sampled_from(["send"] * 4 + ["retry", "retry", "undo", "clear", "pin", "system", "switch", "save"])
+
+
+async def do(chat, what, data):
+    """Do one thing the REPL can do; raise ``UsageError`` where it cannot be done now."""
+    match what:
+        case "send":
+            await ask(chat, data.draw(st.sampled_from("xyz")))
+        case "retry":
+            await played(chat.retry())
+        case "undo":
+            chat.undo(data.draw(st.integers(1, 2)))
+        case "clear":
+            chat.clear()
+        case "pin":
+            chat.pin(data.draw(st.none() | st.integers(1, 3)))
+        case "system":
+            chat.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None])))
+        case "switch":
+            chat.switch(target(*[data.draw(SCRIPTS) for _ in range(12)]))
+        case "save":
+            chat.save_as(chat.store.new())
+
+
+async def live(store, data):
+    with closing(opened(store)) as chat:
+        chat.connect(target(*[data.draw(SCRIPTS) for _ in range(12)]))
+        for what in data.draw(st.lists(ACTS, min_size=1, max_size=12)):
+            with suppress(UsageError):
+                await do(chat, what, data)
+            if chat.file.path.exists():
+                assert_a_resume_finds_it(chat)
+            assert standing(history_of(chat.session)) == standing(chat.manager.history)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_is_done_in_a_conversation_a_resume_finds_it_as_it_was_left(data):
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(SessionStore(Path(folder)), data))
