@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import LocalIOError
+from chatcli.safety import private_files
 
 _PRIVATE = 0o600
 _OF_OTHERS = 0o077
@@ -21,7 +22,7 @@ def write_private_file(path: Path, content: bytes) -> None:
     """
     ensure_private_folder(path.parent)
     try:
-        _replace(path.resolve(), content)
+        private_files.replace(path.resolve(), content, durably=True)
     except OSError as error:
         raise LocalIOError(
             f"cannot write {path}: {error.strerror or error}",
@@ -36,19 +37,3 @@ def close_to_others(path: Path) -> None:
     with suppress(OSError):
         if path.stat().st_mode & _OF_OTHERS:
             path.chmod(_PRIVATE)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    import tempfile  # noqa: PLC0415 -- only what writes needs it
-
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.sessions.private_files import create, make_folder, open_for_append
+from chatcli.safety.private_files import create, make_folder, open_for_append
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.records import HeaderRecord, encode
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.sessions import private_files
+from chatcli.safety import private_files
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import find_header, not_a_session, read_records
 from chatcli.sessions.records import local_now, new_id

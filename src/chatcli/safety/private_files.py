@@ -43,13 +43,19 @@ def create(path: Path, content: bytes) -> None:
         raise
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one."""
+def replace(path: Path, content: bytes, *, durably: bool = False) -> None:
+    """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one.
+
+    ``durably``, it is on the disk when this returns, which takes milliseconds and survives a power cut.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
+            if durably:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
