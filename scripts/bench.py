@@ -1,30 +1,29 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [--runs N]
+usage: scripts/bench [oneshot] [start] [--runs N]
 """
 
 from __future__ import annotations
 
 import argparse
-import http.server
-import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bench_endpoint
+from bench_start import start
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-ANSWER = [f"word{number} " for number in range(200)]
 
 PLAIN_SCRIPT = """\
 import os
@@ -72,20 +71,12 @@ def main() -> int:
 
 def oneshot(runs: int) -> None:
     """One question and an answer of 200 tokens, against a plain script of the openai package."""
-    with tempfile.TemporaryDirectory() as folder, serve_answers() as base_url:
-        environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("CHATCLI_", "OPENAI_"))
-            },
-            **{f"CHATCLI_{kind}_DIR": str(Path(folder, kind)) for kind in ("CONFIG", "DATA", "CACHE")},
-            "OPENAI_BASE_URL": base_url,
-        }
+    with tempfile.TemporaryDirectory() as folder, bench_endpoint.serve_answers() as base_url:
+        environment = bench_endpoint.environment(base_url, folder)
         python, chatcli = sys.executable, [sys.executable, "-m", "chatcli"]
         contenders = [
             Contender("plain openai script", [python, "-c", PLAIN_SCRIPT]),
-            Contender("chatcli, one-shot", [*chatcli, "-m", "bench", "hi"]),
+            Contender("chatcli, one-shot", [*chatcli, "-m", bench_endpoint.MODEL, "hi"]),
             Contender("chatcli --version", [*chatcli, "--version"]),
             Contender("python -c pass", [python, "-c", "pass"]),
         ]
@@ -96,7 +87,7 @@ def oneshot(runs: int) -> None:
         show(measure(contenders, runs, environment))
 
 
-BENCHES: dict[str, Callable[[int], None]] = {"oneshot": oneshot}
+BENCHES: dict[str, Callable[[int], None]] = {"oneshot": oneshot, "start": start}
 
 
 def measure(
@@ -148,59 +139,6 @@ def show(costs: Mapping[str, Sequence[Cost]]) -> None:
 def medians(costs: Sequence[Cost]) -> tuple[float, float | None]:
     cpu = [cost.cpu_s for cost in costs if cost.cpu_s is not None]
     return statistics.median(cost.wall_s for cost in costs), statistics.median(cpu) if cpu else None
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    """An endpoint that answers everything with the same stream."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.answer(
-            "application/json", json.dumps({"data": [{"id": "bench", "context_length": 8192}]}).encode()
-        )
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.answer("text/event-stream", b"".join(events()))
-
-    def answer(self, content_type: str, content: bytes) -> None:
-        self.send_response(200)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Keep quiet."""
-
-
-def events() -> Iterator[bytes]:
-    deltas = [({"content": word}, None) for word in ANSWER]
-    for delta, finish_reason in [*deltas, ({}, "stop")]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        chunk = {
-            "id": "b",
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": "bench",
-            "choices": [choice],
-        }
-        yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-class serve_answers:  # noqa: N801 - used as a function
-    """Serve on a free loopback port for the length of a ``with``; gives the base URL."""
-
-    def __enter__(self) -> str:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write ``docs/reference/command-line.md`` from the tables the program itself uses.
+"""Write the pages of ``docs/reference`` from the tables the program itself uses.
 
 usage: python scripts/reference.py [--check]
 """
@@ -13,8 +13,10 @@ from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
 from chatcli.config.specs import SETTINGS
 from chatcli.core.exit_codes import ExitCode
+from chatcli.repl.commands import COMMANDS as SLASH_COMMANDS
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md"
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+MADE = "<!-- Made by scripts/reference.py from the program's own tables. -->"
 
 EXIT_CODES = {
     ExitCode.DONE: "done",
@@ -74,7 +76,7 @@ seconds is mentioned on stderr; `</dev/null` skips it.
 """
 
 
-def page() -> str:
+def command_line() -> str:
     # argparse wraps to the terminal it runs on; the page is the same wherever it is made.
     os.environ["COLUMNS"] = "100"
     settings = "\n".join(
@@ -85,7 +87,7 @@ def page() -> str:
     codes = "\n".join(f"| {code.value} | {EXIT_CODES[code]} |" for code in ExitCode)
     reserved = ", ".join(f"`{command.name}`" for command in COMMANDS if command.is_reserved)
     return f"""\
-<!-- Made by scripts/reference.py from the program's own tables. -->
+{MADE}
 
 # Command line
 
@@ -118,14 +120,41 @@ then ignored, with a line on stderr. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `
 """
 
 
+def slash_commands() -> str:
+    rows = "\n".join(
+        f"| `{command.usage.replace('|', chr(92) + '|')}` | {command.summary} |" for command in SLASH_COMMANDS
+    )
+    return f"""\
+{MADE}
+
+# Slash commands
+
+In a terminal, a line that begins with `/` and a word is a command. Only those that can do something now are offered;
+Tab completes names and arguments. A path such as `/etc/hosts` is not a command. `exit` and `quit` alone leave too.
+
+| command | what it does |
+|---|---|
+{rows}
+"""
+
+
+PAGES = {"command-line.md": command_line, "slash-commands.md": slash_commands}
+
+
 def main() -> int:
-    if "--check" not in sys.argv:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/reference/command-line.md is out of date: run python scripts/reference.py", file=sys.stderr)
-    return 1
+    stale = []
+    for name, page in PAGES.items():
+        path = REFERENCE / name
+        if "--check" not in sys.argv:
+            path.write_text(page(), encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != page():
+            stale.append(name)
+    if stale:
+        print(
+            f"docs/reference is out of date ({', '.join(stale)}): run python scripts/reference.py",
+            file=sys.stderr,
+        )
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

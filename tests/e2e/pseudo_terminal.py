@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,16 +31,60 @@ _BECOME_FOREGROUND = (
     "os.execv(sys.argv[1], sys.argv[1:])\n"
 )
 
+# As a shell does it: a job of its own in the terminal's foreground, which stops and goes on as a whole.
+_START_JOB = (
+    "import fcntl, os, signal, sys, termios\n"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "child = os.fork()\n"
+    "if child == 0:\n"
+    "    os.setpgid(0, 0)\n"
+    "    signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n"
+    "    os.tcsetpgrp(0, os.getpid())\n"
+    "    signal.signal(signal.SIGTTOU, signal.SIG_DFL)\n"
+    "    os.execv(sys.argv[1], sys.argv[1:])\n"
+    "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+)
+
 
 class PseudoTerminal:
     """What is shown, and a keyboard."""
 
-    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, descriptor: int, process: subprocess.Popen[bytes], columns: int, *, is_job: bool
+    ) -> None:
         self.received = b""
         self._descriptor = descriptor
         self._process = process
-        self._screen = pyte.HistoryScreen(COLUMNS, LINES, history=1000)
+        self._is_job = is_job
+        self._screen = pyte.HistoryScreen(columns, LINES, history=1000)
         self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def attributes(self) -> list[object]:
+        """How the terminal treats what is typed and written."""
+        return termios.tcgetattr(self._descriptor)
+
+    @property
+    def process_id(self) -> int:
+        """Of the program itself."""
+        if not self._is_job:
+            return self._process.pid
+        command = ["pgrep", "-P", str(self._process.pid)]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.process_id, number)
+
+    def wait_until_stopped(self) -> None:
+        until_s = time.monotonic() + _PATIENCE_S
+        command = ["ps", "-o", "stat=", "-p", str(self.process_id)]
+        while not subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"T"):
+            assert time.monotonic() < until_s, "not stopped"
+            self._read()
+
+    def forget(self) -> None:
+        """Wipe the screen, to see what is drawn from here on."""
+        self._screen.reset()
 
     @property
     def shown(self) -> str:
@@ -79,12 +126,19 @@ class PseudoTerminal:
 
 @contextmanager
 def on_terminal(
-    command: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    columns: int = COLUMNS,
+    job: bool = False,
 ) -> Iterator[PseudoTerminal]:
+    """Run ``command`` on a terminal; as a ``job`` it can be stopped and go on, as under a shell."""
     ours, theirs = pty.openpty()
-    environment = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(LINES), **environment}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
+    environment = {"TERM": "xterm-256color", **environment}
     process = subprocess.Popen(
-        [sys.executable, "-c", _BECOME_FOREGROUND, *command],
+        [sys.executable, "-c", _START_JOB if job else _BECOME_FOREGROUND, *command],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -95,7 +149,7 @@ def on_terminal(
     os.close(theirs)
     with process:
         try:
-            yield PseudoTerminal(ours, process)
+            yield PseudoTerminal(ours, process, columns, is_job=job)
         finally:
             process.kill()
             os.close(ours)

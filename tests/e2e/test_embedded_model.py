@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.interrupting import interrupted
-from e2e.program import Program, messages_of, records_of
+from e2e.program import Program, command, messages_of, records_of
 from e2e.relay import relaying
 
 QUESTION = "What is the capital of France?"
@@ -162,3 +162,25 @@ def test_local_serve_serves_until_ctrl_c(program, local_model_folder):
         gone = program.run("models", "--base-url", base_url)
     assert listed.stdout == "smollm2-135m-instruct  8,192 tokens\n"
     assert gone.exit_code == 6
+
+
+@by_signals
+def test_a_conversation_in_the_terminal_streams_is_stopped_and_goes_on(program, local_model_folder):
+    from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal  # noqa: PLC0415 - unknown on Windows
+
+    environment = program.environment(CHATCLI_LOCAL_DIR=str(local_model_folder))
+    started = on_terminal(
+        command("-O", "ignore_eos=true"), environment=environment, folder=program.working_folder
+    )
+    with started as screen:
+        screen.wait_for("\n>")
+        screen.type(QUESTION + "\r")
+        screen.wait_for("Paris")
+        screen.type(CTRL_C)
+        screen.wait_for("stopped before the answer was complete\n\n>")
+        screen.type(CTRL_D)
+        assert screen.wait_for_exit() == 0
+    assert "resume with: chatcli -s " in screen.shown
+    path = program.session_paths[0]
+    assert [role for role, _ in messages_of(path)] == ["system", "user", "assistant"]
+    assert "Paris" in messages_of(path)[2][1]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import sys
 from typing import TYPE_CHECKING
 
-from chatcli.cli.ask import ask
+from chatcli.cli.ask import ask, wish_of
 from chatcli.cli.line_loop import line_loop
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.terminal import Terminal
+    from chatcli.config.settings import Settings
     from chatcli.core.exit_codes import ExitCode
+    from chatcli.target import World
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
@@ -24,6 +30,31 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     world = world_of(terminal)
     settings = settings_of(options, world, terminal)
     question = compose(options, terminal)
-    if question is None:
+    if question is not None:
+        return ask(question, options, settings, world, terminal)
+    for name in ("dry_run", "extract", "out", "output"):
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
+    if settings.plain or options.raw or terminal.is_dumb or not terminal.stdout.is_terminal:
         return line_loop(options, settings, world, terminal)
-    return ask(question, options, settings, world, terminal)
+    return _repl(options, settings, world, terminal)
+
+
+def _repl(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
+    from chatcli.repl.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
+
+    tty = Tty(sys.stdin, sys.stdout, terminal.environment.get("TERM"), terminal.color_system(terminal.stdout))
+    repl = Repl(
+        settings,
+        wish_of(options),
+        world,
+        tty,
+        resettle=lambda changes: settings_of(
+            argparse.Namespace(**{**vars(options), **changes}), world, terminal
+        ),
+        verbose=options.verbose,
+        quiet=options.quiet,
+    )
+    code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt))
+    terminal.warn(repl.farewell)
+    return code

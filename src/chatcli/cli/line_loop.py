@@ -12,14 +12,13 @@ from chatcli.cli.ask import wish_of
 from chatcli.cli.outputs import answer_output, status_output, waiting_output
 from chatcli.conversation.play import play
 from chatcli.core import messages
-from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.app import Chat
+    from chatcli.chat import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.sessions.session import Session
@@ -31,9 +30,6 @@ _FAREWELLS = frozenset({"exit", "quit", "/exit", "/quit"})
 
 def line_loop(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
     """Ask what is typed until the person leaves with Ctrl-D or ``exit``. Ctrl-C stops an answer, never the program."""
-    for name in ("dry_run", "extract", "out", "output"):
-        if getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
     status = status_output(options, terminal)
     wish = replace(wish_of(options), talks=True)
     with asyncio.Runner() as runner:

@@ -32,7 +32,7 @@ OUTPUT_FORMATS = ("text", "markdown", "json", "jsonl")
 
 _EXAMPLES = """\
 examples:
-  chatcli                                     talk, line by line
+  chatcli                                     talk in the terminal
   chatcli "What does EADDRINUSE mean?"        one answer
   git diff | chatcli "Review this change"     a prompt, and data from a pipe
   chatcli -c "And in Python?"                 go on with the session used last

@@ -25,11 +25,24 @@ EXIT_CODES = {
 }
 
 
-async def until_signalled(work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
-    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it."""
+async def until_signalled(
+    work: Coroutine[Any, Any, ExitCode], *, interrupt: Callable[[], None] | None = None
+) -> ExitCode:
+    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it.
+
+    With ``interrupt``, SIGINT calls that and ends nothing.
+    """
     task = asyncio.ensure_future(work)
     caught: list[ExitCode] = []
-    with _cancelled_by_signals(task, caught.append):
+
+    def end(code: ExitCode) -> None:
+        if code is ExitCode.INTERRUPTED and interrupt is not None:
+            interrupt()
+            return
+        caught.append(code)
+        task.cancel()
+
+    with _told_of_signals(end):
         try:
             return await task
         except asyncio.CancelledError:
@@ -39,20 +52,14 @@ async def until_signalled(work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
 
 
 @contextmanager
-def _cancelled_by_signals(
-    task: asyncio.Future[ExitCode], caught: Callable[[ExitCode], None]
-) -> Iterator[None]:
-    """Cancel ``task`` when a signal asks this process to end, and tell which exit code that means."""
+def _told_of_signals(tell: Callable[[ExitCode], None]) -> Iterator[None]:
+    """Call ``tell`` on the loop when a signal asks this process to end, with the exit code that means."""
     loop = asyncio.get_running_loop()
-
-    def end(code: ExitCode) -> None:
-        caught(code)
-        task.cancel()
 
     def handler(code: ExitCode) -> Callable[[int, FrameType | None], None]:
         def wake_the_loop(_number: int, _frame: FrameType | None) -> None:
             # A handler runs between two instructions of the main thread; a sleeping loop would not notice.
-            loop.call_soon_threadsafe(end, code)
+            loop.call_soon_threadsafe(tell, code)
 
         return wake_the_loop
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import LocalIOError
 from chatcli.safety import private_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PRIVATE = 0o600
 _OF_OTHERS = 0o077

@@ -64,6 +64,11 @@ class BlockSplitter:
         self._after_blank = False
         self._unsure = False
 
+    @property
+    def unfinished(self) -> str:
+        """The text that no block given back holds yet."""
+        return "".join([*self._lines, *self._partial])
+
     def feed(self, text: str) -> list[str]:
         """Return the blocks that are finished by now."""
         *ends, rest = text.split("\n")

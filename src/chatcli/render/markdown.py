@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.render.blocks import BlockSplitter
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from chatcli.core.events import Event
     from chatcli.render.rich_markdown import ColorSystem
+
+
+_LONGEST_TAIL: Final = 4_000
+"""How many characters of a block that is still coming are shown rendered; of a longer one the end as it is."""
 
 
 class MarkdownRenderer:
@@ -29,6 +33,17 @@ class MarkdownRenderer:
         self._width = width
         self._color_system = color_system
         self._begin()
+
+    def tail(self, rows: int) -> list[str]:
+        """Return the last ``rows`` lines of the block that is still coming, as they would be written now."""
+        source = self._splitter.unfinished
+        if not source.strip():
+            return []
+        if len(source) > _LONGEST_TAIL:
+            # Rendering all of a long block for every frame would take longer than a frame may.
+            return _last_rows(source, rows, self._width())
+        lines = self._rendered(source).split("\n")[:-1]
+        return (lines if self._is_first else ["", *lines])[-rows:]
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TextDelta):
@@ -59,3 +74,10 @@ class MarkdownRenderer:
         except Exception:  # noqa: BLE001  # whatever a library does with odd input, the answer is shown
             source = block.strip("\n")
             return source and source + "\n"
+
+
+def _last_rows(source: str, rows: int, width: int) -> list[str]:
+    from rich.cells import chop_cells  # noqa: PLC0415
+
+    lines = source[-rows * width :].removesuffix("\n").split("\n")
+    return [row for line in lines for row in chop_cells(line.expandtabs(4), width) or [""]][-rows:]

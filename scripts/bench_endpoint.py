@@ -1,0 +1,78 @@
+"""An endpoint on loopback that answers everything with the same stream, and an environment that leads to it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODEL = "bench"
+ANSWER = [f"word{number} " for number in range(200)]
+
+
+def environment(base_url: str, folder: str) -> dict[str, str]:
+    """Return this process's environment with nothing of chatcli's but the endpoint and folders of its own."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CHATCLI_", "OPENAI_"))
+    }
+    folders = {f"CHATCLI_{kind}_DIR": str(Path(folder, kind)) for kind in ("CONFIG", "DATA", "CACHE")}
+    return {**inherited, **folders, "OPENAI_BASE_URL": base_url}
+
+
+class serve_answers:  # noqa: N801 - used as a function
+    """Serve on a free loopback port for the length of a ``with``; gives the base URL."""
+
+    def __enter__(self) -> str:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Knows one model, and answers it with the same stream whatever was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(
+            "application/json", json.dumps({"data": [{"id": MODEL, "context_length": 8192}]}).encode()
+        )
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.answer("text/event-stream", b"".join(events()))
+
+    def answer(self, content_type: str, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+        """Keep quiet."""
+
+
+def events() -> Iterator[bytes]:
+    deltas = [({"content": word}, None) for word in ANSWER]
+    for delta, finish_reason in [*deltas, ({}, "stop")]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        chunk = {
+            "id": "b",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": MODEL,
+            "choices": [choice],
+        }
+        yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
+    yield b"data: [DONE]\n\n"

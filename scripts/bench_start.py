@@ -1,0 +1,197 @@
+"""How soon the prompt is drawn, how much memory it takes, and how soon a key shows while the rest loads."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import bench_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROMPT = "> "
+COLUMNS, LINES = 80, 24
+PATIENCE_S = 30
+
+YARDSTICK = [sys.executable, "-c", "import prompt_toolkit"]
+REPL = [sys.executable, "-m", "chatcli"]
+
+DRAWN_RATIO, DRAWN_EXTRA_S = 1.5, 0.1
+MEMORY_MB = 45
+P99_S, WORST_S = 0.05, 0.15
+
+TYPED_STARTS = 5
+KEYS = "QXZJ" * 6  # letters that stand nowhere else on the screen
+GAPS_S = (0.04, 0.4)
+SETTLED_AFTER_S = 3
+
+
+def start(runs: int) -> None:
+    """Measure the REPL on a pseudo terminal, its start against importing prompt_toolkit."""
+    if sys.platform == "win32":
+        print("  not measured: it needs a pseudo terminal, which Python does not have on Windows")
+        return
+    with tempfile.TemporaryDirectory() as folder, bench_endpoint.serve_answers() as base_url:
+        environment = {
+            **bench_endpoint.environment(base_url, folder),
+            "CHATCLI_MODEL": bench_endpoint.MODEL,
+            "TERM": "xterm-256color",
+        }
+        measure_drawing(runs, environment)
+        measure_loading(environment)
+
+
+def measure_drawing(runs: int, environment: Mapping[str, str]) -> None:
+    """Let the yardstick and the REPL take turns, so that a machine that slows down slows both."""
+    import_s, drawn_s = [], []
+    for run in range(runs + 1):
+        import_once_s = time_import(environment)
+        with Terminal(REPL, environment) as terminal:
+            drawn_once_s = terminal.wait_for_prompt()
+        if run:
+            import_s.append(import_once_s)
+            drawn_s.append(drawn_once_s)
+    yardstick_s, median_s = statistics.median(import_s), statistics.median(drawn_s)
+    print(f"  import prompt_toolkit {yardstick_s:.3f} s, prompt drawn {median_s:.3f} s (medians)")
+    print(
+        f"start: ratio {median_s / yardstick_s:.2f} (at most {DRAWN_RATIO} plus {DRAWN_EXTRA_S * 1000:.0f} ms): "
+        f"drawn {median_s:.3f} s, allowed {yardstick_s * DRAWN_RATIO + DRAWN_EXTRA_S:.3f} s"
+    )
+
+
+def measure_loading(environment: Mapping[str, str]) -> None:
+    """Type from the moment the prompt is there, and look again when everything is loaded."""
+    at_prompt_mb, loaded_mb, latencies_s = [], [], []
+    for number in range(TYPED_STARTS):
+        pattern = random.Random(number)
+        with Terminal(REPL, environment) as terminal:
+            terminal.wait_for_prompt()
+            at_prompt_mb.append(terminal.memory_mb())
+            latencies_s += terminal.type(KEYS, [pattern.uniform(*GAPS_S) for _ in KEYS])
+            terminal.watch(SETTLED_AFTER_S)
+            loaded_mb.append(terminal.memory_mb())
+    print(
+        f"  memory: {statistics.median(at_prompt_mb):.1f} MB at the prompt (under {MEMORY_MB}), "
+        f"{statistics.median(loaded_mb):.1f} MB when everything is loaded"
+    )
+    latencies_s.sort()
+    print(
+        f"  {len(latencies_s)} keys typed while it loads, shown after: p50 {percentile_ms(latencies_s, 50):.1f} ms, "
+        f"p99 {percentile_ms(latencies_s, 99):.1f} ms (under {P99_S * 1000:.0f}), "
+        f"worst {latencies_s[-1] * 1000:.1f} ms (under {WORST_S * 1000:.0f})"
+    )
+
+
+def time_import(environment: Mapping[str, str]) -> float:
+    started_s = time.perf_counter()
+    subprocess.run(YARDSTICK, env=environment, stdin=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started_s
+
+
+def percentile_ms(ordered_s: Sequence[float], percent: int) -> float:
+    """Return the nearest-rank percentile: that many percent are at most as long."""
+    return ordered_s[math.ceil(len(ordered_s) * percent / 100) - 1] * 1000
+
+
+class Terminal:
+    """A process on a pseudo terminal for the length of a ``with``, and what a person sees of it."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        import pty
+        import termios
+
+        import pyte
+
+        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._stream = pyte.ByteStream(self._screen)
+        self._descriptor, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (LINES, COLUMNS))
+        self._started_s = time.perf_counter()
+        self._process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._descriptor)
+
+    def wait_for_prompt(self) -> float:
+        """Return how long after the process began the prompt was there, in seconds."""
+        return self._wait_for(PROMPT) - self._started_s
+
+    def type(self, keys: str, gaps_s: Sequence[float]) -> list[float]:
+        """Type each key after its gap, shown or not the one before; return how long each took to show."""
+        written_s: list[float] = []
+        shown_s: list[float] = []
+        due_s = time.perf_counter()
+        for key, gap_s in zip(keys, gaps_s, strict=True):
+            due_s += gap_s
+            while (left_s := due_s - time.perf_counter()) > 0:
+                seen_s = self._read(left_s)
+                while len(shown_s) < len(written_s) and self._shows(PROMPT + keys[: len(shown_s) + 1]):
+                    shown_s.append(seen_s)
+            written_s.append(time.perf_counter())
+            os.write(self._descriptor, key.encode())
+        while len(shown_s) < len(keys):
+            shown_s.append(self._wait_for(PROMPT + keys[: len(shown_s) + 1]))
+        return [shown - written for shown, written in zip(shown_s, written_s, strict=True)]
+
+    def watch(self, duration_s: float) -> None:
+        until_s = time.perf_counter() + duration_s
+        while (left_s := until_s - time.perf_counter()) > 0:
+            self._read(left_s)
+
+    def memory_mb(self) -> float:
+        """Return how much of the process is in memory (its resident set)."""
+        process_id = self._process.pid
+        try:
+            status = Path(f"/proc/{process_id}/status").read_text("ascii")
+            resident_kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+        except FileNotFoundError:  # no Linux
+            ps = ["ps", "-o", "rss=", "-p", str(process_id)]
+            resident_kib = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
+        return int(resident_kib) * 1024 / 1e6
+
+    def _wait_for(self, text: str) -> float:
+        """Return when the line that begins with ``text`` was there."""
+        seen_s = time.perf_counter()
+        while not self._shows(text):
+            if time.perf_counter() - seen_s > PATIENCE_S:
+                raise SystemExit(f"there is no {text!r} after {PATIENCE_S} s in:\n{self._shown()}")
+            seen_s = self._read(PATIENCE_S)
+        return seen_s
+
+    def _read(self, timeout_s: float) -> float:
+        """Take what comes within ``timeout_s`` and return when it came."""
+        came = select.select([self._descriptor], [], [], timeout_s)[0]
+        seen_s = time.perf_counter()
+        if came:
+            try:
+                content = os.read(self._descriptor, 65_536)
+            except OSError:  # Linux's way to say that nobody has the terminal open any more
+                content = b""
+            if not content:
+                raise SystemExit(f"{' '.join(REPL)} ended:\n{self._shown()}")
+            self._stream.feed(content)
+        return seen_s
+
+    def _shows(self, text: str) -> bool:
+        return any(line.startswith(text) for line in self._screen.display)
+
+    def _shown(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()

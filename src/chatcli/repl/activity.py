@@ -1,0 +1,85 @@
+"""What is going on right now, in one line that moves: waiting, retrying, answering."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.events import ReasoningDelta, Retrying, TextDelta, Waiting
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.events import Event
+
+STEP_S: Final = 0.1
+"""How often the line moves."""
+
+_STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_PLAIN_STEPS: Final = "|/-\\"
+_SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    what: str
+    since_s: float
+    until_s: float | None = None
+
+
+class Activity:
+    """Follows the work in hand (``begin``, ``end``) and, as an observer, the turn within it.
+
+    ``unicode`` says whether the terminal can show the spinner's characters; times are read from ``clock``.
+    """
+
+    def __init__(self, *, unicode: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._steps = _STEPS if unicode else _PLAIN_STEPS
+        self._clock = clock
+        self._doing: _Doing | None = None
+        self._began_s = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        return self._doing is not None
+
+    def begin(self, what: str) -> None:
+        self._began_s = self._clock()
+        self._doing = _Doing(what, self._began_s)
+
+    def end(self) -> None:
+        self._doing = None
+
+    def turn_to(self, what: str) -> None:
+        """Say what the work in hand is at now."""
+        if self._doing is not None and (self._doing.what != what or self._doing.until_s is not None):
+            self._doing = _Doing(what, self._clock())
+
+    async def __call__(self, event: Event) -> None:
+        match event:
+            case Waiting(reason=reason):
+                self.turn_to(sanitize_line(reason))
+            case Retrying(attempt, wait_s):
+                # Why is told in a line that stays.
+                self._doing = _Doing(f"attempt {attempt}", self._clock(), self._clock() + wait_s)
+            case ReasoningDelta():
+                self.turn_to("thinking")
+            case TextDelta():
+                self.turn_to("answering")
+            case _:
+                pass
+
+    def line(self) -> str:
+        """Return the line as it stands, empty while there is nothing to tell."""
+        doing, now_s = self._doing, self._clock()
+        if doing is None or now_s - self._began_s < _SHOWN_AFTER_S:
+            return ""
+        step = self._steps[int(now_s / STEP_S) % len(self._steps)]
+        if doing.until_s is not None and now_s < doing.until_s:
+            told = f"{doing.what} in {math.ceil(doing.until_s - now_s)} s"
+        else:
+            told = f"{doing.what} {now_s - self._began_s:.0f} s"
+        return f"{step} {told} · Ctrl-C stops"

@@ -1,0 +1,20 @@
+"""``/clear``: let the model forget what was said so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, _: str) -> None:
+    talk.chat.clear()
+    talk.surface.remark("the model starts afresh; what was said stays in the session")
+
+
+COMMAND = Command(
+    "clear", "let the model forget what was said", _run, applies=something_was_asked, when=NOTHING_ASKED
+)

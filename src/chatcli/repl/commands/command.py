@@ -1,0 +1,70 @@
+"""A slash command, as a row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from chatcli.repl.talk import Talk
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What an argument can be, and what that means."""
+
+    text: str
+    meaning: str = ""
+
+
+def _always(_: Talk) -> bool:
+    return True
+
+
+async def _none(_: Talk) -> Iterable[Choice]:
+    return ()
+
+
+if TYPE_CHECKING:
+    Run: TypeAlias = Callable[[Talk, str], Awaitable[None]]
+    Choices: TypeAlias = Callable[[Talk], Awaitable[Iterable[Choice]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``argument`` is how help writes it, ``choices`` what completion offers for it.
+
+    ``applies`` says whether it can do anything now, ``when`` what is missing where it cannot.
+    """
+
+    name: str
+    summary: str
+    run: Run
+    argument: str = ""
+    choices: Choices = _none
+    applies: Callable[[Talk], bool] = _always
+    when: str = ""
+
+    @property
+    def usage(self) -> str:
+        return f"/{self.name} {self.argument}".rstrip()
+
+
+def something_was_asked(talk: Talk) -> bool:
+    return any(record.message.role == "user" for record in talk.chat.session.context())
+
+
+NOTHING_ASKED = "nothing has been asked yet"
+
+
+def whole_number(argument: str, *, otherwise: int | None = None) -> int:
+    """Return the number that is said, or ``otherwise`` where nothing is."""
+    if not argument and otherwise is not None:
+        return otherwise
+    if not argument.isdecimal():
+        raise UsageError(f"{argument} is no number", hint="give a whole number, like 2")
+    return int(argument)

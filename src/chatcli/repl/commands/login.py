@@ -1,0 +1,20 @@
+"""``/login``: another way to a model: a key, a server on this machine, the embedded model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import Command
+from chatcli.repl.way_in import choose_way_in
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, _: str) -> None:
+    if await choose_way_in(talk.surface, talk.settings, talk.world):
+        await talk.reconnect()
+        talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name}")
+
+
+COMMAND = Command("login", "give a key, or choose a server or the embedded model", _run)

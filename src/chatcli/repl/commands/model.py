@@ -1,0 +1,36 @@
+"""``/model``: which model is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.windows import known_window_tokens
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    if argument:
+        await talk.change(model=argument)
+        talk.surface.remark(f"from here on: {talk.chat.model_name}")
+        return
+    chat = await talk.connected()
+    rows = [
+        ("→" if choice.text == chat.model_name else "", choice.text, choice.meaning)
+        for choice in await _choices(talk)
+    ]
+    talk.surface.say(table(rows, talk.surface.columns()) or chat.model_name)
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    offered = await talk.connection.offered(talk.chat, talk.settings)
+    windows = ((model.id, model.window_tokens or known_window_tokens(model.id)) for model in offered)
+    return [Choice(name, f"{window:,} tokens" if window else "") for name, window in windows]
+
+
+COMMAND = Command("model", "ask another model, or list those there are", _run, "[NAME]", _choices)

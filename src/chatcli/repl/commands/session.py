@@ -1,0 +1,40 @@
+"""``/session``: which conversation this is, or another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chatcli.app import open_session
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    if argument:
+        wish = replace(talk.wish, session=argument, resume_last=False)
+        await talk.turn_to(open_session(talk.settings, wish, talk.world))
+        return
+    chat = talk.chat
+    rows = [
+        ("name", chat.name or "not kept (--no-save); /save NAME keeps it"),
+        ("title", chat.title),
+        ("turns", str(chat.turns)),
+        ("file", str(chat.file.path) if chat.file else ""),
+    ]
+    talk.surface.say(table([row for row in rows if row[1]], talk.surface.columns()))
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    summaries = talk.chat.store.summaries()
+    return [Choice(summary.name, summary.title) for summary in summaries if summary.name != talk.chat.name]
+
+
+COMMAND = Command(
+    "session", "show this conversation, or go to another or a new one", _run, "[NAME|PATH]", _choices
+)

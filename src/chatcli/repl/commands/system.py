@@ -1,0 +1,31 @@
+"""``/system``: the system prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import Choice, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_NONE = "none"
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    if not argument:
+        talk.surface.say(talk.chat.system or "there is no system prompt; /system TEXT sets one")
+        return
+    talk.chat.set_system(None if argument == _NONE else argument)
+    talk.surface.remark(
+        "the system prompt is taken away" if argument == _NONE else "the system prompt counts from here on"
+    )
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    return [Choice(_NONE, "take it away")] if talk.chat.system else []
+
+
+COMMAND = Command("system", "show or set the system prompt", _run, "[TEXT|none]", _choices)

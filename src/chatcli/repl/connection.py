@@ -1,0 +1,142 @@
+"""The way to the model, opened in the background while the person reads or types."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import ChatcliError
+from chatcli.repl.threads import in_thread
+from chatcli.repl.warmup import Warmup
+from chatcli.target import TargetFinder, list_offered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.chat import Chat
+    from chatcli.client.catalog import OfferedModel
+    from chatcli.config.settings import Settings
+    from chatcli.target import Target, Tell, Wish, World
+
+
+VOCABULARY_QUIET_S: Final = 1.5
+"""How long no key must have come before the vocabulary is loaded: that holds the interpreter for a tenth of a second
+at a stretch, and is needed only when a conversation comes near the size of its window."""
+
+
+class Connection:
+    """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again."""
+
+    def __init__(self, wish: Wish, world: World, tell: Tell, *, idle_s: Callable[[], float]) -> None:
+        self._wish = wish
+        self._world = world
+        self._tell = tell
+        self._idle_s = idle_s
+        self._stack = AsyncExitStack()
+        self._offered: tuple[OfferedModel, ...] | None = None
+        self._warmup = Warmup((), idle_s=idle_s)
+        self._opening: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    def begin(self, chat: Chat, settings: Settings) -> None:
+        """Open it for ``chat`` as soon as nobody types."""
+        self._warmup = Warmup(_steps(settings), idle_s=self._idle_s)
+        self._opening = asyncio.create_task(self._open_warm(chat, settings))
+        # Whoever asks is told why it failed; that nobody did is no news.
+        self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
+
+    async def ready(self, chat: Chat, settings: Settings) -> None:
+        """Wait until ``chat`` is connected. Raise a ``ChatcliError`` where it cannot be."""
+        if chat.target is not None:
+            return
+        opening = self._opening
+        if opening is None or opening.done():
+            self.begin(chat, settings)
+        self._warmup.hurry()
+        if self._opening is not None:
+            # Stopped by the person, the wait ends; what is being opened is of use for the next question.
+            await asyncio.shield(self._opening)
+
+    async def replace(self, chat: Chat, settings: Settings) -> Target:
+        """Open another way, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
+        await self._stop(self._opening)
+        await in_thread(lambda: _load(_steps(settings)))
+        return await self._open(chat, settings)
+
+    async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
+        """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
+        await self.ready(chat, settings)
+        if self._offered is None:
+            async with AsyncExitStack() as stack:
+                finder = TargetFinder(settings, self._wish, self._world, self._tell, stack)
+                client = await finder.connected(chat.endpoint)
+                self._offered = await list_offered(client, chat.endpoint)
+        return self._offered
+
+    async def close(self) -> None:
+        await self._stop(self._opening)
+        await self._stop(self._counting)
+        await self._stack.aclose()
+
+    async def _open_warm(self, chat: Chat, settings: Settings) -> None:
+        await self._warmup.run()
+        chat.connect(await self._open(chat, settings))
+        vocabulary = Warmup([chat.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
+        self._counting = asyncio.create_task(vocabulary.run())
+
+    async def _open(self, chat: Chat, settings: Settings) -> Target:
+        opened = AsyncExitStack()
+        try:
+            finder = TargetFinder(settings, self._wish, self._world, self._tell, opened)
+            target = await finder.target(chat.session)
+        except BaseException:
+            await opened.aclose()
+            raise
+        before, self._stack, self._offered = self._stack, opened, None
+        await before.aclose()
+        return target
+
+    async def _stop(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError, ChatcliError):
+                await task
+
+
+def _steps(settings: Settings) -> list[Callable[[], object]]:
+    """Return what takes long to load, in pieces that hold the interpreter as shortly as can be."""
+    steps: list[Callable[[], object]] = [_load_transport, _load_client, _load_markdown]
+    if settings.credential is not None:
+        steps.append(_unlocked(settings.credential.secret.reveal))
+    return steps
+
+
+def _load(steps: list[Callable[[], object]]) -> None:
+    for step in steps:
+        step()
+
+
+def _unlocked(reveal: Callable[[], str]) -> Callable[[], None]:
+    """Return a step that gets the key out of a keyring, which may ask the person to unlock it."""
+
+    def step() -> None:
+        # Whoever needs the key is told why there is none.
+        with suppress(ChatcliError):
+            reveal()
+
+    return step
+
+
+def _load_transport() -> None:
+    import httpx2  # noqa: F401, PLC0415
+
+
+def _load_client() -> None:
+    import chatcli.client.connection  # noqa: PLC0415
+    import chatcli.client.openai_chat  # noqa: PLC0415
+    import chatcli.client.retry  # noqa: F401, PLC0415
+
+
+def _load_markdown() -> None:
+    import chatcli.render.rich_markdown  # noqa: F401, PLC0415

@@ -1,0 +1,102 @@
+"""The surface on a terminal: what is said passes above the screen's live rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.render.status import StatusRenderer, error_lines
+from chatcli.repl.ink import wrapped
+from chatcli.repl.live_answer import LiveAnswer
+from chatcli.safety.terminal import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.ports import Observer
+    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.repl.activity import Activity
+    from chatcli.repl.ink import Ink
+    from chatcli.repl.screen import Screen
+
+
+class Page:
+    """A ``Surface``: styled, wrapped between words, and safe for a terminal."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        activity: Activity,
+        *,
+        ink: Ink,
+        color_system: ColorSystem | None,
+        prompt: str,
+        quiet: bool,
+    ) -> None:
+        self._screen = screen
+        self._activity = activity
+        self._ink = ink
+        self._color_system = color_system
+        self._prompt = prompt
+        self._quiet = quiet
+
+    def columns(self) -> int:
+        return self._screen.columns()
+
+    def say(self, text: str) -> None:
+        self._print(wrapped(sanitize(text), self.columns()))
+
+    def remark(self, text: str) -> None:
+        if not self._quiet:
+            self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
+
+    def complain(self, error: ChatcliError) -> None:
+        for line in error_lines(error):
+            self._print_status(line)
+
+    def echo(self, question: str) -> None:
+        # Not wrapped: copied from the terminal, a question is what was written.
+        first, *others = sanitize(question).split("\n")
+        indent = " " * len(self._prompt)
+        lines = [self._ink.cyan(self._ink.bold(self._prompt)) + self._ink.bold(first)]
+        lines += [indent + self._ink.bold(line) for line in others]
+        self._print("\n".join(lines) + "\n")
+
+    def answer(self, text: str) -> None:
+        from chatcli.render.rich_markdown import rendered  # noqa: PLC0415 - rich takes a tenth of a second
+
+        self._screen.print(rendered(sanitize(text), width=self.columns(), color_system=self._color_system))
+
+    def pause(self) -> None:
+        self._print("")
+
+    def observers(self, *, verbose: bool) -> Sequence[Observer]:
+        answer = LiveAnswer(self._screen, color_system=self._color_system)
+        status = StatusRenderer(self._print_status, dim=False, verbose=verbose, quiet=self._quiet)
+        return (self._activity, answer, status)
+
+    async def work(self, work: Awaitable[None], what: str) -> None:
+        await self._screen.work(work, what)
+
+    def doing(self, what: str) -> None:
+        self._activity.turn_to(what)
+
+    async def line(self) -> str | None:
+        return await self._screen.line()
+
+    async def ask(self, label: str, *, secret: bool = False) -> str | None:
+        answer = await self._screen.ask(label, secret=secret)
+        if answer and not secret:
+            self.remark(label + answer)
+        return answer
+
+    def draft(self, text: str) -> None:
+        self._screen.composer.put(text)
+
+    def _print_status(self, line: str) -> None:
+        """Print a line about a turn: what is no error and no way out of one stays in the background."""
+        shown = wrapped(line, self.columns())
+        self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
+
+    def _print(self, text: str) -> None:
+        self._screen.print(text + "\n")

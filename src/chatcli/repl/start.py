@@ -1,0 +1,173 @@
+"""Starting the REPL: the prompt first, everything else while the person reads or types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from prompt_toolkit.input import create_input
+
+from chatcli import __version__
+from chatcli.app import open_session
+from chatcli.core.exit_codes import ExitCode
+from chatcli.local.engine import engine_state
+from chatcli.local.weights import status
+from chatcli.repl.activity import Activity
+from chatcli.repl.completion import CommandCompleter
+from chatcli.repl.connection import Connection
+from chatcli.repl.frames import terminal_output
+from chatcli.repl.ink import Ink
+from chatcli.repl.input_history import input_history
+from chatcli.repl.page import Page
+from chatcli.repl.recap import recap
+from chatcli.repl.screen import Screen
+from chatcli.repl.suggestions import HistorySuggestions
+from chatcli.repl.talk import Talk
+from chatcli.repl.threads import in_thread
+from chatcli.repl.toolbar import toolbar
+from chatcli.repl.way_in import choose_way_in
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chatcli.config.settings import Settings
+    from chatcli.core.events import Notice
+    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.target import Wish, World
+
+HISTORY_FILE = "input-history.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Tty:
+    """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show."""
+
+    stdin: TextIO
+    stdout: TextIO
+    term: str | None
+    color_system: ColorSystem | None
+
+    @property
+    def shows_unicode(self) -> bool:
+        return (self.stdout.encoding or "").lower().startswith("utf")
+
+
+class Repl:
+    """One run of the REPL. ``resettle`` settles the settings anew with changes that win over everything else."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        wish: Wish,
+        world: World,
+        tty: Tty,
+        *,
+        resettle: Callable[[Mapping[str, object]], Settings],
+        verbose: bool,
+        quiet: bool,
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._chat = open_session(settings, wish, world)
+        self._completer = CommandCompleter()
+        activity = Activity(unicode=tty.shows_unicode)
+        self._screen = Screen(
+            input=create_input(tty.stdin),
+            output=terminal_output(tty.stdout, term=tty.term),
+            prompt=settings.repl_prompt,
+            history=input_history(world.paths.data / HISTORY_FILE if settings.save else None, self._warn),
+            suggestions=HistorySuggestions(),
+            completer=self._completer,
+            activity=activity,
+            toolbar=lambda columns: toolbar(self._talk.chat, self._talk.settings, columns),
+            color_system=tty.color_system,
+        )
+        self._page = Page(
+            self._screen,
+            activity,
+            ink=Ink(tty.color_system is not None),
+            color_system=tty.color_system,
+            prompt=settings.repl_prompt,
+            quiet=quiet,
+        )
+        self._talk = Talk(
+            self._page,
+            self._chat,
+            settings=settings,
+            wish=wish,
+            world=world,
+            connection=Connection(wish, world, self._tell, idle_s=self._screen.idle_s),
+            resettle=resettle,
+            verbose=verbose,
+        )
+
+    async def run(self) -> ExitCode:
+        """Talk until the person leaves."""
+        # Left alone, what goes wrong beside the talk would be written across the screen.
+        asyncio.get_running_loop().set_exception_handler(self._tell_bug)
+        try:
+            async with self._screen.running():
+                await self._greet()
+                await self._talk.run()
+                await self._talk.connection.close()
+        finally:
+            self._talk.chat.close()
+        return ExitCode.DONE
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self._screen.interrupt()
+
+    @property
+    def farewell(self) -> str:
+        """What is said after the terminal is the shell's again."""
+        chat = self._talk.chat
+        is_kept = chat.file is not None and chat.file.path.exists()
+        return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
+
+    async def _greet(self) -> None:
+        talk = self._talk
+        self._completer.talk = talk
+        self._page.remark(f"chatcli {__version__} · /help lists the commands, Ctrl-D leaves")
+        self._page.pause()
+        if talk.chat.turns:
+            await in_thread(_load_markdown)
+            recap(talk.chat, self._page)
+            self._page.pause()
+        if not self._has_a_way_in():
+            await self._screen.work(self._first_run(), "looking around")
+        if talk.chat.target is None:
+            talk.connection.begin(talk.chat, talk.settings)
+
+    async def _first_run(self) -> None:
+        self._page.say("There is no model to talk to yet.")
+        if await choose_way_in(self._page, self._settings, self._world):
+            await self._talk.reconnect()
+        else:
+            self._page.remark("/login asks again; chatcli --help tells the other ways")
+        self._page.pause()
+
+    def _has_a_way_in(self) -> bool:
+        if self._talk.wish.embedded or self._settings.credential is not None:
+            return True
+        if self._settings.base_url is not None:
+            return True
+        return status(self._world.paths.local).ready and engine_state().installed
+
+    def _tell(self, notice: Notice) -> None:
+        self._page.remark(notice.message)
+        if not self._screen.is_busy:
+            self._page.pause()
+
+    def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self._page.remark(f"a bug, please report it: {context['message']} {error!r}")
+
+    def _warn(self, message: str) -> None:
+        self._page.remark(message)
+
+
+def _load_markdown() -> None:
+    import chatcli.render.rich_markdown  # noqa: F401, PLC0415

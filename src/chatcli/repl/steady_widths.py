@@ -1,0 +1,53 @@
+"""Emoji in the composer, drawn so that every terminal agrees on how wide they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.layout.processors import Processor, Transformation
+
+if TYPE_CHECKING:
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.layout.processors import TransformationInput
+
+# Joiner, variation selectors and skin tones melt emoji together in some terminals and not in others, and
+# prompt_toolkit adds up the widths of the parts. Without them, parts stand side by side, the same width everywhere.
+_MELTING: Final = re.compile("(?<=[\u2190-\U0001faff])[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+
+
+class SteadyWidths(Processor):
+    """Leaves out of the drawing what makes an emoji's width a matter of opinion. The text itself keeps it."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        line = "".join(fragment[1] for fragment in fragments)
+        left_out = {match.start() for match in _MELTING.finditer(line)}
+        if not left_out:
+            return Transformation(fragments)
+        kept = [at for at in range(len(line)) if at not in left_out]
+        shown_before = _counts(kept, len(line))
+        return Transformation(
+            _without(fragments, left_out),
+            source_to_display=lambda at: shown_before[min(at, len(line))] + max(0, at - len(line)),
+            display_to_source=lambda at: kept[at] if at < len(kept) else len(line) + at - len(kept),
+        )
+
+
+def _counts(kept: list[int], length: int) -> list[int]:
+    """Return for each place of the line how many characters are drawn before it."""
+    counts, drawn = [], set(kept)
+    count = 0
+    for at in range(length):
+        counts.append(count)
+        count += at in drawn
+    return [*counts, count]
+
+
+def _without(fragments: StyleAndTextTuples, left_out: set[int]) -> StyleAndTextTuples:
+    kept: StyleAndTextTuples = []
+    at = 0
+    for style, text, *_ in fragments:
+        kept.append((style, "".join(char for place, char in enumerate(text, at) if place not in left_out)))
+        at += len(text)
+    return kept

@@ -1,0 +1,63 @@
+"""What a conversation is held on: a terminal with a composer, or plain lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.ports import Observer
+
+
+class Surface(Protocol):
+    """Shows what is said and asks what must be known. Everything it is given it makes safe for a terminal."""
+
+    def columns(self) -> int: ...
+
+    def say(self, text: str) -> None:
+        """Show text of one or more lines."""
+        ...
+
+    def remark(self, text: str) -> None:
+        """Show a line about something that is not the answer."""
+        ...
+
+    def complain(self, error: ChatcliError) -> None: ...
+
+    def echo(self, question: str) -> None:
+        """Show what the person said, where the terminal has not done so itself."""
+        ...
+
+    def answer(self, text: str) -> None:
+        """Show an answer of the model from before, as it was shown when it came."""
+        ...
+
+    def pause(self) -> None:
+        """Leave a gap: what belonged together is complete."""
+        ...
+
+    def observers(self, *, verbose: bool) -> Sequence[Observer]:
+        """Return what shows a turn."""
+        ...
+
+    async def work(self, work: Awaitable[None], what: str) -> None:
+        """Wait for ``work``, saying ``what`` takes the time; the person may stop it."""
+        ...
+
+    def doing(self, what: str) -> None:
+        """Say what the work in hand is at now."""
+        ...
+
+    async def line(self) -> str | None:
+        """Return what the person says next, ``None`` when they leave."""
+        ...
+
+    async def ask(self, label: str, *, secret: bool = False) -> str | None:
+        """Return the answer to a question of the program, ``None`` when the person turns it down."""
+        ...
+
+    def draft(self, text: str) -> None:
+        """Offer ``text`` for editing as what the person says next."""
+        ...

@@ -1,0 +1,84 @@
+"""Ctrl-Z and ``fg``: the terminal goes back to the shell and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.repl.live_application import LiveApplication
+
+
+class Suspension:
+    """Stops and continues the program with its terminal in order; on Windows, which knows neither, does nothing."""
+
+    def __init__(self, application: LiveApplication) -> None:
+        self._application = application
+        self._was_here = False
+        self._shell_mode = None if sys.platform == "win32" else _mode_of(application.input.fileno())
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Answer SIGTSTP and SIGCONT, which also come from elsewhere, with ``kill -TSTP`` or ``kill -CONT``."""
+        if sys.platform == "win32":
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self.suspend)
+        loop.add_signal_handler(signal.SIGCONT, self._continued)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGTSTP)
+            loop.remove_signal_handler(signal.SIGCONT)
+
+    def suspend(self) -> None:
+        if sys.platform == "win32":
+            return
+        loop = asyncio.get_running_loop()
+        self._application.renderer.erase()
+        with self._as_the_shell_left_it():
+            loop.remove_signal_handler(signal.SIGTSTP)
+            # The whole job, as the terminal would: a shell waits for all of it.
+            os.killpg(os.getpgrp(), signal.SIGTSTP)
+            loop.add_signal_handler(signal.SIGTSTP, self.suspend)
+        self._was_here = True
+        self._application.draw_afresh()
+
+    def _continued(self) -> None:
+        if self._was_here:
+            self._was_here = False
+            return
+        # Stopped without being asked (SIGSTOP): the shell has set the terminal for itself meanwhile. The mode from
+        # before the start, which the application restores at its end, stays as it was.
+        self._application.input.raw_mode().__enter__()
+        self._application.draw_afresh()
+
+    @contextmanager
+    def _as_the_shell_left_it(self) -> Iterator[None]:
+        # prompt_toolkit's cooked_mode leaves flow control as the composer needs it.
+        import termios  # noqa: PLC0415 - unknown on Windows
+
+        terminal = self._application.input.fileno()
+        ours = termios.tcgetattr(terminal)
+        if self._shell_mode is not None:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, self._shell_mode)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, ours)
+
+
+def _mode_of(terminal: int) -> list[Any] | None:
+    """Return how a terminal is set, ``None`` for what is none."""
+    if not os.isatty(terminal):
+        return None
+    import termios  # noqa: PLC0415 - unknown on Windows
+
+    return termios.tcgetattr(terminal)

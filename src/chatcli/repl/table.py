@@ -1,0 +1,38 @@
+"""Rows of short texts in columns, as wide as a terminal shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import clip, width
+
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_GAP: Final = "  "
+
+
+def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
+    """Return ``rows`` one below the other, each cut at ``columns``; the cells of ``right`` end in line."""
+    cells = [[sanitize_line(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    lines = (
+        _GAP.join(
+            _padded(cell, wide, to_the_right=at in right)
+            for at, (cell, wide) in enumerate(zip(row, widths, strict=True))
+            if wide
+        ).rstrip()
+        for row in cells
+    )
+    return "\n".join(_cut(line, columns) for line in lines)
+
+
+def _padded(cell: str, wide: int, *, to_the_right: bool) -> str:
+    blanks = " " * (wide - width(cell))
+    return blanks + cell if to_the_right else cell + blanks
+
+
+def _cut(line: str, columns: int) -> str:
+    return line if width(line) <= columns else clip(line, 0, max(0, columns - 1)).rstrip() + "…"

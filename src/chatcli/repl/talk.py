@@ -1,0 +1,128 @@
+"""A conversation in the REPL: what the person says becomes a command or a question."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.play import play
+from chatcli.core import messages
+from chatcli.core.errors import ChatcliError, InputTooLong
+from chatcli.repl.commands import find, split
+from chatcli.repl.recap import recap
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from chatcli.chat import Chat
+    from chatcli.config.settings import Settings
+    from chatcli.core.events import Event, TurnEnd
+    from chatcli.repl.connection import Connection
+    from chatcli.repl.surface import Surface
+    from chatcli.target import Wish, World
+
+FAREWELLS: Final = frozenset({"exit", "quit"})
+
+
+class Talk:
+    """What commands work on: the surface, the conversation, the settings and the way to the model.
+
+    ``resettle`` settles the settings anew, with changes that win over everything else.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        chat: Chat,
+        *,
+        settings: Settings,
+        wish: Wish,
+        world: World,
+        connection: Connection,
+        resettle: Callable[[Mapping[str, object]], Settings],
+        verbose: bool,
+    ) -> None:
+        self.surface = surface
+        self.chat = chat
+        self.settings = settings
+        self.wish = wish
+        self.world = world
+        self.connection = connection
+        self.verbose = verbose
+        self.is_leaving = False
+        self._resettle = resettle
+        self._changes: dict[str, object] = {}
+
+    async def run(self) -> None:
+        """Take what is said until the person leaves."""
+        while not self.is_leaving and (line := await self.surface.line()) is not None:
+            await self.take(line)
+
+    async def take(self, line: str) -> None:
+        """Do what ``line`` says: leave, run a command, or ask."""
+        if line.strip().lower() in FAREWELLS:
+            self.is_leaving = True
+            return
+        self.surface.echo(line)
+        if command := split(line):
+            await self.surface.work(self._obey(*command), "working")
+        else:
+            await self.surface.work(self._answer(line), "waiting")
+        if not self.is_leaving:
+            self.surface.pause()
+
+    async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:
+        """Show a turn and return how it ended."""
+        return await play(events, *self.surface.observers(verbose=self.verbose))
+
+    async def connected(self) -> Chat:
+        """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
+        await self.connection.ready(self.chat, self.settings)
+        return self.chat
+
+    async def change(self, **changes: object) -> None:
+        """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
+        wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
+        settings = self._resettle(wanted)
+        target = await self.connection.replace(self.chat, settings)
+        self.settings, self._changes = settings, wanted
+        if "model" in changes:
+            self.chat.switch(target)
+        else:
+            self.chat.connect(target)
+
+    async def reconnect(self) -> None:
+        """Read the configuration anew and connect as it says now."""
+        await self.change()
+
+    async def turn_to(self, chat: Chat) -> None:
+        """Go on with another conversation; it is closed again where it has no model to ask."""
+        try:
+            chat.connect(await self.connection.replace(chat, self.settings))
+        except BaseException:
+            chat.close()
+            raise
+        before, self.chat = self.chat, chat
+        before.close()
+        recap(chat, self.surface)
+
+    async def _answer(self, question: str) -> None:
+        try:
+            chat = await self.connected()
+        except ChatcliError as error:
+            self.surface.complain(error)
+            self.surface.draft(question)
+            return
+        except CancelledError:
+            self.surface.remark("stopped before it was sent")
+            self.surface.draft(question)
+            raise
+        end = await self.play(chat.send(messages.question(question)))
+        if isinstance(end.result.error, InputTooLong):
+            self.surface.draft(question)
+
+    async def _obey(self, name: str, argument: str) -> None:
+        try:
+            await find(name, self).run(self, argument)
+        except ChatcliError as error:
+            self.surface.complain(error)

@@ -1,0 +1,45 @@
+"""Work in threads nobody has to wait for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+async def in_thread(work: Callable[[], _T]) -> _T:
+    """Return what ``work`` returns.
+
+    Unlike with ``asyncio.to_thread``, leaving the program does not wait for it: a download or a keyring that asks the
+    person may take minutes.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_T] = loop.create_future()
+
+    def settle(error: BaseException | None, result: _T | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)  # type: ignore[arg-type]  # without an error it is a _T
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        result: _T | None = None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - whoever waits is given it
+            error = raised
+        # The loop may have ended meanwhile, and nobody waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, error, result)
+
+    Thread(target=run, daemon=True).start()
+    return await done
