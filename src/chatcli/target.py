@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from dataclasses import dataclass
@@ -115,7 +116,9 @@ class TargetFinder:
         # openai takes half a second to import: only once a connection is needed.
         from chatcli.client.connection import connect  # noqa: PLC0415
 
-        return await self._stack.enter_async_context(connect(endpoint, self._world.environment))
+        # In a thread: the certificates take tens of milliseconds to load, in which no key would be read.
+        client = await asyncio.to_thread(connect, endpoint, self._world.environment)
+        return await self._stack.enter_async_context(client)
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings

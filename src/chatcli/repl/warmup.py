@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 QUIET_S: Final = 0.3
 """How long no key must have come before the next step is loaded."""
@@ -36,7 +38,8 @@ class Warmup:
     async def run(self) -> None:
         for step in self._steps:
             await self._pause()
-            await in_thread(step)
+            with _kept_for_good():
+                await in_thread(step)
 
     async def _pause(self) -> None:
         while not self._hurried.is_set() and (left_s := self._quiet_s - self._idle_s()) > 0:
@@ -44,3 +47,17 @@ class Warmup:
                 await asyncio.wait_for(self._hurried.wait(), left_s)
             except TimeoutError:
                 continue
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    # Left to itself the collector would soon look through all that was loaded, for a twentieth of a second and in
+    # vain: modules stay.
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if running:
+            gc.enable()
