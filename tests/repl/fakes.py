@@ -1,0 +1,65 @@
+"""A surface that keeps what it is given, for talks without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from chatcli.core.events import TextDelta, TurnFailed
+from chatcli.render.status import error_lines
+
+
+class KeptSurface:
+    """A ``Surface``. ``answers`` are given to what is asked, the last ``None`` turns the rest down."""
+
+    def __init__(self, *answers, lines=(), columns=80):
+        self.said = []
+        self.drafted = ""
+        self.asked = []
+        self._answers = list(answers)
+        self._lines = list(lines)
+        self._columns = columns
+
+    @property
+    def text(self):
+        return "\n".join(self.said)
+
+    def columns(self):
+        return self._columns
+
+    def say(self, text):
+        self.said.append(text)
+
+    remark = answer = doing = say
+
+    def complain(self, error):
+        self.said += error_lines(error)
+
+    def echo(self, question):
+        self.said.append(f"> {question}")
+
+    def pause(self):
+        pass
+
+    def observers(self, *, verbose):
+        async def observe(event):
+            if isinstance(event, TextDelta):
+                self.said.append(event.text)
+            elif isinstance(event, TurnFailed):
+                self.complain(event.result.error)
+
+        return (observe,)
+
+    async def work(self, work, what):
+        with suppress(asyncio.CancelledError):
+            await work
+
+    async def line(self):
+        return self._lines.pop(0) if self._lines else None
+
+    async def ask(self, label, *, secret=False):
+        self.asked.append((label, secret))
+        return self._answers.pop(0) if self._answers else None
+
+    def draft(self, text):
+        self.drafted = text

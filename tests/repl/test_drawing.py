@@ -1,0 +1,200 @@
+"""What is drawn: widths, tables, the moving line, the tail, the toolbar."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
+from wcwidth import width
+
+from chatcli.core.events import (
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnFinished,
+    TurnResult,
+    Waiting,
+)
+from chatcli.render.markdown import MarkdownRenderer
+from chatcli.repl.activity import Activity
+from chatcli.repl.ink import Ink, wrapped
+from chatcli.repl.live_answer import LiveAnswer
+from chatcli.repl.steady_widths import SteadyWidths
+from chatcli.repl.table import table
+from chatcli.repl.tail import TailControl
+from conversation.fakes import ManualClock
+
+WRITING = st.text("ab 中文字é👍🏽👨‍👩‍👧❤️\u200d\ufe0f1", max_size=40)
+
+
+def shown(text):
+    """Return how ``text`` is drawn, and the two ways between the places of the text and of what is drawn."""
+    source = TransformationInput(
+        BufferControl(Buffer()), Document(text), 0, lambda at: at, [("", text)], 80, 24
+    )
+    transformed = SteadyWidths().apply_transformation(source)
+    drawn = "".join(fragment[1] for fragment in transformed.fragments)
+    return drawn, transformed.source_to_display, transformed.display_to_source
+
+
+class TestEmojiInTheComposer:
+    def test_are_drawn_without_what_melts_them_together(self):
+        assert shown("a 👨‍👩‍👧 b")[0] == "a 👨👩👧 b"
+        assert shown("👍🏽 ❤️")[0] == "👍 ❤"
+
+    def test_leave_other_scripts_as_they_are(self):
+        assert shown("क्‍ष नमस्ते ‍x")[0] == "क्‍ष नमस्ते ‍x"
+
+    @given(WRITING)
+    def test_keep_every_place_where_the_cursor_can_be(self, text):
+        drawn, to_display, to_source = shown(text)
+        places = [to_display(at) for at in range(len(text) + 2)]
+        assert places == sorted(places)
+        assert places[len(text)] == len(drawn)
+        assert [to_display(to_source(at)) for at in range(len(drawn) + 1)] == list(range(len(drawn) + 1))
+        assert "".join(text[to_source(at)] for at in range(len(drawn))) == drawn
+
+
+class TestWrappedText:
+    @given(WRITING, st.integers(2, 20))
+    def test_is_never_wider_than_there_is_room(self, text, columns):
+        assert all(width(row) <= columns for row in wrapped(text, columns).split("\n"))
+
+    def test_keeps_its_lines_and_their_indents(self):
+        assert (
+            wrapped("one two three\n  four five six\n\nend", 10)
+            == "one two\nthree\n  four\n  five six\n\nend"
+        )
+
+    def test_is_styled_line_by_line_or_not_at_all(self):
+        assert Ink(colored=True).dim("a\n\nb") == "\x1b[2ma\x1b[22m\n\n\x1b[2mb\x1b[22m"
+        assert Ink(colored=False).red("a") == "a"
+
+
+class TestATable:
+    def test_lines_its_columns_up_whatever_the_script(self):
+        assert table([("北京", "1"), ("Rome", "22")], 80) == "北京  1\nRome  22"
+        assert table([("a", "1"), ("b", "22")], 80, right={1}) == "a   1\nb  22"
+
+    def test_has_no_column_for_what_is_never_there(self):
+        assert table([("", "a"), ("", "b")], 80) == "a\nb"
+
+    def test_without_rows_is_nothing(self):
+        assert table([], 80) == ""
+
+    @given(st.lists(st.tuples(WRITING, WRITING), max_size=5), st.integers(1, 60))
+    def test_is_cut_at_the_edge(self, rows, columns):
+        assert all(width(line) <= columns for line in table(rows, columns).split("\n"))
+
+
+class TestTheMovingLine:
+    def start(self, what="waiting"):
+        clock = ManualClock()
+        activity = Activity(unicode=False, clock=clock)
+        activity.begin(what)
+        return activity, clock
+
+    def test_is_not_there_for_what_is_over_at_once(self):
+        activity, clock = self.start()
+        assert activity.line() == ""
+        clock.now_s += 0.3
+        assert activity.line().endswith("waiting 0 s · Ctrl-C stops")
+        activity.end()
+        assert activity.line() == ""
+
+    async def test_follows_the_turn(self):
+        activity, clock = self.start()
+        clock.now_s += 2
+        await activity(Waiting(2.0, "waiting for host"))
+        assert "waiting for host 2 s" in activity.line()
+        await activity(ReasoningDelta("hm"))
+        assert "thinking 2 s" in activity.line()
+        await activity(TextDelta("Hi"))
+        assert "answering 2 s" in activity.line()
+
+    async def test_counts_down_to_the_next_attempt(self):
+        activity, clock = self.start()
+        await activity(Retrying(2, 7.0, "429"))
+        clock.now_s += 2.5
+        assert "attempt 2 in 5 s" in activity.line()
+        clock.now_s += 10
+        assert "attempt 2 12 s" in activity.line()
+
+    async def test_says_nothing_where_nothing_is_going_on(self):
+        activity = Activity(unicode=True, clock=ManualClock())
+        await activity(TextDelta("Hi"))
+        assert not activity.is_busy
+        assert activity.line() == ""
+
+
+class Paper:
+    """A ``Canvas``."""
+
+    def __init__(self):
+        self.printed = []
+        self.tails = []
+
+    def columns(self):
+        return 40
+
+    def rows(self):
+        return 5
+
+    def draw(self, printed, tail):
+        self.printed.append(printed)
+        self.tails.append(list(tail))
+
+
+class TestALiveAnswer:
+    def start(self):
+        clock, paper = ManualClock(), Paper()
+        return LiveAnswer(paper, color_system=None, clock=clock), paper, clock
+
+    async def test_shows_the_first_text_and_the_last_at_once_and_the_rest_in_frames(self):
+        answer, paper, clock = self.start()
+        await answer(TextDelta("One "))
+        assert paper.tails == [["One"]]
+        await answer(TextDelta("two "))
+        assert len(paper.tails) == 1
+        clock.now_s += 1
+        await answer(TextDelta("three"))
+        assert paper.tails[-1] == ["One two three"]
+        await answer(TextDelta("!"))
+        await answer(TurnFinished(TurnResult("", "m")))
+        assert paper.printed[-1] == "One two three!\n"
+        assert paper.tails[-1] == []
+
+    @given(
+        st.lists(st.sampled_from(["# A\n\n", "word ", "\n\n", "- item\n", "```\ncode\n", "```\n", "中文 "])),
+        st.integers(1, 9),
+    )
+    async def test_prints_what_the_whole_text_renders_to_however_it_was_cut(self, pieces, length):
+        text = "".join(pieces)
+        whole = []
+        renderer = MarkdownRenderer(whole.append, width=lambda: 40, color_system=None)
+        await renderer(TextDelta(text))
+        await renderer(TurnFinished(TurnResult("", "m")))
+        answer, paper, clock = self.start()
+        for at in range(0, len(text), length):
+            clock.now_s += 1
+            await answer(TextDelta(text[at : at + length]))
+        await answer(TurnFinished(TurnResult("", "m")))
+        assert "".join(paper.printed) == "".join(whole)
+
+    async def test_shows_the_end_of_a_block_that_has_become_very_long(self):
+        answer, paper, clock = self.start()
+        await answer(TextDelta("```\n" + "line\n" * 2000))
+        clock.now_s += 1
+        await answer(TextDelta("the end"))
+        assert paper.tails[-1] == ["line", "line", "line", "line", "the end"]
+
+
+def test_the_tail_shows_its_last_rows_where_there_is_no_room_for_all():
+    control = TailControl(lambda: ["one", "two", "\x1b[1mthree\x1b[0m"])
+    assert control.preferred_height(80, 2, False, None) == 2
+    content = control.create_content(80, 2)
+    lines = ["".join(fragment[1] for fragment in content.get_line(at)) for at in range(content.line_count)]
+    assert lines == ["two", "three"]

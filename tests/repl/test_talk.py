@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from chatcli.app import open_session
+from chatcli.config.paths import find_paths
+from chatcli.config.resolve import resolve
+from chatcli.repl.commands import COMMANDS, split
+from chatcli.repl.completion import CommandCompleter
+from chatcli.repl.connection import Connection
+from chatcli.repl.talk import Talk
+from chatcli.target import Wish, World
+from repl.fakes import KeptSurface
+from scripted_server import Answer, event_stream, json_answer, serving
+
+PARIS = Answer(event_stream("Paris."))
+MADRID = Answer(event_stream("Madrid."))
+MODELS = json_answer({"data": [{"id": "small", "context_length": 4096}, {"id": "large"}]})
+
+
+@pytest.fixture
+def talking(tmp_path):
+    """Return a function that opens a talk with a server, or with an address where nobody listens."""
+    opened = []
+
+    def start(server=None, surface=None, **flags):
+        environment = {
+            f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
+        }
+        world = World(environment, find_paths(environment))
+        given = {
+            "base_url": server.base_url if server else "http://127.0.0.1:1/v1",
+            "model": "small",
+            "retries": 0,
+            **flags,
+        }
+
+        def resettle(changes):
+            return resolve({**given, **changes}, environment, world.paths, tmp_path)
+
+        settings, wish = resettle({}), Wish()
+        surface = surface or KeptSurface()
+        talk = Talk(
+            surface,
+            open_session(settings, wish, world),
+            settings=settings,
+            wish=wish,
+            world=world,
+            connection=Connection(
+                wish, world, lambda notice: surface.say(notice.message), idle_s=lambda: 9.0
+            ),
+            resettle=resettle,
+            verbose=False,
+        )
+        opened.append(talk)
+        return talk
+
+    yield start
+    for talk in opened:
+        talk.chat.close()
+
+
+async def completions(talk, text):
+    completer = CommandCompleter()
+    completer.talk = talk
+    found = completer.get_completions_async(Document(text), CompleteEvent())
+    return [(each.text, each.display_meta_text) async for each in found]
+
+
+def messages(server, number=-1):
+    posted = [request for request in server.requests if request.method == "POST"]
+    return [(message["role"], message["content"]) for message in posted[number].json["messages"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/help", ("help", "")),
+        (" /model  gpt-5 \n", ("model", "gpt-5")),
+        ("/system two\nlines", ("system", "two\nlines")),
+        ("/etc/hosts is what?", None),
+        ("what is /help", None),
+        ("1/2", None),
+    ],
+)
+def test_a_command_is_a_slash_and_one_word(line, command):
+    assert split(line) == command
+
+
+async def test_what_is_no_command_is_asked_and_answered(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/etc/hosts is what?")
+        await talk.connection.close()
+    assert "Paris." in talk.surface.said
+    assert messages(server) == [("user", "/etc/hosts is what?")]
+
+
+@pytest.mark.parametrize("farewell", ["exit", "quit", " EXIT ", "/exit"])
+async def test_leaves_on_a_farewell_alone_on_its_line(talking, farewell):
+    talk = talking(surface=KeptSurface(lines=[farewell, "never read"]))
+    await talk.run()
+    assert talk.is_leaving
+
+
+async def test_a_question_that_finds_nobody_comes_back_and_can_be_asked_again(talking):
+    talk = talking(model=None)
+    await talk.take("Capital of France?")
+    assert "error: " in talk.surface.text
+    assert talk.surface.drafted == "Capital of France?"
+    await talk.connection.close()
+
+
+async def test_an_unknown_command_names_the_nearest(talking):
+    talk = talking()
+    await talk.take("/retyr")
+    await talk.take("/ses")
+    assert "there is no command /retyr" in talk.surface.text
+    assert "did you mean /retry?" in talk.surface.text
+    assert "did you mean /session?" in talk.surface.text
+
+
+async def test_commands_that_need_a_question_say_so_before_there_is_one(talking):
+    talk = talking()
+    for name in ("retry", "undo", "clear", "pin"):
+        await talk.take(f"/{name}")
+        assert f"error: /{name}: nothing has been asked yet" in talk.surface.text
+    offered = [name for name, _ in await completions(talk, "/")]
+    assert "/undo" not in offered
+    assert "/help" in offered
+
+
+async def test_retry_asks_the_same_question_and_keeps_both_answers(talking):
+    async with serving(PARIS, MADRID) as server:
+        talk = talking(server)
+        await talk.take("Capital?")
+        await talk.take("/retry")
+        await talk.connection.close()
+    assert messages(server, 0) == messages(server, 1) == [("user", "Capital?")]
+    kept = [json.loads(line) for line in talk.chat.file.path.read_text("utf-8").splitlines()]
+    roles = [record["message"]["role"] for record in kept if record["type"] == "message"]
+    assert roles == ["user", "assistant", "assistant"]
+
+
+async def test_undo_takes_the_question_back_into_the_composer(talking):
+    async with serving(PARIS, MADRID) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        await talk.take("And of Spain?")
+        await talk.take("/undo 2")
+        assert talk.surface.drafted == "Capital of France?"
+        assert "took back 2 turns" in talk.surface.text
+        await talk.take("Hi")
+        await talk.connection.close()
+    assert messages(server) == [("user", "Hi")]
+
+
+async def test_clear_makes_the_model_forget_and_pin_keeps_a_turn(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        await talk.take("/pin")
+        assert talk.chat.manager.history.turns[0].pinned
+        await talk.take("/pin 1")
+        assert not talk.chat.manager.history.turns[0].pinned
+        await talk.take("/clear")
+        await talk.take("Hi")
+        await talk.connection.close()
+    assert messages(server) == [("user", "Hi")]
+    assert talk.chat.turns == 2
+
+
+async def test_system_is_shown_set_and_taken_away(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/system")
+        assert "there is no system prompt" in talk.surface.text
+        await talk.take("/system Be brief.")
+        await talk.take("Hi")
+        assert messages(server)[0] == ("system", "Be brief.")
+        await talk.take("/system none")
+        await talk.take("Hi again")
+        assert messages(server)[0] == ("user", "Hi")
+        await talk.connection.close()
+
+
+async def test_another_model_is_asked_from_then_on_and_after_a_resume(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Hi")
+        await talk.take("/model large")
+        await talk.take("Hi again")
+        await talk.connection.close()
+    assert server.requests[-1].json["model"] == "large"
+    assert talk.chat.session.model == "large"
+
+
+async def test_models_are_listed_and_offered_from_the_endpoint(talking):
+    async with serving(MODELS) as server:
+        talk = talking(server, context_window=None)
+        assert await completions(talk, "/model la") == [("large", "")]
+        await talk.take("/model")
+        await talk.connection.close()
+    assert "→  small  4,096 tokens" in talk.surface.text
+
+
+async def test_no_models_are_offered_where_the_endpoint_does_not_tell(talking):
+    talk = talking()
+    assert await completions(talk, "/model ") == []
+    await talk.connection.close()
+
+
+async def test_a_setting_is_changed_for_this_run_and_a_wrong_one_changes_nothing(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/config temperature 0.5")
+        await talk.take("/config temperature hot")
+        await talk.take("/config temprature")
+        await talk.take("Hi")
+        await talk.connection.close()
+    assert "--temperature must be" in talk.surface.text
+    assert "there is no setting temprature" in talk.surface.text
+    assert server.requests[-1].json["temperature"] == 0.5
+
+
+async def test_a_key_is_never_taken_as_a_setting(talking):
+    talk = talking()
+    await talk.take("/config api_key sk-1234567890")
+    assert "a key is not given here" in talk.surface.text
+
+
+async def test_sessions_are_listed_shown_and_changed(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        first = talk.chat.name
+        await talk.take("/session")
+        assert f"name   {first}" in talk.surface.text
+        await talk.take("/session trip")
+        assert talk.chat.name == "trip"
+        await talk.take("Hi")
+        assert messages(server) == [("user", "Hi")]
+        await talk.take("/sessions")
+        assert "Capital of France?" in talk.surface.said[-2]
+        assert [name for name, _ in await completions(talk, "/session ")] == [first]
+        await talk.take(f"/session {first}")
+        assert "resuming: Capital of France?" in talk.surface.text
+        await talk.connection.close()
+
+
+async def test_save_copies_the_conversation_and_goes_on_there(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server, save=False)
+        await talk.take("Capital of France?")
+        assert talk.chat.file is None
+        await talk.take("/save trip")
+        await talk.take("Hi")
+        await talk.take("/save")
+        await talk.connection.close()
+    assert talk.chat.name == "trip"
+    assert len(talk.chat.session.questions) == 2
+    assert "everything is kept already" in talk.surface.text
+
+
+async def test_tokens_tell_how_the_window_is_filled(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("Capital of France?")
+        await talk.take("/tokens")
+        await talk.connection.close()
+    assert "4,096  small" in talk.surface.text
+    assert "1 turn" in talk.surface.text
+
+
+async def test_verbose_is_turned_on_and_off(talking):
+    talk = talking()
+    await talk.take("/verbose")
+    assert talk.verbose
+    await talk.take("/verbose off")
+    assert not talk.verbose
+    await talk.take("/verbose perhaps")
+    assert "/verbose cannot be perhaps" in talk.surface.text
+
+
+async def test_help_lists_what_can_be_done_now_in_any_width(talking):
+    for columns in (80, 30):
+        talk = talking(surface=KeptSurface(columns=columns))
+        await talk.take("/help")
+        assert "/model [NAME]" in talk.surface.text
+        assert "/undo" not in talk.surface.text
+        await talk.take("/help verbose")
+        assert "/verbose [on|off]" in talk.surface.said[-1]
+
+
+async def test_login_keeps_a_key_for_another_endpoint_and_asks_that_from_then_on(talking):
+    surface = KeptSurface("2")
+    async with serving(MODELS, MODELS, PARIS) as server:
+        surface._answers += [server.base_url, "sk-1234567890"]
+        talk = talking(surface=surface, base_url=None, model=None)
+        await talk.take("/login")
+        assert "the key works" in surface.text
+        await talk.take("Hi")
+        await talk.connection.close()
+    assert server.requests[-1].headers["authorization"] == "Bearer sk-1234567890"
+    assert [secret for _, secret in surface.asked] == [False, False, True]
+
+
+async def test_login_turned_down_changes_nothing(talking):
+    talk = talking(surface=KeptSurface("9", None))
+    await talk.take("/login")
+    assert "a number from 1 to" in talk.surface.text
+
+
+def test_every_command_explains_itself_in_a_line():
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 15
+    assert all(command.summary and "\n" not in command.summary for command in COMMANDS)
