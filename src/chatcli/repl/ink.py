@@ -38,6 +38,10 @@ def wrapped(text: str, columns: int) -> str:
     """
     rows: list[str] = []
     for line in text.split("\n"):
-        indent = line[: len(line) - len(line.lstrip(" "))]
-        rows += wrap(line, max(1, columns), subsequent_indent=indent, replace_whitespace=False) or [""]
+        words = line.lstrip(" ")
+        # Where it would leave no room for a wide character, there is no indent.
+        indent = min(len(line) - len(words), max(0, columns - 2)) * " "
+        rows += wrap(
+            words, max(1, columns), initial_indent=indent, subsequent_indent=indent, replace_whitespace=False
+        ) or [""]
     return "\n".join(rows)
