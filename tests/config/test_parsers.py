@@ -71,20 +71,26 @@ def test_a_choice_names_what_is_allowed():
         parsers.choice("red", "green")("blue")
 
 
-def test_a_choice_of_a_later_version_says_so():
-    with pytest.raises(ValueError, match="must be chat; responses comes in a later version"):
-        parsers.choice("chat", later=("responses",))("responses")
-
-
 def test_a_choice_refuses_what_is_no_word():
     with pytest.raises(ValueError, match="must be chat"):
-        parsers.choice("chat", later=("responses",))(["chat"])
+        parsers.choice("chat")(["chat"])
 
 
 def test_a_text_may_be_empty_but_a_name_may_not():
     assert parsers.text("") == ""
     with pytest.raises(ValueError, match="must be a name"):
         parsers.name("  ")
+
+
+@pytest.mark.parametrize("value", ["a, b", ["a", "b"], ("a", "b"), "a,,b,"])
+def test_names_are_a_list_or_a_text_with_commas(value):
+    assert parsers.names(value) == ("a", "b")
+
+
+@pytest.mark.parametrize("value", [3, None, [1], ["a", " "]])
+def test_anything_else_is_no_list_of_names(value):
+    with pytest.raises(ValueError, match="must be"):
+        parsers.names(value)
 
 
 def test_a_text_in_a_broken_encoding_is_refused():
@@ -147,7 +153,8 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
         parsers.key,
         parsers.switch,
         parsers.body_values,
-        parsers.choice("a", later=("b",)),
+        parsers.choice("a"),
+        parsers.names,
         parsers.whole_number(0),
         parsers.number(0, 1),
     ):

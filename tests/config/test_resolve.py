@@ -65,7 +65,8 @@ def test_with_nothing_said_every_setting_has_its_default(machine):
 SAMPLES = {
     "model": ("a", "a"),
     "base_url": ("https://host.example/v1", "https://host.example/v1"),
-    "api": ("chat", "chat"),
+    "api": ("responses", "responses"),
+    "api_version": ("2024-10-21", "2024-10-21"),
     "system": ("Be brief.", "Be brief."),
     "temperature": ("0.5", 0.5),
     "top_p": ("0.9", 0.9),
@@ -77,6 +78,12 @@ SAMPLES = {
     "context_window": ("1024", 1024),
     "timeout_s": ("1.5", 1.5),
     "connect_timeout_s": ("2", 2.0),
+    "idle_timeout_s": ("30", 30.0),
+    "ca_bundle": ("/ca.pem", "/ca.pem"),
+    "fallback": ("a,b", ("a", "b")),
+    "auto_continue": ("2", 2),
+    "requests_per_minute": ("60", 60),
+    "tokens_per_minute": ("1000", 1000),
     "retries": ("0", 0),
     "retry_budget_s": ("0", 0.0),
     "stream": ("off", False),
@@ -124,7 +131,7 @@ BAD = {
     "retry_budget_s": "nan",
     "stream": "perhaps",
     "options": "[]",
-    "api": "responses",
+    "api": "newest",
     "base_url": "host.example",
 }
 
@@ -195,7 +202,7 @@ def test_a_profile_may_be_chosen_by_config_itself(machine):
 
 
 def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
-    assert machine.resolve(config='[profiles.later]\napi = "responses"').api == "chat"
+    assert machine.resolve(config='[profiles.later]\napi = "newest"').api == "chat"
 
 
 def test_an_unknown_profile_on_the_command_line_is_wrong_usage(machine):

@@ -101,7 +101,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-m", "--model", metavar="NAME", help="the model to ask")
     group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
     group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
-    group.add_argument("--api", metavar="chat", help="the API it speaks")
+    group.add_argument("--api", metavar="chat|responses", help="the API it speaks")
     group.add_argument("--local", action="store_true", help="the embedded model")
     group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
     group.add_argument(

@@ -44,6 +44,15 @@ def name(value: object) -> str:
     return stripped
 
 
+def names(value: object) -> tuple[str, ...]:
+    """Return names in their order; takes a list, or a text with commas between them."""
+    if isinstance(value, str):
+        value = [item for item in value.split(",") if item.strip()]
+    if not isinstance(value, list | tuple):
+        _refuse("a list of names", value)
+    return tuple(map(name, value))
+
+
 def url(value: object) -> str:
     return validated_url(text(value))
 
@@ -64,12 +73,10 @@ def switch(value: object) -> bool:
     return known
 
 
-def choice(*allowed: str, later: tuple[str, ...] = ()) -> Parser:
-    """Return a parser for one of a few words; those of ``later`` are known but come in a later version."""
+def choice(*allowed: str) -> Parser:
+    """Return a parser for one of a few words."""
 
     def parse(value: object) -> str:
-        if value in later:
-            raise ValueError(f"must be {_either(allowed)}; {value} comes in a later version")
         if not isinstance(value, str) or value not in allowed:
             _refuse(_either(allowed), value)
         return value

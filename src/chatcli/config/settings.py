@@ -24,6 +24,7 @@ class Settings:
     model: str | None
     base_url: str | None
     api: str
+    api_version: str | None
     api_key_env: str | None
     system: str | None
     temperature: float | None
@@ -36,8 +37,14 @@ class Settings:
     context_window: int | None
     timeout_s: float
     connect_timeout_s: float
+    idle_timeout_s: float
+    ca_bundle: str | None
     retries: int
     retry_budget_s: float
+    fallback: tuple[str, ...]
+    auto_continue: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
     stream: bool
     save: bool
     plain: bool

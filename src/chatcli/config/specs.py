@@ -47,10 +47,16 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "api",
-        "API to speak: chat",
-        parsers.choice("chat", later=("responses",)),
+        "API to speak: chat or responses",
+        parsers.choice("chat", "responses"),
         "chat",
         flag="--api",
+        routes=True,
+    ),
+    Setting(
+        "api_version",
+        "Version of an Azure OpenAI API with deployments in its path",
+        parsers.name,
         routes=True,
     ),
     Setting(
@@ -103,7 +109,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("context_window", "Size of the model's window, in tokens", parsers.whole_number(64)),
     Setting(
         "timeout_s",
-        "Longest wait for an answer, in seconds",
+        "Longest wait for an answer to begin, in seconds",
         parsers.number(0.001, _DAY_S),
         600.0,
         "--timeout",
@@ -112,13 +118,36 @@ SETTINGS: tuple[Setting, ...] = (
         "connect_timeout_s", "Longest wait for a connection, in seconds", parsers.number(0.001, _DAY_S), 10.0
     ),
     Setting(
+        "idle_timeout_s",
+        "Longest silence once an answer has begun, in seconds",
+        parsers.number(0.001, _DAY_S),
+        120.0,
+    ),
+    Setting("ca_bundle", "File of certificates to trust, beside the system's", parsers.name, routes=True),
+    Setting(
         "retries",
         "How often to try again after a failure, 0 to 20",
         parsers.whole_number(0, 20),
         4,
         flag="--retries",
     ),
-    Setting("retry_budget_s", "Longest time spent on retries, in seconds", parsers.number(0, _DAY_S), 120.0),
+    Setting(
+        "retry_budget_s", "Longest time spent on trying again, in seconds", parsers.number(0, _DAY_S), 120.0
+    ),
+    Setting(
+        "fallback",
+        "Models or profiles to ask when this one fails, in order",
+        parsers.names,
+        (),
+    ),
+    Setting(
+        "auto_continue",
+        "How often to ask for the rest of an answer that was cut, 0 to 20",
+        parsers.whole_number(0, 20),
+        0,
+    ),
+    Setting("requests_per_minute", "Most requests to send in a minute", parsers.whole_number(1)),
+    Setting("tokens_per_minute", "Most tokens to send and ask for in a minute", parsers.whole_number(1)),
     Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
     Setting("plain", "No colours, no redrawing", parsers.switch, False, flag="--plain"),
