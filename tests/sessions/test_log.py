@@ -17,7 +17,7 @@ from chatcli.core.messages import Message, answer, question, system
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import PartialRecord, ReplyMetadata
-from chatcli.sessions.store import SessionFile
+from chatcli.sessions.store import SessionFile, SessionStore
 from sessions.world import RESULT, World, replayed, texts
 
 EVERY_RECORD = Path(__file__).parent / "golden" / "every-record.jsonl"
@@ -170,34 +170,59 @@ def test_without_a_loop_a_reply_can_be_kept_too(path):
     assert texts(replayed(path)) == ["Paris"]
 
 
+def told(log):
+    return [notice.code for notice in log.untold()]
+
+
 @pytest.mark.parametrize(
     "content", [b"Dear diary,\n", b"\xff\xd8\xff\xe0", b'{"type":"header","format":2,"id":"s"}']
 )
 def test_a_file_that_is_no_session_is_never_written_to(log, path, content):
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError):
-        log.message(question("Hi"), parent=None)
+    log.message(question("Hi"), parent=None)
     assert path.read_bytes() == content
+    assert len(told(log)) == 1
+    assert not log.is_kept
 
 
-def test_a_place_that_cannot_be_written_says_what_to_do(world, tmp_path):
+def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_on(world, tmp_path):
     (tmp_path / "file").touch()
     log = world.log(tmp_path / "file" / "trip.jsonl")
-    with pytest.raises(LocalIOError, match=r"cannot write the session .*trip\.jsonl") as caught:
-        log.message(question("Hi"), parent=None)
-    assert "--no-save" in caught.value.hint
+    asked = log.message(question("Hi"), parent=None)
+    (notice,) = log.untold()
+    assert notice.code == "session_not_written"
+    assert "the conversation goes on in memory, /save NAME keeps it elsewhere" in notice.message
+    log.message(question("Ho"), parent=asked)
+    assert log.untold() == []
+    assert texts(log.session) == ["Hi", "Ho"]
+    assert (log.name, log.is_kept) == (None, False)
 
 
 @posix_only
-def test_no_file_is_made_through_a_link(world, tmp_path):
+def test_no_file_is_made_or_written_through_a_link(world, tmp_path):
     (tmp_path / "trip.jsonl").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(LocalIOError):
-        world.log(tmp_path / "trip.jsonl").message(question("Hi"), parent=None)
+    world.log(tmp_path / "trip.jsonl").message(question("Hi"), parent=None)
     assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "elsewhere").touch()
+    log = world.log(tmp_path / "trip.jsonl")
+    log.message(question("Hi"), parent=None)
+    assert told(log) == ["session_not_written"]
+    assert (tmp_path / "elsewhere").read_bytes() == b""
 
 
-def test_after_a_full_disk_the_next_record_stands_on_its_own_line(log, path, monkeypatch):
+@posix_only
+def test_a_link_at_a_path_the_person_gave_is_their_own(world, tmp_path):
+    (tmp_path / "elsewhere").touch()
+    path = tmp_path / "trip.jsonl"
+    path.symlink_to(tmp_path / "elsewhere")
+    log = SessionLog(SessionFile(str(path), path), app="x")
+    log.message(question("Hi"), parent=None)
+    log.close()
+    assert texts(replayed(tmp_path / "elsewhere")) == ["Hi"]
+
+
+def test_what_a_full_disk_kept_waiting_is_written_when_there_is_room_again(log, path, monkeypatch):
     first = log.message(question("first"), parent=None)
     write = os.write
 
@@ -208,23 +233,133 @@ def test_after_a_full_disk_the_next_record_stands_on_its_own_line(log, path, mon
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", write_some_and_fail)
-        with pytest.raises(LocalIOError, match="No space left on device"):
-            log.message(question("lost"), parent=first)
-    log.message(question("second"), parent=first)
-    assert texts(replayed(path)) == ["first", "second"]
+        second = log.message(question("second"), parent=first)
+        assert "No space left on device" in log.untold()[0].message
+        assert texts(replayed(path)) == ["first"]
+    log.message(question("third"), parent=second)
+    assert told(log) == ["session_written"]
+    assert texts(replayed(path)) == ["first", "second", "third"]
+    assert log.is_kept
 
 
-def test_text_that_could_not_be_written_in_silence_is_told_and_kept_by_the_next_call(log, path, world):
-    path.parent.mkdir()
-    path.mkdir()
+def test_a_conversation_that_could_not_be_written_can_be_saved_elsewhere(log, path, tmp_path):
+    path.mkdir(parents=True)
+    log.message(question("Hi"), parent=None)
+    copy = tmp_path / "copy.jsonl"
+    log.save_as(SessionFile("copy", copy))
+    assert (log.name, log.is_kept, texts(replayed(copy))) == ("copy", True, ["Hi"])
+
+
+def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log, path, world):
+    path.mkdir(parents=True)
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
     world.wait(1)
-    with pytest.raises(LocalIOError):
-        reply.extend("i")
+    assert told(log) == ["session_not_written"]
     path.rmdir()
-    reply.extend("s")
-    assert partials(path) == ["Paris"]
+    reply.extend("is")
+    world.wait(1)
+    assert partials(path) == ["Par", "is"]
+
+
+@posix_only
+def test_a_file_somebody_removed_is_not_written_to_any_more(log, path):
+    asked = log.message(question("Hi"), parent=None)
+    path.unlink()
+    log.message(question("Ho"), parent=asked)
+    assert "it was removed" in log.untold()[0].message
+    assert texts(log.session) == ["Hi", "Ho"]
+
+
+class TestASessionTwoProcessesWant:
+    """Locks belong to an open file, so two logs in one process stand for two processes."""
+
+    @pytest.fixture
+    def file(self, path):
+        return SessionFile("trip", path)
+
+    @pytest.fixture
+    def resume(self, file):
+        opened = []
+
+        def resume(file=file):
+            log = SessionLog.resume(file, SessionStore(file.path.parent.parent).load, app="x")
+            opened.append(log)
+            return log
+
+        yield resume
+        for log in opened:
+            log.close()
+
+    def test_goes_on_in_a_copy_for_the_second_and_that_is_said_at_once(self, resume, file, path):
+        first = resume()
+        asked = first.message(question("Hi"), parent=None)
+        second = resume()
+        (notice,) = second.untold()
+        assert notice.code == "session_forked"
+        assert notice.message == "trip is in use by another chatcli: this conversation goes on as trip-2"
+        copy = path.with_name("trip-2.jsonl")
+        assert not copy.exists()
+        second.message(question("from two"), parent=second.session.head)
+        first.message(question("from one"), parent=asked)
+        assert texts(replayed(path)) == ["Hi", "from one"]
+        assert texts(replayed(copy)) == texts(second.session) == ["Hi", "from two"]
+        assert second.name == "trip-2"
+        (fork,) = [record for record in replayed(copy).records if getattr(record, "kind", "") == "fork"]
+        assert fork.value == {"session": "trip", "message": asked}
+
+    def test_is_its_own_copy_for_a_third(self, resume, path):
+        resume().message(question("one"), parent=None)
+        others = [resume(), resume()]
+        for log in others:
+            log.message(question("more"), parent=log.session.head)
+        assert [log.name for log in others] == ["trip-2", "trip-3"]
+        assert [texts(replayed(path.with_name(f"trip-{n}.jsonl"))) for n in (2, 3)] == [["one", "more"]] * 2
+
+    def test_is_left_to_whoever_began_it_first(self, resume, path):
+        first, second = resume(), resume()
+        assert second.untold() == []
+        second.message(question("from two"), parent=None)
+        second.close()
+        first.message(question("from one"), parent=None)
+        assert told(first) == ["session_forked"]
+        assert texts(replayed(path)) == ["from two"]
+        assert texts(replayed(path.with_name("trip-2.jsonl"))) == ["from one"]
+
+    def test_is_free_again_when_the_first_lets_go(self, resume, path):
+        first = resume()
+        asked = first.message(question("Hi"), parent=None)
+        first.close()
+        second = resume()
+        second.message(question("Ho"), parent=asked)
+        assert second.name == "trip"
+        assert texts(replayed(path)) == ["Hi", "Ho"]
+
+    def test_is_not_mixed_with_what_another_wrote_while_it_was_let_go_of(self, resume, path):
+        first = resume()
+        asked = first.message(question("Hi"), parent=None)
+        first.close()
+        second = resume()
+        second.message(question("from two"), parent=asked)
+        second.close()
+        first.message(question("from one"), parent=asked)
+        assert texts(replayed(path)) == ["Hi", "from two"]
+        assert texts(replayed(path.with_name("trip-2.jsonl"))) == ["Hi", "from one"]
+
+    def test_named_by_its_path_has_its_copy_beside_it(self, resume, tmp_path):
+        path = tmp_path / "elsewhere.jsonl"
+        file = SessionFile(str(path), path)
+        resume(file).message(question("Hi"), parent=None)
+        assert resume(file).name == str(tmp_path / "elsewhere-2.jsonl")
+
+    def test_that_is_no_session_is_refused_and_let_go_of(self, resume, file, path):
+        path.parent.mkdir()
+        path.write_text("Dear diary,\n")
+        with pytest.raises(ConfigurationError):
+            resume()
+        path.unlink()
+        resume().message(question("Hi"), parent=None)
+        assert texts(replayed(path)) == ["Hi"]
 
 
 def test_a_write_that_takes_less_than_it_was_given_is_continued(log, path, monkeypatch):
@@ -297,17 +432,6 @@ def test_what_is_set_in_a_session_that_was_begun_is_written_at_once(log, path, w
     again.mark("title", "T", parent=asked)
     again.close()
     assert replayed(path).title == "T"
-
-
-def test_a_record_that_could_not_be_written_is_not_in_the_session_and_what_was_set_still_waits(log, path):
-    path.mkdir(parents=True)
-    first = log.message(system("Be brief."), parent=None)
-    with pytest.raises(LocalIOError):
-        log.message(question("lost"), parent=first)
-    assert log.session.head == first
-    path.rmdir()
-    log.message(question("Hi"), parent=first)
-    assert texts(replayed(path)) == texts(log.session) == ["Be brief.", "Hi"]
 
 
 def test_an_interrupted_reply_is_in_the_session_as_far_as_it_was_kept(log, world):

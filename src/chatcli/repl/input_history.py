@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,14 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History, InMemoryHistory
 
+from chatcli.safety.file_lock import lock
 from chatcli.safety.private_files import make_folder, open_for_append, replace
 from chatcli.sessions.records import local_now, timestamp
-
-if sys.platform == "win32":
-    import msvcrt
-    import time
-else:
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
@@ -132,7 +126,8 @@ class HistoryFile:
         content = b"".join(line for line in lines if len(line) <= self._limits.read_bytes // 2)
         make_folder(self.path.parent)
         with self._locked():
-            descriptor = open_for_append(self.path)
+            # A link here is the person's own: nobody else can write in this folder.
+            descriptor = open_for_append(self.path, follow_link=True)
             try:
                 _write(descriptor, content)
             finally:
@@ -190,7 +185,7 @@ class HistoryFile:
     def _locked(self) -> Iterator[None]:
         descriptor = open_for_append(self._lock_path)
         try:
-            _lock(descriptor)
+            lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -226,24 +221,3 @@ def _ends_torn(descriptor: int, size: int) -> bool:
         return False
     os.lseek(descriptor, size - 1, os.SEEK_SET)
     return os.read(descriptor, 1) != b"\n"
-
-
-if sys.platform == "win32":
-    _PAUSE_S = 0.01
-    _ATTEMPTS = 100
-
-    def _lock(descriptor: int) -> None:
-        # Windows's own waiting looks once a second; nobody holds the lock for longer than a few milliseconds.
-        for _ in range(_ATTEMPTS):
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            except OSError:
-                time.sleep(_PAUSE_S)
-            else:
-                return
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

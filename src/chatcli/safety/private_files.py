@@ -10,8 +10,10 @@ from typing import Final
 # Windows would otherwise turn every \n into \r\n.
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | _BINARY
+# Windows makes no links without special rights.
+_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 # O_EXCL does not follow a link at the end of the path; O_NOFOLLOW says it again where a file system forgets.
-_CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | _NO_LINK
 
 
 def make_folder(folder: Path) -> None:
@@ -21,15 +23,21 @@ def make_folder(folder: Path) -> None:
         level.mkdir(mode=0o700, exist_ok=True)
 
 
-def open_for_append(path: Path) -> int:
+def open_for_append(path: Path, *, follow_link: bool = False) -> int:
     """Return a descriptor that reads ``path`` from its start and writes at its end; make the file if need be.
 
-    A link to an existing file is followed: it is the person's own choice. None is ever created through a link.
+    With ``follow_link``, a link to an existing file is followed: where the person chose the path, it is their own
+    link. No file is ever made through one.
     """
     try:
         return os.open(path, _CREATE, 0o600)
     except FileExistsError:
-        return os.open(path, _APPEND)
+        return open_existing(path, follow_link=follow_link)
+
+
+def open_existing(path: Path, *, follow_link: bool = False) -> int:
+    """Return such a descriptor of a file that is there; raise ``FileNotFoundError`` where there is none."""
+    return os.open(path, _APPEND if follow_link else _APPEND | _NO_LINK)
 
 
 def create(path: Path, content: bytes) -> None:

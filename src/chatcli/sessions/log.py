@@ -7,8 +7,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.core.errors import LocalIOError
-from chatcli.sessions.record_file import RecordFile
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.events import Notice
+from chatcli.sessions.record_file import InUse, RecordFile
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,
@@ -22,9 +23,10 @@ from chatcli.sessions.records import (
 from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
+    from chatcli.core.errors import ChatcliError
     from chatcli.core.events import TurnResult
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Clock, IdSource, Record
@@ -50,12 +52,15 @@ def running_loop_timer(delay_s: float, callback: Callable[[], None]) -> Cancel:
 class SessionLog:
     """Keeps a conversation in a file (``core.ports.Journal``), without one only for as long as this object lives.
 
-    ``session`` is what was said before; every record that was written is applied to it, so it always is what a
-    replay of the file would be. A conversation in which nothing is said leaves no file: what is set before the first
-    question waits in memory and is written with it.
+    ``session`` is what was said before; every record is applied to it, so it always is what a replay of the file
+    would be. A conversation in which nothing is said leaves no file: what is set before the first question waits in
+    memory and is written with it.
 
-    ``app`` names the program and version in the header. Methods that write raise ``LocalIOError``, and
-    ``ConfigurationError`` when the file turns out to be no session.
+    The conversation never stops for its file. What cannot be written, as on a full disk, waits in memory and is
+    tried again with each record. A file that another process writes to is left to it, and the conversation goes on
+    in a copy. Both are told once: ``untold`` gives the notices nobody was told of yet.
+
+    ``app`` names the program and version in the header.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class SessionLog:
         *,
         app: str,
         session: Session | None = None,
+        records: RecordFile | None = None,
         clock: Clock = local_now,
         ids: IdSource = new_id,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -71,7 +77,7 @@ class SessionLog:
     ) -> None:
         self.file = file
         self.session = session or Session()
-        self._records = RecordFile(file.path) if file else None
+        self._records = records or (record_file(file) if file else None)
         self._app = app
         self._clock = clock
         self._ids = ids
@@ -79,12 +85,42 @@ class SessionLog:
         self._timer = timer
         self._begun = self.session.header is not None
         self._unwritten: deque[Record] = deque()
+        self._copies: Iterator[SessionFile] | None = None
+        self._is_failing = False
+        self._untold: list[Notice] = []
         self._open_replies: dict[str, SessionReply] = {}
+
+    @classmethod
+    def resume(cls, file: SessionFile, load: Callable[[SessionFile], Session], *, app: str) -> SessionLog:
+        """Go on with the session of ``file``, or begin it, and keep other processes from writing to it.
+
+        Raise what ``load`` raises where there is a file that is no session.
+        """
+        records = record_file(file)
+        is_ours = records.hold()
+        try:
+            log = cls(file, app=app, session=load(file), records=records)
+        except BaseException:
+            records.close()
+            raise
+        if not is_ours:
+            log._go_on_in_a_copy()
+        return log
 
     @property
     def name(self) -> str | None:
-        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
-        return self.file.name if self.file else None
+        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it."""
+        return self.file.name if self.file and not self._is_failing else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was said is with the operating system."""
+        return self.file is not None and not self._is_failing
+
+    def untold(self) -> list[Notice]:
+        """Return what the person should know and was not told yet."""
+        told, self._untold = self._untold, []
+        return told
 
     def message(self, message: Message, *, parent: str | None) -> str:
         """Keep a message of the person or the system and return its id."""
@@ -107,16 +143,18 @@ class SessionLog:
     def save_as(self, file: SessionFile) -> None:
         """Copy the whole conversation to a new file and go on there.
 
-        Raise ``UsageError`` where there is a file already; the conversation then stays where it is.
+        Raise ``UsageError`` where there is a file already, and ``LocalIOError`` where none can be made; the
+        conversation then stays where it is.
         """
         self._flush_replies()
-        said = (record for record in self.session.records if not isinstance(record, HeaderRecord))
-        session = Session.replay([self._header(), *said])
-        records = RecordFile(file.path)
+        session = self._with_new_identity()
+        records = record_file(file)
         records.begin(session.records)
         self._let_go()
         self.file, self.session, self._records = file, session, records
         self._begun = True
+        self._is_failing = False
+        self._copies = None
         self._unwritten.clear()
 
     def close(self) -> None:
@@ -142,23 +180,84 @@ class SessionLog:
     def _keep(self, record: Record) -> None:
         if self.session.header is None:
             self._wait(self._header())
-        if not self._begun and not _is_said(record):
-            self._wait(record)
-            return
-        while self._unwritten:
-            self._write(self._unwritten[0])
-            self._unwritten.popleft()
-        self._write(record)
-        self._begun = True
-        self.session.apply(record)
+        self._wait(record)
+        if self._begun or _is_said(record):
+            self._begun = True
+            self._write_all()
 
     def _wait(self, record: Record) -> None:
         self._unwritten.append(record)
         self.session.apply(record)
 
-    def _write(self, record: Record) -> None:
-        if self._records is not None:
-            self._records.append(record)
+    def _write_all(self) -> None:
+        """Write what waits, in this file or, where that is another's, in a copy."""
+        try:
+            try:
+                self._write()
+            except InUse:
+                self._go_on_in_a_copy()
+                self._write()
+        except (LocalIOError, ConfigurationError) as error:
+            self._fail(error)
+        else:
+            self._succeed()
+
+    def _write(self) -> None:
+        if self._copies is not None:
+            self._make_copy(self._copies)
+        while self._unwritten:
+            if self._records is not None:
+                self._records.append(self._unwritten[0])
+            self._unwritten.popleft()
+
+    def _go_on_in_a_copy(self) -> None:
+        """Leave the file to the process that has it. The copy is made when there is something to add to it."""
+        assert self.file is not None  # noqa: S101 - only a file can be in use
+        name = self.file.name
+        self._copies = self.file.copies()
+        self.session = self._with_new_identity()
+        fork = {"session": name, "message": self.session.head}
+        self.session.apply(MarkRecord(self._ids(), self.session.head, self._now(), "fork", fork))
+        self._take_next(self._copies)
+        self._untold.append(
+            Notice(
+                "session_forked",
+                f"{name} is in use by another chatcli: this conversation goes on as {self.file.name}",
+            )
+        )
+
+    def _make_copy(self, copies: Iterator[SessionFile]) -> None:
+        assert self._records is not None  # noqa: S101 - taken together with the copies
+        while True:
+            try:
+                self._records.begin(self.session.records)
+            except UsageError:
+                self._take_next(copies)
+            else:
+                break
+        self._copies = None
+        self._unwritten.clear()
+
+    def _take_next(self, copies: Iterator[SessionFile]) -> None:
+        self.file = next(file for file in copies if not file.path.exists())
+        self._records = record_file(self.file)
+
+    def _fail(self, error: ChatcliError) -> None:
+        if not self._is_failing:
+            told = f"{error.message}; the conversation goes on in memory, /save NAME keeps it elsewhere"
+            self._untold.append(Notice(error.code, told))
+        self._is_failing = True
+
+    def _succeed(self) -> None:
+        if self._is_failing and self.file is not None:
+            self._untold.append(
+                Notice("session_written", f"everything said is kept again, in {self.file.path}")
+            )
+        self._is_failing = False
+
+    def _with_new_identity(self) -> Session:
+        said = (record for record in self.session.records if not isinstance(record, HeaderRecord))
+        return Session.replay([self._header(), *said])
 
     def _header(self) -> HeaderRecord:
         return HeaderRecord(self._ids(), self._now(), self._app)
@@ -173,6 +272,11 @@ class SessionLog:
     def _let_go(self) -> None:
         if self._records is not None:
             self._records.close()
+
+
+def record_file(file: SessionFile) -> RecordFile:
+    """Return what writes ``file``; only a path the person gave may be a link."""
+    return RecordFile(file.path, follow_link=file.is_named_by_path)
 
 
 class SessionReply:
@@ -209,7 +313,7 @@ class SessionReply:
             return
         if not self._waiting:
             self._waiting_since_s = self._monotonic_s()
-            self._cancel_timer = self._timer(KEEP_WITHIN_S, self._flush_in_silence)
+            self._cancel_timer = self._timer(KEEP_WITHIN_S, self.flush)
         self._waiting.append(text)
         if self._monotonic_s() - self._waiting_since_s >= KEEP_WITHIN_S:
             self.flush()
@@ -224,13 +328,6 @@ class SessionReply:
         if self._waiting:
             self._log.keep_partial(self._id, self._parent, "".join(self._waiting))
             self._forget_waiting()
-
-    def _flush_in_silence(self) -> None:
-        try:
-            self.flush()
-        except LocalIOError:
-            # Nobody called who could be told. The text still waits, so the next call tries again and tells.
-            return
 
     def _forget_waiting(self) -> None:
         self._cancel_timer()

@@ -1,12 +1,13 @@
-"""An append-only file of records."""
+"""An append-only file of records, written by one process at a time."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.safety.private_files import create, make_folder, open_for_append
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.safety.file_lock import try_to_lock
+from chatcli.safety.private_files import create, make_folder, open_existing, open_for_append
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.records import HeaderRecord, encode
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Record
 
 
+class InUse(Exception):
+    """Another process writes to this file, or did since it was read here."""
+
+
 class RecordFile:
     """Appends records to a session file, which is made with the first one.
 
@@ -24,14 +29,36 @@ class RecordFile:
     comes. It is not forced to the disk (fsync), which would cost milliseconds a record to guard against a power cut
     alone; a line torn by one is skipped by every reader.
 
-    Methods that write raise ``LocalIOError``, and ``ConfigurationError`` when the file turns out to be no session.
+    While it is open the file is locked, so that no other process writes between the records of this one.
+    ``follow_link`` says that the path is the person's own and may be a link.
+
+    Methods that write raise ``LocalIOError``, ``ConfigurationError`` when the file turns out to be no session, and
+    ``InUse``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow_link: bool = False) -> None:
         self.path = path
+        self._follow_link = follow_link
         self._descriptor: int | None = None
+        self._seen_bytes: int | None = None
         self._has_header = False
         self._torn = False
+
+    def hold(self) -> bool:
+        """Keep others from writing from now on; return whether they do not do so already.
+
+        A file that is not there yet is not made, but will be taken for another's if somebody makes it meanwhile. One
+        that cannot be written is found out when it is.
+        """
+        try:
+            self._descriptor = self._locked(open_existing(self.path, follow_link=self._follow_link))
+        except FileNotFoundError:
+            self._seen_bytes = 0
+        except InUse:
+            return False
+        except (OSError, ConfigurationError):
+            pass
+        return True
 
     def append(self, record: Record) -> None:
         """Write ``record`` at the end; a header only where the file has none."""
@@ -46,9 +73,10 @@ class RecordFile:
 
     def begin(self, records: Iterable[Record]) -> None:
         """Make the file with ``records``, a header first; raise ``UsageError`` where there is one already."""
+        content = b"".join(map(encode, records))
         try:
             make_folder(self.path.parent)
-            create(self.path, b"".join(map(encode, records)))
+            create(self.path, content)
         except FileExistsError as error:
             raise UsageError(
                 f"there is a file {self.path} already",
@@ -57,17 +85,23 @@ class RecordFile:
             ) from error
         except OSError as error:
             raise _not_written(self.path, error) from error
+        self._seen_bytes = len(content)
 
     def close(self) -> None:
         """Let go of the file; the next record opens it again."""
         if self._descriptor is not None:
+            self._seen_bytes = os.fstat(self._descriptor).st_size
             os.close(self._descriptor)
             self._descriptor = None
 
     def _open(self) -> int:
         make_folder(self.path.parent)
-        descriptor = open_for_append(self.path)
+        return self._locked(open_for_append(self.path, follow_link=self._follow_link))
+
+    def _locked(self, descriptor: int) -> int:
+        """Lock an open file and return it. Closed again, it is as it was."""
         try:
+            self._refuse_anothers(descriptor)
             # Checked on the open file, whatever was checked on the path before: only a session is written to.
             header = find_header(os.read(descriptor, HEADER_SEARCH_BYTES), self.path)
             self._has_header = header is not None
@@ -77,7 +111,14 @@ class RecordFile:
             raise
         return descriptor
 
+    def _refuse_anothers(self, descriptor: int) -> None:
+        has_changed = self._seen_bytes not in (None, os.fstat(descriptor).st_size)
+        if not try_to_lock(descriptor) or has_changed:
+            raise InUse
+
     def _write(self, descriptor: int, line: bytes) -> None:
+        if os.fstat(descriptor).st_nlink == 0:
+            raise FileNotFoundError(None, "it was removed")
         # A torn line gets its end first, so that it stays alone in being unreadable.
         left = memoryview(b"\n" + line if self._torn else line)
         while left:

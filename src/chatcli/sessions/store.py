@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import stat
 from contextlib import contextmanager
@@ -31,6 +32,17 @@ class SessionFile:
 
     name: str
     path: Path
+
+    @property
+    def is_named_by_path(self) -> bool:
+        """Whether the person gave its path, and not a name in the data folder."""
+        return self.name == str(self.path)
+
+    def copies(self) -> Iterator[SessionFile]:
+        """Yield places beside it for a copy: ``NAME-2``, ``NAME-3`` and so on."""
+        for number in itertools.count(2):
+            path = self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}")
+            yield SessionFile(str(path) if self.is_named_by_path else path.stem, path)
 
 
 @dataclass(frozen=True, slots=True)

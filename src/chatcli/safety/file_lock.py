@@ -1,0 +1,64 @@
+"""Locks between processes on open files, let go by the operating system when the file is closed or its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from typing import Final
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_TAKEN: Final = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+# Where Windows locks, nobody can read: far behind the end of any file.
+_LOCKED_BYTE: Final = 1 << 40
+
+
+def try_to_lock(descriptor: int) -> bool:
+    """Take the lock of an open file; return whether it is ours, ``False`` where somebody else holds it.
+
+    A file system that knows no locks lets everybody have it.
+    """
+    try:
+        _lock(descriptor, wait=False)
+    except OSError as error:
+        return error.errno not in _TAKEN
+    return True
+
+
+def lock(descriptor: int) -> None:
+    """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free."""
+    _lock(descriptor, wait=True)
+
+
+if sys.platform == "win32":
+    _PAUSE_S: Final = 0.01
+    _ATTEMPTS: Final = 100
+
+    def _lock(descriptor: int, *, wait: bool) -> None:
+        # Windows's own waiting looks once a second; what is waited for here is held for milliseconds.
+        for _ in range(_ATTEMPTS if wait else 0):
+            try:
+                _lock_byte(descriptor)
+            except OSError:
+                time.sleep(_PAUSE_S)
+            else:
+                return
+        _lock_byte(descriptor)
+
+    def _lock_byte(descriptor: int) -> None:
+        before = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, before, os.SEEK_SET)
+
+else:
+
+    def _lock(descriptor: int, *, wait: bool) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
