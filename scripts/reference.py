@@ -32,7 +32,7 @@ EXIT_CODES = {
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block",
     ExitCode.ALERT: "an alert is firing (reserved)",
     ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",
-    ExitCode.DOCTOR: "doctor found a problem (reserved)",
+    ExitCode.DOCTOR: "`chatcli doctor` found a problem",
     ExitCode.HANG_UP: "hang-up",
     ExitCode.INTERRUPTED: "Ctrl-C; the partial is kept",
     ExitCode.CLOSED_PIPE: "the reader of the output went away",

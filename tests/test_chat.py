@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError, UsageError
-from chatcli.core.events import Completion, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted
+from chatcli.core.events import (
+    AnswerContinued,
+    Completion,
+    Notice,
+    TextDelta,
+    TurnFailed,
+    TurnFinished,
+    TurnStarted,
+)
 from chatcli.core.messages import answer, question, system
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
@@ -114,7 +122,7 @@ class TestAChat:
     async def test_goes_on_where_it_cannot_be_noted_as_the_last_and_says_so(self, open_chat, tmp_path):
         chat, _ = open_chat(says("a"))
         (tmp_path / "data" / "last").mkdir(parents=True)
-        started, notice, *_, end = await played(chat.send(question("Hi")))
+        started, _, notice, *_, end = await played(chat.send(question("Hi")))
         assert isinstance(started, TurnStarted)
         assert isinstance(notice, Notice)
         assert notice.code == "last_session_not_written"
@@ -256,6 +264,69 @@ class TestRetry:
         with pytest.raises(UsageError) as caught:
             chat.retry()
         assert caught.value.hint
+
+
+class TestContinuing:
+    CUT = (TextDelta("The capital"), *BROKEN)
+
+    async def test_asks_for_the_rest_and_keeps_the_whole_in_place_of_the_part(self, open_chat):
+        chat, model = open_chat(self.CUT, says(" is Paris."))
+        await ask(chat, "one")
+        events = await played(chat.continue_answer())
+        assert [event for event in events if isinstance(event, AnswerContinued | TextDelta)] == [
+            AnswerContinued("The capital"),
+            TextDelta(" is Paris."),
+        ]
+        assert events[-1].result.text == "The capital is Paris."
+        assert model.requests[1].messages == model.requests[0].messages
+        assert model.requests[1].answer_so_far == "The capital"
+        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_keeps_all_there_is_when_it_is_cut_again(self, open_chat):
+        chat, _ = open_chat(self.CUT, (TextDelta(" is"), *BROKEN), says(" Paris."))
+        await ask(chat, "one")
+        await played(chat.continue_answer())
+        assert_a_resume_finds_it(chat)
+        await played(chat.continue_answer())
+        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_of_which_nothing_comes_leaves_the_part(self, open_chat):
+        chat, _ = open_chat(self.CUT, BROKEN)
+        await ask(chat, "one")
+        (*_, end) = await played(chat.continue_answer())
+        assert isinstance(end, TurnFailed)
+        assert talk(chat.manager.history) == [["one", "The capital"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_goes_on_with_an_answer_that_ran_into_its_limit(self, open_chat):
+        chat, _ = open_chat((TextDelta("The"), Completion("length")), says(" end"))
+        await ask(chat, "one")
+        await played(chat.continue_answer())
+        assert talk(chat.manager.history) == [["one", "The end"]]
+
+    async def test_goes_by_a_system_prompt_set_after_the_part(self, open_chat):
+        chat, model = open_chat(self.CUT, says(" is Paris."))
+        await ask(chat, "one")
+        chat.set_system("Rhyme.")
+        await played(chat.continue_answer())
+        assert model.requests[1].messages == (system("Rhyme."), question("one"))
+        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+
+    async def test_is_refused_where_there_is_nothing_to_go_on_with(self, open_chat):
+        chat, _ = open_chat(BROKEN, says("Done."))
+
+        def refusal():
+            with pytest.raises(UsageError) as caught:
+                chat.continue_answer()
+            return caught.value.code
+
+        assert refusal() == "no_answer"
+        await ask(chat, "one")
+        assert refusal() == "no_answer"
+        await ask(chat, "two")
+        assert refusal() == "complete_answer"
 
 
 class TestUndo:

@@ -10,7 +10,6 @@ from chatcli import __version__
 from chatcli.chat import Chat
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.log import SessionLog
-from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
 from chatcli.target import TargetFinder, list_offered
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint import Endpoint
     from chatcli.config.settings import Settings
+    from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile
     from chatcli.target import Tell, Wish, World
 
@@ -32,10 +32,12 @@ def open_session(settings: Settings, wish: Wish, world: World) -> Chat:
     """
     store = SessionStore(world.paths.data)
     file = _session_file(store, wish)
-    session = store.load(file) if file else Session()
-    kept = (file or store.new()) if settings.save and not wish.dry else None
-    log = SessionLog(kept, app=f"chatcli {__version__}", session=session)
-    return Chat(log, store, system=_wished_system(settings, session))
+    app = f"chatcli {__version__}"
+    if settings.save and not wish.dry:
+        log = SessionLog.resume(file or store.new(), store.load, app=app)
+    else:
+        log = SessionLog(None, app=app, session=store.load(file) if file else None)
+    return Chat(log, store, system=_wished_system(settings, log.session))
 
 
 @asynccontextmanager
@@ -51,6 +53,8 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
             chat.load_vocabulary()
         elif wish.talks:
             Thread(target=chat.load_vocabulary, daemon=True).start()
+        for notice in chat.untold():
+            tell(notice)
         yield chat
 
 

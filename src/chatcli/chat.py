@@ -11,7 +11,7 @@ from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.events import Notice, TurnStarted
+from chatcli.core.events import ContextFitted, Notice
 from chatcli.core.messages import Message
 from chatcli.sessions.titles import title_of
 
@@ -45,6 +45,8 @@ class Chat:
         self._manager: ConversationManager | None = None
         self._counter: TiktokenCounter | None = None
         self._tokens: MessageTokens | None = None
+        self._last_is_unknown = False
+        self._untold: list[Notice] = []
 
     @property
     def session(self) -> Session:
@@ -59,6 +61,16 @@ class Chat:
     def name(self) -> str | None:
         """What ``-s`` takes to resume; ``None`` when nothing is kept."""
         return self._log.name
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was said is in the file."""
+        return self._log.is_kept
+
+    def untold(self) -> list[Notice]:
+        """Return what became of the file that the person was not told yet."""
+        told, self._untold = [*self._log.untold(), *self._untold], []
+        return told
 
     @property
     def title(self) -> str:
@@ -136,6 +148,25 @@ class Chat:
 
         The old answer is still in the session beside the new one, and stands again if nothing comes of this.
         """
+        return self._ask_again()
+
+    def continue_answer(self) -> AsyncGenerator[Event]:
+        """Ask for the rest of the last answer where that was cut, and keep the whole in its place."""
+        last = [record for record in self.session.context() if record.message.role != "system"][-1:]
+        if not last or last[0].message.role != "assistant":
+            raise UsageError(
+                "there is no answer to go on with",
+                hint="/retry asks the last question again",
+                code="no_answer",
+            )
+        reply = last[0].reply
+        if reply is not None and reply.finish_reason == "stop":
+            raise UsageError(
+                "the last answer is complete", hint="ask for more in your own words", code="complete_answer"
+            )
+        return self._ask_again(answer_so_far=last[0].message.text)
+
+    def _ask_again(self, *, answer_so_far: str = "") -> AsyncGenerator[Event]:
         manager = self.manager
         asked, stood = self._latest(1)[0], self.session.head
         path = self.session.path()
@@ -143,10 +174,10 @@ class Chat:
         if any(record.message.role == "system" for record in path[at:]):
             # The system prompt was set after the question, which is asked anew to stand behind it.
             self._continue_from(path[at - 1].id if at else None)
-            events = manager.send(asked.message)
+            events = manager.send(asked.message, answer_so_far=answer_so_far)
         else:
             self._continue_from(asked.id)
-            events = manager.send(asked.message, kept_as=asked.id)
+            events = manager.send(asked.message, kept_as=asked.id, answer_so_far=answer_so_far)
         return self._again(events, asked, stood)
 
     def undo(self, turns: int = 1) -> tuple[Message, ...]:
@@ -277,19 +308,23 @@ class Chat:
             self._mark("head", stood)
 
     async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Pass on a turn and, before its last event, what became of its file."""
         async with aclosing(events):
             async for event in events:
-                yield event
-                if isinstance(event, TurnStarted) and (notice := self._remembered()):
+                for notice in self.untold():
                     yield notice
+                yield event
+                if isinstance(event, ContextFitted):
+                    self._remember()
 
-    def _remembered(self) -> Notice | None:
+    def _remember(self) -> None:
         try:
-            if self.file is not None:
+            if self.file is not None and self.is_kept:
                 self.store.remember(self.file)
         except LocalIOError as error:
-            return Notice(error.code, f"{error.message}; {error.hint}")
-        return None
+            if not self._last_is_unknown:
+                self._untold.append(Notice(error.code, f"{error.message}; {error.hint}"))
+            self._last_is_unknown = True
 
 
 def history_of(session: Session) -> History:

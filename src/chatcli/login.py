@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from chatcli.client.endpoint import Endpoint
 from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.editing import set_setting, unset_setting
-from chatcli.config.endpoints import OPENAI_URL, is_loopback, origin_of, validated_url
+from chatcli.config.endpoints import OPENAI_URL, origin_of, validated_url
 from chatcli.config.stored_keys import FILE_NAME as KEYS_FILE_NAME
 from chatcli.config.stored_keys import IN_KEYRING, SOURCES, StoredKeys
 from chatcli.config.system_keyring import system_keyring
 from chatcli.core.errors import RequestRefused, UsageError
 from chatcli.local.discovery import WELL_KNOWN
 from chatcli.local.state import local_state
-from chatcli.target import list_offered, refuse_key_in_clear
+from chatcli.target import endpoint_at, list_offered, refuse_key_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,13 +108,7 @@ async def check_key(
     from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
 
     refuse_key_in_clear(base_url, accepted=insecure_http)
-    endpoint = Endpoint(
-        base_url=base_url,
-        key=key,
-        loopback=is_loopback(base_url),
-        timeout_s=settings.timeout_s,
-        connect_timeout_s=settings.connect_timeout_s,
-    )
+    endpoint = endpoint_at(base_url, settings, world, key=key)
     async with connect(endpoint, world.environment) as client:
         try:
             return Checked(await list_offered(client, endpoint), proven=True)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.config.endpoints import is_loopback, sends_in_clear
+from chatcli.client.fallback import Candidate
+from chatcli.client.pause import Pause
+from chatcli.client.proxies import proxy_for
+from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
+from chatcli.layers import answering, layers
 from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
+from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AsyncExitStack
     from typing import TypeAlias
 
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
-    from chatcli.sessions.session import Session
 
     Tell: TypeAlias = Callable[[Notice], None]
 
@@ -73,13 +77,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which model is asked, how, and through what."""
+    """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again."""
 
     model: ChatModel
     model_name: str
     window_tokens: int
     parameters: Parameters
     endpoint: Endpoint
+    pause: Pause = field(default_factory=Pause)
     default_system: str | None = None
 
 
@@ -94,6 +99,7 @@ class TargetFinder:
         self._world = world
         self._tell = tell
         self._stack = stack
+        self._opened: dict[str, tuple[ChatModel, str]] = {}
 
     async def target(self, session: Session) -> Target:
         endpoint = await self.endpoint()
@@ -101,16 +107,56 @@ class TargetFinder:
         if endpoint.embedded:
             name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
         else:
-            name, offered = await self._model(session, client, endpoint)
+            name, offered = await self.model(session, client, endpoint)
             window_tokens = await self._window_tokens(name, offered, client, endpoint)
+        pause = Pause()
         return Target(
-            model=layers(client, endpoint, self._settings),
+            model=layers(
+                self._answering(client, endpoint, pause),
+                endpoint,
+                self._settings,
+                stand_ins=self._stand_ins(client, endpoint, pause),
+            ),
             model_name=name,
             window_tokens=window_tokens,
             parameters=_parameters(self._settings, embedded=endpoint.embedded),
             endpoint=endpoint,
+            pause=pause,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
         )
+
+    def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:
+        return answering(client, endpoint, self._settings, pause=pause, cache=self._world.paths.cache)
+
+    def _stand_ins(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> list[Candidate]:
+        """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
+        profiles = self._settings.fallback_profiles
+
+        def opening(name: str) -> Callable[[], Awaitable[tuple[ChatModel, str]]]:
+            async def open_profile() -> tuple[ChatModel, str]:
+                return await self._profile(name, pause)
+
+            async def same_endpoint() -> tuple[ChatModel, str]:
+                return self._answering(client, endpoint, pause), name
+
+            return open_profile if name in profiles else same_endpoint
+
+        return [Candidate(name, opening(name)) for name in self._settings.fallback]
+
+    async def _profile(self, name: str, pause: Pause) -> tuple[ChatModel, str]:
+        """Return the model of a profile that stands in, and its name there. It is opened once."""
+        if name not in self._opened:
+            settings = self._settings.fallback_profiles[name]
+            finder = TargetFinder(
+                settings, replace(self._wish, embedded=False), self._world, self._tell, self._stack
+            )
+            endpoint = await finder.endpoint()
+            client = await finder.connected(endpoint)
+            model = (
+                SMOLLM2.model if endpoint.embedded else (await finder.model(Session(), client, endpoint))[0]
+            )
+            self._opened[name] = finder._answering(client, endpoint, pause), model
+        return self._opened[name]
 
     async def connected(self, endpoint: Endpoint) -> AsyncOpenAI:
         # openai takes half a second to import: only once a connection is needed.
@@ -127,14 +173,13 @@ class TargetFinder:
         credential = settings.credential
         if credential is not None:
             refuse_key_in_clear(settings.base_url, accepted=self._wish.insecure_http)
-        endpoint = Endpoint(
-            base_url=settings.base_url,
+        endpoint = endpoint_at(
+            settings.base_url,
+            settings,
+            self._world,
             key=credential.secret.reveal() if credential else None,
-            loopback=is_loopback(settings.base_url),
             # Several stored keys have one name.
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
-            timeout_s=settings.timeout_s,
-            connect_timeout_s=settings.connect_timeout_s,
         )
         if endpoint.is_openai and credential is None:
             raise ConfigurationError(f"no key is set for {endpoint.host}", hint=_WAYS_OUT, code="no_key")
@@ -163,10 +208,11 @@ class TargetFinder:
             loopback=True,
             embedded=True,
             timeout_s=self._settings.timeout_s,
+            idle_timeout_s=self._settings.idle_timeout_s,
             connect_timeout_s=self._settings.connect_timeout_s,
         )
 
-    async def _model(
+    async def model(
         self, session: Session, client: AsyncOpenAI, endpoint: Endpoint
     ) -> tuple[str, tuple[OfferedModel, ...]]:
         """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
@@ -197,10 +243,11 @@ class TargetFinder:
         self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
     ) -> int:
         """Return what the endpoint says of a model's window, asked once and remembered."""
-        from chatcli.client.window_memory import WindowMemory  # noqa: PLC0415
+        from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
 
-        memory = WindowMemory(self._world.paths.cache / "windows.json", now_s=time.time())
-        asked, tokens = memory.recall(endpoint.base_url, model)
+        memory = EndpointMemory(self._world.paths.cache / "windows.json", now_s=time.time())
+        asked, remembered = memory.recall(endpoint.base_url, model)
+        tokens = remembered if isinstance(remembered, int) and remembered > 0 else None
         if not asked:
             offered = offered or await _offered_or_none(client, endpoint)
             tokens = next((entry.window_tokens for entry in offered if entry.id == model), None)
@@ -211,6 +258,30 @@ class TargetFinder:
         return tokens or DEFAULT_WINDOW_TOKENS
 
 
+def endpoint_at(
+    base_url: str, settings: Settings, world: World, *, key: str | None, withheld: tuple[str, ...] = ()
+) -> Endpoint:
+    """Return the endpoint at ``base_url``, and the way there that the settings and the environment tell of.
+
+    Raise a ``ConfigurationError`` for a proxy that is none.
+    """
+    loopback = is_loopback(base_url)
+    # A version is set for one endpoint; where none is configured it belongs to the one that is about to be.
+    versioned = base_url == settings.base_url or (settings.base_url is None and base_url != OPENAI_URL)
+    return Endpoint(
+        base_url=base_url,
+        key=key,
+        loopback=loopback,
+        withheld=withheld,
+        timeout_s=settings.timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        connect_timeout_s=settings.connect_timeout_s,
+        proxy=None if loopback else proxy_for(base_url, world.environment),
+        ca_bundle=settings.ca_bundle,
+        api_version=settings.api_version if versioned else None,
+    )
+
+
 def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
     """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
     if sends_in_clear(base_url) and not accepted:
@@ -218,17 +289,6 @@ def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
             f"{base_url} would get the key over an unencrypted connection",
             hint="use https, or accept it with --insecure-http",
         )
-
-
-def layers(client: AsyncOpenAI, endpoint: Endpoint, settings: Settings) -> ChatModel:
-    """Put the client's layers around each other; this is where their order is written."""
-    from chatcli.client.openai_chat import OpenAIChat  # noqa: PLC0415
-    from chatcli.client.retry import RetryingModel  # noqa: PLC0415
-    from chatcli.client.waiting import WaitingModel  # noqa: PLC0415
-
-    chat = OpenAIChat(client, endpoint, streamed=settings.stream)
-    watched = WaitingModel(chat, reason=f"waiting for {endpoint.name}")
-    return RetryingModel(watched, retries=settings.retries, budget_s=settings.retry_budget_s)
 
 
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import json
+import sys
+
 import httpx2
 import pytest
 
+from chatcli.client.catalog import offered_models
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.proxies import Proxy
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from client.wire import chat_at, completion, events_of, failure_of
 from scripted_server import json_answer, serving
+from way_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, speaking
 
 OPENAI = Endpoint("https://api.openai.com/v1", key="sk-openai")
 FOREIGN = {
@@ -25,6 +31,11 @@ FOREIGN = {
 def _foreign_environment(monkeypatch) -> None:
     for name, value in FOREIGN.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture
@@ -92,20 +103,135 @@ async def test_redirects_are_not_followed(chat, completions, network, status, lo
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-async def test_a_loopback_endpoint_is_not_reached_through_a_proxy(monkeypatch, closed_port, name):
-    monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
+async def test_no_proxy_but_the_endpoints_own_is_used(monkeypatch, closed_port, name):
+    proxy = f"http://127.0.0.1:{closed_port}"
+    monkeypatch.setenv(name, proxy)
     async with serving(json_answer(completion("Paris"))) as server:
-        async with chat_at(Endpoint(server.base_url, loopback=True)) as model:
+        async with chat_at(Endpoint(server.base_url), {name: proxy}) as model:
             await events_of(model)
         assert len(server.requests) == 1
 
 
-async def test_any_other_endpoint_is_reached_through_the_proxy_of_the_environment(monkeypatch):
-    async with serving(json_answer(completion("Paris"))) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-        async with chat_at(Endpoint("http://models.example/v1")) as model:
+async def test_a_plain_address_is_asked_of_the_proxy():
+    async with serving(json_answer(completion("Paris"))) as server:
+        proxy = Proxy(f"http://ann:s3cret@127.0.0.1:{server.port}", "HTTP_PROXY")
+        async with chat_at(Endpoint("http://models.example/v1", proxy=proxy)) as model:
             await events_of(model)
-    assert proxy.requests[0].path == "http://models.example/v1/chat/completions"
+    request = server.requests[0]
+    assert request.path == "http://models.example/v1/chat/completions"
+    assert request.headers["proxy-authorization"] == "Basic YW5uOnMzY3JldA=="
+
+
+@pytest.mark.parametrize("proxying", [TunnelProxy, SocksProxy])
+async def test_an_encrypted_address_is_reached_by_a_tunnel_that_sees_neither_key_nor_question(
+    authority, tmp_path, proxying
+):
+    answer = http_response(
+        "200 OK", json.dumps(completion("Paris")).encode(), content_type="application/json"
+    )
+    bundle = str(authority.write_bundle(tmp_path))
+    async with listening(speaking(answer), tls=authority.server_context("models.example")) as port:
+        proxy = proxying(port)
+        async with listening(proxy) as proxy_port:
+            scheme = "http" if proxying is TunnelProxy else "socks5h"
+            way = Proxy(f"{scheme}://127.0.0.1:{proxy_port}", "ALL_PROXY")
+            endpoint = Endpoint("https://models.example/v1", key="sk-here", proxy=way, ca_bundle=bundle)
+            async with chat_at(endpoint) as model:
+                await events_of(model)
+    expected = {TunnelProxy: ["CONNECT models.example:443 HTTP/1.1"], SocksProxy: ["models.example"]}
+    assert proxy.asked == expected[proxying]
+
+
+async def test_a_proxy_is_given_its_user_name_and_password(authority, tmp_path):
+    answer = http_response(
+        "200 OK", json.dumps(completion("Paris")).encode(), content_type="application/json"
+    )
+    bundle = str(authority.write_bundle(tmp_path))
+    async with (
+        listening(speaking(answer), tls=authority.server_context("models.example")) as port,
+        listening(TunnelProxy(port, credentials="ann:p@ss")) as proxy_port,
+    ):
+        way = Proxy(f"http://ann:p%40ss@127.0.0.1:{proxy_port}", "HTTPS_PROXY")
+        async with chat_at(Endpoint("https://models.example/v1", proxy=way, ca_bundle=bundle)) as model:
+            assert await events_of(model)
+
+
+def test_a_socks_proxy_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    way = Proxy("socks5h://ann:s3cret@proxy.example", "ALL_PROXY")
+    with pytest.raises(ConfigurationError) as refused:
+        connect(Endpoint("https://models.example/v1", proxy=way), {})
+    assert refused.value.code == "socks_missing"
+    assert "pip install socksio" in refused.value.hint
+    assert "s3cret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("base_url", "is_azure"),
+    [
+        ("https://ann.openai.azure.com/openai/v1", True),
+        ("https://ann.cognitiveservices.azure.com/openai/v1", True),
+        ("https://ann.services.ai.azure.com/openai/v1", True),
+        ("https://ann.azure-api.net/openai/v1", True),
+        ("https://openai.azure.com.evil.example/v1", False),
+        ("https://evilopenai.azure.com/v1", False),
+        ("https://api.openai.com/v1", False),
+    ],
+)
+async def test_azure_is_known_by_its_host_and_given_the_key_in_its_own_header(everywhere, base_url, is_azure):
+    headers = await sent_headers(everywhere, Endpoint(base_url, key="sk-here"))
+    assert headers.get("api-key") == ("sk-here" if is_azure else None)
+    assert headers.get("authorization") == (None if is_azure else "Bearer sk-here")
+    assert str(everywhere.calls.last.request.url) == f"{base_url}/chat/completions"
+
+
+@pytest.mark.parametrize("root", ["", "/openai"])
+@pytest.mark.parametrize("key", ["sk-here", None])
+async def test_with_a_version_the_model_stands_in_the_path(monkeypatch, root, key):
+    for name in (
+        "AZURE_OPENAI_API_KEY",
+        "AZURE_OPENAI_AD_TOKEN",
+        "OPENAI_API_VERSION",
+        "AZURE_OPENAI_ENDPOINT",
+    ):
+        monkeypatch.setenv(name, "foreign")
+    async with serving(json_answer(completion("Paris"))) as server:
+        base_url = server.base_url.removesuffix("/v1") + root
+        endpoint = Endpoint(base_url, key=key, loopback=True, api_version="2024-10-21")
+        async with chat_at(endpoint) as model:
+            await events_of(model)
+    request = server.requests[0]
+    assert request.path == "/openai/deployments/small/chat/completions?api-version=2024-10-21"
+    assert request.headers.get("api-key") == key
+    assert "authorization" not in request.headers
+    assert "foreign" not in f"{request}"
+
+
+async def test_with_a_version_the_models_are_listed_beside_the_deployments():
+    async with serving(json_answer({"data": [{"id": "small"}]})) as server:
+        base_url = server.base_url.removesuffix("/v1")
+        endpoint = Endpoint(base_url, key="sk-here", loopback=True, api_version="2024-10-21")
+        async with connect(endpoint, {}) as client:
+            await offered_models(client, endpoint, timeout_s=5)
+    assert server.requests[0].path == "/openai/models?api-version=2024-10-21"
+
+
+async def test_the_newer_api_of_azure_takes_a_version_as_a_parameter(everywhere):
+    base_url = "https://ann.openai.azure.com/openai/v1"
+    await sent_headers(everywhere, Endpoint(base_url, key="sk-here", api_version="preview"))
+    assert str(everywhere.calls.last.request.url) == f"{base_url}/chat/completions?api-version=preview"
+
+
+async def test_requests_and_responses_can_be_watched(everywhere):
+    seen = []
+
+    async def see(passing):
+        seen.append(type(passing).__name__)
+
+    endpoint = Endpoint("https://models.example/v1", key="sk-here")
+    async with connect(endpoint, {}, on_request=see, on_response=see) as client:
+        await client.models.with_raw_response.list()
+    assert seen == ["Request", "Response"]
 
 
 @pytest.mark.parametrize(("timeout_s", "connect_timeout_s"), [(600.0, 10.0), (5.0, 5.0), (0.5, 7.0)])

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chatcli.client.adapting import AdaptingModel
+from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.connection import connect
+from chatcli.client.continuing import ContinuingModel
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.openai_chat import OpenAIChat
+from chatcli.client.fallback import FallbackModel
+from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.pause import Pause
+from chatcli.client.rate_limit import RateLimitedModel, RateLimits
 from chatcli.client.retry import RetryingModel
 from chatcli.client.waiting import WaitingModel
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
-from chatcli.target import layers
+from chatcli.layers import answering, layers
 from client.wire import QUESTION, events_of, failure_of
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 
@@ -29,23 +36,65 @@ if TYPE_CHECKING:
     from scripted_server import ScriptedServer
 
 
-def openai_chat(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return OpenAIChat(connection, endpoint)
+def openai_model(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return OpenAIModel(connection, endpoint, ChatCompletions())
 
 
 def retrying(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return RetryingModel(OpenAIChat(connection, endpoint), retries=2, budget_s=60)
+    return RetryingModel(OpenAIModel(connection, endpoint, ChatCompletions()), retries=2, budget_s=60)
 
 
 def waiting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return WaitingModel(OpenAIChat(connection, endpoint), reason="waiting", interval_s=0.01)
+    return WaitingModel(
+        OpenAIModel(connection, endpoint, ChatCompletions()), reason="waiting", interval_s=0.01
+    )
 
 
 def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return layers(connection, endpoint, SimpleNamespace(stream=True, retries=2, retry_budget_s=60))
+    settings = SimpleNamespace(
+        api="chat",
+        stream=True,
+        retries=2,
+        retry_budget_s=60,
+        auto_continue=0,
+        requests_per_minute=None,
+        tokens_per_minute=None,
+        save=False,
+    )
+    return layers(
+        answering(connection, endpoint, settings, pause=Pause(), cache=Path("unused")), endpoint, settings
+    )
 
 
-@pytest.fixture(params=[openai_chat, retrying, waiting, as_the_program_does])
+def rate_limited(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    model = OpenAIModel(connection, endpoint, ChatCompletions())
+    return RateLimitedModel(model, RateLimits(requests_per_minute=600), tokens=lambda _: 1)
+
+
+def adapting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return AdaptingModel(OpenAIModel(connection, endpoint, ChatCompletions()), endpoint.base_url)
+
+
+def with_fallback(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return FallbackModel(OpenAIModel(connection, endpoint, ChatCompletions()), [])
+
+
+def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    return ContinuingModel(OpenAIModel(connection, endpoint, ChatCompletions()))
+
+
+@pytest.fixture(
+    params=[
+        openai_model,
+        retrying,
+        waiting,
+        continuing,
+        rate_limited,
+        adapting,
+        with_fallback,
+        as_the_program_does,
+    ]
+)
 def build(request) -> Callable[[AsyncOpenAI, Endpoint], ChatModel]:
     return request.param
 

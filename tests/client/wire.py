@@ -6,8 +6,9 @@ import json
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.connection import connect
-from chatcli.client.openai_chat import OpenAIChat
+from chatcli.client.openai_model import OpenAIModel
 from chatcli.core.errors import EndpointError
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
@@ -51,9 +52,9 @@ def completion(text: str, **fields: object) -> dict[str, Any]:
 @asynccontextmanager
 async def chat_at(
     endpoint: Endpoint, environment: Mapping[str, str] | None = None, *, streamed: bool = True
-) -> AsyncIterator[OpenAIChat]:
+) -> AsyncIterator[OpenAIModel]:
     async with connect(endpoint, environment or {}) as connection:
-        yield OpenAIChat(connection, endpoint, streamed=streamed)
+        yield OpenAIModel(connection, endpoint, ChatCompletions(), streamed=streamed)
 
 
 async def events_of(model: ChatModel, request: Request = QUESTION) -> list[ModelEvent]:

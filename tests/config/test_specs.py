@@ -20,7 +20,14 @@ def test_settings_have_the_attributes_of_the_table_but_not_the_bare_key():
     attributes = {field.name for field in dataclasses.fields(Settings)}
     names = {setting.name for setting in SETTINGS}
     assert names - attributes == {"api_key"}
-    assert attributes - names == {"credential", "withheld", "model_windows", "warnings", "origins"}
+    assert attributes - names == {
+        "credential",
+        "withheld",
+        "model_windows",
+        "warnings",
+        "origins",
+        "fallback_profiles",
+    }
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)

@@ -50,7 +50,7 @@ class Mistake(NamedTuple):
         (["-o", "yaml", "Hi"], b"", 2, "argument -o/--output: invalid choice: 'yaml'", "chatcli --help"),
         (["-m"], b"", 2, "argument -m/--model: expected one argument", "chatcli --help"),
         (["--base-url", "ftp://host.example", "Hi"], b"", 2, "--base-url must be a URL", ""),
-        (["--api", "responses", "Hi"], b"", 2, "--api must be chat; responses comes in a later", ""),
+        (["--api", "newest", "Hi"], b"", 2, "--api must be chat or responses, not", ""),
         (["-p", "work", "Hi"], b"", 2, "config.toml has no profile 'work'", "There are none"),
         (["--env-file", "absent.env", "Hi"], b"", 3, "cannot read absent.env", "UTF-8 text file"),
         (["--modle", "x", "Hi"], b"", 2, "unknown option --modle", "did you mean --model?"),

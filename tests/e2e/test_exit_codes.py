@@ -110,7 +110,7 @@ def test_no_server_there_is_a_network_error(program):
     done = program.run("--base-url", "http://127.0.0.1:1/v1", "-m", "small", "--retries", "0", "Hi")
     assert done.exit_code == 6
     assert "error: 127.0.0.1:1: " in done.stderr
-    assert done.stderr.endswith("→ check that the server runs and the network\n")
+    assert done.stderr.endswith("→ check that the server runs and start it, or correct base_url\n")
 
 
 def test_nothing_configured_names_the_ways_out(program):

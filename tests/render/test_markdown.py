@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished, TurnResult
+from chatcli.core.events import (
+    AnswerContinued,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+)
 from chatcli.render.markdown import MarkdownRenderer
 from chatcli.render.rich_markdown import rendered
 from render.turns import show
@@ -75,6 +82,17 @@ async def test_a_block_is_written_once_when_it_is_complete():
     assert pieces == ["one\n"]
     await show(renderer, [TextDelta("o"), END])
     assert pieces == ["one\n", "\ntwo\n"]
+
+
+async def test_the_rest_of_a_code_block_is_code_and_what_stands_above_is_not_shown_again():
+    pieces = []
+    renderer = MarkdownRenderer(pieces.append, width=lambda: 60, color_system=None)
+    so_far = AnswerContinued("See:\n\n```python\nx = *1*\n")
+    await show(renderer, [so_far, TextDelta("y = *2*\n```\nDone."), END])
+    assert "".join(pieces).split() == ["y", "=", "*2*", "Done."]
+    pieces.clear()
+    await show(renderer, [AnswerContinued("See:\n\n```\nx\n```\n\nSo "), TextDelta("it *is*."), END])
+    assert pieces == ["it is.\n"]
 
 
 @pytest.mark.parametrize("end", [TurnFinished, TurnFailed, TurnCancelled])

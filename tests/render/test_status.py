@@ -36,7 +36,7 @@ async def told(*events, dim=False, verbose=False, quiet=False):
         (Notice("x", "first\x1b]0;model"), "first␛]0;model"),
         (
             TurnFinished(TurnResult("a", "m", "length")),
-            "answer cut at the token limit: raise --max-tokens, or ask to continue",
+            "answer cut at the token limit: /continue asks for the rest",
         ),
         (
             TurnFinished(TurnResult("a", "m", "content_filter")),

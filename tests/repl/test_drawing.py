@@ -125,9 +125,25 @@ class TestTheMovingLine:
         activity, clock = self.start()
         await activity(Retrying(2, 7.0, "429"))
         clock.now_s += 2.5
-        assert "attempt 2 in 5 s" in activity.line()
+        assert activity.line().endswith("attempt 2 in 5 s · Enter tries now · Ctrl-C stops")
         clock.now_s += 10
         assert "attempt 2 12 s" in activity.line()
+
+    async def test_stops_counting_down_when_the_person_cannot_wait(self):
+        activity, clock = self.start()
+        await activity(Retrying(2, 7.0, "429"))
+        clock.now_s += 2
+        activity.hurry()
+        assert activity.line().endswith("attempt 2 2 s · Ctrl-C stops")
+
+    async def test_says_how_long_nothing_more_has_come(self):
+        activity, clock = self.start()
+        clock.now_s += 2
+        await activity(TextDelta("Hi"))
+        clock.now_s += 12
+        assert "answering, still waiting 12 s" in activity.line()
+        await activity(TextDelta("."))
+        assert "answering 14 s" in activity.line()
 
     async def test_says_nothing_where_nothing_is_going_on(self):
         activity = Activity(unicode=True, clock=ManualClock())

@@ -54,13 +54,18 @@ class Glass(StringIO):
 
 
 class Desk:
-    """A running screen, its keyboard and its glass."""
+    """A running screen, its keyboard and its glass; ``waits`` is another attempt that is waited for."""
 
     def __init__(self, screen, keys, glass, history):
+        self.waits = False
         self.screen = screen
         self.keys = keys
         self.glass = glass
         self.history = history
+
+    def hurry(self):
+        waited, self.waits = self.waits, False
+        return waited
 
     async def type(self, *keys):
         for key in keys:
@@ -96,6 +101,7 @@ async def desk():
             completer=CommandCompleter(),
             activity=Activity(unicode=False),
             toolbar=lambda columns: "toolbar"[:columns],
+            hurry=lambda: found.hurry(),  # noqa: PLW0108 - found later
             color_system=None,
         )
         async with screen.running():
@@ -184,6 +190,19 @@ async def test_ctrl_c_stops_the_work_and_enter_waits_for_its_end():
         assert found.screen.composer.text == "next"
         await found.type(ENTER)
         assert await found.screen.line() == "next"
+
+
+async def test_enter_alone_ends_the_wait_for_another_attempt():
+    async with desk() as found:
+        working = asyncio.ensure_future(found.screen.work(asyncio.Event().wait(), "working"))
+        await found.settle()
+        found.waits = True
+        await found.type("x", ENTER)
+        assert found.waits
+        await found.type("\x7f", ENTER)
+        assert not found.waits
+        await found.type(CTRL_C)
+        await working
 
 
 async def test_work_that_is_ended_from_outside_ends_whoever_waits_for_it():

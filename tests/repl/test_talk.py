@@ -15,7 +15,7 @@ from chatcli.repl.connection import Connection
 from chatcli.repl.talk import Talk
 from chatcli.target import Wish, World
 from repl.fakes import KeptSurface
-from scripted_server import Answer, event_stream, json_answer, serving
+from scripted_server import CUT, Answer, event_stream, json_answer, serving, text_events
 
 PARIS = Answer(event_stream("Paris."))
 MADRID = Answer(event_stream("Madrid."))
@@ -132,6 +132,29 @@ async def test_commands_that_need_a_question_say_so_before_there_is_one(talking)
     offered = [name for name, _ in await completions(talk, "/")]
     assert "/undo" not in offered
     assert "/help" in offered
+
+
+async def test_continue_asks_for_the_rest_of_a_cut_answer_and_joins_it(talking):
+    cut = Answer([*text_events("The capital of"), CUT])
+    async with serving(MODELS, cut, Answer(event_stream("capital of France."))) as server:
+        talk = talking(server)
+        await talk.take("Go on")
+        assert "/continue asks for the rest" in "".join(talk.surface.said)
+        await talk.take("/continue")
+        await talk.connection.close()
+    assert messages(server)[:2] == [("user", "Go on"), ("assistant", "The capital of")]
+    assert talk.chat.session.context()[-1].message.text == "The capital of France."
+
+
+async def test_continue_says_why_it_cannot(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/continue")
+        assert talk.surface.said[1] == "error: /continue: nothing has been asked yet"
+        await talk.take("Capital?")
+        await talk.take("/continue")
+        await talk.connection.close()
+    assert "error: the last answer is complete" in talk.surface.said
 
 
 async def test_retry_asks_the_same_question_and_keeps_both_answers(talking):
@@ -316,5 +339,5 @@ async def test_login_turned_down_changes_nothing(talking):
 
 
 def test_every_command_explains_itself_in_a_line():
-    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 15
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 16
     assert all(command.summary and "\n" not in command.summary for command in COMMANDS)

@@ -14,6 +14,7 @@ from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
+from chatcli.layers import dialect_of
 from chatcli.target import Wish
 
 if TYPE_CHECKING:
@@ -54,31 +55,34 @@ class _OneShot:
     async def run(self, question: Message) -> ExitCode:
         status = status_output(self._options, self._terminal)
         waiting = waiting_output(self._options, self._terminal)
+        is_lost = False
         with answer_output(self._options, self._terminal) as answer:
             try:
                 async with open_chat(
                     self._settings, wish_of(self._options), self._world, status.tell
                 ) as chat:
                     if self._options.dry_run:
-                        answer.write(_dry_run(chat, question))
+                        answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
                     end = await play(chat.send(question), *waiting, answer, status)
+                    was_asked_to_keep = bool(self._options.session or self._options.resume_last)
+                    is_lost = was_asked_to_keep and self._settings.save and not chat.is_kept
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
                 await answer(end)
                 await status(end)
             chosen = self._settings.origin("max_tokens") != "default"
-            return answer.exit_code() or exit_code(end, length_was_chosen=chosen)
+            code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
+            # Automatic keeping is a service; a session that was named was part of what was asked for.
+            return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
 
-def _dry_run(chat: Chat, question: Message) -> str:
+def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
     """Return what would be sent, as JSON."""
-    from chatcli.client.openai_chat import request_body  # noqa: PLC0415 - openai is slow to import
-
     request, fitted = chat.manager.prepare(question)
     shown = {
         "endpoint": chat.endpoint.base_url,
-        "request": request_body(request, streamed=True, is_openai=chat.endpoint.is_openai),
+        "request": dialect_of(settings).body(request, streamed=settings.stream, endpoint=chat.endpoint),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    from chatcli.client.proxies import Proxy
+
 OPENAI_HOST = "api.openai.com"
+
+_AZURE_DOMAINS = (
+    ".openai.azure.com",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+    ".azure-api.net",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +24,10 @@ class Endpoint:
     """An OpenAI-compatible endpoint.
 
     ``key`` is the one configured for this endpoint, or ``None`` where it needs none. ``withheld`` names the keys
-    that were found but belong to other endpoints. Times are in seconds: ``timeout_s`` bounds the silence between
-    two reads, ``connect_timeout_s`` the way to the server. A loopback endpoint is never reached through a proxy.
+    that were found but belong to other endpoints. Times are in seconds: ``timeout_s`` bounds the wait for an answer
+    to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the way to the server. ``proxy`` leads
+    there, never to loopback. ``ca_bundle`` is a PEM file of certificates to trust beside the system's.
+    ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths.
     """
 
     base_url: str
@@ -23,7 +36,11 @@ class Endpoint:
     embedded: bool = False
     withheld: tuple[str, ...] = ()
     timeout_s: float = 600.0
+    idle_timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
+    proxy: Proxy | None = None
+    ca_bundle: str | None = None
+    api_version: str | None = None
 
     @property
     def host(self) -> str:
@@ -42,3 +59,9 @@ class Endpoint:
     @property
     def is_openai(self) -> bool:
         return urlsplit(self.base_url).hostname == OPENAI_HOST
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether it wants its key as Azure does: https://learn.microsoft.com/azure/ai-foundry/openai/reference."""
+        host = urlsplit(self.base_url).hostname or ""
+        return self.api_version is not None or host.endswith(_AZURE_DOMAINS)

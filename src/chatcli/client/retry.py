@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tenacity import (
@@ -27,13 +30,16 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
 _LONGEST_WAIT_S = 30.0
+_MINUTE_S = 60
 
 
 class RetryingModel:
     """A ``ChatModel`` that asks ``inner`` up to ``retries`` more times.
 
     It waits as long as the server asks, else with exponential backoff and jitter; every wait is announced before
-    it begins. All waits together stay within ``budget_s`` seconds: a server that asks for more is not waited for.
+    it begins. From the first failure on it takes at most ``budget_s`` seconds: a server that asks to wait for longer
+    is not waited for, and the error tells until when it wanted that. ``clock`` counts seconds, ``now`` is the
+    person's own time.
     """
 
     def __init__(
@@ -43,9 +49,13 @@ class RetryingModel:
         retries: int,
         budget_s: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._inner = inner
         self._sleep = sleep
+        self._clock = clock
+        self._now = now
         self._retries = retries
         self._budget_s = budget_s
 
@@ -65,6 +75,7 @@ class RetryingModel:
             except EndpointError as error:
                 if shown:
                     raise
+                self._tell_until_when(error)
                 failure, reason = error, error.message
             else:
                 return
@@ -73,11 +84,18 @@ class RetryingModel:
             with attempt:
                 raise failure
 
+    def _tell_until_when(self, error: EndpointError) -> None:
+        if error.retryable and error.retry_after_s:
+            error.hint = (
+                f"the server asks to wait {in_words(error.retry_after_s)}: "
+                f"try again after {_time_of_day(self._now(), error.retry_after_s)}"
+            )
+
     def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, EndpointError) and error.retryable),
             wait=_WaitAsAsked(wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT_S)),
-            stop=stop_after_attempt(self._retries + 1) | _StopOverBudget(self._budget_s),
+            stop=stop_after_attempt(self._retries + 1) | _StopOverBudget(self._budget_s, self._clock),
             sleep=wait.announce,
             reraise=True,
         )
@@ -109,15 +127,39 @@ class _WaitAsAsked(wait_base):
 
 
 class _StopOverBudget(stop_base):
-    """Stop when the next wait would bring all waits together over the budget."""
+    """Stop when the next wait would bring the time since the first failure over the budget."""
 
-    def __init__(self, budget_s: float) -> None:
+    def __init__(self, budget_s: float, clock: Callable[[], float]) -> None:
         self._budget_s = budget_s
+        self._clock = clock
+        self._first_failure_s: float | None = None
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        return retry_state.idle_for + retry_state.upcoming_sleep > self._budget_s
+        if self._first_failure_s is None:
+            self._first_failure_s = self._clock()
+        # Whatever the clock does, a computer that slept or a wait cut short, the waits themselves count.
+        spent_s = max(self._clock() - self._first_failure_s, retry_state.idle_for)
+        return spent_s + retry_state.upcoming_sleep > self._budget_s
 
 
 def _asked_s(retry_state: RetryCallState) -> float | None:
     error = retry_state.outcome.exception() if retry_state.outcome else None
     return error.retry_after_s if isinstance(error, EndpointError) else None
+
+
+def in_words(time_s: float) -> str:
+    """Return a span of time as a person says it: ``20 s``, ``6 min``, ``1 h 5 min``."""
+    whole_s = math.ceil(time_s)
+    if whole_s < _MINUTE_S:
+        return f"{whole_s} s"
+    minutes = math.ceil(whole_s / _MINUTE_S)
+    hours, minutes = divmod(minutes, 60)
+    return " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
+
+
+def _time_of_day(now: datetime, wait_s: float) -> str:
+    try:
+        then = now + timedelta(seconds=math.ceil(wait_s))
+    except OverflowError:
+        return "a very long time"
+    return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"

@@ -6,6 +6,7 @@ and last the top level of config.toml. Of keys, those stored with ``chatcli conf
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
@@ -52,9 +53,20 @@ def resolve(
     stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
     keys_elsewhere = [*_key_sources(chosen), *file.key_places, *_key_sources([stored])]
     above_file = [*chosen, confine(_folder_layer(working_folder, env_file), keys_elsewhere)]
-    of_file = _file_layers(file, environment, above_file, hint=f"Edit {paths.config / FILE_NAME}.")
+    tables = _Tables(file, environment, hint=f"Edit {paths.config / FILE_NAME}.")
+    of_file = _file_layers(tables, above_file)
     window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
-    return _settle([*above_file, *of_file, stored], {} if window_is_for_this_run else file.model_windows)
+    windows = {} if window_is_for_this_run else file.model_windows
+    settings = _settle([*above_file, *of_file, stored], windows)
+    # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
+    return replace(
+        settings,
+        fallback_profiles={
+            name: _settle([tables.profile(name), *above_file, tables.top, stored], windows)
+            for name in settings.fallback
+            if name in file.profiles
+        },
+    )
 
 
 def _folder_layer(folder: Path, env_file: Path | None) -> Layer:
@@ -69,28 +81,37 @@ def _folder_layer(folder: Path, env_file: Path | None) -> Layer:
     return variable_layer(".env", variables)
 
 
-def _file_layers(
-    file: ConfigFile, environment: Mapping[str, str], above: Sequence[Layer], *, hint: str
-) -> list[Layer]:
-    top = table_layer(FILE_NAME, file.settings, environment, hint=hint)
-    profile = _first([*above, top], "profile")
+class _Tables:
+    """The layers of config.toml."""
+
+    def __init__(self, file: ConfigFile, environment: Mapping[str, str], *, hint: str) -> None:
+        self.profiles = file.profiles
+        self.top = table_layer(FILE_NAME, file.settings, environment, hint=hint)
+        self._environment = environment
+        self._hint = hint
+
+    def profile(self, name: str) -> Layer:
+        base_url = _first([self.top], "base_url")
+        return table_layer(
+            profile_place(name),
+            self.profiles[name],
+            self._environment,
+            outer_base_url=base_url.value if base_url else None,
+            hint=self._hint,
+        )
+
+
+def _file_layers(tables: _Tables, above: Sequence[Layer]) -> list[Layer]:
+    profile = _first([*above, tables.top], "profile")
     if profile is None:
-        return [top]
-    if profile.value not in file.profiles:
+        return [tables.top]
+    if profile.value not in tables.profiles:
         flags = above[0]
         raise (UsageError if "profile" in flags.found else ConfigurationError)(
             f"{profile.origin}: config.toml has no profile {profile.value!r}",
-            hint=did_you_mean(profile.value, file.profiles),
+            hint=did_you_mean(profile.value, tables.profiles),
         )
-    base_url = _first([top], "base_url")
-    chosen = table_layer(
-        profile_place(profile.value),
-        file.profiles[profile.value],
-        environment,
-        outer_base_url=base_url.value if base_url else None,
-        hint=hint,
-    )
-    return [chosen, top]
+    return [tables.profile(profile.value), tables.top]
 
 
 def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ class Settings:
     ``base_url`` is ``None`` when no endpoint is configured and no key for OpenAI's either. ``credential`` is the
     key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
     ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
-    sets ``context_window`` for this run. ``warnings`` are lines for stderr.
+    sets ``context_window`` for this run. ``fallback_profiles`` are the settings of those names in ``fallback`` that
+    are profiles. ``warnings`` are lines for stderr.
     """
 
     model: str | None
@@ -55,6 +56,7 @@ class Settings:
     model_windows: Mapping[str, int]
     warnings: tuple[str, ...]
     origins: Mapping[str, str]
+    fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
 
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""

@@ -14,6 +14,7 @@ from chatcli.conversation.truncate import truncate
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, InputTooLong, LocalIOError
 from chatcli.core.events import (
+    AnswerContinued,
     Completion,
     ContextFitted,
     Notice,
@@ -110,7 +111,9 @@ class ConversationManager:
         fitted = self._fit(question, budget_tokens)
         return self._request(fitted), _told(fitted, budget_tokens)
 
-    async def send(self, question: Message, *, kept_as: str | None = None) -> AsyncGenerator[Event]:
+    async def send(
+        self, question: Message, *, kept_as: str | None = None, answer_so_far: str = ""
+    ) -> AsyncGenerator[Event]:
         """Ask, and yield the turn's events; see ``core.events`` for their order.
 
         Nothing that is expected to happen in use is raised: the last event tells how the turn ended. The question
@@ -118,23 +121,26 @@ class ConversationManager:
         partial reply is stored and the cancellation goes on.
 
         ``kept_as`` is the id of a question that is stored already, to get another answer beside the one it has; the
-        history then ends before it.
+        history then ends before it. ``answer_so_far`` is the beginning of the answer: its rest is asked for, and the
+        reply that is stored is the whole.
         """
-        turn = _RunningTurn(self._model_name, self._journal.name, self._clock)
+        turn = _RunningTurn(self._model_name, self._journal, self._clock, answer_so_far)
         yield TurnStarted(self._model_name, self._journal.name)
+        if answer_so_far:
+            yield AnswerContinued(answer_so_far)
         try:
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
-            fitted = self._fit(question, self._window.budget_tokens)
+            fitted = self._fit(question, self._window.budget_tokens - self._tokens_of(answer_so_far))
             identity = kept_as or self._journal.message(question, parent=self._history.head)
             turn.asked = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)
-            async with aclosing(self._ask(question, fitted)) as events:
+            async with aclosing(self._ask(question, fitted, answer_so_far)) as events:
                 async for event in events:
                     turn.see(event)
                     if not isinstance(event, Completion):
                         yield event
-            if not turn.text:
-                yield Notice("empty_answer", "the model sent an empty answer")
+            if turn.is_empty:
+                yield Notice("empty_answer", turn.emptiness)
             result = turn.result(self._estimated(turn) if turn.lacks_usage else None)
             self._keep(turn, result)
         except (CancelledError, GeneratorExit):
@@ -146,7 +152,9 @@ class ConversationManager:
         else:
             yield TurnFinished(result)
 
-    async def _ask(self, question: Message, fitted: Fitted) -> AsyncGenerator[ModelEvent | ContextFitted]:
+    async def _ask(
+        self, question: Message, fitted: Fitted, answer_so_far: str
+    ) -> AsyncGenerator[ModelEvent | ContextFitted]:
         """Ask the model, with ever less of the older turns while the endpoint says it is too long.
 
         Once something of the answer came, asking again would repeat it.
@@ -155,7 +163,7 @@ class ConversationManager:
         for refits_left in range(REFITS, -1, -1):
             yield _told(fitted, budget_tokens)
             try:
-                async with aclosing(self._model.stream(self._request(fitted))) as events:
+                async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
@@ -190,8 +198,11 @@ class ConversationManager:
             return sum(tokens(message) for turn in pinned for message in turn.messages), len(pinned)
         return fitted.sent_tokens - around, len(history.turns) - fitted.dropped_turns
 
-    def _request(self, fitted: Fitted) -> Request:
-        return Request(self._model_name, fitted.messages, self._parameters)
+    def _request(self, fitted: Fitted, answer_so_far: str = "") -> Request:
+        return Request(self._model_name, fitted.messages, self._parameters, answer_so_far=answer_so_far)
+
+    def _tokens_of(self, answer_so_far: str) -> int:
+        return self._tokens.estimate_text(answer_so_far) if answer_so_far else 0
 
     def _estimated(self, turn: _RunningTurn) -> Usage:
         """Count what the endpoint did not."""
@@ -235,16 +246,17 @@ def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
 class _RunningTurn:
     """What is known of a turn while it runs."""
 
-    def __init__(self, model: str, session: str | None, clock: Callable[[], float]) -> None:
+    def __init__(self, model: str, journal: Journal, clock: Callable[[], float], answer_so_far: str) -> None:
         self.asked: Entry | None = None
         self.reply: Reply | None = None
         self.sent_tokens: int | None = None
         self.error: ChatcliError | None = None
         self._model = model
-        self._session = session
+        self._journal = journal
         self._clock = clock
         self._started_s = clock()
         self._first_delta_s: float | None = None
+        self._answer_so_far = answer_so_far
         self._deltas: list[str] = []
         self._attempts = 1
         self._completion: Completion | None = None
@@ -254,6 +266,17 @@ class _RunningTurn:
         return "".join(self._deltas)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no answer and nothing was said about that yet."""
+        asked_for_tools = self._completion is not None and self._completion.finish_reason == "tool_calls"
+        return not self.text and not asked_for_tools
+
+    @property
+    def emptiness(self) -> str:
+        thought = self._first_delta_s is not None
+        return "the model thought but sent no answer" if thought else "the model sent an empty answer"
+
+    @property
     def lacks_usage(self) -> bool:
         return self._completion is not None and self._completion.usage is None
 
@@ -261,9 +284,10 @@ class _RunningTurn:
         match event:
             case TextDelta(text):
                 self._note_first_delta()
-                self._deltas.append(text)
+                new = text if self._deltas else self._answer_so_far + text
+                self._deltas.append(new)
                 if self.reply is not None:
-                    self.reply.extend(text)
+                    self.reply.extend(new)
             case ReasoningDelta():
                 self._note_first_delta()
             case Retrying(attempt):
@@ -285,7 +309,7 @@ class _RunningTurn:
             usage=(done and done.usage) or estimated or Usage(),
             latency_s=self._clock() - self._started_s,
             ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
-            session=self._session,
+            session=self._journal.name,
             cached=bool(done and done.cached),
             attempts=self._attempts,
             error=self.error,

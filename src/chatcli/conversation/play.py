@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import Cancelled
 from chatcli.core.events import (
+    AnswerContinued,
     Retrying,
     TextDelta,
     TurnCancelled,
@@ -59,7 +60,7 @@ class _SoFar:
 
     def see(self, event: Event) -> None:
         match event:
-            case TextDelta(text):
+            case TextDelta(text) | AnswerContinued(text):
                 self._text.append(text)
             case TurnStarted():
                 self._started = event

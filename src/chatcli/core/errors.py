@@ -82,7 +82,7 @@ class EndpointError(ChatcliError):
     """The endpoint, or the way to it.
 
     ``retryable`` says that the same request may succeed later; ``retry_after_s`` is how long the server asked
-    to wait.
+    to wait. ``provider_code`` is the server's own word for the error, ``parameter`` what in the request it names.
     """
 
     code = "endpoint"
@@ -99,11 +99,15 @@ class EndpointError(ChatcliError):
         request_id: str | None = None,
         retry_after_s: float | None = None,
         retryable: bool | None = None,
+        provider_code: str | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.status = status
         self.request_id = request_id
         self.retry_after_s = retry_after_s
+        self.provider_code = provider_code
+        self.parameter = parameter
         if retryable is not None:
             self.retryable = retryable
 

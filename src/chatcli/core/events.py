@@ -2,7 +2,7 @@
 
 A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``Event``s::
 
-    turn     := TurnStarted  progress*  ( TurnFinished | TurnFailed )
+    turn     := TurnStarted  AnswerContinued?  progress*  ( TurnFinished | TurnFailed )
     progress := ContextFitted | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
 
 ``TurnCancelled`` is told by ``play`` when the person stopped the turn. A reader ignores types it does not know.
@@ -25,6 +25,13 @@ class TurnStarted:
 
     model: str
     session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContinued:
+    """What follows is the rest of an answer that begins with ``text``, which was shown before."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +136,4 @@ class TurnCancelled:
 Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta
 ModelEvent: TypeAlias = Progress | Completion
 TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnCancelled
-Event: TypeAlias = TurnStarted | ContextFitted | Progress | TurnEnd
+Event: TypeAlias = TurnStarted | AnswerContinued | ContextFitted | Progress | TurnEnd

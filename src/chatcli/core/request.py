@@ -29,6 +29,15 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """What a model is asked.
+
+    ``without`` names fields of the request body that the endpoint refuses: they are left out, or spelled otherwise
+    where there is another spelling. ``answer_so_far`` is the beginning of the answer, which only its rest is asked
+    for.
+    """
+
     model: str
     messages: tuple[Message, ...]
     parameters: Parameters = field(default_factory=Parameters)
+    without: frozenset[str] = frozenset()
+    answer_so_far: str = ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import EndpointError
 from chatcli.core.events import (
+    AnswerContinued,
     ContextFitted,
     Notice,
     ReasoningDelta,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _PROGRESS: Final[dict[type, str]] = {
     TurnStarted: "turn_started",
+    AnswerContinued: "answer_continued",
     ContextFitted: "context_fitted",
     Waiting: "waiting",
     Retrying: "retrying",

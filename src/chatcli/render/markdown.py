@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import AnswerContinued, TextDelta, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.render.blocks import BlockSplitter
-from chatcli.safety.terminal import TerminalSanitizer
+from chatcli.safety.terminal import TerminalSanitizer, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,10 @@ class MarkdownRenderer:
         return (lines if self._is_first else ["", *lines])[-rows:]
 
     async def __call__(self, event: Event) -> None:
-        if isinstance(event, TextDelta):
+        if isinstance(event, AnswerContinued):
+            # What stands above it is not shown again, but the rest of a code block is code.
+            self._splitter.feed(_opened_block(event.text))
+        elif isinstance(event, TextDelta):
             self._show(self._splitter.feed(self._sanitizer.feed(event.text)))
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._show(self._splitter.feed(self._sanitizer.finish()))
@@ -74,6 +77,14 @@ class MarkdownRenderer:
         except Exception:  # noqa: BLE001  # whatever a library does with odd input, the answer is shown
             source = block.strip("\n")
             return source and source + "\n"
+
+
+def _opened_block(text: str) -> str:
+    """Return the line that opened the code block ``text`` ends in, nothing where it ends in none."""
+    splitter = BlockSplitter()
+    splitter.feed(sanitize(text))
+    first = splitter.unfinished.lstrip("\n").partition("\n")[0]
+    return first + "\n" if first.lstrip(" ").startswith(("```", "~~~")) else ""
 
 
 def _last_rows(source: str, rows: int, width: int) -> list[str]:

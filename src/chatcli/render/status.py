@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.core.usage import Usage
 
 _CUT: Final = {
-    "length": "answer cut at the token limit: raise --max-tokens, or ask to continue",
+    "length": "answer cut at the token limit: /continue asks for the rest",
     "content_filter": "answer cut by the endpoint's content filter",
 }
 

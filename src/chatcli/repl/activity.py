@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import ReasoningDelta, Retrying, TextDelta, Waiting
@@ -20,6 +20,7 @@ STEP_S: Final = 0.1
 
 _STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_STEPS: Final = "|/-\\"
+_SILENCE_AFTER_S: Final = 3.0
 _SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
 
 
@@ -41,6 +42,7 @@ class Activity:
         self._clock = clock
         self._doing: _Doing | None = None
         self._began_s = 0.0
+        self._heard_s: float | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -48,6 +50,7 @@ class Activity:
 
     def begin(self, what: str) -> None:
         self._began_s = self._clock()
+        self._heard_s = None
         self._doing = _Doing(what, self._began_s)
 
     def end(self) -> None:
@@ -58,19 +61,29 @@ class Activity:
         if self._doing is not None and (self._doing.what != what or self._doing.until_s is not None):
             self._doing = _Doing(what, self._clock())
 
+    def hurry(self) -> None:
+        """Stop counting down: what was waited for happens now."""
+        if self._doing is not None:
+            self._doing = replace(self._doing, until_s=None)
+
     async def __call__(self, event: Event) -> None:
         match event:
             case Waiting(reason=reason):
                 self.turn_to(sanitize_line(reason))
             case Retrying(attempt, wait_s):
+                self._heard_s = None
                 # Why is told in a line that stays.
                 self._doing = _Doing(f"attempt {attempt}", self._clock(), self._clock() + wait_s)
             case ReasoningDelta():
-                self.turn_to("thinking")
+                self._hear("thinking")
             case TextDelta():
-                self.turn_to("answering")
+                self._hear("answering")
             case _:
                 pass
+
+    def _hear(self, what: str) -> None:
+        self._heard_s = self._clock()
+        self.turn_to(what)
 
     def line(self) -> str:
         """Return the line as it stands, empty while there is nothing to tell."""
@@ -79,7 +92,9 @@ class Activity:
             return ""
         step = self._steps[int(now_s / STEP_S) % len(self._steps)]
         if doing.until_s is not None and now_s < doing.until_s:
-            told = f"{doing.what} in {math.ceil(doing.until_s - now_s)} s"
+            told = f"{doing.what} in {math.ceil(doing.until_s - now_s)} s · Enter tries now"
+        elif self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
+            told = f"{doing.what}, still waiting {now_s - self._heard_s:.0f} s"
         else:
             told = f"{doing.what} {now_s - self._began_s:.0f} s"
         return f"{step} {told} · Ctrl-C stops"

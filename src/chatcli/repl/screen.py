@@ -66,7 +66,10 @@ _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of wha
 
 
 class Screen:
-    """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it."""
+    """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it.
+
+    ``hurry`` ends a wait before another attempt and tells whether there was one.
+    """
 
     def __init__(
         self,
@@ -79,10 +82,12 @@ class Screen:
         completer: Completer,
         activity: Activity,
         toolbar: Callable[[int], str],
+        hurry: Callable[[], bool],
         color_system: ColorSystem | None,
     ) -> None:
         self._activity = activity
         self._toolbar = toolbar
+        self._hurry = hurry
         self._hint = ""
         self._last_key_s = time.monotonic()
         self._tail: Sequence[str] = ()
@@ -186,7 +191,9 @@ class Screen:
 
     def submit(self) -> None:
         self._hint = ""
-        if self._work is not None:
+        if self._work is not None and not self.composer.text and self._hurry():
+            self._activity.hurry()
+        elif self._work is not None:
             self._hint = "Enter sends it when the answer is done, Ctrl-C stops the answer"
         elif self.composer.text.strip():
             self._lines.put_nowait(self.composer.take())

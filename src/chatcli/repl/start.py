@@ -82,6 +82,7 @@ class Repl:
             completer=self._completer,
             activity=activity,
             toolbar=lambda columns: toolbar(self._talk.chat, self._talk.settings, columns),
+            hurry=lambda: self._talk.hurry(),  # noqa: PLW0108 - the talk comes after its screen
             color_system=tty.color_system,
         )
         self._page = Page(
@@ -136,6 +137,7 @@ class Repl:
             await in_thread(_load_markdown)
             recap(talk.chat, self._page)
             self._page.pause()
+        talk.tell_what_became_of_the_file()
         if not self._has_a_way_in():
             await self._screen.work(self._first_run(), "looking around")
         if talk.chat.target is None:

@@ -80,6 +80,10 @@ class Talk:
         await self.connection.ready(self.chat, self.settings)
         return self.chat
 
+    def hurry(self) -> bool:
+        """Ask again now where another attempt is waited for; return whether one was."""
+        return self.chat.target is not None and self.chat.target.pause.cut_short()
+
     async def change(self, **changes: object) -> None:
         """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
@@ -126,3 +130,8 @@ class Talk:
             await find(name, self).run(self, argument)
         except ChatcliError as error:
             self.surface.complain(error)
+        self.tell_what_became_of_the_file()
+
+    def tell_what_became_of_the_file(self) -> None:
+        for notice in self.chat.untold():
+            self.surface.remark(notice.message)

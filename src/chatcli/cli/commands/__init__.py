@@ -46,7 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("cache"),
     Command("completion"),
     Command("config", "settings and keys: show, path, login, logout"),
-    Command("doctor"),
+    Command("doctor", "find out what is wrong: settings, folders, the way to the server"),
     Command("image"),
     Command("kb"),
     Command("local", "the embedded model: status, setup, serve, remove"),

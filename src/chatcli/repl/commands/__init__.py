@@ -10,6 +10,7 @@ from chatcli.core.errors import UsageError
 from chatcli.repl.commands import (
     clear,
     config,
+    continue_,
     exit,  # noqa: A004 - named for what is typed
     help,  # noqa: A004
     login,
@@ -36,6 +37,7 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         model,
         system,
         retry,
+        continue_,
         undo,
         clear,
         pin,

@@ -15,7 +15,7 @@ async def _run(talk: Talk, argument: str) -> None:
     if argument:
         chat.save_as(chat.store.resolve(argument))
         talk.surface.remark(f"kept as {chat.name}; the conversation goes on there")
-    elif chat.file is None:
+    elif chat.file is None or not chat.is_kept:
         chat.save_as(chat.store.new())
         talk.surface.remark(f"kept from now on, as {chat.name}")
     else:

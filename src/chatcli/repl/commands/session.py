@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
+        if talk.chat.file is not None and talk.chat.store.resolve(argument).path == talk.chat.file.path:
+            talk.surface.remark(f"this is {talk.chat.file.name} already")
+            return
         wish = replace(talk.wish, session=argument, resume_last=False)
         await talk.turn_to(open_session(talk.settings, wish, talk.world))
         return

@@ -1,22 +1,23 @@
-"""What endpoints said about context windows, remembered, so that each is asked once."""
+"""What endpoints said about themselves, remembered, so that each is asked once."""
 
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from chatcli.safety.private_files import make_folder, replace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DAY_S = 86_400
 KEPT_FOR_S = 7 * _DAY_S
-"""A server may load the same model with another window; after a week it is asked again."""
+"""A server may load the same model in another way; after a week it is asked again."""
 
 
-class WindowMemory:
-    """A JSON file ``{"<base_url> <model>": {"tokens": int or null, "at": seconds}}`` in the cache folder.
+class EndpointMemory:
+    """A JSON file ``{"<base_url> <model>": {"value": ..., "at": seconds}}`` in the cache folder.
 
     It can be deleted at any time. A broken file counts as empty and a write that fails is forgotten: the endpoint is
     asked again, nothing more. ``now_s`` is the time in seconds since the epoch.
@@ -26,28 +27,25 @@ class WindowMemory:
         self._path = path
         self._now_s = now_s
 
-    def recall(self, base_url: str, model: str) -> tuple[bool, int | None]:
-        """Return whether the endpoint was asked, and what it said in tokens, ``None`` when it did not know."""
+    def recall(self, base_url: str, model: str) -> tuple[bool, object]:
+        """Return whether something is remembered, and what: any JSON value, checked by nobody."""
         entry = self._entries().get(_key(base_url, model))
         if not isinstance(entry, dict) or not self._is_fresh(entry.get("at")):
             return False, None
-        tokens = entry.get("tokens")
-        return True, tokens if isinstance(tokens, int) and tokens > 0 else None
+        return True, entry.get("value")
 
-    def remember(self, base_url: str, model: str, tokens: int | None) -> None:
+    def remember(self, base_url: str, model: str, value: object) -> None:
         entries = self._entries()
-        entries[_key(base_url, model)] = {"tokens": tokens, "at": self._now_s}
+        entries[_key(base_url, model)] = {"value": value, "at": self._now_s}
         fresh = {key: entry for key, entry in entries.items() if self._is_fresh(entry.get("at"))}
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(fresh, indent=1), encoding="utf-8")
-            temporary.replace(self._path)
+            make_folder(self._path.parent)
+            replace(self._path, json.dumps(fresh, indent=1).encode())
 
     def _entries(self) -> dict[str, dict[str, object]]:
         try:
             entries = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(entries, dict):
             return {}

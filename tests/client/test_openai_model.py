@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import aclosing, suppress
 
 import httpcore2
 import httpx
 import pytest
 
 from chatcli.client import server_sent_events
+from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.openai_model import OpenAIModel
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -19,11 +24,12 @@ from chatcli.core.errors import (
     ServerFailed,
     TimedOut,
 )
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import Message, TextPart, answer, question, system
-from chatcli.core.request import Request
+from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
-from client.wire import DONE, asked, chat_at, completion, delta, end, event, events_of, failure_of
+from client.wire import DONE, QUESTION, asked, chat_at, completion, delta, end, event, events_of, failure_of
+from scripted_server import Answer, serving
 
 PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
 USAGE = {
@@ -359,3 +365,169 @@ async def test_nothing_is_asked_twice(chat, completions):
     completions.respond(500)
     await failure_of(chat)
     assert completions.call_count == 1
+
+
+async def test_bytes_that_are_no_utf_8_cost_a_character_not_the_answer(chat, streams):
+    streams(delta("Paris").replace(b"Paris", b"Par\xffs"), end())
+    assert (await events_of(chat))[0] == TextDelta("Par\ufffds")
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain", "application/octet-stream", ""])
+async def test_a_stream_is_known_by_its_bytes_whatever_its_type_says(chat, completions, content_type):
+    body = b"\xef\xbb\xbf\n\n: hello\n\n" + delta("Paris") + end()
+    completions.respond(content=body, headers={"content-type": content_type})
+    assert await events_of(chat) == PARIS
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "text/plain"])
+async def test_a_whole_answer_is_known_by_its_bytes_whatever_its_type_says(chat, completions, content_type):
+    completions.respond(
+        content=b"\n\n" + json.dumps(completion("Paris")).encode(), headers={"content-type": content_type}
+    )
+    assert await events_of(chat) == PARIS
+
+
+async def test_a_page_that_calls_itself_a_stream_is_not_shown_either(chat, streams):
+    streams(b"<html><body>Sign in</body></html>")
+    _, error = await failure_of(chat)
+    assert isinstance(error, BadResponse)
+    assert "Sign in" not in error.message
+
+
+async def test_an_answer_in_one_piece_without_an_end_is_given_up(unstreamed, completions, monkeypatch):
+    monkeypatch.setattr("chatcli.client.answer_bytes.LONGEST_WHOLE_BYTES", 1000)
+    completions.respond(content=b"{" + b" " * 2000, headers={"content-type": "application/json"})
+    _, error = await failure_of(unstreamed)
+    assert isinstance(error, BadResponse)
+    assert "more than 1,000 bytes" in error.message
+
+
+async def test_a_refusal_is_said_in_a_line(chat, streams):
+    streams(delta(refusal="No."), end())
+    assert await events_of(chat) == [
+        TextDelta("No."),
+        Notice("refusal", "the model refused to answer"),
+        Completion("stop", "small-1"),
+    ]
+
+
+async def test_tools_nobody_offered_are_named_in_a_line(chat, streams):
+    calls = [{"index": 0, "function": {"name": "search", "arguments": ""}}, None, {"function": "?"}]
+    streams(delta(tool_calls=calls), delta(tool_calls=[{"function": {"arguments": "{}"}}]), end("tool_calls"))
+    assert await events_of(chat) == [
+        Notice("tool_calls", "the model asked for tools nobody offered it: search"),
+        Completion("tool_calls", "small-1"),
+    ]
+
+
+@pytest.mark.parametrize("broken", [b"data: {\n\n", event({"error": {"message": "late"}})])
+async def test_what_breaks_after_the_finish_reason_costs_nothing(chat, streams, broken):
+    streams(delta("Paris"), delta(finish_reason="stop"), broken)
+    assert await events_of(chat) == PARIS
+
+
+KEEP_ALIVE = [b": still here\n\n", delta(""), delta(None), event({"choices": []})]
+
+
+@pytest.mark.parametrize("nothing", KEEP_ALIVE)
+async def test_what_only_keeps_the_connection_alive_is_silence(nothing):
+    async with serving(Answer([*[nothing, 0.01] * 1000])) as server:
+        endpoint = Endpoint(server.base_url, loopback=True, timeout_s=0.1)
+        async with chat_at(endpoint) as model:
+            _, error = await failure_of(model)
+    assert isinstance(error, TimedOut)
+    assert error.message.endswith("no answer within 0.1 s")
+
+
+async def test_silence_in_an_answer_has_a_limit_of_its_own():
+    async with serving(Answer([delta("Par"), *[b": still here\n\n", 0.01] * 1000])) as server:
+        endpoint = Endpoint(server.base_url, loopback=True, timeout_s=60, idle_timeout_s=0.1)
+        async with chat_at(endpoint) as model:
+            seen, error = await failure_of(model)
+    assert seen == [TextDelta("Par")]
+    assert isinstance(error, IncompleteAnswer)
+    assert "nothing more came for 0.1 s; the answer was cut after 3 characters" in error.message
+
+
+async def test_text_that_trickles_is_no_silence():
+    async with serving(Answer([*[delta("x"), 0.02] * 20, end()])) as server:
+        endpoint = Endpoint(server.base_url, loopback=True, timeout_s=60, idle_timeout_s=0.3)
+        async with chat_at(endpoint) as model:
+            assert len(await events_of(model)) == 21
+
+
+async def test_a_reader_that_takes_its_time_is_not_the_servers_silence():
+    async with serving(Answer([delta("Pa"), delta("ris"), end()])) as server:
+        endpoint = Endpoint(server.base_url, loopback=True, timeout_s=60, idle_timeout_s=0.05)
+        async with chat_at(endpoint) as model, aclosing(model.stream(QUESTION)) as events:
+            seen = []
+            async for model_event in events:
+                seen.append(model_event)
+                await asyncio.sleep(0.1)
+    assert seen[-1] == Completion("stop", "small-1")
+
+
+async def test_headers_that_trickle_are_silence():
+    async def trickle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        try:
+            while not reader.at_eof():
+                writer.write(b"x: y\r\n")
+                await asyncio.sleep(0.01)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", loopback=True, timeout_s=0.2)
+        async with chat_at(endpoint) as model:
+            _, error = await failure_of(model)
+    assert isinstance(error, TimedOut)
+
+
+async def test_the_headers_of_every_response_are_told(completions, endpoint):
+    told = []
+    async with connect(endpoint, {}) as connection:
+        model = OpenAIModel(connection, endpoint, ChatCompletions(), on_headers=told.append)
+        for status in (200, 429):
+            completions.respond(
+                status, json=completion("Paris"), headers={"x-ratelimit-limit-requests": "60"}
+            )
+            with suppress(RateLimited):
+                await events_of(model)
+    assert [headers["x-ratelimit-limit-requests"] for headers in told] == ["60", "60"]
+
+
+async def test_a_kept_connection_that_was_closed_is_opened_anew_at_once(completions, endpoint):
+    stale = httpcore2.RemoteProtocolError("Server disconnected without sending a response.")
+    async with chat_at(endpoint) as model:
+        completions.mock(
+            side_effect=[
+                httpx.Response(200, json=completion("Paris")),
+                stale,
+                httpx.Response(200, json=completion("Paris")),
+            ]
+        )
+        assert await events_of(model) == PARIS
+        assert await events_of(model) == PARIS
+    assert completions.call_count == 3
+
+
+async def test_a_connection_that_closes_at_the_first_question_is_a_failure(completions, endpoint):
+    stale = httpcore2.RemoteProtocolError("Server disconnected without sending a response.")
+    completions.mock(side_effect=stale)
+    async with chat_at(endpoint) as model:
+        _, error = await failure_of(model)
+    assert isinstance(error, NetworkError)
+    assert completions.call_count == 1
+
+
+async def test_what_the_endpoint_refuses_is_left_out_or_spelled_otherwise(chat, streams):
+    route = streams(delta("x"), end())
+    parameters = Parameters(temperature=1, seed=3, max_tokens=9, extra={"top_k": 4, "min_p": 0.1})
+    refused = frozenset({"temperature", "stream_options", "top_k", "max_tokens"})
+    await events_of(chat, Request("small", (question("Hi"),), parameters, without=refused))
+    body = body_of(route)
+    assert body.keys() == {"model", "messages", "stream", "seed", "max_completion_tokens", "min_p"}

@@ -1,0 +1,180 @@
+"""``chatcli doctor``: what is wrong, line by line, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import textwrap
+from argparse import Namespace, RawDescriptionHelpFormatter
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatcli.cli.options import add_model_options
+from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.signals import until_signalled
+from chatcli.core.errors import ChatcliError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.doctor.checks import examine
+from chatcli.doctor.examination import Examination, TerminalFacts
+from chatcli.doctor.finding import Status
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.doctor.finding import Finding
+
+_EXAMPLES = """\
+examples:
+  chatcli doctor                                    the configured endpoint
+  chatcli doctor http://127.0.0.1:11434/v1          another one
+  chatcli doctor -p work -o json                    a profile, for a program
+  chatcli doctor > report.txt                       for a bug report: it holds no key
+
+Exit code 0: no problem; 13: at least one (!!). Warnings ( !) are no problems; -- was not tried.
+"""
+
+_MARKS = {Status.OK: "ok", Status.WARNING: " !", Status.PROBLEM: "!!", Status.SKIPPED: "--"}
+_COLORS = {Status.OK: 32, Status.WARNING: 33, Status.PROBLEM: 31, Status.SKIPPED: 2}
+_TEXT_COLUMN = 14
+_NARROW_COLUMNS = 60
+_HINT_COLUMN = 4
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="the endpoint to look at, in place of the configured one"
+    )
+    parser.add_argument(
+        "-o", "--output", choices=["text", "json"], default="text", help="json: one object at the end"
+    )
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = RawDescriptionHelpFormatter
+    add_model_options(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> ExitCode:
+    return asyncio.run(until_signalled(_examine(options, terminal)))
+
+
+async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
+    findings: list[Finding] = []
+    shown = _Lines(terminal, quiet=options.quiet)
+    async with aclosing(examine(_examination(options, terminal))) as found:
+        async for finding in found:
+            findings.append(finding)
+            if options.output == "text":
+                shown.write(finding)
+    if options.output == "json":
+        terminal.stdout.write(_as_json(findings))
+    elif not options.quiet:
+        terminal.stdout.write(f"{_summary(findings)}\n")
+    return ExitCode.DOCTOR if _count(findings, Status.PROBLEM) else ExitCode.DONE
+
+
+def _examination(options: Namespace, terminal: Terminal) -> Examination:
+    world = world_of(terminal)
+    examination = Examination(
+        world, _facts(terminal), embedded=options.local, insecure_http=options.insecure_http
+    )
+    given = {**vars(options), "base_url": options.url or options.base_url, "quiet": True}
+    try:
+        examination.settings = settings_of(Namespace(**given), world, terminal)
+    except ChatcliError as error:
+        examination.error = error
+    return examination
+
+
+def _facts(terminal: Terminal) -> TerminalFacts:
+    return TerminalFacts(
+        stdin_is_terminal=terminal.stdin_is_terminal,
+        stdout_is_terminal=terminal.stdout.is_terminal,
+        term=terminal.environment.get("TERM", ""),
+        colors=terminal.color_system(terminal.stdout),
+        encoding=getattr(sys.stdout, "encoding", None) or "an unknown encoding",
+        columns=terminal.columns(),
+    )
+
+
+class _Lines:
+    """Writes findings as lines, wrapped on a terminal and whole in a pipe."""
+
+    def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
+        self._stdout = terminal.stdout
+        self._colored = terminal.colors_on(terminal.stdout)
+        self._columns = terminal.columns() if terminal.stdout.is_terminal else None
+        self._hidden = {Status.OK, Status.SKIPPED} if quiet else set()
+
+    def write(self, finding: Finding) -> None:
+        if finding.status not in self._hidden:
+            self._stdout.write("".join(f"{line}\n" for line in self._lines(finding)))
+
+    def _lines(self, finding: Finding) -> Iterator[str]:
+        mark = _MARKS[finding.status]
+        first, *rest = self._wrapped(f"{mark}  {finding.name:<8}  {_safe(finding.text)}", self._text_column)
+        yield (
+            first.replace(mark, f"\x1b[{_COLORS[finding.status]}m{mark}\x1b[0m", 1)
+            if self._colored
+            else first
+        )
+        yield from rest
+        if finding.hint:
+            yield from self._wrapped(f"{'':{_HINT_COLUMN}}→ {_safe(finding.hint)}", _HINT_COLUMN + 2)
+
+    @property
+    def _text_column(self) -> int:
+        return _HINT_COLUMN if self._columns is not None and self._columns < _NARROW_COLUMNS else _TEXT_COLUMN
+
+    def _wrapped(self, line: str, indent: int) -> list[str]:
+        if self._columns is None:
+            return [line]
+        # The last column is left free: some terminals wrap there by themselves.
+        return textwrap.wrap(line, self._columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _as_json(findings: Iterable[Finding]) -> str:
+    checks = [
+        {
+            "name": finding.name,
+            "status": str(finding.status),
+            "text": _without_home(finding.text),
+            "hint": None if finding.hint is None else _without_home(finding.hint),
+        }
+        for finding in findings
+    ]
+    healthy = all(check["status"] != Status.PROBLEM for check in checks)
+    return json.dumps({"ok": healthy, "checks": checks}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _summary(findings: list[Finding]) -> str:
+    problems, warnings = (_count(findings, status) for status in (Status.PROBLEM, Status.WARNING))
+    told = [_plural(problems, "problem") if problems else "no problem"]
+    if warnings:
+        told.append(_plural(warnings, "warning"))
+    return ", ".join(told)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _count(findings: Iterable[Finding], status: Status) -> int:
+    return sum(finding.status is status for finding in findings)
+
+
+def _safe(text: str) -> str:
+    return sanitize_line(_without_home(text))
+
+
+def _without_home(text: str) -> str:
+    """Return ``text`` with ``~`` for the home folder, whose name often is a person's."""
+    try:
+        home = str(Path.home())
+    except RuntimeError:
+        return text
+    return text if home in {"", "/"} else re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)

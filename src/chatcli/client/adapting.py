@@ -1,0 +1,101 @@
+"""Leaving out what an endpoint does not take: the layer that asks once more without it, and remembers."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import RequestRefused
+from chatcli.core.events import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+
+_STATUSES: Final = {400, 422}
+_OPTIONAL: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "seed",
+        "reasoning_effort",
+        "reasoning",
+        "stream_options",
+        "store",
+    }
+)
+_OTHER_SPELLING: Final = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}
+_NOT_TAKEN: Final = re.compile(
+    r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support|extra_forbidden",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+
+
+class AdaptingModel:
+    """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
+
+    Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
+    request needs is never left out. ``memory`` keeps it for later runs, about the endpoint at ``base_url``.
+    """
+
+    def __init__(self, inner: ChatModel, base_url: str, memory: EndpointMemory | None = None) -> None:
+        self._inner = inner
+        self._base_url = base_url
+        self._memory = memory
+        self._without: dict[str, frozenset[str]] = {}
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        without = request.without | self._recalled(request.model)
+        while True:
+            try:
+                async with aclosing(self._inner.stream(replace(request, without=without))) as events:
+                    async for event in events:
+                        yield event
+            except RequestRefused as error:
+                refused = refused_field(error, request, without)
+                if refused is None:
+                    raise
+            else:
+                return
+            without |= {refused}
+            self._remember(request.model, without - request.without)
+            yield Notice("parameter_dropped", _told(request.model, refused, without))
+
+    def _recalled(self, model: str) -> frozenset[str]:
+        if model not in self._without:
+            _, names = self._memory.recall(self._base_url, model) if self._memory else (False, None)
+            self._without[model] = frozenset(map(str, names) if isinstance(names, list) else ()) & _OPTIONAL
+        return self._without[model]
+
+    def _remember(self, model: str, without: frozenset[str]) -> None:
+        self._without[model] = without
+        if self._memory is not None:
+            self._memory.remember(self._base_url, model, sorted(without))
+
+
+def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
+    """Return the field of the request body that ``error`` is about, ``None`` where it is about something else."""
+    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {error.message}"):
+        return None
+    optional = (_OPTIONAL | set(request.parameters.extra)) - without
+    named = [error.parameter or "", *_WORD.findall(error.message)]
+    return next((name for name in (word.partition(".")[0] for word in named) if name in optional), None)
+
+
+def _told(model: str, refused: str, without: frozenset[str]) -> str:
+    other = _OTHER_SPELLING.get(refused)
+    how = f"asked with {other}" if other and other not in without else "asked without it"
+    return f"{model} does not take {refused}: {how}"

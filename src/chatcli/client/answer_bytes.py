@@ -1,0 +1,137 @@
+"""The bytes of an answer: watched for silence, told apart by how they begin, bounded in length."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import BadResponse, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from chatcli.client.endpoint import Endpoint
+
+LONGEST_WHOLE_BYTES: Final = 64 * 1024 * 1024
+"""No answer in one piece is longer; more is an attack or not an answer."""
+
+_AFTER_END_S: Final = 5.0
+_LEFTOVER_S: Final = 0.05
+BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+_STARTS_OF_EVENTS: Final = (b"data", b"event", b"id", b"retry", b":")
+_STARTS_OF_DOCUMENTS: Final = (b"{", b"[", b"<")
+
+
+class Silence:
+    """How long nothing of an answer may come.
+
+    Before the answer begins that is ``endpoint.timeout_s``, from then on ``endpoint.idle_timeout_s``. What counts is
+    pieces of an answer, not the comments and empty events that keep a connection alive; and only the time that was
+    spent waiting, not that in which a slow reader kept the server waiting.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._limit_s = self._left_s = endpoint.timeout_s
+        self._began = False
+
+    @asynccontextmanager
+    async def bounded(self) -> AsyncIterator[None]:
+        """Count the time that passes in here; raise ``TimedOut`` when it is too long."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            async with asyncio.timeout(self._left_s):
+                yield
+        except TimeoutError as error:
+            raise self._too_long() from error
+        self._left_s = max(0.0, self._left_s - (loop.time() - began_s))
+
+    def broken(self) -> None:
+        """Count anew: a piece of the answer came."""
+        self._began = True
+        self._allow(min(self._endpoint.idle_timeout_s, self._endpoint.timeout_s))
+
+    def answer_is_complete(self) -> None:
+        """Wait only a little longer: what may still come is the usage."""
+        self._allow(min(_AFTER_END_S, self._limit_s))
+
+    def _too_long(self) -> TimedOut:
+        if self._began:
+            return TimedOut(
+                f"{self._endpoint.host}: nothing more came for {self._limit_s:g} s",
+                hint="try again, or allow more with idle_timeout_s",
+            )
+        return TimedOut(
+            f"{self._endpoint.host}: no answer within {self._limit_s:g} s",
+            hint="try again, or allow more with --timeout",
+        )
+
+    def _allow(self, limit_s: float) -> None:
+        self._limit_s = self._left_s = limit_s
+
+
+async def watched(chunks: AsyncGenerator[bytes], silence: Silence) -> AsyncGenerator[bytes]:
+    """Yield ``chunks``; raise ``TimedOut`` when the silence is too long."""
+    async with aclosing(chunks):
+        while True:
+            async with silence.bounded():
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+
+async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
+    """Take from ``chunks`` until something other than blanks has come, and return what was taken."""
+    taken = b""
+    async for chunk in chunks:
+        taken += chunk
+        if taken.strip(BLANK):
+            break
+    return taken
+
+
+def are_events(start: bytes, content_type: str) -> bool:
+    """Tell whether a body that begins with ``start`` is a stream of events; its type counts where the start does not."""
+    text = start.lstrip(BLANK)
+    if not text or text.startswith(_STARTS_OF_DOCUMENTS):
+        return False
+    if content_type.startswith("text/event-stream"):
+        return True
+    # Some proxies name any type; a first chunk may hold a part of the first word only.
+    return any(text.startswith(word) or word.startswith(text) for word in _STARTS_OF_EVENTS)
+
+
+async def rejoined(start: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield ``start`` and then ``chunks``."""
+    async with aclosing(chunks):
+        yield start
+        async for chunk in chunks:
+            yield chunk
+
+
+async def whole(chunks: AsyncGenerator[bytes], silence: Silence, endpoint: Endpoint) -> bytes:
+    """Return all of ``chunks``; raise ``BadResponse`` where they do not end."""
+    pieces: list[bytes] = []
+    length = 0
+    async for chunk in chunks:
+        pieces.append(chunk)
+        length += len(chunk)
+        if length > LONGEST_WHOLE_BYTES:
+            raise BadResponse(
+                f"{endpoint.host}: sent more than {LONGEST_WHOLE_BYTES:,} bytes in one piece",
+                hint="this is not a completion; check base_url",
+            )
+        if chunk.strip(BLANK):
+            silence.broken()
+    return b"".join(pieces)
+
+
+async def drained(chunks: AsyncGenerator[bytes]) -> None:
+    """Read what follows the end of an answer, if it comes at once: only then can the connection be used again."""
+    with suppress(TimeoutError, TimedOut):
+        async with asyncio.timeout(_LEFTOVER_S):
+            async for _ in chunks:
+                pass

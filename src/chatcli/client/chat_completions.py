@@ -1,0 +1,178 @@
+"""``POST /chat/completions``: what is sent, and how the answer reads, streamed or in one piece.
+
+Reference: https://platform.openai.com/docs/api-reference/chat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.client.wire_text import SurrogateJoiner, count, wire_text
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.messages import Message
+    from chatcli.core.request import Request
+
+_SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
+
+
+class ChatCompletions:
+    """The ``Dialect`` every compatible server speaks."""
+
+    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
+        return request_body(request, streamed=streamed, is_openai=endpoint.is_openai)
+
+    def create(self, client: AsyncOpenAI) -> Callable[..., Any]:
+        # The package's own create() wants typed arguments; its overloads say nothing that body does not.
+        create: Callable[..., Any] = client.chat.completions.with_streaming_response.create
+        return create
+
+    def reader(self) -> CompletionReader:
+        return CompletionReader()
+
+    def error_in(self, event: Mapping[str, Any]) -> object | None:
+        # vLLM tells an error as an object of its own.
+        return event if event.get("error") or event.get("object") == "error" else None
+
+
+def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[str, Any]:
+    """Return the arguments of ``chat.completions.create`` for ``request``.
+
+    OpenAI wants ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server that refused
+    the one gets the other.
+    """
+    parameters = request.parameters
+    named = {
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        _name_of_limit(request, is_openai=is_openai): parameters.max_tokens,
+        "seed": parameters.seed,
+        "reasoning_effort": parameters.reasoning,
+        "stream_options": {"include_usage": True} if streamed else None,
+    }
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [wire_message(message) for message in request.messages],
+        "stream": streamed,
+        **{name: value for name, value in named.items() if value is not None and name not in request.without},
+    }
+    extra = {name: value for name, value in parameters.extra.items() if name not in request.without}
+    if extra:
+        body["extra_body"] = extra
+    return body
+
+
+def _name_of_limit(request: Request, *, is_openai: bool) -> str:
+    first, second = reversed(_SPELLINGS) if is_openai else _SPELLINGS
+    return second if first in request.without else first
+
+
+def wire_message(message: Message) -> dict[str, Any]:
+    """Return ``message`` as the API wants it, with what its provider wants echoed back."""
+    return {"role": message.role, "content": wire_text(message.text), **(message.provider_data or {})}
+
+
+class CompletionReader:
+    """Reads chunks, or a whole completion (``client.dialect.AnswerReader``).
+
+    Only the first choice is read: chatcli never asks for more. Fields of an unexpected type are passed over, as a
+    server that adds or breaks one must not cost the person the answer.
+    """
+
+    is_over: Final = False  # the usage follows the finish reason, and then [DONE]
+
+    def __init__(self) -> None:
+        self.pieces = 0
+        self._finish_reason: str | None = None
+        self._model: str | None = None
+        self._usage: Usage | None = None
+        self._joiner = SurrogateJoiner()
+        self._tools: list[str] = []
+        self._refused = False
+
+    def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        return self._read(event, "delta")
+
+    def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        return self._read(answer, "message")
+
+    def rest(self) -> Iterator[TextDelta | Notice]:
+        if text := self._joiner.rest():
+            yield TextDelta(text)
+        if self._refused:
+            yield REFUSED
+        if self._tools:
+            yield tools_asked_for(self._tools)
+
+    def completion(self) -> Completion | None:
+        if self._finish_reason is None:
+            return None
+        return Completion(self._finish_reason, self._model, self._usage)
+
+    def _read(self, data: Mapping[str, Any], content_key: str) -> Iterator[TextDelta | ReasoningDelta]:
+        if isinstance(model := data.get("model"), str) and model:
+            self._model = model
+        if isinstance(usage := data.get("usage"), dict):
+            self._usage = _usage(usage)
+        choice = _first_choice(data)
+        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+            self._finish_reason = reason
+            self.pieces += 1
+        content = choice.get(content_key)
+        if isinstance(content, dict):
+            self._note_tools(content)
+            yield from self._deltas(content)
+
+    def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.
+        reasoning = content.get("reasoning_content") or content.get("reasoning")
+        if isinstance(reasoning, str) and reasoning:
+            self.pieces += 1
+            yield ReasoningDelta(reasoning)
+        refusal = content.get("refusal")
+        self._refused = self._refused or (isinstance(refusal, str) and bool(refusal))
+        text = content.get("content") or refusal
+        if isinstance(text, str) and text:
+            self.pieces += 1
+            if joined := self._joiner.join(text):
+                yield TextDelta(joined)
+
+    def _note_tools(self, content: Mapping[str, Any]) -> None:
+        calls = content.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            self.pieces += 1
+            function = call.get("function") if isinstance(call, dict) else None
+            name = function.get("name") if isinstance(function, dict) else None
+            if isinstance(name, str) and name:
+                self._tools.append(name)
+
+
+REFUSED: Final = Notice("refusal", "the model refused to answer")
+
+
+def tools_asked_for(names: list[str]) -> Notice:
+    return Notice("tool_calls", f"the model asked for tools nobody offered it: {', '.join(names)}")
+
+
+def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = data.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
+            return choice
+    return {}
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=count(usage, "prompt_tokens"),
+        output_tokens=count(usage, "completion_tokens"),
+        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+    )

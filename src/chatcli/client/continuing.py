@@ -1,0 +1,154 @@
+"""Going on with an answer that was cut: the layer that asks for the rest and joins it to what there is."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.client.seam import Seam
+from chatcli.core import messages
+from chatcli.core.errors import EndpointError, IncompleteAnswer
+from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+
+CONTINUE: Final = (
+    "Your answer was cut off. Go on with it exactly where it stopped, in the middle of a word or a line if need be: "
+    "repeat nothing of it, begin nothing anew, add no remark."
+)
+
+
+class ContinuingModel:
+    """A ``ChatModel`` that asks ``inner`` for the rest of an answer.
+
+    A request with an ``answer_so_far`` asks for its rest only. An answer that breaks off, or runs into the token
+    limit, is asked for up to ``times`` more times, and every time is told. What a model says twice at the seam is
+    taken away.
+
+    ``opening`` is what the endpoint wants beside a message that is the beginning of the answer; ``None`` where it
+    takes none, and an instruction asks for the rest instead.
+    """
+
+    def __init__(self, inner: ChatModel, *, times: int = 0, opening: Mapping[str, Any] | None = None) -> None:
+        self._inner = inner
+        self._times = times
+        self._opening = opening
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        answer = _Answer(request.answer_so_far)
+        for time in range(1, self._times + 2):
+            async with aclosing(self._part(request, answer)) as events:
+                async for event in events:
+                    yield event
+            if answer.cut is None or time > self._times:
+                break
+            yield Notice("continuing", f"{answer.cut}; asking for the rest ({time} of {self._times})")
+        yield answer.completion()
+
+    async def _part(self, request: Request, answer: _Answer) -> AsyncGenerator[ModelEvent]:
+        """Yield what ``inner`` says to the next part of the answer, which grows by it."""
+        seam = Seam(answer.text)
+        asked = self._for_the_rest(request, answer.text)
+        answer.begin_part()
+        try:
+            async with aclosing(self._inner.stream(asked)) as events:
+                async for event in events:
+                    if isinstance(event, Completion):
+                        answer.end(event)
+                    elif not isinstance(event, TextDelta):
+                        yield event
+                    elif new := answer.grow(seam.join(event.text)):
+                        yield TextDelta(new)
+        except EndpointError as error:
+            answer.fail(error)
+        if new := answer.grow(seam.rest()):
+            yield TextDelta(new)
+
+    def _for_the_rest(self, request: Request, so_far: str) -> Request:
+        if not so_far:
+            return request
+        beginning = replace(messages.answer(so_far), provider_data=self._opening or None)
+        instruction = () if self._opening is not None else (messages.question(CONTINUE),)
+        return replace(request, messages=(*request.messages, beginning, *instruction), answer_so_far="")
+
+
+class _Answer:
+    """An answer that comes in parts, each with an end of its own."""
+
+    def __init__(self, so_far: str) -> None:
+        self._so_far = so_far
+        self.cut: str | None = None
+        """Why the last part was not the last of the answer, ``None`` where it was or the rest cannot be had."""
+        self._grown: list[str] = []
+        self._usage: Usage | None = None
+        self._end: Completion | EndpointError | None = None
+
+    @property
+    def text(self) -> str:
+        return self._so_far + "".join(self._grown)
+
+    def begin_part(self) -> None:
+        self.cut = self._end = None
+
+    def grow(self, text: str) -> str:
+        if text:
+            self._grown.append(text)
+        return text
+
+    def end(self, completion: Completion) -> None:
+        self._end = completion
+        self._usage = _sum(self._usage, completion.usage)
+        if completion.finish_reason == "length" and self._grown:
+            self.cut = "the answer was cut at the token limit"
+
+    def fail(self, error: EndpointError) -> None:
+        self._end = error
+        if isinstance(error, IncompleteAnswer):
+            self.cut = error.message
+
+    def completion(self) -> Completion:
+        """Return the end of the whole answer; raise what it failed by."""
+        match self._end:
+            case Completion():
+                return replace(self._end, usage=self._usage)
+            case IncompleteAnswer():
+                raise self._end
+            case EndpointError() if self._grown:
+                raise _incomplete(self._end)
+            case EndpointError():
+                raise self._end
+        raise RuntimeError("a model ended without its completion")
+
+
+def _incomplete(error: EndpointError) -> IncompleteAnswer:
+    return IncompleteAnswer(
+        f"{error.message}; the rest of the answer did not come",
+        hint="/continue asks for it again",
+        status=error.status,
+        request_id=error.request_id,
+        provider_code=error.provider_code,
+    )
+
+
+def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
+    """Add up what each part took; a part whose server did not tell makes the whole unknown."""
+    if first is None or second is None:
+        return second
+    return Usage(
+        _total(first.input_tokens, second.input_tokens),
+        _total(first.output_tokens, second.output_tokens),
+        _total(first.cached_tokens, second.cached_tokens),
+        _total(first.reasoning_tokens, second.reasoning_tokens),
+        estimated=first.estimated or second.estimated,
+    )
+
+
+def _total(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second

@@ -1,0 +1,61 @@
+"""What the APIs of OpenAI have in common, as far as a model needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Completion, ModelEvent
+    from chatcli.core.request import Request
+
+
+class AnswerReader(Protocol):
+    """Turns the JSON of one answer into events and remembers what it said about its end.
+
+    ``pieces`` grows with every piece of the answer, hidden ones too: what does not count is what only keeps the
+    connection alive. ``is_over`` tells that nothing of use can follow.
+    """
+
+    pieces: int
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def read_event(self, event: Mapping[str, Any]) -> Iterator[ModelEvent]:
+        """Read one event of a stream."""
+        ...
+
+    def read_whole(self, answer: Mapping[str, Any]) -> Iterator[ModelEvent]:
+        """Read an answer that came in one piece."""
+        ...
+
+    def rest(self) -> Iterator[ModelEvent]:
+        """Yield what could only be told at the end."""
+        ...
+
+    def completion(self) -> Completion | None:
+        """Return the end of the answer, ``None`` while the server has not told of one."""
+        ...
+
+
+class Dialect(Protocol):
+    """One API: how it is asked, and how its answers read."""
+
+    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
+        """Return the arguments of what ``create`` returns."""
+        ...
+
+    def create(self, client: AsyncOpenAI) -> Callable[..., Any]:
+        """Return what sends a request; see ``with_streaming_response`` of the openai package."""
+        ...
+
+    def reader(self) -> AnswerReader: ...
+
+    def error_in(self, event: Mapping[str, Any]) -> object | None:
+        """Return what an event says about an error, ``None`` where it is no error."""
+        ...

@@ -1,0 +1,110 @@
+"""What a server says about an error, whichever shape it chose, and which kind of error that is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+_MESSAGE_CHARACTERS: Final = 300
+_PAGE: Final = re.compile(
+    r"<(?:!doctype|html|head|title|body|center|h1|div|p)\b.*|<\?xml.*", re.IGNORECASE | re.DOTALL
+)
+
+_QUOTA_CODES: Final = {
+    "account_deactivated",
+    "billing_error",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credit_balance_too_low",
+    "insufficient_balance",
+    "insufficient_quota",
+}
+_OVERFLOW_CODES: Final = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
+_OVERFLOW_WORDS: Final = re.compile(
+    r"maximum context length|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens"
+    # A single request above the tokens a minute: OpenAI says it with 429, Groq with 413; no wait helps.
+    r"|request too large for",
+    re.IGNORECASE,
+)
+_RATE_CODES: Final = {"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted"}
+_OVERLOAD_CODES: Final = {
+    "api_error",
+    "engine_overloaded",
+    "internal_server_error",
+    "overloaded",
+    "overloaded_error",
+    "server_error",
+    "service_unavailable",
+    "timeout",
+    "unavailable",
+}
+_OVERLOAD_STATUS: Final = re.compile(r"408|409|5\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetails:
+    """The parts of an error body that are of use, each empty where the body lacks it.
+
+    ``code`` is the most telling of the body's words for the error, ``type`` its class of errors, ``parameter`` what
+    in the request it names.
+    """
+
+    message: str = ""
+    code: str = ""
+    type: str = ""
+    parameter: str = ""
+
+    @property
+    def is_quota(self) -> bool:
+        return not _QUOTA_CODES.isdisjoint(self._words)
+
+    @property
+    def is_overflow(self) -> bool:
+        return not _OVERFLOW_CODES.isdisjoint(self._words) or bool(_OVERFLOW_WORDS.search(self.message))
+
+    @property
+    def is_rate_limit(self) -> bool:
+        return not _RATE_CODES.isdisjoint(self._words) or self.code == "429"
+
+    @property
+    def is_overload(self) -> bool:
+        return not _OVERLOAD_CODES.isdisjoint(self._words) or bool(_OVERLOAD_STATUS.fullmatch(self.code))
+
+    @property
+    def _words(self) -> tuple[str, str]:
+        return self.code.lower(), self.type.lower()
+
+
+def error_details(body: object) -> ErrorDetails:
+    """Return what ``body``, the JSON of an error, says.
+
+    Known shapes: ``{"error": {"message", "code", "type", "param"}}`` (OpenAI), the inner object alone (as the openai
+    package hands it on), ``{"error": "text"}`` (Ollama), ``{"detail": …}`` (FastAPI), a list of one (Gemini), and
+    ``{"response": {"error": …}}`` (an event of the Responses API).
+    """
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, dict) and isinstance(response := body.get("response"), dict):
+        body = response
+    inner: Any = body.get("error") or body if isinstance(body, dict) else body
+    if isinstance(inner, str):
+        inner = {"message": inner}
+    if not isinstance(inner, dict):
+        return ErrorDetails()
+    message = inner.get("message") or inner.get("detail") or ""
+    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    # Gemini and OpenRouter repeat the HTTP status as the code and have a better word elsewhere.
+    code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
+    known = code if not code.isdigit() else str(inner.get("status") or "")
+    parameter = inner.get("param")
+    return ErrorDetails(
+        on_one_line(text), known or kind or code, kind, parameter if isinstance(parameter, str) else ""
+    )
+
+
+def on_one_line(text: str) -> str:
+    """Return ``text`` on one line, shortened, up to where a proxy's page begins."""
+    line = " ".join(_PAGE.sub("", text).strip("\ufeff").split())
+    return line if len(line) <= _MESSAGE_CHARACTERS else line[: _MESSAGE_CHARACTERS - 1] + "…"

@@ -1,0 +1,267 @@
+"""Why a server was not reached: the cause, dug out of what the libraries say.
+
+=================  =========  ====================================================================
+code               retryable  what happened
+=================  =========  ====================================================================
+``dns``            yes        the host's name cannot be resolved
+``refused``        yes        nothing listens on the port
+``unreachable``    yes        no way leads to the host
+``reset``          yes        the connection was cut
+``tls``            no         no encrypted connection could be made, as where the server speaks plain HTTP
+``tls_certificate``  no       the server's certificate is not believed
+``proxy``          mostly     the proxy is not reached, or refuses to lead to the server
+``proxy_auth``     no         the proxy wants a user name and password
+``timed_out``      yes        too long without a connection, or without an answer
+``network``        yes        anything else
+=================  =========  ====================================================================
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from chatcli.client.error_bodies import on_one_line
+from chatcli.core.errors import NetworkError, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatcli.client.endpoint import Endpoint
+
+_ERROR_NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
+_STATUS: Final = re.compile(r"\A(\d{3})\b")
+_AUTHENTICATION_WORDS: Final = re.compile(r"authenticat|username|password|credentials", re.IGNORECASE)
+
+_UNREACHABLE_NAMES: Final = ("ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL")
+# Windows has its own numbers for the same.
+_UNREACHABLE: Final = {
+    getattr(errno, name)
+    for base in _UNREACHABLE_NAMES
+    for name in (base, f"WSA{base}")
+    if hasattr(errno, name)
+}
+_NOT_TLS: Final = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+_CLOSED: Final = ("disconnected", "peer closed", "incomplete")
+
+_HTTP_SERVER_ERROR: Final = 500
+
+# OpenSSL's numbers, X509_V_ERR_*: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_VERIFY_TIMES: Final = {9, 10}
+_VERIFY_NAMES: Final = {62, 64}
+
+
+def timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
+    """Return the error for a wait that was too long: for a connection, else for an answer."""
+    cause = error.__cause__ if isinstance(error, openai.APITimeoutError) else error
+    if isinstance(cause, httpx2.ConnectTimeout):
+        return TimedOut(
+            f"{endpoint.host}: no connection within {endpoint.connect_timeout_s:g} s{_through_proxy(endpoint)}",
+            hint="check the address, the network and the proxy"
+            if endpoint.proxy is None
+            else f"check the network and {endpoint.proxy}",
+        )
+    return TimedOut(
+        f"{endpoint.host}: no answer within {endpoint.timeout_s:g} s{_through_proxy(endpoint)}",
+        hint="try again, or allow more with --timeout",
+    )
+
+
+def not_reached(endpoint: Endpoint, error: Exception) -> NetworkError:
+    """Return the error for a connection that was not made, or broke."""
+    causes = list(_causes(error))
+    faults = (_fault(endpoint, cause) for cause in causes)
+    return next((fault for fault in faults if fault is not None), None) or _unnamed(endpoint, causes)
+
+
+def proxy_wants_a_password(endpoint: Endpoint) -> NetworkError:
+    """Return the error for status 407."""
+    proxy = endpoint.proxy
+    where = proxy or "a proxy on the way"
+    said = f"{where} refuses the user name and password it was sent" if proxy and proxy.has_user else ""
+    return NetworkError(
+        f"{endpoint.host}: {said or f'{where} wants a user name and a password'}",
+        hint=f"put them into {proxy.variable if proxy else 'HTTPS_PROXY'}: http://user:password@host:port, "
+        "with %40 for an @ in the password",
+        code="proxy_auth",
+        retryable=False,
+    )
+
+
+def _fault(endpoint: Endpoint, cause: BaseException) -> NetworkError | None:
+    told = (tell(endpoint, cause) for kinds, tell in _FAULTS if isinstance(cause, kinds))
+    return next(told, None)
+
+
+def _nothing(_endpoint: Endpoint, _cause: BaseException) -> None:
+    """Pass over what a handshake was doing when something else ended it."""
+
+
+def _unresolved(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
+    if endpoint.proxy is not None:
+        return _proxy_not_reached(endpoint, "its name cannot be resolved")
+    return NetworkError(
+        f"{endpoint.host}: the name cannot be resolved",
+        hint="check base_url for a typing mistake, and the network; behind a proxy set HTTPS_PROXY",
+        code="dns",
+    )
+
+
+def _refused(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
+    if endpoint.proxy is not None:
+        return _proxy_not_reached(endpoint, "nothing listens there")
+    port = urlsplit(endpoint.base_url).port or (443 if endpoint.base_url.startswith("https") else 80)
+    return NetworkError(
+        f"{endpoint.host}: connection refused, nothing listens on port {port}",
+        hint="check that the server runs and start it, or correct base_url",
+        code="refused",
+    )
+
+
+def _unreachable(endpoint: Endpoint, cause: OSError) -> NetworkError | None:
+    if cause.errno not in _UNREACHABLE:
+        return None
+    reason = (cause.strerror or "no way leads there").lower()
+    if endpoint.proxy is not None:
+        return _proxy_not_reached(endpoint, reason)
+    return NetworkError(
+        f"{endpoint.host}: cannot be reached: {on_one_line(reason)}",
+        hint="check the network: cable, Wi-Fi, VPN",
+        code="unreachable",
+    )
+
+
+def _cut(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
+    plain = endpoint.base_url.startswith("http:")
+    return NetworkError(
+        f"{endpoint.host}: the connection was cut{_through_proxy(endpoint)}",
+        hint="try again; if it stays, check "
+        + (f"{endpoint.proxy} and " if endpoint.proxy else "")
+        + (
+            "whether the server wants https:// in base_url"
+            if plain
+            else "the server and firewalls on the way"
+        ),
+        code="reset",
+    )
+
+
+def _cut_perhaps(endpoint: Endpoint, cause: httpx2.RemoteProtocolError) -> NetworkError | None:
+    return _cut(endpoint, cause) if any(word in str(cause) for word in _CLOSED) else None
+
+
+def _certificate(endpoint: Endpoint, cause: ssl.SSLCertVerificationError) -> NetworkError:
+    return _not_believed(endpoint, cause.verify_message or str(cause), cause.verify_code)
+
+
+def _not_believed(endpoint: Endpoint, reason: str, verify_code: int = 0) -> NetworkError:
+    if verify_code in _VERIFY_TIMES:
+        hint = "the server needs a new certificate, unless the clock of this machine is wrong"
+    elif verify_code in _VERIFY_NAMES:
+        hint = "base_url must have the name the certificate is for; chatcli doctor shows it"
+    else:
+        hint = (
+            "name the file of the authority that signed it with ca_bundle or SSL_CERT_FILE; "
+            "chatcli doctor shows the certificate"
+        )
+    if endpoint.proxy is not None:
+        hint += f"; perhaps {endpoint.proxy} puts its own in place"
+    return NetworkError(
+        f"{endpoint.host}: its certificate is not trusted: {on_one_line(reason)}",
+        hint=hint,
+        code="tls_certificate",
+        retryable=False,
+    )
+
+
+def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
+    reason = cause.reason or str(cause)
+    if reason in _NOT_TLS:
+        said, hint = "it does not speak TLS", "write http:// in base_url if this server has no encryption"
+    else:
+        said, hint = (
+            reason.replace("_", " ").lower(),
+            "the server or something on the way is too old or set up wrongly",
+        )
+    if endpoint.proxy is not None:
+        hint += f"; check {endpoint.proxy}"
+    return NetworkError(
+        f"{endpoint.host}: no encrypted connection: {on_one_line(said)}",
+        hint=hint,
+        code="tls",
+        retryable=False,
+    )
+
+
+def _proxy_refused(endpoint: Endpoint, cause: httpx2.ProxyError) -> NetworkError:
+    """Return the error for what a proxy said: to CONNECT a status, over SOCKS a sentence."""
+    said = str(cause)
+    status = int(found[1]) if (found := _STATUS.match(said)) else None
+    if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED or (
+        status is None and _AUTHENTICATION_WORDS.search(said)
+    ):
+        return proxy_wants_a_password(endpoint)
+    return NetworkError(
+        f"{endpoint.host}: {endpoint.proxy or 'the proxy'} does not lead there: {on_one_line(said)}",
+        hint="ask who runs the proxy, or except the host with NO_PROXY",
+        code="proxy",
+        retryable=status is None or status >= _HTTP_SERVER_ERROR,
+    )
+
+
+def _proxy_not_reached(endpoint: Endpoint, reason: str) -> NetworkError:
+    variable = endpoint.proxy.variable if endpoint.proxy else "HTTPS_PROXY"
+    return NetworkError(
+        f"{endpoint.host}: {endpoint.proxy} cannot be reached: {on_one_line(reason)}",
+        hint=f"correct {variable} or take it away, or except the host with NO_PROXY",
+        code="proxy",
+    )
+
+
+def _unnamed(endpoint: Endpoint, causes: list[BaseException]) -> NetworkError:
+    reason = next((str(cause) for cause in reversed(causes) if str(cause)), type(causes[0]).__name__)
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return _not_believed(endpoint, reason)
+    return NetworkError(
+        f"{endpoint.host}: {on_one_line(_ERROR_NUMBER.sub('', reason))}{_through_proxy(endpoint)}",
+        hint="check that the server runs and the network",
+    )
+
+
+_FAULTS: Final[tuple[tuple[Any, Callable[[Endpoint, Any], NetworkError | None]], ...]] = (
+    ((ssl.SSLWantReadError, ssl.SSLWantWriteError), _nothing),
+    (httpx2.ProxyError, _proxy_refused),
+    (socket.gaierror, _unresolved),
+    (ssl.SSLCertVerificationError, _certificate),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), _cut),
+    ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), _cut),
+    (ssl.SSLError, _no_tls),
+    (ConnectionRefusedError, _refused),
+    (OSError, _unreachable),
+    (httpx2.RemoteProtocolError, _cut_perhaps),
+)
+"""What tells of a cause: the first row with its class."""
+
+
+def _through_proxy(endpoint: Endpoint) -> str:
+    return f", through {endpoint.proxy}" if endpoint.proxy else ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error`` and what lies below it; of several attempts at once, each."""
+    pending: list[BaseException] = [error]
+    while pending:
+        cause = pending.pop(0)
+        yield cause
+        below = cause.__cause__ or cause.__context__
+        if isinstance(cause, BaseExceptionGroup):
+            pending += cause.exceptions
+        elif below is not None:
+            pending.append(below)

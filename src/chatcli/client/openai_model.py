@@ -1,0 +1,238 @@
+"""A model behind the openai package: the innermost client.
+
+The package builds the URL, the headers and the body and sorts out status errors. The answer itself is read here:
+building the package's object for each chunk costs about six times what reading the JSON does.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack, aclosing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+
+from chatcli.client.answer_bytes import (
+    BLANK,
+    Silence,
+    are_events,
+    beginning,
+    drained,
+    rejoined,
+    watched,
+    whole,
+)
+from chatcli.client.openai_errors import stream_error, translated
+from chatcli.client.server_sent_events import StreamTooLong, event_data
+from chatcli.core.errors import BadResponse, EndpointError, IncompleteAnswer
+from chatcli.core.events import TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+
+    from openai import AsyncAPIResponse, AsyncOpenAI
+
+    from chatcli.client.dialect import AnswerReader, Dialect
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.request import Request
+
+_END_OF_STREAM = b"[DONE]"
+_CONTINUE_HINT = "/continue asks for the rest; chatcli -c leads back to it"
+_STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
+
+
+def _nobody(_: Mapping[str, str]) -> None:
+    return
+
+
+class OpenAIModel:
+    """A ``ChatModel`` over one of the APIs of OpenAI, streamed or in one piece.
+
+    ``on_headers`` is given the headers of every response, whatever its status.
+    """
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        *,
+        streamed: bool = True,
+        on_headers: Callable[[Mapping[str, str]], None] = _nobody,
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._dialect = dialect
+        self._streamed = streamed
+        self._on_headers = on_headers
+        self._has_answered = False
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        """Yield the answer; see ``core.ports.ChatModel``. Once text has come, every failure is an ``IncompleteAnswer``."""
+        body = self._dialect.body(request, streamed=self._streamed, endpoint=self._endpoint)
+        reader = self._dialect.reader()
+        shown = _Shown()
+        with _incomplete_once_shown(shown):
+            with _complete_once_finished(reader), translated(self._endpoint):
+                async with aclosing(self._answer(body, reader)) as events:
+                    async for event in events:
+                        shown.note(event)
+                        yield event
+            for event in reader.rest():
+                shown.note(event)
+                yield event
+            completion = reader.completion()
+            if completion is None:
+                raise self._ended_early(shown)
+        yield completion
+
+    async def _answer(self, body: dict[str, Any], reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+        silence = Silence(self._endpoint)
+        async with AsyncExitStack() as stack:
+            async with silence.bounded():
+                response = await self._asked(body, stack)
+            # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector.
+            chunks = watched(response.http_response.aiter_bytes(), silence)
+            await stack.enter_async_context(aclosing(chunks))
+            start = await beginning(chunks)
+            received = _Received(response.http_response, rejoined(start, chunks), silence)
+            read = self._events if are_events(start, received.content_type) else self._whole
+            async with aclosing(read(received, reader)) as events:
+                async for event in events:
+                    yield event
+
+    async def _asked(self, body: dict[str, Any], stack: AsyncExitStack) -> AsyncAPIResponse[Any]:
+        """Send the request and return the response once its headers are there."""
+        create = self._dialect.create(self._client)
+        try:
+            response: AsyncAPIResponse[Any] = await stack.enter_async_context(create(**body))
+        except openai.APIConnectionError as error:
+            # A server may close a connection that was kept for the next question in the moment it is used.
+            if not (self._has_answered and isinstance(error.__cause__, _STALE)):
+                raise
+            response = await stack.enter_async_context(create(**body))
+        except openai.APIStatusError as error:
+            self._on_headers(error.response.headers)
+            raise
+        self._has_answered = True
+        self._on_headers(response.headers)
+        return response
+
+    async def _events(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+        async with aclosing(event_data(received.chunks)) as events:
+            try:
+                async for data in events:
+                    if data == _END_OF_STREAM:
+                        break
+                    pieces = reader.pieces
+                    for event in reader.read_event(self._json_object(data, received)):
+                        yield event
+                    if reader.pieces != pieces:
+                        received.silence.broken()
+                    if reader.completion() is not None:
+                        received.silence.answer_is_complete()
+                    if reader.is_over:
+                        break
+            except StreamTooLong as error:
+                raise BadResponse(
+                    f"{self._endpoint.host}: sent {error}", hint="this is not a completion stream"
+                ) from error
+            await drained(events)
+
+    async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+        content = await whole(received.chunks, received.silence, self._endpoint)
+        is_json = "json" in received.content_type or content.lstrip(BLANK).startswith(b"{")
+        if not content.strip(BLANK) or not is_json:
+            raise self._not_an_answer(received, content)
+        for event in reader.read_whole(self._json_object(content, received)):
+            yield event
+
+    def _json_object(self, data: bytes, received: _Received) -> dict[str, Any]:
+        try:
+            # Bytes that are no UTF-8 cost a character, not the answer.
+            value = json.loads(data.decode("utf-8-sig", "replace"))
+        except (ValueError, RecursionError) as error:
+            raise BadResponse(
+                f"{self._endpoint.host}: sent something that is not JSON",
+                hint="try again; is this an OpenAI-compatible API?",
+            ) from error
+        if not isinstance(value, dict):
+            raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
+        if (said := self._dialect.error_in(value)) is not None:
+            raise stream_error(self._endpoint, said, received.response)
+        return value
+
+    def _not_an_answer(self, received: _Received, content: bytes) -> BadResponse:
+        kind = received.content_type.partition(";")[0]
+        empty = not content.strip(BLANK)
+        what = "an empty response" if empty else (kind or "an unknown kind of response")
+        return BadResponse(
+            f"{self._endpoint.host}: answered with {what} instead of a completion",
+            hint="check base_url: it often ends in /v1",
+            status=received.response.status_code,
+            # A proxy in trouble sends nothing with status 200; a wrong address keeps sending its page.
+            retryable=empty,
+        )
+
+    def _ended_early(self, shown: _Shown) -> EndpointError:
+        if shown.characters:
+            return IncompleteAnswer(
+                f"{self._endpoint.host}: the answer was cut after {shown.characters:,} characters",
+                hint=_CONTINUE_HINT,
+            )
+        return BadResponse(
+            f"{self._endpoint.host}: the stream ended without an answer", hint="try again", retryable=True
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A response whose body has begun to come."""
+
+    response: httpx2.Response
+    chunks: AsyncGenerator[bytes]
+    silence: Silence
+
+    @property
+    def content_type(self) -> str:
+        return str(self.response.headers.get("content-type", ""))
+
+
+class _Shown:
+    """How much of the answer the person may have seen."""
+
+    characters = 0
+
+    def note(self, event: ModelEvent) -> None:
+        if isinstance(event, TextDelta):
+            self.characters += len(event.text)
+
+
+@contextmanager
+def _complete_once_finished(reader: AnswerReader) -> Iterator[None]:
+    """Pass over what breaks after the end of the answer was told."""
+    try:
+        yield
+    except EndpointError:
+        if reader.completion() is None:
+            raise
+
+
+@contextmanager
+def _incomplete_once_shown(shown: _Shown) -> Iterator[None]:
+    """Turn a failure in the middle of a visible answer into an ``IncompleteAnswer`` that says what broke it."""
+    try:
+        yield
+    except EndpointError as error:
+        if not shown.characters or isinstance(error, IncompleteAnswer):
+            raise
+        raise IncompleteAnswer(
+            f"{error.message}; the answer was cut after {shown.characters:,} characters",
+            hint=_CONTINUE_HINT,
+            status=error.status,
+            request_id=error.request_id,
+            provider_code=error.provider_code,
+        ) from error

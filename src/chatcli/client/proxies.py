@@ -1,0 +1,108 @@
+"""Which proxy leads to an endpoint, as the environment says it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from chatcli.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy and the variable that names it. ``url`` may hold a password; ``address`` and ``str`` never do."""
+
+    url: str = field(repr=False)
+    variable: str
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+    @property
+    def has_user(self) -> bool:
+        return bool(urlsplit(self.url).username)
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{urlsplit(self.url).scheme}://{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"the proxy {self.address} ({self.variable})"
+
+
+def proxy_for(base_url: str, environment: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy for a valid URL that is not loopback, ``None`` where it is reached directly.
+
+    As curl reads them: HTTPS_PROXY or HTTP_PROXY by the scheme, else ALL_PROXY, lower-case names first; hosts that
+    NO_PROXY names are reached directly. Raise a ``ConfigurationError`` for a proxy that is no URL.
+    """
+    parts = urlsplit(base_url)
+    if _is_exempt(parts.hostname or "", parts.port, _value(environment, "no_proxy")[0]):
+        return None
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        value, variable = _value(environment, name)
+        if value:
+            return _proxy(value, variable)
+    return None
+
+
+def _value(environment: Mapping[str, str], name: str) -> tuple[str, str]:
+    variable = name if environment.get(name) else name.upper()
+    return environment.get(variable, "").strip(), variable
+
+
+def _proxy(value: str, variable: str) -> Proxy:
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigurationError(
+            f"{variable} is not the URL of a proxy",
+            hint="write it as http://host:port or socks5h://host:port, a user name and password before the host: "
+            "http://user:password@host:port",
+            code="proxy_not_valid",
+        )
+    return Proxy(url, variable)
+
+
+def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    """Tell whether NO_PROXY names ``host``: ``*``, a domain and all below it, an address, a network, each with a port."""
+    return any(_names(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
+
+
+def _names(entry: str, host: str, port: int | None) -> bool:
+    if not entry:
+        return False
+    if entry == "*":
+        return True
+    name, _, digits = entry.rpartition(":")
+    if name and digits.isdigit() and (":" not in name or name.endswith("]")):
+        if int(digits) != port:
+            return False
+        entry = name
+    domain = entry.removeprefix("*").lstrip(".").strip("[]")
+    return host == domain or host.endswith(f".{domain}") or _is_in_network(host, domain)
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,73 @@
+"""How long a server asks to wait, wherever it says so: in a header or in the words of its error."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
+_SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
+# "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure).
+_ASKED: Final = re.compile(
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait)(?: in| after| for)?(?: at least)? "
+    rf"((?:\d{{1,9}}(?:\.\d{{1,9}})?\s*{_UNIT}[ ,]*(?:and )?)+)",
+    re.IGNORECASE,
+)
+
+
+def retry_after_s(headers: Mapping[str, str], message: str = "") -> float | None:
+    """Return how long the server asks to wait, in seconds, ``None`` where it does not say.
+
+    ``retry-after-ms`` and ``retry-after`` (seconds, or a date that is read against the server's own clock) come
+    before what ``message`` says.
+    """
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return max(0.0, milliseconds / 1000)
+    asked = headers.get("retry-after")
+    if (seconds := _number(asked)) is not None:
+        return max(0.0, seconds)
+    if (until := _date(asked)) is not None:
+        return max(0.0, (until - (_date(headers.get("date")) or datetime.now(UTC))).total_seconds())
+    return said_s(message)
+
+
+def said_s(message: str) -> float | None:
+    """Return the seconds in words like "try again in 1m30s", ``None`` where there are none."""
+    asked = _ASKED.search(message)
+    if asked is None:
+        return None
+    return sum(_seconds(span) for span in _SPAN.finditer(asked[1]))
+
+
+def _seconds(span: re.Match[str]) -> float:
+    unit = span[2].lower()
+    factor = _UNITS_S["ms"] if unit.startswith(("ms", "milli")) else _UNITS_S[unit[0]]
+    return float(span[1]) * factor
+
+
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """Return what ``x-should-retry`` says, ``None`` where it does not."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return date if date is None or date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,93 @@
+"""The table of checks, in the order they are made, and the making of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ChatcliError
+from chatcli.doctor import (
+    configuration,
+    embedded_model,
+    folders,
+    road,
+    saved_sessions,
+    server,
+    terminal_abilities,
+    versions,
+)
+from chatcli.doctor.finding import Finding, Status, of_error, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from typing import TypeAlias
+
+    from chatcli.doctor.examination import Examination
+
+    Look: TypeAlias = Callable[[Examination], Awaitable[Iterable[Finding]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A row of the table. It is skipped where one of those it ``needs`` found a problem or was skipped itself."""
+
+    name: str
+    look: Look
+    needs: tuple[str, ...] = ()
+    of_embedded: bool | None = None
+    """Made only where the embedded model is asked, or only where it is not; ``None``: always."""
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("versions", versions.check),
+    Check("terminal", terminal_abilities.check),
+    Check("folders", folders.check),
+    Check("sessions", saved_sessions.check),
+    Check("config", configuration.check),
+    Check("embedded", embedded_model.check, of_embedded=True),
+    Check("proxy", road.check_proxy, of_embedded=False),
+    Check("dns", road.check_dns, ("proxy",), of_embedded=False),
+    Check("connect", road.check_connection, ("dns",), of_embedded=False),
+    Check("tls", server.check_tls, ("connect",), of_embedded=False),
+    Check("clock", server.check_clock, ("tls",), of_embedded=False),
+    Check("auth", server.check_key, ("tls",), of_embedded=False),
+    Check("models", server.check_models, ("auth",), of_embedded=False),
+    Check("answer", server.check_answer, ("auth",), of_embedded=False),
+)
+
+
+async def examine(examination: Examination, checks: Iterable[Check] = CHECKS) -> AsyncGenerator[Finding]:
+    """Yield what each check finds, as it finds it; an error of one is a finding and ends only that one."""
+    failed: set[str] = set()
+    for check in checks:
+        if not _applies(check, examination):
+            continue
+        missing = _missing(check, examination, failed)
+        if missing is not None:
+            failed.add(check.name)
+            yield skipped(check.name, f"needs {missing}")
+            continue
+        for finding in await _findings(check, examination):
+            if finding.status is Status.PROBLEM:
+                failed.add(check.name)
+            yield finding
+
+
+def _missing(check: Check, examination: Examination, failed: set[str]) -> str | None:
+    if check.of_embedded is False and examination.endpoint is None:
+        return "config"
+    return next((name for name in check.needs if name in failed), None)
+
+
+def _applies(check: Check, examination: Examination) -> bool:
+    if examination.settings is None:
+        # Nothing is known of where to go.
+        return check.of_embedded is None
+    return check.of_embedded is None or check.of_embedded is (examination.base_url is None)
+
+
+async def _findings(check: Check, examination: Examination) -> Iterable[Finding]:
+    try:
+        return await check.look(examination)
+    except ChatcliError as error:
+        return [of_error(check.name, error)]

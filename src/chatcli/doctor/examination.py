@@ -1,0 +1,75 @@
+"""What the checks look at, and what they leave for each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatcli.target import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.inspection import Visit
+    from chatcli.config.settings import Settings
+    from chatcli.core.errors import ChatcliError
+    from chatcli.target import World
+
+LONGEST_ANSWER_S = 30.0
+"""No step waits longer for a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalFacts:
+    """What is known of the terminal without asking it. ``colors`` is ``None`` where none are shown."""
+
+    stdin_is_terminal: bool
+    stdout_is_terminal: bool
+    term: str
+    colors: str | None
+    encoding: str
+    columns: int
+
+
+@dataclass(slots=True)
+class Examination:
+    """``settings`` is ``None`` where they could not be settled, and ``error`` says why.
+
+    The checks fill in the rest: ``endpoint``, with its key, once the configuration is found to be right;
+    ``addresses`` of the host that is connected to; ``visit``, what the server answered.
+    """
+
+    world: World
+    terminal: TerminalFacts
+    settings: Settings | None = None
+    error: ChatcliError | None = None
+    embedded: bool = False
+    insecure_http: bool = False
+    endpoint: Endpoint | None = None
+    addresses: tuple[str, ...] = ()
+    visit: Visit | None = None
+
+    @property
+    def base_url(self) -> str | None:
+        """The URL of the endpoint to look at; ``None`` where it is the embedded model."""
+        return None if self.settings is None or self.embedded else self.settings.base_url
+
+    @property
+    def model(self) -> str | None:
+        """The model that would be asked, ``None`` where the endpoint has to be asked for one."""
+        if self.settings is not None and self.settings.model is not None:
+            return self.settings.model
+        if self.endpoint is not None and self.endpoint.is_openai:
+            return DEFAULT_MODEL
+        models = self.visit.models if self.visit else None
+        return models[0].id if models else None
+
+    @property
+    def answer_timeout_s(self) -> float:
+        return min(LONGEST_ANSWER_S, self.settings.timeout_s) if self.settings else LONGEST_ANSWER_S
+
+    @property
+    def destination(self) -> Endpoint:
+        """The endpoint, for checks that are only made once there is one."""
+        if self.endpoint is None:
+            raise LookupError("the configuration is looked at first")
+        return self.endpoint

@@ -1,0 +1,187 @@
+"""The server itself: its certificate, whether it takes the key, its models, its clock, and an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import EndpointError, RequestRefused
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters, Request
+from chatcli.doctor.finding import milliseconds, of_error, ok, problem, skipped, warning
+from chatcli.layers import dialect_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from chatcli.client.certificates import TLS, Certificate
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.inspection import AnswerTimes, Visit
+    from chatcli.config.settings import Settings
+    from chatcli.doctor.examination import Examination
+    from chatcli.doctor.finding import Finding
+
+_TLS_CODES = {"tls", "tls_certificate"}
+_NO_LIST = {404, 405, 501}
+_SOON_DAYS = 14
+_SKEW_S = 60
+_FEW_TOKENS = {"chat": 1, "responses": 16}
+"""The fewest an API takes."""
+_MORE_TOKENS = 256
+
+
+async def check_tls(examination: Examination) -> Iterable[Finding]:
+    """Ask the server for its models, and tell what that showed of the way there; other checks tell the rest."""
+    from chatcli.client.inspection import visit  # noqa: PLC0415 -- openai is slow to import
+
+    endpoint, environment = examination.destination, examination.world.environment
+    seen = examination.visit = await visit(endpoint, environment, timeout_s=examination.answer_timeout_s)
+    code = seen.error.code if seen.error else ""
+    if seen.error is not None and code.startswith("proxy"):
+        return [of_error("proxy", seen.error), skipped("tls", "needs the proxy")]
+    if endpoint.base_url.startswith("http:"):
+        return [ok("tls", "not used: this address is http")]
+    if seen.tls is not None and code not in _TLS_CODES:
+        return _trusted(seen.tls, endpoint, environment)
+    if seen.error is None:
+        return [ok("tls", "encrypted")]
+    return [of_error("tls", seen.error), *await _refused(examination, endpoint, code)]
+
+
+async def check_key(examination: Examination) -> Iterable[Finding]:
+    """Tell whether the server takes the key."""
+    endpoint, seen = examination.destination, _visit(examination)
+    took = f" ({milliseconds(seen.latency_s)})" if seen.latency_s is not None else ""
+    sent = "the key is accepted" if endpoint.key is not None else "no key is wanted"
+    match seen.error:
+        case None:
+            return [ok("auth", f"{sent}{took}")]
+        case RequestRefused(status=status) if status in _NO_LIST:
+            return [ok("auth", f"this server has no list of models to try a key with{took}")]
+    return [of_error("auth", seen.error)]
+
+
+async def check_clock(examination: Examination) -> Iterable[Finding]:
+    """Compare the server's clock with ours: tokens and certificates depend on it."""
+    skew_s = _visit(examination).clock_skew_s
+    if skew_s is None:
+        return [skipped("clock", "the server does not tell the time")]
+    if abs(skew_s) <= _SKEW_S:
+        return [ok("clock", f"agrees with the server's within {_SKEW_S} s")]
+    direction = "behind" if skew_s > 0 else "ahead of"
+    return [
+        warning(
+            "clock",
+            f"this machine's clock is {abs(skew_s):,.0f} s {direction} the server's",
+            "set this machine's clock, best by NTP",
+        )
+    ]
+
+
+async def check_models(examination: Examination) -> Iterable[Finding]:
+    models, chosen = _visit(examination).models, examination.model
+    if models is None:
+        return [skipped("models", "this server does not list them")]
+    offered = f"{len(models):,} offered"
+    if chosen is None:
+        return [problem("models", "the server offers none", "load one into the server, or name one with -m")]
+    if any(model.id == chosen for model in models):
+        return [ok("models", f"{offered}, {chosen} among them")]
+    return [
+        warning("models", f"{offered}, {chosen} not among them", "chatcli models lists them; -m names one")
+    ]
+
+
+async def check_answer(examination: Examination) -> Iterable[Finding]:
+    """Ask for one token and tell when its parts came."""
+    endpoint, settings, model = examination.destination, examination.settings, examination.model
+    if model is None or settings is None:
+        return [skipped("answer", "no model is named: -m names one")]
+    limit_s = examination.answer_timeout_s
+    try:
+        async with asyncio.timeout(limit_s):
+            times = await _shortest_answer(examination, settings, endpoint, model)
+    except TimeoutError:
+        return [
+            problem(
+                "answer",
+                f"no whole answer within {limit_s:g} s",
+                "the server is overloaded or the model large",
+            )
+        ]
+    except EndpointError as error:
+        return [of_error("answer", error)]
+    first = "no text" if times.first_s is None else f"first text {milliseconds(times.first_s)}"
+    return [
+        ok(
+            "answer",
+            f"{model}: headers {milliseconds(times.headers_s)}, {first}, "
+            f"end {milliseconds(times.total_s)} (finish reason {times.finish_reason})",
+        )
+    ]
+
+
+async def _shortest_answer(
+    examination: Examination, settings: Settings, endpoint: Endpoint, model: str
+) -> AnswerTimes:
+    from chatcli.client.inspection import time_answer  # noqa: PLC0415 -- openai is slow to import
+
+    parameters = Parameters(max_tokens=_FEW_TOKENS[settings.api], extra=settings.options)
+    request = Request(model, (question("Say hi."),), parameters)
+    environment, dialect = examination.world.environment, dialect_of(settings)
+    try:
+        return await time_answer(endpoint, environment, dialect, request, streamed=settings.stream)
+    except RequestRefused as error:
+        # Models that think refuse a limit in which no thought has room.
+        if "limit" not in error.message and "token" not in error.message:
+            raise
+    roomy = replace(request, parameters=replace(parameters, max_tokens=_MORE_TOKENS))
+    return await time_answer(endpoint, environment, dialect, roomy, streamed=settings.stream)
+
+
+def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> Iterable[Finding]:
+    from chatcli.client.trust import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
+
+    trust = trust_source(environment, endpoint.ca_bundle)
+    if not tls.chain:
+        return [ok("tls", f"{tls.version}, trusted by {trust}")]
+    own = tls.chain[0]
+    findings = [ok("tls", f"{tls.version}, {_shown(own)}, trusted by {trust}")]
+    if _days_left(own) <= _SOON_DAYS:
+        findings.append(
+            warning(
+                "tls", f"the certificate ends in {_days_left(own)} days", "the server needs a new one soon"
+            )
+        )
+    return findings
+
+
+async def _refused(examination: Examination, endpoint: Endpoint, code: str) -> Iterable[Finding]:
+    """Tell of each certificate of a server that is not trusted."""
+    from chatcli.client.certificates import refused_certificate  # noqa: PLC0415 -- httpx2 is slow to import
+
+    if code != "tls_certificate":
+        return ()
+    tls = await refused_certificate(
+        endpoint, examination.world.environment, timeout_s=endpoint.connect_timeout_s
+    )
+    return [problem("tls", f"certificate {_shown(one)}") for one in (tls.chain if tls else ())]
+
+
+def _shown(certificate: Certificate) -> str:
+    days = _days_left(certificate)
+    until = f"{days:,} days left" if days >= 0 else f"ended {-days:,} days ago"
+    signer = "itself" if certificate.issuer == certificate.subject else certificate.issuer
+    return f"{certificate.subject} signed by {signer}, {until}"
+
+
+def _days_left(certificate: Certificate) -> int:
+    return (certificate.expires - datetime.now(UTC)).days
+
+
+def _visit(examination: Examination) -> Visit:
+    if examination.visit is None:
+        raise LookupError("the server is asked first")
+    return examination.visit

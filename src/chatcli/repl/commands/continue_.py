@@ -1,0 +1,24 @@
+"""``/continue``: the rest of an answer that was cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, _: str) -> None:
+    chat = await talk.connected()
+    await talk.play(chat.continue_answer())
+
+
+COMMAND = Command(
+    "continue",
+    "ask for the rest of an answer that was cut",
+    _run,
+    applies=something_was_asked,
+    when=NOTHING_ASKED,
+)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.client.adapting import AdaptingModel, refused_field
+from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.core.errors import RequestRefused
+from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters, Request
+from client.scripted_model import ScriptedModel
+from client.wire import events_of, failure_of
+
+URL = "https://models.example/v1"
+REQUEST = Request("small", (question("Hi"),), Parameters(temperature=0.5, max_tokens=9, extra={"top_k": 4}))
+PARIS = [TextDelta("Paris"), Completion("stop")]
+
+
+def refusal(
+    message: str, code: str | None = None, parameter: str | None = None, status: int = 400
+) -> RequestRefused:
+    return RequestRefused(message, status=status, provider_code=code, parameter=parameter)
+
+
+TEMPERATURE = refusal(
+    "Unsupported value: 'temperature' does not support 0.5 with this model.",
+    "unsupported_value",
+    "temperature",
+)
+
+
+async def test_a_refused_field_is_left_out_and_that_is_said():
+    inner = ScriptedModel([TEMPERATURE], PARIS)
+    events = await events_of(AdaptingModel(inner, URL), REQUEST)
+    assert events == [
+        Notice("parameter_dropped", "small does not take temperature: asked without it"),
+        *PARIS,
+    ]
+    assert [request.without for request in inner.requests] == [frozenset(), frozenset({"temperature"})]
+
+
+async def test_what_was_learned_is_not_tried_again_nor_said_again():
+    inner = ScriptedModel([TEMPERATURE], PARIS, PARIS)
+    model = AdaptingModel(inner, URL)
+    await events_of(model, REQUEST)
+    assert await events_of(model, REQUEST) == PARIS
+    assert inner.requests[2].without == {"temperature"}
+
+
+async def test_what_was_learned_is_known_to_the_next_run_for_that_model_only(tmp_path):
+    def remembered() -> EndpointMemory:
+        return EndpointMemory(tmp_path / "parameters.json", now_s=1000)
+
+    await events_of(AdaptingModel(ScriptedModel([TEMPERATURE], PARIS), URL, remembered()), REQUEST)
+    inner = ScriptedModel(PARIS, PARIS)
+    model = AdaptingModel(inner, URL, remembered())
+    await events_of(model, REQUEST)
+    await events_of(model, Request("large", REQUEST.messages))
+    assert [request.without for request in inner.requests] == [{"temperature"}, frozenset()]
+
+
+async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
+    inner = ScriptedModel(
+        [refusal("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")],
+        [refusal("Unrecognized request argument supplied: max_completion_tokens")],
+        PARIS,
+    )
+    told = [
+        event.message
+        for event in await events_of(AdaptingModel(inner, URL), REQUEST)
+        if isinstance(event, Notice)
+    ]
+    assert told == [
+        "small does not take max_tokens: asked with max_completion_tokens",
+        "small does not take max_completion_tokens: asked without it",
+    ]
+
+
+async def test_a_field_that_is_refused_again_is_a_failure():
+    _, error = await failure_of(AdaptingModel(ScriptedModel([TEMPERATURE], [TEMPERATURE]), URL), REQUEST)
+    assert error is TEMPERATURE
+
+
+@pytest.mark.parametrize(
+    ("error", "field"),
+    [
+        (refusal("No.", "unsupported_parameter", "temperature"), "temperature"),
+        (refusal("Unrecognized request argument supplied: stream_options"), "stream_options"),
+        (refusal("Unknown field 'top_k'"), "top_k"),
+        (refusal("stream_options.include_usage is not supported", status=422), "stream_options"),
+        (refusal('[{"type": "extra_forbidden", "loc": ["body", "seed"]}]', status=422), "seed"),
+        (refusal("Unknown parameter: 'store'.", "unknown_parameter", "store"), "store"),
+        (refusal("temperature is not supported", status=403), None),
+        (refusal("temperature must be at most 2"), None),
+        (refusal("The model 'x' is not supported"), None),
+        (refusal("Unsupported parameter: 'messages'", "unsupported_parameter", "messages"), None),
+        (refusal("No."), None),
+    ],
+)
+def test_the_field_is_found_however_the_server_names_it(error, field):
+    assert refused_field(error, REQUEST, frozenset()) == field

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.client.continuing import CONTINUE, ContinuingModel
+from chatcli.core.errors import IncompleteAnswer, RateLimited, RequestRefused
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.messages import answer, question
+from chatcli.core.request import Request
+from chatcli.core.usage import Usage
+from client.scripted_model import ScriptedModel
+from client.wire import QUESTION, events_of, failure_of
+
+CUT = IncompleteAnswer("models.example: the answer was cut after 8 characters")
+STOP = Completion("stop", "small", Usage(5, 3))
+
+
+def text_of(events: list[object]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def test_an_answer_that_ends_by_itself_passes_as_it_is():
+    script = [ReasoningDelta("Hm."), TextDelta("Paris"), STOP]
+    assert await events_of(ContinuingModel(ScriptedModel(script), times=3)) == script
+
+
+async def test_a_cut_answer_is_asked_for_its_rest_visibly_and_joined_without_repetition():
+    inner = ScriptedModel(
+        [TextDelta("The capital of"), CUT],
+        [TextDelta("capital of"), TextDelta(" France is"), Completion("length", "small", Usage(9, 4))],
+        [TextDelta(" Paris."), STOP],
+    )
+    events = await events_of(ContinuingModel(inner, times=2))
+    assert text_of(events) == "The capital of France is Paris."
+    assert [event for event in events if isinstance(event, Notice)] == [
+        Notice("continuing", f"{CUT.message}; asking for the rest (1 of 2)"),
+        Notice("continuing", "the answer was cut at the token limit; asking for the rest (2 of 2)"),
+    ]
+    assert events[-1] == Completion("stop", "small", Usage(14, 7))
+    assert [request.messages for request in inner.requests[1:]] == [
+        (*QUESTION.messages, answer("The capital of"), question(CONTINUE)),
+        (*QUESTION.messages, answer("The capital of France is"), question(CONTINUE)),
+    ]
+
+
+async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruction():
+    inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), STOP])
+    await events_of(ContinuingModel(inner, times=1, opening={"prefix": True}))
+    *_, last = inner.requests[1].messages
+    assert (last.role, last.text, last.provider_data) == ("assistant", "The", {"prefix": True})
+
+
+async def test_a_request_with_a_beginning_is_answered_by_the_rest_alone():
+    inner = ScriptedModel([TextDelta("The capital"), TextDelta(" is Paris."), STOP])
+    request = Request("small", QUESTION.messages, answer_so_far="The capital")
+    assert text_of(await events_of(ContinuingModel(inner), request)) == " is Paris."
+    assert inner.requests[0].answer_so_far == ""
+
+
+async def test_without_continuing_a_cut_answer_stays_a_failure():
+    seen, error = await failure_of(ContinuingModel(ScriptedModel([TextDelta("The"), CUT])))
+    assert (seen, error) == ([TextDelta("The")], CUT)
+
+
+async def test_after_the_last_time_the_cut_is_told():
+    inner = ScriptedModel([TextDelta("One "), CUT], [TextDelta("two "), CUT])
+    seen, error = await failure_of(ContinuingModel(inner, times=1))
+    assert (text_of(seen), error) == ("One two ", CUT)
+
+
+async def test_what_may_have_been_a_repetition_is_shown_when_the_answer_breaks_off():
+    inner = ScriptedModel([TextDelta("abc abc"), CUT], [TextDelta(" abc"), CUT])
+    seen, _ = await failure_of(ContinuingModel(inner, times=1))
+    assert text_of(seen) == "abc abc abc"
+
+
+async def test_a_rest_that_cannot_be_had_leaves_an_incomplete_answer():
+    inner = ScriptedModel([TextDelta("The"), CUT], [RateLimited("models.example: 429", status=429)])
+    seen, error = await failure_of(ContinuingModel(inner, times=3))
+    assert text_of(seen) == "The"
+    assert type(error) is IncompleteAnswer
+    assert error.message == "models.example: 429; the rest of the answer did not come"
+    assert error.status == 429
+
+
+@pytest.mark.parametrize("so_far", ["", "The"])
+async def test_a_failure_before_any_new_text_is_itself(so_far):
+    refused = RequestRefused("no")
+    request = Request("small", QUESTION.messages, answer_so_far=so_far)
+    _, error = await failure_of(ContinuingModel(ScriptedModel([refused]), times=3), request)
+    assert error is refused
+
+
+async def test_a_token_limit_that_leaves_no_room_for_text_is_not_asked_again():
+    inner = ScriptedModel([ReasoningDelta("Hm."), Completion("length")])
+    assert (await events_of(ContinuingModel(inner, times=3)))[-1] == Completion("length")
+    assert len(inner.requests) == 1

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.client.rate_limit import RateLimitedModel, RateLimits, span_s
+from chatcli.core.events import Completion, TextDelta, Waiting
+from chatcli.core.usage import Usage
+from client.scripted_model import ScriptedModel
+from client.wire import QUESTION, events_of
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    async def sleep(self, time_s: float) -> None:
+        await asyncio.sleep(0)
+        self.now_s += time_s
+
+
+def limits_at(clock: Clock, **limits: object) -> RateLimits:
+    return RateLimits(
+        clock=clock, sleep=clock.sleep, now=lambda: NOW + timedelta(seconds=clock.now_s), **limits
+    )
+
+
+async def admitted_at(limits: RateLimits, clock: Clock, *tokens: int) -> list[float]:
+    """Return when each request, all asked for at once, may go out."""
+
+    async def one(amount: int) -> float:
+        await limits.admit(amount)
+        return clock.now_s
+
+    return await asyncio.gather(*map(one, tokens))
+
+
+async def test_without_limits_nobody_waits():
+    clock = Clock()
+    assert await admitted_at(limits_at(clock), clock, *[10**9] * 100) == [0.0] * 100
+
+
+async def test_a_minute_of_requests_may_go_at_once_and_the_rest_evenly():
+    clock = Clock()
+    times = await admitted_at(limits_at(clock, requests_per_minute=6), clock, *[0] * 9)
+    assert times == pytest.approx([0] * 6 + [10, 20, 30])
+
+
+async def test_tokens_are_waited_for_as_well():
+    clock = Clock()
+    times = await admitted_at(limits_at(clock, tokens_per_minute=600), clock, 600, 10, 100)
+    assert times == pytest.approx([0, 1, 11])
+
+
+async def test_a_request_of_more_than_a_minute_is_sent_when_the_minute_is_free_and_owed():
+    clock = Clock()
+    times = await admitted_at(limits_at(clock, tokens_per_minute=60), clock, 1, 180, 1)
+    assert times == pytest.approx([0, 1, 122])
+
+
+@given(st.integers(1, 50), st.lists(st.integers(0, 40), max_size=40))
+def test_whoever_comes_first_is_served_first_and_no_minute_has_too_much(limit, amounts):
+    async def run() -> None:
+        clock = Clock()
+        limits = limits_at(clock, requests_per_minute=limit)
+        times = await admitted_at(limits, clock, *amounts)
+        assert times == sorted(times)
+        for at_s in times:
+            # A full bucket may be spent at once while it refills: at most twice the limit in any one minute.
+            assert sum(at_s <= other_s < at_s + 60 for other_s in times) <= 2 * limit
+
+    asyncio.run(run())
+
+
+async def test_a_waiter_that_leaves_loses_nobody_a_turn():
+    clock = Clock()
+    limits = limits_at(clock, requests_per_minute=1)
+    await limits.admit(0)
+    waiting = [asyncio.ensure_future(limits.admit(0)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert clock.now_s == pytest.approx(120, abs=61)
+    assert [task.cancelled() for task in waiting] == [True, False, False]
+
+
+async def test_what_a_server_told_is_kept_to_until_it_is_reset():
+    clock = Clock()
+    limits = limits_at(clock)
+    limits.learn({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"})
+    assert await admitted_at(limits, clock, 0, 0, 0) == pytest.approx([0, 360, 360])
+
+
+async def test_tokens_a_server_told_of_are_kept_to():
+    clock = Clock()
+    limits = limits_at(clock)
+    reset_at = (NOW + timedelta(seconds=9)).isoformat()
+    limits.learn({"anthropic-ratelimit-tokens-remaining": "50", "anthropic-ratelimit-tokens-reset": reset_at})
+    assert await admitted_at(limits, clock, 40, 40) == pytest.approx([0, 9])
+
+
+async def test_a_reset_too_far_away_is_left_to_the_server_to_tell():
+    clock = Clock()
+    limits = limits_at(clock, longest_wait_s=60)
+    limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"})
+    assert await admitted_at(limits, clock, 0) == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1),
+        ("6m0s", 360),
+        ("120ms", 0.12),
+        ("1h2m3.5s", 3723.5),
+        ("1.5", 1.5),
+        ("2026-11-24T12:00:30Z", 30),
+        ("2026-11-24T11:00:00Z", 0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        ("inf", None),
+        ("2026-11-24T12:00:30", None),
+    ],
+)
+def test_a_span_is_read_in_every_known_spelling(text, seconds):
+    assert span_s(text, NOW) == seconds
+
+
+@given(
+    st.dictionaries(st.sampled_from(["x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]), st.text())
+)
+def test_no_header_breaks_the_learning(headers):
+    limits_at(Clock()).learn(headers)
+
+
+async def test_a_wait_is_told_and_the_request_goes_out_after_it():
+    over = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        await over.wait()
+        clock.now_s += 60
+
+    clock = Clock()
+    limits = RateLimits(requests_per_minute=1, clock=clock, sleep=sleep)
+    await limits.admit(0)
+    inner = ScriptedModel([TextDelta("Paris"), Completion("stop")])
+    model = RateLimitedModel(inner, limits, tokens=lambda _: 1, interval_s=0.001, clock=clock)
+    stream = model.stream(QUESTION)
+    assert await anext(stream) == Waiting(0.0, "waiting for the rate limit")
+    assert inner.requests == []
+    over.set()
+    assert [event async for event in stream if not isinstance(event, Waiting)][-1] == Completion("stop")
+
+
+async def test_leaving_while_waiting_gives_the_turn_to_the_next():
+    clock = Clock()
+
+    async def never(_: float) -> None:
+        await asyncio.Event().wait()
+
+    limits = RateLimits(requests_per_minute=1, clock=clock, sleep=never)
+    await limits.admit(0)
+    model = RateLimitedModel(ScriptedModel(), limits, tokens=lambda _: 1, interval_s=0.001, clock=clock)
+    stream = model.stream(QUESTION)
+    await anext(stream)
+    await stream.aclose()
+    clock.now_s = 60
+    async with asyncio.timeout(1):
+        await limits.admit(0)
+
+
+async def test_what_was_really_used_counts_in_the_end():
+    clock = Clock()
+    limits = limits_at(clock, tokens_per_minute=60)
+    inner = ScriptedModel([TextDelta("Paris"), Completion("stop", usage=Usage(20, 10))])
+    await events_of(RateLimitedModel(inner, limits, tokens=lambda _: 60))
+    assert await admitted_at(limits, clock, 30, 10) == pytest.approx([0, 10])

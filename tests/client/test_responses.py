@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chatcli.client.connection import connect
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.responses import Responses
+from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.messages import answer, question, system
+from chatcli.core.request import Parameters, Request
+from chatcli.core.usage import Usage
+from client.wire import QUESTION, event, events_of, failure_of
+from scripted_server import CUT, HOLD, Answer, json_answer, serving
+
+USAGE = {
+    "input_tokens": 12,
+    "output_tokens": 7,
+    "input_tokens_details": {"cached_tokens": 8},
+    "output_tokens_details": {"reasoning_tokens": 5},
+}
+
+
+def of_type(kind: str, **fields: object) -> bytes:
+    return b"event: %b\n" % kind.encode() + event({"type": kind, **fields})
+
+
+def text(delta: str, output_index: int = 0) -> bytes:
+    return of_type("response.output_text.delta", delta=delta, output_index=output_index)
+
+
+def response(status: str = "completed", **fields: object) -> dict[str, object]:
+    return {"object": "response", "status": status, "model": "small-1", "error": None, **fields}
+
+
+def completed(**fields: object) -> bytes:
+    return of_type("response.completed", response=response(**fields))
+
+
+def message(*parts: dict[str, str]) -> dict[str, object]:
+    return {"type": "message", "role": "assistant", "content": list(parts)}
+
+
+async def asking(*answers: Answer, request: Request = QUESTION, streamed: bool = True, ask=events_of):
+    """Return what ``ask`` makes of the answers, and the requests that were made."""
+    async with serving(*answers) as server:
+        endpoint = Endpoint(server.base_url, loopback=True)
+        async with connect(endpoint, {}) as client:
+            result = await ask(OpenAIModel(client, endpoint, Responses(), streamed=streamed), request)
+    return result, server.requests
+
+
+async def told(*script: object) -> list[object]:
+    return (await asking(Answer(script)))[0]
+
+
+async def test_a_streamed_answer_comes_piece_by_piece_and_ends_with_its_completion():
+    script = (
+        of_type("response.created", response=response("in_progress")),
+        of_type("response.reasoning_summary_text.delta", delta="Hm."),
+        text("Pa"),
+        text("ris"),
+        of_type("response.output_text.done", text="Paris"),
+        completed(usage=USAGE),
+    )
+    assert await told(*script) == [
+        ReasoningDelta("Hm."),
+        TextDelta("Pa"),
+        TextDelta("ris"),
+        Completion("stop", "small-1", Usage(12, 7, 8, 5)),
+    ]
+
+
+async def test_nothing_is_waited_for_after_the_end():
+    assert (await told(text("Paris"), completed(), HOLD))[-1] == Completion("stop", "small-1")
+
+
+async def test_an_answer_in_one_piece_reads_the_same():
+    output = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
+        message({"type": "output_text", "text": "Paris"}),
+    ]
+    whole = response(output=output, usage=USAGE)
+    events, _ = await asking(json_answer(whole), streamed=False)
+    assert events == [
+        ReasoningDelta("Hm."),
+        TextDelta("Paris"),
+        Completion("stop", "small-1", Usage(12, 7, 8, 5)),
+    ]
+    assert await told(completed(output=output, usage=USAGE)) == events
+
+
+async def test_two_messages_are_two_paragraphs():
+    assert [event.text for event in (await told(text("One", 0), text("Two", 1), completed()))[:-1]] == [
+        "One",
+        "\n\nTwo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish_reason"),
+    [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("other", "other")],
+)
+async def test_an_incomplete_response_says_why(reason, finish_reason):
+    ended = of_type(
+        "response.incomplete", response=response("incomplete", incomplete_details={"reason": reason})
+    )
+    assert (await told(text("Par"), ended))[-1] == Completion(finish_reason, "small-1")
+
+
+async def test_a_refusal_is_the_text_and_said_in_a_line():
+    script = (of_type("response.refusal.delta", delta="No."), completed())
+    assert await told(*script) == [
+        TextDelta("No."),
+        Notice("refusal", "the model refused to answer"),
+        Completion("stop", "small-1"),
+    ]
+
+
+async def test_a_tool_nobody_offered_is_said_in_a_line():
+    item = {"type": "function_call", "name": "search"}
+    events = await told(of_type("response.output_item.added", item=item), completed())
+    assert events[0] == Notice("tool_calls", "the model asked for tools nobody offered it: search")
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (
+            of_type(
+                "response.failed",
+                response=response("failed", error={"code": "server_error", "message": "Oops"}),
+            ),
+            ServerFailed,
+        ),
+        (of_type("error", code="rate_limit_exceeded", message="Oops", param=None), RateLimited),
+        (of_type("error", error={"code": "strange", "message": "Oops"}), BadResponse),
+    ],
+)
+async def test_a_failure_says_what_it_is_and_after_text_makes_the_answer_incomplete(failure, kind):
+    (_, error), _ = await asking(Answer([failure]), ask=failure_of)
+    assert type(error) is kind
+    assert error.message.endswith(": Oops")
+    (seen, error), _ = await asking(Answer([text("Pa"), failure]), ask=failure_of)
+    assert (seen, type(error)) == ([TextDelta("Pa")], IncompleteAnswer)
+
+
+@pytest.mark.parametrize("ending", [[], [CUT]])
+async def test_without_its_end_an_answer_is_incomplete(ending):
+    (_, error), _ = await asking(Answer([text("Pa"), *ending]), ask=failure_of)
+    assert type(error) is IncompleteAnswer
+
+
+async def test_the_body_says_what_the_request_says_and_leaves_nothing_with_the_server():
+    parameters = Parameters(
+        temperature=0.5, top_p=0.9, max_tokens=100, seed=7, reasoning="low", extra={"top_k": 4}
+    )
+    messages = (system("Be brief."), question("Hi"), answer("Hello"), question("Bye"))
+    _, (sent,) = await asking(
+        Answer([text("x"), completed()]), request=Request("small", messages, parameters)
+    )
+    assert sent.path.endswith("/responses")
+    assert json.loads(sent.body) == {
+        "model": "small",
+        "input": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "Bye"},
+        ],
+        "stream": True,
+        "store": False,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_output_tokens": 100,
+        "reasoning": {"effort": "low"},
+        "seed": 7,
+        "top_k": 4,
+    }
+
+
+async def test_what_the_endpoint_refuses_is_left_out():
+    request = Request(
+        "small", (question("Hi"),), Parameters(seed=7, temperature=1), without=frozenset({"seed", "store"})
+    )
+    _, (sent,) = await asking(Answer([text("x"), completed()]), request=request)
+    assert json.loads(sent.body).keys() == {"model", "input", "stream", "temperature"}
+
+
+@pytest.mark.parametrize("odd", [{}, {"type": 3}, {"type": "response.output_text.delta", "delta": None}])
+async def test_an_event_with_nothing_in_it_is_passed_over(odd):
+    assert await told(event(odd), text("Paris"), event(odd), completed(usage=3, model=None)) == [
+        TextDelta("Paris"),
+        Completion("stop"),
+    ]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chatcli.client.retry_timing import retry_after_s, said_s, should_retry
+
+
+def test_a_date_without_the_servers_clock_is_read_against_ours():
+    assert retry_after_s({"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}) == 0.0
+    far = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 1_000_000))
+    assert retry_after_s({"retry-after": far}) > 900_000
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["retry-after", "retry-after-ms", "date"]),
+        st.text(max_size=30)
+        | st.floats().map(str)
+        | st.from_regex(
+            r"Mon, [0-9]{1,3} (Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})"
+        ),
+    )
+)
+@example({"retry-after": "inf"})
+@example({"retry-after-ms": "nan"})
+@example({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2300", "date": "Fri, 31 Dec 9999 23:59:59 -2300"})
+def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers):
+    asked_s = retry_after_s(headers)
+    assert asked_s is None or 0 <= asked_s < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("said", "asked_s"),
+    [
+        ("Rate limit reached. Please try again in 20s. Visit https://example.com", 20),
+        ("Please try again in 6m0s.", 360),
+        ("Please try again in 120ms.", 0.12),
+        ("Try again in 20 s", 20),
+        ("Please retry in 34.5s.", 34.5),
+        ("Please retry after 20 seconds.", 20),
+        ("Wait 1 hour and 2 minutes", 3720),
+        ("try again in 1h2m3s", 3723),
+    ],
+)
+def test_a_wait_is_understood_in_the_words_of_each_provider(said, asked_s):
+    assert said_s(said) == asked_s
+
+
+@pytest.mark.parametrize(
+    "said", ["", "try again later", "retry after 5", "in 20 s", "try again in 20 snails"]
+)
+def test_words_without_a_span_of_time_ask_for_no_wait(said):
+    assert said_s(said) is None
+
+
+def test_a_header_comes_before_the_words():
+    assert retry_after_s({"retry-after": "3"}, "try again in 20 s") == 3
+    assert retry_after_s({"retry-after": "soon"}, "try again in 20 s") == 20
+
+
+@given(
+    st.text()
+    | st.from_regex(
+        r"(try again in|retry after|wait) ([0-9]{1,20}\.?[0-9]{0,20} ?(ms|s|m|hours?|d)[ ,]*){1,9}"
+    )
+)
+def test_no_words_break_the_reading(said):
+    asked_s = said_s(said)
+    assert asked_s is None or 0 <= asked_s < float("inf")
+
+
+@pytest.mark.parametrize(("value", "asked"), [("true", True), ("False", False), ("maybe", None), ("", None)])
+def test_a_server_may_say_whether_to_try_again(value, asked):
+    assert should_retry({"x-should-retry": value}) is asked
+    assert should_retry({}) is None
