@@ -135,6 +135,10 @@ class Chat:
         if self._counter is not None:
             self._counter.load()
 
+    def hurry(self) -> bool:
+        """Ask again now where another attempt is waited for; return whether one was."""
+        return self.target is not None and self.target.pause.cut_short()
+
     def close(self) -> None:
         """Let go of the session's file."""
         self._log.close()

@@ -9,6 +9,7 @@ from chatcli.cli.options import main_parser, parse
 from chatcli.cli.outputs import answer_output, status_output, waiting_output
 from chatcli.core.errors import LocalIOError, NetworkError
 from chatcli.core.events import Notice, TextDelta, TurnFailed, TurnFinished, TurnResult, TurnStarted
+from chatcli.render.waiting import WaitingLine
 from cli.fakes import terminal
 
 ANSWER = "# T\n\n```py\nx\x1b\n```\n"
@@ -123,9 +124,13 @@ def test_quiet_says_no_notice():
     assert told.err == ""
 
 
+def drawn(options, terminal):
+    return any(isinstance(observer, WaitingLine) for observer in waiting_output(options, terminal, list))
+
+
 def test_waiting_is_drawn_only_where_it_can_be_taken_back():
-    assert waiting_output(options(), terminal(is_terminal=True))
-    assert not waiting_output(options(), terminal())
-    assert not waiting_output(options(), terminal(is_terminal=True, TERM="dumb"))
-    assert not waiting_output(options("--plain"), terminal(is_terminal=True))
-    assert not waiting_output(options("-q"), terminal(is_terminal=True))
+    assert drawn(options(), terminal(is_terminal=True))
+    assert not drawn(options(), terminal())
+    assert not drawn(options(), terminal(is_terminal=True, TERM="dumb"))
+    assert not drawn(options("--plain"), terminal(is_terminal=True))
+    assert not drawn(options("-q"), terminal(is_terminal=True))

@@ -242,6 +242,17 @@ class TestCtrlC:
             assert len(server.requests) == 2
 
 
+class TestEnter:
+    def test_alone_ends_the_wait_for_another_attempt(self, terminal):
+        with serving_in_thread(LATER, PARIS) as server, terminal(server=server) as screen:
+            screen.wait_for(READY)
+            screen.type("Capital of France?" + ENTER)
+            screen.wait_for("Enter tries now")
+            screen.type(ENTER)
+            screen.wait_for("Paris.")
+            assert len(server.requests) == 2
+
+
 class TestTheTerminalIsRestored:
     @pytest.mark.parametrize(
         ("leave", "exit_code"),

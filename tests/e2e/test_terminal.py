@@ -56,6 +56,29 @@ def test_what_a_model_says_cannot_act_on_the_terminal(terminal):
         assert b"\x1b]0" not in screen.received
 
 
+LATER = Answer(status=429, headers={"retry-after": "60"})
+
+
+@pytest.mark.parametrize("arguments", [["Capital of France?"], []], ids=["one question", "line by line"])
+def test_enter_ends_the_wait_for_another_attempt(terminal, arguments):
+    lines = {} if arguments else LINES
+    with (
+        serving_in_thread(LATER, PARIS) as server,
+        terminal(*arguments, server=server, CHATCLI_RETRIES="2", **lines) as screen,
+    ):
+        if not arguments:
+            screen.wait_for("Ctrl-D leaves")
+            screen.type("Capital of France?\n")
+        screen.wait_for("retrying in 60 s")
+        if arguments:
+            screen.wait_for("trying again in 59 s · Enter tries now, Ctrl-C stops")
+        screen.type("\n")
+        screen.wait_for("Paris.")
+        if arguments:
+            assert "trying again" not in screen.shown
+    assert len(server.requests) == 2
+
+
 def test_what_was_left_out_is_one_dim_line(program, terminal):
     with serving_in_thread(Answer(event_stream("no " * 300))) as server:
         window = {"CHATCLI_CONTEXT_WINDOW": "800"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from chatcli.core.events import TextDelta, TurnFinished, TurnResult, Waiting
+import asyncio
+
+from chatcli.core.events import Retrying, TextDelta, TurnFinished, TurnResult, Waiting
 from chatcli.render.waiting import WaitingLine
 from render.turns import show
 
 
-async def written(*events, color=False):
+async def written(*events, color=False, columns=80):
     pieces = []
-    await show(WaitingLine(pieces.append, color=color), events)
+    await show(WaitingLine(pieces.append, color=color, columns=lambda: columns), events)
     return pieces
 
 
@@ -34,3 +36,51 @@ async def test_a_reason_from_outside_stays_short_and_harmless():
 
 async def test_with_color_the_line_is_dim():
     assert await written(Waiting(1.0, ""), color=True) == ["\r\x1b[2mwaiting 1 s…\x1b[0m\x1b[K"]
+
+
+async def test_on_a_narrow_terminal_the_line_does_not_wrap():
+    assert await written(Waiting(1.0, "model"), columns=10) == ["\rwaiting 1\x1b[K"]
+
+
+class Countdown:
+    """A clock that moves while somebody sleeps, and what was written meanwhile."""
+
+    def __init__(self):
+        self.now_s = 0.0
+        self.pieces = []
+        self.line = WaitingLine(
+            self.pieces.append,
+            color=False,
+            columns=lambda: 80,
+            hint="Enter tries now",
+            clock=lambda: self.now_s,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, time_s):
+        await asyncio.sleep(0)
+        self.now_s += time_s
+
+
+async def test_the_wait_for_another_attempt_is_counted_down():
+    countdown = Countdown()
+    await countdown.line(Retrying(2, 2.5, "429"))
+    assert countdown.pieces == []
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [piece[1:-3] for piece in countdown.pieces] == [
+        "trying again in 3 s · Enter tries now",
+        "trying again in 2 s · Enter tries now",
+        "trying again in 1 s · Enter tries now",
+        "trying again…",
+    ]
+
+
+async def test_a_countdown_ends_with_what_comes_next():
+    countdown = Countdown()
+    await countdown.line(Retrying(2, 60.0, "429"))
+    await asyncio.sleep(0)
+    await countdown.line(TextDelta("a"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [piece[1:-3] for piece in countdown.pieces] == ["trying again in 60 s · Enter tries now", ""]

@@ -54,7 +54,6 @@ class _OneShot:
 
     async def run(self, question: Message) -> ExitCode:
         status = status_output(self._options, self._terminal)
-        waiting = waiting_output(self._options, self._terminal)
         is_lost = False
         with answer_output(self._options, self._terminal) as answer:
             try:
@@ -64,6 +63,7 @@ class _OneShot:
                     if self._options.dry_run:
                         answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
+                    waiting = waiting_output(self._options, self._terminal, chat.hurry)
                     end = await play(chat.send(question), *waiting, answer, status)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_lost = was_asked_to_keep and self._settings.save and not chat.is_kept

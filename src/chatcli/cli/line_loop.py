@@ -50,7 +50,7 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
 def _turn(runner: asyncio.Runner, chat: Chat, line: str, options: Namespace, terminal: Terminal) -> None:
     async def turn() -> None:
         with answer_output(options, terminal) as answer:
-            waiting, status = waiting_output(options, terminal), status_output(options, terminal)
+            waiting, status = waiting_output(options, terminal, chat.hurry), status_output(options, terminal)
             await play(chat.send(messages.question(line)), *waiting, answer, status)
 
     # The runner turns Ctrl-C into the cancellation of the turn, which stores the partial answer.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
     from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
+    from chatcli.render.waiting import WaitingLine
 
 
 class AnswerOutput:
@@ -169,13 +170,39 @@ def status_output(options: Namespace, terminal: Terminal) -> StatusOutput:
     return StatusOutput(terminal, verbose=options.verbose, quiet=options.quiet)
 
 
-def waiting_output(options: Namespace, terminal: Terminal) -> tuple[Observer, ...]:
-    """Return what shows that an answer is waited for: something on a terminal that can take it back, else nothing."""
+def waiting_output(
+    options: Namespace, terminal: Terminal, hurry: Callable[[], object]
+) -> tuple[Observer, ...]:
+    """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter.
+
+    ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for.
+    """
+    line = _waiting_line(options, terminal)
+
+    def hurry_below_line() -> None:
+        if line is not None:
+            line.move_up()
+        hurry()
+
+    return (*((line,) if line else ()), *_retry_now(terminal, hurry_below_line))
+
+
+def _waiting_line(options: Namespace, terminal: Terminal) -> WaitingLine | None:
     if options.quiet or options.plain or not terminal.stderr.is_terminal or terminal.is_dumb:
-        return ()
+        return None
     from chatcli.render.waiting import WaitingLine  # noqa: PLC0415 - only for a terminal
 
-    return (WaitingLine(terminal.stderr.write, color=terminal.colors_on(terminal.stderr)),)
+    hint = "Enter tries now, Ctrl-C stops" if terminal.stdin_is_terminal else "Ctrl-C stops"
+    colored = terminal.colors_on(terminal.stderr)
+    return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hint=hint)
+
+
+def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observer, ...]:
+    if terminal.stdin is None or not terminal.stdin_is_terminal:
+        return ()
+    from chatcli.cli.retry_now import RetryNow  # noqa: PLC0415 - only for a terminal
+
+    return (RetryNow(terminal.stdin, hurry),)
 
 
 def _renderer(options: Namespace, terminal: Terminal, target: Target) -> Observer:

@@ -82,7 +82,7 @@ class Repl:
             completer=self._completer,
             activity=activity,
             toolbar=lambda columns: toolbar(self._talk.chat, self._talk.settings, columns),
-            hurry=lambda: self._talk.hurry(),  # noqa: PLW0108 - the talk comes after its screen
+            hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
             color_system=tty.color_system,
         )
         self._page = Page(

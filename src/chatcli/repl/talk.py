@@ -80,10 +80,6 @@ class Talk:
         await self.connection.ready(self.chat, self.settings)
         return self.chat
 
-    def hurry(self) -> bool:
-        """Ask again now where another attempt is waited for; return whether one was."""
-        return self.chat.target is not None and self.chat.target.pause.cut_short()
-
     async def change(self, **changes: object) -> None:
         """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
