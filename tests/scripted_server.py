@@ -1,6 +1,7 @@
 """A small real HTTP server on loopback that answers as it is told.
 
-Each request is given the next answer; the last one is given again to all that follow. In a coroutine::
+Each request is given the next answer, the last one again to all that follow, or what ``choose`` returns for it. In a
+coroutine::
 
     async with serving(Answer(event_stream("Pa", "ris"))) as server:
         ...  # ask server.base_url
@@ -13,14 +14,17 @@ and for a program under test, beside which nothing here is asynchronous, the sam
         server.requests[0].closed.result(timeout=1)  # the client hung up
 
 A script may hold bytes (sent at once, as one piece), numbers (seconds to wait), an ``asyncio.Event`` (waited for),
-``HOLD`` (send nothing more until the client hangs up) and ``CUT`` (hang up here, in the middle of the body). The
-answer ``SILENCE`` is none at all: not even a status comes.
+``HOLD`` (send nothing more until the client hangs up), ``CUT`` (hang up here, in the middle of the body) and ``RESET``
+(break the connection here). The answer ``SILENCE`` is none at all: not even a status comes. ``raw`` makes an answer of
+whatever bytes are given, HTTP or not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -30,15 +34,16 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 
 
 class Step(Enum):
     HOLD = "send nothing more until the client hangs up"
     CUT = "hang up in the middle of the body"
+    RESET = "break the connection"
 
 
-HOLD, CUT = Step.HOLD, Step.CUT
+HOLD, CUT, RESET = Step.HOLD, Step.CUT, Step.RESET
 
 Script: TypeAlias = "Sequence[bytes | float | asyncio.Event | Step]"
 
@@ -50,6 +55,11 @@ class Answer:
     script: Script = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_raw: bool = False
+
+
+def raw(*script: bytes | float | asyncio.Event | Step) -> Answer:
+    return Answer(script, is_raw=True)
 
 
 SILENCE = Answer(status=0)
@@ -103,12 +113,13 @@ class ServedRequest:
 class ScriptedServer:
     """What ``serving`` hands out. ``requests`` are in the order they came, ``tasks`` are those that serve them."""
 
-    def __init__(self, answers: Sequence[Answer]) -> None:
+    def __init__(self, answers: Sequence[Answer], choose: Choose | None = None) -> None:
         self.requests: list[ServedRequest] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self._asked = asyncio.Event()
         self._answers = list(answers)
+        self._choose = choose or self._next
 
     @property
     def base_url(self) -> str:
@@ -128,6 +139,9 @@ class ScriptedServer:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    def _next(self, _: ServedRequest) -> Answer:
+        return self._answers[min(len(self.requests), len(self._answers) - 1)]
+
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
@@ -137,7 +151,7 @@ class ScriptedServer:
         """Serve one connection, which carries one request."""
         try:
             request = await _read_request(reader)
-            answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+            answer = self._choose(request)
             self.requests.append(request)
             self._asked.set()
             await self._exchange(request, answer, reader, writer)
@@ -158,6 +172,10 @@ class ScriptedServer:
         sending = self._begin(_send(answer, writer))
         await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
         complete = sending.done()
+        if complete and sending.exception():
+            request.closed.set_result(True)
+            _reset(writer)
+            return
         if complete:
             with suppress(OSError):
                 writer.write_eof()
@@ -180,24 +198,40 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
     }
     if answer is SILENCE:
         await asyncio.Event().wait()
+    if answer.is_raw:
+        await _play(answer.script, writer, lambda piece: piece)
+        return
     head = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}"]
     head += [f"{name}: {value}" for name, value in headers.items()]
     writer.write("\r\n".join([*head, "", ""]).encode())
-    for step in answer.script:
+    if await _play(answer.script, writer, lambda piece: b"%x\r\n%b\r\n" % (len(piece), piece)):
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+
+async def _play(script: Script, writer: asyncio.StreamWriter, framed: Callable[[bytes], bytes]) -> bool:
+    """Do what the script says; return whether it came to its end."""
+    for step in script:
         match step:
             case bytes():
-                writer.write(b"%x\r\n%b\r\n" % (len(step), step))
+                writer.write(framed(step))
                 await writer.drain()
             case asyncio.Event():
                 await step.wait()
             case Step.HOLD:
                 await asyncio.Event().wait()
             case Step.CUT:
-                return
+                return False
+            case Step.RESET:
+                raise ConnectionAbortedError
             case _:
                 await asyncio.sleep(step)
-    writer.write(b"0\r\n\r\n")
-    await writer.drain()
+    return True
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    # Closed without lingering, a connection ends in RST and not in FIN.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ServedRequest:
@@ -209,9 +243,12 @@ async def _read_request(reader: asyncio.StreamReader) -> ServedRequest:
     return ServedRequest(method, path, headers, body)
 
 
+Choose: TypeAlias = "Callable[[ServedRequest], Answer]"
+
+
 @asynccontextmanager
-async def serving(*answers: Answer) -> AsyncIterator[ScriptedServer]:
-    scripted = ScriptedServer(answers)
+async def serving(*answers: Answer, choose: Choose | None = None) -> AsyncIterator[ScriptedServer]:
+    scripted = ScriptedServer(answers, choose)
     server = await asyncio.start_server(scripted.connected, "127.0.0.1", 0)
     scripted.port = server.sockets[0].getsockname()[1]
     try:
@@ -223,13 +260,13 @@ async def serving(*answers: Answer) -> AsyncIterator[ScriptedServer]:
 
 
 @contextmanager
-def serving_in_thread(*answers: Answer) -> Iterator[ScriptedServer]:
+def serving_in_thread(*answers: Answer, choose: Choose | None = None) -> Iterator[ScriptedServer]:
     started: Future[ScriptedServer] = Future()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()
 
     async def serve() -> None:
-        async with serving(*answers) as server:
+        async with serving(*answers, choose=choose) as server:
             started.set_result(server)
             await over.wait()
 

@@ -10,6 +10,7 @@ from chatcli import __version__
 from chatcli.chat import Chat
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.log import SessionLog
+from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
 from chatcli.target import TargetFinder, list_offered
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint import Endpoint
     from chatcli.config.settings import Settings
-    from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile
     from chatcli.target import Tell, Wish, World
 
@@ -34,7 +34,7 @@ def open_session(settings: Settings, wish: Wish, world: World) -> Chat:
     file = _session_file(store, wish)
     app = f"chatcli {__version__}"
     if settings.save and not wish.dry:
-        log = SessionLog.resume(file or store.new(), store.load, app=app)
+        log = SessionLog.resume(file or store.new(), store.load if file else _nothing_said, app=app)
     else:
         log = SessionLog(None, app=app, session=store.load(file) if file else None)
     return Chat(log, store, system=_wished_system(settings, log.session))
@@ -67,6 +67,10 @@ async def open_catalog(
         finder = TargetFinder(settings, wish, world, tell, stack)
         endpoint = await finder.endpoint()
         yield endpoint, await list_offered(await finder.connected(endpoint), endpoint)
+
+
+def _nothing_said(_: SessionFile) -> Session:
+    return Session()
 
 
 def _session_file(store: SessionStore, wish: Wish) -> SessionFile | None:

@@ -191,7 +191,7 @@ async def test_a_missing_key_is_named_where_none_was_withheld(completions):
     completions.respond(401)
     async with chat_at(Endpoint(HERE.base_url)) as model:
         _, error = await failure_of(model)
-    assert error.hint == "no key is set for models.example"
+    assert error.hint == "no key is set for models.example: chatcli config login keeps one"
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])

@@ -106,6 +106,15 @@ class PseudoTerminal:
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
         return self.shown
 
+    def press_until(self, key: str, text: str) -> None:
+        """Press ``key`` again and again until ``text`` is shown."""
+        until_s = time.monotonic() + _PATIENCE_S
+        while text not in self.shown:
+            assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
+            self.type(key)
+            for _ in range(3):
+                self._read()
+
     def wait_for_exit(self) -> int:
         while self._read():
             pass

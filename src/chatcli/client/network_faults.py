@@ -9,6 +9,7 @@ code               retryable  what happened
 ``reset``          yes        the connection was cut
 ``tls``            no         no encrypted connection could be made, as where the server speaks plain HTTP
 ``tls_certificate``  no       the server's certificate is not believed
+``not_http``       yes        something answered that does not speak HTTP
 ``proxy``          mostly     the proxy is not reached, or refuses to lead to the server
 ``proxy_auth``     no         the proxy wants a user name and password
 ``timed_out``      yes        too long without a connection, or without an answer
@@ -153,8 +154,15 @@ def _cut(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
     )
 
 
-def _cut_perhaps(endpoint: Endpoint, cause: httpx2.RemoteProtocolError) -> NetworkError | None:
-    return _cut(endpoint, cause) if any(word in str(cause) for word in _CLOSED) else None
+def _not_http(endpoint: Endpoint, cause: httpx2.RemoteProtocolError) -> NetworkError:
+    if any(word in str(cause) for word in _CLOSED):
+        return _cut(endpoint, cause)
+    # What the server said instead is in the words of a library, as the bytes it was.
+    return NetworkError(
+        f"{endpoint.host}: sent something that is not HTTP{_through_proxy(endpoint)}",
+        hint="check the port in base_url: another kind of server may listen there",
+        code="not_http",
+    )
 
 
 def _certificate(endpoint: Endpoint, cause: ssl.SSLCertVerificationError) -> NetworkError:
@@ -245,7 +253,7 @@ _FAULTS: Final[tuple[tuple[Any, Callable[[Endpoint, Any], NetworkError | None]],
     (ssl.SSLError, _no_tls),
     (ConnectionRefusedError, _refused),
     (OSError, _unreachable),
-    (httpx2.RemoteProtocolError, _cut_perhaps),
+    (httpx2.RemoteProtocolError, _not_http),
 )
 """What tells of a cause: the first row with its class."""
 

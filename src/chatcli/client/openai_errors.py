@@ -160,7 +160,7 @@ def _key_hint(endpoint: Endpoint) -> str:
     reason = f"no key is set for {endpoint.host}"
     match endpoint.withheld:
         case ():
-            return reason
+            return f"{reason}: chatcli config login keeps one"
         case (source,):
             return f"{reason}; {source} belongs to another endpoint and was not sent"
         case sources:

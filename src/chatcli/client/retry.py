@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT_S = 30.0
 _MINUTE_S = 60
+_WORTH_TELLING_S = 2
 
 
 class RetryingModel:
@@ -85,7 +86,7 @@ class RetryingModel:
                 raise failure
 
     def _tell_until_when(self, error: EndpointError) -> None:
-        if error.retryable and error.retry_after_s:
+        if error.retryable and (error.retry_after_s or 0) >= _WORTH_TELLING_S:
             error.hint = (
                 f"the server asks to wait {in_words(error.retry_after_s)}: "
                 f"try again after {_time_of_day(self._now(), error.retry_after_s)}"

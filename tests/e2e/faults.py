@@ -1,0 +1,252 @@
+"""Everything that can go wrong on the way to an answer, as rows of a table: what the server does, and how it is asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scripted_server import CUT, HOLD, RESET, SILENCE, Answer, event_stream, json_answer, raw, text_events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PARIS = Answer(event_stream("Paris."))
+PAR = text_events("Par")
+WORD = text_events("Par")[0]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``answers`` come one a request, ``PARIS`` after them; ``settings`` are variables of the environment.
+
+    ``group`` is the heading it stands under.
+    """
+
+    group: str
+    name: str
+    answers: tuple[Answer, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal(status: int, message: str, code: str = "", parameter: str = "", **headers: str) -> Answer:
+    error = {"message": message, "code": code, "param": parameter}
+    return json_answer(
+        {"error": error}, status=status, **{name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+def stream(*parts: bytes | object) -> Answer:
+    return Answer(parts)
+
+
+def chunk(**choice: object) -> bytes:
+    return b"data: " + json.dumps({"model": "small", "choices": [{"index": 0, **choice}]}).encode() + b"\n\n"
+
+
+def page(status: int) -> Answer:
+    body = b"<html><head><title>Oops</title></head><body>nginx</body></html>"
+    return Answer([body], status, {"content-type": "text/html"})
+
+
+def error_event(message: str, code: str) -> bytes:
+    return b"data: " + json.dumps({"error": {"message": message, "code": code}}).encode() + b"\n\n"
+
+
+END = event_stream()[-2:]
+FEW = {"CHATCLI_RETRIES": "1", "CHATCLI_RETRY_BUDGET_S": "30"}
+IMPATIENT = {"CHATCLI_TIMEOUT_S": "0.4", "CHATCLI_RETRIES": "0"}
+IDLE = {"CHATCLI_IDLE_TIMEOUT_S": "0.4"}
+NONE = {"CHATCLI_RETRIES": "0"}
+
+_NET, _STATUS, _STREAM, _END = (
+    "The connection",
+    "The status",
+    "The stream",
+    "The end of the answer",
+)
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(_NET, "reset as soon as the question is there, once", (raw(RESET),), FEW),
+    Fault(_NET, "reset every time", (raw(RESET),) * 2, FEW),
+    Fault(_NET, "closed without an answer", (raw(),), NONE),
+    Fault(_NET, "closed in the middle of the headers", (raw(b"HTTP/1.1 200 OK\r\ncontent-"),), NONE),
+    Fault(_NET, "something that is not HTTP", (raw(b"220 mail.example ESMTP\r\n\r\n"),), NONE),
+    Fault(
+        _NET,
+        "a body shorter than announced",
+        (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{}"),),
+        NONE,
+    ),
+    Fault(_NET, "not a word", (SILENCE,), IMPATIENT),
+    Fault(
+        _NET,
+        "headers without end, one at a time",
+        (raw(b"HTTP/1.1 200 OK\r\n", *[b"x: y\r\n", 0.05] * 40),),
+        IMPATIENT,
+    ),
+    Fault(
+        _NET,
+        "comments that keep the connection alive and nothing else",
+        (stream(*[b": ping\n\n", 0.05] * 40),),
+        IMPATIENT,
+    ),
+    Fault(_STATUS, "401", (refusal(401, "Incorrect API key"),)),
+    Fault(_STATUS, "403", (refusal(403, "Not for you"),)),
+    Fault(_STATUS, "404", (refusal(404, "No such model"),)),
+    Fault(_STATUS, "400", (refusal(400, "Bad temperature"),)),
+    Fault(_STATUS, "413", (refusal(413, "Too much"),)),
+    Fault(_STATUS, "422", (refusal(422, "What?"),)),
+    Fault(
+        _STATUS,
+        "429 of a rate limit, which then lets us in",
+        (refusal(429, "Slow down", "rate_limit_exceeded", retry_after_ms="20"),),
+        FEW,
+    ),
+    Fault(
+        _STATUS,
+        "429 that names its wait in words",
+        (refusal(429, "Rate limit reached. Please try again in 20ms."),),
+        FEW,
+    ),
+    Fault(_STATUS, "429 that wants an hour", (refusal(429, "Slow down", retry_after="3600"),), FEW),
+    Fault(_STATUS, "429 of a quota", (refusal(429, "You exceeded your quota", "insufficient_quota"),), FEW),
+    Fault(_STATUS, "500 every time", (refusal(500, "Oops", retry_after_ms="10"),) * 2, FEW),
+    Fault(_STATUS, "502 with a page, once", (page(502),), FEW),
+    Fault(
+        _STATUS,
+        "503 that says not to try again",
+        (refusal(503, "Gone for good", x_should_retry="false"),),
+        FEW,
+    ),
+    Fault(
+        _STATUS,
+        "529 of overload, once",
+        (refusal(529, "Overloaded", "overloaded_error", retry_after_ms="10"),),
+        FEW,
+    ),
+    Fault(_STATUS, "408, once", (refusal(408, "Too slow", retry_after_ms="10"),), FEW),
+    Fault(_STATUS, "409, once", (refusal(409, "Locked", retry_after_ms="10"),), FEW),
+    Fault(
+        _STATUS,
+        "a redirect to another host",
+        (Answer([], 307, {"location": "https://elsewhere.example/v1"}),),
+    ),
+    Fault(
+        _STATUS,
+        "400: the parameter is not supported",
+        (refusal(400, "Unsupported parameter: 'temperature'", "unsupported_parameter", "temperature"),),
+        {"CHATCLI_TEMPERATURE": "0.5"},
+    ),
+    Fault(
+        _STATUS,
+        "400: stream_options is not known",
+        (refusal(400, "Unrecognized request argument supplied: stream_options"),),
+    ),
+    Fault(
+        _STATUS,
+        "400: the context is too long",
+        (refusal(400, "maximum context length is 10 tokens", "context_length_exceeded"),),
+    ),
+    Fault(
+        _STATUS,
+        "503, and a model that stands in",
+        (refusal(503, "Busy"),),
+        {**NONE, "CHATCLI_FALLBACK": "spare"},
+    ),
+    Fault(_STREAM, "a page with status 200", (page(200),)),
+    Fault(_STREAM, "a JSON error with status 200", (json_answer({"error": {"message": "Strange"}}),)),
+    Fault(
+        _STREAM,
+        "one JSON answer where a stream was asked",
+        (json_answer({"choices": [{"message": {"content": "Paris."}, "finish_reason": "stop"}]}),),
+    ),
+    Fault(_STREAM, "nothing, once", (Answer(),), FEW),
+    Fault(
+        _STREAM, "nothing but comments and [DONE], once", (stream(b": hello\n\n", b"data: [DONE]\n\n"),), FEW
+    ),
+    Fault(_STREAM, "malformed JSON", (stream(b'data: {"choices": [\n\n'),)),
+    Fault(_STREAM, "malformed JSON in the middle", (stream(WORD, b"data: {\n\n", *END),)),
+    Fault(
+        _STREAM,
+        "bytes that are no UTF-8",
+        (
+            stream(
+                chunk(delta={"content": "Paris."}).replace(b"i", b"\xff", 0).replace(b"Paris", b"Par\xffs"),
+                *END,
+            ),
+        ),
+    ),
+    Fault(
+        _STREAM,
+        "empty and null deltas between the words",
+        (
+            stream(
+                chunk(delta=None),
+                chunk(delta={"content": None}),
+                b'data: {"choices": []}\n\n',
+                *event_stream("Paris."),
+            ),
+        ),
+    ),
+    Fault(
+        _STREAM,
+        "several choices",
+        (
+            stream(
+                b'data: {"choices": [{"index": 1, "delta": {"content": "London."}}, {"index": 0, "delta": {"content": "Paris."}}]}\n\n',
+                *END,
+            ),
+        ),
+    ),
+    Fault(
+        _STREAM,
+        "an error event of a rate limit before the first word, once",
+        (stream(error_event("Slow down. Try again in 10 ms.", "rate_limit_exceeded")),),
+        FEW,
+    ),
+    Fault(
+        _STREAM,
+        "an error event of overload after a word",
+        (stream(WORD, error_event("Overloaded", "overloaded_error")),),
+        FEW,
+    ),
+    Fault(_STREAM, "closed after a word", (stream(WORD, CUT),), FEW),
+    Fault(_STREAM, "reset after a word", (stream(WORD, 0.1, RESET),), FEW),
+    Fault(_STREAM, "silent after a word", (stream(WORD, HOLD),), {**FEW, **IDLE}),
+    Fault(
+        _STREAM,
+        "comments and nothing else after a word",
+        (stream(WORD, *[b": ping\n\n", 0.05] * 60),),
+        {**FEW, **IDLE},
+    ),
+    Fault(
+        _STREAM,
+        "closed after a word, with auto_continue",
+        (stream(WORD, CUT), Answer(event_stream("Paris is it."))),
+        {"CHATCLI_AUTO_CONTINUE": "2"},
+    ),
+    Fault(_END, "no finish reason", (stream(WORD),)),
+    Fault(_END, "[DONE] without a finish reason", (stream(WORD, b"data: [DONE]\n\n"),)),
+    Fault(_END, "a finish reason without [DONE]", (stream(WORD, chunk(delta={}, finish_reason="stop")),)),
+    Fault(
+        _END,
+        "the connection breaks after the finish reason",
+        (stream(WORD, chunk(delta={}, finish_reason="stop"), RESET),),
+    ),
+    Fault(_END, "the token limit", (Answer(event_stream("Par", finish_reason="length")),)),
+    Fault(_END, "the content filter", (Answer(event_stream("Par", finish_reason="content_filter")),)),
+    Fault(_END, "a refusal", (stream(chunk(delta={"refusal": "No."}), *END),)),
+    Fault(
+        _END,
+        "a call of a tool nobody offered",
+        (
+            stream(
+                chunk(delta={"tool_calls": [{"function": {"name": "search"}}]}),
+                chunk(delta={}, finish_reason="tool_calls"),
+            ),
+        ),
+    ),
+    Fault(_END, "an answer without a word", (Answer(event_stream()),)),
+    Fault(_END, "thoughts and no answer", (stream(chunk(delta={"reasoning_content": "Hm."}), *END),)),
+)
