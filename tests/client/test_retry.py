@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.retry import RetryingModel
+from chatcli.client.pause import Pause
+from chatcli.client.retry import RetryingModel, in_words
 from chatcli.core.errors import (
     BadResponse,
     EndpointError,
@@ -227,3 +229,56 @@ async def test_each_stream_counts_its_own_attempts(sleep):
     inner = ScriptedModel([limited(1.0)], ANSWER, [limited(1.0)], ANSWER)
     model = retrying(inner, sleep, retries=1)
     assert await events_of(model) == await events_of(model) == [Retrying(2, 1.0, "too fast"), *ANSWER]
+
+
+async def test_a_failure_says_until_when_the_server_asked_to_wait(sleep):
+    model = RetryingModel(
+        ScriptedModel([limited(3600)]),
+        retries=3,
+        budget_s=60,
+        sleep=sleep,
+        now=lambda: datetime(2026, 11, 24, 21, 5, tzinfo=UTC),
+    )
+    _, error = await failure_of(model)
+    assert error.hint == "the server asks to wait 1 h: try again after 22:05:00"
+
+
+@pytest.mark.parametrize(
+    ("time_s", "words"),
+    [
+        (0.2, "1 s"),
+        (20, "20 s"),
+        (59.5, "1 min"),
+        (61, "2 min"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (86_400, "24 h"),
+    ],
+)
+def test_a_span_of_time_is_said_as_a_person_says_it(time_s, words):
+    assert in_words(time_s) == words
+
+
+async def test_from_the_first_failure_on_the_budget_is_all_the_time_there_is():
+    now_s = 0.0
+
+    async def slow(wait_s):
+        nonlocal now_s
+        now_s += wait_s + 40
+
+    model = ScriptedModel(*[[limited(1)] for _ in range(9)])
+    await failure_of(RetryingModel(model, retries=8, budget_s=100, sleep=slow, clock=lambda: now_s))
+    assert len(model.requests) == 4
+
+
+async def test_a_wait_can_be_cut_short():
+    pause = Pause()
+    model = ScriptedModel([limited(50)], ANSWER)
+    stream = RetryingModel(model, retries=1, budget_s=60, sleep=pause.sleep).stream(QUESTION)
+    assert isinstance(await anext(stream), Retrying)
+    assert not pause.cut_short()
+    rest = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    assert pause.cut_short()
+    assert await rest == ANSWER[0]
+    await stream.aclose()

@@ -100,8 +100,7 @@ def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_told_once(program, l
         done = subprocess.run(
             [sys.executable, "-c", _WITH_SMALL_FILES, str(limit_bytes), *command("-s", "trip", "Count.")],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=program.environment(server),
             cwd=program.working_folder,
             timeout=60,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
+from chatcli.client.bounded_bodies import bound
 from chatcli.client.trust import trusting
 from chatcli.core.errors import ConfigurationError
 
@@ -53,9 +54,11 @@ def connect(
             transport=transport_to(endpoint, environment),
             follow_redirects=False,
             trust_env=False,
+            # Packed bodies save nothing in a stream of small events, and an error stays packed: see ``bound``.
+            headers={"accept-encoding": "identity"},
             event_hooks={
                 "request": [_carrying(endpoint), *([on_request] if on_request else [])],
-                "response": [on_response] if on_response else [],
+                "response": [bound, *([on_response] if on_response else [])],
             },
         ),
     )

@@ -86,10 +86,11 @@ class RetryingModel:
                 raise failure
 
     def _tell_until_when(self, error: EndpointError) -> None:
-        if error.retryable and (error.retry_after_s or 0) >= _WORTH_TELLING_S:
+        asked_s = error.retry_after_s or 0
+        if error.retryable and asked_s >= _WORTH_TELLING_S:
             error.hint = (
-                f"the server asks to wait {in_words(error.retry_after_s)}: "
-                f"try again after {_time_of_day(self._now(), error.retry_after_s)}"
+                f"the server asks to wait {in_words(asked_s)}: "
+                f"try again after {_time_of_day(self._now(), asked_s)}"
             )
 
     def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
