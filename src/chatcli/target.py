@@ -326,7 +326,7 @@ def _window_unknown(model: str) -> str:
 
 
 _WAYS_OUT = (
-    "set a key (OPENAI_API_KEY), name a server (--base-url http://127.0.0.1:11434/v1), "
+    "set a key (chatcli config login, or OPENAI_API_KEY), name a server (--base-url http://127.0.0.1:11434/v1), "
     "or use the embedded model (chatcli local setup)"
 )
 

@@ -42,8 +42,9 @@ examples:
   chatcli --local "Say hello"                 the embedded model, no key needed
 
 where answers come from:
-  a key in OPENAI_API_KEY, an endpoint in --base-url or OPENAI_BASE_URL, a profile of
-  config.toml; when nothing is configured, the embedded model (chatcli local setup)
+  a key kept by chatcli config login or in OPENAI_API_KEY, an endpoint in --base-url or
+  OPENAI_BASE_URL, a profile of config.toml; when nothing is configured, the embedded
+  model (chatcli local setup). When something does not work: chatcli doctor
 
 A first word that is a command's name starts the command; put -- before a prompt
 that may begin with one:  chatcli -- "$QUESTION"
