@@ -60,7 +60,7 @@ class Responses:
         return ResponseReader()
 
     def error_in(self, event: Mapping[str, Any]) -> object | None:
-        failed = event.get("type") in _FAILURES or event.get("error") or event.get("status") == "failed"
+        failed = _kind(event) in _FAILURES or event.get("error") or event.get("status") == "failed"
         return event if failed else None
 
 
@@ -80,7 +80,7 @@ class ResponseReader:
         return self._completion is not None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        kind, delta = event.get("type"), event.get("delta")
+        kind, delta = _kind(event), event.get("delta")
         if kind in _ENDS and isinstance(response := event.get("response"), dict):
             if not self.pieces:
                 yield from self.read_whole(response)
@@ -134,7 +134,7 @@ class ResponseReader:
 
     def _finish(self, response: Mapping[str, Any]) -> None:
         status, model, usage = response.get("status"), response.get("model"), response.get("usage")
-        if status not in {"completed", "incomplete"}:
+        if status not in ("completed", "incomplete"):
             return
         details = response.get("incomplete_details")
         reason = details.get("reason") if isinstance(details, dict) else None
@@ -152,7 +152,8 @@ def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]
 
 
 def _kind(item: object) -> str:
-    return str(item.get("type") or "") if isinstance(item, dict) else ""
+    kind = item.get("type") if isinstance(item, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def _parts(item: object, name: str) -> Iterator[Mapping[str, Any]]:
