@@ -1,8 +1,25 @@
 """The entry point: ``chatcli`` and ``python -m chatcli``."""
 
+from __future__ import annotations
+
+import os
 import sys
 
-from chatcli.cli.main import main
+
+def main() -> int:
+    """Run chatcli as this process and return its exit code; one that was asked to leave is gone at once."""
+    try:
+        from chatcli.cli.main import main as run  # noqa: PLC0415 - Ctrl-C while it loads is no traceback
+        from chatcli.cli.signals import EXIT_CODES  # noqa: PLC0415
+
+        code = run()
+    except KeyboardInterrupt:
+        os._exit(130)
+    if code in EXIT_CODES.values():
+        # Python would wait for every thread, and one may be asking a name server. Nothing is left in a buffer.
+        os._exit(code)
+    return code
+
 
 if __name__ == "__main__":
     sys.exit(main())

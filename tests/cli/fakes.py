@@ -28,7 +28,7 @@ def terminal(stdin: bytes | None = b"", *, is_terminal: bool = False, **environm
         stdin_is_terminal=is_terminal,
         stdout=Stream(io.BytesIO(), is_terminal=is_terminal),
         stderr=Stream(io.BytesIO(), is_terminal=is_terminal),
-        environment=environment,
+        environment={"TERM": "xterm", **environment} if is_terminal else environment,
     )
 
 

@@ -85,3 +85,29 @@ def test_a_bug_is_one_line_and_what_to_do():
     assert buggy.terminal.err == (
         "chatcli: a bug: ZeroDivisionError: oh␛[2J no\n→ run it again with --debug and report what it prints\n"
     )
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()], ids=["recursion", "memory"])
+def test_what_python_runs_out_of_is_a_bug_in_a_line(error):
+    class Exhausted(Buggy):
+        def __getattr__(self, name):
+            if name == "stdin":
+                raise error
+            return super().__getattr__(name)
+
+    exhausted = Exhausted()
+    assert main(["hi"], exhausted) == 1
+    assert exhausted.terminal.err.startswith(f"chatcli: a bug: {type(error).__name__}: ")
+    assert "Traceback" not in exhausted.terminal.err
+
+
+@pytest.mark.parametrize(("arguments", "is_told"), [(["hi", "--debug"], True), (["--", "--debug"], False)])
+def test_debug_is_an_option_only_before_the_words(arguments, is_told):
+    buggy = Buggy()
+    assert main(arguments, buggy) == 1
+    assert ("Traceback" in buggy.terminal.err) == is_told
+
+
+def test_nobody_waits_for_an_event_loop_to_see_the_version():
+    program = "import sys; from chatcli.cli.main import main; main(['--version']); sys.exit('asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0

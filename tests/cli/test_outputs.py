@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -134,3 +135,24 @@ def test_waiting_is_drawn_only_where_it_can_be_taken_back():
     assert not drawn(options(), terminal(is_terminal=True, TERM="dumb"))
     assert not drawn(options("--plain"), terminal(is_terminal=True))
     assert not drawn(options("-q"), terminal(is_terminal=True))
+
+
+class Full(io.RawIOBase):
+    """A disk without room."""
+
+    def write(self, content):
+        raise OSError(28, "No space left on device")
+
+
+async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_told_once():
+    told = terminal()
+    told.stdout.file = Full()
+    assert await shown(["-o", "text"], told) == 8
+    assert told.err.count("error: the output cannot be written: No space left on device\n") == 1
+
+
+async def test_debug_adds_where_a_failed_turn_failed():
+    told = terminal()
+    status = status_output(options("--debug"), told)
+    await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone"))))
+    assert told.err.splitlines()[-1].endswith("NetworkError: gone")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 
 import pytest
 
@@ -60,6 +62,40 @@ def test_a_reader_who_left_is_no_error():
 def test_what_cannot_be_written_is_told(file, reason):
     with pytest.raises(LocalIOError, match=f"the output cannot be written: {reason}"):
         Stream(file, is_terminal=False).write("a")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_what_finds_no_room_is_let_go_by_who_is_hurried():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb", buffering=0) as file:
+        stream = Stream(file, is_terminal=False, is_hurried=True)
+        stream.write("x" * 1_000_000)
+        assert stream.has_room
+        stream.is_hurried = False
+        assert not stream.has_room
+        assert set(reader.read1(1_000_000)) == {ord("x")}
+        assert stream.has_room
+
+
+@pytest.mark.parametrize(
+    ("term", "is_dumb"),
+    [("dumb", True), ("", True), ("unknown", True), ("vt100", False), ("nonsense", False)],
+)
+def test_a_terminal_that_cannot_redraw_says_so(term, is_dumb):
+    assert terminal(is_terminal=True, TERM=term).is_dumb == is_dumb
+
+
+@pytest.mark.parametrize(("columns", "used"), [("1", 10), ("500", 500), ("99999999999", 2000)])
+def test_any_width_is_brought_into_what_can_be_drawn(monkeypatch, columns, used):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert terminal().columns() == used
+
+
+@pytest.mark.parametrize("columns", ["garbage", "0", "-3", ""])
+def test_a_width_that_is_none_is_not_believed(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert 10 <= terminal().columns() <= 2000
 
 
 def test_a_warning_nobody_can_read_is_let_go():

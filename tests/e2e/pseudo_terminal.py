@@ -115,6 +115,13 @@ class PseudoTerminal:
             for _ in range(3):
                 self._read()
 
+    def wait_until_received(self, text: str) -> None:
+        """Return once ``text`` has come, wherever it is shown."""
+        until_s = time.monotonic() + _PATIENCE_S
+        while text.encode() not in self.received:
+            assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
+            assert self._read(), f"ended without {text!r}:\n{self.shown}"
+
     def wait_for_exit(self) -> int:
         while self._read():
             pass

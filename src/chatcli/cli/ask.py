@@ -31,7 +31,8 @@ def ask(
     question: Message, options: Namespace, settings: Settings, world: World, terminal: Terminal
 ) -> ExitCode:
     """Ask ``question`` and show the answer as the options say."""
-    return asyncio.run(until_signalled(_OneShot(options, settings, world, terminal).run(question)))
+    work = _OneShot(options, settings, world, terminal).run(question)
+    return asyncio.run(until_signalled(work, hurry=terminal.hurry))
 
 
 def wish_of(options: Namespace) -> Wish:

@@ -55,6 +55,6 @@ def _repl(options: Namespace, settings: Settings, world: World, terminal: Termin
         verbose=options.verbose,
         quiet=options.quiet,
     )
-    code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt))
+    code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt, abandon=repl.abandon))
     terminal.warn(repl.farewell)
     return code

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from chatcli.app import open_chat
 from chatcli.cli.ask import wish_of
+from chatcli.cli.encodings import decode
 from chatcli.cli.outputs import answer_output, status_output, waiting_output
+from chatcli.cli.signals import until_signalled
 from chatcli.conversation.play import play
 from chatcli.core import messages
+from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize, sanitize_line
 
@@ -39,24 +42,32 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
             terminal.warn(_greeting(chat))
             _show_last_exchange(chat.session, terminal)
             while (line := _read_line(terminal)) is not None:
-                if line.strip():
-                    _turn(runner, chat, line, options, terminal)
+                if line.strip() and (code := _turn(runner, chat, line, options, terminal)):
+                    return code
         finally:
             runner.run(stack.aclose())
     terminal.warn(_farewell(chat))
     return ExitCode.DONE
 
 
-def _turn(runner: asyncio.Runner, chat: Chat, line: str, options: Namespace, terminal: Terminal) -> None:
-    async def turn() -> None:
+def _turn(runner: asyncio.Runner, chat: Chat, line: str, options: Namespace, terminal: Terminal) -> ExitCode:
+    """Ask, and return the code of a signal that is to end more than the answer."""
+
+    async def turn() -> ExitCode:
         with answer_output(options, terminal) as answer:
             waiting, status = waiting_output(options, terminal, chat.hurry), status_output(options, terminal)
             await play(chat.send(messages.question(line)), *waiting, answer, status)
+        return ExitCode.DONE
 
-    # The runner turns Ctrl-C into the cancellation of the turn, which stores the partial answer.
+    code = ExitCode.INTERRUPTED
+    # Ctrl-C in the moment before the turn or after it.
     with suppress(KeyboardInterrupt):
-        runner.run(turn())
+        code = runner.run(until_signalled(turn(), hurry=terminal.hurry))
+    terminal.hurry(False)
+    if code not in {ExitCode.DONE, ExitCode.INTERRUPTED}:
+        return code
     terminal.stdout.write("\n")
+    return ExitCode.DONE
 
 
 def _read_line(terminal: Terminal) -> str | None:
@@ -68,10 +79,19 @@ def _read_line(terminal: Terminal) -> str | None:
         except KeyboardInterrupt:
             terminal.stdout.write("\n")
             continue
-        line = content.decode("utf-8", "replace")
+        except OSError:  # the terminal is gone
+            return None
+        line = _decoded(content, terminal)
         if not content:
             terminal.stdout.write("\n")
         return None if not content or line.strip() in _FAREWELLS else line.rstrip("\r\n")
+
+
+def _decoded(content: bytes, terminal: Terminal) -> str:
+    try:
+        return decode(content, "the line", locale_encoding=terminal.locale_encoding).text
+    except UsageError:
+        return content.decode("utf-8", "replace")
 
 
 def _greeting(chat: Chat) -> str:

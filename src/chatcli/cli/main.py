@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from chatcli import __version__
 from chatcli.cli.commands import COMMANDS_BY_NAME, summary
 from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
+from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.terminal import ClosedPipe, Terminal
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.exit_codes import ExitCode
@@ -27,18 +29,21 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
     try:
-        return _run(arguments, terminal)
+        with raising_signals():
+            return _run(arguments, terminal)
     except ChatcliError as error:
         show_error(error, terminal)
-        return _after_traceback(error.exit_code, arguments)
+        return _after_traceback(error.exit_code, arguments, terminal)
     except ClosedPipe:
         return ExitCode.CLOSED_PIPE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Signalled as signalled:
+        return signalled.code
     except Exception as error:  # noqa: BLE001 - the last place that can say something
         terminal.warn(f"chatcli: a bug: {type(error).__name__}: {sanitize_line(str(error))}")
         terminal.warn("→ run it again with --debug and report what it prints")
-        return _after_traceback(ExitCode.BUG, arguments)
+        return _after_traceback(ExitCode.BUG, arguments, terminal)
 
 
 def show_error(error: ChatcliError, terminal: Terminal) -> None:
@@ -94,7 +99,7 @@ def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
     return parser.parse_intermixed_args(list(arguments))
 
 
-def _after_traceback(code: ExitCode, arguments: Sequence[str]) -> ExitCode:
-    if "--debug" in arguments:
-        traceback.print_exc()
+def _after_traceback(code: ExitCode, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
+    if "--debug" in itertools.takewhile(lambda argument: argument != "--", arguments):
+        terminal.warn(traceback.format_exc().rstrip())
     return code

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
@@ -25,12 +28,20 @@ if TYPE_CHECKING:
     from chatcli.render.waiting import WaitingLine
 
 
-class AnswerOutput:
-    """An observer that shows the answer on stdout, or writes it to the file of ``--out``."""
+_LOOK_AGAIN_S: Final = 0.05
 
-    def __init__(self, render: Observer, target: Target) -> None:
+
+class AnswerOutput:
+    """An observer that shows the answer on stdout, or writes it to the file of ``--out``.
+
+    Where that fails, ``complain`` is given the error, and the turn goes on: what is paid for is kept in the session.
+    """
+
+    def __init__(self, render: Observer, target: Target, *, complain: Callable[[LocalIOError], None]) -> None:
         self._render = render
         self._target = target
+        self._complain = complain
+        self._failed = False
 
     def __enter__(self) -> Self:
         return self
@@ -38,30 +49,51 @@ class AnswerOutput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._target.close()
+        try:
+            self._target.close()
+        except LocalIOError:
+            if not self._failed:
+                raise
 
     async def __call__(self, event: Event) -> None:
-        await self._render(event)
+        if self._failed:
+            return
+        # The loop goes on while nobody reads: what came is stored, and a signal is heard.
+        while not self._target.has_room():  # noqa: ASYNC110 - no event tells that a pipe was read
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        try:
+            await self._render(event)
+        except LocalIOError as error:
+            self._fail(error)
 
     def write(self, text: str) -> None:
         self._target.write(text)
 
     def exit_code(self) -> ExitCode:
-        """Return what the output itself has to say about success; an answer may lack what was to be extracted."""
+        """Return what the output itself has to say about success: it may be full, or lack what was to be extracted."""
+        if self._failed:
+            return ExitCode.LOCAL_IO
         return self._render.exit_code if isinstance(self._render, _Extraction) else ExitCode.DONE
+
+    def _fail(self, error: LocalIOError) -> None:
+        self._failed = True
+        self._complain(error)
 
 
 class StatusOutput:
     """An observer that writes a line a fact to stderr."""
 
-    def __init__(self, terminal: Terminal, *, verbose: bool, quiet: bool) -> None:
+    def __init__(self, terminal: Terminal, *, verbose: bool, quiet: bool, debug: bool = False) -> None:
         self._terminal = terminal
         self._quiet = quiet
+        self._debug = debug
         self._dim = terminal.colors_on(terminal.stderr)
         self._render = StatusRenderer(terminal.warn, dim=self._dim, verbose=verbose, quiet=quiet)
 
     async def __call__(self, event: Event) -> None:
         await self._render(event)
+        if self._debug and isinstance(event, TurnFailed) and event.result.error is not None:
+            self._terminal.warn("".join(traceback.format_exception(event.result.error)).rstrip())
 
     def tell(self, notice: Notice) -> None:
         """Tell something before there is a turn."""
@@ -73,8 +105,9 @@ class StatusOutput:
 class Target:
     """Standard output."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
         self.write = write
+        self.has_room = has_room
 
     def close(self) -> None:
         return
@@ -93,26 +126,30 @@ class _FileTarget(Target):
             raise self._not_written(error) from error
         self._temporary = Path(temporary)
         self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
-        self._is_empty = True
-        super().__init__(self._write)
+        self._is_worth_a_name = False
+        super().__init__(self._write, lambda: True)
 
     def close(self) -> None:
         try:
             self._file.close()
-            if self._is_empty:
-                self._temporary.unlink()
-            else:
+            if self._is_worth_a_name:
                 self._temporary.chmod(self._mode())
                 self._temporary.replace(self._path)
+            else:
+                self._temporary.unlink()
         except OSError as error:
+            with suppress(OSError):
+                self._temporary.unlink()
             raise self._not_written(error) from error
 
     def _write(self, text: str) -> None:
         try:
             self._file.write(text)
+            self._file.flush()
         except OSError as error:
+            self._is_worth_a_name = False
             raise self._not_written(error) from error
-        self._is_empty = False
+        self._is_worth_a_name = True
 
     def _mode(self) -> int:
         """Return the rights of the file that is replaced, or what the person's umask leaves of the usual ones."""
@@ -162,12 +199,21 @@ class _Extraction:
 
 def answer_output(options: Namespace, terminal: Terminal) -> AnswerOutput:
     """Return the output the options ask for: Markdown on a terminal, text otherwise."""
-    target = _FileTarget(options.out) if options.out else Target(terminal.stdout.write)
-    return AnswerOutput(_renderer(options, terminal, target), target)
+    target = (
+        _FileTarget(options.out)
+        if options.out
+        else Target(terminal.stdout.write, lambda: terminal.stdout.has_room)
+    )
+
+    def complain(error: LocalIOError) -> None:
+        for line in error_lines(error):
+            terminal.warn(line)
+
+    return AnswerOutput(_renderer(options, terminal, target), target, complain=complain)
 
 
 def status_output(options: Namespace, terminal: Terminal) -> StatusOutput:
-    return StatusOutput(terminal, verbose=options.verbose, quiet=options.quiet)
+    return StatusOutput(terminal, verbose=options.verbose, quiet=options.quiet, debug=options.debug)
 
 
 def waiting_output(

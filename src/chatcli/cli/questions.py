@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.cli.encodings import as_typed
 from chatcli.cli.texts import read_file, read_pipe
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
@@ -11,8 +12,8 @@ from chatcli.core.errors import UsageError
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from chatcli.cli.encodings import Text
     from chatcli.cli.terminal import Terminal
-    from chatcli.cli.texts import Text
     from chatcli.core.messages import Message
 
 PIPE = "-"
@@ -26,7 +27,7 @@ def compose(options: Namespace, terminal: Terminal) -> Message | None:
     files: list[str] = options.files or []
     prompt = _prompt(options)
     piped = _piped(terminal)
-    documents = [_document(name, _said(read_file(name), terminal)) for name in files if name != PIPE]
+    documents = [_document(as_typed(name), _from_file(name, terminal)) for name in files if name != PIPE]
     if piped.strip():
         if prompt or PIPE in files or documents:
             documents.append(_document("stdin", piped))
@@ -42,15 +43,16 @@ def compose(options: Namespace, terminal: Terminal) -> Message | None:
 def system_prompt(given: str | None, terminal: Terminal) -> str | None:
     """Return the text of ``-S TEXT|@FILE``."""
     if given is None or not given.startswith("@"):
-        return given
-    return _said(read_file(given[1:]), terminal)
+        return given and as_typed(given)
+    return _from_file(given[1:], terminal)
 
 
 def _prompt(options: Namespace) -> str:
-    words = " ".join(options.prompt)
+    words = as_typed(" ".join(options.prompt))
     if options.prompt_option is None:
         return words
-    return f"{options.prompt_option}\n{words}" if words else str(options.prompt_option)
+    named = as_typed(options.prompt_option)
+    return f"{named}\n{words}" if words else named
 
 
 def _was_given(options: Namespace) -> bool:
@@ -60,7 +62,11 @@ def _was_given(options: Namespace) -> bool:
 def _piped(terminal: Terminal) -> str:
     if terminal.stdin is None or terminal.stdin_is_terminal:
         return ""
-    return _said(read_pipe(terminal.stdin, terminal.warn), terminal)
+    return _said(read_pipe(terminal.stdin, terminal.warn, locale_encoding=terminal.locale_encoding), terminal)
+
+
+def _from_file(name: str, terminal: Terminal) -> str:
+    return _said(read_file(name, terminal.warn, locale_encoding=terminal.locale_encoding), terminal)
 
 
 def _said(text: Text, terminal: Terminal) -> str:

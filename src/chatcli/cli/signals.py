@@ -1,20 +1,23 @@
-"""Ending a running task when the process is asked to leave."""
+"""Ending when the process is asked to leave."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.cli.terminal import ClosedPipe
+from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from types import FrameType
 
-EXIT_CODES = {
-    name: code
+EXIT_CODES: Final = {
+    getattr(signal, name): code
     for name, code in (
         ("SIGINT", ExitCode.INTERRUPTED),
         ("SIGTERM", ExitCode.TERMINATED),
@@ -24,51 +27,101 @@ EXIT_CODES = {
     if hasattr(signal, name)
 }
 
+PATIENCE_S: Final = 0.3
+"""How long a program that was asked to end twice may still take. A closed terminal asks twice by itself."""
 
-async def until_signalled(
-    work: Coroutine[Any, Any, ExitCode], *, interrupt: Callable[[], None] | None = None
-) -> ExitCode:
-    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it.
 
-    With ``interrupt``, SIGINT calls that and ends nothing.
-    """
-    task = asyncio.ensure_future(work)
-    caught: list[ExitCode] = []
+class Signalled(BaseException):
+    """A signal asked the process to end; not an error, so that nothing takes it for one."""
 
-    def end(code: ExitCode) -> None:
-        if code is ExitCode.INTERRUPTED and interrupt is not None:
-            interrupt()
-            return
-        caught.append(code)
-        task.cancel()
-
-    with _told_of_signals(end):
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if not caught:
-                raise
-            return caught[0]
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @contextmanager
-def _told_of_signals(tell: Callable[[ExitCode], None]) -> Iterator[None]:
-    """Call ``tell`` on the loop when a signal asks this process to end, with the exit code that means."""
+def raising_signals() -> Iterator[None]:
+    """Raise ``Signalled`` where a signal asks for the end, as Python does ``KeyboardInterrupt``.
+
+    What is left by an exception is left in order: a question for a key turns the terminal's echo on again.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Signalled(EXIT_CODES[number])
+
+    with _answered(end, [number for number in EXIT_CODES if number != signal.SIGINT]):
+        yield
+
+
+async def until_signalled(
+    work: Coroutine[Any, Any, ExitCode],
+    *,
+    interrupt: Callable[[], None] | None = None,
+    hurry: Callable[[], object] = lambda: None,
+    abandon: Callable[[], object] = lambda: None,
+) -> ExitCode:
+    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it.
+
+    With ``interrupt``, SIGINT calls that and ends nothing. ``hurry`` is called at once by the first signal, in the
+    middle of whatever is going on; after a second one the process is gone within ``PATIENCE_S``, and ``abandon`` is
+    all that is still called.
+    """
+    import asyncio  # noqa: PLC0415 - --version needs no loop
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
     loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    codes: list[ExitCode] = []
+    timers: list[Timer] = []
 
-    def handler(code: ExitCode) -> Callable[[int, FrameType | None], None]:
-        def wake_the_loop(_number: int, _frame: FrameType | None) -> None:
-            # A handler runs between two instructions of the main thread; a sleeping loop would not notice.
-            loop.call_soon_threadsafe(tell, code)
+    def end(number: int, _frame: FrameType | None) -> None:
+        code = EXIT_CODES[number]
+        # A handler runs between two instructions of the main thread; a sleeping loop would not notice.
+        if code is ExitCode.INTERRUPTED and interrupt is not None:
+            loop.call_soon_threadsafe(interrupt)
+            return
+        codes.append(code)
+        hurry()
+        loop.call_soon_threadsafe(task.cancel)
+        if len(codes) > 1 and not timers:
+            timers.append(_end_soon(codes[0], abandon))
 
-        return wake_the_loop
+    with _answered(end, EXIT_CODES):
+        try:
+            code = await task
+        except (asyncio.CancelledError, ChatcliError, ClosedPipe):
+            # A terminal that is closed sends a signal and fails as well: the signal is the reason.
+            if not codes:
+                raise
+            code = codes[0]
+        finally:
+            for timer in timers:
+                timer.cancel()
+    if codes:
+        # Closing the loop waits for its threads, and one may wait for a name server.
+        loop.set_default_executor(ThreadPoolExecutor())
+    return codes[0] if codes else code
 
-    before = {}
-    for name, code in EXIT_CODES.items():
-        number = getattr(signal, name)
-        # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, handler(code))
+
+def _end_soon(code: ExitCode, abandon: Callable[[], object]) -> Timer:
+    def end() -> None:
+        abandon()
+        os._exit(code)
+
+    timer = Timer(PATIENCE_S, end)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@contextmanager
+def _answered(answer: Callable[[int, FrameType | None], None], numbers: Iterable[int]) -> Iterator[None]:
+    """Have signals answered. One that is ignored on purpose, as nohup does with SIGHUP, stays ignored."""
+    before = {
+        number: signal.signal(number, answer)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

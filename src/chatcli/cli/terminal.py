@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
+import locale
 import os
+import select
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.core.errors import LocalIOError
 
@@ -17,25 +20,35 @@ if TYPE_CHECKING:
 
     from chatcli.render.rich_markdown import ColorSystem
 
-_NARROWEST_COLUMNS = 10
+_NARROWEST_COLUMNS: Final = 10
+_WIDEST_COLUMNS: Final = 2000  # what is padded to a width somebody made up must still fit the memory
+_LOOK_AGAIN_S: Final = 0.1
+# What a pipe that has room at all takes at once (POSIX, PIPE_BUF on Linux), so that no write waits in the middle.
+_PIECE_BYTES: Final = 4096
+_LAST_STANDARD_DESCRIPTOR: Final = 2
+_TERMS_THAT_CANNOT_REDRAW: Final = frozenset({"", "dumb", "unknown"})
 
 
 class ClosedPipe(Exception):
     """Who read the output has gone; there is nobody left to tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stream:
-    """Text to a file without a buffer as UTF-8. Lone surrogates have no UTF-8 and become ``?``."""
+    """Text to a file without a buffer as UTF-8. Lone surrogates have no UTF-8 and become ``?``.
+
+    A reader who does not read is waited for, but not any more once ``is_hurried``: what finds no room then is let go.
+    """
 
     file: BinaryIO
     is_terminal: bool
+    is_hurried: bool = False
 
     def write(self, text: str) -> None:
         content = memoryview(text.encode("utf-8", "replace"))
         try:
-            while content:
-                content = content[self._written(content) :]
+            while content and self._finds_room():
+                content = content[self._written(content[:_PIECE_BYTES]) :]
         except BrokenPipeError as error:
             raise ClosedPipe from error
         except (OSError, ValueError) as error:
@@ -44,40 +57,66 @@ class Stream:
                 hint="check the disk and where the output goes",
             ) from error
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a little can be written without waiting, or nobody is waited for any more."""
+        return self.is_hurried or _has_room(self.file, within_s=0)
+
+    def _finds_room(self) -> bool:
+        # A write that waits would go on waiting after a signal: Python repeats it (PEP 475).
+        while not _has_room(self.file, within_s=0 if self.is_hurried else _LOOK_AGAIN_S):
+            if self.is_hurried:
+                return False
+        return True
+
     def _written(self, content: memoryview) -> int:
-        """Return how many bytes were taken; a file that does not block may take none."""
+        """Return how many bytes were taken: none where a file does not block and is full after all."""
         written = self.file.write(content)
-        if not written:
+        if not written and not _has_descriptor(self.file):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return written
+        return written or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where a run reads and writes. ``stdin`` is ``None`` when it is closed."""
+    """Where a run reads and writes. ``stdin`` is ``None`` when it is closed.
+
+    ``locale_encoding`` is how a text is encoded that is not in UTF-8, as far as the person's system knows.
+    """
 
     stdin: BinaryIO | None
     stdin_is_terminal: bool
     stdout: Stream
     stderr: Stream
     environment: Mapping[str, str]
+    locale_encoding: str = "utf-8"
 
     @classmethod
     def of_this_process(cls) -> Terminal:
+        _fill_closed_descriptors()
+        for stream in (sys.stdin, sys.stdout):
+            _speak_utf_8(stream)
         return cls(
             stdin=None if sys.stdin is None else sys.stdin.buffer,
             stdin_is_terminal=sys.stdin is not None and sys.stdin.isatty(),
             stdout=_stream(sys.stdout),
             stderr=_stream(sys.stderr),
             environment=os.environ,
+            locale_encoding=locale.getencoding(),
         )
 
     @property
     def is_dumb(self) -> bool:
-        return self.environment.get("TERM") == "dumb"
+        """Whether nothing can be redrawn. A terminal of Windows needs no ``TERM`` to be able to."""
+        usual = "windows" if sys.platform == "win32" else ""
+        return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
 
     def columns(self) -> int:
-        return max(_NARROWEST_COLUMNS, shutil.get_terminal_size().columns)
+        return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, shutil.get_terminal_size().columns))
+
+    def hurry(self, is_hurried: bool = True) -> None:
+        """Wait no longer for readers who do not read."""
+        self.stdout.is_hurried = self.stderr.is_hurried = is_hurried
 
     def colors_on(self, stream: Stream) -> bool:
         """Whether to colour ``stream``: https://no-color.org and https://force-color.org, else on a terminal."""
@@ -103,10 +142,51 @@ class Terminal:
             return
 
 
+class _Closed(io.RawIOBase):
+    """A standard stream that was closed before the start."""
+
+    def write(self, _content: object) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+
 def _stream(stream: io.TextIOBase | object | None) -> Stream:
+    if stream is None:
+        return Stream(cast("BinaryIO", _Closed()), is_terminal=False)
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         return Stream(io.BytesIO(), is_terminal=False)
     # What a buffer still holds after a failure Python would try to write once more at its end, and complain.
     file = getattr(buffer, "raw", buffer)
     return Stream(file, is_terminal=bool(getattr(stream, "isatty", bool)()))
+
+
+def _has_descriptor(file: BinaryIO) -> bool:
+    try:
+        file.fileno()
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def _has_room(file: BinaryIO, *, within_s: float) -> bool:
+    """Whether ``file`` takes something now, or an error that writing will tell."""
+    # Windows can wait for sockets only.
+    if sys.platform == "win32" or not _has_descriptor(file):
+        return True
+    return bool(select.select([], [file], [], within_s)[1])
+
+
+def _fill_closed_descriptors() -> None:
+    """Put something harmless where a standard stream was closed.
+
+    The next file that is opened would take its number, and what a library prints would land in a session.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_DESCRIPTOR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def _speak_utf_8(stream: object) -> None:
+    """Take a terminal whose locale knows only ASCII for what nearly every one is."""
+    if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
+        stream.reconfigure(encoding="utf-8", errors="replace")

@@ -1,99 +1,109 @@
-"""Reading text that people hand over: stdin and files, in whatever encoding they come."""
+"""Reading text that people hand over: stdin and files."""
 
 from __future__ import annotations
 
-import codecs
+import os
+import select
+import stat
 import threading
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
+from chatcli.cli.encodings import Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from io import RawIOBase
 
-STALLED_AFTER_S = 2.0
+STALLED_AFTER_S: Final = 2.0
+LONGEST_TEXT_BYTES: Final = 64_000_000
+"""Reading stops here: more than any model can take, and little enough to be counted in seconds."""
 
-_SPACE = 0x20
-
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_PIECE_BYTES: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A decoded text; ``note`` says what had to be guessed."""
+def read_file(name: str, tell: Callable[[str], None], *, locale_encoding: str = "utf-8") -> Text:
+    """Return the text of a file the person named, which may be a device or a named pipe.
 
-    text: str
-    note: str | None = None
-
-
-def decode(content: bytes, name: str) -> Text:
-    """Decode text by its byte order mark, as UTF-8 or, with a note, as Latin-1. Raise ``UsageError`` for binary data."""
-    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
-    try:
-        if encoding == "utf-8" and b"\0" in content:
-            raise _binary(name)
-        return Text(content.decode(encoding))
-    except UnicodeDecodeError:
-        if encoding != "utf-8" or _looks_binary(content):
-            raise _binary(name) from None
-    return Text(
-        content.decode("cp1252", "replace"), f"{name} is not UTF-8: read as Western European (Windows-1252)"
-    )
-
-
-def read_file(name: str) -> Text:
-    """Return the text of a file the person named."""
+    ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds.
+    """
+    shown = as_typed(name)
     if name.startswith(("http://", "https://")):
         raise UsageError(
-            f"an address cannot be attached: {name}",
-            hint=f'fetch it yourself: curl -s "{name}" | chatcli "PROMPT"',
+            f"an address cannot be attached: {shown}",
+            hint=f'fetch it yourself: curl -s "{shown}" | chatcli "PROMPT"',
         )
     try:
-        content = Path(name).expanduser().read_bytes()
-    except (OSError, ValueError) as error:
+        with _telling_of_silence(tell, f"waiting for text from {shown}") as heard:
+            content = _file_content(Path(name).expanduser(), shown, heard)
+    except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
-            f"cannot read {name}: {getattr(error, 'strerror', None) or error}",
+            f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
             hint="check the path and its rights",
         ) from error
-    return decode(content, name)
+    return decode(content, shown, locale_encoding=locale_encoding)
 
 
-def read_pipe(stdin: BinaryIO, tell: Callable[[str], None]) -> Text:
+def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, locale_encoding: str = "utf-8") -> Text:
     """Read stdin to its end; ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds."""
-    stalled = threading.Timer(
-        STALLED_AFTER_S,
-        tell,
-        ["waiting for text on stdin; end it with Ctrl-D, or start with </dev/null to skip it"],
-    )
-    stalled.daemon = True
-    stalled.start()
+    message = "waiting for text on stdin; end it with Ctrl-D, or start with </dev/null to skip it"
     try:
-        first = stdin.read(1)
-        stalled.cancel()
-        content = first + stdin.read()
+        with _telling_of_silence(tell, message) as heard:
+            # The buffer above it cannot tell the end of a file from a pipe that does not block and is empty.
+            content = _content(getattr(stdin, "raw", stdin), "stdin", heard)
     except OSError as error:
         raise LocalIOError(
             f"cannot read stdin: {error.strerror}", hint="check where it comes from"
         ) from error
+    return decode(content, "stdin", locale_encoding=locale_encoding)
+
+
+@contextmanager
+def _telling_of_silence(tell: Callable[[str], None], message: str) -> Iterator[Callable[[], None]]:
+    """Give ``message`` to ``tell`` unless what is yielded is called, or the block left, soon enough."""
+    stalled = threading.Timer(STALLED_AFTER_S, tell, [message])
+    stalled.daemon = True
+    stalled.start()
+    try:
+        yield stalled.cancel
     finally:
         stalled.cancel()
-    return decode(content, "stdin")
 
 
-def _looks_binary(content: bytes) -> bool:
-    """Tell text from data by its control characters: Western text in an 8-bit encoding has next to none."""
-    sample = content[:65_536]
-    controls = sum(byte < _SPACE and byte not in b"\t\n\r\f\x1b" for byte in sample)
-    return controls * 100 > len(sample)
+def _file_content(path: Path, shown: str, heard: Callable[[], None]) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        state = os.fstat(file.fileno())
+        if stat.S_ISREG(state.st_mode) and state.st_size > LONGEST_TEXT_BYTES:
+            raise _too_long(shown, f"{_megabytes(state.st_size)}")
+        return _content(file, shown, heard)
 
 
-def _binary(name: str) -> UsageError:
-    return UsageError(f"{name} is not text", hint="only text can be attached; convert it first")
+def _content(file: BinaryIO | RawIOBase, shown: str, heard: Callable[[], None]) -> bytes:
+    content = bytearray()
+    while piece := _piece(file):
+        heard()
+        content += piece
+        if len(content) > LONGEST_TEXT_BYTES:
+            raise _too_long(shown, f"more than {_megabytes(LONGEST_TEXT_BYTES)}")
+    return bytes(content)
+
+
+def _piece(file: BinaryIO | RawIOBase) -> bytes:
+    """Return what is there, waiting for it even where reading does not block; nothing at the end."""
+    while (piece := file.read(_PIECE_BYTES)) is None:
+        select.select([file], [], [])
+    return piece
+
+
+def _too_long(shown: str, size: str) -> UsageError:
+    return UsageError(
+        f"{shown} is too long: {size}, at most {_megabytes(LONGEST_TEXT_BYTES)} are read",
+        hint="give the part that matters, with grep, head or tail",
+        code="input_too_long",
+    )
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.0f} MB"

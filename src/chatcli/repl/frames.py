@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from prompt_toolkit.data_structures import Size
@@ -52,6 +53,12 @@ class FramedOutput(Vt100_Output):
             super().flush()
         except OSError:
             self._buffer = []
+            self._lead_nowhere()
+
+    def _lead_nowhere(self) -> None:
+        # What is in the stream's own buffer would be written, and complained about, at the program's end.
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self.fileno())
 
 
 @contextmanager

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit.application import Application
+from prompt_toolkit.key_binding.key_processor import KeyPress
 
 from chatcli.repl.frames import frame_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+
+    from prompt_toolkit.keys import Keys
 
 RESIZED_AFTER_S: Final = 0.1
 """How long a terminal's size must stand still before anything is drawn again."""
@@ -26,6 +29,17 @@ class LiveApplication(Application[None]):
         super().__init__(full_screen=False, erase_when_done=True, mouse_support=False, **options)
         self._unprinted: list[str] = []
         self._resizing: TimerHandle | None = None
+
+    def end(self) -> None:
+        """End it, unless it already has: its terminal was closed."""
+        if self.is_running and not self.is_done:
+            self.exit()
+
+    def press(self, key: Keys) -> None:
+        """Do what ``key`` does, from outside of the keyboard, as long as keys do anything."""
+        if self.is_running and not self.is_done:
+            self.key_processor.feed(KeyPress(key))
+            self.key_processor.process_keys()
 
     def print_above(self, text: str) -> None:
         """Print ``text``, whole lines with their ends, for good."""

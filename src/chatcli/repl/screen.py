@@ -125,8 +125,7 @@ class Screen:
                 yield
         finally:
             ticking.cancel()
-            if not self.application.is_done:
-                self.application.exit()
+            self.application.end()
             # A terminal that was closed ends its input; nothing is left to be done about that.
             with suppress(EOFError, OSError):
                 await application
@@ -213,6 +212,10 @@ class Screen:
 
     def suspend(self) -> None:
         self._suspension.suspend()
+
+    def abandon(self) -> None:
+        """Leave the terminal as it was, without waiting for anything."""
+        self._suspension.abandon()
 
     def _note_key(self, _: object) -> None:
         self._last_key_s = time.monotonic()

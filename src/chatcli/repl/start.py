@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.input import create_input
+from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
 from chatcli.app import open_session
@@ -119,7 +120,11 @@ class Repl:
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
-        self._screen.interrupt()
+        self._screen.application.press(Keys.ControlC)
+
+    def abandon(self) -> None:
+        """Leave the terminal as it was; the program ends without another word."""
+        self._screen.abandon()
 
     @property
     def farewell(self) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatcli.repl.live_application import LiveApplication
+
+
+# Bracketed paste off, the cursor shown, lines wrapped, no style.
+_AS_SHELLS_EXPECT: Final = b"\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[0m\r\n"
 
 
 class Suspension:
@@ -50,6 +55,17 @@ class Suspension:
             loop.add_signal_handler(signal.SIGTSTP, self.suspend)
         self._was_here = True
         self._application.draw_afresh()
+
+    def abandon(self) -> None:
+        """Give the terminal back for good, from whichever thread, however little the program still does."""
+        if sys.platform == "win32" or self._shell_mode is None:
+            return
+        import termios  # noqa: PLC0415 - unknown on Windows
+
+        with suppress(OSError, termios.error):
+            termios.tcsetattr(self._application.input.fileno(), termios.TCSANOW, self._shell_mode)
+            if select.select([], [self._application.output.fileno()], [], 0)[1]:
+                os.write(self._application.output.fileno(), _AS_SHELLS_EXPECT)
 
     def _continued(self) -> None:
         if self._was_here:

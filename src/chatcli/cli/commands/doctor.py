@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    return asyncio.run(until_signalled(_examine(options, terminal)))
+    return asyncio.run(until_signalled(_examine(options, terminal), hurry=terminal.hurry))
 
 
 async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
