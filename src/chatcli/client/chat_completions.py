@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.wire_text import SurrogateJoiner, count, wire_text
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.client.remainder import Remainder
+from chatcli.client.wire_text import count, wire_text
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Notice
     from chatcli.core.messages import Message
     from chatcli.core.request import Request
 
@@ -93,9 +95,7 @@ class CompletionReader:
         self._finish_reason: str | None = None
         self._model: str | None = None
         self._usage: Usage | None = None
-        self._joiner = SurrogateJoiner()
-        self._tools: list[str] = []
-        self._refused = False
+        self._remainder = Remainder()
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         return self._read(event, "delta")
@@ -104,12 +104,7 @@ class CompletionReader:
         return self._read(answer, "message")
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        if text := self._joiner.rest():
-            yield TextDelta(text)
-        if self._refused:
-            yield REFUSED
-        if self._tools:
-            yield tools_asked_for(self._tools)
+        return self._remainder.told()
 
     def completion(self) -> Completion | None:
         if self._finish_reason is None:
@@ -137,11 +132,11 @@ class CompletionReader:
             self.pieces += 1
             yield ReasoningDelta(reasoning)
         refusal = content.get("refusal")
-        self._refused = self._refused or (isinstance(refusal, str) and bool(refusal))
+        self._remainder.is_refusal |= isinstance(refusal, str) and bool(refusal)
         text = content.get("content") or refusal
         if isinstance(text, str) and text:
             self.pieces += 1
-            if joined := self._joiner.join(text):
+            if joined := self._remainder.joiner.join(text):
                 yield TextDelta(joined)
 
     def _note_tools(self, content: Mapping[str, Any]) -> None:
@@ -151,14 +146,7 @@ class CompletionReader:
             function = call.get("function") if isinstance(call, dict) else None
             name = function.get("name") if isinstance(function, dict) else None
             if isinstance(name, str) and name:
-                self._tools.append(name)
-
-
-REFUSED: Final = Notice("refusal", "the model refused to answer")
-
-
-def tools_asked_for(names: list[str]) -> Notice:
-    return Notice("tool_calls", f"the model asked for tools nobody offered it: {', '.join(names)}")
+                self._remainder.tools.append(name)
 
 
 def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:

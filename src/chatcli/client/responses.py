@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.chat_completions import REFUSED, tools_asked_for, wire_message
-from chatcli.client.wire_text import SurrogateJoiner, count
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.client.chat_completions import wire_message
+from chatcli.client.remainder import Remainder
+from chatcli.client.wire_text import count
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Notice
     from chatcli.core.request import Request
 
 _TEXT_DELTAS: Final = {"response.output_text.delta", "response.refusal.delta"}
@@ -70,9 +72,7 @@ class ResponseReader:
     def __init__(self) -> None:
         self.pieces = 0
         self._completion: Completion | None = None
-        self._joiner = SurrogateJoiner()
-        self._tools: list[str] = []
-        self._refused = False
+        self._remainder = Remainder()
         self._message: object = None  # which of the output's messages the last text was of
 
     @property
@@ -92,7 +92,7 @@ class ResponseReader:
             if kind in _REASONING_DELTAS:
                 yield ReasoningDelta(delta)
             elif kind in _TEXT_DELTAS:
-                self._refused = self._refused or kind == "response.refusal.delta"
+                self._remainder.is_refusal |= kind == "response.refusal.delta"
                 yield from self._text(delta, event.get("output_index"))
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -103,19 +103,14 @@ class ResponseReader:
                 if isinstance(text := part.get("text"), str) and text:
                     yield ReasoningDelta(text)
             for part in _parts(item, "content") if _kind(item) == "message" else ():
-                self._refused = self._refused or bool(part.get("refusal"))
+                self._remainder.is_refusal |= bool(part.get("refusal"))
                 text = part.get("text") or part.get("refusal")
                 if isinstance(text, str) and text:
                     yield from self._text(text, place)
         self._finish(answer)
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        if text := self._joiner.rest():
-            yield TextDelta(text)
-        if self._refused:
-            yield REFUSED
-        if self._tools:
-            yield tools_asked_for(self._tools)
+        return self._remainder.told()
 
     def completion(self) -> Completion | None:
         return self._completion
@@ -124,13 +119,13 @@ class ResponseReader:
         if self._message is not None and message != self._message:
             text = _BETWEEN_MESSAGES + text
         self._message = message
-        if joined := self._joiner.join(text):
+        if joined := self._remainder.joiner.join(text):
             yield TextDelta(joined)
 
     def _note_tool(self, item: object) -> None:
         if isinstance(item, dict) and _kind(item).endswith("_call"):
             self.pieces += 1
-            self._tools.append(str(item.get("name") or _kind(item)))
+            self._remainder.tools.append(str(item.get("name") or _kind(item)))
 
     def _finish(self, response: Mapping[str, Any]) -> None:
         status, model, usage = response.get("status"), response.get("model"), response.get("usage")
