@@ -40,13 +40,6 @@ os._exit(asyncio.run(until_signalled(work())))
 """
 
 
-@pytest.fixture(autouse=True)
-def _as_a_terminal_leaves_it():
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )

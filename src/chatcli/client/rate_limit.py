@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.core.events import Completion, Waiting
 
@@ -24,8 +24,9 @@ _MINUTE_S: Final = 60.0
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])")
 _SPANS: Final = re.compile(rf"(?:{_SPAN.pattern})+")
+_KINDS: Final = ("requests", "tokens")
 # OpenAI and those who follow it; Anthropic.
-_PREFIXES: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
+_HEADERS: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,52 +36,67 @@ class Place:
     tokens: int
 
 
+class _Wait(NamedTuple):
+    """How long a limit is to be waited for; the longest one compares as the greatest."""
+
+    time_s: float
+    reason: str
+
+
+class _Limit(Protocol):
+    reason: str
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Return how long it is until ``amount`` may be taken."""
+        ...
+
+    def take(self, amount: float, now_s: float) -> None:
+        """Take ``amount``; a negative one gives back."""
+        ...
+
+
 class _Bucket:
-    """A limit of so much a minute, which refills evenly; a full one may be spent at once.
+    """A limit that refills evenly; a full one may be spent at once.
 
     More than the whole of it is given out when it is full, and then owed.
     """
 
-    def __init__(self, a_minute: int, now_s: float) -> None:
-        self._a_minute = a_minute
-        self._level = float(a_minute)
+    def __init__(self, kind: str, limit: float, level: float, *, refill_per_s: float, now_s: float) -> None:
+        self.reason = f"rate limit of {limit:.0f} {kind}"
+        self._limit = limit
+        self._level = level
+        self._refill_per_s = refill_per_s
         self._at_s = now_s
 
     def wait_s(self, amount: float, now_s: float) -> float:
         self._refill(now_s)
-        missing = min(amount, self._a_minute) - self._level
+        missing = min(amount, self._limit) - self._level
         # A level is a sum of many small parts; without the tolerance a rounding error would be waited for.
-        return missing * _MINUTE_S / self._a_minute if missing > 1e-6 else 0.0  # noqa: PLR2004
+        return missing / self._refill_per_s if missing > 1e-6 else 0.0  # noqa: PLR2004
 
     def take(self, amount: float, now_s: float) -> None:
-        """Take ``amount``; a negative one gives back."""
         self._refill(now_s)
-        self._level = min(self._level - amount, float(self._a_minute))
+        self._level = min(self._level - amount, self._limit)
 
     def _refill(self, now_s: float) -> None:
         passed_s = max(0.0, now_s - self._at_s)
-        self._level = min(self._level + passed_s * self._a_minute / _MINUTE_S, float(self._a_minute))
+        self._level = min(self._level + passed_s * self._refill_per_s, self._limit)
         self._at_s = now_s
 
 
-class _Told:
-    """What a server told of one of its own limits: how much remains until it is reset."""
+class _Remainder:
+    """A limit whose size nobody told: so much remains until it is reset."""
 
-    def __init__(self) -> None:
-        self._remaining: float | None = None
-        self._reset_at_s = 0.0
-
-    def tell(self, remaining: float, reset_s: float, now_s: float) -> None:
+    def __init__(self, kind: str, remaining: float, *, reset_at_s: float) -> None:
+        self.reason = f"rate limit of {kind}"
         self._remaining = remaining
-        self._reset_at_s = now_s + reset_s
+        self._reset_at_s = reset_at_s
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        if self._remaining is None or self._remaining >= amount or now_s >= self._reset_at_s:
-            return 0.0
-        return self._reset_at_s - now_s
+        return max(0.0, self._reset_at_s - now_s) if amount > self._remaining else 0.0
 
     def take(self, amount: float, now_s: float) -> None:
-        if self._remaining is not None and now_s < self._reset_at_s:
+        if now_s < self._reset_at_s:
             self._remaining = max(0.0, self._remaining - amount)
 
 
@@ -88,8 +104,8 @@ class RateLimits:
     """The limits of one model at one endpoint, shared by all who ask it.
 
     ``requests_per_minute`` and ``tokens_per_minute`` are the person's own, ``None`` for none; what the server tells
-    in its headers is learned. Whoever comes first is served first, however much it asks for. A server whose limit is
-    reset only after ``longest_wait_s`` is asked all the same: it says itself how long it wants to be left alone.
+    in its headers is learned. Whoever comes first is served first, however much it asks for. A server whose limit
+    leaves room only after ``longest_wait_s`` is asked all the same: it says itself how long it wants to be left alone.
     """
 
     def __init__(
@@ -106,65 +122,65 @@ class RateLimits:
         self._sleep = sleep
         self._now = now
         self._longest_wait_s = longest_wait_s
-        self._requests = _Bucket(requests_per_minute, clock()) if requests_per_minute else None
-        self._tokens = _Bucket(tokens_per_minute, clock()) if tokens_per_minute else None
-        self._told_requests = _Told()
-        self._told_tokens = _Told()
+        own = {"requests": requests_per_minute, "tokens": tokens_per_minute}
+        self._own = {kind: _a_minute(kind, limit, clock()) for kind, limit in own.items() if limit}
+        self._told: dict[str, _Limit] = {}
+        self._reason = ""
+        self._until_s = 0.0
         # asyncio's lock is fair: it is given out in the order it was asked for.
         self._turn = asyncio.Lock()
 
     async def admit(self, tokens: int) -> Place:
         """Return when a request of about ``tokens`` may go out."""
         async with self._turn:
-            while (wait_s := self._wait_s(tokens)) > 0:
-                await self._sleep(wait_s)
+            while (wait := self._wait(tokens)).time_s > 0:
+                self._reason, self._until_s = wait.reason, self._clock() + wait.time_s
+                await self._sleep(wait.time_s)
             self._take(1, tokens)
             return Place(tokens)
 
+    def reason(self) -> str:
+        """Return what the next in line waits for, and for how long still."""
+        return f"{self._reason} ({max(0, math.ceil(self._until_s - self._clock()))} s left)"
+
     def settle(self, place: Place, tokens: int) -> None:
-        """Correct what a request took by what it really used."""
-        self._take(0, tokens - place.tokens)
+        """Correct what a request took by what it really used; a server has counted that itself."""
+        if "tokens" in self._own:
+            self._own["tokens"].take(tokens - place.tokens, self._clock())
 
     def give_back(self, place: Place) -> None:
         """Take back a request that was never sent."""
         self._take(-1, -place.tokens)
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Learn from the headers of a response what remains and when it is reset."""
-        self._learn(self._told_requests, "requests", headers)
-        self._learn(self._told_tokens, "tokens", headers)
+        """Learn from the headers of a response what a limit is, what remains of it and when it is whole again."""
+        for kind in _KINDS:
+            for header in _HEADERS:
+                remaining = _amount(headers.get(header.format("remaining", kind)))
+                reset_s = span_s(headers.get(header.format("reset", kind), ""), self._now())
+                if remaining is not None and reset_s is not None:
+                    limit = _amount(headers.get(header.format("limit", kind)))
+                    self._told[kind] = _as_told(kind, limit, remaining, reset_s, self._clock())
 
-    def _wait_s(self, tokens: int) -> float:
-        now_s = self._clock()
-        own = [
-            limit.wait_s(amount, now_s)
-            for limit, amount in ((self._requests, 1), (self._tokens, tokens))
-            if limit
+    def _wait(self, tokens: int) -> _Wait:
+        """Return the longest wait that a limit asks for."""
+        told = (wait for wait in self._waits(self._told, tokens) if wait.time_s <= self._longest_wait_s)
+        return max([*self._waits(self._own, tokens), *told], default=_Wait(0.0, ""))
+
+    def _waits(self, limits: Mapping[str, _Limit], tokens: int) -> list[_Wait]:
+        amounts = {"requests": 1, "tokens": tokens}
+        return [
+            _Wait(limit.wait_s(amounts[kind], self._clock()), limit.reason) for kind, limit in limits.items()
         ]
-        told = [self._told_requests.wait_s(1, now_s), self._told_tokens.wait_s(tokens, now_s)]
-        return max([*own, *(wait_s for wait_s in told if wait_s <= self._longest_wait_s)], default=0.0)
 
     def _take(self, requests: int, tokens: int) -> None:
-        now_s = self._clock()
-        for limit, amount in (
-            (self._requests, requests),
-            (self._told_requests, requests),
-            (self._tokens, tokens),
-            (self._told_tokens, tokens),
-        ):
-            if limit:
-                limit.take(amount, now_s)
-
-    def _learn(self, limit: _Told, kind: str, headers: Mapping[str, str]) -> None:
-        for prefix in _PREFIXES:
-            remaining = headers.get(prefix.format("remaining", kind), "")
-            reset_s = span_s(headers.get(prefix.format("reset", kind), ""), self._now())
-            if remaining.isdecimal() and reset_s is not None:
-                limit.tell(float(remaining[:15]), reset_s, self._clock())
+        amounts = {"requests": requests, "tokens": tokens}
+        for kind, limit in [*self._own.items(), *self._told.items()]:
+            limit.take(amounts[kind], self._clock())
 
 
 class RateLimitedModel:
-    """A ``ChatModel`` that asks ``inner`` when its turn has come, and says how long it has been waiting.
+    """A ``ChatModel`` that asks ``inner`` when its turn has come, and says what it waits for until then.
 
     ``tokens`` estimates what a request will use.
     """
@@ -189,7 +205,7 @@ class RateLimitedModel:
         admission = asyncio.ensure_future(self._limits.admit(self._tokens(request)))
         try:
             while not (await asyncio.wait({admission}, timeout=self._interval_s))[0]:
-                yield Waiting(self._clock() - began_s, "waiting for the rate limit")
+                yield Waiting(self._clock() - began_s, self._limits.reason())
         except BaseException:
             self._leave(admission)
             raise
@@ -205,6 +221,25 @@ class RateLimitedModel:
         if admission.done() and not admission.cancelled():
             self._limits.give_back(admission.result())
         admission.cancel()
+
+
+def _a_minute(kind: str, limit: int, now_s: float) -> _Limit:
+    return _Bucket(f"{kind} a minute", limit, limit, refill_per_s=limit / _MINUTE_S, now_s=now_s)
+
+
+def _as_told(kind: str, limit: float | None, remaining: float, reset_s: float, now_s: float) -> _Limit:
+    """Return the limit a server told of: ``remaining`` of ``limit``, which is whole again after ``reset_s``.
+
+    https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits: both refill
+    evenly until then.
+    """
+    if limit is None or limit <= remaining or not reset_s:
+        return _Remainder(kind, remaining, reset_at_s=now_s + reset_s)
+    return _Bucket(kind, limit, remaining, refill_per_s=(limit - remaining) / reset_s, now_s=now_s)
+
+
+def _amount(text: str | None) -> float | None:
+    return float(text[:15]) if text is not None and text.isdecimal() else None
 
 
 def span_s(text: str, now: datetime) -> float | None:
