@@ -137,7 +137,10 @@ class TargetFinder:
                 return await self._profile(name, pause)
 
             async def same_endpoint() -> tuple[ChatModel, str]:
-                return self._answering(client, endpoint, pause), name
+                # Kept, as its rate limits and what it refuses are to be known the next time.
+                if name not in self._opened:
+                    self._opened[name] = self._answering(client, endpoint, pause), name
+                return self._opened[name]
 
             return open_profile if name in profiles else same_endpoint
 

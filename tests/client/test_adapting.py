@@ -12,7 +12,11 @@ from client.scripted_model import ScriptedModel
 from client.wire import events_of, failure_of
 
 URL = "https://models.example/v1"
-REQUEST = Request("small", (question("Hi"),), Parameters(temperature=0.5, max_tokens=9, extra={"top_k": 4}))
+REQUEST = Request(
+    "small",
+    (question("Hi"),),
+    Parameters(temperature=0.5, max_tokens=9, seed=1, extra={"top_k": 4, "model": "x"}),
+)
 PARIS = [TextDelta("Paris"), Completion("stop")]
 
 
@@ -93,6 +97,7 @@ async def test_a_field_that_is_refused_again_is_a_failure():
         (refusal("temperature is not supported", status=403), None),
         (refusal("temperature must be at most 2"), None),
         (refusal("The model 'x' is not supported"), None),
+        (refusal("Unsupported value: this model has no reasoning and no top_p"), None),
         (refusal("Unsupported parameter: 'messages'", "unsupported_parameter", "messages"), None),
         (refusal("No."), None),
     ],

@@ -84,11 +84,23 @@ async def test_one_that_cannot_be_opened_is_passed_over_and_said():
     ]
 
 
-async def test_when_all_fail_the_last_failure_is_told():
-    last = TimedOut("silence")
-    others = [candidate("other", ScriptedModel([last]))]
+@pytest.mark.parametrize("last", [TimedOut("silence"), KeyRefused("401")], ids=lambda error: error.code)
+async def test_when_all_fail_the_last_failure_tells_what_the_others_said(last):
+    others = [
+        candidate("full", ScriptedModel([ServerFailed("529")])),
+        candidate("other", ScriptedModel([last])),
+    ]
+    said = last.message
     _, error = await failure_of(FallbackModel(ScriptedModel([BUSY]), others))
     assert error is last
+    assert error.message == f"{said} (before that: models.example: 503; 529)"
+
+
+async def test_a_last_one_that_cannot_be_opened_tells_what_the_others_said():
+    others = [candidate("keyless", ConfigurationError("no key is set"))]
+    with pytest.raises(ConfigurationError) as caught:
+        await events_of(FallbackModel(ScriptedModel([BUSY]), others))
+    assert caught.value.message == "no key is set (before that: models.example: 503)"
 
 
 async def test_every_question_begins_with_the_first():

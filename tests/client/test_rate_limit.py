@@ -102,6 +102,36 @@ async def test_what_a_server_told_is_kept_to_until_it_is_reset():
     assert await admitted_at(limits, clock, 0, 0, 0) == pytest.approx([0, 360, 360])
 
 
+@pytest.mark.parametrize("name", ["x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}"])
+async def test_a_limit_whose_size_the_server_told_refills_until_it_is_reset(name):
+    clock = Clock()
+    limits = limits_at(clock)
+    limits.learn({name.format("limit"): "6", name.format("remaining"): "1", name.format("reset"): "50s"})
+    assert await admitted_at(limits, clock, 0, 0, 0) == pytest.approx([0, 10, 20])
+
+
+async def test_a_hundred_at_once_keep_to_a_limit_the_server_told():
+    clock = Clock()
+    limits = limits_at(clock)
+    limits.learn(
+        {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "10s",
+        }
+    )
+    assert await admitted_at(limits, clock, *[0] * 100) == pytest.approx(range(1, 101))
+
+
+async def test_what_a_server_has_counted_is_not_corrected_by_the_usage():
+    clock = Clock()
+    limits = limits_at(clock)
+    place = await limits.admit(60)
+    limits.learn({"x-ratelimit-remaining-tokens": "40", "x-ratelimit-reset-tokens": "9s"})
+    limits.settle(place, 30)
+    assert await admitted_at(limits, clock, 50) == pytest.approx([9])
+
+
 async def test_tokens_a_server_told_of_are_kept_to():
     clock = Clock()
     limits = limits_at(clock)
@@ -139,7 +169,9 @@ def test_a_span_is_read_in_every_known_spelling(text, seconds):
 
 
 @given(
-    st.dictionaries(st.sampled_from(["x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]), st.text())
+    st.dictionaries(
+        st.sampled_from([f"x-ratelimit-{word}-tokens" for word in ("limit", "remaining", "reset")]), st.text()
+    )
 )
 def test_no_header_breaks_the_learning(headers):
     limits_at(Clock()).learn(headers)
@@ -158,7 +190,7 @@ async def test_a_wait_is_told_and_the_request_goes_out_after_it():
     inner = ScriptedModel([TextDelta("Paris"), Completion("stop")])
     model = RateLimitedModel(inner, limits, tokens=lambda _: 1, interval_s=0.001, clock=clock)
     stream = model.stream(QUESTION)
-    assert await anext(stream) == Waiting(0.0, "waiting for the rate limit")
+    assert await anext(stream) == Waiting(0.0, "rate limit of 1 requests (60 s left)")
     assert inner.requests == []
     over.set()
     assert [event async for event in stream if not isinstance(event, Waiting)][-1] == Completion("stop")

@@ -63,7 +63,7 @@ def test_a_limit_the_server_told_is_waited_for_and_said(program):
         done = program.run("-o", "jsonl", "Capital?", server=server, CHATCLI_AUTO_CONTINUE="1")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["text"] == "Paris."
-    assert "waiting for the rate limit" in [event.get("reason") for event in events]
+    assert "rate limit of requests (1 s left)" in [event.get("reason") for event in events]
 
 
 def test_the_second_api_gives_the_same_events(program):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine, Iterable, Iterator
     from types import FrameType
 
@@ -86,7 +88,7 @@ async def until_signalled(
         if len(codes) > 1 and not timers:
             timers.append(_end_soon(codes[0], abandon))
 
-    with _answered(end, EXIT_CODES):
+    with _waking(loop), _answered(end, EXIT_CODES):
         try:
             code = await task
         except (asyncio.CancelledError, ChatcliError, ClosedPipe):
@@ -101,6 +103,32 @@ async def until_signalled(
         # Closing the loop waits for its threads, and one may wait for a name server.
         loop.set_default_executor(ThreadPoolExecutor())
     return codes[0] if codes else code
+
+
+@contextmanager
+def _waking(loop: AbstractEventLoop) -> Iterator[None]:
+    """Wake the loop at every signal.
+
+    One that comes in the moment before the loop goes to sleep would else be answered when something else wakes it.
+    The loop of Windows sees to that itself.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import socket  # noqa: PLC0415 - as above
+
+    ours, systems = socket.socketpair()
+    with ours, systems:
+        for end in (ours, systems):
+            end.setblocking(False)
+        loop.add_reader(ours, ours.recv, 4096)
+        before = signal.set_wakeup_fd(systems.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            # A descriptor somebody set meanwhile is closed by now, or no loop's any more.
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(ours)
 
 
 def _end_soon(code: ExitCode, abandon: Callable[[], object]) -> Timer:

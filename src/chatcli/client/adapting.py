@@ -33,6 +33,7 @@ _OPTIONAL: Final = frozenset(
         "store",
     }
 )
+_NEEDED: Final = frozenset({"model", "messages", "input", "stream"})
 _OTHER_SPELLING: Final = {
     "max_tokens": "max_completion_tokens",
     "max_completion_tokens": "max_tokens",
@@ -90,9 +91,23 @@ def refused_field(error: RequestRefused, request: Request, without: frozenset[st
     """Return the field of the request body that ``error`` is about, ``None`` where it is about something else."""
     if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {error.message}"):
         return None
-    optional = (_OPTIONAL | set(request.parameters.extra)) - without
+    optional = (_OPTIONAL | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
     named = [error.parameter or "", *_WORD.findall(error.message)]
     return next((name for name in (word.partition(".")[0] for word in named) if name in optional), None)
+
+
+def _not_asked_for(request: Request) -> set[str]:
+    """Return the fields that ``request`` leaves to the endpoint: leaving them out again changes nothing."""
+    parameters = request.parameters
+    fields = {
+        ("temperature",): parameters.temperature,
+        ("top_p",): parameters.top_p,
+        ("max_tokens", "max_completion_tokens", "max_output_tokens"): parameters.max_tokens,
+        ("seed",): parameters.seed,
+        ("reasoning", "reasoning_effort"): parameters.reasoning,
+    }
+    absent = {name for names, value in fields.items() if value is None for name in names}
+    return absent - set(parameters.extra)
 
 
 def _told(model: str, refused: str, without: frozenset[str]) -> str:

@@ -29,7 +29,8 @@ class FallbackModel:
     """A ``ChatModel`` that asks ``first``, and the next of ``others`` where one fails before it said anything.
 
     It fails over where another model may do better: no connection, a time-out, a server error, overload, a rate
-    limit. Every question begins with ``first`` again.
+    limit. When all fail, the last failure is raised and tells what the others said. Every question begins with
+    ``first`` again.
     """
 
     def __init__(self, first: ChatModel, others: Sequence[Candidate]) -> None:
@@ -39,6 +40,7 @@ class FallbackModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         model, asked = self._first, request
         others = list(self._others)
+        earlier: list[str] = []
         while True:
             said = False
             try:
@@ -48,6 +50,7 @@ class FallbackModel:
                         yield _named(event, asked)
             except EndpointError as error:
                 if said or not others or not _may_fail_over(error):
+                    _tell_what_came_before(error, earlier)
                     raise
                 failure: ChatcliError = error
             else:
@@ -55,11 +58,13 @@ class FallbackModel:
             standing_in = None
             while standing_in is None:
                 candidate = others.pop(0)
+                earlier.append(failure.message)
                 yield Notice("fallback", f"{failure.message}; asking {candidate.name} instead")
                 try:
                     standing_in = await candidate.open()
                 except ChatcliError as error:
                     if not others:
+                        _tell_what_came_before(error, earlier)
                         raise
                     failure = error
             model, asked = standing_in[0], replace(request, model=standing_in[1])
@@ -67,6 +72,11 @@ class FallbackModel:
 
 def _may_fail_over(error: EndpointError) -> bool:
     return error.retryable or isinstance(error, NetworkError | ServerFailed)
+
+
+def _tell_what_came_before(error: ChatcliError, earlier: Sequence[str]) -> None:
+    if earlier:
+        error.message = f"{error.message} (before that: {'; '.join(earlier)})"
 
 
 def _named(event: ModelEvent, asked: Request) -> ModelEvent:

@@ -37,7 +37,7 @@ class Place:
 
 
 class _Wait(NamedTuple):
-    """How long a limit is to be waited for; the longest one compares as the greatest."""
+    """How long a limit is waited for; the longest compares as the greatest."""
 
     time_s: float
     reason: str
@@ -224,7 +224,7 @@ class RateLimitedModel:
 
 
 def _a_minute(kind: str, limit: int, now_s: float) -> _Limit:
-    return _Bucket(f"{kind} a minute", limit, limit, refill_per_s=limit / _MINUTE_S, now_s=now_s)
+    return _Bucket(kind, limit, limit, refill_per_s=limit / _MINUTE_S, now_s=now_s)
 
 
 def _as_told(kind: str, limit: float | None, remaining: float, reset_s: float, now_s: float) -> _Limit:
