@@ -25,16 +25,18 @@ import asyncio
 import json
 import socket
 import struct
-import threading
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from in_a_thread import in_a_thread
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 
 class Step(Enum):
@@ -259,25 +261,7 @@ async def serving(*answers: Answer, choose: Choose | None = None) -> AsyncIterat
         await server.wait_closed()
 
 
-@contextmanager
-def serving_in_thread(*answers: Answer, choose: Choose | None = None) -> Iterator[ScriptedServer]:
-    started: Future[ScriptedServer] = Future()
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        async with serving(*answers, choose=choose) as server:
-            started.set_result(server)
-            await over.wait()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run, name="scripted server")
-    thread.start()
-    try:
-        yield started.result(timeout=10)
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join()
+def serving_in_thread(
+    *answers: Answer, choose: Choose | None = None
+) -> AbstractContextManager[ScriptedServer]:
+    return in_a_thread(serving(*answers, choose=choose))

@@ -15,16 +15,17 @@ import base64
 import socket
 import ssl
 import struct
-import threading
-from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import trustme
 
+from in_a_thread import in_a_thread
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 Handler: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
@@ -187,25 +188,7 @@ async def listening(handler: Handler, *, tls: ssl.SSLContext | None = None) -> A
         await server.wait_closed()
 
 
-@contextmanager
-def listening_in_thread(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    started: Future[int] = Future()
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        async with listening(handler, tls=tls) as port:
-            started.set_result(port)
-            await over.wait()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run, name="way server")
-    thread.start()
-    try:
-        yield started.result(timeout=10)
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join()
+def listening_in_thread(
+    handler: Handler, *, tls: ssl.SSLContext | None = None
+) -> AbstractContextManager[int]:
+    return in_a_thread(listening(handler, tls=tls))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MODEL = "small"
 WINDOW_TOKENS = 4096
 
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For a process that may write no more than so much: Python would leave modules cut short for all after it."""
+
 _TIMEOUT_S = 60
 # What a process needs to run at all, on the platforms there are.
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP")

@@ -96,7 +96,14 @@ class PseudoTerminal:
         return f"\x1b[2m{text}".encode() in self.received
 
     def type(self, keys: str) -> None:
-        os.write(self._descriptor, keys.encode())
+        until_s = time.monotonic() + _PATIENCE_S
+        remaining = keys.encode()
+        while remaining:
+            assert time.monotonic() < until_s, f"nobody reads what is typed:\n{self.shown}"
+            if select.select([], [self._descriptor], [], 0.1)[1]:
+                remaining = remaining[os.write(self._descriptor, remaining) :]
+            else:  # perhaps the program waits for a reader of its own
+                self._read()
 
     def wait_for(self, text: str) -> str:
         """Return what is shown once it holds ``text``."""
@@ -112,8 +119,7 @@ class PseudoTerminal:
         while text not in self.shown:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
             self.type(key)
-            for _ in range(3):
-                self._read()
+            assert all(self._read() for _ in range(3)), f"ended without {text!r}:\n{self.shown}"
 
     def wait_until_received(self, text: str) -> None:
         """Return once ``text`` has come, wherever it is shown."""
@@ -123,8 +129,9 @@ class PseudoTerminal:
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
 
     def wait_for_exit(self) -> int:
+        until_s = time.monotonic() + _PATIENCE_S
         while self._read():
-            pass
+            assert time.monotonic() < until_s, f"not ended:\n{self.shown}"
         return self._process.wait(timeout=_PATIENCE_S)
 
     def _read(self) -> bool:
@@ -163,6 +170,7 @@ def on_terminal(
         start_new_session=True,
     )
     os.close(theirs)
+    os.set_blocking(ours, False)  # or typing to a program that has stopped reading would hold up the test
     with process:
         try:
             yield PseudoTerminal(ours, process, columns, is_job=job)

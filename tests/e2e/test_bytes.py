@@ -14,7 +14,7 @@ if sys.platform == "win32":
 
 import resource
 
-from e2e.program import asked, command, ended
+from e2e.program import NO_BYTECODE, asked, command, ended
 from e2e.pseudo_terminal import CTRL_D, on_terminal
 from scripted_server import Answer, event_stream, serving_in_thread
 
@@ -221,7 +221,7 @@ class TestTheFileOfAnAnswer:
         with serving_in_thread(Answer(event_stream(long))) as server:
             process = subprocess.run(
                 command("--no-save", "--out", "answer.txt", "Hi"),
-                env=program.environment(server),
+                env=program.environment(server, **NO_BYTECODE),
                 cwd=program.working_folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

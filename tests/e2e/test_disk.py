@@ -20,7 +20,7 @@ from chatcli.sessions.log import KEEP_WITHIN_S, SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
-from e2e.program import Program, command, messages_of
+from e2e.program import NO_BYTECODE, Program, command, messages_of
 from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_events
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
@@ -101,7 +101,7 @@ def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_told_once(program, l
             [sys.executable, "-c", _WITH_SMALL_FILES, str(limit_bytes), *command("-s", "trip", "Count.")],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=program.environment(server),
+            env=program.environment(server, **NO_BYTECODE),
             cwd=program.working_folder,
             timeout=60,
             check=False,
