@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.color import EIGHT_BIT_PALETTE
+
+from chatcli.render.themes import PALETTES, theme
+
+BACKGROUNDS = {"dark": ("1e1e1e", "000000"), "light": ("ffffff", "fdf6e3")}
+LINES = {"quote.bar", "rule", "border", "label"}
+"""Roles of what is not read as text, for which less contrast is enough (WCAG 2.2, 1.4.11)."""
+
+SYSTEMS = ("standard", "256", "truecolor")
+
+
+def luminance(rgb):
+    # https://www.w3.org/TR/WCAG22/#dfn-relative-luminance
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (value / 255 for value in rgb)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    # https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def color_of(codes):
+    """Return the foreground of 24 or 8 bits in SGR parameters, ``None`` where it is the terminal's own."""
+    if match := re.search(r"38;2;(\d+);(\d+);(\d+)", codes):
+        return tuple(map(int, match.groups()))
+    if match := re.search(r"38;5;(\d+)", codes):
+        return tuple(EIGHT_BIT_PALETTE[int(match[1])])
+    return None
+
+
+@pytest.mark.parametrize("system", ["truecolor", "256"])
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_every_role_stands_out_from_the_usual_backgrounds(name, system):
+    too_weak = {
+        (role, background): round(contrast(color, bytes.fromhex(background)), 2)
+        for role, codes in theme(name, system).codes.items()
+        for background in BACKGROUNDS[name]
+        if (color := color_of(codes))
+        and contrast(color, bytes.fromhex(background)) < (3 if role in LINES else 4.5)
+    }
+    assert not too_weak
+
+
+@pytest.mark.parametrize(
+    ("name", "unsuitable"),
+    [
+        ("dark", {"blue", "black", "bright_black"}),
+        ("light", {"yellow", "white", "green", "cyan", "bright_yellow", "bright_white", "bright_black"}),
+    ],
+)
+def test_of_sixteen_colours_only_those_are_used_that_suit_the_background(name, unsuitable):
+    used = {word for _, _, few in PALETTES[name] for word in few.split()}
+    assert not used & unsuitable
+    assert not [word for word in used if word.startswith("#")]
+
+
+def test_both_palettes_have_the_same_roles():
+    dark, light = ([role for role, _, _ in PALETTES[name]] for name in ("dark", "light"))
+    assert dark == light
+    assert len(set(dark)) == len(dark)
+
+
+@pytest.mark.parametrize(
+    ("system", "painted"),
+    [
+        ("standard", "\x1b[1;4;36mTitle\x1b[0m"),
+        ("256", "\x1b[1;4;38;5;117mTitle\x1b[0m"),
+        ("truecolor", "\x1b[1;4;38;2;140;200;255mTitle\x1b[0m"),
+    ],
+)
+def test_a_style_is_brought_down_to_the_colours_there_are(system, painted):
+    assert theme("dark", system).paint("Title", "heading1") == painted
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_of_several_roles_all_count(system):
+    both = theme("dark", system).paint("x", "strong", "link")
+    codes = theme("dark", system).codes
+    assert both == f"\x1b[{codes['strong']};{codes['link']}mx\x1b[0m"
+
+
+@pytest.mark.parametrize("system", [None, *SYSTEMS])
+@pytest.mark.parametrize(("text", "roles"), [("", ["link"]), ("x", []), ("x", ["no such role"])])
+def test_where_nothing_applies_the_text_stays_as_it_is(system, text, roles):
+    assert theme("light", system).paint(text, *roles) == text
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_without_colours_there_is_no_escape_sequence(name):
+    plain = theme(name, None)
+    assert not plain.links
+    assert all(plain.paint("x", role) == "x" for role, _, _ in PALETTES[name])
+
+
+def test_rich_is_not_loaded_before_something_is_painted():
+    loads = "import sys, chatcli.render.themes; sys.exit('rich.color' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loads], check=False).returncode == 0
