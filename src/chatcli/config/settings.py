@@ -49,7 +49,12 @@ class Settings:
     stream: bool
     save: bool
     plain: bool
+    theme: str
     repl_prompt: str
+    show_reasoning: bool
+    window_title: bool
+    notify: str
+    notify_after_s: float
     profile: str | None
     credential: Credential | None
     withheld: tuple[Credential, ...]

@@ -16,6 +16,7 @@ class Setting:
     ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``;
     ``flag`` is how the command line calls it. ``routes`` marks what decides which endpoint is called.
     ``merges`` marks a table whose keys add up over the layers instead of replacing each other, from an empty one.
+    ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Setting:
     in_profile: bool = True
     routes: bool = False
     merges: bool = False
+    only_looks: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -151,7 +153,33 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
     Setting("plain", "No colours, no redrawing", parsers.switch, False, flag="--plain"),
+    Setting(
+        "theme",
+        "Colours for a dark or a light background: dark, light, or auto, as the terminal tells",
+        parsers.choice("auto", "dark", "light"),
+        "auto",
+        only_looks=True,
+    ),
     Setting("repl_prompt", "What stands before what you write", parsers.prompt, "> "),
+    Setting(
+        "show_reasoning",
+        "Show what a model thinks before it answers, instead of one line about it",
+        parsers.switch,
+        False,
+    ),
+    Setting("window_title", "Name the conversation in the window's title", parsers.switch, True),
+    Setting(
+        "notify",
+        "How to tell that a long answer is done: bell, desktop or off",
+        parsers.choice("bell", "desktop", "off"),
+        "bell",
+    ),
+    Setting(
+        "notify_after_s",
+        "How long an answer must have taken to be told of, in seconds; 0 for never",
+        parsers.number(0, _DAY_S),
+        20.0,
+    ),
     Setting(
         "profile",
         "Table [profiles.NAME] of config.toml to use",
