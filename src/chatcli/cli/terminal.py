@@ -18,7 +18,7 @@ from chatcli.core.errors import LocalIOError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.render.themes import ColorSystem
 
 _NARROWEST_COLUMNS: Final = 10
 _WIDEST_COLUMNS: Final = 2000  # what is padded to a width somebody made up must still fit the memory

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
-    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.render.themes import ColorSystem
     from chatcli.repl.activity import Activity
     from chatcli.repl.ink import Ink
     from chatcli.repl.screen import Screen

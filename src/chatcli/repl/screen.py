@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
-    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.render.themes import ColorSystem
 
 _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
     None: ColorDepth.DEPTH_1_BIT,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
-    from chatcli.render.rich_markdown import ColorSystem
+    from chatcli.render.themes import ColorSystem
     from chatcli.target import Wish, World
 
 HISTORY_FILE = "input-history.jsonl"
