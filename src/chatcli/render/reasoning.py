@@ -1,0 +1,241 @@
+"""What a model thinks before it answers: whole lines while it comes, or one line about it."""
+
+from __future__ import annotations
+
+import re
+from copy import copy
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import iter_graphemes, width
+
+from chatcli.safety.terminal import TerminalSanitizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BAR: Final = "┊ "
+PLAIN_BAR: Final = "| "
+"""For terminals that show ASCII only."""
+
+_TAB: Final = "    "
+_LONGEST_CHARACTER: Final = 32
+"""How many code points are one character at most: a row of marks without end must not grow without bound."""
+
+# CJK is written without blanks: each of its characters counts as a word, as word processors have it.
+_CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD: Final = re.compile(f"[{_CJK}]|[^\\s{_CJK}]+")
+_ENDS_NO_ROW: Final = frozenset("（「『【《〈")
+_BEGINS_NO_ROW: Final = frozenset("、。，．！？：；）」』】》〉")
+
+
+class Reasoning:
+    """Takes a model's thoughts in pieces of any size and gives them back as lines behind a bar.
+
+    ``paint`` styles one line. A line is given back once nothing that follows can change it, so what was given back
+    depends on the text and the width only, never on how the text was cut; the work for a piece depends on its own
+    length. Widths are in columns, the bar included. ``finish`` and ``fold`` end the thoughts; what is fed next
+    begins new ones.
+    """
+
+    def __init__(self, paint: Callable[[str], str], *, bar: str = BAR) -> None:
+        self._paint = paint
+        self._bar = bar
+        self._is_over = False
+        self._begin()
+
+    def feed(self, text: str, width: int) -> str:
+        """Return the lines that are finished for good, each with its end."""
+        if self._is_over:
+            self._begin()
+        safe = self._sanitizer.feed(text)
+        self._words.feed(safe)
+        return self._printed(self._rows.feed(safe, self._room(width)))
+
+    def finish(self, width: int) -> str:
+        """Return the lines that are left, each with its end: nothing more comes."""
+        safe = self._sanitizer.finish()
+        self._words.feed(safe)
+        rows = self._rows.feed(safe, self._room(width))
+        rows += self._rows.finish(self._room(width))
+        self._is_over = True
+        return self._printed(rows)
+
+    def tail(self, width: int, rows: int) -> list[str]:
+        """Return the last ``rows`` lines of what is not finished, without their ends."""
+        if self._is_over:
+            return []
+        lines = self._rows.unfinished(self._room(width))
+        return [self._line(line) for line in lines[max(0, len(lines) - rows) :]]
+
+    def fold(self, elapsed_s: float) -> str:
+        """Return all that was thought as one line, without its end: how long it took, and how much it was."""
+        self._is_over = True
+        count = self._words.count
+        words = f", {count:,} word{'' if count == 1 else 's'}" if count else ""
+        return self._paint(f"thought for {elapsed_s:.0f} s{words}")
+
+    def _begin(self) -> None:
+        self._is_over = False
+        self._sanitizer = TerminalSanitizer()
+        self._words = _Words()
+        self._rows = _Rows()
+
+    def _room(self, columns: int) -> int:
+        return max(1, columns - width(self._bar))
+
+    def _printed(self, rows: list[str]) -> str:
+        return "".join(self._line(row) + "\n" for row in rows)
+
+    def _line(self, row: str) -> str:
+        return self._paint((self._bar + row).rstrip())
+
+
+class _Words:
+    """Counts the words of a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last = " "
+
+    def feed(self, text: str) -> None:
+        if not text:
+            return
+        self.count += len(_WORD.findall(text))
+        # A word that was cut in two was counted twice.
+        self.count -= (
+            len(_WORD.findall(self._last))
+            + len(_WORD.findall(text[0]))
+            - len(_WORD.findall(self._last + text[0]))
+        )
+        self._last = text[-1]
+
+
+class _Rows:
+    """Wraps a text that comes in pieces: between words and beside wide characters, within a word where it must.
+
+    Blanks where a row is wrapped are left out, empty lines at the beginning and the end as well, and of several in
+    a row all but one.
+    """
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._held = ""  # a character that may not be complete yet
+        self._row = ""
+        self._width = 0
+        self._last_width = 0
+        self._break_at = 0  # what of the row would stay when it is broken between words; 0 for nothing
+        self._is_wrapped = False
+        self._has_begun = False
+        self._has_gap = False
+
+    def feed(self, text: str, room: int) -> list[str]:
+        """Return the rows that are complete."""
+        self._fit(room)
+        text = (self._held + text).replace("\t", _TAB)
+        self._held = ""
+        for character, may_grow in _characters(text):
+            if may_grow:
+                self._held = character
+            else:
+                self._put(character, room)
+        return self._taken()
+
+    def finish(self, room: int) -> list[str]:
+        """Return the rows that are left."""
+        self._fit(room)
+        held, self._held = self._held, ""
+        if held:
+            self._put(held, room)
+        self._put("\n", room)
+        return self._taken()
+
+    def unfinished(self, room: int) -> list[str]:
+        """Return what ``finish`` would, and finish nothing."""
+        rehearsal = copy(self)
+        rehearsal._done = []  # noqa: SLF001 - of this very class
+        return rehearsal.finish(room)
+
+    def _put(self, character: str, room: int) -> None:
+        if character == "\n":
+            self._end_line()
+        elif character == " ":
+            self._put_blank(room)
+        else:
+            self._put_visible(character, _columns(character), room)
+
+    def _end_line(self) -> None:
+        if self._row.strip():
+            self._commit(self._row)
+        elif not self._is_wrapped:
+            self._has_gap = self._has_begun
+        self._start_row("")
+        self._is_wrapped = False
+
+    def _put_blank(self, room: int) -> None:
+        if self._width >= room:
+            self._wrap(len(self._row))
+        if self._row or not self._is_wrapped:
+            self._append(" ", 1)
+            self._break_at = len(self._row) if self._row.strip() else 0
+
+    def _put_visible(self, character: str, columns: int, room: int) -> None:
+        if self._may_break_before(character, columns):
+            self._break_at = len(self._row)
+        while self._row and self._width + columns > room:
+            self._wrap(self._break_at or len(self._row))
+        self._append(character, columns)
+
+    def _may_break_before(self, character: str, columns: int) -> bool:
+        return (
+            max(columns, self._last_width) > 1
+            and bool(self._row.strip())
+            and character not in _BEGINS_NO_ROW
+            and self._row[-1] not in _ENDS_NO_ROW
+        )
+
+    def _append(self, character: str, columns: int) -> None:
+        self._row += character
+        self._width += columns
+        self._last_width = columns
+
+    def _wrap(self, at: int) -> None:
+        self._commit(self._row[:at])
+        self._start_row(self._row[at:])
+        self._is_wrapped = True
+
+    def _start_row(self, row: str) -> None:
+        self._row, self._break_at = row, 0
+        self._width = sum(_columns(character) for character, _ in _characters(row))
+
+    def _commit(self, row: str) -> None:
+        if self._has_gap:
+            self._done.append("")
+        self._done.append(row.rstrip())
+        self._has_gap, self._has_begun = False, True
+
+    def _fit(self, room: int) -> None:
+        """Wrap the row anew where there is less room than when it was begun."""
+        if self._width > room:
+            row = self._row
+            self._start_row("")
+            for character, _ in _characters(row):
+                self._put(character, room)
+
+    def _taken(self) -> list[str]:
+        done, self._done = self._done, []
+        return done
+
+
+def _columns(character: str) -> int:
+    # A mark without a letter takes no room, but a row has to end some time.
+    return max(1, width(character))
+
+
+def _characters(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield what is seen as one character, and whether what follows ``text`` may still belong to it."""
+    at = 0
+    while at < len(text):
+        character = next(iter_graphemes(text[at : at + _LONGEST_CHARACTER + 1]))[:_LONGEST_CHARACTER]
+        at += len(character)
+        is_whole = at < len(text) or len(character) == _LONGEST_CHARACTER or character == "\n"
+        yield character, not is_whole
