@@ -1,0 +1,161 @@
+"""Asking the terminal whether its background is dark or light, before a single answer is shown there."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.cli.terminal import Terminal
+    from chatcli.render.themes import Background
+
+LATEST_ANSWER_S: Final = 0.3
+"""How long after the question its answer is still kept from the shell, which would take it for keys."""
+
+_ENCODING: Final = "latin-1"  # a character a byte: keys go back as they came
+# These print the question instead of passing over it, or stand for a device nobody asks.
+_TERMS_NOT_ASKED: Final = ("dumb", "unknown", "linux", "cons", "vt", "ansi", "sun", "eterm")
+
+
+if sys.platform == "win32":
+
+    def can_be_asked(_: Terminal) -> bool:
+        return False
+
+    class BackgroundQuestion:
+        """No question: a Windows console has no answer."""
+
+        def __init__(self, stdin: int, write: Callable[[str], object]) -> None: ...
+
+        def answer(self) -> Background | None:
+            return None
+
+        def close(self) -> None: ...
+
+else:
+    import array
+    import fcntl
+    import termios
+
+    def can_be_asked(terminal: Terminal) -> bool:
+        """Whether stdin and stdout are one terminal that answers questions, and it listens to this process now."""
+        term = terminal.environment.get("TERM", "")
+        if not term or term.startswith(_TERMS_NOT_ASKED) or terminal.stdin is None:
+            return False
+        if not (terminal.stdin_is_terminal and terminal.stdout.is_terminal):
+            return False
+        with suppress(OSError, ValueError):
+            stdin, stdout = terminal.stdin.fileno(), terminal.stdout.file.fileno()
+            is_one = os.fstat(stdin).st_rdev == os.fstat(stdout).st_rdev
+            return is_one and not _belongs_to_others(stdin)
+        return False
+
+    def _belongs_to_others(terminal: int) -> bool:
+        """Whether this process is in the terminal's background: asking would stop it, and the mode is the shell's."""
+        with suppress(OSError):
+            return os.tcgetpgrp(terminal) != os.getpgrp()
+        return False
+
+    class BackgroundQuestion:
+        """Asks once. Who asks also has to ``close`` it: an answer that comes late must not reach the shell.
+
+        What the person types meanwhile goes back to the terminal where the system allows that, and is in ``keys``.
+        """
+
+        def __init__(
+            self,
+            stdin: int,
+            write: Callable[[str], object],
+            *,
+            clock: Callable[[], float] = time.monotonic,
+        ) -> None:
+            self.keys = b""
+            self._stdin = stdin
+            self._write = write
+            self._clock = clock
+            self._asked_s = 0.0
+            self._is_awaited = False
+            self._mode: list[Any] | None = None
+            self._color: str | None = None
+            self._replies = ReplyFilter(self._take)
+
+        def answer(self) -> Background | None:
+            """Return what the terminal says, ``None`` where it says nothing in time."""
+            try:
+                self._quieten()
+                # Keys from before the question can be left where they are only by not reading at all.
+                if not self._waiting_bytes():
+                    self._write(QUESTION)
+                    self._asked_s, self._is_awaited = self._clock(), True
+                    self._listen(until_s=self._asked_s + ANSWERED_WITHIN_S)
+            except (OSError, termios.error):
+                self._restore()
+            except BaseException:
+                self.close()
+                raise
+            if not self._is_awaited:
+                self.close()
+            return background_of(self._color) if self._color else None
+
+        def close(self) -> None:
+            """Leave the terminal as it was."""
+            if self._mode is None:
+                return
+            try:
+                if self._is_awaited:
+                    with suppress(OSError):
+                        self._listen(until_s=self._asked_s + LATEST_ANSWER_S)
+            finally:
+                self._restore()
+                self.keys += self._replies.flush().encode(_ENCODING)
+                self._give_back()
+
+        def _take(self, color: str | None) -> None:
+            if color is None:
+                self._is_awaited = False
+            else:
+                self._color = color
+
+        def _quieten(self) -> None:
+            """Let bytes come at once and unseen. Ctrl-C stays what it is."""
+            mode = termios.tcgetattr(self._stdin)
+            quiet = [*mode[:3], mode[3] & ~(termios.ICANON | termios.ECHO), *mode[4:6], list(mode[6])]
+            quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
+            self._mode = mode
+            termios.tcsetattr(self._stdin, termios.TCSANOW, quiet)
+
+        def _restore(self) -> None:
+            mode, self._mode = self._mode, None
+            if mode is not None and not _belongs_to_others(self._stdin):
+                with suppress(termios.error):
+                    termios.tcsetattr(self._stdin, termios.TCSANOW, mode)
+
+        def _waiting_bytes(self) -> int:
+            waiting = array.array("i", [0])
+            fcntl.ioctl(self._stdin, termios.FIONREAD, waiting)
+            return waiting[0]
+
+        def _listen(self, *, until_s: float) -> None:
+            """Read until everything is answered or the time is up, whatever had come by then included."""
+            while self._is_awaited:
+                left_s = max(0.0, until_s - self._clock())
+                if not select.select([self._stdin], [], [], left_s)[0]:
+                    return
+                content = os.read(self._stdin, 1024)
+                if not content:
+                    return
+                self.keys += self._replies.feed(content.decode(_ENCODING)).encode(_ENCODING)
+
+        def _give_back(self) -> None:
+            # Newer Linux kernels can be set to refuse this.
+            with suppress(OSError):
+                for byte in self.keys:
+                    fcntl.ioctl(self._stdin, termios.TIOCSTI, bytes([byte]))
