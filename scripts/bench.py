@@ -1,6 +1,6 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [--runs N]
+usage: scripts/bench [oneshot] [start] [render] [--runs N] [--tokens N]
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,34 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench_endpoint
+from bench_costs import Cost, show
+from bench_render import render
 from bench_start import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-
-PLAIN_SCRIPT = """\
-import os
-from openai import OpenAI
-
-client = OpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key="none")
-stream = client.chat.completions.create(
-    model="bench", messages=[{"role": "user", "content": "hi"}], stream=True
-)
-for chunk in stream:
-    if chunk.choices and chunk.choices[0].delta.content:
-        print(chunk.choices[0].delta.content, end="", flush=True)
-print()
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process took, in seconds; ``cpu_s`` is user and system time, ``None`` where nobody tells."""
-
-    wall_s: float
-    cpu_s: float | None
+RUNS, FEWER_RUNS = 9, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +38,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHES)}")
     parser.add_argument(
-        "--runs", type=int, default=9, metavar="N", help="counted runs of each, after one warm-up"
+        "--runs", type=int, metavar="N", help="counted runs of each, after one warm-up (9; render: 3)"
+    )
+    parser.add_argument(
+        "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
     )
     options = parser.parse_args()
     for name in options.names or BENCHES:
         if name not in BENCHES:
             parser.error(f"there is no bench {name}; there is {', '.join(BENCHES)}")
-        print(f"{name}: Python {platform.python_version()}, {os.cpu_count()} cores, {options.runs} runs each")
-        BENCHES[name](options.runs)
+        print(f"{name}: Python {platform.python_version()}, {os.cpu_count()} cores")
+        BENCHES[name](options)
     return 0
 
 
@@ -75,7 +58,10 @@ def oneshot(runs: int) -> None:
         environment = bench_endpoint.environment(base_url, folder)
         python, chatcli = sys.executable, [sys.executable, "-m", "chatcli"]
         contenders = [
-            Contender("plain openai script", [python, "-c", PLAIN_SCRIPT]),
+            Contender(
+                "plain openai script",
+                [python, str(ROOT / "scripts" / "bench_plain.py"), bench_endpoint.MODEL],
+            ),
             Contender("chatcli, one-shot", [*chatcli, "-m", bench_endpoint.MODEL, "hi"]),
             Contender("chatcli --version", [*chatcli, "--version"]),
             Contender("python -c pass", [python, "-c", "pass"]),
@@ -87,7 +73,11 @@ def oneshot(runs: int) -> None:
         show(measure(contenders, runs, environment))
 
 
-BENCHES: dict[str, Callable[[int], None]] = {"oneshot": oneshot, "start": start}
+BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "oneshot": lambda options: oneshot(options.runs or RUNS),
+    "start": lambda options: start(options.runs or RUNS),
+    "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
+}
 
 
 def measure(
@@ -121,24 +111,6 @@ def children_cpu_s() -> float | None:
         return None
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def show(costs: Mapping[str, Sequence[Cost]]) -> None:
-    """Print medians, and each one's ratio to the first."""
-    names = list(costs)
-    base_wall_s, base_cpu_s = medians(costs[names[0]])
-    print(f"  {'':<22}{'wall s':>8}{'ratio':>7}{'cpu s':>9}{'ratio':>7}")
-    for name in names:
-        wall_s, cpu_s = medians(costs[name])
-        line = f"  {name:<22}{wall_s:>8.3f}{wall_s / base_wall_s:>7.2f}"
-        if cpu_s is not None and base_cpu_s:
-            line += f"{cpu_s:>9.3f}{cpu_s / base_cpu_s:>7.2f}"
-        print(line)
-
-
-def medians(costs: Sequence[Cost]) -> tuple[float, float | None]:
-    cpu = [cost.cpu_s for cost in costs if cost.cpu_s is not None]
-    return statistics.median(cost.wall_s for cost in costs), statistics.median(cpu) if cpu else None
 
 
 if __name__ == "__main__":

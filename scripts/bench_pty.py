@@ -1,0 +1,146 @@
+"""A process on a pseudo terminal whose reader takes what comes as fast as it comes."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COLUMNS, LINES = 100, 30
+PATIENCE_S = 120.0
+
+_LOOK_S: Final = 0.02
+_ESCAPE: Final = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-?]*[ -/]*[@-~]|[@-Z\\^_=>78])")
+
+
+@dataclass(slots=True)
+class Output:
+    """What came, each piece with the moment it came, on the clock of ``time.perf_counter``."""
+
+    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
+
+    @property
+    def text(self) -> str:
+        """All that was written, without escape sequences."""
+        return _ESCAPE.sub("", self.content.decode(errors="replace"))
+
+    def on_terminal(self) -> str:
+        """Return what a terminal shows of it, what it scrolled away included."""
+        import pyte
+
+        screen = pyte.HistoryScreen(COLUMNS, LINES, history=1_000_000)
+        pyte.ByteStream(screen).feed(self.content)
+        scrolled = ("".join(line[x].data for x in range(COLUMNS)) for line in screen.history.top)
+        return "\n".join([*scrolled, *screen.display])
+
+    def came_s(self, word: str) -> float:
+        """Return when ``word`` was there."""
+        end = self.content.index(word.encode()) + len(word.encode())
+        for at_s, piece in self.pieces:
+            end -= len(piece)
+            if end <= 0:
+                return at_s
+        raise AssertionError("the word is in no piece")
+
+
+class Running:
+    """A process for the length of a ``with``; it is given its end if it does not come to one."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        import pty
+        import termios
+
+        self.output = Output()
+        self.peak_bytes = 0
+        self.cpu_s = 0.0
+        self._command = command
+        self._looked_s = 0.0
+        self._descriptor, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (LINES, COLUMNS))
+        self.started_s = time.perf_counter()
+        self._process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._descriptor)
+
+    def type(self, keys: str) -> None:
+        os.write(self._descriptor, keys.encode())
+
+    def wait_for(self, text: str) -> float:
+        """Return when ``text`` was there."""
+        until_s = time.perf_counter() + PATIENCE_S
+        while text.encode() not in self.output.content:
+            if time.perf_counter() > until_s or not self._read():
+                raise SystemExit(f"there is no {text!r} in:\n{self.output.text[-2000:]}")
+        return self.output.came_s(text)
+
+    def watch(self, duration_s: float) -> None:
+        until_s = time.perf_counter() + duration_s
+        while time.perf_counter() < until_s and self._read():
+            pass
+
+    def wait_for_exit(self) -> float:
+        """Return how long the process ran, in seconds."""
+        until_s = time.perf_counter() + PATIENCE_S
+        while self._read():
+            if time.perf_counter() > until_s:
+                raise SystemExit(f"{self._command[0]} does not end:\n{self.output.text[-2000:]}")
+        _, status, usage = os.wait4(self._process.pid, 0)
+        wall_s = time.perf_counter() - self.started_s
+        self.cpu_s = usage.ru_utime + usage.ru_stime
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        if self._process.returncode:
+            raise SystemExit(f"{' '.join(self._command)} failed:\n{self.output.text[-2000:]}")
+        return wall_s
+
+    def cpu_so_far_s(self) -> float:
+        """Return the CPU time the process took, as Linux tells it: in hundredths."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _read(self) -> bool:
+        """Take what comes within a moment; return whether the terminal is still in use."""
+        came = select.select([self._descriptor], [], [], _LOOK_S)[0]
+        at_s = time.perf_counter()
+        if at_s - self._looked_s > _LOOK_S:
+            self._looked_s = at_s
+            self._look_at_memory()
+        if not came:
+            return True
+        try:
+            content = os.read(self._descriptor, 65_536)
+        except OSError:  # Linux's way to say that nobody has the terminal open any more
+            return False
+        self.output.pieces.append((at_s, content))
+        return bool(content)
+
+    def _look_at_memory(self) -> None:
+        """Note the most the process ever had in memory, as long as there is somebody who tells."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        except FileNotFoundError:  # no Linux
+            return
+        for line in status.splitlines():
+            if line.startswith("VmHWM:"):
+                self.peak_bytes = int(line.split()[1]) * 1024
