@@ -117,9 +117,12 @@ class TestTheMovingLine:
         await activity(Waiting(2.0, "waiting for host"))
         assert "waiting for host 2 s" in activity.line()
         await activity(ReasoningDelta("hm"))
-        assert "thinking 2 s" in activity.line()
+        assert "thinking 0 s" in activity.line()
+        clock.now_s += 3
+        await activity(ReasoningDelta("hm"))
+        assert "thinking 3 s" in activity.line()
         await activity(TextDelta("Hi"))
-        assert "answering 2 s" in activity.line()
+        assert "answering 5 s" in activity.line()
 
     async def test_counts_down_to_the_next_attempt(self):
         activity, clock = self.start()

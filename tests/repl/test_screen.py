@@ -58,6 +58,7 @@ class Desk:
 
     def __init__(self, screen, keys, glass, history):
         self.waits = False
+        self.title = None
         self.screen = screen
         self.keys = keys
         self.glass = glass
@@ -90,7 +91,7 @@ class SizedOutput(FramedOutput):
 
 @asynccontextmanager
 async def desk():
-    glass, history = Glass(), InMemoryHistory()
+    glass, history, found = Glass(), InMemoryHistory(), None
     with create_pipe_input() as keys:
         screen = Screen(
             input=keys,
@@ -101,6 +102,7 @@ async def desk():
             completer=CommandCompleter(),
             activity=Activity(unicode=False),
             toolbar=lambda columns: "toolbar"[:columns],
+            title=lambda: found.title if found else None,
             hurry=lambda: found.hurry(),  # noqa: PLW0108 - found later
             color_system=None,
         )

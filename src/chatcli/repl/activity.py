@@ -19,6 +19,7 @@ STEP_S: Final = 0.1
 """How often the line moves."""
 
 _STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_THINKING: Final = "thinking"
 _PLAIN_STEPS: Final = "|/-\\"
 _SILENCE_AFTER_S: Final = 3.0
 _SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
@@ -26,6 +27,8 @@ _SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
 
 @dataclass(frozen=True, slots=True)
 class _Doing:
+    """Its seconds are counted from ``since_s`` on."""
+
     what: str
     since_s: float
     until_s: float | None = None
@@ -59,7 +62,7 @@ class Activity:
     def turn_to(self, what: str) -> None:
         """Say what the work in hand is at now."""
         if self._doing is not None and (self._doing.what != what or self._doing.until_s is not None):
-            self._doing = _Doing(what, self._clock())
+            self._doing = _Doing(what, self._began_s)
 
     def hurry(self) -> None:
         """Stop counting down: what was waited for happens now."""
@@ -73,17 +76,21 @@ class Activity:
             case Retrying(attempt, wait_s):
                 self._heard_s = None
                 # Why is told in a line that stays.
-                self._doing = _Doing(f"attempt {attempt}", self._clock(), self._clock() + wait_s)
+                self._doing = _Doing(f"attempt {attempt}", self._began_s, self._clock() + wait_s)
             case ReasoningDelta():
-                self._hear("thinking")
+                self._hear(_THINKING)
             case TextDelta():
                 self._hear("answering")
             case _:
                 pass
 
     def _hear(self, what: str) -> None:
-        self._heard_s = self._clock()
-        self.turn_to(what)
+        self._heard_s = now_s = self._clock()
+        if what != _THINKING:
+            self.turn_to(what)
+        elif self._doing is not None and self._doing.what != what:
+            # How long it thought is told afterwards as well, and that is not how long everything took.
+            self._doing = _Doing(what, now_s)
 
     def line(self) -> str:
         """Return the line as it stands, empty while there is nothing to tell."""
@@ -96,5 +103,5 @@ class Activity:
         elif self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
             told = f"{doing.what}, still waiting {now_s - self._heard_s:.0f} s"
         else:
-            told = f"{doing.what} {now_s - self._began_s:.0f} s"
+            told = f"{doing.what} {now_s - doing.since_s:.0f} s"
         return f"{step} {told} · Ctrl-C stops"

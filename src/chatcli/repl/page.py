@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from chatcli.render.status import StatusRenderer, error_lines
 from chatcli.repl.ink import wrapped
 from chatcli.repl.live_answer import LiveAnswer
+from chatcli.repl.prompt_marks import PromptMarks
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """A ``Surface``: styled, wrapped between words, and safe for a terminal."""
+    """A ``Surface``: styled, wrapped between words, and safe for a terminal.
+
+    ``marked`` says whether questions and answers are marked for the terminal. ``watchers`` returns what else follows a
+    turn.
+    """
 
     def __init__(
         self,
@@ -32,6 +37,8 @@ class Page:
         color_system: ColorSystem | None,
         prompt: str,
         quiet: bool,
+        marked: bool,
+        watchers: Callable[[], Sequence[Observer]],
     ) -> None:
         self._screen = screen
         self._activity = activity
@@ -39,6 +46,8 @@ class Page:
         self._color_system = color_system
         self._prompt = prompt
         self._quiet = quiet
+        self._marks = PromptMarks(wanted=marked)
+        self._watchers = watchers
 
     def columns(self) -> int:
         return self._screen.columns()
@@ -51,6 +60,7 @@ class Page:
             self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
 
     def complain(self, error: ChatcliError) -> None:
+        self._marks.failed()
         for line in error_lines(error):
             self._print_status(line)
 
@@ -58,9 +68,8 @@ class Page:
         # Not wrapped: copied from the terminal, a question is what was written.
         first, *others = sanitize(question).split("\n")
         indent = " " * len(self._prompt)
-        lines = [self._ink.cyan(self._ink.bold(self._prompt)) + self._ink.bold(first)]
-        lines += [indent + self._ink.bold(line) for line in others]
-        self._print("\n".join(lines) + "\n")
+        words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
+        self._print(self._marks.question(self._ink.cyan(self._ink.bold(self._prompt)), "\n".join(words)))
 
     def answer(self, text: str) -> None:
         from chatcli.render.rich_markdown import rendered  # noqa: PLC0415 - rich takes a tenth of a second
@@ -68,15 +77,16 @@ class Page:
         self._screen.print(rendered(sanitize(text), width=self.columns(), color_system=self._color_system))
 
     def pause(self) -> None:
-        self._print("")
+        self._print(self._marks.end())
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
         answer = LiveAnswer(self._screen, color_system=self._color_system)
         status = StatusRenderer(self._print_status, dim=False, verbose=verbose, quiet=self._quiet)
-        return (self._activity, answer, status)
+        return (self._activity, answer, status, self._marks, *self._watchers())
 
     async def work(self, work: Awaitable[None], what: str) -> None:
-        await self._screen.work(work, what)
+        if not await self._screen.work(work, what):
+            self._marks.stopped()
 
     def doing(self, what: str) -> None:
         self._activity.turn_to(what)

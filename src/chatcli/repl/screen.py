@@ -22,6 +22,7 @@ from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
 from chatcli.repl.suspension import Suspension
 from chatcli.repl.tail import tail_window
+from chatcli.repl.window_title import WindowTitle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -68,7 +69,8 @@ _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of wha
 class Screen:
     """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it.
 
-    ``hurry`` ends a wait before another attempt and tells whether there was one.
+    ``title`` tells what the window is to be called, ``None`` for what it is called anyway. ``hurry`` ends a wait before
+    another attempt and tells whether there was one.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Screen:
         completer: Completer,
         activity: Activity,
         toolbar: Callable[[int], str],
+        title: Callable[[], str | None],
         hurry: Callable[[], bool],
         color_system: ColorSystem | None,
     ) -> None:
@@ -110,11 +113,13 @@ class Screen:
             output=output,
         )
         self.application.key_processor.before_key_press += self._note_key
-        self._suspension = Suspension(self.application)
+        self._title = WindowTitle(output, title, is_busy=lambda: self.is_busy)
+        self._suspension = Suspension(self.application, self._title)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Draw the screen and read keys. At the end the terminal is as it was before, whatever happened."""
+        self._title.refresh()
         application = asyncio.ensure_future(
             self.application.run_async(handle_sigint=False, set_exception_handler=False)
         )
@@ -129,13 +134,14 @@ class Screen:
             # A terminal that was closed ends its input; nothing is left to be done about that.
             with suppress(EOFError, OSError):
                 await application
+            self._title.give_back()
 
     async def line(self) -> str | None:
         """Return what the person hands over next, ``None`` when they leave."""
         return await self._lines.get()
 
-    async def work(self, work: Awaitable[None], what: str) -> None:
-        """Wait for ``work``; the person may stop it, and then it ends here without a word."""
+    async def work(self, work: Awaitable[None], what: str) -> bool:
+        """Wait for ``work``; the person may stop it, and then it ends here without a word. Tell whether it was done."""
         self._activity.begin(what)
         self._work = task = asyncio.ensure_future(work)
         try:
@@ -145,10 +151,13 @@ class Screen:
             current = asyncio.current_task()
             if current is None or current.cancelling():
                 raise
+            return False
         finally:
             self._work = None
             self._activity.end()
             self.draw("", ())
+            self._title.refresh()
+        return True
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
@@ -171,6 +180,11 @@ class Screen:
             self.application.print_above(printed)
         else:
             self.application.draw()
+
+    def signal(self, sequence: str) -> None:
+        """Send the terminal what is not shown on the screen, like a bell."""
+        self.application.output.write_raw(sequence)
+        self.application.output.flush()
 
     def columns(self) -> int:
         """Return how wide text may be: the last column stays free, so that no terminal wraps what is redrawn."""
@@ -225,6 +239,7 @@ class Screen:
             await asyncio.sleep(STEP_S)
             if self._activity.is_busy:
                 self.application.invalidate()
+                self._title.refresh()
 
     def _size(self) -> Size:
         return self.application.output.get_size()

@@ -14,6 +14,7 @@ from chatcli.app import open_session
 from chatcli.core.exit_codes import ExitCode
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import status
+from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.repl.activity import Activity
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.connection import Connection
@@ -31,14 +32,17 @@ from chatcli.repl.way_in import choose_way_in
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
+    from chatcli.core.ports import Observer
     from chatcli.render.themes import ColorSystem
     from chatcli.target import Wish, World
 
 HISTORY_FILE = "input-history.jsonl"
+# They show an operating system command as text, or stop at it, where others ignore those they do not know.
+_TERMS_WITHOUT_COMMANDS = frozenset({"linux", "eterm-color"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Tty:
     @property
     def shows_unicode(self) -> bool:
         return (self.stdout.encoding or "").lower().startswith("utf")
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether it reads operating system commands (OSC), if only to ignore them."""
+        return self.term not in _TERMS_WITHOUT_COMMANDS
 
 
 class Repl:
@@ -83,6 +92,7 @@ class Repl:
             completer=self._completer,
             activity=activity,
             toolbar=lambda columns: toolbar(self._talk.chat, self._talk.settings, columns),
+            title=self._title if tty.takes_commands else lambda: None,
             hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
             color_system=tty.color_system,
         )
@@ -93,6 +103,8 @@ class Repl:
             color_system=tty.color_system,
             prompt=settings.repl_prompt,
             quiet=quiet,
+            marked=tty.takes_commands,
+            watchers=self._watchers,
         )
         self._talk = Talk(
             self._page,
@@ -132,6 +144,22 @@ class Repl:
         chat = self._talk.chat
         is_kept = chat.file is not None and chat.file.path.exists()
         return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
+
+    def _title(self) -> str | None:
+        if not self._talk.settings.window_title:
+            return None
+        title = self._talk.chat.title
+        return f"chatcli: {title}" if title else "chatcli"
+
+    def _watchers(self) -> Sequence[Observer]:
+        settings = self._talk.settings
+        if settings.notify == "off":
+            return ()
+        return (Notifier(self._notify, after_s=settings.notify_after_s, about=lambda: self._talk.chat.title),)
+
+    def _notify(self, text: str) -> None:
+        on_desktop = self._talk.settings.notify == "desktop"
+        self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
 
     async def _greet(self) -> None:
         talk = self._talk

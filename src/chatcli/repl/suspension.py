@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatcli.repl.live_application import LiveApplication
+    from chatcli.repl.window_title import WindowTitle
 
 
 # Bracketed paste off, the cursor shown, lines wrapped, no style.
@@ -23,8 +24,9 @@ _AS_SHELLS_EXPECT: Final = b"\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[0m\r\n"
 class Suspension:
     """Stops and continues the program with its terminal in order; on Windows, which knows neither, does nothing."""
 
-    def __init__(self, application: LiveApplication) -> None:
+    def __init__(self, application: LiveApplication, title: WindowTitle) -> None:
         self._application = application
+        self._title = title
         self._was_here = False
         self._shell_mode = None if sys.platform == "win32" else _mode_of(application.input.fileno())
 
@@ -48,6 +50,7 @@ class Suspension:
             return
         loop = asyncio.get_running_loop()
         self._application.renderer.erase()
+        self._title.give_back()
         with self._as_the_shell_left_it():
             loop.remove_signal_handler(signal.SIGTSTP)
             # The whole job, as the terminal would: a shell waits for all of it.
@@ -55,6 +58,7 @@ class Suspension:
             loop.add_signal_handler(signal.SIGTSTP, self.suspend)
         self._was_here = True
         self._application.draw_afresh()
+        self._title.refresh()
 
     def abandon(self) -> None:
         """Give the terminal back for good, from whichever thread, however little the program still does."""
@@ -65,7 +69,7 @@ class Suspension:
         with suppress(OSError, termios.error):
             termios.tcsetattr(self._application.input.fileno(), termios.TCSANOW, self._shell_mode)
             if select.select([], [self._application.output.fileno()], [], 0)[1]:
-                os.write(self._application.output.fileno(), _AS_SHELLS_EXPECT)
+                os.write(self._application.output.fileno(), self._title.way_back.encode() + _AS_SHELLS_EXPECT)
 
     def _continued(self) -> None:
         if self._was_here:
@@ -75,6 +79,7 @@ class Suspension:
         # before the start, which the application restores at its end, stays as it was.
         self._application.input.raw_mode().__enter__()
         self._application.draw_afresh()
+        self._title.renew()
 
     @contextmanager
     def _as_the_shell_left_it(self) -> Iterator[None]:

@@ -1,0 +1,116 @@
+"""Telling a person who looks elsewhere that a long answer is there: a bell, or a notification of the desktop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import clip
+
+from chatcli.core.events import TurnFailed, TurnFinished, TurnStarted
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chatcli.core.events import Event
+
+BELL: Final = "\x07"
+_COLUMNS: Final = 100
+
+# What a text of OSC 9 may not begin with is a number, which stands for something else in ConEmu; it begins with a name.
+_OSC_9: Final = "\x1b]9;chatcli: {}\x1b\\"
+_OSC_777: Final = "\x1b]777;notify;chatcli;{}\x1b\\"
+
+
+@dataclass(frozen=True, slots=True)
+class _Terminal:
+    """A terminal that is known by a variable which begins with a text, and what it takes for a notification.
+
+    Where it is not ``certain`` to show one, because only some versions do or an extension is needed, the bell rings too.
+    """
+
+    variable: str
+    beginning: str
+    form: str
+    certain: bool = True
+
+
+# In this order: TERM says which terminal this is, the others are inherited by what is started from one.
+_TERMINALS: Final = (
+    _Terminal("TERM", "foot", _OSC_777),
+    _Terminal("TERM", "rxvt", _OSC_777, certain=False),
+    _Terminal("TERM", "xterm-kitty", _OSC_9),
+    _Terminal("TERM", "xterm-ghostty", _OSC_9),
+    _Terminal("TERM", "wezterm", _OSC_9),
+    _Terminal("TERM_PROGRAM", "iTerm.app", _OSC_9),
+    _Terminal("TERM_PROGRAM", "WezTerm", _OSC_9),
+    _Terminal("TERM_PROGRAM", "ghostty", _OSC_9),
+    _Terminal("LC_TERMINAL", "iTerm2", _OSC_9),
+    _Terminal("KITTY_WINDOW_ID", "", _OSC_9),
+    _Terminal("WT_SESSION", "", _OSC_777, certain=False),
+    _Terminal("VTE_VERSION", "", _OSC_777, certain=False),
+)
+
+
+class Notifier:
+    """An observer that calls ``tell`` when an answer that took at least ``after_s`` is there, or failed.
+
+    ``about`` says what it was about. Who stopped the answer knows. Times are read from ``clock``.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[str], object],
+        *,
+        after_s: float,
+        about: Callable[[], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tell = tell
+        self._after_s = after_s
+        self._about = about
+        self._clock = clock
+        self._began_s = clock()
+
+    async def __call__(self, event: Event) -> None:
+        match event:
+            case TurnStarted():
+                self._began_s = self._clock()
+            case TurnFinished():
+                self._end("answered")
+            case TurnFailed():
+                self._end("no answer")
+            case _:
+                pass
+
+    def _end(self, how: str) -> None:
+        if self._after_s and self._clock() - self._began_s >= self._after_s:
+            about = self._about()
+            self._tell(f"{how}: {about}" if about else how)
+
+
+def notification(text: str, environment: Mapping[str, str]) -> str:
+    """Return what makes the terminal the environment describes show ``text``; else a bell."""
+    terminal = _terminal(environment)
+    if terminal is None:
+        return BELL
+    # A semicolon would begin another field.
+    shown = terminal.form.format(clip(sanitize_line(text).replace(";", ","), 0, _COLUMNS).rstrip())
+    if "TMUX" in environment:
+        # It lets this pass to the terminal around it only where allow-passthrough is on.
+        escaped = shown.replace("\x1b", "\x1b\x1b")
+        return f"\x1bPtmux;{escaped}\x1b\\{BELL}"
+    return shown if terminal.certain else shown + BELL
+
+
+def _terminal(environment: Mapping[str, str]) -> _Terminal | None:
+    # GNU screen shows nothing it does not know, and lets nothing pass that is this long.
+    if "STY" in environment:
+        return None
+    for terminal in _TERMINALS:
+        value = environment.get(terminal.variable)
+        if value and value.startswith(terminal.beginning):
+            return terminal
+    return None

@@ -1,0 +1,72 @@
+"""The title of the terminal's window: which conversation this is, and whether an answer is coming."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import clip, width
+
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_toolkit.output import Output
+
+COLUMNS: Final = 60
+
+# XTWINOPS of xterm: most terminals keep the title they had and take it back; the others show ours until the shell or
+# the next program sets another.
+_KEEP: Final = "\x1b[22;2t"
+_TAKE_BACK: Final = "\x1b[23;2t"
+_BUSY: Final = "… "
+
+
+class WindowTitle:
+    """Shows the title ``named`` tells whenever it changed; ``None`` stands for the one the terminal had before.
+
+    ``is_busy`` tells whether there is something to wait for.
+    """
+
+    def __init__(
+        self, output: Output, named: Callable[[], str | None], *, is_busy: Callable[[], bool]
+    ) -> None:
+        self._output = output
+        self._named = named
+        self._is_busy = is_busy
+        self._shown: str | None = None
+        self._is_ours = False
+
+    @property
+    def way_back(self) -> str:
+        """What gives the terminal the title back it had."""
+        return _TAKE_BACK if self._is_ours else ""
+
+    def refresh(self) -> None:
+        named = self._named()
+        if named is None:
+            self.give_back()
+            return
+        title = _fitting((_BUSY if self._is_busy() else "") + sanitize_line(named))
+        if title == self._shown:
+            return
+        self._write(f"{'' if self._is_ours else _KEEP}\x1b]2;{title}\x1b\\")
+        self._is_ours, self._shown = True, title
+
+    def renew(self) -> None:
+        """Show it again: somebody else may have set another."""
+        self._shown = None
+        self.refresh()
+
+    def give_back(self) -> None:
+        self._write(self.way_back)
+        self._is_ours, self._shown = False, None
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._output.write_raw(text)
+            self._output.flush()
+
+
+def _fitting(title: str) -> str:
+    return title if width(title) <= COLUMNS else clip(title, 0, COLUMNS - 1).rstrip() + "…"
