@@ -7,11 +7,14 @@ import sys
 import pytest
 
 from chatcli.cli.options import main_parser, parse
-from chatcli.cli.outputs import answer_output, status_output, waiting_output
+from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
+from chatcli.config.paths import find_paths
+from chatcli.config.resolve import resolve
 from chatcli.core.errors import LocalIOError, NetworkError
 from chatcli.core.events import Notice, TextDelta, TurnFailed, TurnFinished, TurnResult, TurnStarted
 from chatcli.render.waiting import WaitingLine
 from cli.fakes import terminal
+from conversation.fakes import ManualClock
 
 ANSWER = "# T\n\n```py\nx\x1b\n```\n"
 
@@ -156,3 +159,35 @@ async def test_debug_adds_where_a_failed_turn_failed():
     status = status_output(options("--debug"), told)
     await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone"))))
     assert told.err.splitlines()[-1].endswith("NetworkError: gone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told_to", "notify", "written"),
+    [
+        (
+            [],
+            {"is_terminal": True, "TERM": "foot"},
+            "desktop",
+            "\x1b]777;notify;chatcli;answered: Capitals\x1b\\",
+        ),
+        ([], {"is_terminal": True, "TERM": "foot"}, "bell", "\x07"),
+        ([], {"is_terminal": True, "TERM": "foot"}, "off", ""),
+        (["--plain"], {"is_terminal": True, "TERM": "foot"}, "desktop", "\x07"),
+        (["-q"], {"is_terminal": True, "TERM": "foot"}, "bell", ""),
+        ([], {"is_terminal": True, "TERM": "dumb"}, "bell", ""),
+        ([], {}, "bell", ""),
+    ],
+)
+async def test_a_person_at_a_terminal_is_told_of_an_answer_that_took_long(
+    tmp_path, arguments, told_to, notify, written
+):
+    told = terminal(**told_to)
+    paths = find_paths({"CHATCLI_CONFIG_DIR": str(tmp_path)})
+    flags = {"notify": notify, "notify_after_s": 20, "plain": "--plain" in arguments or None}
+    settings = resolve(flags, {}, paths, tmp_path)
+    clock = ManualClock()
+    for observer in notification_output(options(*arguments), settings, told, lambda: "Capitals", clock=clock):
+        await observer(TurnStarted("small"))
+        clock.now_s += 20
+        await observer(TurnFinished(TurnResult("Paris.", "small", "stop")))
+    assert (told.out, told.err) == ("", written)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.app import open_chat
 from chatcli.cli.exits import exit_code
-from chatcli.cli.outputs import answer_output, status_output, waiting_output
+from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
 from chatcli.cli.signals import until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
@@ -65,7 +65,10 @@ class _OneShot:
                         answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
                     waiting = waiting_output(self._options, self._terminal, chat.hurry)
-                    end = await play(chat.send(question), *waiting, answer, status)
+                    notifying = notification_output(
+                        self._options, self._settings, self._terminal, lambda: chat.title
+                    )
+                    end = await play(chat.send(question), *waiting, answer, status, *notifying)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_lost = was_asked_to_keep and self._settings.save and not chat.is_kept
             except ChatcliError as error:

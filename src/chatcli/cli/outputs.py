@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.terminal import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.core.exit_codes import ExitCode
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from chatcli.cli.terminal import Terminal
+    from chatcli.config.settings import Settings
     from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
     from chatcli.render.waiting import WaitingLine
@@ -231,6 +234,30 @@ def waiting_output(
         hurry()
 
     return (*((line,) if line else ()), *_retry_now(terminal, hurry_below_line))
+
+
+def notification_output(
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+    about: Callable[[], str],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Observer, ...]:
+    """Return what tells the person at a terminal of an answer that took long; ``about`` says what it is about."""
+    watched = terminal.stderr.is_terminal and not terminal.is_dumb and not options.quiet
+    if not watched or settings.notify == "off":
+        return ()
+    from chatcli.render.notification import BELL, Notifier, notification  # noqa: PLC0415 - only for a terminal
+
+    on_desktop = settings.notify == "desktop" and not settings.plain
+
+    def tell(text: str) -> None:
+        # That nobody hears of it changes nothing about the answer.
+        with suppress(ClosedPipe, LocalIOError):
+            terminal.stderr.write(notification(text, terminal.environment) if on_desktop else BELL)
+
+    return (Notifier(tell, after_s=settings.notify_after_s, about=about, clock=clock),)
 
 
 def _waiting_line(options: Namespace, terminal: Terminal) -> WaitingLine | None:
