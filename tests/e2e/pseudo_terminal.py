@@ -105,6 +105,11 @@ class PseudoTerminal:
             else:  # perhaps the program waits for a reader of its own
                 self._read()
 
+    def settle(self) -> None:
+        """Let what was typed arrive by itself, and what it leads to."""
+        self._read()
+        self._read()
+
     def wait_for(self, text: str) -> str:
         """Return what is shown once it holds ``text``."""
         until_s = time.monotonic() + _PATIENCE_S

@@ -9,6 +9,7 @@ from prompt_toolkit.document import Document
 from chatcli.app import open_session
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
+from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import COMMANDS, split
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.connection import Connection
@@ -27,7 +28,7 @@ def talking(tmp_path):
     """Return a function that opens a talk with a server, or with an address where nobody listens."""
     opened = []
 
-    def start(server=None, surface=None, **flags):
+    def start(server=None, surface=None, ask=None, **flags):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }
@@ -53,6 +54,7 @@ def talking(tmp_path):
             connection=Connection(
                 wish, world, lambda notice: surface.say(notice.message), idle_s=lambda: 9.0
             ),
+            theme=ThemeInForce(lambda: talk.settings.theme, "256", ask=ask),
             resettle=resettle,
             verbose=False,
         )
@@ -339,5 +341,53 @@ async def test_login_turned_down_changes_nothing(talking):
 
 
 def test_every_command_explains_itself_in_a_line():
-    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 16
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 17
     assert all(command.summary and "\n" not in command.summary for command in COMMANDS)
+
+
+async def test_the_theme_changes_at_once_and_without_a_model(talking):
+    talk = talking()
+    await talk.take("/theme light")
+    assert talk.theme().name == "light"
+    assert talk.surface.said[-1] == "theme: light (chosen here)"
+    await talk.take("/theme auto")
+    assert talk.theme().name == "dark"
+    await talk.take("/config theme light")
+    assert talk.theme().name == "light"
+    assert talk.chat.target is None
+
+
+async def test_the_theme_in_force_is_told_with_its_reason(talking):
+    talk = talking()
+    await talk.take("/theme")
+    assert talk.surface.said[-1] == "theme: dark (auto: the terminal does not tell its background)"
+    talk.theme.learn("light", "COLORFGBG tells the background")
+    await talk.take("/theme")
+    assert talk.surface.said[-1] == "theme: light (auto: COLORFGBG tells the background)"
+
+
+async def test_the_terminal_is_asked_only_where_it_decides(talking):
+    asked = []
+
+    async def ask():
+        asked.append(True)
+        talk.theme.learn("light", "the terminal tells its background")
+
+    talk = talking(ask=ask, theme="dark")
+    await talk.take("/theme")
+    assert not asked
+    await talk.take("/theme auto")
+    assert asked == [True]
+    assert talk.surface.said[-1] == "theme: light (auto: the terminal tells its background)"
+    await talk.take("/theme")
+    assert asked == [True]
+
+
+async def test_a_theme_there_is_not_is_refused(talking):
+    talk = talking()
+    await talk.take("/theme pink")
+    assert "error: there is no theme pink" in talk.surface.said
+
+
+async def test_themes_are_completed(talking):
+    assert await completions(talking(), "/theme l") == [("light", "for a light background")]

@@ -8,11 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from chatcli.cli.ask import ask, wish_of
+from chatcli.cli.background import can_be_asked
 from chatcli.cli.line_loop import line_loop
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import UsageError
+from chatcli.render.background import told_background
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,7 +45,14 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
 def _repl(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
     from chatcli.repl.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
 
-    tty = Tty(sys.stdin, sys.stdout, terminal.environment.get("TERM"), terminal.color_system(terminal.stdout))
+    tty = Tty(
+        sys.stdin,
+        sys.stdout,
+        terminal.environment.get("TERM"),
+        terminal.color_system(terminal.stdout),
+        background=told_background(terminal.environment),
+        can_be_asked=can_be_asked(terminal),
+    )
     repl = Repl(
         settings,
         wish_of(options),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.render.themes import theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from chatcli.render.themes import Background, ColorSystem, Theme
 
@@ -18,13 +18,20 @@ UNTOLD: Final = "the terminal does not tell its background"
 class ThemeInForce:
     """The theme for what is shown next: the one that is wanted or, with ``auto``, the one for the background.
 
-    ``wanted`` tells the setting as it is now; ``color_system`` is what the terminal can show. Until the background is
-    learned it is taken to be dark, as most are.
+    ``wanted`` tells the setting as it is now; ``color_system`` is what the terminal can show. ``ask`` gets the terminal
+    to tell its background, if it can. Until that is learned it is taken to be dark, as most are.
     """
 
-    def __init__(self, wanted: Callable[[], str], color_system: ColorSystem | None) -> None:
+    def __init__(
+        self,
+        wanted: Callable[[], str],
+        color_system: ColorSystem | None,
+        *,
+        ask: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._wanted = wanted
         self._color_system = color_system
+        self._ask = ask
         self._background: Background = "dark"
         self.source = UNTOLD
 
@@ -42,6 +49,11 @@ class ThemeInForce:
     @property
     def has_colors(self) -> bool:
         return self._color_system is not None
+
+    async def settle(self) -> None:
+        """Wait until it is known as well as it can be which theme is in force."""
+        if self._ask is not None and self.follows_background and self.source == UNTOLD:
+            await self._ask()
 
     def learn(self, background: Background, source: str) -> None:
         """Take note of the terminal's background, and of who told it."""

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from prompt_toolkit.input import create_input
 from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
@@ -15,7 +14,9 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import status
 from chatcli.render.notification import BELL, Notifier, notification
+from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.activity import Activity
+from chatcli.repl.background import BackgroundQuestion, keyboard
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.connection import Connection
 from chatcli.repl.frames import terminal_output
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import ColorSystem
+    from chatcli.render.themes import Background, ColorSystem
     from chatcli.target import Wish, World
 
 HISTORY_FILE = "input-history.jsonl"
@@ -47,12 +48,17 @@ _TERMS_WITHOUT_COMMANDS = frozenset({"linux", "eterm-color"})
 
 @dataclass(frozen=True, slots=True)
 class Tty:
-    """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show."""
+    """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
+
+    ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
+    """
 
     stdin: TextIO
     stdout: TextIO
     term: str | None
     color_system: ColorSystem | None
+    background: Background | None
+    can_be_asked: bool
 
     @property
     def shows_unicode(self) -> bool:
@@ -81,10 +87,19 @@ class Repl:
         self._settings = settings
         self._world = world
         self._chat = open_session(settings, wish, world)
+        self._tty = tty
         self._completer = CommandCompleter()
+        self._theme = ThemeInForce(
+            lambda: self._talk.settings.theme, tty.color_system, ask=self._ask_background
+        )
+        if tty.background is not None:
+            self._theme.learn(tty.background, "COLORFGBG tells the background")
+        self._background = BackgroundQuestion(
+            lambda background: self._theme.learn(background, "the terminal tells its background")
+        )
         activity = Activity(unicode=tty.shows_unicode)
         self._screen = Screen(
-            input=create_input(tty.stdin),
+            input=keyboard(tty.stdin, self._background.replies),
             output=terminal_output(tty.stdout, term=tty.term),
             prompt=settings.repl_prompt,
             history=input_history(world.paths.data / HISTORY_FILE if settings.save else None, self._warn),
@@ -113,6 +128,7 @@ class Repl:
             wish=wish,
             world=world,
             connection=Connection(wish, world, self._tell, idle_s=self._screen.idle_s),
+            theme=self._theme,
             resettle=resettle,
             verbose=verbose,
         )
@@ -123,9 +139,12 @@ class Repl:
         asyncio.get_running_loop().set_exception_handler(self._tell_bug)
         try:
             async with self._screen.running():
+                asking = asyncio.ensure_future(self._theme.settle())
                 await self._greet()
                 await self._talk.run()
                 await self._talk.connection.close()
+                # An answer on its way would be the shell's next keys.
+                await asking
         finally:
             self._talk.chat.close()
         return ExitCode.DONE
@@ -168,6 +187,7 @@ class Repl:
         self._page.pause()
         if talk.chat.turns:
             await in_thread(_load_markdown)
+            await self._theme.settle()
             recap(talk.chat, self._page)
             self._page.pause()
         talk.tell_what_became_of_the_file()
@@ -175,6 +195,11 @@ class Repl:
             await self._screen.work(self._first_run(), "looking around")
         if talk.chat.target is None:
             talk.connection.begin(talk.chat, talk.settings)
+
+    async def _ask_background(self) -> None:
+        if self._tty.can_be_asked and self._tty.color_system is not None:
+            self._background.ask(self._screen.application)
+            await self._background.settled()
 
     async def _first_run(self) -> None:
         self._page.say("There is no model to talk to yet.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import TYPE_CHECKING, Final
 
+from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, InputTooLong
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
+    from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.connection import Connection
     from chatcli.repl.surface import Surface
     from chatcli.target import Wish, World
@@ -39,6 +41,7 @@ class Talk:
         wish: Wish,
         world: World,
         connection: Connection,
+        theme: ThemeInForce,
         resettle: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
     ) -> None:
@@ -48,6 +51,7 @@ class Talk:
         self.wish = wish
         self.world = world
         self.connection = connection
+        self.theme = theme
         self.verbose = verbose
         self.is_leaving = False
         self._resettle = resettle
@@ -84,6 +88,9 @@ class Talk:
         """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
         settings = self._resettle(wanted)
+        if changes and all(SETTINGS_BY_NAME[name].only_looks for name in changes):
+            self.settings, self._changes = settings, wanted
+            return
         target = await self.connection.replace(self.chat, settings)
         self.settings, self._changes = settings, wanted
         if "model" in changes:

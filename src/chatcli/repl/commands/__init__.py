@@ -21,6 +21,7 @@ from chatcli.repl.commands import (
     session,
     sessions,
     system,
+    theme,
     tokens,
     undo,
     verbose,
@@ -47,6 +48,7 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         save,
         config,
         login,
+        theme,
         verbose,
         exit,
     )

@@ -1,0 +1,101 @@
+"""The terminal's background, asked for once the prompt is there; the answer comes among the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.key_binding.key_processor import KeyPress
+
+    from chatcli.render.themes import Background
+
+
+class BackgroundQuestion:
+    """Asks the terminal once; ``learn`` is told what it answers, whenever that is.
+
+    ``replies`` has to see everything the terminal sends before it is taken for keys.
+    """
+
+    def __init__(
+        self, learn: Callable[[Background], object], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.replies = ReplyFilter(self._take)
+        self._learn = learn
+        self._clock = clock
+        self._asked_s: float | None = None
+        self._answered = asyncio.Event()
+
+    def ask(self, application: Application[None]) -> None:
+        """Ask together with what is drawn next, so that nothing has to wait for it."""
+        if self._asked_s is not None:
+            return
+        self._asked_s = self._clock()
+
+        def write(_: object) -> None:
+            application.after_render -= write
+            application.output.write_raw(QUESTION)
+            application.output.flush()
+
+        application.after_render += write
+        application.invalidate()
+
+    async def settled(self) -> None:
+        """Wait until the terminal has answered, or took too long for it."""
+        if self._asked_s is None:
+            return
+        left_s = self._asked_s + ANSWERED_WITHIN_S - self._clock()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), max(0.0, left_s))
+
+    def _take(self, color: str | None) -> None:
+        if color is None:
+            self._answered.set()
+        elif (background := background_of(color)) is not None:
+            self._learn(background)
+
+
+if sys.platform == "win32":
+
+    def keyboard(stdin: TextIO, _: ReplyFilter) -> Input:
+        """Return the keys of a console, which answers no question."""
+        from prompt_toolkit.input import create_input  # noqa: PLC0415 - chooses among the Windows consoles
+
+        return create_input(stdin)
+
+else:
+    from prompt_toolkit.input.posix_utils import PosixStdinReader
+    from prompt_toolkit.input.vt100 import Vt100Input
+
+    class _Reader(PosixStdinReader):
+        """Reads what the terminal sends, without its answers."""
+
+        def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
+            super().__init__(*options, **named)
+            self._replies = replies
+
+        def read(self, count: int = 1024) -> str:
+            return self._replies.feed(super().read(count))
+
+    class _Keyboard(Vt100Input):
+        def __init__(self, stdin: TextIO, replies: ReplyFilter) -> None:
+            super().__init__(stdin)
+            self._replies = replies
+            self.stdin_reader = _Reader(replies, stdin.fileno(), encoding=stdin.encoding)
+
+        def flush_keys(self) -> list[KeyPress]:
+            self.vt100_parser.feed(self._replies.flush())
+            return super().flush_keys()
+
+    def keyboard(stdin: TextIO, replies: ReplyFilter) -> Input:
+        """Return the keys of a terminal; what it answers goes to ``replies``."""
+        return _Keyboard(stdin, replies)

@@ -1,0 +1,102 @@
+"""The terminal's background: asked for, answered by the terminal, and never taken for keys."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
+
+from chatcli.render.background import QUESTION
+from e2e.program import command
+from e2e.pseudo_terminal import CTRL_D, on_terminal
+from scripted_server import serving_in_thread
+
+ATTRIBUTES = "\x1b[?62;22c"
+LIGHT = "theme: light (auto: the terminal tells its background)"
+UNTOLD = "theme: dark (auto: the terminal does not tell its background)"
+
+
+@pytest.fixture
+def talking(program):
+    @contextmanager
+    def start(**environment):
+        with (
+            serving_in_thread() as server,
+            on_terminal(
+                command(),
+                environment=program.environment(server, **environment),
+                folder=program.working_folder,
+            ) as screen,
+        ):
+            screen.wait_for("small")
+            yield screen
+
+    return start
+
+
+def ends_well(screen):
+    screen.type(CTRL_D)
+    return screen.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES, LIGHT),
+        ("\x1b]11;rgba:fdfd/f6f6/e3e3/ffff\x1b\\" + ATTRIBUTES, LIGHT),
+        ("\x1b]11;#1e1e1e\x07" + ATTRIBUTES, "theme: dark (auto: the terminal tells its background)"),
+        (ATTRIBUTES, UNTOLD),
+        ("", UNTOLD),
+    ],
+    ids=["BEL", "ST", "dark", "only DA1", "silent"],
+)
+def test_what_the_terminal_answers_chooses_the_theme_and_is_no_key(talking, answer, told):
+    with talking() as screen:
+        screen.wait_until_received(QUESTION)
+        screen.type(answer + "/theme\r")
+        shown = screen.wait_for(told)
+        assert "rgb" not in shown
+        assert "62;22" not in shown
+        assert screen.received.count(QUESTION.encode()) == 1
+        assert ends_well(screen)
+
+
+def test_an_answer_in_pieces_among_keys_is_told_from_them(talking):
+    with talking() as screen:
+        screen.wait_until_received(QUESTION)
+        screen.type("/th")
+        screen.wait_for("> /th")
+        for piece in ("\x1b]11;rgb:ff", "ff/ffff/ffff\x1b", "\\em", "\x1b[?62", ";22ce"):
+            screen.type(piece)
+            screen.settle()
+        screen.type("\r")
+        screen.wait_for(LIGHT)
+        assert ends_well(screen)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"COLORFGBG": "15;0"}, {"CHATCLI_THEME": "light"}, {"NO_COLOR": "1"}, {"TERM": "linux"}],
+    ids=lambda environment: next(iter(environment)),
+)
+def test_who_has_told_already_or_cannot_tell_is_not_asked(talking, environment):
+    with talking(**environment) as screen:
+        screen.type("/theme\r")
+        screen.wait_for("theme: ")
+        assert b"\x1b]11" not in screen.received
+        assert ends_well(screen)
+
+
+def test_the_terminal_is_asked_once_it_is_to_decide(talking):
+    with talking(CHATCLI_THEME="dark") as screen:
+        screen.type("/theme auto\r")
+        screen.wait_until_received(QUESTION)
+        screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
+        screen.wait_for(LIGHT)
+        screen.type("/theme dark\r")
+        screen.wait_for("theme: dark (chosen here)")
+        assert ends_well(screen)
