@@ -166,19 +166,24 @@ SETTINGS: tuple[Setting, ...] = (
         "Show what a model thinks before it answers, instead of one line about it",
         parsers.switch,
         False,
+        only_looks=True,
     ),
-    Setting("window_title", "Name the conversation in the window's title", parsers.switch, True),
+    Setting(
+        "window_title", "Name the conversation in the window's title", parsers.switch, True, only_looks=True
+    ),
     Setting(
         "notify",
         "How to tell that a long answer is done: bell, desktop or off",
         parsers.choice("bell", "desktop", "off"),
         "bell",
+        only_looks=True,
     ),
     Setting(
         "notify_after_s",
         "How long an answer must have taken to be told of, in seconds; 0 for never",
         parsers.number(0, _DAY_S),
         20.0,
+        only_looks=True,
     ),
     Setting(
         "profile",
