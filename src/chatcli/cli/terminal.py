@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.core.errors import LocalIOError
 
 if TYPE_CHECKING:
@@ -112,27 +113,31 @@ class Terminal:
         return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
 
     def columns(self) -> int:
-        return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, shutil.get_terminal_size().columns))
+        return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))
+
+    def size(self) -> os.terminal_size:
+        return shutil.get_terminal_size()
 
     def hurry(self, is_hurried: bool = True) -> None:
         """Wait no longer for readers who do not read."""
         self.stdout.is_hurried = self.stderr.is_hurried = is_hurried
 
     def colors_on(self, stream: Stream) -> bool:
-        """Whether to colour ``stream``: https://no-color.org and https://force-color.org, else on a terminal."""
-        if self.environment.get("NO_COLOR"):
-            return False
-        if self.environment.get("FORCE_COLOR"):
-            return True
-        return stream.is_terminal and not self.is_dumb
+        return self.color_system(stream) is not None
 
     def color_system(self, stream: Stream) -> ColorSystem | None:
-        """Return which colours ``stream`` can show, ``None`` for none at all."""
-        if not self.colors_on(stream):
+        """Return which colours to use on ``stream``, ``None`` for none at all.
+
+        The person's wish comes first (https://no-color.org, https://force-color.org), then what the terminal can show.
+        """
+        if self.environment.get("NO_COLOR"):
             return None
-        if self.environment.get("COLORTERM") in {"truecolor", "24bit"}:
-            return "truecolor"
-        return "256" if "256" in self.environment.get("TERM", "") else "standard"
+        wish = self.environment.get("FORCE_COLOR", "").strip().lower()
+        if wish in COLORS_WISHED:
+            return COLORS_WISHED[wish]
+        if wish or (stream.is_terminal and not self.is_dumb):
+            return shown_colors(self.environment)
+        return None
 
     def warn(self, text: str) -> None:
         """Write a line to stderr. Losing it must not lose the answer."""
