@@ -77,6 +77,11 @@ def text_events(*texts: str, model: str = "small") -> list[bytes]:
     return [_chunk(model, {"content": text}, None) for text in texts]
 
 
+def reasoning_events(*texts: str, model: str = "small") -> list[bytes]:
+    """Return the chunks in which a model thinks before it answers."""
+    return [_chunk(model, {"reasoning_content": text}, None) for text in texts]
+
+
 def event_stream(*texts: str, model: str = "small", finish_reason: str = "stop") -> list[bytes]:
     """Return a whole streamed chat completion, one piece a text."""
     return [*text_events(*texts, model=model), _chunk(model, {}, finish_reason), b"data: [DONE]\n\n"]

@@ -10,7 +10,15 @@ import pytest
 
 from chatcli.core.exit_codes import ExitCode
 from e2e.program import asked, records_of
-from scripted_server import CUT, Answer, event_stream, json_answer, serving_in_thread, text_events
+from scripted_server import (
+    CUT,
+    Answer,
+    event_stream,
+    json_answer,
+    reasoning_events,
+    serving_in_thread,
+    text_events,
+)
 
 PARIS = Answer(event_stream("Par", "is."))
 FULL_DISK = Path("/dev/full")
@@ -137,6 +145,16 @@ def test_an_answer_in_one_piece_is_asked_for_and_shown(program):
         done = program.run("--no-stream", "Hi", server=server)
     assert done.stdout == "Paris.\n"
     assert server.requests[0].json["stream"] is False
+
+
+@pytest.mark.parametrize("way", [(), ("-o", "markdown"), ("-o", "json")], ids=" ".join)
+def test_what_a_model_thinks_is_no_part_of_its_answer(program, way):
+    thinking = Answer([*reasoning_events("A secret thought."), *event_stream("Paris.")])
+    with serving_in_thread(thinking) as server:
+        ended = program.run(*way, "Capital of France?", server=server, CHATCLI_SHOW_REASONING="true")
+    assert "Paris." in ended.stdout
+    assert "secret" not in ended.stdout
+    assert [text for _, text in program.saved] == ["Capital of France?", "Paris."]
 
 
 def test_a_dry_run_shows_the_request_and_sends_nothing(program):

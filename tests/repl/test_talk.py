@@ -16,7 +16,7 @@ from chatcli.repl.connection import Connection
 from chatcli.repl.talk import Talk
 from chatcli.target import Wish, World
 from repl.fakes import KeptSurface
-from scripted_server import CUT, Answer, event_stream, json_answer, serving, text_events
+from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
 
 PARIS = Answer(event_stream("Paris."))
 MADRID = Answer(event_stream("Madrid."))
@@ -340,8 +340,35 @@ async def test_login_turned_down_changes_nothing(talking):
     assert "a number from 1 to" in talk.surface.text
 
 
+async def test_reasoning_is_shown_or_hidden_without_asking_the_model_for_more_of_it(talking):
+    talk = talking(reasoning="low")
+    await talk.take("/reasoning")
+    assert talk.surface.said[-1] == "reasoning: hide (one line: how long it thought)"
+    await talk.take("/reasoning show")
+    assert talk.settings.show_reasoning
+    assert talk.surface.said[-1] == "reasoning: show (all that the model thinks, while it thinks)"
+    await talk.take("/reasoning hide")
+    assert not talk.settings.show_reasoning
+    assert talk.settings.reasoning == "low"
+    assert talk.chat.target is None
+    await talk.take("/reasoning high")
+    assert "→ say show or hide; how much a model thinks is /config reasoning EFFORT" in talk.surface.said
+    assert [text for text, _ in await completions(talk, "/reasoning ")] == ["show", "hide"]
+
+
+async def test_what_a_model_thinks_is_never_kept(talking):
+    thinking = Answer([*reasoning_events("A secret thought."), *event_stream("Paris.")])
+    async with serving(thinking, PARIS) as server:
+        talk = talking(server, show_reasoning=True)
+        await talk.take("Capital of France?")
+        await talk.take("And again?")
+        await talk.connection.close()
+    assert "secret" not in talk.chat.file.path.read_text("utf-8")
+    assert "secret" not in json.dumps(messages(server))
+
+
 def test_every_command_explains_itself_in_a_line():
-    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 17
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 18
     assert all(command.summary and "\n" not in command.summary for command in COMMANDS)
 
 

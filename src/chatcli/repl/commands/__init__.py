@@ -16,6 +16,7 @@ from chatcli.repl.commands import (
     login,
     model,
     pin,
+    reasoning,
     retry,
     save,
     session,
@@ -49,6 +50,7 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         config,
         login,
         theme,
+        reasoning,
         verbose,
         exit,
     )

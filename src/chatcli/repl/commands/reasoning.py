@@ -1,0 +1,39 @@
+"""``/reasoning``: what a model thinks before it answers, shown or folded into one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Choice, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_MEANINGS: Final = {
+    "show": "all that the model thinks, while it thinks",
+    "hide": "one line: how long it thought",
+}
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    if argument and argument not in _MEANINGS:
+        raise UsageError(
+            f"/reasoning cannot be {argument}",
+            hint="say show or hide; how much a model thinks is /config reasoning EFFORT",
+        )
+    if argument:
+        await talk.change(show_reasoning=argument == "show")
+    word = "show" if talk.settings.show_reasoning else "hide"
+    talk.surface.remark(f"reasoning: {word} ({_MEANINGS[word]})")
+
+
+async def _choices(_: Talk) -> Iterable[Choice]:
+    return [Choice(word, meaning) for word, meaning in _MEANINGS.items()]
+
+
+COMMAND = Command(
+    "reasoning", "show what a model thinks, or only for how long", _run, "[show|hide]", _choices
+)
