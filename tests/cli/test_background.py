@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,8 +19,9 @@ import pty
 import termios
 
 from chatcli.cli import background
-from chatcli.cli.background import BackgroundQuestion, can_be_asked
+from chatcli.cli.background import BackgroundQuestion, answer_theme, can_be_asked
 from chatcli.render.background import QUESTION
+from chatcli.render.themes import theme
 from cli.fakes import terminal
 from e2e.pseudo_terminal import on_terminal
 
@@ -129,6 +131,28 @@ def test_who_has_typed_already_is_not_asked():
 def test_nobody_is_asked_where_there_is_no_terminal(term):
     assert not can_be_asked(terminal(is_terminal=True, TERM=term))
     assert not can_be_asked(terminal(None))
+
+
+@dataclass
+class Chosen:
+    """Settings, as far as a theme depends on them."""
+
+    theme: str
+
+
+@pytest.mark.parametrize(
+    ("chosen", "environment", "color_system", "name"),
+    [
+        ("auto", {}, "256", "dark"),
+        ("auto", {"COLORFGBG": "0;15"}, "256", "light"),
+        ("auto", {"COLORFGBG": "0;15"}, None, "dark"),
+        ("light", {"COLORFGBG": "15;0"}, "256", "light"),
+        ("dark", {"COLORFGBG": "0;15"}, "truecolor", "dark"),
+    ],
+)
+def test_a_choice_comes_before_what_the_environment_tells(chosen, environment, color_system, name):
+    found = answer_theme(Chosen(chosen), terminal(is_terminal=True, **environment), color_system, pytest.fail)
+    assert found == theme(name, color_system)
 
 
 ASKING = """

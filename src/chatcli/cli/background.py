@@ -9,13 +9,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of, told_background
+from chatcli.render.theme_in_force import ThemeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatcli.cli.terminal import Terminal
-    from chatcli.render.themes import Background
+    from chatcli.config.settings import Settings
+    from chatcli.render.themes import Background, ColorSystem, Theme
 
 LATEST_ANSWER_S: Final = 0.3
 """How long after the question its answer is still kept from the shell, which would take it for keys."""
@@ -159,3 +161,25 @@ else:
             with suppress(OSError):
                 for byte in self.keys:
                     fcntl.ioctl(self._stdin, termios.TIOCSTI, bytes([byte]))
+
+
+def answer_theme(
+    settings: Settings,
+    terminal: Terminal,
+    color_system: ColorSystem | None,
+    at_the_end: Callable[[Callable[[], None]], object],
+) -> Theme:
+    """Return the theme for an answer, asking the terminal only where nothing else decides.
+
+    What must be done once the answer is there is handed to ``at_the_end``.
+    """
+    in_force = ThemeInForce(lambda: settings.theme, color_system)
+    if in_force.follows_background and in_force.has_colors:
+        background = told_background(terminal.environment)
+        if background is None and terminal.stdin is not None and can_be_asked(terminal):
+            question = BackgroundQuestion(terminal.stdin.fileno(), terminal.stdout.write)
+            at_the_end(question.close)
+            background = question.answer()
+        if background is not None:
+            in_force.learn(background, "told")
+    return in_force()
