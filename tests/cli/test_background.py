@@ -175,7 +175,7 @@ def test_keys_typed_while_it_is_asked_reach_who_reads_next(tmp_path, monkeypatch
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07ls" + ATTRIBUTES)
         screen.wait_for("light")
         screen.type(" -l\n")
-        shown = screen.wait_for("read")
+        shown = screen.wait_for("read '")
         assert (
             "read 'ls -l\\n'" in shown or "read ' -l\\n'" in shown
         )  # the system may not let keys be given back
