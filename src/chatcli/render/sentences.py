@@ -1,0 +1,25 @@
+"""Lines about a turn as sentences: without signs that are read aloud as their names, or not at all."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_SPOKEN: Final = (
+    (re.compile(r"\A→ "), "what to do: "),
+    (re.compile(r"\A… "), ""),
+    (re.compile(r" · "), ", "),
+    (re.compile(r"~(?=\d)"), "about "),
+    (re.compile(r"\bCtrl-(?=[A-Z]\b)"), "Control "),
+)
+# A name such as gpt-5 or config.toml is written as it is.
+_FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,]|\Z)")
+_OPEN_END: Final = re.compile(r"[\w)%]\Z")
+
+
+def sentence(line: str) -> str:
+    """Return ``line`` as it is to be read aloud."""
+    for sign, spoken in _SPOKEN:
+        line = sign.sub(spoken, line)
+    line = _FIRST_WORD.sub(lambda word: word[0].capitalize(), line)
+    return f"{line}." if _OPEN_END.search(line) else line

@@ -1,0 +1,36 @@
+"""What is said while an answer is waited for, where no line can be redrawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.events import Retrying, Waiting
+from chatcli.render.sentences import sentence
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.events import Event
+
+_FIRST_AFTER_S: Final = 3.0
+
+
+class SpokenWaiting:
+    """Says that the wait goes on, each time after twice as long, and ``hint`` when another attempt is waited for."""
+
+    def __init__(self, write_line: Callable[[str], object], *, hint: str) -> None:
+        self._write_line = write_line
+        self._hint = hint
+        self._due_s = _FIRST_AFTER_S
+
+    async def __call__(self, event: Event) -> None:
+        match event:
+            case Waiting(elapsed_s, reason):
+                if elapsed_s >= self._due_s:
+                    self._due_s = 2 * elapsed_s
+                    what = sanitize_line(reason) or "waiting for the answer"
+                    self._write_line(sentence(f"{what}, {elapsed_s:.0f} seconds so far"))
+            case Retrying():
+                self._due_s = _FIRST_AFTER_S
+                self._write_line(self._hint)

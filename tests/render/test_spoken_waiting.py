@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from chatcli.core.events import Retrying, TextDelta, Waiting
+from chatcli.render.spoken_waiting import SpokenWaiting
+
+
+async def said(*events):
+    lines = []
+    spoken = SpokenWaiting(lines.append, hint="Enter tries at once.")
+    for event in events:
+        await spoken(event)
+    return lines
+
+
+async def test_a_long_wait_is_told_of_ever_more_rarely():
+    waits = [Waiting(float(second), "waiting for api.example") for second in range(1, 31)]
+    assert await said(*waits) == [
+        f"Waiting for api.example, {second} seconds so far." for second in (3, 6, 12, 24)
+    ]
+
+
+async def test_a_short_wait_is_passed_over():
+    assert await said(Waiting(1.0, ""), Waiting(2.0, ""), TextDelta("Paris")) == []
+
+
+async def test_what_can_be_done_while_another_attempt_is_waited_for_is_said():
+    assert await said(Retrying(1, 60.0, "429")) == ["Enter tries at once."]
