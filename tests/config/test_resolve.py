@@ -267,3 +267,18 @@ def test_a_window_set_for_this_run_holds_for_every_model(machine, here):
 
 def test_a_window_nobody_knows_is_none(machine):
     assert machine.resolve().window_for("a") is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_plain"),
+    [
+        ({}, False),
+        ({"ACCESSIBLE": "1"}, True),
+        ({"ACCESSIBLE": "yes please"}, True),
+        ({"ACCESSIBLE": "0"}, False),
+        ({"ACCESSIBLE": ""}, False),
+        ({"ACCESSIBLE": "1", "CHATCLI_PLAIN": "false"}, False),
+    ],
+)
+def test_accessible_asks_for_plain_text_in_every_program(machine, environment, is_plain):
+    assert machine.resolve(environment=environment).plain == is_plain

@@ -159,7 +159,9 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--raw", action="store_true", help="keep control characters in the answer")
     group.add_argument("--dry-run", action="store_true", help="show the request and its tokens; send nothing")
     group.add_argument("--no-stream", dest="stream", action="store_false", default=None, help="all at once")
-    group.add_argument("--plain", action="store_true", default=None, help="no colours, no redrawing")
+    group.add_argument(
+        "--plain", action="store_true", default=None, help="whole lines of plain text, for screen readers"
+    )
 
 
 def add_general_options(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,8 @@ from chatcli.core.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chatcli.config.parsers import Parser
+
 _PREFIX = "CHATCLI_"
 _URLS_OF_KEYS = {
     "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL"),
@@ -55,7 +57,7 @@ def flag_layer(flags: Mapping[str, object]) -> Layer:
 def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
     """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; an empty variable is not set."""
     given = {
-        variable: _read(setting, variables[variable], f"{place} {variable}")
+        variable: _read(setting.parser_of(variable), variables[variable], f"{place} {variable}")
         for variable, setting in SETTINGS_BY_VARIABLE.items()
         if variables.get(variable)
     }
@@ -79,7 +81,7 @@ def table_layer(
     ``environment``. ``hint`` goes with the error about a value.
     """
     found = {
-        name: Found(_parse(SETTINGS_BY_NAME[name], value, f"{place} {name}", hint), place)
+        name: Found(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
         for name, value in table.items()
     }
     base_url = found["base_url"].value if "base_url" in found else outer_base_url
@@ -88,7 +90,7 @@ def table_layer(
     if pointer := found.get("api_key_env"):
         source = f"{place} api_key_env {pointer.value}"
         if value := environment.get(pointer.value):
-            keys.append(_read(SETTINGS_BY_NAME["api_key"], value, source))
+            keys.append(_read(SETTINGS_BY_NAME["api_key"].parse, value, source))
         else:
             missing.append(f"{source} is not set")
     return Layer(
@@ -104,13 +106,13 @@ def _read_flag(setting: Setting, value: object) -> Found:
         raise UsageError(f"{flag} {error}") from error
 
 
-def _read(setting: Setting, value: object, origin: str) -> Found:
-    return Found(_parse(setting, value, origin), origin)
+def _read(parse: Parser, value: object, origin: str) -> Found:
+    return Found(_parse(parse, value, origin), origin)
 
 
-def _parse(setting: Setting, value: object, where: str, hint: str | None = None) -> object:
+def _parse(parse: Parser, value: object, where: str, hint: str | None = None) -> object:
     try:
-        return setting.parse(value)
+        return parse(value)
     except ValueError as error:
         raise ConfigurationError(f"{where} {error}", hint=hint) from error
 

@@ -73,6 +73,11 @@ def switch(value: object) -> bool:
     return known
 
 
+def any_but_zero(value: object) -> bool:
+    """Return what a variable such as ``ACCESSIBLE`` says, which is set to anything at all."""
+    return text(value).strip() != "0"
+
+
 def choice(*allowed: str) -> Parser:
     """Return a parser for one of a few words."""
 

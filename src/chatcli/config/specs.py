@@ -13,8 +13,9 @@ _DAY_S = 86_400
 class Setting:
     """One setting.
 
-    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``;
-    ``flag`` is how the command line calls it. ``routes`` marks what decides which endpoint is called.
+    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``, which
+    ``parse_also`` reads where other programs say it in other words; ``flag`` is how the command line calls it.
+    ``routes`` marks what decides which endpoint is called.
     ``merges`` marks a table whose keys add up over the layers instead of replacing each other, from an empty one.
     ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
     """
@@ -25,6 +26,7 @@ class Setting:
     default: object = None
     flag: str | None = None
     also_variables: tuple[str, ...] = ()
+    parse_also: parsers.Parser | None = None
     file_only: bool = False
     in_profile: bool = True
     routes: bool = False
@@ -35,6 +37,9 @@ class Setting:
     def variables(self) -> tuple[str, ...]:
         """The environment's names for it, the first that is set counting."""
         return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
+
+    def parser_of(self, variable: str) -> parsers.Parser:
+        return self.parse_also if self.parse_also and variable in self.also_variables else self.parse
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -152,7 +157,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tokens_per_minute", "Most tokens to send and ask for in a minute", parsers.whole_number(1)),
     Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
-    Setting("plain", "No colours, no redrawing", parsers.switch, False, flag="--plain"),
+    Setting(
+        "plain",
+        "Whole lines of plain text, who speaks said in words: for screen readers",
+        parsers.switch,
+        False,
+        flag="--plain",
+        also_variables=("ACCESSIBLE",),
+        parse_also=parsers.any_but_zero,
+    ),
     Setting(
         "theme",
         "Colours for a dark or a light background: dark, light, or auto, as the terminal tells",
