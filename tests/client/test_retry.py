@@ -77,10 +77,10 @@ async def test_nothing_is_slept_or_asked_while_nobody_takes_the_announcement(sle
         assert len(inner.requests) == 1
 
 
-async def test_a_wait_of_no_time_is_announced_too(sleep):
-    assert (await events_of(retrying(ScriptedModel([limited(0.0)], ANSWER), sleep)))[0] == Retrying(
-        2, 0.0, "too fast"
-    )
+async def test_a_server_that_asks_for_no_wait_at_all_is_not_hammered(sleep):
+    inner = ScriptedModel(*[[limited(0.0)] for _ in range(20)], ANSWER)
+    await events_of(retrying(inner, sleep, retries=20, budget_s=1000))
+    assert sum(sleep.waits_s) > 20
 
 
 async def test_without_a_wish_of_the_server_the_waits_grow_up_to_a_limit_with_jitter(sleep):

@@ -27,6 +27,9 @@ def test_a_date_without_the_servers_clock_is_read_against_ours():
 )
 @example({"retry-after": "inf"})
 @example({"retry-after-ms": "nan"})
+@example({"retry-after": "Mon, 01 Nov 99999999999 00:00:00 GMT"})
+@example({"retry-after": "Mon, 01 Nov 2026 00:00:00 +99999999999999"})
+@example({"retry-after": "3", "date": "Mon, 01 Nov 99999999999 00:00:00 GMT"})
 @example({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2300", "date": "Fri, 31 Dec 9999 23:59:59 -2300"})
 def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers):
     asked_s = retry_after_s(headers)

@@ -118,14 +118,13 @@ class _AnnouncedWait:
 
 
 class _WaitAsAsked(wait_base):
-    """As long as the server asked for, else as ``otherwise`` says."""
+    """As long as the server asked for, else as ``otherwise`` says: a wait of no time, or until a date gone by, is none."""
 
     def __init__(self, otherwise: wait_base) -> None:
         self._otherwise = otherwise
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        asked_s = _asked_s(retry_state)
-        return self._otherwise(retry_state) if asked_s is None else asked_s
+        return _asked_s(retry_state) or self._otherwise(retry_state)
 
 
 class _StopOverBudget(stop_base):
