@@ -297,3 +297,16 @@ def test_whatever_else_the_libraries_raise_is_a_bad_response(foreign):
 def test_what_is_not_of_the_libraries_passes():
     with pytest.raises(KeyError), translated(HERE):
         raise KeyError("a bug")
+
+
+@pytest.mark.parametrize("page", ["<table><tr><td>nginx", "Busy <span class=x>nginx</span>", "<h4>nginx"])
+async def test_a_part_of_a_page_is_not_shown_either(chat, completions, page):
+    completions.respond(502, json={"error": {"message": page}})
+    _, error = await failure_of(chat)
+    assert "nginx" not in error.message
+
+
+async def test_whatever_a_server_calls_itself_a_line_stays_a_line(chat, completions):
+    completions.respond(400, headers={"x-request-id": "r" * 9000})
+    _, error = await failure_of(chat)
+    assert len(error.request_id) == 200

@@ -127,3 +127,10 @@ async def test_leaving_closes_the_source():
     async with aclosing(event_data(chunks())) as events:
         assert await anext(events) == b"a"
     assert closed == [True]
+
+
+async def test_an_event_without_an_end_is_given_up_however_short_its_lines():
+    piece = b"data: " + bytes(LONGEST_LINE_BYTES // 8) + b"\n"
+    with pytest.raises(StreamTooLong):
+        await data_of(*[piece] * 10)
+    assert len(await data_of(*[piece + b"\n"] * 10)) == 10

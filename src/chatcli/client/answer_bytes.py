@@ -35,6 +35,7 @@ class Silence:
         self._endpoint = endpoint
         self._limit_s = self._left_s = endpoint.timeout_s
         self._began = False
+        self._is_over = False
 
     @asynccontextmanager
     async def bounded(self) -> AsyncIterator[None]:
@@ -51,11 +52,14 @@ class Silence:
     def broken(self) -> None:
         """Count anew: a piece of the answer came."""
         self._began = True
-        self._allow(min(self._endpoint.idle_timeout_s, self._endpoint.timeout_s))
+        if not self._is_over:
+            self._allow(min(self._endpoint.idle_timeout_s, self._endpoint.timeout_s))
 
     def answer_is_complete(self) -> None:
-        """Wait only a little longer: what may still come is the usage."""
-        self._allow(min(_AFTER_END_S, self._limit_s))
+        """Wait only a little longer, whatever comes: what may still be of use is the usage."""
+        if not self._is_over:
+            self._is_over = True
+            self._allow(min(_AFTER_END_S, self._limit_s))
 
     def _too_long(self) -> TimedOut:
         if self._began:
@@ -84,13 +88,11 @@ async def watched(chunks: AsyncGenerator[bytes], silence: Silence) -> AsyncGener
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
-    """Take from ``chunks`` until something other than blanks has come, and return what was taken."""
-    taken = b""
+    """Take from ``chunks`` until something other than blanks has come, and return it without those before it."""
     async for chunk in chunks:
-        taken += chunk
-        if taken.strip(BLANK):
-            break
-    return taken
+        if taken := chunk.lstrip(BLANK):
+            return taken
+    return b""
 
 
 def are_events(start: bytes, content_type: str) -> bool:

@@ -1,7 +1,9 @@
-"""Bodies that are read in one piece, cut where a server does not end them."""
+"""Bodies as far as they are of use: unpacked a piece at a time, and cut where a server does not end them."""
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -11,21 +13,51 @@ if TYPE_CHECKING:
 
 _LONGEST_ERROR_BYTES: Final = 1024 * 1024
 _LONGEST_LIST_BYTES: Final = 32 * 1024 * 1024
+_PIECE_BYTES: Final = 64 * 1024
+_PACKED: Final = {"gzip", "x-gzip", "deflate"}
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
 async def bound(response: httpx2.Response) -> None:
     """Let no more of ``response`` be read than an error or a list of models can have; answers are bounded elsewhere."""
+    # All that is read is JSON or an error's plain text. Some of the charsets a server can name unpack, or raise.
+    response.encoding = "utf-8"
+    stream = response.stream
+    if not isinstance(stream, httpx2.AsyncByteStream):
+        return
+    # Nothing packed was asked for. httpx2 would unpack every layer of it at once: kilobytes that become gigabytes.
+    packed_as = response.headers.pop("content-encoding", "").strip().lower()
+    if packed_as in _PACKED:
+        stream = _Unpacked(stream)
     if not response.is_success:
-        # The package reads an error whole. A small one that unpacks to gigabytes stays packed, and unread.
-        response.headers.pop("content-encoding", None)
-        _bound(response, _LONGEST_ERROR_BYTES)
+        # An error that stays packed is told by its status alone.
+        is_readable = packed_as in _PACKED | {"", "identity"}
+        stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0)
     elif response.request.method == "GET":
-        _bound(response, _LONGEST_LIST_BYTES)
+        stream = _Bounded(stream, _LONGEST_LIST_BYTES)
+    response.stream = stream
 
 
-def _bound(response: httpx2.Response, limit_bytes: int) -> None:
-    if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Bounded(response.stream, limit_bytes)
+class _Unpacked(httpx2.AsyncByteStream):
+    """One layer of gzip or zlib taken away; raises ``httpx2.DecodingError`` for what is neither."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        async for chunk in self._stream:
+            packed = chunk
+            while packed:
+                try:
+                    piece = unpacker.decompress(packed, _PIECE_BYTES)
+                except zlib.error as error:
+                    raise httpx2.DecodingError("a body that cannot be unpacked") from error
+                packed = unpacker.unconsumed_tail
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -35,11 +67,13 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._limit_bytes
-        async for chunk in self._stream:
-            yield chunk[:left]
-            left -= len(chunk)
-            if left <= 0:
-                return
+        # What came before the packing broke is told all the same.
+        with suppress(httpx2.DecodingError):
+            async for chunk in self._stream:
+                yield chunk[:left]
+                left -= len(chunk)
+                if left <= 0:
+                    return
 
     async def aclose(self) -> None:
         await self._stream.aclose()

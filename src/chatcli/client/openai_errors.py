@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.error_bodies import ErrorDetails
 
+_LONGEST_REQUEST_ID = 200
 _HTTP_REDIRECTS = range(300, 400)
 _HTTP_TRANSIENT = {408, 409, 425}
 _HTTP_NEVER = {400, 401, 403, 404, 413, 422}
@@ -51,6 +52,11 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
             f"{endpoint.host}: the request cannot be sent: {error.reason}",
             hint="the model's name or an option holds half a character",
         ) from error
+    except httpx2.DecodingError as error:
+        raise BadResponse(
+            f"{endpoint.host}: sent {error}",
+            hint="try again; if it stays, something on the way spoils what is sent",
+        ) from error
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise BadResponse(
             f"{endpoint.host}: {error}", hint="run again with --debug and report this"
@@ -64,7 +70,8 @@ def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) ->
         return proxy_wants_a_password(endpoint)
     details = error_details(body)
     said = details.message or _said_in_plain_text(response)
-    message = f"{endpoint.host}: {status} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
+    reason = on_one_line(response.reason_phrase)
+    message = f"{endpoint.host}: {status} {reason}".rstrip() + (f": {said}" if said else "")
     kind, hint = _kind_of_status(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
         hint = redirect_hint(response)
@@ -103,7 +110,8 @@ _OVERFLOW_HINT = "set context_window to what the server really has, or lower --m
 def _request_id(response: httpx2.Response) -> str | None:
     """Return what the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
-    return headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
+    told = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
+    return told and str(told)[:_LONGEST_REQUEST_ID]
 
 
 def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool | None:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 LONGEST_LINE_BYTES = 64 * 1024 * 1024
-"""A line without an end is an attack or not an event stream."""
+"""A line without an end is an attack or not an event stream, and so is an event."""
 
 
 class StreamTooLong(ValueError):
-    """A single line grew past ``LONGEST_LINE_BYTES``."""
+    """A single line, or all of one event, grew past ``LONGEST_LINE_BYTES``."""
 
 
 async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -28,15 +28,21 @@ async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     An event that the end of the stream cuts off is yielded too: some servers leave out the last blank line.
     """
     data: list[bytes] = []
+    data_bytes = 0
     async with aclosing(_lines(chunks)) as lines:
         async for line in lines:
             if line.startswith(b"data:"):
                 data.append(line[6:] if line[5:6] == b" " else line[5:])
+                data_bytes += len(line)
+                if data_bytes > LONGEST_LINE_BYTES:
+                    raise StreamTooLong(f"an event of more than {LONGEST_LINE_BYTES:,} bytes")
             elif line == b"data":
                 data.append(b"")
+                data_bytes += len(line)
             elif not line and data:
                 yield data[0] if len(data) == 1 else b"\n".join(data)
                 data.clear()
+                data_bytes = 0
     if data:
         yield b"\n".join(data)
 
