@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +51,16 @@ def test_a_quota_is_no_rate_limit_that_passes():
 def test_a_single_request_above_the_tokens_a_minute_is_an_overflow():
     said = "Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 50000."
     assert error_details({"error": {"message": said, "code": "rate_limit_exceeded"}}).is_overflow
+
+
+def test_what_is_nested_as_deep_as_can_be_read_breaks_nothing():
+    for depth in range(900, 1000):
+        try:
+            value = json.loads('{"message": ' + "[" * depth + "]" * depth + "}")
+        except RecursionError:
+            break
+        assert isinstance(error_details({"error": value}).message, str)
+
+
+def test_bytes_that_are_no_text_are_no_words():
+    assert error_details("\x1f\x8b\x08\0\0\0").message == ""

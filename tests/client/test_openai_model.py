@@ -75,7 +75,15 @@ async def test_a_stream_is_asked_to_tell_its_usage_and_does(chat, streams):
     assert body_of(route)["stream_options"] == {"include_usage": True}
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": "12"}, {"prompt_tokens_details": None}, {}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": "12"},
+        {"prompt_tokens_details": None},
+        {},
+        {"prompt_tokens": -1, "completion_tokens": 10**400},
+    ],
+)
 async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usage):
     streams(delta("Paris"), event({"usage": usage}), end())
     assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage())
@@ -117,6 +125,18 @@ async def test_a_chunk_with_nothing_in_it_is_passed_over(chat, streams, nothing)
     assert await events_of(chat) == PARIS
 
 
+async def test_content_in_parts_is_text_and_thoughts(chat, streams):
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Easy."}]}
+    odd = [None, "?", {"type": "text", "text": None}, {"type": "thinking", "thinking": "?"}]
+    streams(delta([thought, *odd]), delta([{"type": "text", "text": "Par"}, *odd]), delta("is"), end())
+    assert await events_of(chat) == [
+        ReasoningDelta("Easy."),
+        TextDelta("Par"),
+        TextDelta("is"),
+        Completion("stop", "small-1"),
+    ]
+
+
 async def test_only_the_first_choice_is_read(chat, streams):
     other = {"index": 1, "delta": {"content": "London"}, "finish_reason": "length"}
     first = {"index": 0, "delta": {"content": "Paris"}, "finish_reason": None}
@@ -127,6 +147,32 @@ async def test_only_the_first_choice_is_read(chat, streams):
 async def test_every_finish_reason_completes_an_answer(chat, streams):
     streams(delta("Par"), end("length"))
     assert (await events_of(chat))[-1] == Completion("length", "small-1")
+
+
+@pytest.mark.parametrize(
+    ("word", "finish_reason"),
+    [
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_length", "length"),
+        ("content_filter: SAFETY", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("end_turn", "end_turn"),
+    ],
+)
+async def test_an_answer_that_was_cut_is_known_in_the_words_of_other_apis(chat, streams, word, finish_reason):
+    streams(delta("Par"), end(word))
+    assert (await events_of(chat))[-1] == Completion(finish_reason, "small-1")
+
+
+@pytest.mark.parametrize("word", ["error", "abort", "insufficient_system_resource"])
+async def test_a_finish_reason_that_tells_of_a_failure_completes_nothing(chat, streams, word):
+    streams(delta("Par"), end(word))
+    _, error = await failure_of(chat)
+    assert type(error) is IncompleteAnswer
+    streams(end(word))
+    _, error = await failure_of(chat)
+    assert error.retryable
 
 
 async def test_a_stream_with_a_finish_reason_needs_no_done(chat, streams):
@@ -424,6 +470,48 @@ async def test_tools_nobody_offered_are_named_in_a_line(chat, streams):
 async def test_what_breaks_after_the_finish_reason_costs_nothing(chat, streams, broken):
     streams(delta("Paris"), delta(finish_reason="stop"), broken)
     assert await events_of(chat) == PARIS
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"detail": "Out of memory"},
+        {"message": "Out of memory", "code": 503},
+        {"type": "error", "message": "Out of memory"},
+    ],
+)
+async def test_an_event_that_is_no_chunk_but_has_words_is_an_error(
+    chat, unstreamed, streams, completions, said
+):
+    streams(event(said))
+    _, error = await failure_of(chat)
+    assert error.message == "models.example: Out of memory"
+    completions.respond(json=said)
+    _, error = await failure_of(unstreamed)
+    assert error.message == "models.example: Out of memory"
+
+
+@pytest.mark.parametrize("more", [event({"choices": []}), delta("?"), delta(finish_reason="stop")])
+async def test_a_server_that_does_not_end_after_the_end_is_left(more, monkeypatch):
+    monkeypatch.setattr("chatcli.client.answer_bytes._AFTER_END_S", 0.1)
+    async with serving(Answer([delta("Paris"), delta(finish_reason="stop"), *[more, 0.01] * 1000])) as server:
+        async with chat_at(Endpoint(server.base_url, loopback=True)) as model, asyncio.timeout(3):
+            assert (await events_of(model))[-1] == Completion("stop", "small-1")
+        await server.requests[0].hung_up()
+
+
+async def test_calls_of_tools_are_told_in_a_line_however_many_and_long(chat, streams):
+    again = [{"function": {"name": "search"}}] * 2000
+    others = [{"function": {"name": f"{number}" * 9000}} for number in range(2000)]
+    streams(delta(tool_calls=again), delta(tool_calls=others), end("tool_calls"))
+    told = (await events_of(chat))[0].message
+    assert told.count("search") == 1
+    assert len(told) < 1000
+
+
+async def test_a_tool_without_a_name_is_told_too(chat, streams):
+    streams(delta(tool_calls=[{"function": {"arguments": "{}"}}]), end("tool_calls"))
+    assert (await events_of(chat))[0] == Notice("tool_calls", "the model asked for tools nobody offered it")
 
 
 KEEP_ALIVE = [b": still here\n\n", delta(""), delta(None), event({"choices": []})]

@@ -102,13 +102,22 @@ async def test_two_messages_are_two_paragraphs():
 
 @pytest.mark.parametrize(
     ("reason", "finish_reason"),
-    [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("other", "other")],
+    [("max_output_tokens", "length"), ("content_filter", "content_filter")],
 )
 async def test_an_incomplete_response_says_why(reason, finish_reason):
     ended = of_type(
         "response.incomplete", response=response("incomplete", incomplete_details={"reason": reason})
     )
     assert (await told(text("Par"), ended))[-1] == Completion(finish_reason, "small-1")
+
+
+async def test_a_response_that_is_incomplete_for_an_unknown_reason_is_not_passed_off_as_whole():
+    ended = of_type(
+        "response.incomplete", response=response("incomplete", incomplete_details={"reason": "other"})
+    )
+    (seen, error), _ = await asking(Answer([text("Par"), ended, HOLD]), ask=failure_of)
+    assert seen == [TextDelta("Par")]
+    assert isinstance(error, IncompleteAnswer)
 
 
 async def test_a_refusal_is_the_text_and_said_in_a_line():

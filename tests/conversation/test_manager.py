@@ -172,6 +172,12 @@ class TestATurn:
         assert journal.replies[0].finished == []
         assert manager.history.head == "message 1"
 
+    async def test_an_answer_of_tool_calls_is_called_empty_only_where_nothing_else_was_said_of_it(self):
+        called = Notice("tool_calls", "the model asked for tools nobody offered it: search")
+        for script, said in (((), "empty_answer"), ((called,), "tool_calls")):
+            manager, _, _ = conversation((*script, Completion("tool_calls")))
+            assert [event.code for event in await turn(manager) if isinstance(event, Notice)] == [said]
+
     async def test_an_answer_from_the_cache_says_so(self):
         manager, _, _ = conversation((TextDelta("Paris"), Completion("stop", cached=True)))
         assert (await turn(manager))[-1].result.cached

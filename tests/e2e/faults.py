@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -110,6 +111,12 @@ FAULTS: tuple[Fault, ...] = (
         FEW,
     ),
     Fault(_STATUS, "429 that wants an hour", (refusal(429, "Slow down", retry_after="3600"),), FEW),
+    Fault(
+        _STATUS,
+        "429 that wants to be left alone until a year that is none",
+        (refusal(429, "Slow down", retry_after="Mon, 01 Nov 99999999999 00:00:00 GMT"),),
+        FEW,
+    ),
     Fault(_STATUS, "429 of a quota", (refusal(429, "You exceeded your quota", "insufficient_quota"),), FEW),
     Fault(_STATUS, "500 every time", (refusal(500, "Oops", retry_after_ms="10"),) * 2, FEW),
     Fault(_STATUS, "502 with a page, once", (page(502),), FEW),
@@ -124,6 +131,23 @@ FAULTS: tuple[Fault, ...] = (
         "529 of overload, once",
         (refusal(529, "Overloaded", "overloaded_error", retry_after_ms="10"),),
         FEW,
+    ),
+    Fault(
+        _STATUS,
+        "503 in a charset that is none",
+        (Answer([b"Busy"], 503, {"content-type": "text/plain; charset=zlib"}),),
+        NONE,
+    ),
+    Fault(
+        _STATUS,
+        "400, packed though nobody asked for that",
+        (
+            Answer(
+                [gzip.compress(b'{"error": "Bad temperature"}')],
+                400,
+                {"content-type": "application/json", "content-encoding": "gzip"},
+            ),
+        ),
     ),
     Fault(_STATUS, "408, once", (refusal(408, "Too slow", retry_after_ms="10"),), FEW),
     Fault(_STATUS, "409, once", (refusal(409, "Locked", retry_after_ms="10"),), FEW),
@@ -191,6 +215,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         _STREAM,
+        "content in parts",
+        (stream(chunk(delta={"content": [{"type": "text", "text": "Paris."}]}), *END),),
+    ),
+    Fault(
+        _STREAM,
+        "a stream that unpacks to gigabytes",
+        (Answer([gzip.compress(b"data: " + bytes(100_000_000))], headers={"content-encoding": "gzip"}),),
+    ),
+    Fault(
+        _STREAM,
         "several choices",
         (
             stream(
@@ -204,6 +238,11 @@ FAULTS: tuple[Fault, ...] = (
         "an error event of a rate limit before the first word, once",
         (stream(error_event("Slow down. Try again in 10 ms.", "rate_limit_exceeded")),),
         FEW,
+    ),
+    Fault(
+        _STREAM,
+        "an error event that only has words",
+        (stream(b'event: error\ndata: {"detail": "Out of memory"}\n\n'),),
     ),
     Fault(
         _STREAM,
@@ -229,6 +268,17 @@ FAULTS: tuple[Fault, ...] = (
     Fault(_END, "no finish reason", (stream(WORD),)),
     Fault(_END, "[DONE] without a finish reason", (stream(WORD, b"data: [DONE]\n\n"),)),
     Fault(_END, "a finish reason without [DONE]", (stream(WORD, chunk(delta={}, finish_reason="stop")),)),
+    Fault(
+        _END,
+        "a finish reason that tells of an error",
+        (stream(WORD, chunk(delta={}, finish_reason="error"), b"data: [DONE]\n\n"),),
+    ),
+    Fault(
+        _END,
+        "events without end after the finish reason",
+        (stream(WORD, chunk(delta={}, finish_reason="stop"), *[b'data: {"choices": []}\n\n', 0.1] * 200),),
+        IDLE,
+    ),
     Fault(
         _END,
         "the connection breaks after the finish reason",

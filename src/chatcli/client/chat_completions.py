@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.error_bodies import only_complains
 from chatcli.client.remainder import Remainder
 from chatcli.client.wire_text import count, wire_text
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
 _SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
+
+# OpenRouter, vLLM and DeepSeek say in the place of a finish reason that there is none.
+_BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
+_OTHER_WORDS: Final = {"max_tokens": "length", "model_length": "length", "safety": "content_filter"}
 
 
 class ChatCompletions:
@@ -41,7 +46,8 @@ class ChatCompletions:
 
     def error_in(self, event: Mapping[str, Any]) -> object | None:
         # vLLM tells an error as an object of its own.
-        return event if event.get("error") or event.get("object") == "error" else None
+        is_error = event.get("error") or "error" in (event.get("object"), event.get("type"))
+        return event if is_error or only_complains(event, "choices") else None
 
 
 def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[str, Any]:
@@ -117,8 +123,8 @@ class CompletionReader:
         if isinstance(usage := data.get("usage"), dict):
             self._usage = _usage(usage)
         choice = _first_choice(data)
-        if isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self._finish_reason = reason
+        if isinstance(reason := choice.get("finish_reason"), str) and reason and reason not in _BROKE_OFF:
+            self._finish_reason = _finish_reason(reason)
             self.pieces += 1
         content = choice.get(content_key)
         if isinstance(content, dict):
@@ -128,12 +134,15 @@ class CompletionReader:
     def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.
         reasoning = content.get("reasoning_content") or content.get("reasoning")
+        said = content.get("content")
+        if isinstance(said, list):
+            reasoning, said = reasoning or "".join(_thoughts(said)), "".join(_texts(said))
         if isinstance(reasoning, str) and reasoning:
             self.pieces += 1
             yield ReasoningDelta(reasoning)
         refusal = content.get("refusal")
         self._remainder.is_refusal |= isinstance(refusal, str) and bool(refusal)
-        text = content.get("content") or refusal
+        text = said or refusal
         if isinstance(text, str) and text:
             self.pieces += 1
             if joined := self._remainder.joiner.join(text):
@@ -145,8 +154,27 @@ class CompletionReader:
             self.pieces += 1
             function = call.get("function") if isinstance(call, dict) else None
             name = function.get("name") if isinstance(function, dict) else None
-            if isinstance(name, str) and name:
-                self._remainder.tools.append(name)
+            self._remainder.note_tool(name if isinstance(name, str) else "")
+
+
+def _finish_reason(word: str) -> str:
+    """Return OpenAI's word for what other APIs say: Mistral, Anthropic, Gemini with its ``content_filter: SAFETY``."""
+    first = word.partition(":")[0].lower()
+    return first if first == "content_filter" else _OTHER_WORDS.get(first, word)
+
+
+def _texts(parts: list[Any]) -> Iterator[str]:
+    """Yield the text of a message whose content is a list of parts."""
+    for part in parts:
+        if isinstance(part, dict) and isinstance(text := part.get("text"), str):
+            yield text
+
+
+def _thoughts(parts: list[Any]) -> Iterator[str]:
+    """Yield what a model thought, which Mistral sends as parts of the content that have parts of their own."""
+    for part in parts:
+        if isinstance(part, dict) and isinstance(thinking := part.get("thinking"), list):
+            yield from _texts(thinking)
 
 
 def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MESSAGE_CHARACTERS: Final = 300
 _PAGE: Final = re.compile(
-    r"<(?:!doctype|html|head|title|body|center|h1|div|p)\b.*|<\?xml.*", re.IGNORECASE | re.DOTALL
+    r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
+    r"\b.*|<\?xml.*",
+    re.IGNORECASE | re.DOTALL,
 )
 
 _QUOTA_CODES: Final = {
@@ -90,11 +95,11 @@ def error_details(body: object) -> ErrorDetails:
         body = response
     inner: Any = body.get("error") or body if isinstance(body, dict) else body
     if isinstance(inner, str):
-        inner = {"message": inner}
+        inner = {"message": "" if "\0" in inner else inner}  # bytes of something else are no words
     if not isinstance(inner, dict):
         return ErrorDetails()
     message = inner.get("message") or inner.get("detail") or ""
-    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    text = message if isinstance(message, str) else _as_json(message)
     # Gemini and OpenRouter repeat the HTTP status as the code and have a better word elsewhere.
     code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
     known = code if not code.isdigit() else str(inner.get("status") or "")
@@ -102,6 +107,18 @@ def error_details(body: object) -> ErrorDetails:
     return ErrorDetails(
         on_one_line(text), known or kind or code, kind, parameter if isinstance(parameter, str) else ""
     )
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # what could just be read may be too deep to be written
+        return ""
+
+
+def only_complains(value: Mapping[str, Any], mark: str) -> bool:
+    """Tell whether ``value`` lacks the ``mark`` of every answer and has words instead: a ``message``, FastAPI's ``detail``."""
+    return mark not in value and bool(value.get("detail") or isinstance(value.get("message"), str))
 
 
 def on_one_line(text: str) -> str:

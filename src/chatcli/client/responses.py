@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.chat_completions import wire_message
+from chatcli.client.error_bodies import only_complains
 from chatcli.client.remainder import Remainder
 from chatcli.client.wire_text import count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
@@ -63,7 +64,7 @@ class Responses:
 
     def error_in(self, event: Mapping[str, Any]) -> object | None:
         failed = _kind(event) in _FAILURES or event.get("error") or event.get("status") == "failed"
-        return event if failed else None
+        return event if failed or only_complains(event, "output") else None
 
 
 class ResponseReader:
@@ -71,13 +72,10 @@ class ResponseReader:
 
     def __init__(self) -> None:
         self.pieces = 0
+        self.is_over = False
         self._completion: Completion | None = None
         self._remainder = Remainder()
         self._message: object = None  # which of the output's messages the last text was of
-
-    @property
-    def is_over(self) -> bool:
-        return self._completion is not None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         kind, delta = _kind(event), event.get("delta")
@@ -125,21 +123,22 @@ class ResponseReader:
     def _note_tool(self, item: object) -> None:
         if isinstance(item, dict) and _kind(item).endswith("_call"):
             self.pieces += 1
-            self._remainder.tools.append(str(item.get("name") or _kind(item)))
+            self._remainder.note_tool(str(item.get("name") or _kind(item)))
 
     def _finish(self, response: Mapping[str, Any]) -> None:
         status, model, usage = response.get("status"), response.get("model"), response.get("usage")
         if status not in ("completed", "incomplete"):
             return
+        self.is_over = True
         details = response.get("incomplete_details")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        self._completion = Completion(
-            "stop"
-            if status == "completed"
-            else _FINISH_REASONS.get(str(reason), str(reason or "incomplete")),
-            model if isinstance(model, str) and model else None,
-            _usage(usage) if isinstance(usage, dict) else None,
-        )
+        reason = _FINISH_REASONS.get(str(details.get("reason"))) if isinstance(details, dict) else None
+        # Incomplete for a reason nobody knows: an answer without its end.
+        if finish_reason := "stop" if status == "completed" else reason:
+            self._completion = Completion(
+                finish_reason,
+                model if isinstance(model, str) and model else None,
+                _usage(usage) if isinstance(usage, dict) else None,
+            )
 
 
 def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_MOST_TOKENS: Final = 10**12
+"""No answer takes more; what follows from a count is reckoned with, and stored."""
+
 
 def wire_text(text: str) -> str:
     """Return ``text`` without lone surrogates, which have no UTF-8: a pair becomes its character."""
@@ -32,6 +37,6 @@ class SurrogateJoiner:
 
 
 def count(counts: object, name: str) -> int | None:
-    """Return a count of tokens, ``None`` where there is no such number."""
+    """Return a count of tokens, ``None`` where there is no such number, or one that can be no count."""
     value = counts.get(name) if isinstance(counts, dict) else None
-    return value if type(value) is int else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None

@@ -260,6 +260,7 @@ class _RunningTurn:
         self._deltas: list[str] = []
         self._attempts = 1
         self._completion: Completion | None = None
+        self._called_tools = False
 
     @property
     def text(self) -> str:
@@ -268,8 +269,7 @@ class _RunningTurn:
     @property
     def is_empty(self) -> bool:
         """Whether there is no answer and nothing was said about that yet."""
-        asked_for_tools = self._completion is not None and self._completion.finish_reason == "tool_calls"
-        return not self.text and not asked_for_tools
+        return not self.text and not self._called_tools
 
     @property
     def emptiness(self) -> str:
@@ -296,6 +296,8 @@ class _RunningTurn:
                 self.sent_tokens = sent_tokens
             case Completion():
                 self._completion = event
+            case Notice("tool_calls"):
+                self._called_tools = True
             case _:
                 pass
 
