@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -106,6 +107,30 @@ async def test_the_rights_of_a_file_outlive_its_replacement(tmp_path):
     path.chmod(0o640)
     await shown(["--out", str(path)], terminal())
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with a name and links as POSIX has them")
+class TestAPathThatIsNoPlainFile:
+    async def test_a_pipe_or_a_device_is_written_to_and_stays_what_it_is(self, tmp_path):
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            await shown(["-o", "text", "--out", str(path)], terminal())
+            assert os.read(reading, 1000).decode().startswith("# T")
+        finally:
+            os.close(reading)
+        assert path.is_fifo()
+        assert list(tmp_path.iterdir()) == [path]
+
+    async def test_a_link_leads_to_the_file_that_is_written(self, tmp_path):
+        meant, link = tmp_path / "meant" / "answer.txt", tmp_path / "link"
+        meant.parent.mkdir()
+        link.symlink_to(meant)
+        for _ in range(2):
+            await shown(["-o", "text", "--out", str(link)], terminal())
+            assert link.is_symlink()
+            assert meant.read_text(encoding="utf-8").startswith("# T")
 
 
 @pytest.mark.parametrize("name", [".", "missing/answer.txt"])

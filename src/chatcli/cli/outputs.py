@@ -117,17 +117,22 @@ class Target:
 
 
 class _FileTarget(Target):
-    """A file that takes its name only when something was written, so that a failure costs no earlier answer."""
+    """A file that takes its name only when something was written, so that a failure costs no earlier answer.
+
+    A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.
+    """
 
     def __init__(self, name: str) -> None:
         self._path = Path(name).expanduser()
         try:
             if self._path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
-            handle, temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        except OSError as error:
+            if self._path.exists() and not self._path.is_file():
+                handle, self._temporary = os.open(self._path, os.O_WRONLY), None
+            else:
+                handle, self._temporary = self._placeholder()
+        except (OSError, RuntimeError) as error:
             raise self._not_written(error) from error
-        self._temporary = Path(temporary)
         self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
         self._is_worth_a_name = False
         super().__init__(self._write, lambda: True)
@@ -135,15 +140,22 @@ class _FileTarget(Target):
     def close(self) -> None:
         try:
             self._file.close()
-            if self._is_worth_a_name:
+            if self._temporary is not None and self._is_worth_a_name:
                 self._temporary.chmod(self._mode())
-                self._temporary.replace(self._path)
-            else:
+                self._temporary.replace(self._path.resolve())
+            elif self._temporary is not None:
                 self._temporary.unlink()
         except OSError as error:
             with suppress(OSError):
-                self._temporary.unlink()
+                if self._temporary is not None:
+                    self._temporary.unlink()
             raise self._not_written(error) from error
+
+    def _placeholder(self) -> tuple[int, Path]:
+        """Open what will have the name, beside the file that is meant: a link leads to it."""
+        meant = self._path.resolve()
+        handle, temporary = tempfile.mkstemp(prefix=f".{meant.name}.", dir=meant.parent)
+        return handle, Path(temporary)
 
     def _write(self, text: str) -> None:
         try:
@@ -163,10 +175,9 @@ class _FileTarget(Target):
             os.umask(mask)
             return 0o666 & ~mask
 
-    def _not_written(self, error: OSError) -> LocalIOError:
-        return LocalIOError(
-            f"cannot write {self._path}: {error.strerror or error}", hint="check the path and its rights"
-        )
+    def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
+        reason = getattr(error, "strerror", None) or error  # a link that leads to itself has none
+        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its rights")
 
 
 class _Extraction:
