@@ -1,0 +1,77 @@
+"""Highlighting of code while it streams: each line once, when it is complete, and right for good."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.code_roles import PLAIN, Roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.render.code_machine import Token
+    from chatcli.render.code_tokens import Lines
+
+_LONGEST_LINE: Final = 1_000  # some regular expressions take time with the square of the length
+_ROLES: Final = Roles()
+
+
+class CodeHighlighter:
+    """Highlights code line by line.
+
+    How a line looks follows from it and the lines before. It costs the same, however many these are.
+    """
+
+    def __init__(self, language: str) -> None:
+        """Take the info string of a fence; if no language is known by it, everything is plain."""
+        self._lines = _lines_of(language) if language.strip() else None
+
+    def copy(self) -> CodeHighlighter:
+        """Return a highlighter that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin._lines = self._lines and self._lines.copy()  # noqa: SLF001 - one of its own kind
+        return twin
+
+    def line(self, text: str) -> list[tuple[str, str]]:
+        """Return the next line, given without its newline, as runs of ``(role, text)``."""
+        if self._lines is None or len(text) > _LONGEST_LINE:
+            return [(PLAIN, text)] if text else []
+        try:
+            tokens = self._lines.tokens(text)
+        except Exception:  # noqa: BLE001 - whatever is wrong with a lexer, the code is to be read
+            self._lines = None
+            tokens = []
+        return _runs(text, tokens)
+
+
+def _lines_of(language: str) -> Lines | None:
+    from chatcli.render.code_tokens import lines_of  # noqa: PLC0415 - Pygments is for those who see code
+
+    return lines_of(language)
+
+
+def _runs(line: str, tokens: list[Token]) -> list[tuple[str, str]]:
+    """Cut ``line`` where the role changes; what no token covers is plain."""
+    runs: list[tuple[str, str]] = []
+    for role, text in _pieces(line, tokens):
+        if runs and runs[-1][0] == role:
+            runs[-1] = (role, runs[-1][1] + text)
+        else:
+            runs.append((role, text))
+    return runs
+
+
+def _pieces(line: str, tokens: list[Token]) -> Iterator[tuple[str, str]]:
+    at = 0
+    for start, kind, text in tokens:
+        end = min(start + len(text), len(line))
+        if end <= at:
+            continue
+        if start > at:
+            yield PLAIN, line[at:start]
+        if start < end:
+            yield _ROLES[kind], line[max(at, start) : end]
+        at = end
+    if at < len(line):
+        yield PLAIN, line[at:]
