@@ -96,7 +96,7 @@ def _read(chunks: list[bytes]) -> list[bytes]:
         for chunk in chunks:
             yield chunk
 
-    return list(_drained(event_data(source())))
+    return [data for events in _drained(event_data(source())) for data in events]
 
 
 def _drained(events: AsyncGenerator[T]) -> Iterator[T]:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from chatcli.client.reading_ahead import ReadingAhead
 from chatcli.core.errors import BadResponse, TimedOut
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ class Silence:
 
 
 async def watched(chunks: AsyncGenerator[bytes], silence: Silence) -> AsyncGenerator[bytes]:
-    """Yield ``chunks``; raise ``TimedOut`` when the silence is too long."""
-    async with aclosing(chunks):
+    """Yield ``chunks``, joined where they are there together; raise ``TimedOut`` when the silence is too long."""
+    async with ReadingAhead(chunks) as reading:
         while True:
             async with silence.bounded():
-                chunk = await anext(chunks, None)
-            if chunk is None:
+                came = await reading.next()
+            if came is None:
                 return
-            yield chunk
+            yield came
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
@@ -131,7 +132,7 @@ async def whole(chunks: AsyncGenerator[bytes], silence: Silence, endpoint: Endpo
     return b"".join(pieces)
 
 
-async def drained(chunks: AsyncGenerator[bytes]) -> None:
+async def drained(chunks: AsyncGenerator[object]) -> None:
     """Read what follows the end of an answer, if it comes at once: only then can the connection be used again."""
     with suppress(TimeoutError, TimedOut):
         async with asyncio.timeout(_LEFTOVER_S):

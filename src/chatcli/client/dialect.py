@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from chatcli.client.endpoint import Endpoint
-    from chatcli.core.events import Completion, ModelEvent
+    from chatcli.core.events import Completion, ModelEvent, ReasoningDelta, TextDelta
     from chatcli.core.request import Request
 
 
@@ -26,7 +26,7 @@ class AnswerReader(Protocol):
     @property
     def is_over(self) -> bool: ...
 
-    def read_event(self, event: Mapping[str, Any]) -> Iterator[ModelEvent]:
+    def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         """Read one event of a stream."""
         ...
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
+from jiter import from_json
 
 from chatcli.client.answer_bytes import (
     BLANK,
@@ -24,6 +25,7 @@ from chatcli.client.answer_bytes import (
     watched,
     whole,
 )
+from chatcli.client.floods import joined
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.server_sent_events import StreamTooLong, event_data
 from chatcli.core.errors import BadResponse, EndpointError, IncompleteAnswer
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.dialect import AnswerReader, Dialect
     from chatcli.client.endpoint import Endpoint
-    from chatcli.core.events import ModelEvent
+    from chatcli.core.events import ModelEvent, ReasoningDelta
     from chatcli.core.request import Request
 
 _END_OF_STREAM = b"[DONE]"
@@ -122,25 +124,35 @@ class OpenAIModel:
         return response
 
     async def _events(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
-        async with aclosing(event_data(received.chunks)) as events:
-            try:
-                async for data in events:
-                    if data == _END_OF_STREAM:
-                        break
-                    pieces = reader.pieces
-                    for event in reader.read_event(self._json_object(data, received)):
-                        yield event
-                    if reader.pieces != pieces:
-                        received.silence.broken()
-                    if reader.completion() is not None:
-                        received.silence.answer_is_complete()
-                    if reader.is_over:
-                        break
-            except StreamTooLong as error:
-                raise BadResponse(
-                    f"{self._endpoint.host}: sent {error}", hint="this is not a completion stream"
-                ) from error
-            await drained(events)
+        async with aclosing(event_data(received.chunks)) as reads:
+            async for events in reads:
+                pieces = reader.pieces
+                for event in joined(self._told(events, received, reader)):
+                    yield event
+                if reader.pieces != pieces:
+                    received.silence.broken()
+                if reader.completion() is not None:
+                    received.silence.answer_is_complete()
+                if reader.is_over or received.is_over:
+                    break
+            await drained(reads)
+
+    def _told(
+        self, events: Iterator[bytes], received: _Received, reader: AnswerReader
+    ) -> Iterator[TextDelta | ReasoningDelta]:
+        """Yield what the data of some events tells, up to the end of the stream."""
+        try:
+            for data in events:
+                if data == _END_OF_STREAM:
+                    received.is_over = True
+                    return
+                yield from reader.read_event(self._json_object(data, received))
+                if reader.is_over:
+                    return
+        except StreamTooLong as error:
+            raise BadResponse(
+                f"{self._endpoint.host}: sent {error}", hint="this is not a completion stream"
+            ) from error
 
     async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         content = await whole(received.chunks, received.silence, self._endpoint)
@@ -152,8 +164,7 @@ class OpenAIModel:
 
     def _json_object(self, data: bytes, received: _Received) -> dict[str, Any]:
         try:
-            # Bytes that are no UTF-8 cost a character, not the answer.
-            value = json.loads(data.decode("utf-8-sig", "replace"))
+            value = _json(data)
         except (ValueError, RecursionError) as error:
             raise BadResponse(
                 f"{self._endpoint.host}: sent something that is not JSON",
@@ -188,17 +199,26 @@ class OpenAIModel:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Received:
-    """A response whose body has begun to come."""
+    """A response whose body has begun to come; ``is_over`` once a stream said that it is at its end."""
 
     response: httpx2.Response
     chunks: AsyncGenerator[bytes]
     silence: Silence
+    is_over: bool = False
 
     @property
     def content_type(self) -> str:
         return str(self.response.headers.get("content-type", ""))
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        # Bytes that are no UTF-8, or half a character, cost that character, not the answer.
+        return json.loads(data.decode("utf-8-sig", "replace"))
 
 
 class _Shown:

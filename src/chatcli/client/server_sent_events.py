@@ -22,43 +22,53 @@ class StreamTooLong(ValueError):
     """A single line, or all of one event, grew past ``LONGEST_LINE_BYTES``."""
 
 
-async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield the ``data`` of each event, its lines joined by a newline, as soon as the event is complete.
+async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[Iterator[bytes]]:
+    """Yield, for each chunk, the ``data`` of the events it completes, their lines joined by a newline.
 
-    An event that the end of the stream cuts off is yielded too: some servers leave out the last blank line.
+    An event that the end of the stream cuts off is told too: some servers leave out the last blank line.
     """
-    data: list[bytes] = []
-    data_bytes = 0
-    async with aclosing(_lines(chunks)) as lines:
-        async for line in lines:
-            if line.startswith(b"data:"):
-                data.append(line[6:] if line[5:6] == b" " else line[5:])
-                data_bytes += len(line)
-                if data_bytes > LONGEST_LINE_BYTES:
-                    raise StreamTooLong(f"an event of more than {LONGEST_LINE_BYTES:,} bytes")
-            elif line == b"data":
-                data.append(b"")
-                data_bytes += len(line)
-            elif not line and data:
-                yield data[0] if len(data) == 1 else b"\n".join(data)
-                data.clear()
-                data_bytes = 0
-    if data:
-        yield b"\n".join(data)
-
-
-async def _lines(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield lines without their ends, which are LF, CRLF or CR wherever the chunks are cut."""
-    splitter = _LineSplitter()
+    reader = _EventReader()
     async with aclosing(chunks):
         async for chunk in chunks:
-            for line in splitter.feed(chunk):
-                yield line
-    for line in splitter.finish():
-        yield line
+            yield reader.feed(chunk)
+    yield reader.finish()
+
+
+class _EventReader:
+    def __init__(self) -> None:
+        self._splitter = _LineSplitter()
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        for line in self._splitter.feed(chunk):
+            if not line:
+                yield from self._event()
+            elif line.startswith(b"data:"):
+                self._add(line[6:] if line[5:6] == b" " else line[5:])
+            elif line == b"data":
+                self._add(b"")
+
+    def finish(self) -> Iterator[bytes]:
+        # Two ends of a line: of the last line, and the blank one.
+        yield from self.feed(b"\n\n")
+
+    def _add(self, data: bytes) -> None:
+        self._data.append(data)
+        self._data_bytes += len(data) + 1
+        if self._data_bytes > LONGEST_LINE_BYTES:
+            raise StreamTooLong(f"an event of more than {LONGEST_LINE_BYTES:,} bytes")
+
+    def _event(self) -> Iterator[bytes]:
+        if self._data:
+            yield b"\n".join(self._data)
+            self._data.clear()
+            self._data_bytes = 0
 
 
 class _LineSplitter:
+    """Splits chunks into lines without their ends, which are LF, CRLF or CR wherever the chunks are cut."""
+
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._pending_bytes = 0
@@ -66,7 +76,7 @@ class _LineSplitter:
         self._at_start = True
         self._held = b""
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         if self._at_start:
             chunk = self._without_mark(chunk)
         if self._after_cr and chunk:
@@ -75,15 +85,17 @@ class _LineSplitter:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        first, *rest = chunk.split(b"\n")
+        first, *lines = chunk.split(b"\n")
         self._pieces.append(first)
         self._pending_bytes += len(first)
         if self._pending_bytes > LONGEST_LINE_BYTES:
             raise StreamTooLong(f"a line of more than {LONGEST_LINE_BYTES:,} bytes")
-        for piece in rest:
-            yield b"".join(self._pieces)
-            self._pieces = [piece]
-            self._pending_bytes = len(piece)
+        if not lines:
+            return []
+        lines.insert(0, b"".join(self._pieces))
+        self._pieces = [lines.pop()]
+        self._pending_bytes = len(self._pieces[0])
+        return lines
 
     def _without_mark(self, chunk: bytes) -> bytes:
         """Take away the byte order mark, of which the first chunks may hold a part each."""
@@ -93,7 +105,3 @@ class _LineSplitter:
             return b""
         self._at_start = False
         return start.removeprefix(_BYTE_ORDER_MARK)
-
-    def finish(self) -> Iterator[bytes]:
-        if self._pending_bytes:
-            yield b"".join(self._pieces)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chatcli.client.reading_ahead import ReadingAhead
+
+
+class Source:
+    """Gives chunks, waits where it is told to, and remembers how far it came."""
+
+    def __init__(self, *steps: bytes | asyncio.Event | Exception) -> None:
+        self.given = 0
+        self.is_closed = False
+        self._steps = steps
+
+    async def chunks(self):
+        try:
+            for step in self._steps:
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, Exception):
+                    raise step
+                else:
+                    self.given += 1
+                    yield step
+        finally:
+            self.is_closed = True
+
+
+async def rest(reading: ReadingAhead) -> list[bytes]:
+    pieces = []
+    while (piece := await reading.next()) is not None:
+        pieces.append(piece)
+    return pieces
+
+
+async def test_what_is_there_at_once_comes_in_one_piece_and_what_follows_a_wait_in_another():
+    wait = asyncio.Event()
+    async with ReadingAhead(Source(b"a", b"", b"b", wait, b"c", b"d").chunks()) as reading:
+        assert await reading.next() == b"ab"
+        wait.set()
+        assert await reading.next() == b"cd"
+        assert await reading.next() is None
+
+
+async def test_nothing_comes_of_nothing():
+    async with ReadingAhead(Source(b"", b"").chunks()) as reading:
+        assert await reading.next() is None
+
+
+async def test_it_reads_while_its_reader_does_something_else():
+    wait = asyncio.Event()
+    async with ReadingAhead(Source(b"a", wait, b"b").chunks()) as reading:
+        assert await reading.next() == b"a"
+        wait.set()
+        await asyncio.sleep(0.01)
+        assert await rest(reading) == [b"b"]
+
+
+async def test_a_reader_that_takes_its_time_keeps_the_source_waiting():
+    piece = bytes(48 * 1024)
+    source = Source(*[piece] * 9)
+    async with ReadingAhead(source.chunks()) as reading:
+        await asyncio.sleep(0.01)
+        assert source.given == 2
+        assert await reading.next() == piece * 2
+        await asyncio.sleep(0.01)
+        assert source.given == 4
+        assert b"".join(await rest(reading)) == piece * 7
+
+
+async def test_what_came_before_a_failure_is_told_before_it():
+    async with ReadingAhead(Source(b"a", b"b", OSError("gone")).chunks()) as reading:
+        assert await reading.next() == b"ab"
+        with pytest.raises(OSError, match="gone"):
+            await reading.next()
+
+
+@pytest.mark.parametrize("steps", [(b"a", asyncio.Event()), (b"a", OSError("gone")), (b"a",)])
+async def test_leaving_closes_the_source_and_leaves_no_task(steps):
+    before = asyncio.all_tasks()
+    source = Source(*steps)
+    async with ReadingAhead(source.chunks()) as reading:
+        await reading.next()
+    assert source.is_closed
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_reader_that_is_cancelled_while_it_waits_closes_the_source():
+    source = Source(asyncio.Event())
+
+    async def read() -> None:
+        async with ReadingAhead(source.chunks()) as reading:
+            await reading.next()
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.is_closed
