@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from chatcli.render.waiting import WaitingLine
 from cli.fakes import terminal
 from conversation.fakes import ManualClock
 
+NOWHERE = Path("/nowhere")
+DEFAULTS = resolve({}, {}, find_paths({"CHATCLI_CONFIG_DIR": str(NOWHERE)}), NOWHERE)
 ANSWER = "# T\n\n```py\nx\x1b\n```\n"
 
 
@@ -27,7 +30,7 @@ def options(*arguments):
 async def shown(arguments, terminal, *, text=ANSWER, error=None):
     """Show an answer that came in two pieces; return what the output says of success."""
     result = TurnResult(text, "small", "stop", error=error)
-    with answer_output(options(*arguments), terminal) as output:
+    with answer_output(options(*arguments), DEFAULTS, terminal) as output:
         await output(TurnStarted("small"))
         await output(TextDelta(text[:3]))
         await output(TextDelta(text[3:]))
@@ -86,7 +89,7 @@ async def test_json_is_one_object():
 async def test_a_file_takes_its_name_when_the_answer_is_complete(tmp_path):
     path = tmp_path / "answer.txt"
     path.write_text("old", encoding="utf-8")
-    with answer_output(options("--out", str(path)), terminal()) as output:
+    with answer_output(options("--out", str(path)), DEFAULTS, terminal()) as output:
         await output(TextDelta("new"))
         assert path.read_text(encoding="utf-8") == "old"
         await output(TurnFinished(TurnResult("new", "small")))
@@ -137,7 +140,7 @@ class TestAPathThatIsNoPlainFile:
 def test_a_place_that_cannot_be_written_is_known_before_anything_is_asked(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LocalIOError, match="cannot write "):
-        answer_output(options("--out", name), terminal())
+        answer_output(options("--out", name), DEFAULTS, terminal())
     assert list(tmp_path.iterdir()) == []
 
 

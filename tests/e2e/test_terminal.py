@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 
@@ -89,13 +90,22 @@ def test_what_was_left_out_is_one_dim_line(program, terminal):
     assert screen.is_dim("left out 1 older turn: ")
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
-def test_who_wants_no_colour_gets_none(terminal, environment):
+def titled(terminal, **environment):
+    """Return what a terminal receives of an answer with a title and bold text."""
     title = Answer(event_stream("# Title\n\n**bold**\n"))
     with serving_in_thread(title) as server, terminal("Hi", server=server, **environment) as screen:
         assert screen.wait_for_exit() == 0
     assert "Title" in screen.shown
-    assert b"\x1b[" not in screen.received
+    return screen.received
+
+
+def test_who_wants_no_colour_gets_none(terminal):
+    assert re.search(rb"\x1b\[[0-9;]*m", titled(terminal))
+    assert not re.search(rb"\x1b\[[0-9;]*m", titled(terminal, NO_COLOR="1"))
+
+
+def test_a_terminal_that_cannot_redraw_gets_no_escape_sequence(terminal):
+    assert b"\x1b" not in titled(terminal, TERM="dumb")
 
 
 def test_questions_typed_at_the_prompt_are_answered_until_exit(program, terminal):

@@ -14,14 +14,10 @@ from chatcli.core.events import (
     ReasoningDelta,
     Retrying,
     TextDelta,
-    TurnFinished,
-    TurnResult,
     Waiting,
 )
-from chatcli.render.markdown import MarkdownRenderer
 from chatcli.repl.activity import Activity
 from chatcli.repl.ink import Ink, wrapped
-from chatcli.repl.live_answer import LiveAnswer
 from chatcli.repl.steady_widths import SteadyWidths
 from chatcli.repl.table import table
 from chatcli.repl.tail import TailControl
@@ -153,68 +149,6 @@ class TestTheMovingLine:
         await activity(TextDelta("Hi"))
         assert not activity.is_busy
         assert activity.line() == ""
-
-
-class Paper:
-    """A ``Canvas``."""
-
-    def __init__(self):
-        self.printed = []
-        self.tails = []
-
-    def columns(self):
-        return 40
-
-    def rows(self):
-        return 5
-
-    def draw(self, printed, tail):
-        self.printed.append(printed)
-        self.tails.append(list(tail))
-
-
-class TestALiveAnswer:
-    def start(self):
-        clock, paper = ManualClock(), Paper()
-        return LiveAnswer(paper, color_system=None, clock=clock), paper, clock
-
-    async def test_shows_the_first_text_and_the_last_at_once_and_the_rest_in_frames(self):
-        answer, paper, clock = self.start()
-        await answer(TextDelta("One "))
-        assert paper.tails == [["One"]]
-        await answer(TextDelta("two "))
-        assert len(paper.tails) == 1
-        clock.now_s += 1
-        await answer(TextDelta("three"))
-        assert paper.tails[-1] == ["One two three"]
-        await answer(TextDelta("!"))
-        await answer(TurnFinished(TurnResult("", "m")))
-        assert paper.printed[-1] == "One two three!\n"
-        assert paper.tails[-1] == []
-
-    @given(
-        st.lists(st.sampled_from(["# A\n\n", "word ", "\n\n", "- item\n", "```\ncode\n", "```\n", "中文 "])),
-        st.integers(1, 9),
-    )
-    async def test_prints_what_the_whole_text_renders_to_however_it_was_cut(self, pieces, length):
-        text = "".join(pieces)
-        whole = []
-        renderer = MarkdownRenderer(whole.append, width=lambda: 40, color_system=None)
-        await renderer(TextDelta(text))
-        await renderer(TurnFinished(TurnResult("", "m")))
-        answer, paper, clock = self.start()
-        for at in range(0, len(text), length):
-            clock.now_s += 1
-            await answer(TextDelta(text[at : at + length]))
-        await answer(TurnFinished(TurnResult("", "m")))
-        assert "".join(paper.printed) == "".join(whole)
-
-    async def test_shows_the_end_of_a_block_that_has_become_very_long(self):
-        answer, paper, clock = self.start()
-        await answer(TextDelta("```\n" + "line\n" * 2000))
-        clock.now_s += 1
-        await answer(TextDelta("the end"))
-        assert paper.tails[-1] == ["line", "line", "line", "line", "the end"]
 
 
 def test_the_tail_shows_its_last_rows_where_there_is_no_room_for_all():

@@ -56,7 +56,7 @@ class _OneShot:
     async def run(self, question: Message) -> ExitCode:
         status = status_output(self._options, self._terminal)
         is_lost = False
-        with answer_output(self._options, self._terminal) as answer:
+        with answer_output(self._options, self._settings, self._terminal) as answer:
             try:
                 async with open_chat(
                     self._settings, wish_of(self._options), self._world, status.tell

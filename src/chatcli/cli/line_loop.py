@@ -42,7 +42,9 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
             terminal.warn(_greeting(chat))
             _show_last_exchange(chat.session, terminal)
             while (line := _read_line(terminal)) is not None:
-                if line.strip() and (code := _turn(runner, chat, line, options, terminal)):
+                if line.strip() and (
+                    code := _turn(runner, chat, line, options=options, settings=settings, terminal=terminal)
+                ):
                     return code
         finally:
             runner.run(stack.aclose())
@@ -50,11 +52,19 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
     return ExitCode.DONE
 
 
-def _turn(runner: asyncio.Runner, chat: Chat, line: str, options: Namespace, terminal: Terminal) -> ExitCode:
+def _turn(
+    runner: asyncio.Runner,
+    chat: Chat,
+    line: str,
+    *,
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+) -> ExitCode:
     """Ask, and return the code of a signal that is to end more than the answer."""
 
     async def turn() -> ExitCode:
-        with answer_output(options, terminal) as answer:
+        with answer_output(options, settings, terminal) as answer:
             waiting, status = waiting_output(options, terminal, chat.hurry), status_output(options, terminal)
             await play(chat.send(messages.question(line)), *waiting, answer, status)
         return ExitCode.DONE

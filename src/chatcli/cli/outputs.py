@@ -16,6 +16,8 @@ from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.status import StatusRenderer, error_lines
+from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.render.themes import theme
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -112,8 +114,14 @@ class Target:
         self.write = write
         self.has_room = has_room
 
+        self._at_close: list[Callable[[], None]] = []
+
+    def when_closed(self, do: Callable[[], None]) -> None:
+        self._at_close.append(do)
+
     def close(self) -> None:
-        return
+        for do in self._at_close:
+            do()
 
 
 class _FileTarget(Target):
@@ -211,7 +219,7 @@ class _Extraction:
                 self._terminal.warn(line)
 
 
-def answer_output(options: Namespace, terminal: Terminal) -> AnswerOutput:
+def answer_output(options: Namespace, settings: Settings, terminal: Terminal) -> AnswerOutput:
     """Return the output the options ask for: Markdown on a terminal, text otherwise."""
     target = (
         _FileTarget(options.out)
@@ -223,7 +231,7 @@ def answer_output(options: Namespace, terminal: Terminal) -> AnswerOutput:
         for line in error_lines(error):
             terminal.warn(line)
 
-    return AnswerOutput(_renderer(options, terminal, target), target, complain=complain)
+    return AnswerOutput(_renderer(options, settings, terminal, target), target, complain=complain)
 
 
 def status_output(options: Namespace, terminal: Terminal) -> StatusOutput:
@@ -289,7 +297,7 @@ def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observe
     return (RetryNow(terminal.stdin, hurry),)
 
 
-def _renderer(options: Namespace, terminal: Terminal, target: Target) -> Observer:
+def _renderer(options: Namespace, settings: Settings, terminal: Terminal, target: Target) -> Observer:
     if options.extract:
         return _Extraction(target.write, terminal, raw=options.raw)
     match options.output or _default_format(options, terminal):
@@ -301,17 +309,36 @@ def _renderer(options: Namespace, terminal: Terminal, target: Target) -> Observe
             from chatcli.render.json_lines import JsonLinesRenderer  # noqa: PLC0415
 
             return JsonLinesRenderer(target.write)
-        case "markdown":
-            from chatcli.render.markdown import MarkdownRenderer  # noqa: PLC0415 - rich takes a tenth of a second
+        case "markdown" if options.out or not _redraws(options, terminal):
+            from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
             colors = None if options.out else terminal.color_system(terminal.stdout)
-            return MarkdownRenderer(target.write, width=terminal.columns, color_system=colors)
+            return MarkdownRenderer(target.write, theme("dark", colors), width=terminal.columns)
+        case "markdown":
+            return _live_answer(settings, terminal, target)
         case _:
             from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
 
             return PlainRenderer(target.write, sanitize=not options.raw)
 
 
+def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Observer:
+    """Return what redraws the end of the answer while it comes."""
+    from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
+    from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
+    from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
+
+    theme = ThemeInForce(lambda: settings.theme, terminal.color_system(terminal.stdout))()
+    screen = LiveScreen(terminal)
+    screen.attach()
+    target.when_closed(screen.detach)
+    reasoning = Reasoning(lambda text: theme.paint(text, "reasoning"))
+    return LiveAnswer(screen, theme, reasoning=reasoning, shows_reasoning=settings.show_reasoning)
+
+
+def _redraws(options: Namespace, terminal: Terminal) -> bool:
+    return terminal.stdout.is_terminal and not terminal.is_dumb and not options.plain
+
+
 def _default_format(options: Namespace, terminal: Terminal) -> str:
-    redraws = terminal.stdout.is_terminal and not terminal.is_dumb
-    return "markdown" if redraws and not (options.out or options.raw or options.plain) else "text"
+    return "markdown" if _redraws(options, terminal) and not (options.out or options.raw) else "text"

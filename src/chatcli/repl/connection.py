@@ -139,4 +139,4 @@ def _load_client() -> None:
 
 
 def _load_markdown() -> None:
-    import chatcli.render.rich_markdown  # noqa: F401, PLC0415
+    import chatcli.render.live_answer  # noqa: F401, PLC0415

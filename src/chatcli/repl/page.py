@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from chatcli.render.status import StatusRenderer, error_lines
 from chatcli.repl.ink import wrapped
-from chatcli.repl.live_answer import LiveAnswer
 from chatcli.repl.prompt_marks import PromptMarks
 from chatcli.safety.terminal import sanitize, sanitize_line
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import ColorSystem
+    from chatcli.render.themes import Theme
     from chatcli.repl.activity import Activity
     from chatcli.repl.ink import Ink
     from chatcli.repl.screen import Screen
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 class Page:
     """A ``Surface``: styled, wrapped between words, and safe for a terminal.
 
+    ``theme`` and ``shows_reasoning`` are asked for each answer.
     ``marked`` says whether questions and answers are marked for the terminal. ``watchers`` returns what else follows a
     turn.
     """
@@ -34,7 +34,8 @@ class Page:
         activity: Activity,
         *,
         ink: Ink,
-        color_system: ColorSystem | None,
+        theme: Callable[[], Theme],
+        shows_reasoning: Callable[[], bool],
         prompt: str,
         quiet: bool,
         marked: bool,
@@ -43,7 +44,8 @@ class Page:
         self._screen = screen
         self._activity = activity
         self._ink = ink
-        self._color_system = color_system
+        self._theme = theme
+        self._shows_reasoning = shows_reasoning
         self._prompt = prompt
         self._quiet = quiet
         self._marks = PromptMarks(wanted=marked)
@@ -72,15 +74,24 @@ class Page:
         self._print(self._marks.question(self._ink.cyan(self._ink.bold(self._prompt)), "\n".join(words)))
 
     def answer(self, text: str) -> None:
-        from chatcli.render.rich_markdown import rendered  # noqa: PLC0415 - rich takes a tenth of a second
+        from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - its parser takes a moment to load
 
-        self._screen.print(rendered(sanitize(text), width=self.columns(), color_system=self._color_system))
+        self._screen.print(rendered(text, self._theme(), self.columns()))
 
     def pause(self) -> None:
         self._print(self._marks.end())
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
-        answer = LiveAnswer(self._screen, color_system=self._color_system)
+        from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415 - as above
+        from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
+
+        theme = self._theme()
+        answer = LiveAnswer(
+            self._screen,
+            theme,
+            reasoning=Reasoning(lambda text: theme.paint(text, "reasoning")),
+            shows_reasoning=self._shows_reasoning(),
+        )
         status = StatusRenderer(self._print_status, dim=False, verbose=verbose, quiet=self._quiet)
         return (self._activity, answer, status, self._marks, *self._watchers())
 

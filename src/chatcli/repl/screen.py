@@ -173,6 +173,10 @@ class Screen:
         """Print whole lines above the rest, for good."""
         self.application.print_above(text)
 
+    def is_ready(self) -> bool:
+        """Whether a frame may be drawn now; while the size changes, the application itself draws none."""
+        return True
+
     def draw(self, printed: str, tail: Sequence[str]) -> None:
         """Print whole lines for good and show ``tail`` below them, in one frame."""
         self._tail = tail

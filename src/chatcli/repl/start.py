@@ -115,7 +115,8 @@ class Repl:
             self._screen,
             activity,
             ink=Ink(tty.color_system is not None),
-            color_system=tty.color_system,
+            theme=self._theme,
+            shows_reasoning=lambda: self._talk.settings.show_reasoning,
             prompt=settings.repl_prompt,
             quiet=quiet,
             marked=tty.takes_commands,
@@ -230,4 +231,4 @@ class Repl:
 
 
 def _load_markdown() -> None:
-    import chatcli.render.rich_markdown  # noqa: F401, PLC0415
+    import chatcli.render.live_answer  # noqa: F401, PLC0415

@@ -1,0 +1,88 @@
+"""Standard output as a canvas: what is finished is printed, what is still coming is redrawn below it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chatcli.cli.terminal import Terminal
+
+# Synchronized output (DEC private mode 2026), as in repl/frames.py: the terminal shows the frame as a whole.
+_BEGIN_FRAME: Final = "\x1b[?2026h"
+_END_FRAME: Final = "\x1b[?2026l"
+_UP: Final = "\x1b[{}A"
+_CLEAR_BELOW: Final = "\x1b[J"
+_CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows stops no process
+
+RESTED_AFTER_S: Final = 0.1
+"""How long a terminal's size must stand still before anything is redrawn."""
+
+
+class LiveScreen:
+    """Draws on a terminal nobody else writes to meanwhile.
+
+    The cursor rests at the end of the tail. Nothing above the rows of the tail is ever erased: where a terminal that
+    grew narrower has wrapped them anew, the upper ones stay as they are.
+    """
+
+    def __init__(self, terminal: Terminal, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._terminal = terminal
+        self._clock = clock
+        self._size = terminal.size()
+        self._resting_from_s = 0.0
+        self._tail: Sequence[str] = ()
+        self._handler_before: Any = None
+
+    def columns(self) -> int:
+        """Return how wide text may be: the last column stays free, so that no terminal wraps what is redrawn."""
+        return max(1, self._terminal.columns() - 1)
+
+    def rows(self) -> int:
+        return max(1, self._terminal.size().lines - 1)
+
+    def is_ready(self) -> bool:
+        size, now_s = self._terminal.size(), self._clock()
+        if size != self._size:
+            self._size = size
+            self._resting_from_s = now_s + RESTED_AFTER_S
+        return now_s >= self._resting_from_s and self._terminal.stdout.has_room
+
+    def draw(self, printed: str, tail: Sequence[str]) -> None:
+        if not printed and list(tail) == list(self._tail):
+            return
+        # Rows of the tail that stay as they are need not be written again.
+        kept = 0 if printed else min(_in_common(self._tail, tail), max(0, len(tail) - 1))
+        pieces = [self._to_row(kept), printed, "\n".join(tail[kept:])]
+        self._tail = tuple(tail)
+        self._terminal.stdout.write("".join([_BEGIN_FRAME, *pieces, _END_FRAME]))
+
+    def _to_row(self, row: int) -> str:
+        """Return what leads to the start of a row of the tail and erases it and those below."""
+        if row == len(self._tail):
+            return "\n" if row else ""
+        up = len(self._tail) - 1 - row
+        return "\r" + (_UP.format(up) if up else "") + _CLEAR_BELOW
+
+    def attach(self) -> None:
+        """Begin below what the shell has written whenever the process was stopped and goes on."""
+        if (number := _CONTINUED) is not None:
+            self._handler_before = signal.signal(number, lambda *_: self._forget_tail())
+
+    def detach(self) -> None:
+        if (number := _CONTINUED) is not None:
+            signal.signal(number, self._handler_before)
+
+    def _forget_tail(self) -> None:
+        self._tail = ()
+
+
+def _in_common(before: Sequence[str], after: Sequence[str]) -> int:
+    """Return how many rows the two begin with that are the same."""
+    return next(
+        (at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new),
+        min(len(before), len(after)),
+    )

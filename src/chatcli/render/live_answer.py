@@ -1,0 +1,177 @@
+"""The answer while it comes: what is finished is printed, the rest is shown below it, a frame at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from chatcli.core.events import (
+    AnswerContinued,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+)
+from chatcli.render.markdown.stream import MarkdownStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chatcli.core.events import Event
+    from chatcli.render.reasoning import Reasoning
+    from chatcli.render.themes import Theme
+
+FRAME_S: Final = 1 / 30
+_SHARE_FOR_DRAWING: Final = 14
+"""Drawing takes at most a fifteenth of the time, however slow it is."""
+
+_LOOK_AGAIN_S: Final = 0.05
+
+
+class Canvas(Protocol):
+    """Where an answer is drawn."""
+
+    def columns(self) -> int: ...
+
+    def rows(self) -> int:
+        """Return how many rows a tail may have."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether a frame may be drawn now: nobody has to wait for it, and the size rests."""
+        ...
+
+    def draw(self, printed: str, tail: Sequence[str]) -> None:
+        """Print whole lines for good and show ``tail`` below them, in one frame."""
+        ...
+
+
+class LiveAnswer:
+    """An observer of one turn that draws the first text and the last at once and what comes between in frames.
+
+    ``reasoning`` is shown above the answer where ``shows_reasoning``, else folded to a line.
+    """
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        theme: Theme,
+        *,
+        reasoning: Reasoning,
+        shows_reasoning: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._canvas = canvas
+        self._clock = clock
+        self._stream = MarkdownStream(theme)
+        self._texts: list[str] = []
+        self._thoughts = _Thoughts(reasoning, canvas, shown=shows_reasoning)
+        self._printed: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
+        self._failure: Exception | None = None
+
+    async def __call__(self, event: Event) -> None:
+        if self._failure is not None:
+            raise self._failure
+        match event:
+            case TextDelta(text):
+                self._printed += self._thoughts.end(self._clock())
+                self._texts.append(text)
+                await self._draw_in_time()
+            case ReasoningDelta(text):
+                self._printed += self._thoughts.feed(text, self._clock())
+                if self._thoughts.are_shown:
+                    await self._draw_in_time()
+            case AnswerContinued(text):
+                self._stream.go_on_after(text)
+            case Retrying() | Notice():
+                # A line about it comes next, and stands above what is still coming.
+                self._flush(())
+            case TurnFinished() | TurnFailed() | TurnCancelled():
+                self._printed += self._thoughts.end(self._clock())
+                self._take_texts()
+                self._printed.append(self._stream.finish(self._canvas.columns()))
+                self._flush(())
+            case _:
+                pass
+
+    async def _draw_in_time(self) -> None:
+        if self._clock() < self._due_s or not self._canvas.is_ready():
+            self._schedule()
+            return
+        self._draw()
+        # A fast stream never waits for its next event: without this no key would be read.
+        await asyncio.sleep(0)
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            wait_s = max(self._due_s - self._clock(), 0 if self._canvas.is_ready() else _LOOK_AGAIN_S)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._draw_on_time)
+
+    def _draw_on_time(self) -> None:
+        self._timer = None
+        if not self._canvas.is_ready():
+            self._schedule()
+            return
+        try:
+            self._draw()
+        except Exception as error:  # noqa: BLE001 - told where the turn is played, by the next event
+            self._failure = error
+
+    def _draw(self) -> None:
+        began_s = self._clock()
+        self._take_texts()
+        columns, rows = self._canvas.columns(), self._canvas.rows()
+        tail = self._stream.tail(columns, rows) or self._thoughts.tail(columns, rows)
+        self._flush(tail)
+        now_s = self._clock()
+        self._due_s = now_s + max(FRAME_S, _SHARE_FOR_DRAWING * (now_s - began_s))
+
+    def _take_texts(self) -> None:
+        text = "".join(self._texts)
+        self._texts.clear()
+        self._printed.append(self._stream.feed(text, self._canvas.columns()))
+
+    def _flush(self, tail: Sequence[str]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        printed = "".join(self._printed)
+        self._printed.clear()
+        self._canvas.draw(printed, tail)
+
+
+class _Thoughts:
+    """What the model thinks before it answers, as it comes and at its end."""
+
+    def __init__(self, reasoning: Reasoning, canvas: Canvas, *, shown: bool) -> None:
+        self.are_shown = shown
+        self._reasoning = reasoning
+        self._canvas = canvas
+        self._since_s: float | None = None
+
+    def feed(self, text: str, now_s: float) -> list[str]:
+        """Return what is to be printed for good."""
+        if self._since_s is None:
+            self._since_s = now_s
+        lines = self._reasoning.feed(text, self._canvas.columns())
+        return [lines] if self.are_shown else []
+
+    def tail(self, columns: int, rows: int) -> list[str]:
+        if not self.are_shown or self._since_s is None:
+            return []
+        return self._reasoning.tail(columns, rows)
+
+    def end(self, now_s: float) -> list[str]:
+        """Return what is left to be printed, and a gap before the answer; nothing where nothing was thought."""
+        if self._since_s is None:
+            return []
+        elapsed_s, self._since_s = now_s - self._since_s, None
+        if self.are_shown:
+            return [self._reasoning.finish(self._canvas.columns()), "\n"]
+        return [self._reasoning.fold(elapsed_s), "\n\n"]

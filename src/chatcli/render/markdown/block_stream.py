@@ -1,0 +1,164 @@
+"""Blocks out of a text that comes in pieces, however it was cut.
+
+What a block is may depend on what follows it: a list on whether a blank line comes, a link on its definition, a
+paragraph on an underline. Such a block waits for a fixed stretch of source, the look-ahead; then it is what it is by
+then. So what is told is a function of the text alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.markdown.blocks import Block, ListKind, ListStart, texts_of
+from chatcli.render.markdown.cutting import cut_at
+from chatcli.render.markdown.parser import BlockParser
+from chatcli.render.markdown.references import waits_for_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.render.markdown.references import References
+
+LOOK_AHEAD_CHARACTERS: Final = 800
+LOOK_AHEAD_LINES: Final = 12
+"""A block waits until this much of the source has come after it, whichever is first."""
+
+_LONGEST_DRAWN: Final = 4 * LOOK_AHEAD_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    block: Block
+    characters: int
+    lines: int
+
+
+class BlockStream:
+    """Takes a text in pieces and tells its blocks, each as soon as nothing that follows can change it.
+
+    ``references`` is filled with the definitions of links.
+    """
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._parser = BlockParser(references)
+        self._waiting: deque[_Waiting] = deque()
+        self._characters = 0
+        self._lines = 0
+        self._line: list[str] = []
+        self._line_length = 0
+        # A line longer than the look-ahead is begun before its end is known, if it is text.
+        self._is_begun = False
+
+    def feed(self, text: str) -> list[Block]:
+        told: list[Block] = []
+        for at, part in enumerate(text.split("\n")):
+            if at:
+                self._end_line()
+                self._tell(told)
+            if self._add(part):
+                self._tell(told)
+        return told
+
+    def finish(self) -> list[Block]:
+        """Tell the rest: nothing more comes."""
+        if self._line_length and not self._is_begun:
+            self._wait(self._parser.line("".join(self._line)))
+        self._wait(self._parser.finish())
+        told = [waiting.block for waiting in self._waiting]
+        self._waiting.clear()
+        return told
+
+    def ahead(self) -> list[Block]:
+        """Return what ``finish`` would tell now."""
+        kinds: dict[ListKind, ListKind] = {}
+        parser = self._parser.copy(kinds)
+        blocks = [_with_own_kind(waiting.block, kinds) for waiting in self._waiting]
+        if self._line_length and not self._is_begun:
+            line = "".join(self._line)
+            blocks += parser.line(line[:_LONGEST_DRAWN])
+        return blocks + parser.finish()
+
+    @property
+    def open_fence(self) -> str | None:
+        """The line that opened the code block that is not closed yet."""
+        return self._parser.open_fence
+
+    def _add(self, part: str) -> bool:
+        """Add to the line that is coming; return whether that may have told something."""
+        has_told = False
+        while part:
+            if not self._is_begun and self._line_length < LOOK_AHEAD_CHARACTERS:
+                room = LOOK_AHEAD_CHARACTERS - self._line_length
+                self._line.append(part[:room])
+                self._line_length += len(self._line[-1])
+                part = part[room:]
+                if self._line_length == LOOK_AHEAD_CHARACTERS:
+                    self._begin_line()
+                    has_told = True
+            elif self._is_begun:
+                room = LOOK_AHEAD_CHARACTERS - len(self._parser.paragraph or "")
+                self._parser.extend_paragraph(part[:room])
+                self._characters += min(room, len(part))
+                part = part[room:]
+                self._cut_paragraph()
+                has_told = True
+            else:
+                self._line.append(part)
+                self._line_length += len(part)
+                part = ""
+        return has_told
+
+    def _begin_line(self) -> None:
+        """Go on with a long line as text, if its beginning says that it is."""
+        line = "".join(self._line)
+        kinds: dict[ListKind, ListKind] = {}
+        paragraph = self._parser.copy(kinds)
+        paragraph.line(line)
+        if (paragraph.paragraph or "").endswith(line.lstrip(" \t")[-1:]) and paragraph.paragraph:
+            self._wait(self._parser.line(line))
+            self._characters += len(line)
+            self._is_begun = True
+            self._cut_paragraph()
+
+    def _end_line(self) -> None:
+        if not self._is_begun:
+            line = "".join(self._line)
+            self._characters += len(line)
+            self._wait(self._parser.line(line))
+        self._characters += 1
+        self._lines += 1
+        self._line.clear()
+        self._line_length = 0
+        self._is_begun = False
+        self._cut_paragraph()
+
+    def _cut_paragraph(self) -> None:
+        while (text := self._parser.paragraph) is not None and len(text) >= LOOK_AHEAD_CHARACTERS:
+            self._wait(self._parser.cut_paragraph(cut_at(text)))
+
+    def _wait(self, blocks: Iterable[Block]) -> None:
+        self._waiting.extend(_Waiting(block, self._characters, self._lines) for block in blocks)
+
+    def _tell(self, told: list[Block]) -> None:
+        while self._waiting and self._is_decided(self._waiting[0]):
+            told.append(self._waiting.popleft().block)
+
+    def _is_decided(self, waiting: _Waiting) -> bool:
+        is_past = (
+            self._characters - waiting.characters >= LOOK_AHEAD_CHARACTERS
+            or self._lines - waiting.lines >= LOOK_AHEAD_LINES
+        )
+        block = waiting.block
+        if isinstance(block, ListStart):
+            block.kind.is_decided |= is_past or block.kind.is_loose
+            return block.kind.is_decided
+        return is_past or not any(waits_for_definition(text, self._references) for text in texts_of(block))
+
+
+def _with_own_kind(block: Block, kinds: dict[ListKind, ListKind]) -> Block:
+    if isinstance(block, ListStart) and block.kind in kinds:
+        return ListStart(kinds[block.kind])
+    return block

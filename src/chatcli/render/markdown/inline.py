@@ -1,0 +1,189 @@
+"""What stands in a paragraph, a heading or a cell: text with its roles, and where links lead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from chatcli.safety.terminal import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+    from chatcli.render.markdown.references import References
+    from chatcli.render.themes import Role
+
+# Text without any of these is only text.
+_MARKS: Final = re.compile(r"[\\`*_~\[\]<&$]|  \n")
+_LINE_END: Final = re.compile(r" *\n[ \t]*")
+_LINE_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_WEB: Final = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+# A formula has no blank beside its dollars, and no digit behind them: "$5 and $10" is none (as in pandoc's Markdown).
+_FORMULA: Final = re.compile(
+    r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])|\\\((?!\\).+?\\\)|\\\[(?!\\).+?\\\]",
+    re.DOTALL,
+)
+_ROLES: Final = {"strong_open": "strong", "em_open": "emphasis", "s_open": "strike"}
+_ENDS: Final = {"strong_close", "em_close", "s_close"}
+_DEEPEST: Final = 100
+_LONGEST_READ: Final = 10_000  # only a heading or a cell can be as long, and a parser may take seconds for it
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Text that looks alike, or ``LINE_BREAK``. ``link`` is where http or https leads."""
+
+    text: str
+    roles: tuple[Role, ...] = ()
+    link: str = ""
+
+
+LINE_BREAK: Final = Run("\n")
+
+
+class Inline:
+    """Reads what stands in a leaf, with the ``references`` that are defined by then.
+
+    ``shows_code_marks`` keeps the backticks of code, for terminals that could not tell it from text otherwise.
+    """
+
+    def __init__(self, references: References, *, shows_code_marks: bool) -> None:
+        self._references = references
+        self._code_mark = "`" if shows_code_marks else ""
+
+    def runs(self, text: str, *roles: Role) -> list[Run]:
+        """Return ``text``, sanitized before, as runs that all have ``roles`` to begin with.
+
+        What the parser decodes (``&#x202E;``, ``%1B`` in an address) is sanitized as well. HTML is shown as it is
+        written, and so is a text that the parser fails at.
+        """
+        if _MARKS.search(text) is None or len(text) > _LONGEST_READ:
+            return [Run(_LINE_END.sub(" ", text), roles)] if text else []
+        tokens: list[Token] = []
+        parser = _parser()
+        try:
+            parser.inline.parse(text, parser, {"references": self._references}, tokens)
+        except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
+            return [Run(_LINE_END.sub(" ", text), roles)]
+        return _Reader(roles, self._code_mark).read(tokens)
+
+
+class _Reader:
+    def __init__(self, roles: tuple[Role, ...], code_mark: str) -> None:
+        self._roles = roles
+        self._code_mark = code_mark
+        self._runs: list[Run] = []
+        self._link = ""
+        self._links: list[tuple[str, int]] = []
+
+    def read(self, tokens: Sequence[Token]) -> list[Run]:
+        for token in tokens:
+            self._read(token)
+        return self._runs
+
+    def _read(self, token: Token) -> None:
+        if role := _ROLES.get(token.type):
+            self._roles = (*self._roles, role)
+        elif token.type in _ENDS:
+            self._roles = self._roles[:-1]
+        else:
+            _READERS.get(token.type, _Reader.read_text)(self, token)
+
+    def read_text(self, token: Token) -> None:
+        self._add(sanitize(token.content))
+
+    def read_code(self, token: Token) -> None:
+        self._add(f"{self._code_mark}{sanitize(token.content)}{self._code_mark}", "code")
+
+    def read_line_end(self, _: Token) -> None:
+        self._add(" ")
+
+    def read_line_break(self, _: Token) -> None:
+        self._runs.append(LINE_BREAK)
+
+    def read_html(self, token: Token) -> None:
+        if _LINE_BREAK.fullmatch(token.content):
+            self._runs.append(LINE_BREAK)
+        else:
+            self._add(sanitize(token.content), "html")
+
+    def read_image(self, token: Token) -> None:
+        self._add(_shown_image(token), "image")
+
+    def read_formula(self, token: Token) -> None:
+        self._add(sanitize(token.content), "math")
+
+    def open_link(self, token: Token) -> None:
+        address = sanitize_line(str(token.attrs.get("href", "")))
+        self._links.append((address, len(self._runs)))
+        self._link = address if _WEB.match(address) else ""
+        self._roles = (*self._roles, "link")
+
+    def close_link(self, _: Token) -> None:
+        """Show the address behind the text, unless the text is it: nobody is led where they do not see."""
+        address, first = self._links.pop()
+        self._roles = self._roles[:-1]
+        text = "".join(run.text for run in self._runs[first:])
+        if address and address.removeprefix("mailto:") not in {text, text.replace(" ", "%20")}:
+            self._add(f" ({address})", "address")
+        self._link = ""
+
+    def _add(self, text: str, *roles: Role) -> None:
+        if text:
+            self._runs.append(Run(text, (*self._roles, *roles), self._link))
+
+
+_READERS: Final = {
+    "code_inline": _Reader.read_code,
+    "softbreak": _Reader.read_line_end,
+    "hardbreak": _Reader.read_line_break,
+    "html_inline": _Reader.read_html,
+    "image": _Reader.read_image,
+    "formula": _Reader.read_formula,
+    "link_open": _Reader.open_link,
+    "link_close": _Reader.close_link,
+}
+
+
+def _shown_image(token: Token) -> str:
+    address = sanitize_line(str(token.attrs.get("src", "")))
+    alternative = sanitize_line("".join(_texts(token.children or ())))
+    return f"{alternative} ({address})".strip() if address else alternative
+
+
+def _texts(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.children:
+            yield from _texts(token.children)
+        else:
+            yield " " if token.type in {"softbreak", "hardbreak"} else token.content
+
+
+def _formula(state: StateInline, silent: bool) -> bool:
+    """Leave a formula as it is written: its marks mean something else there."""
+    if state.src[state.pos] not in "$\\":
+        return False
+    match = _FORMULA.match(state.src, state.pos, state.posMax)
+    if match is None:
+        return False
+    if not silent:
+        state.push("formula", "", 0).content = match[0]
+    state.pos = match.end()
+    return True
+
+
+@cache
+def _parser() -> MarkdownIt:
+    # Here, so that nobody who does not render Markdown pays for it.
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+
+    parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
+    parser.enable("strikethrough")
+    parser.inline.ruler.before("escape", "formula", _formula)
+    return parser

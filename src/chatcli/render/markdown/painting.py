@@ -1,0 +1,97 @@
+"""Rows as text for a terminal: colours, links, and right-to-left text kept to itself."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.markdown.inline import Run
+from chatcli.render.markdown.widths import chopped, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatcli.render.markdown.wrapping import Row
+    from chatcli.render.themes import Theme
+
+_RIGHT_TO_LEFT: Final = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+# UAX #9: what stands between the two has no influence on the order of what is around it.
+_ISOLATED: Final = "\u2068{}\u2069"
+_LINK: Final = "\x1b]8;;{}\x1b\\{}\x1b]8;;\x1b\\"
+_UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
+_TAB_WIDTH: Final = 8
+
+
+class Painter:
+    """Paints rows in the colours of ``theme``. ``has_links`` makes links that can be followed (OSC 8)."""
+
+    def __init__(self, theme: Theme, *, has_links: bool = True) -> None:
+        self._theme = theme
+        self._has_links = has_links and theme.links
+
+    def painted(self, row: Row) -> str:
+        pieces: list[str] = []
+        for (roles, link), runs in groupby(row, key=lambda run: (run.roles, run.link)):
+            text = "".join([run.text for run in runs])
+            pieces.append(self._piece(text, roles, link))
+        return "".join(pieces)
+
+    def _piece(self, text: str, roles: tuple[str, ...], link: str) -> str:
+        if not text.isascii() and _RIGHT_TO_LEFT.search(text):
+            text = _ISOLATED.format(text)
+        painted = self._theme.paint(text, *roles) if roles else text
+        if link and self._has_links and not _UNSAFE_IN_LINK.search(link):
+            return _LINK.format(link, painted)
+        return painted
+
+
+def without_ending_blanks(row: Row) -> Row:
+    row = list(row)
+    while row and not row[-1].text.rstrip(" "):
+        row.pop()
+    if row and row[-1].text.endswith(" "):
+        last = row[-1]
+        row[-1] = Run(last.text.rstrip(" "), last.roles, last.link)
+    return row
+
+
+def folded(row: Row, columns: int) -> list[Row]:
+    """Cut ``row`` where a terminal of ``columns`` would go on in the next line; tabs become blanks."""
+    if sum(len(run.text) for run in row) * 2 <= columns and not any("\t" in run.text for run in row):
+        return [row]
+    rows: list[Row] = [[]]
+    used = 0
+    for run in row:
+        text = _without_tabs(run.text, used)
+        for at, piece in enumerate(chopped(text, columns, max(0, columns - used))):
+            if at:
+                rows.append([])
+                used = 0
+            if piece:
+                rows[-1].append(Run(piece, run.roles, run.link))
+                used += columns_of(piece)
+    return rows
+
+
+def _without_tabs(text: str, column: int) -> str:
+    first, *others = text.split("\t")
+    pieces = [first]
+    column += columns_of(first)
+    for other in others:
+        blanks = _TAB_WIDTH - column % _TAB_WIDTH
+        pieces += " " * blanks, other
+        column += blanks + columns_of(other)
+    return "".join(pieces)
+
+
+def last_folded(rows: Sequence[Row], columns: int, count: int) -> list[Row]:
+    """Return the last ``count`` rows of what a terminal of ``columns`` makes of ``rows``."""
+    last: list[Row] = []
+    for row in reversed(rows):
+        if len(last) >= count:
+            break
+        last[:0] = folded(row, columns)
+    return last[max(0, len(last) - count) :]

@@ -1,0 +1,50 @@
+"""Definitions of links, ``[label]: address "title"``: where they stand, and whether a text waits for one."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markdown_it import MarkdownIt
+
+References: TypeAlias = dict[str, dict[str, Any]]
+"""What markdown-it keeps of them: by normalized label, ``href`` and ``title``."""
+
+_CODE_OR_ESCAPED: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)|\\.|<[a-zA-Z][^<>\s]*>", re.DOTALL)
+_LINK: Final = re.compile(r"\[[^\[\]]*\]\(\s*(?:<[^<>\n]*>|[^\s<>()]*)(?:\s+\"[^\"]*\"|\s+'[^']*')?\s*\)")
+_LABEL: Final = re.compile(r"\[([^\[\]]*[^\[\]\s][^\[\]]*)\]")
+_TASK: Final = re.compile(r"\[[ xX]\](?=\s)")
+
+
+def without_definitions(lines: Sequence[str], references: References) -> list[str]:
+    """Return the ``lines`` of a paragraph after the definitions it begins with, which ``references`` takes up."""
+    if not lines[0].startswith("["):
+        return list(lines)
+    tokens = _parser().parse("\n".join(lines), env := {"references": references})
+    references.update(env["references"])
+    text = "".join(token.content for token in tokens if token.type == "inline")
+    return text.split("\n") if text else []
+
+
+def waits_for_definition(text: str, references: References) -> bool:
+    """Whether ``text`` may hold a link whose definition has not come yet."""
+    if "[" not in text:
+        return False
+    from markdown_it.common.utils import normalizeReference  # noqa: PLC0415 - as below
+
+    bare = _LINK.sub("", _TASK.sub("", _CODE_OR_ESCAPED.sub("", text), count=1))
+    return any(normalizeReference(label) not in references for label in _LABEL.findall(bare))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    # Here, so that nobody who does not render Markdown pays for the parser.
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+
+    parser = MarkdownIt("zero")
+    parser.block.ruler.enableOnly(["reference", "paragraph"])
+    return parser

@@ -1,0 +1,70 @@
+"""The Markdown engine: text comes in pieces, rows for the terminal go out.
+
+What is given out is finished: a function of the text so far, the width and the theme, never of how the text was cut,
+of time, or of the height of the screen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.markdown.block_stream import BlockStream
+from chatcli.render.markdown.drawing import Drawing
+from chatcli.render.markdown.inline import Inline
+from chatcli.render.markdown.painting import Painter, last_folded
+from chatcli.safety.terminal import TerminalSanitizer, sanitize
+
+if TYPE_CHECKING:
+    from chatcli.render.markdown.blocks import Block
+    from chatcli.render.markdown.references import References
+    from chatcli.render.themes import Theme
+
+_ANY_WIDTH: Final = 80
+
+
+class MarkdownStream:
+    """One answer. Widths are in columns of the terminal; rows given out end in a newline."""
+
+    def __init__(self, theme: Theme) -> None:
+        references: References = {}
+        self._sanitizer = TerminalSanitizer()
+        self._blocks = BlockStream(references)
+        self._drawing = Drawing(Inline(references, shows_code_marks=not theme.codes.get("code")))
+        self._painter = Painter(theme)
+        # prompt_toolkit, which draws the tail, knows colours only.
+        self._tail_painter = Painter(theme, has_links=False)
+
+    def feed(self, text: str, columns: int) -> str:
+        """Return the rows that are finished now."""
+        return self._painted(self._blocks.feed(self._sanitizer.feed(text)), columns)
+
+    def finish(self, columns: int) -> str:
+        """Return the rest: nothing more comes."""
+        blocks = self._blocks.feed(self._sanitizer.finish())
+        return self._painted([*blocks, *self._blocks.finish()], columns)
+
+    def tail(self, columns: int, count: int) -> list[str]:
+        """Return the last ``count`` rows of what ``finish`` would give out now, none wider than ``columns``."""
+        rows = self._drawing.copy().draw(self._blocks.ahead(), columns)
+        return [self._tail_painter.painted(row) for row in last_folded(rows, columns, count)]
+
+    def go_on_after(self, text: str) -> None:
+        """Take ``text`` as the beginning of the answer, shown before: the rest of a code block is code."""
+        before = BlockStream({})
+        self._drawing.draw(before.feed(sanitize(text)), _ANY_WIDTH)
+        fence = before.open_fence
+        self._drawing.draw(before.finish(), _ANY_WIDTH)
+        self._drawing.forget_gap()
+        if fence is not None:
+            self._blocks.feed(fence + "\n")
+            self._drawing.reopen_code(fence.lstrip("`~"))
+
+    def _painted(self, blocks: list[Block], columns: int) -> str:
+        rows = self._drawing.draw(blocks, columns)
+        return "".join([self._painter.painted(row) + "\n" for row in rows])
+
+
+def rendered(markdown: str, theme: Theme, columns: int) -> str:
+    """Return the whole of ``markdown``."""
+    stream = MarkdownStream(theme)
+    return stream.feed(markdown, columns) + stream.finish(columns)

@@ -1,0 +1,171 @@
+"""What one line of Markdown may be: CommonMark 0.31 with GitHub's tables.
+
+Sections (§) are those of https://spec.commonmark.org/0.31.2/.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Alignment: TypeAlias = Literal["", "left", "center", "right"]
+
+CODE_INDENT: Final = 4
+TAB_WIDTH: Final = 4
+
+# All of these look at a line without its indent.
+FENCE: Final = re.compile(r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+HEADING: Final = re.compile(r"(?P<marks>#{1,6})(?:[ \t]+(?P<text>.*))?$")
+_CLOSING_MARKS: Final = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
+RULE: Final = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$")
+UNDERLINE: Final = re.compile(r"(?P<marks>=+|-+)[ \t]*$")
+_MARKER: Final = re.compile(r"(?:(?P<bullet>[-+*])|(?P<number>\d{1,9})(?P<after>[.)]))(?=[ \t]|$)", re.ASCII)
+TASK: Final = re.compile(r"\[(?P<mark>[ xX])\](?=[ \t]+\S)[ \t]+")
+
+_DELIMITER_ROW: Final = re.compile(r"[|:-][-:|\s]*$")
+_DELIMITER: Final = re.compile(r":?-+:?$")
+_PIPE: Final = re.compile(r"(?<!\\)\|")
+
+# §4.6: HTML that only its own end closes, then HTML that a blank line closes.
+_HTML_TO_ITS_END: Final = tuple(
+    (re.compile(start, re.IGNORECASE), re.compile(end, re.IGNORECASE))
+    for start, end in (
+        (r"<(?:script|pre|style|textarea)(?:[\s>]|$)", r"</(?:script|pre|style|textarea)>"),
+        (r"<!--", r"-->"),
+        (r"<\?", r"\?>"),
+        (r"<![A-Za-z]", r">"),
+        (r"<!\[CDATA\[", r"\]\]>"),
+    )
+)
+_HTML_BLOCK_TAG: Final = re.compile(
+    r"</?(?:address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details"
+    r"|dialog|dir|div|dl|dt|fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|hr"
+    r"|html|iframe|legend|li|link|main|menu|menuitem|nav|noframes|ol|optgroup|option|p|param|search"
+    r"|section|summary|table|tbody|td|tfoot|th|thead|title|tr|track|ul)(?:\s|/?>|$)",
+    re.IGNORECASE,
+)
+_HTML_LONE_TAG: Final = re.compile(
+    r"""(?:</[A-Za-z][A-Za-z0-9-]*\s*>|<[A-Za-z][A-Za-z0-9-]*"""
+    r"""(?:\s+[A-Za-z_:][A-Za-z0-9:._-]*(?:\s*=\s*(?:[^"'=<>`\x00-\x20]+|'[^']*'|"[^"]*"))?)*\s*/?>)\s*$"""
+)
+BLANK_LINE: Final = re.compile(r"[ \t]*$")
+
+
+class Cursor:
+    """The rest of a line, and the column it starts in: tabs reach to columns that are multiples of four (§2.2)."""
+
+    __slots__ = ("_column", "rest")
+
+    def __init__(self, line: str) -> None:
+        self.rest = line
+        self._column = 0
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.rest.strip(" \t")
+
+    @property
+    def indent(self) -> int:
+        """How many columns of white space come next."""
+        column = self._column
+        for character in self.rest:
+            if character == " ":
+                column += 1
+            elif character == "\t":
+                column += TAB_WIDTH - column % TAB_WIDTH
+            else:
+                break
+        return column - self._column
+
+    @property
+    def text(self) -> str:
+        """The rest without its indent."""
+        return self.rest.lstrip(" \t")
+
+    def skip_indent(self, columns: int) -> None:
+        """Pass over white space of up to ``columns``; what is left of a tab stays as blanks."""
+        at, passed = 0, 0
+        while passed < columns and at < len(self.rest) and self.rest[at] in " \t":
+            column = self._column + passed
+            passed += 1 if self.rest[at] == " " else TAB_WIDTH - column % TAB_WIDTH
+            at += 1
+        self.rest = " " * max(0, passed - columns) + self.rest[at:]
+        self._column += min(passed, columns)
+
+    def skip(self, characters: int) -> None:
+        """Pass over ``characters`` that are no tabs."""
+        self.rest = self.rest[characters:]
+        self._column += characters
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The start of a list item (§5.2): ``kind`` is its bullet, or what follows its ``number``."""
+
+    kind: str
+    number: int | None
+    width: int
+
+
+def marker_in(text: str) -> Marker | None:
+    match = _MARKER.match(text)
+    if match is None:
+        return None
+    number = match["number"]
+    return Marker(match["bullet"] or match["after"], None if number is None else int(number), match.end())
+
+
+def heading_in(text: str) -> tuple[int, str] | None:
+    """Return the level and the text of an ATX heading (§4.2)."""
+    match = HEADING.match(text)
+    if match is None:
+        return None
+    return len(match["marks"]), _CLOSING_MARKS.sub("", match["text"] or "").strip(" \t")
+
+
+def is_closing_fence(text: str, fence: str) -> bool:
+    marks = text.rstrip(" \t")
+    return len(marks) >= len(fence) and not marks.strip(fence[0])
+
+
+def html_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
+    """Return what ends the block of HTML that starts with ``text``, ``None`` where none does (§4.6)."""
+    if not text.startswith("<"):
+        return None
+    for start, end in _HTML_TO_ITS_END:
+        if start.match(text):
+            return end
+    if _HTML_BLOCK_TAG.match(text) or (not in_paragraph and _HTML_LONE_TAG.match(text)):
+        return BLANK_LINE
+    return None
+
+
+def columns_of(delimiter_row: str) -> tuple[Alignment, ...]:
+    """Return how the columns of a table are aligned; empty for a line that is no delimiter row."""
+    row = delimiter_row.strip(" \t")
+    # A lone "-" before a blank is a list item.
+    if not _DELIMITER_ROW.match(row) or len(row) < 2 or row.startswith(("- ", "-\t")):  # noqa: PLR2004
+        return ()
+    cells = [cell.strip() for cell in row.split("|")]
+    if len(cells) > 1:
+        cells = cells[not cells[0] : len(cells) - (not cells[-1])]
+    if not cells or not all(_DELIMITER.match(cell) for cell in cells):
+        return ()
+    return tuple(_alignment(cell) for cell in cells)
+
+
+def _alignment(delimiter: str) -> Alignment:
+    if delimiter.endswith(":"):
+        return "center" if delimiter.startswith(":") else "right"
+    return "left" if delimiter.startswith(":") else ""
+
+
+def cells_of(row: str) -> list[str]:
+    """Return the cells of a row of a table, an escaped pipe as the pipe it stands for."""
+    cells = [cell.replace("\\|", "|") for cell in _PIPE.split(row.strip(" \t"))]
+    if cells and not cells[0]:
+        del cells[0]
+    if cells and not cells[-1]:
+        del cells[-1]
+    return [cell.strip() for cell in cells]

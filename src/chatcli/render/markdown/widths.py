@@ -1,0 +1,65 @@
+"""How many columns a text takes on a terminal, and where it may be broken."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from wcwidth import iter_graphemes, width
+
+# What is not surely one column wide.
+_OTHER_WIDTH: Final = re.compile(
+    "[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2015\u2018-\u201f\u2026\u2500-\u257f]"
+)
+# Wide characters a line may be broken between. Korean has blanks for that.
+_WIDE: Final = (
+    "\u2e80-\u303e\u3041-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003fffd"
+)
+# No line begins with these, and none ends with those (JIS X 4051, GB/T 15834), as far as one character goes.
+_CLOSING: Final = (
+    "、。，．：；？！）］｝〕〉》」』】〙〗’”…‥・ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々,.:;?!)\\]}%"
+)
+_OPENING: Final = "（［｛〔〈《「『【〘〖‘“(\\[{"
+_WORD: Final = re.compile(
+    f" +|[{_OPENING}]*[{_WIDE}][\ufe00-\ufe0f\u3099\u309a]?[{_CLOSING}]*"
+    f"|(?:[{_OPENING}]+(?![{_WIDE}])|[^ {_WIDE}{_OPENING}]|[{_OPENING}](?=[{_OPENING}]*[^ {_WIDE}]))+"
+)
+_WIDE_TEXT: Final = re.compile(f"[{_WIDE}]")
+_ALL_WIDE: Final = re.compile(
+    "[\u3041-\u3098\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3、。，！？：；（）「」]+"
+)
+
+
+def columns_of(text: str) -> int:
+    """Return the width of a text without line ends and tabs."""
+    if text.isascii() or _OTHER_WIDTH.search(text) is None:
+        return len(text)
+    return 2 * len(text) if _ALL_WIDE.fullmatch(text) else width(text)
+
+
+def words_of(text: str) -> list[str]:
+    """Cut ``text`` where a line may end: around blanks, and between the characters of Chinese and Japanese."""
+    if _WIDE_TEXT.search(text) is None:
+        return [piece for piece in re.split("( +)", text) if piece]
+    return _WORD.findall(text)
+
+
+def chopped(text: str, columns: int, first_columns: int | None = None) -> list[str]:
+    """Cut ``text`` into pieces of at most ``columns``, the first of at most ``first_columns``; never within a character.
+
+    A character that is wider than there is room for has a piece of its own.
+    """
+    room = columns if first_columns is None else first_columns
+    if text.isascii():
+        return [text[:room], *(text[at : at + columns] for at in range(room, len(text), columns))]
+    pieces: list[str] = []
+    piece: list[str] = []
+    used = 0
+    for grapheme in iter_graphemes(text):
+        taken = columns_of(grapheme)
+        if used + taken > room and (piece or room < columns):
+            pieces.append("".join(piece))
+            piece, used, room = [], 0, columns
+        piece.append(grapheme)
+        used += taken
+    return [*pieces, "".join(piece)]

@@ -1,0 +1,129 @@
+"""What is redrawn on standard output, read back with a terminal emulator."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.cli.live_screen import RESTED_AFTER_S, LiveScreen
+from chatcli.cli.terminal import Stream, Terminal
+from conversation.fakes import ManualClock
+
+COLUMNS, ROWS = 30, 8
+ROW = st.text("abc 中", max_size=10)
+
+
+class SizedTerminal(Terminal):
+    """A terminal whose size a test sets."""
+
+    def size(self):
+        return self.environment["size"]
+
+
+class Pen:
+    """A ``LiveScreen`` and what a terminal makes of it."""
+
+    def __init__(self, columns=COLUMNS):
+        self.clock = ManualClock()
+        self.file = io.BytesIO()
+        self.environment = {"size": os.terminal_size((columns, ROWS))}
+        self.terminal = SizedTerminal(
+            stdin=None,
+            stdin_is_terminal=False,
+            stdout=Stream(self.file, is_terminal=True),
+            stderr=Stream(io.BytesIO(), is_terminal=True),
+            environment=self.environment,
+        )
+        self.screen = LiveScreen(self.terminal, clock=self.clock)
+
+    def resize(self, columns):
+        self.environment["size"] = os.terminal_size((columns, ROWS))
+
+    @property
+    def written(self):
+        return self.file.getvalue().decode()
+
+    @property
+    def shown(self):
+        shown = pyte.HistoryScreen(COLUMNS, ROWS, history=10_000, ratio=0.01)
+        pyte.Stream(shown).feed(self.written.replace("\n", "\r\n"))
+        history = ["".join(line[at].data for at in range(COLUMNS)) for line in shown.history.top]
+        return [row.rstrip() for row in [*history, *shown.display]]
+
+
+def test_the_tail_stands_below_what_is_printed_and_gives_way_to_it():
+    pen = Pen()
+    pen.screen.draw("", ["one", "tw"])
+    pen.screen.draw("one\n", ["two", "thr"])
+    assert pen.shown[:4] == ["one", "two", "thr", ""]
+    pen.screen.draw("two\nthree\n", [])
+    assert pen.shown[:4] == ["one", "two", "three", ""]
+
+
+def test_only_the_rows_that_changed_are_written_again():
+    pen = Pen()
+    pen.screen.draw("", ["first", "second"])
+    before = len(pen.written)
+    pen.screen.draw("", ["first", "second one"])
+    assert "first" not in pen.written[before:]
+    pen.screen.draw("", ["first", "second one", "third"])
+    assert pen.shown[:3] == ["first", "second one", "third"]
+    before = len(pen.written)
+    pen.screen.draw("", ["first", "second one", "third"])
+    assert len(pen.written) == before
+
+
+def test_each_frame_is_marked_as_one():
+    pen = Pen()
+    pen.screen.draw("one\n", ["two"])
+    assert pen.written == "\x1b[?2026hone\ntwo\x1b[?2026l"
+
+
+@given(st.lists(st.tuples(st.lists(ROW, max_size=6), st.lists(ROW, max_size=ROWS - 1)), max_size=12))
+def test_everything_printed_is_in_the_scrollback_once_and_the_last_tail_below_it(frames):
+    pen = Pen()
+    expected = []
+    tail = []
+    for printed, tail in frames:
+        pen.screen.draw("".join(f"{row}\n" for row in printed), tail)
+        expected += printed
+    shown = [row.rstrip() for row in [*expected, *tail]]
+    assert pen.shown[: len(shown)] == shown
+    assert not any(pen.shown[len(shown) :])
+
+
+def test_a_printed_line_wider_than_the_terminal_leaves_nothing_of_the_tail_behind():
+    pen = Pen()
+    pen.screen.draw("", ["a long row of the tail", "another long row of it"])
+    pen.screen.draw("x" * 35 + "\n", ["end"])
+    assert pen.shown[:4] == ["x" * 30, "x" * 5, "end", ""]
+
+
+def test_it_waits_until_the_size_rests():
+    pen = Pen()
+    assert pen.screen.is_ready()
+    pen.resize(20)
+    assert not pen.screen.is_ready()
+    assert pen.screen.columns() == 19
+    pen.clock.now_s += RESTED_AFTER_S
+    assert pen.screen.is_ready()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCONT"), reason="no process is stopped there")
+def test_after_a_stop_it_begins_below_what_the_shell_wrote():
+    pen = Pen()
+    pen.screen.attach()
+    try:
+        pen.screen.draw("", ["one", "two"])
+        pen.file.write(b"\nshell\n")
+        signal.raise_signal(signal.SIGCONT)
+        pen.screen.draw("", ["one", "two", "three"])
+    finally:
+        pen.screen.detach()
+    assert pen.shown[:6] == ["one", "two", "shell", "one", "two", "three"]

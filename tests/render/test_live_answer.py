@@ -1,0 +1,170 @@
+"""An answer on a canvas: what is printed for good, what is redrawn, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.events import (
+    Notice,
+    ReasoningDelta,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+)
+from chatcli.render.live_answer import LiveAnswer
+from chatcli.render.markdown.stream import rendered
+from chatcli.render.reasoning import Reasoning
+from conversation.fakes import ManualClock
+from render.markdown.drawn import PLAIN
+
+END = TurnFinished(TurnResult("", "m"))
+
+
+class Paper:
+    """A ``Canvas``."""
+
+    def __init__(self):
+        self.printed = []
+        self.tails = []
+        self.ready = True
+        self.broken = False
+
+    def columns(self):
+        return 40
+
+    def rows(self):
+        return 5
+
+    def is_ready(self):
+        return self.ready
+
+    def draw(self, printed, tail):
+        if self.broken:
+            raise OSError("nobody there")
+        self.printed.append(printed)
+        self.tails.append(list(tail))
+
+    @property
+    def text(self):
+        return "".join(self.printed)
+
+
+def start(*, shows_reasoning=False):
+    clock, paper = ManualClock(), Paper()
+    reasoning = Reasoning(lambda text: text)
+    return LiveAnswer(
+        paper, PLAIN, reasoning=reasoning, shows_reasoning=shows_reasoning, clock=clock
+    ), paper, clock  # fmt: skip
+
+
+async def test_the_first_text_and_the_last_are_shown_at_once_and_the_rest_in_frames():
+    answer, paper, clock = start()
+    await answer(TextDelta("One "))
+    assert paper.tails == [["One"]]
+    await answer(TextDelta("two "))
+    assert len(paper.tails) == 1
+    clock.now_s += 1
+    await answer(TextDelta("three"))
+    assert paper.tails[-1] == ["One two three"]
+    await answer(TextDelta("!"))
+    await answer(END)
+    assert paper.printed[-1] == "One two three!\n"
+    assert paper.tails[-1] == []
+
+
+async def test_what_comes_between_two_frames_is_drawn_without_another_event():
+    answer, paper, _ = start()
+    await answer(TextDelta("One "))
+    await answer(TextDelta("two"))
+    await asyncio.sleep(0.1)
+    assert paper.tails[-1] == ["One two"]
+
+
+@given(
+    st.lists(st.sampled_from(["# A\n\n", "word ", "\n\n", "- item\n", "```\ncode\n", "```\n", "中文 "])),
+    st.integers(1, 9),
+)
+async def test_the_whole_text_is_printed_however_it_was_cut(pieces, length):
+    text = "".join(pieces)
+    answer, paper, clock = start()
+    for at in range(0, len(text), length):
+        clock.now_s += 1
+        await answer(TextDelta(text[at : at + length]))
+    await answer(END)
+    assert paper.text == rendered(text, PLAIN, 40)
+
+
+@pytest.mark.parametrize("end", [TurnFinished, TurnFailed, TurnCancelled])
+async def test_what_had_come_is_printed_however_the_turn_ends(end):
+    answer, paper, _ = start()
+    await answer(TextDelta("Hel"))
+    await answer(TextDelta("lo"))
+    await answer(end(TurnResult("", "m")))
+    assert paper.text == "Hello\n"
+
+
+async def test_a_line_about_something_else_finds_no_tail_in_its_way():
+    answer, paper, _ = start()
+    await answer(TextDelta("Hel"))
+    await answer(Notice("x", "something else"))
+    assert paper.tails[-1] == []
+    await answer(TextDelta("lo"))
+    await answer(END)
+    assert paper.text == "Hello\n"
+
+
+async def test_nothing_is_drawn_while_the_canvas_is_not_ready():
+    answer, paper, _ = start()
+    paper.ready = False
+    await answer(TextDelta("One"))
+    await asyncio.sleep(0.06)
+    assert paper.tails == []
+    paper.ready = True
+    await asyncio.sleep(0.1)
+    assert paper.tails == [["One"]]
+
+
+async def test_a_canvas_that_fails_between_events_is_told_with_the_next():
+    answer, paper, _ = start()
+    await answer(TextDelta("One "))
+    await answer(TextDelta("two"))
+    paper.broken = True
+    await asyncio.sleep(0.1)
+    with pytest.raises(OSError, match="nobody there"):
+        await answer(TextDelta("three"))
+
+
+class TestReasoning:
+    async def test_is_one_line_where_it_is_hidden(self):
+        answer, paper, clock = start()
+        await answer(ReasoningDelta("Let me "))
+        clock.now_s += 12
+        await answer(ReasoningDelta("think."))
+        assert paper.text == ""
+        await answer(TextDelta("Hi"))
+        await answer(END)
+        assert paper.text == "thought for 12 s, 3 words\n\nHi\n"
+
+    async def test_is_shown_while_it_comes_where_it_is_wanted(self):
+        answer, paper, clock = start(shows_reasoning=True)
+        await answer(ReasoningDelta("Let me\nthink."))
+        assert paper.text == "┊ Let me\n"
+        assert paper.tails[-1] == ["┊ think."]
+        clock.now_s += 1
+        await answer(TextDelta("Hi"))
+        await answer(END)
+        assert paper.text == "┊ Let me\n┊ think.\n\nHi\n"
+
+    @pytest.mark.parametrize("shows_reasoning", [True, False])
+    async def test_without_an_answer_is_not_lost(self, shows_reasoning):
+        answer, paper, _ = start(shows_reasoning=shows_reasoning)
+        await answer(ReasoningDelta("hm"))
+        await answer(END)
+        assert ("hm" in paper.text) == shows_reasoning
+        assert ("thought for 0 s, 1 word" in paper.text) != shows_reasoning
