@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
-from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import question
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.record_file import RecordFile
@@ -63,3 +66,14 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     for write in (lambda: file.append(HEADER), lambda: file.begin([HEADER])):
         with pytest.raises(LocalIOError, match="cannot write the session"):
             write()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with a name as POSIX has them")
+def test_a_pipe_with_a_name_is_no_session_and_not_waited_for(file, path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert file.hold()
+    with pytest.raises(ConfigurationError) as caught:
+        file.append(HEADER)
+    assert caught.value.code == "not_a_session"
+    assert path.is_fifo()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety.file_lock import try_to_lock
 from chatcli.safety.private_files import create, make_folder, open_existing, open_for_append
-from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session
 from chatcli.sessions.records import HeaderRecord, encode
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class RecordFile:
     def _locked(self, descriptor: int) -> int:
         """Lock an open file and return it. Closed again, it is as it was."""
         try:
+            # A pipe with a name would be read for ever.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise not_a_session(self.path)
             self._refuse_anothers(descriptor)
             # Checked on the open file, whatever was checked on the path before: only a session is written to.
             header = find_header(os.read(descriptor, HEADER_SEARCH_BYTES), self.path)
