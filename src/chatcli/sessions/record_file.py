@@ -102,9 +102,7 @@ class RecordFile:
     def _locked(self, descriptor: int) -> int:
         """Lock an open file and return it. Closed again, it is as it was."""
         try:
-            # A pipe with a name would be read for ever.
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise not_a_session(self.path)
+            self._refuse_what_is_no_file(descriptor)
             self._refuse_anothers(descriptor)
             # Checked on the open file, whatever was checked on the path before: only a session is written to.
             header = find_header(os.read(descriptor, HEADER_SEARCH_BYTES), self.path)
@@ -114,6 +112,11 @@ class RecordFile:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _refuse_what_is_no_file(self, descriptor: int) -> None:
+        # A pipe with a name would be read for ever.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise not_a_session(self.path)
 
     def _refuse_anothers(self, descriptor: int) -> None:
         has_changed = self._seen_bytes not in (None, os.fstat(descriptor).st_size)
