@@ -96,8 +96,9 @@ class OpenAIModel:
         async with AsyncExitStack() as stack:
             async with silence.bounded():
                 response = await self._asked(body, stack)
-            # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector.
-            chunks = watched(response.http_response.aiter_bytes(), silence)
+            # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
+            # and nothing is left to unpack, see ``bound``.
+            chunks = watched(response.http_response.aiter_raw(), silence)
             await stack.enter_async_context(aclosing(chunks))
             start = await beginning(chunks)
             received = _Received(response.http_response, rejoined(start, chunks), silence)
