@@ -13,13 +13,21 @@ from chatcli.cli.outputs import answer_output, notification_output, status_outpu
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import LocalIOError, NetworkError
-from chatcli.core.events import Notice, TextDelta, TurnFailed, TurnFinished, TurnResult, TurnStarted
+from chatcli.core.events import (
+    Notice,
+    Retrying,
+    TextDelta,
+    TurnFailed,
+    TurnFinished,
+    TurnResult,
+    TurnStarted,
+    Waiting,
+)
 from chatcli.render.waiting import WaitingLine
 from cli.fakes import terminal
 from conversation.fakes import ManualClock
 
 NOWHERE = Path("/nowhere")
-DEFAULTS = resolve({}, {}, find_paths({"CHATCLI_CONFIG_DIR": str(NOWHERE)}), NOWHERE)
 ANSWER = "# T\n\n```py\nx\x1b\n```\n"
 
 
@@ -27,10 +35,22 @@ def options(*arguments):
     return parse(main_parser(""), arguments)
 
 
+def settings_of(given):
+    return resolve({"plain": given.plain}, {}, find_paths({"CHATCLI_CONFIG_DIR": str(NOWHERE)}), NOWHERE)
+
+
+def answering(given, terminal, **named):
+    return answer_output(given, settings_of(given), terminal, **named)
+
+
+def telling(given, terminal):
+    return status_output(given, settings_of(given), terminal)
+
+
 async def shown(arguments, terminal, *, text=ANSWER, error=None):
     """Show an answer that came in two pieces; return what the output says of success."""
     result = TurnResult(text, "small", "stop", error=error)
-    with answer_output(options(*arguments), DEFAULTS, terminal) as output:
+    with answering(options(*arguments), terminal) as output:
         await output(TurnStarted("small"))
         await output(TextDelta(text[:3]))
         await output(TextDelta(text[3:]))
@@ -89,7 +109,7 @@ async def test_json_is_one_object():
 async def test_a_file_takes_its_name_when_the_answer_is_complete(tmp_path):
     path = tmp_path / "answer.txt"
     path.write_text("old", encoding="utf-8")
-    with answer_output(options("--out", str(path)), DEFAULTS, terminal()) as output:
+    with answering(options("--out", str(path)), terminal()) as output:
         await output(TextDelta("new"))
         assert path.read_text(encoding="utf-8") == "old"
         await output(TurnFinished(TurnResult("new", "small")))
@@ -140,24 +160,59 @@ class TestAPathThatIsNoPlainFile:
 def test_a_place_that_cannot_be_written_is_known_before_anything_is_asked(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LocalIOError, match="cannot write "):
-        answer_output(options("--out", name), DEFAULTS, terminal())
+        answering(options("--out", name), terminal())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_notice_is_dim_on_a_terminal_and_cannot_act_there():
     told = terminal(is_terminal=True)
-    status_output(options(), told).tell(Notice("model_chosen", "model x\x1b[2J"))
+    telling(options(), told).tell(Notice("model_chosen", "model x\x1b[2J"))
     assert told.err == "\x1b[2mmodel x␛[2J\x1b[0m\n"
 
 
 def test_quiet_says_no_notice():
     told = terminal()
-    status_output(options("-q"), told).tell(Notice("model_chosen", "model x"))
+    telling(options("-q"), told).tell(Notice("model_chosen", "model x"))
     assert told.err == ""
 
 
-def drawn(options, terminal):
-    return any(isinstance(observer, WaitingLine) for observer in waiting_output(options, terminal, list))
+async def test_plain_text_comes_in_whole_lines_from_who_speaks():
+    told = terminal(is_terminal=True)
+    with answering(options("--plain"), told, speaker="Assistant: ") as output:
+        await output(TextDelta("It is\nPar"))
+        assert told.out == "Assistant: It is\n"
+        await output(TextDelta("is."))
+        await output(TurnFinished(TurnResult("", "small")))
+    assert told.out == "Assistant: It is\nParis.\n"
+
+
+async def test_plain_lines_beside_an_answer_are_sentences_without_colours():
+    told = terminal(is_terminal=True, FORCE_COLOR="1")
+    status = telling(options("--plain"), told)
+    status.tell(Notice("model_chosen", "the model is small"))
+    await status(Retrying(2, 60.0, "429"))
+    await status(Waiting(4.0, "waiting for api.example"))
+    await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone", hint="wait"))))
+    assert told.err.splitlines() == [
+        "The model is small.",
+        "429, retrying in 60 s (attempt 2).",
+        "Enter tries at once, Control C stops.",
+        "Waiting for api.example, 4 seconds so far.",
+        "Error: gone.",
+        "What to do: wait.",
+    ]
+
+
+async def test_nobody_is_kept_company_where_nobody_waits():
+    told = terminal()
+    await telling(options("--plain"), told)(Waiting(4.0, ""))
+    await telling(options("--plain", "-q"), other := terminal(is_terminal=True))(Waiting(4.0, ""))
+    assert (told.err, other.err) == ("", "")
+
+
+def drawn(given, terminal):
+    accompanying = waiting_output(given, settings_of(given), terminal, list)
+    return any(isinstance(observer, WaitingLine) for observer in accompanying)
 
 
 def test_waiting_is_drawn_only_where_it_can_be_taken_back():
@@ -184,7 +239,7 @@ async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_told_once
 
 async def test_debug_adds_where_a_failed_turn_failed():
     told = terminal()
-    status = status_output(options("--debug"), told)
+    status = telling(options("--debug"), told)
     await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone"))))
     assert told.err.splitlines()[-1].endswith("NetworkError: gone")
 

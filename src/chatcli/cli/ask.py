@@ -54,7 +54,7 @@ class _OneShot:
         self._terminal = terminal
 
     async def run(self, question: Message) -> ExitCode:
-        status = status_output(self._options, self._terminal)
+        status = status_output(self._options, self._settings, self._terminal)
         is_lost = False
         with answer_output(self._options, self._settings, self._terminal) as answer:
             try:
@@ -64,7 +64,7 @@ class _OneShot:
                     if self._options.dry_run:
                         answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
-                    waiting = waiting_output(self._options, self._terminal, chat.hurry)
+                    waiting = waiting_output(self._options, self._settings, self._terminal, chat.hurry)
                     notifying = notification_output(
                         self._options, self._settings, self._terminal, lambda: chat.title
                     )

@@ -11,13 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.background import answer_theme
 from chatcli.cli.terminal import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.core.exit_codes import ExitCode
+from chatcli.render.sentences import sentence
+from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import StatusRenderer, error_lines
-from chatcli.render.theme_in_force import ThemeInForce
-from chatcli.render.themes import theme
+from chatcli.render.whole_lines import WholeLines
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -88,15 +90,24 @@ class AnswerOutput:
 class StatusOutput:
     """An observer that writes a line a fact to stderr."""
 
-    def __init__(self, terminal: Terminal, *, verbose: bool, quiet: bool, debug: bool = False) -> None:
+    def __init__(
+        self, terminal: Terminal, *, verbose: bool, quiet: bool, plain: bool, debug: bool = False
+    ) -> None:
         self._terminal = terminal
         self._quiet = quiet
         self._debug = debug
-        self._dim = terminal.colors_on(terminal.stderr)
-        self._render = StatusRenderer(terminal.warn, dim=self._dim, verbose=verbose, quiet=quiet)
+        self._dim = terminal.colors_on(terminal.stderr) and not plain
+        self._say = line_writer(terminal, plain=plain)
+        self._render = StatusRenderer(self._say, dim=self._dim, verbose=verbose, quiet=quiet)
+        self._wait: Observer | None = None
+        if plain and not quiet and terminal.stderr.is_terminal:
+            keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
+            self._wait = SpokenWaiting(terminal.warn, hint=f"{keys}Control C stops.")
 
     async def __call__(self, event: Event) -> None:
         await self._render(event)
+        if self._wait is not None:
+            await self._wait(event)
         if self._debug and isinstance(event, TurnFailed) and event.result.error is not None:
             self._terminal.warn("".join(traceback.format_exception(event.result.error)).rstrip())
 
@@ -104,7 +115,12 @@ class StatusOutput:
         """Tell something before there is a turn."""
         if not self._quiet:
             line = sanitize_line(notice.message)
-            self._terminal.warn(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+            self._say(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+
+
+def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
+    """Return what writes a line beside the answer; a ``plain`` one is a sentence to be read aloud."""
+    return (lambda line: terminal.warn(sentence(line))) if plain else terminal.warn
 
 
 class Target:
@@ -113,7 +129,6 @@ class Target:
     def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
         self.write = write
         self.has_room = has_room
-
         self._at_close: list[Callable[[], None]] = []
 
     def when_closed(self, do: Callable[[], None]) -> None:
@@ -191,9 +206,9 @@ class _FileTarget(Target):
 class _Extraction:
     """An observer that waits for the whole answer and shows the code of its first block."""
 
-    def __init__(self, write: Callable[[str], None], terminal: Terminal, *, raw: bool) -> None:
+    def __init__(self, write: Callable[[str], None], say: Callable[[str], None], *, raw: bool) -> None:
         self._write = write
-        self._terminal = terminal
+        self._say = say
         self._raw = raw
         self._texts: list[str] = []
         self.exit_code = ExitCode.DONE
@@ -216,36 +231,50 @@ class _Extraction:
             )
             self.exit_code = error.exit_code
             for line in error_lines(error):
-                self._terminal.warn(line)
+                self._say(line)
 
 
-def answer_output(options: Namespace, settings: Settings, terminal: Terminal) -> AnswerOutput:
-    """Return the output the options ask for: Markdown on a terminal, text otherwise."""
+def answer_output(
+    options: Namespace, settings: Settings, terminal: Terminal, *, speaker: str = ""
+) -> AnswerOutput:
+    """Return the output the options ask for: Markdown on a terminal, text otherwise.
+
+    ``speaker`` is written before a plain answer.
+    """
     target = (
         _FileTarget(options.out)
         if options.out
         else Target(terminal.stdout.write, lambda: terminal.stdout.has_room)
     )
 
+    say = line_writer(terminal, plain=settings.plain)
+
     def complain(error: LocalIOError) -> None:
         for line in error_lines(error):
-            terminal.warn(line)
+            say(line)
 
-    return AnswerOutput(_renderer(options, settings, terminal, target), target, complain=complain)
+    render = _renderer(options, settings, terminal, target, speaker)
+    return AnswerOutput(render, target, complain=complain)
 
 
-def status_output(options: Namespace, terminal: Terminal) -> StatusOutput:
-    return StatusOutput(terminal, verbose=options.verbose, quiet=options.quiet, debug=options.debug)
+def status_output(options: Namespace, settings: Settings, terminal: Terminal) -> StatusOutput:
+    return StatusOutput(
+        terminal,
+        verbose=options.verbose,
+        quiet=options.quiet,
+        plain=settings.plain,
+        debug=options.debug,
+    )
 
 
 def waiting_output(
-    options: Namespace, terminal: Terminal, hurry: Callable[[], object]
+    options: Namespace, settings: Settings, terminal: Terminal, hurry: Callable[[], object]
 ) -> tuple[Observer, ...]:
     """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter.
 
     ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for.
     """
-    line = _waiting_line(options, terminal)
+    line = _waiting_line(options, settings, terminal)
 
     def hurry_below_line() -> None:
         if line is not None:
@@ -279,8 +308,8 @@ def notification_output(
     return (Notifier(tell, after_s=settings.notify_after_s, about=about, clock=clock),)
 
 
-def _waiting_line(options: Namespace, terminal: Terminal) -> WaitingLine | None:
-    if options.quiet or options.plain or not terminal.stderr.is_terminal or terminal.is_dumb:
+def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) -> WaitingLine | None:
+    if options.quiet or settings.plain or not terminal.stderr.is_terminal or terminal.is_dumb:
         return None
     from chatcli.render.waiting import WaitingLine  # noqa: PLC0415 - only for a terminal
 
@@ -297,10 +326,12 @@ def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observe
     return (RetryNow(terminal.stdin, hurry),)
 
 
-def _renderer(options: Namespace, settings: Settings, terminal: Terminal, target: Target) -> Observer:
+def _renderer(
+    options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
+) -> Observer:
     if options.extract:
-        return _Extraction(target.write, terminal, raw=options.raw)
-    match options.output or _default_format(options, terminal):
+        return _Extraction(target.write, line_writer(terminal, plain=settings.plain), raw=options.raw)
+    match options.output or _default_format(options, settings, terminal):
         case "json":
             from chatcli.render.json_lines import JsonRenderer  # noqa: PLC0415
 
@@ -309,17 +340,19 @@ def _renderer(options: Namespace, settings: Settings, terminal: Terminal, target
             from chatcli.render.json_lines import JsonLinesRenderer  # noqa: PLC0415
 
             return JsonLinesRenderer(target.write)
-        case "markdown" if options.out or not _redraws(options, terminal):
+        case "markdown" if options.out or not _redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
-            colors = None if options.out else terminal.color_system(terminal.stdout)
-            return MarkdownRenderer(target.write, theme("dark", colors), width=terminal.columns)
+            colors = None if options.out or settings.plain else terminal.color_system(terminal.stdout)
+            theme = answer_theme(settings, terminal, colors, target.when_closed)
+            return MarkdownRenderer(target.write, theme, width=terminal.columns)
         case "markdown":
             return _live_answer(settings, terminal, target)
         case _:
             from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
 
-            return PlainRenderer(target.write, sanitize=not options.raw)
+            write = WholeLines(target.write, speaker=speaker) if settings.plain else target.write
+            return PlainRenderer(write, sanitize=not options.raw)
 
 
 def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Observer:
@@ -328,7 +361,8 @@ def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Obse
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
     from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
 
-    theme = ThemeInForce(lambda: settings.theme, terminal.color_system(terminal.stdout))()
+    colors = terminal.color_system(terminal.stdout)
+    theme = answer_theme(settings, terminal, colors, target.when_closed)
     screen = LiveScreen(terminal)
     screen.attach()
     target.when_closed(screen.detach)
@@ -336,9 +370,9 @@ def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Obse
     return LiveAnswer(screen, theme, reasoning=reasoning, shows_reasoning=settings.show_reasoning)
 
 
-def _redraws(options: Namespace, terminal: Terminal) -> bool:
-    return terminal.stdout.is_terminal and not terminal.is_dumb and not options.plain
+def _redraws(settings: Settings, terminal: Terminal) -> bool:
+    return terminal.stdout.is_terminal and not terminal.is_dumb and not settings.plain
 
 
-def _default_format(options: Namespace, terminal: Terminal) -> str:
-    return "markdown" if _redraws(options, terminal) and not (options.out or options.raw) else "text"
+def _default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
+    return "markdown" if _redraws(settings, terminal) and not (options.out or options.raw) else "text"
