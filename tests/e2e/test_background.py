@@ -11,9 +11,10 @@ if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
 from chatcli.render.background import QUESTION
+from chatcli.render.themes import theme
 from e2e.program import command
-from e2e.pseudo_terminal import CTRL_D, on_terminal
-from scripted_server import serving_in_thread
+from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
+from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_events
 
 ATTRIBUTES = "\x1b[?62;22c"
 LIGHT = "theme: light (auto: the terminal tells its background)"
@@ -100,3 +101,78 @@ def test_the_terminal_is_asked_once_it_is_to_decide(talking):
         screen.type("/theme dark\r")
         screen.wait_for("theme: dark (chosen here)")
         assert ends_well(screen)
+
+
+@pytest.fixture
+def asking(program):
+    @contextmanager
+    def start(*arguments, answer, **environment):
+        with (
+            serving_in_thread(answer) as server,
+            on_terminal(
+                command("Capitals?", *arguments),
+                environment=program.environment(server, **environment),
+                folder=program.working_folder,
+            ) as screen,
+        ):
+            yield screen
+
+    return start
+
+
+TITLE = Answer(event_stream("## Paris\n"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES, "light"),
+        ("\x1b]11;rgb:0000/0000/0000\x1b\\" + ATTRIBUTES, "dark"),
+        (ATTRIBUTES, "dark"),
+        ("", "dark"),
+    ],
+)
+def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, name):
+    with asking(answer=TITLE) as screen:
+        before = screen.attributes
+        screen.wait_until_received(QUESTION)
+        screen.type(answer)
+        screen.wait_for("Paris")
+        assert screen.wait_for_exit() == 0
+        assert screen.attributes == before
+    assert f"\x1b[{theme(name, '256').codes['heading2']}m".encode() in screen.received
+    assert screen.shown.startswith("Paris")
+    assert b"rgb:" not in screen.received
+
+
+def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking):
+    with asking(answer=Answer([*text_events("## Paris\n\nand"), HOLD])) as screen:
+        before = screen.attributes
+        screen.wait_until_received(QUESTION)
+        screen.wait_for("Paris")
+        screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
+        screen.settle()
+        screen.type(CTRL_C)
+        assert screen.wait_for_exit() == 130
+        assert screen.attributes == before
+    assert b"rgb:" not in screen.received
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["-o", "text"], {}),
+        (["-o", "json"], {}),
+        (["-x"], {}),
+        (["--plain"], {}),
+        ([], {"NO_COLOR": "1"}),
+        ([], {"COLORFGBG": "0;15"}),
+        ([], {"CHATCLI_THEME": "dark"}),
+        ([], {"TERM": "linux"}),
+    ],
+)
+def test_for_an_answer_that_needs_no_theme_nobody_is_asked(asking, arguments, environment):
+    with asking(*arguments, answer=Answer(event_stream("```\nParis\n```\n")), **environment) as screen:
+        assert screen.wait_for_exit() == 0
+    assert "Paris" in screen.shown
+    assert b"\x1b]11" not in screen.received
