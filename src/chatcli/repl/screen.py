@@ -93,6 +93,7 @@ class Screen:
         self._hurry = hurry
         self._hint = ""
         self._last_key_s = time.monotonic()
+        self._drawn_s = 0.0
         self._tail: Sequence[str] = ()
         self._work: asyncio.Future[None] | None = None
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
@@ -180,6 +181,7 @@ class Screen:
     def draw(self, printed: str, tail: Sequence[str]) -> None:
         """Print whole lines for good and show ``tail`` below them, in one frame."""
         self._tail = tail
+        self._drawn_s = time.monotonic()
         if printed:
             self.application.print_above(printed)
         else:
@@ -241,9 +243,12 @@ class Screen:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(STEP_S)
-            if self._activity.is_busy:
+            if not self._activity.is_busy:
+                continue
+            self._title.refresh()
+            # A frame of an answer that streams has moved the line of activity as well.
+            if time.monotonic() - self._drawn_s >= STEP_S:
                 self.application.invalidate()
-                self._title.refresh()
 
     def _size(self) -> Size:
         return self.application.output.get_size()

@@ -48,20 +48,17 @@ _BAR: Final = (Run("│ ", ("quote.bar",)),)
 class _Level:
     """A quote, a list or an item around what is drawn.
 
-    ``lead`` stands before its first row, ``indent`` before the others, equally wide.
+    ``lead`` stands before its first row, ``indent`` before the others, both ``columns`` wide.
     """
 
     lead: tuple[Run, ...] = ()
     indent: tuple[Run, ...] = ()
     kind: ListKind | None = None
     items: int = 0
+    columns: int = 0
     is_quote: bool = False
     is_led: bool = False  # the lead is drawn
     has_child: bool = False
-
-    @property
-    def columns(self) -> int:
-        return sum(columns_of(run.text) for run in self.indent)
 
 
 class Drawing:
@@ -136,7 +133,7 @@ class Drawing:
                 self._code = None
             case QuoteStart():
                 self._begin(rows)
-                self._levels.append(_Level(_BAR, _BAR, is_quote=True))
+                self._levels.append(_Level(_BAR, _BAR, columns=2, is_quote=True))
             case ListStart(kind=kind):
                 self._begin(rows)
                 self._levels.append(_Level(kind=kind))
@@ -172,8 +169,7 @@ class Drawing:
         lead = (
             (Run(box, ("task",)),) if item.lead[0].text[0] in _BULLETS else (*item.lead, Run(box, ("task",)))
         )
-        indent = (Run(" " * sum(columns_of(run.text) for run in lead)),)
-        self._levels[-1] = replace(item, lead=lead, indent=indent)
+        self._levels[-1] = _item_level(lead)
         return text[task.end() :]
 
     def _heading(self, level: int, text: str, room: int) -> list[Row]:
@@ -214,7 +210,7 @@ class Drawing:
         else:
             mark = f"{around.kind.start + around.items}{around.kind.marker}"
         self._levels[-1] = replace(around, items=around.items + 1)
-        self._levels.append(_Level((Run(f"{mark} ", ("marker",)),), (Run(" " * (len(mark) + 1)),)))
+        self._levels.append(_item_level((Run(f"{mark} ", ("marker",)),)))
 
     def _end_level(self, columns: int, rows: list[Row]) -> None:
         if self._levels[-1].lead and not self._levels[-1].is_led:
@@ -246,3 +242,8 @@ class Drawing:
                 elif at >= first:
                     before += level.indent
             rows.append(without_ending_blanks([*before, *row]))
+
+
+def _item_level(lead: tuple[Run, ...]) -> _Level:
+    columns = sum(columns_of(run.text) for run in lead)
+    return _Level(lead, (Run(" " * columns),), columns=columns)

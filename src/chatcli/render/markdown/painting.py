@@ -60,7 +60,7 @@ def without_ending_blanks(row: Row) -> Row:
 
 def folded(row: Row, columns: int) -> list[Row]:
     """Cut ``row`` where a terminal of ``columns`` would go on in the next line; tabs become blanks."""
-    if sum(len(run.text) for run in row) * 2 <= columns and not any("\t" in run.text for run in row):
+    if sum(columns_of(run.text) for run in row) <= columns and not any("\t" in run.text for run in row):
         return [row]
     rows: list[Row] = [[]]
     used = 0
