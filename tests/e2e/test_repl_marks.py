@@ -94,13 +94,13 @@ class TestMarks:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment"),
-    [(["--plain"], {}), ([], {"TERM": "dumb"}), ([], {"TERM": "eterm-color"})],
+    ("arguments", "environment", "prompt"),
+    [(["--plain"], {}, "You:"), ([], {"TERM": "dumb"}, ">"), ([], {"TERM": "eterm-color"}, ">")],
     ids=["plain", "dumb", "a terminal that would show them"],
 )
-def test_a_terminal_that_may_not_take_commands_gets_none(terminal, arguments, environment):
+def test_a_terminal_that_may_not_take_commands_gets_none(terminal, arguments, environment, prompt):
     with serving_in_thread(PARIS) as server, terminal(*arguments, server=server, **environment) as screen:
-        screen.wait_for(">")
+        screen.wait_for(prompt)
         screen.type("Capital of France?" + ENTER)
         screen.wait_for("Paris.")
         screen.type(CTRL_D)
@@ -200,3 +200,15 @@ class TestALongAnswer:
         ):
             assert screen.wait_for_exit() == 0
         assert bells(screen) == 1
+
+    def test_rings_in_a_plain_terminal_whatever_it_could_show(self, terminal):
+        settings = {
+            "CHATCLI_NOTIFY_AFTER_S": "0.1",
+            "CHATCLI_NOTIFY": "desktop",
+            "TERM_PROGRAM": "iTerm.app",
+        }
+        with serving_in_thread(SLOW) as server, terminal("--plain", server=server, **settings) as screen:
+            screen.wait_for("You:")
+            screen.type("Capital of France?" + ENTER)
+            screen.wait_until_received("\x07")
+        assert b"\x1b]" not in screen.received
