@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -56,7 +57,7 @@ class PseudoTerminal:
         self._descriptor = descriptor
         self._process = process
         self._is_job = is_job
-        self._screen = pyte.HistoryScreen(columns, LINES, history=1000)
+        self._screen = pyte.HistoryScreen(columns, LINES, history=20_000, ratio=0.01)
         self._stream = pyte.ByteStream(self._screen)
 
     @property
@@ -90,6 +91,13 @@ class PseudoTerminal:
     def shown(self) -> str:
         """The lines on the screen, without blanks at their ends and empty lines below."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def everything(self) -> list[str]:
+        """All lines, from the first that scrolled away on, without blanks at their ends."""
+        columns = range(self._screen.columns)
+        above = ["".join(line[at].data for at in columns) for line in self._screen.history.top]
+        return [line.rstrip() for line in [*above, *self._screen.display]]
 
     def is_dim(self, text: str) -> bool:
         """Whether ``text`` came in the style for what is not the answer, which pyte does not keep."""
@@ -132,6 +140,16 @@ class PseudoTerminal:
         while text.encode() not in self.received:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
+
+    def wait_for_idle(self) -> None:
+        """Return once nothing has come for a while after something did."""
+        until_s = time.monotonic() + 3 * _PATIENCE_S
+        while "answering" not in self.shown and "waiting" not in self.shown:
+            assert time.monotonic() < until_s, f"nothing begins:\n{self.shown}"
+            self._read()
+        while re.search(r"(answering|waiting) [^\n]*Ctrl-C stops", self.shown):
+            assert time.monotonic() < until_s, f"still busy:\n{self.shown}"
+            self._read()
 
     def wait_for_exit(self) -> int:
         until_s = time.monotonic() + _PATIENCE_S

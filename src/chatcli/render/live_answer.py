@@ -154,12 +154,14 @@ class _Thoughts:
         self._reasoning = reasoning
         self._canvas = canvas
         self._since_s: float | None = None
+        self._has_printed = False
 
     def feed(self, text: str, now_s: float) -> list[str]:
         """Return what is to be printed for good."""
         if self._since_s is None:
             self._since_s = now_s
         lines = self._reasoning.feed(text, self._canvas.columns())
+        self._has_printed |= bool(lines)
         return [lines] if self.are_shown else []
 
     def tail(self, columns: int, rows: int) -> list[str]:
@@ -173,5 +175,6 @@ class _Thoughts:
             return []
         elapsed_s, self._since_s = now_s - self._since_s, None
         if self.are_shown:
-            return [self._reasoning.finish(self._canvas.columns()), "\n"]
+            rest = self._reasoning.finish(self._canvas.columns())
+            return [rest, "\n"] if rest or self._has_printed else []
         return [self._reasoning.fold(elapsed_s), "\n\n"]

@@ -75,7 +75,7 @@ def _sgr(style: str, color_system: ColorSystem) -> str:
 
 # A role, its style where a colour can be chosen, and its style with the terminal's own sixteen colours.
 _DARK: Final = (
-    ("heading1", "bold underline #8cc8ff", "bold underline cyan"),
+    ("heading1", "bold #8cc8ff", "bold cyan"),
     ("heading2", "bold #8cc8ff", "bold cyan"),
     ("heading", "bold #b4cfe8", "bold"),
     ("strong", "bold", "bold"),
@@ -84,7 +84,7 @@ _DARK: Final = (
     ("code", "#f0b884", "yellow"),
     ("link", "underline #5fd7d7", "underline cyan"),
     ("address", "#9aa4ae", "dim"),
-    ("quote", "italic #bac4d0", "italic"),
+    ("quote", "#bac4d0", ""),
     ("quote.bar", "#8f7fd6", "bright_magenta"),
     ("rule", "#6f7a87", "dim"),
     ("marker", "#8cc8ff", "cyan"),
@@ -112,7 +112,7 @@ _DARK: Final = (
     ("code.error", "bold #ff7a70", "bold bright_red"),
 )
 _LIGHT: Final = (
-    ("heading1", "bold underline #0550ae", "bold underline blue"),
+    ("heading1", "bold #0550ae", "bold blue"),
     ("heading2", "bold #0550ae", "bold blue"),
     ("heading", "bold #33506f", "bold"),
     ("strong", "bold", "bold"),
@@ -121,7 +121,7 @@ _LIGHT: Final = (
     ("code", "#953800", "red"),
     ("link", "underline #005f73", "underline blue"),
     ("address", "#57606a", "dim"),
-    ("quote", "italic #46505c", "italic"),
+    ("quote", "#46505c", ""),
     ("quote.bar", "#8a63d2", "magenta"),
     ("rule", "#7b828a", "dim"),
     ("marker", "#0550ae", "blue"),
