@@ -13,6 +13,7 @@ from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.proxies import Proxy
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -30,6 +31,7 @@ from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 from client.wire import DONE, QUESTION, asked, chat_at, completion, delta, end, event, events_of, failure_of
 from scripted_server import Answer, serving
+from way_servers import listening, say_nothing
 
 PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
 USAGE = {
@@ -525,6 +527,18 @@ async def test_what_only_keeps_the_connection_alive_is_silence(nothing):
             _, error = await failure_of(model)
     assert isinstance(error, TimedOut)
     assert error.message.endswith("no answer within 0.1 s")
+
+
+async def test_silence_behind_a_proxy_names_the_proxy():
+    async with listening(say_nothing) as port:
+        proxy = Proxy(f"http://127.0.0.1:{port}", "HTTPS_PROXY")
+        endpoint = Endpoint("https://models.example/v1", timeout_s=0.1, proxy=proxy)
+        async with chat_at(endpoint) as model:
+            _, error = await failure_of(model)
+    assert isinstance(error, TimedOut)
+    assert error.message.endswith(
+        f"no answer within 0.1 s, through the proxy http://127.0.0.1:{port} (HTTPS_PROXY)"
+    )
 
 
 async def test_silence_in_an_answer_has_a_limit_of_its_own():

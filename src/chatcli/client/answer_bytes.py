@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from chatcli.client.network_faults import timed_out
 from chatcli.client.reading_ahead import ReadingAhead
 from chatcli.core.errors import BadResponse, TimedOut
 
@@ -47,7 +48,7 @@ class Silence:
             async with asyncio.timeout(self._left_s):
                 yield
         except TimeoutError as error:
-            raise self._too_long() from error
+            raise self._too_long(error) from error
         self._left_s = max(0.0, self._left_s - (loop.time() - began_s))
 
     def broken(self) -> None:
@@ -62,16 +63,13 @@ class Silence:
             self._is_over = True
             self._allow(min(_AFTER_END_S, self._limit_s))
 
-    def _too_long(self) -> TimedOut:
+    def _too_long(self, error: TimeoutError) -> TimedOut:
         if self._began:
             return TimedOut(
                 f"{self._endpoint.host}: nothing more came for {self._limit_s:g} s",
                 hint="try again, or allow more with idle_timeout_s",
             )
-        return TimedOut(
-            f"{self._endpoint.host}: no answer within {self._limit_s:g} s",
-            hint="try again, or allow more with --timeout",
-        )
+        return timed_out(self._endpoint, error)
 
     def _allow(self, limit_s: float) -> None:
         self._limit_s = self._left_s = limit_s
