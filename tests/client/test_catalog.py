@@ -97,3 +97,10 @@ async def test_it_waits_no_longer_than_told(models):
     models.respond(json={"data": []})
     await offered()
     assert set(models.calls.last.request.extensions["timeout"].values()) == {5}
+
+
+@pytest.mark.parametrize("said", [{"error": "Starting"}, {"detail": "Starting"}, {"message": "Starting"}])
+async def test_a_list_that_only_complains_is_an_error(models, said):
+    models.respond(json=said)
+    with pytest.raises(EndpointError, match=": Starting"):
+        await offered()

@@ -60,6 +60,13 @@ def test_models_lists_what_the_endpoint_offers(program):
     assert json.loads(listed.stdout)[0] == {"id": "big", "context_window": 9000}
 
 
+def test_models_of_an_endpoint_without_any_says_so(program):
+    with serving_in_thread(json_answer({"data": []})) as server:
+        done = program.run("models", server=server)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == f"127.0.0.1:{server.port} lists no models\n"
+
+
 def test_models_of_a_server_that_is_not_there_is_a_network_error(program):
     done = program.run("models", "--base-url", "http://127.0.0.1:1/v1")
     assert (done.exit_code, done.stdout) == (6, "")

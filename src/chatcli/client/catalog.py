@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chatcli.client.error_bodies import only_complains
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.core.errors import BadResponse
 
@@ -42,7 +43,7 @@ async def offered_models(
         raise BadResponse(
             f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
         ) from error
-    if isinstance(listed, dict) and listed.get("error"):
+    if isinstance(listed, dict) and (listed.get("error") or only_complains(listed, "data")):
         raise stream_error(endpoint, listed)
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(

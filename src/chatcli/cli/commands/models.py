@@ -36,7 +36,7 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
     settings = settings_of(options, world, terminal)
     wish = Wish(embedded=options.local, insecure_http=options.insecure_http)
     async with open_catalog(settings, wish, world, lambda notice: terminal.warn(notice.message)) as (
-        _,
+        endpoint,
         offered,
     ):
         found = [(model.id, model.window_tokens or known_window_tokens(model.id)) for model in offered]
@@ -44,6 +44,8 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         listed = [{"id": name, "context_window": window} for name, window in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return
+    if not found:
+        terminal.warn(f"{endpoint.name} lists no models")
     for name, window in found:
         tokens = f"  {window:,} tokens" if window else ""
         terminal.stdout.write(f"{sanitize_line(name)}{tokens}\n")
