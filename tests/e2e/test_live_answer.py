@@ -86,7 +86,7 @@ class TestASingleAnswer:
         assert max(map(len, shown)) <= 10
         for number in range(8):
             assert "".join(shown).count(f"Part {number}") == 1
-            assert "".join(shown).replace(" ", "").count(f"quoted{number}") == 1
+            assert "".join(shown).replace(" ", "").count(f"•two{number}") == 1
 
     def test_asks_nothing_of_the_terminal_and_clears_nothing(self, terminal):
         with (

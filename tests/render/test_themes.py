@@ -75,9 +75,9 @@ def test_both_palettes_have_the_same_roles():
 @pytest.mark.parametrize(
     ("system", "painted"),
     [
-        ("standard", "\x1b[1;4;36mTitle\x1b[0m"),
-        ("256", "\x1b[1;4;38;5;117mTitle\x1b[0m"),
-        ("truecolor", "\x1b[1;4;38;2;140;200;255mTitle\x1b[0m"),
+        ("standard", "\x1b[1;36mTitle\x1b[0m"),
+        ("256", "\x1b[1;38;5;117mTitle\x1b[0m"),
+        ("truecolor", "\x1b[1;38;2;140;200;255mTitle\x1b[0m"),
     ],
 )
 def test_a_style_is_brought_down_to_the_colours_there_are(system, painted):
