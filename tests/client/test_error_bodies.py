@@ -64,3 +64,7 @@ def test_what_is_nested_as_deep_as_can_be_read_breaks_nothing():
 
 def test_bytes_that_are_no_text_are_no_words():
     assert error_details("\x1f\x8b\x08\0\0\0").message == ""
+
+
+def test_a_word_that_serves_as_a_key_stays_in_a_message():
+    assert error_details({"error": "ollama is loading"}, key="ollama").message == "ollama is loading"

@@ -201,6 +201,21 @@ async def test_no_error_shows_the_key(chat, completions, status):
     assert "sk-here" not in f"{error.message} {error.hint}"
 
 
+@pytest.mark.parametrize("length", [24, 2000])
+async def test_a_key_that_the_server_repeats_is_not_shown(completions, length):
+    key = "sk-" + "k" * (length - 3)
+    repeated = f"Incorrect key {key}, sent as Bearer {key}"
+    async with chat_at(Endpoint("https://models.example/v1", key=key)) as model:
+        for answer in (
+            {"status_code": 401, "json": {"error": {"message": repeated}}},
+            {"status_code": 401, "text": repeated},
+            {"status_code": 200, "json": {"error": {"message": repeated}}},
+        ):
+            completions.respond(**answer)
+            _, error = await failure_of(model)
+            assert error.message.endswith("Incorrect key [the key], sent as Bearer [the key]")
+
+
 @pytest.mark.parametrize(
     ("headers", "asked_s"),
     [

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MESSAGE_CHARACTERS: Final = 300
+_SHORTEST_KEY: Final = 12
+"""What a local server takes for a key, like its own name, is no secret but a word."""
+
 _PAGE: Final = re.compile(
     r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
     r"\b.*|<\?xml.*",
@@ -82,8 +85,8 @@ class ErrorDetails:
         return self.code.lower(), self.type.lower()
 
 
-def error_details(body: object) -> ErrorDetails:
-    """Return what ``body``, the JSON of an error, says.
+def error_details(body: object, *, key: str | None = None) -> ErrorDetails:
+    """Return what ``body``, the JSON of an error, says, without the ``key`` that a server repeats.
 
     Known shapes: ``{"error": {"message", "code", "type", "param"}}`` (OpenAI), the inner object alone (as the openai
     package hands it on), ``{"error": "text"}`` (Ollama), ``{"detail": …}`` (FastAPI), a list of one (Gemini), and
@@ -99,7 +102,7 @@ def error_details(body: object) -> ErrorDetails:
     if not isinstance(inner, dict):
         return ErrorDetails()
     message = inner.get("message") or inner.get("detail") or ""
-    text = message if isinstance(message, str) else _as_json(message)
+    text = without_key(message if isinstance(message, str) else _as_json(message), key)
     # Gemini and OpenRouter repeat the HTTP status as the code and have a better word elsewhere.
     code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
     known = code if not code.isdigit() else str(inner.get("status") or "")
@@ -119,6 +122,11 @@ def _as_json(value: object) -> str:
 def only_complains(value: Mapping[str, Any], mark: str) -> bool:
     """Tell whether ``value`` lacks the ``mark`` of every answer and has words instead: a ``message``, FastAPI's ``detail``."""
     return mark not in value and bool(value.get("detail") or isinstance(value.get("message"), str))
+
+
+def without_key(text: str, key: str | None) -> str:
+    """Return ``text``, which may go into a bug report, with a mark in the place of the key."""
+    return text.replace(key, "[the key]") if key and len(key) >= _SHORTEST_KEY else text
 
 
 def on_one_line(text: str) -> str:

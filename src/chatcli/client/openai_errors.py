@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import openai
 
-from chatcli.client.error_bodies import error_details, on_one_line
+from chatcli.client.error_bodies import error_details, on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
 from chatcli.client.redirects import redirect_hint
 from chatcli.client.retry_timing import retry_after_s, said_s, should_retry
@@ -68,9 +68,9 @@ def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) ->
     status = response.status_code
     if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
         return proxy_wants_a_password(endpoint)
-    details = error_details(body)
-    said = details.message or _said_in_plain_text(response)
-    reason = on_one_line(response.reason_phrase)
+    details = error_details(body, key=endpoint.key)
+    said = details.message or _said_in_plain_text(endpoint, response)
+    reason = on_one_line(without_key(response.reason_phrase, endpoint.key))
     message = f"{endpoint.host}: {status} {reason}".rstrip() + (f": {said}" if said else "")
     kind, hint = _kind_of_status(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
@@ -89,7 +89,7 @@ def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) ->
 
 def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
     """Return the error for an error event inside ``response``, which began with status 200."""
-    details = error_details(body)
+    details = error_details(body, key=endpoint.key)
     kind, hint = _kind_of_event(details)
     return kind(
         f"{endpoint.host}: {details.message or 'an error without a message'}",
@@ -175,10 +175,10 @@ def _key_hint(endpoint: Endpoint) -> str:
             return f"{reason}; {', '.join(sources)} belong to other endpoints and were not sent"
 
 
-def _said_in_plain_text(response: httpx2.Response) -> str:
+def _said_in_plain_text(endpoint: Endpoint, response: httpx2.Response) -> str:
     if not response.headers.get("content-type", "").startswith("text/plain"):
         return ""
     try:
-        return on_one_line(response.text)
+        return on_one_line(without_key(response.text, endpoint.key))
     except httpx2.ResponseNotRead:
         return ""
