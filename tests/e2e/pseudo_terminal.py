@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import re
 import select
 import struct
 import subprocess
@@ -140,16 +139,6 @@ class PseudoTerminal:
         while text.encode() not in self.received:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
-
-    def wait_for_idle(self) -> None:
-        """Return once nothing has come for a while after something did."""
-        until_s = time.monotonic() + 3 * _PATIENCE_S
-        while "answering" not in self.shown and "waiting" not in self.shown:
-            assert time.monotonic() < until_s, f"nothing begins:\n{self.shown}"
-            self._read()
-        while re.search(r"(answering|waiting) [^\n]*Ctrl-C stops", self.shown):
-            assert time.monotonic() < until_s, f"still busy:\n{self.shown}"
-            self._read()
 
     def wait_for_exit(self) -> int:
         until_s = time.monotonic() + _PATIENCE_S

@@ -21,6 +21,9 @@ from render.markdown.drawn import lines
 from scripted_server import Answer, event_stream, serving_in_thread
 
 ENTER = "\r"
+ANSWERED = "\x1b]133;D;0"
+"""What tells the terminal that a turn is over."""
+
 THREE_SCREENS = "\n\n".join(
     f"## Part {number}\n\nSome *words* about part {number}, 中文也一样，`code` and [a link](https://example.com/{number}).\n\n"
     f"- one {number}\n- two {number}\n  1. deeper\n\n> quoted {number}"
@@ -106,7 +109,7 @@ class TestAnAnswerInTheConversation:
         with serving_in_thread(answered(text)) as server, terminal(server=server, NO_COLOR="1") as screen:
             screen.wait_for("\n>")
             screen.type("Tell me." + ENTER)
-            screen.wait_for_idle()
+            screen.wait_until_received(ANSWERED)
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         shown = "\n".join(screen.everything)
