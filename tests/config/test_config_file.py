@@ -69,8 +69,9 @@ def test_a_file_that_is_no_toml_at_all_is_a_clear_error(read, content):
 
 def test_a_folder_in_its_place_is_a_clear_error(tmp_path):
     (tmp_path / "config.toml").mkdir()
-    with pytest.raises(ConfigurationError, match="cannot read"):
+    with pytest.raises(ConfigurationError, match="cannot read") as raised:
         read_config_file(tmp_path / "config.toml")
+    assert "CHATCLI_CONFIG_DIR" in raised.value.hint
 
 
 @pytest.mark.parametrize(

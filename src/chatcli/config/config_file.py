@@ -74,7 +74,10 @@ def file_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror or error}",
+            hint="Check its rights, or move its folder with CHATCLI_CONFIG_DIR.",
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
 
