@@ -55,11 +55,11 @@ class Paper:
         return "".join(self.printed)
 
 
-def start(*, shows_reasoning=False):
+def start(*, shows_reasoning=False, **options):
     clock, paper = ManualClock(), Paper()
     reasoning = Reasoning(lambda text: text)
     return LiveAnswer(
-        paper, PLAIN, reasoning=reasoning, shows_reasoning=shows_reasoning, clock=clock
+        paper, PLAIN, reasoning=reasoning, shows_reasoning=shows_reasoning, clock=clock, **options
     ), paper, clock  # fmt: skip
 
 
@@ -168,3 +168,29 @@ class TestReasoning:
         await answer(END)
         assert ("hm" in paper.text) == shows_reasoning
         assert ("thought for 0 s, 1 word" in paper.text) != shows_reasoning
+
+
+class TestWhereNothingElseTellsWhatIsGoingOn:
+    async def test_a_row_says_that_the_model_thinks(self):
+        answer, paper, clock = start(tells_activity=True)
+        await answer(ReasoningDelta("hm"))
+        clock.now_s += 4
+        await answer(ReasoningDelta("hm"))
+        assert paper.tails[-1] == ["thinking 4 s · Ctrl-C stops"]
+        await answer(TextDelta("Hi"))
+        await answer(END)
+        assert paper.text == "thought for 4 s, 1 word\n\nHi\n"
+
+    async def test_a_row_says_that_nothing_more_comes(self):
+        answer, paper, clock = start(tells_activity=True, silence_after_s=0.05)
+        await answer(TextDelta("Hi"))
+        clock.now_s += 5
+        await asyncio.sleep(0.1)
+        assert paper.tails[-1] == ["Hi", "still waiting 5 s · Ctrl-C stops"]
+        await answer(TextDelta(" there"))
+        clock.now_s += 5
+        await answer(END)
+        assert paper.text == "Hi there\n"
+        frames = len(paper.tails)
+        await asyncio.sleep(0.1)
+        assert len(paper.tails) == frames

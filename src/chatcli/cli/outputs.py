@@ -367,7 +367,13 @@ def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Obse
     screen.attach()
     target.when_closed(screen.detach)
     reasoning = Reasoning(lambda text: theme.paint(text, "reasoning"))
-    return LiveAnswer(screen, theme, reasoning=reasoning, shows_reasoning=settings.show_reasoning)
+    return LiveAnswer(
+        screen,
+        theme,
+        reasoning=reasoning,
+        shows_reasoning=settings.show_reasoning,
+        tells_activity=True,
+    )
 
 
 def _redraws(settings: Settings, terminal: Terminal) -> bool:

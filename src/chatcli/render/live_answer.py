@@ -30,6 +30,10 @@ _SHARE_FOR_DRAWING: Final = 14
 """Drawing takes at most a fifteenth of the time, however slow it is."""
 
 _LOOK_AGAIN_S: Final = 0.05
+SILENCE_AFTER_S: Final = 3.0
+"""After how long without another piece of the answer that is said."""
+
+_SILENCE_STEP_S: Final = 1.0
 
 
 class Canvas(Protocol):
@@ -53,7 +57,8 @@ class Canvas(Protocol):
 class LiveAnswer:
     """An observer of one turn that draws the first text and the last at once and what comes between in frames.
 
-    ``reasoning`` is shown above the answer where ``shows_reasoning``, else folded to a line.
+    ``reasoning`` is shown above the answer where ``shows_reasoning``, else folded to a line. Where nothing else
+    tells what is going on, ``tells_activity`` adds a row to the tail while the model thinks or is silent.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class LiveAnswer:
         *,
         reasoning: Reasoning,
         shows_reasoning: bool,
+        tells_activity: bool = False,
+        silence_after_s: float = SILENCE_AFTER_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._canvas = canvas
@@ -70,6 +77,10 @@ class LiveAnswer:
         self._stream = MarkdownStream(theme)
         self._texts: list[str] = []
         self._thoughts = _Thoughts(reasoning, canvas, shown=shows_reasoning)
+        self._activity = _Activity(theme, silence_after_s) if tells_activity else None
+        self._silence_after_s = silence_after_s
+        self._silence: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
         self._printed: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
@@ -85,28 +96,46 @@ class LiveAnswer:
                 await self._draw_in_time()
             case ReasoningDelta(text):
                 self._printed += self._thoughts.feed(text, self._clock())
-                if self._thoughts.are_shown:
-                    await self._draw_in_time()
+                await self._draw_in_time()
             case AnswerContinued(text):
                 self._stream.go_on_after(text)
             case Retrying() | Notice():
                 # A line about it comes next, and stands above what is still coming.
+                self._stop_listening()
                 self._flush(())
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._printed += self._thoughts.end(self._clock())
                 self._take_texts()
                 self._printed.append(self._stream.finish(self._canvas.columns()))
+                self._stop_listening()
                 self._flush(())
             case _:
                 pass
 
     async def _draw_in_time(self) -> None:
+        self._heard_s = self._clock()
+        self._listen(self._silence_after_s)
         if self._clock() < self._due_s or not self._canvas.is_ready():
             self._schedule()
             return
         self._draw()
         # A fast stream never waits for its next event: without this no key would be read.
         await asyncio.sleep(0)
+
+    def _listen(self, silence_s: float) -> None:
+        """Draw again when nothing has come for ``silence_s``, to say so."""
+        if self._activity is not None:
+            self._stop_listening()
+            self._silence = asyncio.get_running_loop().call_later(silence_s, self._draw_silence)
+
+    def _stop_listening(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _draw_silence(self) -> None:
+        self._listen(_SILENCE_STEP_S)
+        self._draw_on_time()
 
     def _schedule(self) -> None:
         if self._timer is None:
@@ -128,6 +157,9 @@ class LiveAnswer:
         self._take_texts()
         columns, rows = self._canvas.columns(), self._canvas.rows()
         tail = self._stream.tail(columns, rows) or self._thoughts.tail(columns, rows)
+        if self._activity is not None:
+            told = self._activity.row(self._thoughts.since_s, self._heard_s, began_s, columns)
+            tail = [*tail, *told][-rows:]
         self._flush(tail)
         now_s = self._clock()
         self._due_s = now_s + max(FRAME_S, _SHARE_FOR_DRAWING * (now_s - began_s))
@@ -153,28 +185,46 @@ class _Thoughts:
         self.are_shown = shown
         self._reasoning = reasoning
         self._canvas = canvas
-        self._since_s: float | None = None
+        self.since_s: float | None = None
         self._has_printed = False
 
     def feed(self, text: str, now_s: float) -> list[str]:
         """Return what is to be printed for good."""
-        if self._since_s is None:
-            self._since_s = now_s
+        if self.since_s is None:
+            self.since_s = now_s
         lines = self._reasoning.feed(text, self._canvas.columns())
         self._has_printed |= bool(lines)
         return [lines] if self.are_shown else []
 
     def tail(self, columns: int, rows: int) -> list[str]:
-        if not self.are_shown or self._since_s is None:
+        if not self.are_shown or self.since_s is None:
             return []
         return self._reasoning.tail(columns, rows)
 
     def end(self, now_s: float) -> list[str]:
         """Return what is left to be printed, and a gap before the answer; nothing where nothing was thought."""
-        if self._since_s is None:
+        if self.since_s is None:
             return []
-        elapsed_s, self._since_s = now_s - self._since_s, None
+        elapsed_s, self.since_s = now_s - self.since_s, None
         if self.are_shown:
             rest = self._reasoning.finish(self._canvas.columns())
             return [rest, "\n"] if rest or self._has_printed else []
         return [self._reasoning.fold(elapsed_s), "\n\n"]
+
+
+class _Activity:
+    """What goes on while no text comes."""
+
+    def __init__(self, theme: Theme, silence_after_s: float) -> None:
+        self._theme = theme
+        self._silence_after_s = silence_after_s
+
+    def row(self, thinking_since_s: float | None, heard_s: float, now_s: float, columns: int) -> list[str]:
+        """Return a row about it, or none."""
+        if now_s - heard_s >= self._silence_after_s:
+            told = f"still waiting {now_s - heard_s:.0f} s"
+        elif thinking_since_s is not None:
+            told = f"thinking {now_s - thinking_since_s:.0f} s"
+        else:
+            return []
+        return [self._theme.paint(f"{told} · Ctrl-C stops"[:columns], "reasoning")]

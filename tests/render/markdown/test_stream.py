@@ -234,6 +234,14 @@ class TestText:
             "$10 each now",
         ]
 
+    def test_shows_footnotes_as_marks_and_lines(self):
+        assert lines("So it is[^1].\n\n[^1]: https://example.com\n[^b]: Said *there*.") == [
+            "So it is[1].",
+            "",
+            "[1]: https://example.com",
+            "[b]: Said there.",
+        ]
+
     def test_shows_images_by_their_text_and_address(self):
         assert lines("![a *cat*](cat.png)") == ["a cat (cat.png)"]
 

@@ -29,6 +29,8 @@ _FORMULA: Final = re.compile(
     r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])|\\\((?!\\).+?\\\)|\\\[(?!\\).+?\\\]",
     re.DOTALL,
 )
+_FOOTNOTE: Final = re.compile(r"\[\^([^\s\[\]^]+)\]")
+_FOOTNOTE_LINE: Final = re.compile(r"\n(?=\[\^[^\s\[\]^]+\]:)")
 _ROLES: Final = {"strong_open": "strong", "em_open": "emphasis", "s_open": "strike"}
 _ENDS: Final = {"strong_close", "em_close", "s_close"}
 _DEEPEST: Final = 100
@@ -65,6 +67,7 @@ class Inline:
         """
         if _MARKS.search(text) is None or len(text) > _LONGEST_READ:
             return [Run(_LINE_END.sub(" ", text), roles)] if text else []
+        text = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each on a line of its own
         tokens: list[Token] = []
         parser = _parser()
         try:
@@ -119,6 +122,9 @@ class _Reader:
     def read_formula(self, token: Token) -> None:
         self._add(sanitize(token.content), "math")
 
+    def read_footnote(self, token: Token) -> None:
+        self._add(sanitize(token.content), "marker")
+
     def open_link(self, token: Token) -> None:
         address = sanitize_line(str(token.attrs.get("href", "")))
         self._links.append((address, len(self._runs)))
@@ -146,6 +152,7 @@ _READERS: Final = {
     "html_inline": _Reader.read_html,
     "image": _Reader.read_image,
     "formula": _Reader.read_formula,
+    "footnote": _Reader.read_footnote,
     "link_open": _Reader.open_link,
     "link_close": _Reader.close_link,
 }
@@ -178,6 +185,19 @@ def _formula(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def _footnote(state: StateInline, silent: bool) -> bool:
+    """Show the mark of a footnote, ``[^1]``, as what it is: neither a link nor its definition."""
+    if not state.src.startswith("[^", state.pos):
+        return False
+    match = _FOOTNOTE.match(state.src, state.pos, state.posMax)
+    if match is None:
+        return False
+    if not silent:
+        state.push("footnote", "", 0).content = f"[{match[1]}]"
+    state.pos = match.end()
+    return True
+
+
 @cache
 def _parser() -> MarkdownIt:
     # Here, so that nobody who does not render Markdown pays for it.
@@ -186,4 +206,5 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
     parser.enable("strikethrough")
     parser.inline.ruler.before("escape", "formula", _formula)
+    parser.inline.ruler.before("link", "footnote", _footnote)
     return parser

@@ -16,13 +16,13 @@ References: TypeAlias = dict[str, dict[str, Any]]
 
 _CODE_OR_ESCAPED: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)|\\.|<[a-zA-Z][^<>\s]*>", re.DOTALL)
 _LINK: Final = re.compile(r"\[[^\[\]]*\]\(\s*(?:<[^<>\n]*>|[^\s<>()]*)(?:\s+\"[^\"]*\"|\s+'[^']*')?\s*\)")
-_LABEL: Final = re.compile(r"\[([^\[\]]*[^\[\]\s][^\[\]]*)\]")
+_LABEL: Final = re.compile(r"\[(?!\^)([^\[\]]*[^\[\]\s][^\[\]]*)\]")
 _TASK: Final = re.compile(r"\[[ xX]\](?=\s)")
 
 
 def without_definitions(lines: Sequence[str], references: References) -> list[str]:
     """Return the ``lines`` of a paragraph after the definitions it begins with, which ``references`` takes up."""
-    if not lines[0].startswith("["):
+    if not lines[0].startswith("[") or lines[0].startswith("[^"):  # the latter is a footnote
         return list(lines)
     tokens = _parser().parse("\n".join(lines), env := {"references": references})
     references.update(env["references"])
