@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # Synchronized output (DEC private mode 2026), as in repl/frames.py: the terminal shows the frame as a whole.
 _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
-_UP: Final = "\x1b[{}A"
-_CLEAR_BELOW: Final = "\x1b[J"
+_UP: Final = "\x1b[A"
+_CLEAR_ROW: Final = "\x1b[2K"
 _CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows stops no process
 
 RESTED_AFTER_S: Final = 0.1
@@ -61,11 +61,13 @@ class LiveScreen:
         self._terminal.stdout.write("".join([_BEGIN_FRAME, *pieces, _END_FRAME]))
 
     def _to_row(self, row: int) -> str:
-        """Return what leads to the start of a row of the tail and erases it and those below."""
+        """Return what leads to the start of a row of the tail and erases it and those below.
+
+        Row by row: a terminal such as tmux takes erasing everything for a screen that is to be kept in the scrollback.
+        """
         if row == len(self._tail):
             return "\n" if row else ""
-        up = len(self._tail) - 1 - row
-        return "\r" + (_UP.format(up) if up else "") + _CLEAR_BELOW
+        return "\r" + _CLEAR_ROW + (_UP + _CLEAR_ROW) * (len(self._tail) - 1 - row)
 
     def attach(self) -> None:
         """Begin below what the shell has written whenever the process was stopped and goes on."""
