@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
-from chatcli.render.background import QUESTION
+from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION
 from chatcli.render.themes import theme
 from e2e.program import command
 from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
@@ -149,9 +150,9 @@ def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking):
     with asking(answer=Answer([*text_events("## Paris\n\nand"), HOLD])) as screen:
         before = screen.attributes
         screen.wait_until_received(QUESTION)
-        screen.wait_for("Paris")
+        time.sleep(1.5 * ANSWERED_WITHIN_S)
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
-        screen.settle()
+        screen.wait_for("Paris")
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
         assert screen.attributes == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -14,13 +16,17 @@ from chatcli.render.theme_in_force import ThemeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.render.themes import Background, ColorSystem, Theme
 
 LATEST_ANSWER_S: Final = 0.3
-"""How long after the question its answer is still kept from the shell, which would take it for keys."""
+"""How long after the question the program does not end, as the shell would take an answer for keys."""
+
+QUIET_FOR_S: Final = 1.0
+"""How long after the question nothing that is typed is shown, as an answer would be, too."""
 
 _ENCODING: Final = "latin-1"  # a character a byte: keys go back as they came
 # These print the question instead of passing over it, or stand for a device nobody asks.
@@ -34,6 +40,8 @@ if sys.platform == "win32":
 
     class BackgroundQuestion:
         """No question: a Windows console has no answer."""
+
+        is_awaited = False
 
         def __init__(self, stdin: int, write: Callable[[str], object]) -> None: ...
 
@@ -84,8 +92,9 @@ else:
             self._write = write
             self._clock = clock
             self._asked_s = 0.0
-            self._is_awaited = False
+            self.is_awaited = False
             self._mode: list[Any] | None = None
+            self._stopping_before: Any = None
             self._color: str | None = None
             self._replies = ReplyFilter(self._take)
 
@@ -96,14 +105,14 @@ else:
                 # Keys from before the question can be left where they are only by not reading at all.
                 if not self._waiting_bytes():
                     self._write(QUESTION)
-                    self._asked_s, self._is_awaited = self._clock(), True
+                    self._asked_s, self.is_awaited = self._clock(), True
                     self._listen(until_s=self._asked_s + ANSWERED_WITHIN_S)
             except (OSError, termios.error):
                 self._restore()
             except BaseException:
                 self.close()
                 raise
-            if not self._is_awaited:
+            if not self.is_awaited:
                 self.close()
             return background_of(self._color) if self._color else None
 
@@ -112,7 +121,7 @@ else:
             if self._mode is None:
                 return
             try:
-                if self._is_awaited:
+                if self.is_awaited:
                     with suppress(OSError):
                         self._listen(until_s=self._asked_s + LATEST_ANSWER_S)
             finally:
@@ -122,7 +131,7 @@ else:
 
         def _take(self, color: str | None) -> None:
             if color is None:
-                self._is_awaited = False
+                self.is_awaited = False
             else:
                 self._color = color
 
@@ -132,13 +141,21 @@ else:
             quiet = [*mode[:3], mode[3] & ~(termios.ICANON | termios.ECHO), *mode[4:6], list(mode[6])]
             quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
             self._mode = mode
+            self._stopping_before = signal.signal(signal.SIGTSTP, self._stop)
             termios.tcsetattr(self._stdin, termios.TCSANOW, quiet)
 
         def _restore(self) -> None:
             mode, self._mode = self._mode, None
+            if mode is not None:
+                signal.signal(signal.SIGTSTP, self._stopping_before)
             if mode is not None and not _belongs_to_others(self._stdin):
                 with suppress(termios.error):
                     termios.tcsetattr(self._stdin, termios.TCSANOW, mode)
+
+        def _stop(self, number: int, _frame: FrameType | None) -> None:
+            """Stop as Ctrl-Z has it, with the terminal as it was."""
+            self._restore()
+            os.kill(os.getpid(), number)
 
         def _waiting_bytes(self) -> int:
             waiting = array.array("i", [0])
@@ -147,7 +164,7 @@ else:
 
         def _listen(self, *, until_s: float) -> None:
             """Read until everything is answered or the time is up, whatever had come by then included."""
-            while self._is_awaited:
+            while self.is_awaited:
                 left_s = max(0.0, until_s - self._clock())
                 if not select.select([self._stdin], [], [], left_s)[0]:
                     return
@@ -180,6 +197,8 @@ def answer_theme(
             question = BackgroundQuestion(terminal.stdin.fileno(), terminal.stdout.write)
             at_the_end(question.close)
             background = question.answer()
+            if question.is_awaited:
+                asyncio.get_running_loop().call_later(QUIET_FOR_S, question.close)
         if background is not None:
             in_force.learn(background, "told")
     return in_force()
