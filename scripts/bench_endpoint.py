@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MODEL = "bench"
 ANSWER = [f"word{number} " for number in range(200)]
@@ -26,10 +26,14 @@ def environment(base_url: str, folder: str) -> dict[str, str]:
 
 
 class serve_answers:  # noqa: N801 - used as a function
-    """Serve on a free loopback port for the length of a ``with``; gives the base URL."""
+    """Serve ``answer``, in its pieces, on a free loopback port for the length of a ``with``; gives the base URL."""
+
+    def __init__(self, answer: Sequence[str] = ANSWER) -> None:
+        self._answer = answer
 
     def __enter__(self) -> str:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        handler = type("Handler", (Answers,), {"pieces": self._answer})
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -42,6 +46,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Knows one model, and answers it with the same stream whatever was asked."""
 
     protocol_version = "HTTP/1.1"
+    pieces: Sequence[str] = ANSWER
 
     def do_GET(self) -> None:
         self.answer(
@@ -50,7 +55,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.answer("text/event-stream", b"".join(events()))
+        self.answer("text/event-stream", b"".join(events(self.pieces)))
 
     def answer(self, content_type: str, content: bytes) -> None:
         self.send_response(200)
@@ -63,8 +68,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-def events() -> Iterator[bytes]:
-    deltas = [({"content": word}, None) for word in ANSWER]
+def events(pieces: Sequence[str]) -> Iterator[bytes]:
+    deltas = [({"content": piece}, None) for piece in pieces]
     for delta, finish_reason in [*deltas, ({}, "stop")]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         chunk = {

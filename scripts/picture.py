@@ -1,8 +1,13 @@
 """Draw a terminal picture: run commands on a real pseudo-terminal and export what the screen shows as SVG.
 
-usage: python scripts/picture.py OUT.svg [--columns N] [--rows N] [--light] COMMAND [COMMAND ...]
+usage: python scripts/picture.py OUT.svg [--columns N] [--rows N] [--light] [--answer FILE] COMMAND [COMMAND ...]
 
-Each COMMAND is a shell line; it is shown after a ``$`` as if typed.
+Each COMMAND is a shell line; it is shown after a ``$`` as if typed. With ``--answer`` it finds a model that answers
+everything with the text of FILE. The pictures of the guide on Markdown:
+
+    python scripts/picture.py docs/pictures/answer-dark.svg --rows 60 --answer docs/pictures/answer.md \
+        'chatcli "How do I read a large file?"'
+    python scripts/picture.py docs/pictures/answer-light.svg --light ...
 """
 
 from __future__ import annotations
@@ -12,8 +17,11 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
+import bench_endpoint
 import pyte
 from rich.color import Color
 from rich.console import Console
@@ -30,25 +38,55 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--light", action="store_true")
     parser.add_argument("--title", default="chatcli")
+    parser.add_argument("--answer", type=Path)
     options = parser.parse_args()
+    with ExitStack() as stack:
+        environment = dict(os.environ)
+        if options.answer:
+            text = options.answer.read_text(encoding="utf-8")
+            base_url = stack.enter_context(bench_endpoint.serve_answers([text]))
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            environment |= {
+                **bench_endpoint.environment(base_url, folder),
+                "CHATCLI_MODEL": bench_endpoint.MODEL,
+            }
+            environment["CHATCLI_THEME"] = "light" if options.light else "dark"
+        screen = screen_after(options, environment)
+    write_picture(screen, options)
+    return 0
+
+
+def screen_after(options: argparse.Namespace, environment: dict[str, str]) -> pyte.Screen:
     screen = pyte.Screen(options.columns, options.rows)
     stream = pyte.ByteStream(screen)
     for command in options.commands:
         stream.feed(f"\x1b[1m$ {command}\x1b[0m\r\n".encode())
-        stream.feed(output_of(command, options.columns, options.rows))
-    console = Console(record=True, width=options.columns, file=Path(os.devnull).open("w"))  # noqa: SIM115
+        stream.feed(output_of(command, options.columns, options.rows, environment))
+    return screen
+
+
+def write_picture(screen: pyte.Screen, options: argparse.Namespace) -> None:
+    console = Console(
+        record=True,
+        width=options.columns,
+        file=Path(os.devnull).open("w"),  # noqa: SIM115
+        color_system="truecolor",
+        force_terminal=True,
+    )
     last = max((row for row in range(options.rows) if screen.display[row].strip()), default=0)
     for row in range(last + 1):
         console.print(line_of(screen, row), end="\n", no_wrap=True, crop=True)
     theme = SVG_EXPORT_THEME if options.light else DIMMED_MONOKAI
     options.out.write_text(console.export_svg(title=options.title, theme=theme), encoding="utf-8")
-    return 0
 
 
-def output_of(command: str, columns: int, rows: int) -> bytes:
+def output_of(command: str, columns: int, rows: int, environment: dict[str, str]) -> bytes:
     """Run a shell line on a pseudo-terminal of this size and return every byte it wrote."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)}
+    environment = {
+        **environment,
+        "TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(columns), "LINES": str(rows),
+    }
     process = subprocess.Popen(
         ["sh", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     )
@@ -82,6 +120,7 @@ def style_of(cell: pyte.screens.Char) -> Style:
         bold=cell.bold,
         italic=cell.italics,
         underline=cell.underscore,
+        strike=cell.strikethrough,
     )
 
 
