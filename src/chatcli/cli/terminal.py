@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.cli.colors import COLORS_WISHED, shown_colors
+from chatcli.cli.windows_console import obey_escapes
 from chatcli.core.errors import LocalIOError
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Terminal:
     @classmethod
     def of_this_process(cls) -> Terminal:
         _fill_closed_descriptors()
+        obey_escapes()
         for stream in (sys.stdin, sys.stdout):
             _speak_utf_8(stream)
         return cls(
