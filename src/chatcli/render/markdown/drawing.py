@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.code_lines import CodeHighlighter
+from chatcli.render.code.highlighter import CodeHighlighter
 from chatcli.render.markdown.blocks import (
     CodeEnd,
     CodeStart,

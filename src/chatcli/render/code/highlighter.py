@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.code_roles import PLAIN, Roles
+from chatcli.render.code.roles import PLAIN, Roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.render.code_machine import Token
-    from chatcli.render.code_tokens import Lines
+    from chatcli.render.code.machine import Token
+    from chatcli.render.code.tokens import Lines
 
 _LONGEST_LINE: Final = 1_000  # some regular expressions take time with the square of the length
 _ROLES: Final = Roles()
@@ -46,7 +46,7 @@ class CodeHighlighter:
 
 
 def _lines_of(language: str) -> Lines | None:
-    from chatcli.render.code_tokens import lines_of  # noqa: PLC0415 - Pygments is for those who see code
+    from chatcli.render.code.tokens import lines_of  # noqa: PLC0415 - Pygments is for those who see code
 
     return lines_of(language)
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from pygments.lexer import Lexer, RegexLexer, default
 from pygments.token import Comment, Text
 
-from chatcli.render.code_closers import closers
-from chatcli.render.code_languages import lexer_for
-from chatcli.render.code_lines import CodeHighlighter
-from chatcli.render.code_machine import LexerStuck, RegexLines
-from chatcli.render.code_roles import Roles
-from chatcli.render.code_tokens import WindowLines
-from render.code_samples import SAMPLES
+from chatcli.render.code.closers import closers
+from chatcli.render.code.highlighter import CodeHighlighter
+from chatcli.render.code.languages import lexer_for
+from chatcli.render.code.machine import LexerStuck, RegexLines
+from chatcli.render.code.roles import Roles
+from chatcli.render.code.tokens import WindowLines
+from render.code.samples import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -367,7 +367,7 @@ def test_closers_stand_on_lines_of_their_own_and_are_few():
 def test_pygments_is_not_imported_before_there_is_code():
     program = """
 import sys
-from chatcli.render.code_lines import CodeHighlighter
+from chatcli.render.code.highlighter import CodeHighlighter
 CodeHighlighter("").line("x")
 assert "pygments" not in sys.modules
 CodeHighlighter("go").line("x")

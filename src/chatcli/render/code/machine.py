@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from pygments.lexer import RegexLexer  # type: ignore[import-untyped]
 from pygments.token import Error, Text, _TokenType  # type: ignore[import-untyped]
 
-from chatcli.render.code_closers import closers
-from chatcli.render.code_languages import lexer_for
+from chatcli.render.code.closers import closers
+from chatcli.render.code.languages import lexer_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

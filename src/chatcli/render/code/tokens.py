@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pygments.token import Punctuation, String  # type: ignore[import-untyped]
 
-from chatcli.render.code_closers import closers
-from chatcli.render.code_languages import lexer_for
-from chatcli.render.code_machine import RegexLines
+from chatcli.render.code.closers import closers
+from chatcli.render.code.languages import lexer_for
+from chatcli.render.code.machine import RegexLines
 
 if TYPE_CHECKING:
-    from chatcli.render.code_machine import Token
+    from chatcli.render.code.machine import Token
 
 _FENCE: Final = re.compile(r"\s*```\s*([\w-]*)[^`]*$")
 _CLOSING_FENCE: Final = re.compile(r"\s*```$")
