@@ -264,7 +264,9 @@ class _RunningTurn:
 
     @property
     def text(self) -> str:
-        return "".join(self._deltas)
+        if len(self._deltas) > 1:
+            self._deltas = ["".join(self._deltas)]
+        return self._deltas[0] if self._deltas else ""
 
     @property
     def is_empty(self) -> bool:

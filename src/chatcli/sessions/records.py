@@ -245,8 +245,9 @@ def encode(record: Record) -> bytes:
     """
     if record.line is not None:
         return record.line + b"\n"
-    line = json.dumps(record.fields(), ensure_ascii=False, separators=(",", ":"))
-    return line.encode("utf-8", "backslashreplace") + b"\n"
+    # Piece by piece: a long answer is in memory often enough.
+    pieces = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(record.fields())
+    return b"".join([*(piece.encode("utf-8", "backslashreplace") for piece in pieces), b"\n"])
 
 
 def decode(line: bytes) -> Record | None:
