@@ -22,7 +22,7 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 8},
     "completion_tokens_details": {"reasoning_tokens": 1},
 }
-BUSY = json_answer({"error": {"message": "slow down"}}, status=429, **{"retry-after": "0"})
+BUSY = json_answer({"error": {"message": "slow down"}}, status=429, **{"retry-after-ms": "10"})
 SCENARIOS = {
     "success": (
         Answer(
@@ -48,7 +48,7 @@ SCENARIOS = {
 
 def without_times_and_ports(output: str) -> str:
     lines = [line for line in output.splitlines(keepends=True) if not line.startswith('{"type": "waiting"')]
-    timeless = re.sub(r'"(latency_s|ttft_s)": [0-9.e-]+', r'"\1": 0.0', "".join(lines))
+    timeless = re.sub(r'"(latency_s|ttft_s|wait_s)": [0-9.e-]+', r'"\1": 0.0', "".join(lines))
     return re.sub(r"127\.0\.0\.1:[0-9]+", "127.0.0.1:PORT", timeless)
 
 
