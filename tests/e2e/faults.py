@@ -83,13 +83,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         _NET,
         "headers without end, one at a time",
-        (raw(b"HTTP/1.1 200 OK\r\n", *[b"x: y\r\n", 0.05] * 40),),
+        (raw(b"HTTP/1.1 200 OK\r\n", *[b"x: y\r\n", 0.05] * 400),),
         IMPATIENT,
     ),
     Fault(
         _NET,
         "comments that keep the connection alive and nothing else",
-        (stream(*[b": ping\n\n", 0.05] * 40),),
+        (stream(*[b": ping\n\n", 0.05] * 400),),
         IMPATIENT,
     ),
     Fault(_STATUS, "401", (refusal(401, "Incorrect API key"),)),
@@ -256,7 +256,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         _STREAM,
         "comments and nothing else after a word",
-        (stream(WORD, *[b": ping\n\n", 0.05] * 60),),
+        (stream(WORD, *[b": ping\n\n", 0.05] * 400),),
         {**FEW, **IDLE},
     ),
     Fault(
