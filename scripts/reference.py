@@ -65,7 +65,7 @@ where the price is not known. `-o jsonl` is one event a line; readers ignore typ
 | `waiting` | `elapsed_s`, `reason` |
 | `retrying` | `attempt`, `wait_s`, `reason` |
 | `notice` | `code`, `message` |
-| `reasoning_delta`, `text_delta` | `text` |
+| `reasoning_delta`, `text_delta` | `text`: a piece of the answer, or several that came at once |
 | `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one and last | the keys of the `-o json` object |
 
 ## Input
