@@ -24,7 +24,7 @@ from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _LOOK_AGAIN_S: Final = 0.05
+_LONGEST_PART: Final = 1_000  # in UTF-8 not more than a pipe that has room at all takes at once
 
 
 class AnswerOutput:
@@ -63,13 +64,14 @@ class AnswerOutput:
                 raise
 
     async def __call__(self, event: Event) -> None:
-        if self._failed:
-            return
-        # The loop goes on while nobody reads: what came is stored, and a signal is heard.
-        while not self._target.has_room():  # noqa: ASYNC110 - no event tells that a pipe was read
-            await asyncio.sleep(_LOOK_AGAIN_S)
         try:
-            await self._render(event)
+            for part in _parts(event):
+                if self._failed:
+                    return
+                # The loop goes on while nobody reads: what came is stored, and a signal is heard.
+                while not self._target.has_room():  # noqa: ASYNC110 - no event tells that a pipe was read
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+                await self._render(part)
         except LocalIOError as error:
             self._fail(error)
 
@@ -85,6 +87,15 @@ class AnswerOutput:
     def _fail(self, error: LocalIOError) -> None:
         self._failed = True
         self._complain(error)
+
+
+def _parts(event: Event) -> Iterator[Event]:
+    """Yield a long text in parts, none of which waits in the middle of being written."""
+    if isinstance(event, TextDelta) and len(event.text) > _LONGEST_PART:
+        for at in range(0, len(event.text), _LONGEST_PART):
+            yield TextDelta(event.text[at : at + _LONGEST_PART])
+    else:
+        yield event
 
 
 class StatusOutput:
