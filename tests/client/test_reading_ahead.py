@@ -101,3 +101,17 @@ async def test_a_reader_that_is_cancelled_while_it_waits_closes_the_source():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert source.is_closed
+
+
+async def test_after_a_wait_what_comes_within_a_moment_is_read_at_once():
+    wait, later = asyncio.Event(), asyncio.Event()
+    source = Source(b"a", wait, b"b", later, b"c", b"d")
+    async with ReadingAhead(source.chunks()) as reading:
+        assert await reading.next() == b"a"
+        await asyncio.sleep(0.01)
+        wait.set()
+        assert await reading.next() == b"b"
+        later.set()
+        await asyncio.sleep(0)
+        assert source.given == 2
+        assert await reading.next() == b"cd"

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
 _AHEAD_BYTES: Final = 64 * 1024
 """As much as httpx2 reads at once. A server that is faster than its reader is kept waiting."""
+
+_WAITED_S: Final = 0.001
+TOGETHER_S: Final = 0.025
+"""Where tokens trickle in, as long is slept between two looks: nobody sees it, and each look costs as much as a flood."""
 
 
 class ReadingAhead:
     """Takes ``chunks`` while their reader does something else, for the length of an ``async with``.
 
     HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in a task of
-    its own, which comes to rest where it waits for the network: then everything before is there.
+    its own, which comes to rest where it waits for the network: then everything before is there. After a wait it
+    rests for ``TOGETHER_S``, so that what comes meanwhile is read at once; a server that is faster never makes it wait.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._chunks = chunks
+        self._clock = clock
         self._came: list[bytes] = []
         self._came_bytes = 0
         self._news = asyncio.Event()
@@ -55,7 +62,9 @@ class ReadingAhead:
     async def _read(self) -> None:
         try:
             async with aclosing(self._chunks):
+                asked_s = self._clock()
                 async for chunk in self._chunks:
+                    has_waited = self._clock() - asked_s > _WAITED_S
                     if not chunk:
                         continue
                     self._came.append(chunk)
@@ -64,5 +73,8 @@ class ReadingAhead:
                     if self._came_bytes >= _AHEAD_BYTES:
                         self._room.clear()
                         await self._room.wait()
+                    elif has_waited:
+                        await asyncio.sleep(TOGETHER_S)
+                    asked_s = self._clock()
         finally:
             self._news.set()

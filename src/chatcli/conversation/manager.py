@@ -26,6 +26,7 @@ from chatcli.core.events import (
     TurnResult,
     TurnStarted,
 )
+from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 
@@ -257,16 +258,14 @@ class _RunningTurn:
         self._started_s = clock()
         self._first_delta_s: float | None = None
         self._answer_so_far = answer_so_far
-        self._deltas: list[str] = []
+        self._gathered = GatheredText()
         self._attempts = 1
         self._completion: Completion | None = None
         self._called_tools = False
 
     @property
     def text(self) -> str:
-        if len(self._deltas) > 1:
-            self._deltas = ["".join(self._deltas)]
-        return self._deltas[0] if self._deltas else ""
+        return self._gathered.text
 
     @property
     def is_empty(self) -> bool:
@@ -286,8 +285,8 @@ class _RunningTurn:
         match event:
             case TextDelta(text):
                 self._note_first_delta()
-                new = text if self._deltas else self._answer_so_far + text
-                self._deltas.append(new)
+                new = text if self._gathered else self._answer_so_far + text
+                self._gathered.append(new)
                 if self.reply is not None:
                     self.reply.extend(new)
             case ReasoningDelta():

@@ -17,6 +17,7 @@ from chatcli.core.events import (
     TurnResult,
     TurnStarted,
 )
+from chatcli.core.gathered_text import GatheredText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -55,7 +56,7 @@ class _SoFar:
     def __init__(self) -> None:
         self.end: TurnEnd | None = None
         self._started = TurnStarted(model="")
-        self._text: list[str] = []
+        self._text = GatheredText()
         self._attempts = 1
 
     def see(self, event: Event) -> None:
@@ -68,11 +69,12 @@ class _SoFar:
                 self._attempts = attempt
             case TurnFinished() | TurnFailed():
                 self.end = event
+                self._text = GatheredText()  # the end has it all
             case _:
                 pass
 
     def cancelled(self) -> TurnResult:
-        text = "".join(self._text)
+        text = self._text.text
         return TurnResult(
             text=text,
             model=self._started.model,

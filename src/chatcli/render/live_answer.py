@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
 
 FRAME_S: Final = 1 / 30
-_SHARE_FOR_DRAWING: Final = 14
-"""Drawing takes at most a fifteenth of the time, however slow it is."""
+_SHARE_FOR_DRAWING: Final = 19
+"""Drawing the tail takes at most a twentieth of the time, however slow it is."""
 
 _LOOK_AGAIN_S: Final = 0.05
 SILENCE_AFTER_S: Final = 3.0
@@ -153,8 +153,9 @@ class LiveAnswer:
             self._failure = error
 
     def _draw(self) -> None:
-        began_s = self._clock()
+        # What is printed for good has to be drawn sooner or later; only the tail is drawn again and again.
         self._take_texts()
+        began_s = self._clock()
         columns, rows = self._canvas.columns(), self._canvas.rows()
         tail = self._stream.tail(columns, rows) or self._thoughts.tail(columns, rows)
         if self._activity is not None:

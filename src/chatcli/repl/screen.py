@@ -63,6 +63,7 @@ _STYLE: Final = Style.from_dict(
 )
 
 _MENU_ROWS: Final = 8
+_STILL_AFTER_S: Final = 0.25
 _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of what was printed
 
 
@@ -247,7 +248,7 @@ class Screen:
                 continue
             self._title.refresh()
             # A frame of an answer that streams has moved the line of activity as well.
-            if time.monotonic() - self._drawn_s >= STEP_S:
+            if time.monotonic() - self._drawn_s >= _STILL_AFTER_S:
                 self.application.invalidate()
 
     def _size(self) -> Size:

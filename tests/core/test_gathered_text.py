@@ -1,0 +1,20 @@
+"""Text from many pieces."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.gathered_text import GatheredText
+
+
+@given(st.lists(st.tuples(st.text(), st.booleans()), max_size=20), st.integers(1, 60))
+def test_is_all_of_them_in_order_whenever_it_is_asked_for(pieces, times):
+    gathered, expected = GatheredText(), []
+    for piece, is_asked in pieces * times:
+        gathered.append(piece)
+        expected.append(piece)
+        if is_asked:
+            assert gathered.text == "".join(expected)
+    assert gathered.text == "".join(expected)
+    assert bool(gathered) == bool(expected)
