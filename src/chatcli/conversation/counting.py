@@ -21,9 +21,18 @@ TOKENS_TO_OPEN_REPLY = 3
 
 # A million blanks in one go overflow the stack of tiktoken's regular expressions, which aborts the program.
 _CHARACTERS_AT_ONCE = 500_000
+_MEASURED_AT_ONCE = 64_000
 
 BYTES_A_TOKEN = 4
 """A rule of thumb for text of any language, used only where a number is shown as an estimate."""
+
+
+def utf_8_length(text: str) -> int:
+    """Return how many bytes ``text`` is in UTF-8, without a copy of all of it."""
+    if text.isascii():
+        return len(text)
+    parts = (text[at : at + _MEASURED_AT_ONCE] for at in range(0, len(text), _MEASURED_AT_ONCE))
+    return sum(len(part.encode("utf-8", "surrogatepass")) for part in parts)
 
 
 class TiktokenCounter:
@@ -57,7 +66,7 @@ class EstimatingCounter:
     loaded = True
 
     def count(self, text: str) -> int:
-        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
+        return -(-utf_8_length(text) // BYTES_A_TOKEN)
 
 
 class MessageTokens:
@@ -89,7 +98,7 @@ class MessageTokens:
         """
         bound = self._bounds.get(message)
         if bound is None:
-            bound = len(message.text.encode("utf-8", "surrogatepass")) + TOKENS_AROUND_MESSAGE
+            bound = utf_8_length(message.text) + TOKENS_AROUND_MESSAGE
             self._bounds[message] = bound
         return bound
 

@@ -29,6 +29,9 @@ FRAME_S: Final = 1 / 30
 _SHARE_FOR_DRAWING: Final = 19
 """Drawing the tail takes at most a twentieth of the time, however slow it is."""
 
+_MUCH: Final = 4_000
+"""How many characters are not left for the next frame: what it takes to draw them would hold up everything else."""
+
 _LOOK_AGAIN_S: Final = 0.05
 SILENCE_AFTER_S: Final = 3.0
 """After how long without another piece of the answer that is said."""
@@ -76,6 +79,7 @@ class LiveAnswer:
         self._clock = clock
         self._stream = MarkdownStream(theme)
         self._texts: list[str] = []
+        self._texts_length = 0
         self._thoughts = _Thoughts(reasoning, canvas, shown=shows_reasoning)
         self._activity = _Activity(theme, silence_after_s) if tells_activity else None
         self._silence_after_s = silence_after_s
@@ -93,6 +97,9 @@ class LiveAnswer:
             case TextDelta(text):
                 self._printed += self._thoughts.end(self._clock())
                 self._texts.append(text)
+                self._texts_length += len(text)
+                if self._texts_length >= _MUCH:
+                    self._take_texts()
                 await self._draw_in_time()
             case ReasoningDelta(text):
                 self._printed += self._thoughts.feed(text, self._clock())
@@ -168,6 +175,7 @@ class LiveAnswer:
     def _take_texts(self) -> None:
         text = "".join(self._texts)
         self._texts.clear()
+        self._texts_length = 0
         self._printed.append(self._stream.feed(text, self._canvas.columns()))
 
     def _flush(self, tail: Sequence[str]) -> None:
