@@ -129,8 +129,10 @@ def slash_commands() -> str:
 
 # Slash commands
 
-In a terminal, a line that begins with `/` and a word is a command. Only those that can do something now are offered;
-Tab completes names and arguments. A path such as `/etc/hosts` is not a command. `exit` and `quit` alone leave too.
+In a conversation, a line that begins with `/` and a word is a command. Only those that can do something now are
+offered; on the screen, Tab completes names and arguments. A path such as `/etc/hosts` is not a command. `exit` and
+`quit` alone leave too. Where the conversation is held [line by line](../guides/themes-and-plain.md), `/theme` and
+`/reasoning` have nothing to change, and say so.
 
 | command | what it does |
 |---|---|

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
@@ -51,8 +50,6 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
         chat.connect(await TargetFinder(settings, wish, world, tell, stack).target(chat.session))
         if wish.count_exactly:
             chat.load_vocabulary()
-        elif wish.talks:
-            Thread(target=chat.load_vocabulary, daemon=True).start()
         for notice in chat.untold():
             tell(notice)
         yield chat

@@ -62,8 +62,7 @@ class Wish:
     """What one call asks for, beyond the settings.
 
     ``session`` is a name or a path, ``resume_last`` the session used last. ``count_exactly`` loads the vocabulary
-    even where a rough count would do, ``talks`` loads it beside the typing; ``dry`` opens a conversation that sends
-    and keeps nothing.
+    even where a rough count would do; ``dry`` opens a conversation that sends and keeps nothing.
     """
 
     session: str | None = None
@@ -71,7 +70,6 @@ class Wish:
     embedded: bool = False
     insecure_http: bool = False
     count_exactly: bool = False
-    talks: bool = False
     dry: bool = False
 
 

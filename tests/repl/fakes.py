@@ -12,7 +12,8 @@ from chatcli.render.status import error_lines
 class KeptSurface:
     """A ``Surface``. ``answers`` are given to what is asked, the last ``None`` turns the rest down."""
 
-    def __init__(self, *answers, lines=(), columns=80):
+    def __init__(self, *answers, lines=(), columns=80, draws=True):
+        self.draws = draws
         self.said = []
         self.drafted = ""
         self.asked = []
@@ -32,11 +33,17 @@ class KeptSurface:
 
     remark = answer = doing = say
 
+    @property
+    def keys(self):
+        return "the keys"
+
     def complain(self, error):
         self.said += error_lines(error)
 
     def echo(self, question):
         self.said.append(f"> {question}")
+
+    question = echo
 
     def pause(self):
         pass

@@ -102,10 +102,10 @@ async def test_what_is_no_command_is_asked_and_answered(talking):
     assert messages(server) == [("user", "/etc/hosts is what?")]
 
 
-@pytest.mark.parametrize("farewell", ["exit", "quit", " EXIT ", "/exit"])
+@pytest.mark.parametrize("farewell", ["exit", "quit", " EXIT ", "/exit", "/quit"])
 async def test_leaves_on_a_farewell_alone_on_its_line(talking, farewell):
     talk = talking(surface=KeptSurface(lines=[farewell, "never read"]))
-    await talk.run()
+    await talk.run(talk.surface.line)
     assert talk.is_leaving
 
 
@@ -134,6 +134,22 @@ async def test_commands_that_need_a_question_say_so_before_there_is_one(talking)
     offered = [name for name, _ in await completions(talk, "/")]
     assert "/undo" not in offered
     assert "/help" in offered
+
+
+@pytest.mark.parametrize("name", ["theme", "reasoning"])
+async def test_commands_about_how_answers_are_drawn_say_where_none_are(talking, name):
+    talk = talking(surface=KeptSurface(draws=False))
+    await talk.take(f"/{name}")
+    assert f"error: /{name}: " in talk.surface.text
+    await talk.take("/help")
+    assert f"/{name} " not in talk.surface.said[-2]
+
+
+async def test_how_the_program_speaks_is_settled_at_the_start(talking):
+    talk = talking()
+    await talk.take("/config plain true")
+    assert "that is settled at the start" in talk.surface.text
+    assert not talk.settings.plain
 
 
 async def test_continue_asks_for_the_rest_of_a_cut_answer_and_joins_it(talking):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from typing import TYPE_CHECKING
 
 from chatcli.cli.ask import ask, wish_of
 from chatcli.cli.background import can_be_asked
-from chatcli.cli.line_loop import line_loop
 from chatcli.cli.questions import compose
-from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.setup import resettling, settings_of, world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import UsageError
 from chatcli.render.background import told_background
@@ -38,6 +36,8 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
     if settings.plain or options.raw or terminal.is_dumb or not terminal.stdout.is_terminal:
+        from chatcli.cli.line_loop import line_loop  # noqa: PLC0415 - one answer needs no commands
+
         return line_loop(options, settings, world, terminal)
     return _repl(options, settings, world, terminal)
 
@@ -58,9 +58,7 @@ def _repl(options: Namespace, settings: Settings, world: World, terminal: Termin
         wish_of(options),
         world,
         tty,
-        resettle=lambda changes: settings_of(
-            argparse.Namespace(**{**vars(options), **changes}), world, terminal
-        ),
+        resettle=resettling(options, world, terminal),
         verbose=options.verbose,
         quiet=options.quiet,
     )

@@ -1,109 +1,126 @@
-"""Talking line by line, on any terminal: a prompt, a question, an answer."""
+"""Talking line by line, on any terminal: a prompt, a question or a command, an answer."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+import math
+from contextlib import ExitStack, suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from chatcli.app import open_chat
+from chatcli.app import open_session
 from chatcli.cli.ask import wish_of
-from chatcli.cli.encodings import decode
-from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
+from chatcli.cli.line_surface import LineSurface
+from chatcli.cli.outputs import line_writer, status_output
+from chatcli.cli.setup import resettling
 from chatcli.cli.signals import until_signalled
+from chatcli.cli.typed_lines import TypedLines
 from chatcli.cli.words import PLAIN, USUAL
-from chatcli.conversation.play import play
-from chatcli.core import messages
-from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize, sanitize_line
+from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.repl.connection import Connection
+from chatcli.repl.talk import Talk
+from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
+from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.chat import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
-    from chatcli.sessions.session import Session
     from chatcli.target import World
-
-_FAREWELLS = frozenset({"exit", "quit", "/exit", "/quit"})
 
 
 def line_loop(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
-    """Ask what is typed until the person leaves with Ctrl-D or ``exit``. Ctrl-C stops an answer, never the program."""
+    """Take what is typed until the person leaves with Ctrl-D or ``exit``.
+
+    Ctrl-C stops what is going on, never the program.
+    """
     return _LineLoop(options, settings, world, terminal).run()
 
 
 class _LineLoop:
     def __init__(self, options: Namespace, settings: Settings, world: World, terminal: Terminal) -> None:
-        self._options = options
-        self._settings = settings
-        self._world = world
         self._terminal = terminal
         self._words = PLAIN if settings.plain else USUAL
-        chosen = settings.origin("repl_prompt") != "default"
-        self._prompt = settings.repl_prompt if chosen else self._words.prompt
         self._say = line_writer(terminal, plain=settings.plain)
+        self._lines = TypedLines(terminal)
+        self._surface = LineSurface(
+            options,
+            terminal,
+            self._lines,
+            settings=lambda: self._talk.settings,
+            chat=lambda: self._talk.chat,
+            plain=settings.plain,
+        )
+        wish = wish_of(options)
+        tell = status_output(options, settings, terminal).tell
+        self._talk = Talk(
+            self._surface,
+            open_session(settings, wish, world),
+            settings=settings,
+            wish=wish,
+            world=world,
+            # Reading a line holds the loop up: whatever has to be loaded is loaded when it is needed.
+            connection=Connection(wish, world, tell, idle_s=lambda: math.inf, draws=False),
+            theme=ThemeInForce(lambda: self._talk.settings.theme, None),
+            resettle=resettling(options, world, terminal),
+            verbose=options.verbose,
+        )
 
     def run(self) -> ExitCode:
-        status = status_output(self._options, self._settings, self._terminal)
-        wish = replace(wish_of(self._options), talks=True)
-        with asyncio.Runner() as runner:
-            stack = AsyncExitStack()
-            opening = open_chat(self._settings, wish, self._world, status.tell)
-            chat = runner.run(stack.enter_async_context(opening))
-            try:
-                self._terminal.warn(self._words.greeting.format(sanitize_line(chat.model_name)))
-                self._show_last_exchange(chat.session)
-                while (line := self._read_line()) is not None:
-                    if line.strip() and (code := self._turn(runner, chat, line)):
-                        return code
-            finally:
-                runner.run(stack.aclose())
-        self._terminal.warn(self._farewell(chat))
+        talk = self._talk
+        with asyncio.Runner() as runner, ExitStack() as at_the_end:
+            at_the_end.callback(lambda: talk.chat.close())  # noqa: PLW0108 - another conversation may come
+            at_the_end.callback(lambda: runner.run(talk.connection.close()))
+            runner.run(self._begin())
+            self._terminal.warn(self._words.greeting.format(sanitize_line(talk.chat.model_name)))
+            self._show_last_exchange()
+            while not talk.is_leaving and (line := self._read_line()) is not None:
+                if line.strip() and (code := self._take(runner, line)):
+                    return code
+        self._terminal.warn(self._farewell())
         return ExitCode.DONE
 
-    def _turn(self, runner: asyncio.Runner, chat: Chat, line: str) -> ExitCode:
-        """Ask, and return the code of a signal that is to end more than the answer."""
-        world = self._options, self._settings, self._terminal
+    async def _begin(self) -> None:
+        talk = self._talk
+        is_seen = self._terminal.stdout.is_terminal
+        if is_seen and not has_way_in(talk.settings, talk.wish, talk.world):
+            self._surface.say(NO_MODEL_YET)
+            if await choose_way_in(self._surface, talk.settings, talk.world):
+                await talk.reconnect()
+        if talk.chat.target is None:
+            talk.chat.connect(await talk.connection.replace(talk.chat, talk.settings))
+        Thread(target=talk.chat.load_vocabulary, daemon=True).start()
+        talk.tell_what_became_of_the_file()
 
-        async def turn() -> ExitCode:
-            with answer_output(*world, speaker=self._words.speaker) as answer:
-                waiting, status = waiting_output(*world, chat.hurry), status_output(*world)
-                notifying = notification_output(*world, lambda: chat.title)
-                await play(chat.send(messages.question(line)), *waiting, answer, status, *notifying)
+    def _take(self, runner: asyncio.Runner, line: str) -> ExitCode:
+        """Do what ``line`` says, and return the code of a signal that is to end more than that."""
+
+        async def take() -> ExitCode:
+            await self._talk.take(line)
             return ExitCode.DONE
 
         code = ExitCode.INTERRUPTED
         # Ctrl-C in the moment before the turn or after it.
         with suppress(KeyboardInterrupt):
-            code = runner.run(until_signalled(turn(), hurry=self._terminal.hurry))
+            code = runner.run(until_signalled(take(), hurry=self._terminal.hurry))
         self._terminal.hurry(False)
-        if code not in {ExitCode.DONE, ExitCode.INTERRUPTED}:
+        if code is not ExitCode.INTERRUPTED:
             return code
-        self._terminal.stdout.write("\n")
+        self._surface.pause()
         return ExitCode.DONE
 
     def _read_line(self) -> str | None:
         """Return the next line, ``None`` when the person leaves."""
-        terminal = self._terminal
         while True:
             try:
-                terminal.stdout.write(self._prompt)
-                content = terminal.stdin.readline() if terminal.stdin else b""
+                return self._lines.read(self._surface.prompt)
             except KeyboardInterrupt:
-                terminal.stdout.write("\n")
-                continue
-            except OSError:  # the terminal is gone
-                return None
-            line = _decoded(content, terminal)
-            if not content:
-                terminal.stdout.write("\n")
-            return None if not content or line.strip() in _FAREWELLS else line.rstrip("\r\n")
+                self._terminal.stdout.write("\n")
 
-    def _show_last_exchange(self, session: Session) -> None:
+    def _show_last_exchange(self) -> None:
+        session = self._talk.chat.session
         path = [record.message for record in session.path() if record.message.role != "system"]
         if not path:
             return
@@ -111,17 +128,10 @@ class _LineLoop:
         if earlier:
             self._say(f"… {earlier} earlier turn{'' if earlier == 1 else 's'}")
         for message in path[-2:]:
-            who = self._prompt if message.role == "user" else self._words.speaker
-            self._terminal.stdout.write(f"{who}{sanitize(message.text)}\n")
+            show = self._surface.question if message.role == "user" else self._surface.answer
+            show(message.text)
 
-    def _farewell(self, chat: Chat) -> str:
-        name = chat.manager.session_name
-        is_kept = name and chat.manager.history.turns
-        return self._words.resume.format(sanitize_line(name or "")) if is_kept else self._words.farewell
-
-
-def _decoded(content: bytes, terminal: Terminal) -> str:
-    try:
-        return decode(content, "the line", locale_encoding=terminal.locale_encoding).text
-    except UsageError:
-        return content.decode("utf-8", "replace")
+    def _farewell(self) -> str:
+        chat = self._talk.chat
+        is_kept = chat.file is not None and chat.file.path.exists()
+        return self._words.resume.format(sanitize_line(chat.name or "")) if is_kept else self._words.farewell

@@ -124,8 +124,11 @@ class StatusOutput:
 
     def tell(self, notice: Notice) -> None:
         """Tell something before there is a turn."""
+        self.remark(notice.message)
+
+    def remark(self, text: str) -> None:
         if not self._quiet:
-            line = sanitize_line(notice.message)
+            line = sanitize_line(text)
             self._say(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
 
 
@@ -268,10 +271,13 @@ def answer_output(
     return AnswerOutput(render, target, complain=complain)
 
 
-def status_output(options: Namespace, settings: Settings, terminal: Terminal) -> StatusOutput:
+def status_output(
+    options: Namespace, settings: Settings, terminal: Terminal, *, verbose: bool | None = None
+) -> StatusOutput:
+    """Return what tells about turns; ``verbose`` is as the options say unless it was changed since."""
     return StatusOutput(
         terminal,
-        verbose=options.verbose,
+        verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,
         plain=settings.plain,
         debug=options.debug,

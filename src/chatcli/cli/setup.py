@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from chatcli.safety.terminal import sanitize_line
 from chatcli.target import World
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from collections.abc import Callable, Mapping
 
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
@@ -34,6 +35,13 @@ def settings_of(options: Namespace, world: World, terminal: Terminal) -> Setting
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     return settings
+
+
+def resettling(
+    options: Namespace, world: World, terminal: Terminal
+) -> Callable[[Mapping[str, object]], Settings]:
+    """Return what settles the settings anew, with changes that win over everything else."""
+    return lambda changes: settings_of(Namespace(**{**vars(options), **changes}), world, terminal)
 
 
 def _working_folder() -> Path:

@@ -55,6 +55,13 @@ def raising_signals() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Raise ``KeyboardInterrupt`` and ``Signalled`` also within a loop, where what is waited for holds the loop up."""
+    with raising_signals(), _answered(signal.default_int_handler, [signal.SIGINT]):
+        yield
+
+
 async def until_signalled(
     work: Coroutine[Any, Any, ExitCode],
     *,

@@ -8,13 +8,20 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """``greeting`` has room for the model, ``resume`` for the session; ``prompt`` and ``speaker`` say who speaks."""
+    """``greeting`` has room for the model, ``resume`` for the session; ``prompt`` and ``speaker`` say who speaks.
+
+    ``keys`` is for help; ``draft`` has room for what could be sent again; ``marked`` stands before the row of a table
+    that is in use.
+    """
 
     prompt: str
     speaker: str
     greeting: str
     resume: str
     farewell: str
+    keys: str
+    draft: str
+    marked: str
 
 
 USUAL: Final = Words(
@@ -23,6 +30,9 @@ USUAL: Final = Words(
     greeting="{} · Ctrl-C stops an answer, Ctrl-D leaves",
     resume="resume with: chatcli -s {}",
     farewell="bye",
+    keys="Enter sends, Ctrl-C stops an answer or a command, Ctrl-D or exit leaves",
+    draft="to send it again: {}",
+    marked="→  ",
 )
 PLAIN: Final = Words(
     prompt="You: ",
@@ -30,4 +40,7 @@ PLAIN: Final = Words(
     greeting="You are talking to {}. Control C stops an answer, Control D leaves.",
     resume="To go on with it later, run: chatcli -s {}",
     farewell="Goodbye.",
+    keys="Enter sends, Control C stops an answer or a command, Control D or exit leaves.",
+    draft="To send it again: {}",
+    marked="In use: ",
 )

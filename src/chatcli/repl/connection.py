@@ -26,13 +26,19 @@ at a stretch, and is needed only when a conversation comes near the size of its 
 
 
 class Connection:
-    """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again."""
+    """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again.
 
-    def __init__(self, wish: Wish, world: World, tell: Tell, *, idle_s: Callable[[], float]) -> None:
+    ``draws`` says whether answers are drawn, so that what draws them is loaded too.
+    """
+
+    def __init__(
+        self, wish: Wish, world: World, tell: Tell, *, idle_s: Callable[[], float], draws: bool = True
+    ) -> None:
         self._wish = wish
         self._world = world
         self._tell = tell
         self._idle_s = idle_s
+        self._draws = draws
         self._stack = AsyncExitStack()
         self._offered: tuple[OfferedModel, ...] | None = None
         self._warmup = Warmup((), idle_s=idle_s)
@@ -41,7 +47,7 @@ class Connection:
 
     def begin(self, chat: Chat, settings: Settings) -> None:
         """Open it for ``chat`` as soon as nobody types."""
-        self._warmup = Warmup(_steps(settings), idle_s=self._idle_s)
+        self._warmup = Warmup(_steps(settings, draws=self._draws), idle_s=self._idle_s)
         self._opening = asyncio.create_task(self._open_warm(chat, settings))
         # Whoever asks is told why it failed; that nobody did is no news.
         self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
@@ -61,7 +67,7 @@ class Connection:
     async def replace(self, chat: Chat, settings: Settings) -> Target:
         """Open another way, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
         await self._stop(self._opening)
-        await in_thread(lambda: _load(_steps(settings)))
+        await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
 
     async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
@@ -104,9 +110,11 @@ class Connection:
                 await task
 
 
-def _steps(settings: Settings) -> list[Callable[[], object]]:
+def _steps(settings: Settings, *, draws: bool) -> list[Callable[[], object]]:
     """Return what takes long to load, in pieces that hold the interpreter as shortly as can be."""
-    steps: list[Callable[[], object]] = [_load_transport, _load_client, _load_markdown]
+    steps: list[Callable[[], object]] = [_load_transport, _load_client]
+    if draws:
+        steps.append(_load_markdown)
     if settings.credential is not None:
         steps.append(_unlocked(settings.credential.secret.reveal))
     return steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.render.status import StatusRenderer, error_lines
 from chatcli.repl.ink import wrapped
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from chatcli.repl.screen import Screen
 
 
+_KEYS: Final = """\
+Enter sends, Alt-Enter or Ctrl-J adds a line, Tab completes a command
+Ctrl-R searches what you typed before, the right arrow takes the suggestion
+Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves"""
+
+
 class Page:
     """A ``Surface``: styled, wrapped between words, and safe for a terminal.
 
@@ -27,6 +33,9 @@ class Page:
     ``marked`` says whether questions and answers are marked for the terminal. ``watchers`` returns what else follows a
     turn.
     """
+
+    draws = True
+    keys = _KEYS
 
     def __init__(
         self,
@@ -73,6 +82,9 @@ class Page:
         words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
         self._print(self._marks.question(self._ink.cyan(self._ink.bold(self._prompt)), "\n".join(words)))
 
+    def question(self, text: str) -> None:
+        self.echo(text)
+
     def answer(self, text: str) -> None:
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - its parser takes a moment to load
 
@@ -101,9 +113,6 @@ class Page:
 
     def doing(self, what: str) -> None:
         self._activity.turn_to(what)
-
-    async def line(self) -> str | None:
-        return await self._screen.line()
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         answer = await self._screen.ask(label, secret=secret)

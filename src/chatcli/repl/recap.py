@@ -18,7 +18,7 @@ def recap(chat: Chat, surface: Surface) -> None:
     before = f", {earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
     surface.remark(f"resuming: {chat.title}{before}")
     surface.pause()
-    surface.echo(questions[-1].message.text)
+    surface.question(questions[-1].message.text)
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:

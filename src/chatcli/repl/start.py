@@ -11,8 +11,6 @@ from prompt_toolkit.keys import Keys
 from chatcli import __version__
 from chatcli.app import open_session
 from chatcli.core.exit_codes import ExitCode
-from chatcli.local.engine import engine_state
-from chatcli.local.weights import status
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.activity import Activity
@@ -29,7 +27,7 @@ from chatcli.repl.suggestions import HistorySuggestions
 from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import toolbar
-from chatcli.repl.way_in import choose_way_in
+from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -142,7 +140,7 @@ class Repl:
             async with self._screen.running():
                 asking = asyncio.ensure_future(self._theme.settle())
                 await self._greet()
-                await self._talk.run()
+                await self._talk.run(self._screen.line)
                 await self._talk.connection.close()
                 # An answer on its way would be the shell's next keys.
                 await asking
@@ -192,7 +190,7 @@ class Repl:
             recap(talk.chat, self._page)
             self._page.pause()
         talk.tell_what_became_of_the_file()
-        if not self._has_a_way_in():
+        if not has_way_in(self._settings, talk.wish, self._world):
             await self._screen.work(self._first_run(), "looking around")
         if talk.chat.target is None:
             talk.connection.begin(talk.chat, talk.settings)
@@ -203,19 +201,12 @@ class Repl:
             await self._background.settled()
 
     async def _first_run(self) -> None:
-        self._page.say("There is no model to talk to yet.")
+        self._page.say(NO_MODEL_YET)
         if await choose_way_in(self._page, self._settings, self._world):
             await self._talk.reconnect()
         else:
             self._page.remark("/login asks again; chatcli --help tells the other ways")
         self._page.pause()
-
-    def _has_a_way_in(self) -> bool:
-        if self._talk.wish.embedded or self._settings.credential is not None:
-            return True
-        if self._settings.base_url is not None:
-            return True
-        return status(self._world.paths.local).ready and engine_state().installed
 
     def _tell(self, notice: Notice) -> None:
         self._page.remark(notice.message)

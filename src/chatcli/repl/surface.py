@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 class Surface(Protocol):
     """Shows what is said and asks what must be known. Everything it is given it makes safe for a terminal."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether answers are drawn: in colours, and with what the model thinks beside them."""
+        ...
+
+    @property
+    def keys(self) -> str:
+        """What the keys do, for help."""
+        ...
+
     def columns(self) -> int: ...
 
     def say(self, text: str) -> None:
@@ -28,6 +38,10 @@ class Surface(Protocol):
 
     def echo(self, question: str) -> None:
         """Show what the person said, where the terminal has not done so itself."""
+        ...
+
+    def question(self, text: str) -> None:
+        """Show a question from before, as it was shown when it was asked."""
         ...
 
     def answer(self, text: str) -> None:
@@ -48,10 +62,6 @@ class Surface(Protocol):
 
     def doing(self, what: str) -> None:
         """Say what the work in hand is at now."""
-        ...
-
-    async def line(self) -> str | None:
-        """Return what the person says next, ``None`` when they leave."""
         ...
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:

@@ -13,7 +13,7 @@ from chatcli.repl.commands import find, split
 from chatcli.repl.recap import recap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatcli.repl.surface import Surface
     from chatcli.target import Wish, World
 
-FAREWELLS: Final = frozenset({"exit", "quit"})
+FAREWELLS: Final = frozenset({"exit", "quit", "/quit"})
 
 
 class Talk:
@@ -57,9 +57,9 @@ class Talk:
         self._resettle = resettle
         self._changes: dict[str, object] = {}
 
-    async def run(self) -> None:
-        """Take what is said until the person leaves."""
-        while not self.is_leaving and (line := await self.surface.line()) is not None:
+    async def run(self, read: Callable[[], Awaitable[str | None]]) -> None:
+        """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
+        while not self.is_leaving and (line := await read()) is not None:
             await self.take(line)
 
     async def take(self, line: str) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.core.errors import ChatcliError, KeyRefused, UsageError
-from chatcli.local.weights import SMOLLM2
+from chatcli.local.engine import engine_state
+from chatcli.local.weights import SMOLLM2, status
 from chatcli.login import EmbeddedModel, check_key, clean_key, keep_key, use_endpoint, ways_in
 from chatcli.repl.threads import in_thread
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from chatcli.local.fetch import Phase
     from chatcli.login import WaysIn
     from chatcli.repl.surface import Surface
-    from chatcli.target import World
+    from chatcli.target import Wish, World
+
+NO_MODEL_YET = "There is no model to talk to yet."
 
 _ATTEMPTS = 3
 _MODELS_NAMED = 3
@@ -32,6 +35,13 @@ _MODELS_NAMED = 3
 class _Way:
     title: str
     go: Callable[[], Awaitable[bool]]
+
+
+def has_way_in(settings: Settings, wish: Wish, world: World) -> bool:
+    """Whether a model is configured, or here already."""
+    if wish.embedded or settings.credential is not None or settings.base_url is not None:
+        return True
+    return status(world.paths.local).ready and engine_state().installed
 
 
 async def choose_way_in(surface: Surface, settings: Settings, world: World) -> bool:

@@ -61,6 +61,10 @@ def something_was_asked(talk: Talk) -> bool:
 NOTHING_ASKED = "nothing has been asked yet"
 
 
+def answers_are_drawn(talk: Talk) -> bool:
+    return talk.surface.draws
+
+
 def whole_number(argument: str, *, otherwise: int | None = None) -> int:
     """Return the number that is said, or ``otherwise`` where nothing is."""
     if not argument and otherwise is not None:

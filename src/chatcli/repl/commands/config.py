@@ -39,6 +39,8 @@ async def _change(talk: Talk, name: str, value: str) -> None:
         raise UsageError("a key is not given here", hint="/login asks for it")
     if name == "save":
         raise UsageError("that is settled at the start", hint="/save keeps this conversation from now on")
+    if name == "plain":
+        raise UsageError("that is settled at the start", hint="start chatcli with --plain, or without")
     if name == "system":
         talk.chat.set_system(value)
         return

@@ -11,11 +11,6 @@ if TYPE_CHECKING:
 
     from chatcli.repl.talk import Talk
 
-_KEYS = """\
-Enter sends, Alt-Enter or Ctrl-J adds a line, Tab completes a command
-Ctrl-R searches what you typed before, the right arrow takes the suggestion
-Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves"""
-
 
 async def _run(talk: Talk, argument: str) -> None:
     from chatcli.repl.commands import COMMANDS, find  # noqa: PLC0415 - the table holds this file too
@@ -31,7 +26,7 @@ async def _run(talk: Talk, argument: str) -> None:
     else:
         talk.surface.say("\n".join(f"{command.usage:<{columns}}  {command.summary}" for command in shown))
     talk.surface.pause()
-    talk.surface.say(_KEYS)
+    talk.surface.say(talk.surface.keys)
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,5 +35,11 @@ async def _choices(_: Talk) -> Iterable[Choice]:
 
 
 COMMAND = Command(
-    "reasoning", "show what a model thinks, or only for how long", _run, "[show|hide]", _choices
+    "reasoning",
+    "show what a model thinks, or only for how long",
+    _run,
+    "[show|hide]",
+    _choices,
+    applies=answers_are_drawn,
+    when="only answers are shown here, not what a model thinks",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,4 +47,6 @@ COMMAND = Command(
     _run,
     "[dark|light|auto]",
     _choices,
+    applies=answers_are_drawn,
+    when="answers are text without colours here",
 )

@@ -1,0 +1,136 @@
+"""The surface that is made of lines: what is asked for on stdout, what is told beside it on stderr."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
+from chatcli.cli.signals import raising_interrupts
+from chatcli.cli.words import PLAIN, USUAL
+from chatcli.render.status import error_lines
+from chatcli.safety.terminal import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from chatcli.chat import Chat
+    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.typed_lines import TypedLines
+    from chatcli.config.settings import Settings
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.ports import Observer
+
+_ANY_COLUMNS: Final = 10_000
+"""For who reads whole lines: a pipe, or a voice."""
+
+_LONGEST_DRAFT: Final = 400
+_DOING_EVERY_S: Final = 10.0
+
+
+class LineSurface:
+    """A ``Surface``. ``settings`` and ``chat`` are asked for each turn, as commands change them."""
+
+    draws = False
+
+    def __init__(
+        self,
+        options: Namespace,
+        terminal: Terminal,
+        lines: TypedLines,
+        *,
+        settings: Callable[[], Settings],
+        chat: Callable[[], Chat],
+        plain: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._options = options
+        self._terminal = terminal
+        self._lines = lines
+        self._settings = settings
+        self._chat = chat
+        self._plain = plain
+        self._clock = clock
+        self._words = PLAIN if plain else USUAL
+        self._turn = ExitStack()
+        self._told_doing_s: float | None = None
+
+    @property
+    def keys(self) -> str:
+        return self._words.keys
+
+    @property
+    def prompt(self) -> str:
+        settings = self._settings()
+        is_chosen = settings.origin("repl_prompt") != "default"
+        return settings.repl_prompt if is_chosen else self._words.prompt
+
+    def columns(self) -> int:
+        is_seen = self._terminal.stdout.is_terminal and not self._plain
+        return self._terminal.columns() if is_seen else _ANY_COLUMNS
+
+    def say(self, text: str) -> None:
+        rows = (
+            self._words.marked + row.removeprefix(USUAL.marked) if row.startswith(USUAL.marked) else row
+            for row in sanitize(text).split("\n")
+        )
+        self._write("\n".join(rows))
+
+    def remark(self, text: str) -> None:
+        status_output(self._options, self._settings(), self._terminal).remark(text)
+
+    def complain(self, error: ChatcliError) -> None:
+        tell = line_writer(self._terminal, plain=self._plain)
+        for line in error_lines(error):
+            tell(line)
+
+    def echo(self, question: str) -> None:
+        """Show nothing: the terminal has, while it was typed."""
+
+    def question(self, text: str) -> None:
+        self._write(self.prompt + sanitize(text))
+
+    def answer(self, text: str) -> None:
+        self._write(self._words.speaker + sanitize(text))
+
+    def pause(self) -> None:
+        self._write("")
+
+    def observers(self, *, verbose: bool) -> Sequence[Observer]:
+        world = self._options, self._settings(), self._terminal
+        answer = self._turn.enter_context(answer_output(*world, speaker=self._words.speaker))
+        status = status_output(*world, verbose=verbose)
+        waiting = waiting_output(*world, lambda: self._chat().hurry())
+        notifying = notification_output(*world, lambda: self._chat().title)
+        return (*waiting, answer, status, *notifying)
+
+    async def work(self, work: Awaitable[None], what: str) -> None:  # noqa: ARG002 - nothing is shown of a wait
+        with self._turn:
+            await work
+
+    def doing(self, what: str) -> None:
+        """Tell it now and then: a line cannot be taken back."""
+        now_s = self._clock()
+        if self._told_doing_s is None or now_s - self._told_doing_s >= _DOING_EVERY_S:
+            self._told_doing_s = now_s
+            self.remark(what)
+
+    async def ask(self, label: str, *, secret: bool = False) -> str | None:
+        # The work in hand waits for this line, and nothing else is going on: the loop may stand still.
+        try:
+            with raising_interrupts():
+                return self._lines.read_secret(label) if secret else self._lines.read(label)
+        except KeyboardInterrupt:
+            self.pause()
+            return None
+
+    def draft(self, text: str) -> None:
+        if not self._options.quiet:
+            line = sanitize_line(text[:_LONGEST_DRAFT])
+            more = " …" if len(text) > _LONGEST_DRAFT else ""
+            self._terminal.warn(self._words.draft.format(line + more))
+
+    def _write(self, text: str) -> None:
+        self._terminal.stdout.write(f"{text}\n")
