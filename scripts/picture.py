@@ -85,7 +85,10 @@ def output_of(command: str, columns: int, rows: int, environment: dict[str, str]
     ours, theirs = pty.openpty()
     environment = {
         **environment,
-        "TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(columns), "LINES": str(rows),
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "COLUMNS": str(columns),
+        "LINES": str(rows),
     }
     process = subprocess.Popen(
         ["sh", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
