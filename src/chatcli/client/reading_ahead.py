@@ -14,7 +14,8 @@ _AHEAD_BYTES: Final = 64 * 1024
 """As much as httpx2 reads at once. A server that is faster than its reader is kept waiting."""
 
 _WAITED_S: Final = 0.001
-TOGETHER_S: Final = 0.025
+_FEW_BYTES: Final = 4 * 1024
+TOGETHER_S: Final = 1 / 30
 """Where tokens trickle in, as long is slept between two looks: nobody sees it, and each look costs as much as a flood."""
 
 
@@ -22,8 +23,8 @@ class ReadingAhead:
     """Takes ``chunks`` while their reader does something else, for the length of an ``async with``.
 
     HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in a task of
-    its own, which comes to rest where it waits for the network: then everything before is there. After a wait it
-    rests for ``TOGETHER_S``, so that what comes meanwhile is read at once; a server that is faster never makes it wait.
+    its own, which comes to rest where it waits for the network: then everything before is there. Where little came
+    since the last wait it rests for ``TOGETHER_S``, and what comes meanwhile is read at once.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,6 +32,7 @@ class ReadingAhead:
         self._clock = clock
         self._came: list[bytes] = []
         self._came_bytes = 0
+        self._bytes_since_wait = 0
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -67,13 +69,15 @@ class ReadingAhead:
                     has_waited = self._clock() - asked_s > _WAITED_S
                     if not chunk:
                         continue
+                    trickles = has_waited and self._bytes_since_wait < _FEW_BYTES
+                    self._bytes_since_wait = len(chunk) + (0 if has_waited else self._bytes_since_wait)
                     self._came.append(chunk)
                     self._came_bytes += len(chunk)
                     self._news.set()
                     if self._came_bytes >= _AHEAD_BYTES:
                         self._room.clear()
                         await self._room.wait()
-                    elif has_waited:
+                    elif trickles:
                         await asyncio.sleep(TOGETHER_S)
                     asked_s = self._clock()
         finally:

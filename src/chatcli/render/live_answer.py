@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
 
 FRAME_S: Final = 1 / 30
-_SHARE_FOR_DRAWING: Final = 19
-"""Drawing the tail takes at most a twentieth of the time, however slow it is."""
+_SHARE_FOR_DRAWING: Final = 24
+"""Drawing the tail takes at most a twenty-fifth of the time, however slow it is."""
 
 _MUCH: Final = 4_000
 """How many characters are not left for the next frame: what it takes to draw them would hold up everything else."""
