@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.answer_targets import FileTarget, Target
 from chatcli.cli.background import answer_theme
 from chatcli.cli.terminal import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
@@ -137,86 +135,6 @@ def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
     return (lambda line: terminal.warn(sentence(line))) if plain else terminal.warn
 
 
-class Target:
-    """Standard output."""
-
-    def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
-        self.write = write
-        self.has_room = has_room
-        self._at_close: list[Callable[[], None]] = []
-
-    def when_closed(self, do: Callable[[], None]) -> None:
-        self._at_close.append(do)
-
-    def close(self) -> None:
-        for do in self._at_close:
-            do()
-
-
-class _FileTarget(Target):
-    """A file that takes its name only when something was written, so that a failure costs no earlier answer.
-
-    A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._path = Path(name).expanduser()
-        try:
-            if self._path.is_dir():
-                raise IsADirectoryError(0, "it is a folder")
-            if self._path.exists() and not self._path.is_file():
-                handle, self._temporary = os.open(self._path, os.O_WRONLY), None
-            else:
-                handle, self._temporary = self._placeholder()
-        except (OSError, RuntimeError) as error:
-            raise self._not_written(error) from error
-        self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
-        self._is_worth_a_name = False
-        super().__init__(self._write, lambda: True)
-
-    def close(self) -> None:
-        try:
-            self._file.close()
-            if self._temporary is not None and self._is_worth_a_name:
-                self._temporary.chmod(self._mode())
-                self._temporary.replace(self._path.resolve())
-            elif self._temporary is not None:
-                self._temporary.unlink()
-        except OSError as error:
-            with suppress(OSError):
-                if self._temporary is not None:
-                    self._temporary.unlink()
-            raise self._not_written(error) from error
-
-    def _placeholder(self) -> tuple[int, Path]:
-        """Open what will have the name, beside the file that is meant: a link leads to it."""
-        meant = self._path.resolve()
-        handle, temporary = tempfile.mkstemp(prefix=f".{meant.name}.", dir=meant.parent)
-        return handle, Path(temporary)
-
-    def _write(self, text: str) -> None:
-        try:
-            self._file.write(text)
-            self._file.flush()
-        except OSError as error:
-            self._is_worth_a_name = False
-            raise self._not_written(error) from error
-        self._is_worth_a_name = True
-
-    def _mode(self) -> int:
-        """Return the rights of the file that is replaced, or what the person's umask leaves of the usual ones."""
-        try:
-            return self._path.stat().st_mode & 0o777
-        except OSError:
-            mask = os.umask(0o077)
-            os.umask(mask)
-            return 0o666 & ~mask
-
-    def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
-        reason = getattr(error, "strerror", None) or error  # a link that leads to itself has none
-        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its rights")
-
-
 class _Extraction:
     """An observer that waits for the whole answer and shows the code of its first block."""
 
@@ -256,7 +174,7 @@ def answer_output(
     ``speaker`` is written before a plain answer.
     """
     target = (
-        _FileTarget(options.out)
+        FileTarget(options.out)
         if options.out
         else Target(terminal.stdout.write, lambda: terminal.stdout.has_room)
     )

@@ -1,0 +1,95 @@
+"""What an answer is written to: standard output, or the file of ``--out``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import LocalIOError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Target:
+    """Standard output."""
+
+    def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
+        self.write = write
+        self.has_room = has_room
+        self._at_close: list[Callable[[], None]] = []
+
+    def when_closed(self, do: Callable[[], None]) -> None:
+        self._at_close.append(do)
+
+    def close(self) -> None:
+        for do in self._at_close:
+            do()
+
+
+class FileTarget(Target):
+    """A file that takes its name only when something was written, so that a failure costs no earlier answer.
+
+    A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(name).expanduser()
+        try:
+            if self._path.is_dir():
+                raise IsADirectoryError(0, "it is a folder")
+            if self._path.exists() and not self._path.is_file():
+                handle, self._temporary = os.open(self._path, os.O_WRONLY), None
+            else:
+                handle, self._temporary = self._placeholder()
+        except (OSError, RuntimeError) as error:
+            raise self._not_written(error) from error
+        self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
+        self._is_worth_a_name = False
+        super().__init__(self._write, lambda: True)
+
+    def close(self) -> None:
+        super().close()
+        try:
+            self._file.close()
+            if self._temporary is not None and self._is_worth_a_name:
+                self._temporary.chmod(self._mode())
+                self._temporary.replace(self._path.resolve())
+            elif self._temporary is not None:
+                self._temporary.unlink()
+        except OSError as error:
+            with suppress(OSError):
+                if self._temporary is not None:
+                    self._temporary.unlink()
+            raise self._not_written(error) from error
+
+    def _placeholder(self) -> tuple[int, Path]:
+        """Open what will have the name, beside the file that is meant: a link leads to it."""
+        meant = self._path.resolve()
+        handle, temporary = tempfile.mkstemp(prefix=f".{meant.name}.", dir=meant.parent)
+        return handle, Path(temporary)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            self._is_worth_a_name = False
+            raise self._not_written(error) from error
+        self._is_worth_a_name = True
+
+    def _mode(self) -> int:
+        """Return the rights of the file that is replaced, or what the person's umask leaves of the usual ones."""
+        try:
+            return self._path.stat().st_mode & 0o777
+        except OSError:
+            mask = os.umask(0o077)
+            os.umask(mask)
+            return 0o666 & ~mask
+
+    def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
+        reason = getattr(error, "strerror", None) or error  # a link that leads to itself has none
+        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its rights")
