@@ -7,8 +7,8 @@ Nothing is looked at twice, so a line costs the same however much came before it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.blocks import (
     Block,
@@ -27,6 +27,18 @@ from chatcli.render.markdown.blocks import (
     Table,
     TableEnd,
     TableRow,
+)
+from chatcli.render.markdown.open_blocks import (
+    Container,
+    Fenced,
+    Html,
+    Indented,
+    Item,
+    ItemList,
+    Leaf,
+    ParagraphLines,
+    Quote,
+    Rows,
 )
 from chatcli.render.markdown.references import References, without_definitions
 from chatcli.render.markdown.syntax import (
@@ -56,60 +68,6 @@ FIRST_ROWS: Final = 20
 """How many rows of a table are waited for before its beginning is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Quote:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
-    kind: ListKind
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    content_indent: int
-    is_empty: bool = True
-
-
-_Container: TypeAlias = _Quote | _List | _Item
-
-
-@dataclass(slots=True)
-class _ParagraphLines:
-    lines: list[str]
-    is_cut: bool = False  # a part of it is told already
-    last_is_lazy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Fenced:
-    fence: str
-    indent: int
-    info: str
-
-
-@dataclass(slots=True)
-class _Indented:
-    blank_lines: list[str] = field(default_factory=list)  # part of it if more code follows
-
-
-@dataclass(frozen=True, slots=True)
-class _Html:
-    end: re.Pattern[str]
-
-
-@dataclass(slots=True)
-class _Rows:
-    alignments: tuple[Alignment, ...]
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    is_told: bool = False
-
-
-_Leaf: TypeAlias = _ParagraphLines | _Fenced | _Indented | _Html | _Rows
-
-
 class BlockParser:
     """Takes lines without their ends and tells the blocks that begin, grow and end with each.
 
@@ -118,29 +76,16 @@ class BlockParser:
 
     def __init__(self, references: References) -> None:
         self._references = references
-        self._open: list[_Container] = []
-        self._leaf: _Leaf | None = None
+        self._open: list[Container] = []
+        self._leaf: Leaf | None = None
         self._after_blank = False
         self._told: list[Block] = []
 
     def copy(self, kinds: dict[ListKind, ListKind]) -> BlockParser:
         """Return a parser that goes on by itself; ``kinds`` is filled with its copies of the lists that are open."""
         copied = BlockParser(dict(self._references))
-        for container in self._open:
-            kept = container
-            if isinstance(container, _List):
-                kinds[container.kind] = replace(container.kind)
-                kept = _List(kinds[container.kind])
-            copied._open.append(kept)
-        match self._leaf:
-            case _ParagraphLines(lines=lines):
-                copied._leaf = replace(self._leaf, lines=list(lines))
-            case _Indented(blank_lines=lines):
-                copied._leaf = _Indented(list(lines))
-            case _Rows(rows=rows):
-                copied._leaf = replace(self._leaf, rows=list(rows))
-            case _:
-                copied._leaf = self._leaf
+        copied._open = [container.copy(kinds) for container in self._open]
+        copied._leaf = self._leaf.copy() if self._leaf else None
         copied._after_blank = self._after_blank
         return copied
 
@@ -160,21 +105,21 @@ class BlockParser:
     @property
     def paragraph(self) -> str | None:
         """What was not told yet of the paragraph that is open."""
-        return "\n".join(self._leaf.lines) if isinstance(self._leaf, _ParagraphLines) else None
+        return "\n".join(self._leaf.lines) if isinstance(self._leaf, ParagraphLines) else None
 
     @property
     def open_fence(self) -> str | None:
         """The line that opened the code block that is open, without its indent."""
-        return self._leaf.fence + self._leaf.info if isinstance(self._leaf, _Fenced) else None
+        return self._leaf.fence + self._leaf.info if isinstance(self._leaf, Fenced) else None
 
     def extend_paragraph(self, text: str) -> None:
         """Add to the last line of the open paragraph."""
-        if isinstance(self._leaf, _ParagraphLines):
+        if isinstance(self._leaf, ParagraphLines):
             self._leaf.lines[-1] += text
 
     def cut_paragraph(self, at: int) -> list[Block]:
         """Tell the first ``at`` characters of the open paragraph. From then on it can be nothing else."""
-        if isinstance(self._leaf, _ParagraphLines):
+        if isinstance(self._leaf, ParagraphLines):
             text = "\n".join(self._leaf.lines)
             self._told.append(Paragraph(text[:at], goes_on=True))
             self._leaf.lines = text[at:].split("\n")
@@ -188,10 +133,10 @@ class BlockParser:
     def _continued(self, cursor: Cursor) -> int:
         """Pass over what continues the open containers; return how many of them go on."""
         for at, container in enumerate(self._open):
-            if isinstance(container, _Quote):
+            if isinstance(container, Quote):
                 if not _takes_quote_mark(cursor):
                     return at
-            elif isinstance(container, _Item):
+            elif isinstance(container, Item):
                 has_ended = (
                     container.is_empty if cursor.is_blank else cursor.indent < container.content_indent
                 )
@@ -205,13 +150,13 @@ class BlockParser:
         if kept < len(self._open):
             return False
         match self._leaf:
-            case _Fenced(fence=fence, indent=indent):
+            case Fenced(fence=fence, indent=indent):
                 if cursor.indent < CODE_INDENT and is_closing_fence(cursor.text, fence):
                     self._close_leaf()
                 else:
                     cursor.skip_indent(indent)
                     self._told.append(CodeText(cursor.rest))
-            case _Html(end=end):
+            case Html(end=end):
                 if end is BLANK_LINE and cursor.is_blank:
                     return False
                 self._add_html(cursor.rest, end)
@@ -249,7 +194,7 @@ class BlockParser:
         if text.startswith(">"):
             self._make_room(kept)
             _takes_quote_mark(cursor)
-            self._open.append(_Quote())
+            self._open.append(Quote())
             self._told.append(QuoteStart())
             self._after_blank = False
             return True
@@ -273,11 +218,11 @@ class BlockParser:
         if cursor.is_blank or space > CODE_INDENT:
             space = 1  # what follows is an indented code block, or nothing
         cursor.skip_indent(space)
-        if not (self._open and isinstance(self._open[-1], _List)):
+        if not (self._open and isinstance(self._open[-1], ItemList)):
             kind = ListKind(marker.kind, marker.number)
-            self._open.append(_List(kind))
+            self._open.append(ItemList(kind))
             self._told.append(ListStart(kind))
-        self._open.append(_Item(indent + marker.width + space))
+        self._open.append(Item(indent + marker.width + space))
         self._told.append(ItemStart(marker.number))
         self._after_blank = False
 
@@ -289,11 +234,11 @@ class BlockParser:
             self._told.append(Heading(*heading))
         elif fence := FENCE.match(text):
             self._make_room(kept)
-            self._leaf = _Fenced(fence["fence"], cursor.indent, fence["info"].strip(" \t"))
+            self._leaf = Fenced(fence["fence"], cursor.indent, fence["info"].strip(" \t"))
             self._told.append(CodeStart(self._leaf.info))
         elif end := html_end(text, in_paragraph=not has_opened and self._has_text):
             self._make_room(kept)
-            self._leaf = _Html(end)
+            self._leaf = Html(end)
             self._told.append(HtmlStart())
             self._add_html(cursor.rest, end)
         elif self._is_heading(text, kept, has_opened=has_opened):
@@ -309,17 +254,17 @@ class BlockParser:
 
     @property
     def _has_text(self) -> bool:
-        return isinstance(self._leaf, _ParagraphLines | _Rows)
+        return isinstance(self._leaf, ParagraphLines | Rows)
 
     def _is_in_paragraph(self, kept: int, *, has_opened: bool) -> bool:
-        return not has_opened and kept == len(self._open) and isinstance(self._leaf, _ParagraphLines)
+        return not has_opened and kept == len(self._open) and isinstance(self._leaf, ParagraphLines)
 
     def _is_heading(self, text: str, kept: int, *, has_opened: bool) -> bool:
         """Whether ``text`` underlines the open paragraph (§4.3)."""
         if not self._is_in_paragraph(kept, has_opened=has_opened) or not UNDERLINE.match(text):
             return False
         leaf = self._leaf
-        if not isinstance(leaf, _ParagraphLines) or leaf.is_cut:
+        if not isinstance(leaf, ParagraphLines) or leaf.is_cut:
             return False
         leaf.lines = without_definitions(leaf.lines, self._references)
         if not leaf.lines:
@@ -327,7 +272,7 @@ class BlockParser:
         return bool(leaf.lines)
 
     def _underline(self, level: int) -> None:
-        if isinstance(self._leaf, _ParagraphLines):
+        if isinstance(self._leaf, ParagraphLines):
             text = "\n".join(self._leaf.lines).strip(" \t")
             self._leaf = None
             self._told.append(Heading(level, text))
@@ -335,7 +280,7 @@ class BlockParser:
     def _table_under(self, cursor: Cursor) -> bool:
         """Whether the line is the delimiter row to a header that the open paragraph ends in."""
         leaf = self._leaf
-        if not isinstance(leaf, _ParagraphLines) or leaf.last_is_lazy or "|" not in leaf.lines[-1]:
+        if not isinstance(leaf, ParagraphLines) or leaf.last_is_lazy or "|" not in leaf.lines[-1]:
             return False
         if leaf.is_cut and len(leaf.lines) == 1:
             return False  # its beginning may be told already
@@ -343,39 +288,39 @@ class BlockParser:
         return bool(columns) and len(columns) == len(cells_of(leaf.lines[-1]))
 
     def _begin_table(self, alignments: tuple[Alignment, ...]) -> None:
-        if isinstance(self._leaf, _ParagraphLines):
+        if isinstance(self._leaf, ParagraphLines):
             header = cells_of(self._leaf.lines.pop())
             if self._leaf.lines:
                 self._close_leaf()
-            self._leaf = _Rows(alignments, tuple(header))
+            self._leaf = Rows(alignments, tuple(header))
 
     def _add_blank(self, cursor: Cursor, kept: int, *, has_opened: bool) -> None:
         if has_opened:
             self._after_blank = False
             return
-        is_in_code = kept == len(self._open) and isinstance(self._leaf, _Indented)
-        if isinstance(self._leaf, _Indented) and is_in_code:
+        is_in_code = kept == len(self._open) and isinstance(self._leaf, Indented)
+        if isinstance(self._leaf, Indented) and is_in_code:
             cursor.skip_indent(CODE_INDENT)
             self._leaf.blank_lines.append(cursor.rest)
         else:
             self._close_leaf()
             self._close_to(kept)
-        self._after_blank = not (self._open and isinstance(self._open[-1], _Quote))
+        self._after_blank = not (self._open and isinstance(self._open[-1], Quote))
 
     def _add_text(self, cursor: Cursor, kept: int, *, has_opened: bool) -> None:
         is_code = cursor.indent >= CODE_INDENT
         goes_on = not has_opened and kept == len(self._open)
         leaf = self._leaf
-        if isinstance(leaf, _ParagraphLines) and not has_opened:
+        if isinstance(leaf, ParagraphLines) and not has_opened:
             # Also where a container has ended: a paragraph may be continued lazily (§5.1).
             leaf.lines.append(cursor.text)
             leaf.last_is_lazy = kept < len(self._open) or is_code
-        elif isinstance(leaf, _Rows) and goes_on and not is_code:
+        elif isinstance(leaf, Rows) and goes_on and not is_code:
             self._add_row(leaf, cursor.text)
         elif is_code:
-            if not (isinstance(leaf, _Indented) and goes_on):
+            if not (isinstance(leaf, Indented) and goes_on):
                 self._make_room(kept)
-                leaf = self._leaf = _Indented()
+                leaf = self._leaf = Indented()
                 self._told.append(CodeStart(None))
             self._told += (CodeText(line) for line in leaf.blank_lines)
             leaf.blank_lines.clear()
@@ -383,9 +328,9 @@ class BlockParser:
             self._told.append(CodeText(cursor.rest))
         else:
             self._make_room(kept)
-            self._leaf = _ParagraphLines([cursor.text])
+            self._leaf = ParagraphLines([cursor.text])
 
-    def _add_row(self, table: _Rows, line: str) -> None:
+    def _add_row(self, table: Rows, line: str) -> None:
         cells = cells_of(line)
         columns = len(table.alignments)
         # An unescaped | in code makes a cell too many; it is shown all the same.
@@ -399,7 +344,7 @@ class BlockParser:
         if len(table.rows) == FIRST_ROWS:
             self._tell_table(table)
 
-    def _tell_table(self, table: _Rows) -> None:
+    def _tell_table(self, table: Rows) -> None:
         self._told.append(Table(table.alignments, table.header, tuple(table.rows)))
         table.is_told = True
 
@@ -407,17 +352,17 @@ class BlockParser:
         """Close what does not hold the block about to begin, and note what that says of the list around it."""
         self._close_leaf()
         self._close_to(kept)
-        if self._open and isinstance(self._open[-1], _List):
+        if self._open and isinstance(self._open[-1], ItemList):
             kind = self._open[-1].kind
             if marker is not None and marker.kind == kind.marker:
                 if self._after_blank:
                     _loosen(kind)
                 return
             self._close_to(len(self._open) - 1)
-        if self._open and isinstance(item := self._open[-1], _Item):
+        if self._open and isinstance(item := self._open[-1], Item):
             if item.is_empty:
                 self._open[-1] = replace(item, is_empty=False)
-            elif self._after_blank and isinstance(around := self._open[-2], _List):
+            elif self._after_blank and isinstance(around := self._open[-2], ItemList):
                 _loosen(around.kind)
 
     def _close_to(self, kept: int) -> None:
@@ -425,20 +370,20 @@ class BlockParser:
             self._close_leaf()
         while len(self._open) > kept:
             closed = self._open.pop()
-            if isinstance(closed, _List):
+            if isinstance(closed, ItemList):
                 closed.kind.is_decided = True
             self._told.append(End())
 
     def _close_leaf(self) -> None:
         leaf, self._leaf = self._leaf, None
         match leaf:
-            case _ParagraphLines(lines=lines, is_cut=is_cut):
+            case ParagraphLines(lines=lines, is_cut=is_cut):
                 lines = lines if is_cut else without_definitions(lines, self._references)
                 if lines:
                     self._told.append(Paragraph("\n".join(lines).rstrip(" \t")))
-            case _Fenced() | _Indented() | _Html():
+            case Fenced() | Indented() | Html():
                 self._told.append(CodeEnd())
-            case _Rows(is_told=is_told):
+            case Rows(is_told=is_told):
                 if not is_told:
                     self._tell_table(leaf)
                 self._told.append(TableEnd())
