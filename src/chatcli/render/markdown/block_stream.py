@@ -114,10 +114,9 @@ class BlockStream:
     def _begin_line(self) -> None:
         """Go on with a long line as text, if its beginning says that it is."""
         line = "".join(self._line)
-        kinds: dict[ListKind, ListKind] = {}
-        paragraph = self._parser.copy(kinds)
-        paragraph.line(line)
-        if (paragraph.paragraph or "").endswith(line.lstrip(" \t")[-1:]) and paragraph.paragraph:
+        trial = self._parser.copy({})
+        trial.line(line)
+        if trial.paragraph is not None:
             self._wait(self._parser.line(line))
             self._characters += len(line)
             self._is_begun = True
