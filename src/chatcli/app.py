@@ -31,11 +31,12 @@ def open_session(settings: Settings, wish: Wish, world: World) -> Chat:
     """
     store = SessionStore(world.paths.data)
     file = _session_file(store, wish)
-    app = f"chatcli {__version__}"
+    app, folder = f"chatcli {__version__}", str(world.folder) if world.folder else None
     if settings.save and not wish.dry:
-        log = SessionLog.resume(file or store.new(), store.load if file else _nothing_said, app=app)
+        load = store.load if file else _nothing_said
+        log = SessionLog.resume(file or store.new(), load, app=app, folder=folder)
     else:
-        log = SessionLog(None, app=app, session=store.load(file) if file else None)
+        log = SessionLog(None, app=app, folder=folder, session=store.load(file) if file else None)
     return Chat(log, store, system=_wished_system(settings, log.session))
 
 

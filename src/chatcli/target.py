@@ -29,6 +29,7 @@ from chatcli.sessions.session import Session
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AsyncExitStack
+    from pathlib import Path
     from typing import TypeAlias
 
     from openai import AsyncOpenAI
@@ -51,10 +52,11 @@ _CATALOG_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the program finds outside itself."""
+    """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere."""
 
     environment: Mapping[str, str]
     paths: Paths
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

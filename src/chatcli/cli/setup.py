@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def world_of(terminal: Terminal) -> World:
-    return World(terminal.environment, find_paths(terminal.environment))
+    return World(terminal.environment, find_paths(terminal.environment), _working_folder())
 
 
 def settings_of(options: Namespace, world: World, terminal: Terminal) -> Settings:
@@ -29,9 +29,8 @@ def settings_of(options: Namespace, world: World, terminal: Terminal) -> Setting
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     given["system"] = system_prompt(given.get("system"), terminal)
     env_file = getattr(options, "env_file", None)
-    settings = resolve(
-        given, terminal.environment, world.paths, _working_folder(), Path(env_file) if env_file else None
-    )
+    folder = world.folder or Path("/nonexistent")
+    settings = resolve(given, terminal.environment, world.paths, folder, Path(env_file) if env_file else None)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     return settings
@@ -44,9 +43,9 @@ def resettling(
     return lambda changes: settings_of(Namespace(**{**vars(options), **changes}), world, terminal)
 
 
-def _working_folder() -> Path:
-    """Return the folder the person is in. One that was deleted under them holds no files."""
+def _working_folder() -> Path | None:
+    """Return the folder the person is in, ``None`` where it was deleted under them."""
     try:
         return Path.cwd()
     except OSError:
-        return Path("/nonexistent")
+        return None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.data_structures import Size
     from prompt_toolkit.history import History
     from prompt_toolkit.input import Input
+    from prompt_toolkit.layout.containers import Container
     from prompt_toolkit.output import Output
 
     from chatcli.render.themes import ColorSystem
@@ -96,6 +97,7 @@ class Screen:
         self._last_key_s = time.monotonic()
         self._drawn_s = 0.0
         self._tail: Sequence[str] = ()
+        self._panel: Container | None = None
         self._work: asyncio.Future[None] | None = None
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self.composer = Composer(
@@ -169,6 +171,17 @@ class Screen:
             return await answer
         finally:
             self._answer.close()
+            self.application.layout.focus(self.composer.window)
+
+    @asynccontextmanager
+    async def panel(self, container: Container, focused: Window) -> AsyncIterator[None]:
+        """Show ``container`` instead of the composer and what belongs to it; keys go to ``focused``."""
+        self._panel = container
+        self.application.layout.focus(focused)
+        try:
+            yield
+        finally:
+            self._panel = None
             self.application.layout.focus(self.composer.window)
 
     def print(self, text: str) -> None:
@@ -256,10 +269,10 @@ class Screen:
 
     def _container(self) -> HSplit:
         asking = Condition(lambda: self._answer.is_open)
+        choosing = Condition(lambda: self._panel is not None)
         telling = Condition(lambda: self._activity.is_busy and bool(self._activity.line()))
-        return HSplit(
+        composing = HSplit(
             [
-                tail_window(lambda: self._tail),
                 ConditionalContainer(self._line(self._activity.line, "activity"), telling & ~asking),
                 ConditionalContainer(self.composer.window, ~asking),
                 ConditionalContainer(DynamicContainer(lambda: self._answer.window), asking),
@@ -271,6 +284,13 @@ class Screen:
                     has_completions & ~asking,
                 ),
                 self._line(lambda: self._hint or self._toolbar(self.columns()), "toolbar"),
+            ]
+        )
+        return HSplit(
+            [
+                tail_window(lambda: self._tail),
+                ConditionalContainer(composing, ~choosing),
+                ConditionalContainer(DynamicContainer(lambda: self._panel or Window()), choosing),
                 Window(),
             ]
         )

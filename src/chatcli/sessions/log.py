@@ -60,7 +60,7 @@ class SessionLog:
     tried again with each record. A file that another process writes to is left to it, and the conversation goes on
     in a copy. Both are told once: ``untold`` gives the notices nobody was told of yet.
 
-    ``app`` names the program and version in the header.
+    ``app`` names the program and version in the header, ``folder`` where the person is.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class SessionLog:
         file: SessionFile | None,
         *,
         app: str,
+        folder: str | None = None,
         session: Session | None = None,
         records: RecordFile | None = None,
         clock: Clock = local_now,
@@ -79,6 +80,7 @@ class SessionLog:
         self.session = session or Session()
         self._records = records or (record_file(file) if file else None)
         self._app = app
+        self._folder = folder
         self._clock = clock
         self._ids = ids
         self._monotonic_s = monotonic_s
@@ -91,7 +93,14 @@ class SessionLog:
         self._open_replies: dict[str, SessionReply] = {}
 
     @classmethod
-    def resume(cls, file: SessionFile, load: Callable[[SessionFile], Session], *, app: str) -> SessionLog:
+    def resume(
+        cls,
+        file: SessionFile,
+        load: Callable[[SessionFile], Session],
+        *,
+        app: str,
+        folder: str | None = None,
+    ) -> SessionLog:
         """Go on with the session of ``file``, or begin it, and keep other processes from writing to it.
 
         Raise what ``load`` raises where there is a file that is no session.
@@ -99,7 +108,7 @@ class SessionLog:
         records = record_file(file)
         is_ours = records.hold()
         try:
-            log = cls(file, app=app, session=load(file), records=records)
+            log = cls(file, app=app, folder=folder, session=load(file), records=records)
         except BaseException:
             records.close()
             raise
@@ -260,7 +269,7 @@ class SessionLog:
         return Session.replay([self._header(), *said])
 
     def _header(self) -> HeaderRecord:
-        return HeaderRecord(self._ids(), self._now(), self._app)
+        return HeaderRecord(self._ids(), self._now(), self._app, folder=self._folder)
 
     def _now(self) -> str:
         return timestamp(self._clock())

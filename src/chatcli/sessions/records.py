@@ -3,6 +3,7 @@
 ::
 
     {"type":"header","format":1,"id","at","app"}
+        and where it is known: "folder"
     {"type":"message","id","parent","at","message":{"role","parts":[...]}}
         and for a reply: "model", "usage", "finish_reason", "latency_s", "cost_usd"
     {"type":"partial","id","parent","at","text"}
@@ -71,22 +72,33 @@ class _AsRead:
 
 @dataclass(frozen=True, slots=True)
 class HeaderRecord(_AsRead):
-    """The first line. ``id`` is the session's own, ``app`` the program and version that began it."""
+    """The first line. ``id`` is the session's own, ``app`` the program and version that began it.
+
+    ``folder`` is the folder the person was in then, as an absolute path of that machine.
+    """
 
     id: str
     at: str
     app: str
     format: int = FORMAT
+    folder: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        return {"type": "header", "format": self.format, "id": self.id, "at": self.at, "app": self.app}
+        own = {"type": "header", "format": self.format, "id": self.id, "at": self.at, "app": self.app}
+        return own if self.folder is None else own | {"folder": self.folder}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> HeaderRecord:
         version = fields.get("format")
         if type(version) is not int or version < FORMAT:
             raise ValueError("format")
-        return cls(_text(fields, "id"), _text(fields, "at"), _text(fields, "app"), version)
+        return cls(
+            _text(fields, "id"),
+            _text(fields, "at"),
+            _text(fields, "app"),
+            version,
+            _optional_text(fields.get("folder")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
