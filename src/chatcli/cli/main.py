@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
-from chatcli.cli.commands import COMMANDS_BY_NAME, summary
+from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
 from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.terminal import ClosedPipe, Terminal
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-    from chatcli.cli.commands import Command
+    from chatcli.cli.commands import Command, CommandModule
 
 
 def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
@@ -79,16 +80,30 @@ def _run_command(command: Command, arguments: Sequence[str], terminal: Terminal)
             hint=f"to ask it as a question: chatcli -- {command.name}",
         )
     module = command.module()
-    parser = Parser(
-        prog=f"chatcli {command.name}", description=command.help, allow_abbrev=False, add_help=False
-    )
-    module.add_arguments(parser)
-    add_general_options(parser)
+    parser = _command_parser(f"chatcli {command.name}", command.help or "", module)
+    at = first_word(parser, arguments)
+    action = actions_of(module).get(arguments[at]) if at is not None else None
+    if action is not None and at is not None:
+        module, arguments = action, [*arguments[:at], *arguments[at + 1 :]]
+        parser = _command_parser(f"{parser.prog} {action.name}", action.help, action)
     options = _parse_command(parser, arguments)
     if options.help:
         terminal.stdout.write(parser.format_help())
         return ExitCode.DONE
     return module.run(options, terminal)
+
+
+def _command_parser(program: str, description: str, module: CommandModule) -> Parser:
+    parser = Parser(
+        prog=program,
+        description=description,
+        allow_abbrev=False,
+        add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    add_general_options(parser)
+    return parser
 
 
 def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:

@@ -18,7 +18,7 @@ from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import find_header, not_a_session, read_records
 from chatcli.sessions.records import local_now, new_id
 from chatcli.sessions.session import Session
-from chatcli.sessions.titles import title_of
+from chatcli.sessions.titles import preview_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +47,19 @@ class SessionFile:
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty."""
+    """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty.
+
+    ``folder`` is where the person was when it began, as far as it tells; ``preview`` the beginning of what was said
+    last, on one line.
+    """
 
     name: str
     path: Path
     title: str
     turns: int
     last_used: datetime
+    folder: str | None = None
+    preview: str = ""
 
 
 class SessionStore:
@@ -185,6 +191,8 @@ class SessionStore:
             title=title_of(session),
             turns=len(session.questions),
             last_used=datetime.fromtimestamp(_modified_s(path), UTC),
+            folder=session.header.folder if session.header else None,
+            preview=preview_of(session),
         )
 
 

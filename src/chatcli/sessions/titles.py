@@ -1,4 +1,4 @@
-"""What a conversation is called in a list."""
+"""What a conversation is called in a list, and the line below."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 TITLE_CHARACTERS: Final = 60
+PREVIEW_CHARACTERS: Final = 200
 
 
 def title_of(session: Session) -> str:
     """Return the title on one line: the one the person gave, else their first words, else nothing."""
     if session.title is not None:
-        return _one_line(session.title)
+        return _one_line(session.title, TITLE_CHARACTERS)
     questions = session.questions
-    return _one_line(_own_words(questions[0].message)) if questions else ""
+    return _one_line(_own_words(questions[0].message), TITLE_CHARACTERS) if questions else ""
+
+
+def preview_of(session: Session) -> str:
+    """Return the beginning of the last question or answer on one line, nothing where nothing was said."""
+    said = (record.message for record in reversed(session.path()) if record.message.role != "system")
+    last = next((message for message in said if message.text), None)
+    return "" if last is None else _one_line(_own_words(last), PREVIEW_CHARACTERS)
 
 
 def _own_words(message: Message) -> str:
@@ -27,7 +35,7 @@ def _own_words(message: Message) -> str:
     return "\n".join(own or [part.text for part in texts])
 
 
-def _one_line(text: str) -> str:
-    # Titles are short; a pasted book is not split to find its first words.
-    line = " ".join(text[: TITLE_CHARACTERS * 10].split())
-    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
+def _one_line(text: str, longest: int) -> str:
+    # A line is short; a pasted book is not split to find its first words.
+    line = " ".join(text[: longest * 10].split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

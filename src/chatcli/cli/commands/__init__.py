@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable, Mapping
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
@@ -22,6 +23,22 @@ class CommandModule(Protocol):
         ...
 
     def run(self, options: Namespace, terminal: Terminal) -> ExitCode: ...
+
+
+class ActionOfCommand(CommandModule, Protocol):
+    """What a command with many actions runs for one of them: its own words, options and ``--help``."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def help(self) -> str: ...
+
+
+def actions_of(module: CommandModule) -> Mapping[str, ActionOfCommand]:
+    """Return the actions of a command by the word that starts each; most commands have none."""
+    table: Callable[[], Mapping[str, ActionOfCommand]] = getattr(module, "actions", dict)
+    return table()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""``chatcli sessions rm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.cli.commands.sessions.naming import add_sessions_argument, named_sessions
+from chatcli.core.exit_codes import ExitCode
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.sessions.library import Library
+
+NAME = "rm"
+HELP = "remove conversations, with what was attached to them"
+
+
+def add_arguments(parser: Parser) -> None:
+    add_sessions_argument(parser)
+
+
+def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    for name in named_sessions(options, NAME):
+        terminal.warn(f"removed {sanitize_line(library.remove(name).name)}")
+    return ExitCode.DONE
