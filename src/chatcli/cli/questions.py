@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.cli.encodings import as_typed
-from chatcli.cli.texts import read_file, read_pipe
+from chatcli.attachments.documents import document
+from chatcli.attachments.encodings import as_typed
+from chatcli.attachments.texts import read_file, read_pipe
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from chatcli.cli.encodings import Text
+    from chatcli.attachments.encodings import Text
     from chatcli.cli.terminal import Terminal
     from chatcli.core.messages import Message
 
@@ -27,10 +28,10 @@ def compose(options: Namespace, terminal: Terminal) -> Message | None:
     files: list[str] = options.files or []
     prompt = _prompt(options)
     piped = _piped(terminal)
-    documents = [_document(as_typed(name), _from_file(name, terminal)) for name in files if name != PIPE]
+    documents = [document(as_typed(name), _from_file(name, terminal)) for name in files if name != PIPE]
     if piped.strip():
         if prompt or PIPE in files or documents:
-            documents.append(_document("stdin", piped))
+            documents.append(document("stdin", piped))
         else:
             prompt = piped.rstrip()
     if prompt.strip() or documents:
@@ -73,10 +74,3 @@ def _said(text: Text, terminal: Terminal) -> str:
     if text.note:
         terminal.warn(text.note)
     return text.text
-
-
-def _document(name: str, text: str) -> str:
-    """Frame attached data, so that the model can tell it from what the person says."""
-    shown = name.replace('"', "'")
-    end = "" if text.endswith("\n") else "\n"
-    return f'<document name="{shown}">\n{text}{end}</document>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from chatcli.cli.encodings import decode
+from chatcli.attachments.encodings import decode
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:

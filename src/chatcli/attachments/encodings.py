@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from chatcli.cli.east_asian import recognized
+from chatcli.attachments.east_asian import recognized
 from chatcli.core.errors import UsageError
 
 _SAMPLE: Final = 65_536

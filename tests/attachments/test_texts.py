@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from chatcli.cli.texts import LONGEST_TEXT_BYTES, read_file, read_pipe
+from chatcli.attachments.texts import LONGEST_TEXT_BYTES, read_file, read_pipe
 from chatcli.core.errors import LocalIOError, UsageError
 
 

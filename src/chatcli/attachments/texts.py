@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from chatcli.cli.encodings import Text, as_typed, decode
+from chatcli.attachments.encodings import Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.cli.encodings import as_typed, decode
+from chatcli.attachments.encodings import as_typed, decode
 from chatcli.core.errors import UsageError
 
 SIMPLIFIED = ["你好", "北京", "中国的首都是哪里？", "今天我们去 Python 编程课, 学习 asyncio。"]
