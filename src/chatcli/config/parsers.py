@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from chatcli.config.endpoints import validated_url
+from chatcli.config.key_actions import key_changes
 from chatcli.config.secret import Secret
 
 Parser: TypeAlias = Callable[[object], object]
@@ -132,6 +133,13 @@ def body_values(value: object) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError("must hold only what JSON can: no dates, no infinite numbers") from error
     return dict(table)
+
+
+def keys(value: object) -> dict[str, tuple[str, ...]]:
+    """Return the keys a table ``[keys]`` gives to actions; see ``key_changes``."""
+    if not isinstance(value, Mapping):
+        _refuse("a table, [keys] in config.toml", value)
+    return key_changes(value)
 
 
 def _assignment(item: str) -> tuple[str, Any]:

@@ -51,6 +51,8 @@ class Settings:
     plain: bool
     theme: str
     repl_prompt: str
+    editing_mode: str
+    keys: Mapping[str, tuple[str, ...]]
     show_reasoning: bool
     window_title: bool
     notify: str

@@ -175,6 +175,22 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("repl_prompt", "What stands before what you write", parsers.prompt, "> "),
     Setting(
+        "editing_mode",
+        "Keys of the line editor: emacs or vi",
+        parsers.choice("emacs", "vi"),
+        "emacs",
+        only_looks=True,
+    ),
+    Setting(
+        "keys",
+        'Keys for what /keys lists, as a table [keys]: send = "enter", [] for none',
+        parsers.keys,
+        file_only=True,
+        in_profile=False,
+        merges=True,
+        only_looks=True,
+    ),
+    Setting(
         "show_reasoning",
         "Show what a model thinks before it answers, instead of one line about it",
         parsers.switch,

@@ -10,10 +10,15 @@ if TYPE_CHECKING:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest of ``known``, or all of them when none is near."""
+    candidates = list(known)
+    if sentence := nearest(name, candidates):
+        return sentence
+    return f"Known: {', '.join(candidates)}." if candidates else "There are none."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest of ``known``, nothing when none is near."""
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
-    candidates = list(known)
-    nearest = difflib.get_close_matches(name, candidates, n=1)
-    if nearest:
-        return f"Did you mean {nearest[0]}?"
-    return f"Known: {', '.join(candidates)}." if candidates else "There are none."
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {found[0]}?" if found else ""
