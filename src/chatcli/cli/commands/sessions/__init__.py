@@ -58,7 +58,7 @@ class Action:
             library.close()
 
 
-_MODULES: Final = ("list_", "show", "remove")
+_MODULES: Final = ("list_", "show", "remove", "export")
 """The files of the actions, in the order of ``--help``."""
 
 

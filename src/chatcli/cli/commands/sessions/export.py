@@ -1,0 +1,214 @@
+"""``chatcli sessions export``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatcli.cli.answer_targets import FileTarget
+from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.safety.terminal import sanitize_line
+from chatcli.sessions.exporting.json_document import to_document, to_json
+from chatcli.sessions.exporting.markdown import to_markdown
+from chatcli.sessions.exporting.transcript import transcript
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.sessions.library import Library
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.store import SessionFile
+
+NAME = "export"
+HELP = "write conversations as Markdown, HTML or JSON"
+
+_EXAMPLES = """\
+examples:
+  chatcli sessions export work                          Markdown on standard output
+  chatcli sessions export work --out work.html          one page for a browser or a printer
+  chatcli sessions export --all --out backup.json       everything, for chatcli sessions import
+  chatcli sessions export --all --format html --out pages/
+
+Markdown and HTML show the conversation as it stands, with --whole-tree every branch of it. JSON always
+has everything. The format follows from the end of the file's name, where --format does not say.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A row of the table. ``written`` returns one session of a name as a document, with all branches if so wished."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    written: Callable[[Session, str, bool], str]
+
+
+def _as_markdown(session: Session, _name: str, whole_tree: bool) -> str:
+    from chatcli.render.markdown_ending import ended  # noqa: PLC0415 - the parser behind it is slow to load
+
+    return to_markdown(transcript(session, whole_tree=whole_tree), ended=ended)
+
+
+def _as_html(session: Session, _name: str, whole_tree: bool) -> str:
+    from chatcli.render.html_export import to_html  # noqa: PLC0415 - as above
+
+    return to_html(transcript(session, whole_tree=whole_tree))
+
+
+def _as_json(session: Session, name: str, _whole_tree: bool) -> str:
+    return to_json([to_document(session, name)], as_list=False)
+
+
+_JSON: Final = _Format("json", (".json",), _as_json)
+_FORMATS: Final = (
+    _Format("markdown", (".md", ".markdown"), _as_markdown),
+    _Format("html", (".html", ".htm"), _as_html),
+    _JSON,
+)
+_FORMATS_BY_NAME: Final = {row.name: row for row in _FORMATS}
+_FORMATS_BY_SUFFIX: Final = {suffix: row for row in _FORMATS for suffix in row.suffixes}
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("sessions", nargs="*", metavar="NAME|PATH", help="which sessions")
+    parser.add_argument("--all", action="store_true", help="every session there is")
+    parser.add_argument("--format", choices=list(_FORMATS_BY_NAME), help="by default markdown")
+    parser.add_argument(
+        "--out", metavar="FILE|FOLDER", help="where to; several sessions need a folder, or a .json"
+    )
+    parser.add_argument("--whole-tree", action="store_true", help="all branches, not only the current one")
+    parser.add_argument("--force", action="store_true", help="overwrite files")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+
+
+def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    files = _chosen(options, library)
+    out = None if options.out is None else Path(options.out).expanduser()
+    row = _format(options, out)
+    if out is not None and _is_folder(options.out, out, row, len(files)):
+        written = _Folder(out, row, force=options.force).write(files, library, whole_tree=options.whole_tree)
+    elif row is not _JSON and len(files) > 1:
+        raise UsageError(
+            f"{len(files)} sessions do not go into one {row.name} document",
+            hint=f"--out FOLDER/ writes each to a file of its own; --format {_JSON.name} takes them all",
+        )
+    else:
+        written = [] if out is None else [out]
+        _refuse_existing(written, force=options.force)
+        text = _one_document(files, row, library, whole_tree=options.whole_tree, as_list=_is_list(options))
+        if out is None:
+            terminal.stdout.write(text)
+        else:
+            _write(out, text)
+    if written and not options.quiet:
+        count = f"{len(files)} session{'' if len(files) == 1 else 's'}"
+        terminal.warn(f"exported {count} to {sanitize_line(str(out))}")
+    return ExitCode.DONE
+
+
+def _chosen(options: Namespace, library: Library) -> list[SessionFile]:
+    if options.all:
+        if options.sessions:
+            raise UsageError("--all and the names of sessions", hint="give one or the other")
+        library.refresh()
+        return [library.store.existing(summary.name) for summary in library.sessions()]
+    if not options.sessions:
+        raise UsageError(
+            f"which session? chatcli sessions {NAME} NAME",
+            hint="chatcli sessions list shows those there are; --all takes every one",
+        )
+    return [library.store.existing(name) for name in options.sessions]
+
+
+def _is_list(options: Namespace) -> bool:
+    # A program that exports all gets a list, even where there is only one session.
+    return options.all or len(options.sessions) > 1
+
+
+def _format(options: Namespace, out: Path | None) -> _Format:
+    if options.format is not None:
+        return _FORMATS_BY_NAME[options.format]
+    return _FORMATS_BY_SUFFIX.get(out.suffix.lower() if out else "", _FORMATS[0])
+
+
+def _is_folder(given: str, out: Path, row: _Format, sessions: int) -> bool:
+    """Whether ``--out`` names a folder: one there is, a name with a separator at its end, or what must be one."""
+    separators = tuple(separator for separator in (os.sep, os.altsep) if separator)
+    if out.is_dir() or given.endswith(separators):
+        return True
+    return (
+        sessions > 1
+        and row is not _JSON
+        and not out.exists()
+        and out.suffix.lower() not in _FORMATS_BY_SUFFIX
+    )
+
+
+def _one_document(
+    files: Sequence[SessionFile], row: _Format, library: Library, *, whole_tree: bool, as_list: bool
+) -> str:
+    if row is _JSON and as_list:
+        return to_json((to_document(library.store.load(file), _name(file)) for file in files), as_list=True)
+    return row.written(library.store.load(files[0]), _name(files[0]), whole_tree)
+
+
+class _Folder:
+    """A folder that gets a file for each session."""
+
+    def __init__(self, folder: Path, row: _Format, *, force: bool) -> None:
+        self._folder = folder
+        self._format = row
+        self._force = force
+
+    def write(self, files: Sequence[SessionFile], library: Library, *, whole_tree: bool) -> list[Path]:
+        targets = list(self._targets(files))
+        _refuse_existing(targets, force=self._force)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot make the folder {self._folder}: {error.strerror or error}",
+                hint="check the path and its rights",
+            ) from error
+        for file, target in zip(files, targets, strict=True):
+            _write(target, self._format.written(library.store.load(file), _name(file), whole_tree))
+        return targets
+
+    def _targets(self, files: Sequence[SessionFile]) -> Iterator[Path]:
+        # Two sessions in different folders can have one name; a file system may not tell case apart.
+        taken: set[str] = set()
+        for file in files:
+            name, number = _name(file), 2
+            while name.casefold() in taken:
+                name, number = f"{_name(file)}-{number}", number + 1
+            taken.add(name.casefold())
+            yield self._folder / f"{name}{self._format.suffixes[0]}"
+
+
+def _name(file: SessionFile) -> str:
+    return file.path.stem
+
+
+def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
+    existing = [] if force else [path for path in paths if path.is_file()]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UsageError(
+            f"there is a file {existing[0]}{more} already",
+            hint="give another --out, or --force to overwrite",
+            code="file_exists",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    with closing(FileTarget(str(path))) as target:
+        target.write(text)

@@ -1,0 +1,170 @@
+"""A session as people read it: who said what, when, and what was attached."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from chatcli.core.messages import TextPart
+from chatcli.sessions.session import INTERRUPTED
+from chatcli.sessions.titles import title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.core.messages import Part, Role
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+
+    PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment"]
+
+_SPEAKERS: Final[dict[Role, str]] = {"system": "System", "user": "You", "assistant": "Assistant"}
+_UNTITLED: Final = "Conversation"
+_TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[\d:.]*Z")
+_FRAME: Final = re.compile(r'<document name="([^"\n]*)">\n(.*)</document>', re.DOTALL)
+_ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at its token limit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a turn: ``words`` as they were typed, an answer's ``markdown``, or something else under its ``name``.
+
+    An ``attachment`` is what was attached and is no text; it has no ``text`` here.
+    """
+
+    kind: PieceKind
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker said. ``facts`` are short remarks on it: when, by which model, how it ended."""
+
+    speaker: str
+    facts: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """``facts`` are pairs of a label and what is true of the whole conversation."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    turns: tuple[Turn, ...]
+
+
+def transcript(session: Session, *, whole_tree: bool = False) -> Transcript:
+    """Return the conversation as it stands; with ``whole_tree`` all its branches, each turn saying where it belongs.
+
+    The branches come one after the other, each from where it leaves the one before.
+    """
+    if whole_tree:
+        places = list(_depth_first(session))
+        turns = [_turn(place.record, *place.facts()) for place in places]
+        records = [place.record for place in places]
+    else:
+        records = list(session.path())
+        turns = [_turn(record) for record in records]
+    return Transcript(title_of(session) or _UNTITLED, tuple(_facts(records)), tuple(turns))
+
+
+def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
+    times = sorted(record.at for record in records if _TIMESTAMP.fullmatch(record.at))
+    if times:
+        first, last = _moment(times[0]), _moment(times[-1])
+        yield "When", first if first == last else f"{first} to {last}"
+    models = dict.fromkeys(record.reply.model for record in records if record.reply and record.reply.model)
+    if models:
+        yield "Model" if len(models) == 1 else "Models", ", ".join(map(str, models))
+
+
+def _turn(record: MessageRecord, *facts: str) -> Turn:
+    told = [_moment(record.at)]
+    if record.reply and record.reply.model:
+        told.append(record.reply.model)
+    if record.reply and record.reply.finish_reason in _ENDS:
+        told.append(_ENDS[record.reply.finish_reason])
+    if record.message.role == "system" and not record.message.parts:
+        told.append("no system prompt from here on")
+    return Turn(
+        _SPEAKERS[record.message.role],
+        (*told, *facts),
+        tuple(_piece(part) for part in record.message.parts),
+    )
+
+
+def _moment(at: str) -> str:
+    match = _TIMESTAMP.fullmatch(at)
+    return f"{match[1]} {match[2]} UTC" if match else at
+
+
+def _piece(part: Part) -> Piece:
+    if not isinstance(part, TextPart):
+        return Piece("attachment", "", f"{part.name} ({part.media_type})")
+    if part.origin == "tool":
+        return Piece("tool", part.text)
+    if part.origin != "document":
+        return Piece("markdown" if part.origin == "model" else "words", part.text)
+    frame = _FRAME.fullmatch(part.text)
+    return Piece("document", frame[2], frame[1]) if frame else Piece("document", part.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a message stands in the tree, and in the list that is made of it.
+
+    ``after`` is the number of the message it follows, 0 at the beginning.
+    """
+
+    record: MessageRecord
+    number: int
+    after: int
+    version: int
+    versions: int
+    is_current: bool
+
+    def facts(self) -> Iterator[str]:
+        yield f"message {self.number}"
+        if self.after != self.number - 1:
+            yield f"follows message {self.after}" if self.after else "at the beginning"
+        if self.versions > 1:
+            yield f"version {self.version} of {self.versions}"
+        if not self.is_current:
+            yield "on another branch"
+
+
+def _depth_first(session: Session) -> Iterator[_Place]:
+    records = list(session.messages())
+    parents = {record.id: _parent_id(session, record) for record in records}
+    children: dict[str | None, list[MessageRecord]] = {}
+    for record in records:
+        children.setdefault(parents[record.id], []).append(record)
+    path = {record.id for record in session.path()}
+    numbers: dict[str | None, int] = {None: 0}
+    # What hangs in a circle of parents is reached from no beginning, and comes last.
+    waiting = [*reversed(records), *reversed(children.get(None, []))]
+    while waiting:
+        record = waiting.pop()
+        if record.id in numbers:
+            continue
+        number = numbers[record.id] = len(numbers)
+        siblings = children[parents[record.id]]
+        yield _Place(
+            record,
+            number,
+            numbers.get(parents[record.id], 0),
+            1 + next(at for at, sibling in enumerate(siblings) if sibling.id == record.id),
+            len(siblings),
+            record.id in path,
+        )
+        waiting += reversed(children.get(record.id, []))
+
+
+def _parent_id(session: Session, record: MessageRecord) -> str | None:
+    line = session.line_to(record.id)
+    next(line, None)
+    parent = next(line, None)
+    return None if parent is None else parent.id

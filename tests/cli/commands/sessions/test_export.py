@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chatcli.cli.main import main
+from chatcli.core.exit_codes import ExitCode
+from chatcli.core.messages import answer, question
+from chatcli.sessions.exporting.json_document import records_of
+from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.records import HeaderRecord, MessageRecord, ReplyMetadata
+from cli.fakes import terminal
+
+AT = "2026-11-23T21:05:07.123Z"
+
+
+@pytest.fixture
+def data(tmp_path):
+    for name in ("trip", "work"):
+        save(tmp_path / "data" / "sessions" / f"{name}.jsonl", name)
+    return tmp_path / "data"
+
+
+def save(path, name):
+    RecordFile(path).begin(
+        [
+            HeaderRecord(f"id of {name}", AT, "chatcli 1.2.3"),
+            MessageRecord("q", None, AT, question(f"About {name}?")),
+            MessageRecord("r", "q", AT, answer("**Yes.**"), ReplyMetadata("small", finish_reason="stop")),
+            MessageRecord("r2", "q", AT, answer("No."), ReplyMetadata("small", finish_reason="stop")),
+        ]
+    )
+
+
+def export(data, *arguments):
+    world = terminal(CHATCLI_DATA_DIR=str(data), CHATCLI_CACHE_DIR=str(data.parent / "cache"))
+    return main(["sessions", "export", *map(str, arguments)], world), world
+
+
+def test_one_session_goes_to_standard_output_as_markdown(data):
+    code, world = export(data, "trip")
+    assert code == ExitCode.DONE
+    assert world.out.startswith("# About trip?\n")
+    assert "**Yes.**" not in world.out
+    assert world.err == ""
+
+
+def test_the_whole_tree_has_what_was_left(data):
+    assert "**Yes.**" in export(data, "trip", "--whole-tree")[1].out
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"), [("a.md", "# "), ("a.HTML", "<!DOCTYPE"), ("a.json", "{"), ("a.txt", "# ")]
+)
+def test_the_format_follows_from_the_end_of_the_files_name(data, tmp_path, name, beginning):
+    code, world = export(data, "trip", "--out", tmp_path / name)
+    assert code == ExitCode.DONE
+    assert (tmp_path / name).read_text().startswith(beginning)
+    assert world.err == f"exported 1 session to {tmp_path / name}\n"
+
+
+def test_a_format_that_is_named_wins(data, tmp_path):
+    export(data, "trip", "--out", tmp_path / "a.txt", "--format", "html")
+    assert (tmp_path / "a.txt").read_text().startswith("<!DOCTYPE")
+
+
+def test_a_file_is_not_overwritten_unless_that_is_wished(data, tmp_path):
+    out = tmp_path / "a.md"
+    out.write_text("mine")
+    code, world = export(data, "trip", "--out", out)
+    assert code == ExitCode.USAGE
+    assert f"there is a file {out} already" in world.err
+    assert "--force" in world.err
+    assert out.read_text() == "mine"
+    assert export(data, "trip", "--out", out, "--force")[0] == ExitCode.DONE
+    assert out.read_text().startswith("# ")
+
+
+def test_several_sessions_need_a_folder(data, tmp_path):
+    for arguments in (("trip", "work"), ("--all", "--out", tmp_path / "a.md")):
+        code, world = export(data, *arguments)
+        assert code == ExitCode.USAGE
+        assert "2 sessions do not go into one markdown document" in world.err
+    code, world = export(data, "--all", "--format", "html", "--out", tmp_path / "pages")
+    assert code == ExitCode.DONE
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["trip.html", "work.html"]
+    assert f"exported 2 sessions to {tmp_path / 'pages'}" in world.err
+
+
+def test_one_session_goes_into_a_folder_that_is_there_or_is_written_as_one(data, tmp_path):
+    export(data, "trip", "--out", tmp_path)
+    export(data, "trip", "--out", f"{tmp_path}/new/", "--format", "json")
+    assert (tmp_path / "trip.md").exists()
+    assert (tmp_path / "new" / "trip.json").exists()
+
+
+def test_nothing_is_written_into_a_folder_where_one_file_is_in_the_way(data, tmp_path):
+    (tmp_path / "work.md").write_text("mine")
+    assert export(data, "--all", "--out", tmp_path)[0] == ExitCode.USAGE
+    assert not (tmp_path / "trip.md").exists()
+
+
+def test_two_sessions_of_one_name_get_two_files(data, tmp_path):
+    save(tmp_path / "elsewhere" / "trip.jsonl", "other")
+    code, _ = export(data, "trip", tmp_path / "elsewhere" / "trip.jsonl", "--out", tmp_path / "out")
+    assert code == ExitCode.DONE
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["trip-2.md", "trip.md"]
+
+
+def test_json_takes_them_all_and_loses_nothing(data):
+    code, world = export(data, "--all", "--format", "json")
+    assert code == ExitCode.DONE
+    documents = json.loads(world.out)
+    assert sorted(document["name"] for document in documents) == ["trip", "work"]
+    assert [len(records_of(document)) for document in documents] == [4, 4]
+
+
+def test_which_session_must_be_said(data):
+    assert "which session?" in export(data)[1].err
+    assert "give one or the other" in export(data, "trip", "--all")[1].err
+    code, world = export(data, "nowhere")
+    assert code == ExitCode.USAGE
+    assert "there is no session nowhere" in world.err
+
+
+def test_a_folder_that_cannot_be_made_is_told(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, world = export(data, "--all", "--out", f"{tmp_path}/file/sub/")
+    assert code == ExitCode.LOCAL_IO
+    assert "cannot make the folder" in world.err

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from html import escape, unescape
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+
+from chatcli.render.html_export import to_html
+from chatcli.safety.terminal import sanitize
+from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn, transcript
+from sessions.strategies import sessions
+
+ATTACKS = (
+    "<script>alert(1)</script>",
+    "</div></section><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt&colon;alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](java\tscript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:x)",
+    "[x](file:///etc/passwd)",
+    "[x](//evil.example/)",
+    "[x](relative.html)",
+    "<javascript:alert(1)>",
+    "[r]\n\n[r]: javascript:alert(1)",
+    "![x](javascript:alert(1))",
+    "![x](https://evil.example/track.png)",
+    "![x](data:image/svg+xml;base64,PHN2Zz4=)",
+    '[x](https://a.example/ "\\" onmouseover=alert(1) x=\\"")',
+    '[x](https://a.example/"onmouseover=alert(1))',
+    '```"><script>alert(1)</script>\nx\n```',
+    '```py\n"</code></pre><script>alert(1)</script>"\n```',
+    "    </code><script>alert(1)</script>",
+    "| a |\n|---|\n| <script>alert(1)</script> |",
+    "<style>@import 'https://evil.example/x.css'</style>",
+    "<meta http-equiv=refresh content=0;url=https://evil.example>",
+    "<!-- x",
+    "\x00<script\x00>",
+    "a\u202eb",
+)
+ALLOWED_TAGS = {
+    *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "div", "dl", "dt", "dd"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "p", "a", "pre", "code", "span", "strong", "em", "s", "br", "hr"),
+    *("ul", "ol", "li", "blockquote", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"),
+}
+ALLOWED_ATTRIBUTES = {
+    *(
+        "lang",
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "class",
+        "dir",
+        "href",
+        "title",
+        "rel",
+        "open",
+        "start",
+    ),
+    "style",
+}
+
+
+class Looked(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.links, self.text = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        self.links += [value for name, value in attrs if name in {"href", "src"}]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def page(*pieces, title="Trip", facts=("then",), speaker="Assistant"):
+    return to_html(Transcript(title, (("Model", "small"),), (Turn(speaker, facts, pieces),)))
+
+
+def refuse_anything_active(html):
+    looked = Looked(html)
+    assert set(looked.tags) <= ALLOWED_TAGS
+    assert {name for _, name, _ in looked.attributes} <= ALLOWED_ATTRIBUTES
+    assert all(value.lower().startswith(("http://", "https://", "mailto:")) for value in looked.links)
+    styles = {value for tag, name, value in looked.attributes if name == "style"}
+    assert styles <= {"text-align:left", "text-align:right", "text-align:center"}
+    assert looked.tags.count("style") == looked.tags.count("title") == 1
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("kind", ["markdown", "words", "document", "tool", "attachment"])
+def test_nothing_that_was_said_runs_or_is_fetched(attack, kind):
+    refuse_anything_active(page(Piece(kind, attack, attack), title=attack, facts=(attack,)))
+
+
+def test_it_needs_nothing_beside_it_and_forbids_the_rest():
+    html = page(Piece("markdown", "Hi"))
+    assert html.startswith("<!DOCTYPE html>")
+    looked = Looked(html)
+    policy = next(
+        value for _, name, value in looked.attributes if name == "content" and "default-src" in value
+    )
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert "script" not in looked.tags
+    assert looked.links == []
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_an_answer_is_drawn_from_markdown():
+    html = page(Piece("markdown", "# One\n\n**two** `three`\n\n| a |\n|---|\n| b |\n\n~~no~~"))
+    for drawn in ("<h3>One</h3>", "<strong>two</strong>", "<code>three</code>", "<td>b</td>", "<s>no</s>"):
+        assert drawn in html
+
+
+def test_what_was_typed_is_shown_as_it_was_typed():
+    assert ">a *b*\n  c &lt; d</div>" in page(Piece("words", "a *b*\n  c < d"))
+
+
+def test_an_image_is_a_link_to_it():
+    html = page(Piece("markdown", "![a *cat*](https://a.example/cat.png)"))
+    assert '<a href="https://a.example/cat.png" rel="noopener noreferrer nofollow">Image: a cat</a>' in html
+    assert "<img" not in html
+
+
+def test_code_is_coloured_by_classes_that_have_a_colour_on_light_and_on_dark():
+    html = page(Piece("markdown", "```python\nimport os  # x\n```"))
+    assert '<span class="code-keyword">import</span>' in html
+    assert html.count(".code-keyword {") == 2
+
+
+def test_direction_characters_are_shown_even_where_the_parser_makes_them():
+    html = page(Piece("markdown", "a\u202eb &#x202e; [x](https://a.example/&#x202e; '&#x202e;')"))
+    assert "\u202e" not in unescape(html)
+
+
+def test_a_turn_says_whose_it_is_and_what_is_to_be_said_of_it():
+    html = page(Piece("words", "Hi"), facts=("then", "interrupted"), speaker="You")
+    assert '<section class="turn you">\n<h2>You</h2>\n<p class="facts">then · interrupted</p>' in html
+
+
+def test_attached_text_is_folded_under_its_name():
+    html = page(Piece("document", "one\n", "notes.md"), Piece("attachment", "", "a.png (image/png)"))
+    assert "<summary>Attached: notes.md</summary>" in html
+    assert "Attached, not in this file: a.png (image/png)" in html
+
+
+@given(sessions())
+def test_whatever_was_said_is_safe_and_every_question_is_there(session):
+    html = to_html(transcript(session, whole_tree=True))
+    refuse_anything_active(html)
+    for record in session.questions:
+        for part in record.message.parts:
+            if getattr(part, "origin", None) == "person":
+                assert escape(sanitize(part.text)) in html

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from markdown_it import MarkdownIt
+
+from chatcli.render.markdown_ending import ended
+from chatcli.safety.terminal import sanitize
+from chatcli.sessions.exporting.markdown import to_markdown
+from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn, transcript
+from sessions.strategies import sessions
+
+
+def document(*pieces, title="Trip", speaker="You"):
+    turn = Turn(speaker, ("then", "small"), pieces)
+    return to_markdown(Transcript(title, (("Model", "small"),), (turn,)), ended=ended)
+
+
+def test_a_turn_is_a_rule_a_heading_and_what_was_said():
+    made = document(Piece("words", "Hi *there*"))
+    assert made == "# Trip\n\n- Model: small\n\n---\n\n## You\n\n*then · small*\n\nHi *there*\n"
+
+
+def test_a_document_stands_in_a_fence_longer_than_those_in_it():
+    made = document(Piece("document", "```py\nx\n```\n", "a`b.md"))
+    assert "**Attached: a\\`b.md**\n\n````\n```py\nx\n```\n````\n" in made
+
+
+def test_what_a_tool_said_and_what_is_no_text_can_be_told_from_words():
+    made = document(Piece("tool", "42"), Piece("attachment", "", "a.png (image/png)"))
+    assert "**From a tool:**\n\n```\n42\n```" in made
+    assert "**Attached, not in this file: a.png (image/png)**" in made
+
+
+def test_a_title_is_one_line_of_text():
+    made = document(title="<b> # *x*\nRm")
+    assert made.startswith("# \\<b\\> \\# \\*x\\* Rm\n")
+
+
+def test_an_answer_keeps_its_headings_and_cannot_swallow_the_next_turn():
+    turns = [
+        Turn("Assistant", ("interrupted",), (Piece("markdown", "# Mine\n\n```py\nx = 1"),)),
+        Turn("You", ("then",), (Piece("words", "And?"),)),
+    ]
+    made = to_markdown(Transcript("T", (), tuple(turns)), ended=ended)
+    assert "\n# Mine\n\n```py\nx = 1\n```\n\n---\n\n## You\n" in made
+
+
+def test_control_characters_are_shown_not_sent():
+    assert "\x1b" not in document(
+        Piece("words", "\x1b[31m"), Piece("document", "\x1b[31m", "\x1b"), title="\x1b"
+    )
+
+
+@given(sessions())
+def test_every_question_is_in_it_and_every_turn_is_a_heading(session):
+    made = to_markdown(transcript(session), ended=ended)
+    assert all(sanitize(part).rstrip("\n") in made for part in own_words(session.questions))
+    tokens = MarkdownIt("commonmark").parse(made)
+    headings = [
+        following.content
+        for token, following in itertools.pairwise(tokens)
+        if token.type == "heading_open" and token.level == 0 and token.tag == "h2"
+    ]
+    turns = [turn.speaker for turn in transcript(session).turns]
+    remaining = iter(headings)
+    assert all(speaker in remaining for speaker in turns)
+
+
+def own_words(questions):
+    return [
+        part.text
+        for record in questions
+        for part in record.message.parts
+        if getattr(part, "origin", None) in {"person", "model"}
+    ]
