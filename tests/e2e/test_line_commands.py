@@ -288,10 +288,16 @@ def test_who_talks_in_lines_does_not_load_the_screen(plain):
         screen.wait_for(READY)
         screen.type("Capital of France?\n")
         screen.wait_for("Paris.\n\nYou:")
-        for typed in ("/help", "/model", "/model large", "/sessions", "/tokens"):
+        for typed in ("/help", "/model", "/model large", "/tokens"):
             screen.forget()
             screen.type(f"{typed}\n")
             screen.wait_for("\n\nYou:")
+        screen.type("/sessions\n")
+        screen.wait_for(
+            "1  Capital of France?  current  just now  1 turn\nWhich one? [1, or words to search for]"
+        )
+        screen.type("\n")
+        screen.wait_for("search for]\n\nYou:")
         screen.type("exit\n")
         assert screen.wait_for_exit() == 0
         assert "loaded: []" in screen.shown

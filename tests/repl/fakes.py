@@ -10,10 +10,15 @@ from chatcli.render.status import error_lines
 
 
 class KeptSurface:
-    """A ``Surface``. ``answers`` are given to what is asked, the last ``None`` turns the rest down."""
+    """A ``Surface``. ``answers`` are given to what is asked, the last ``None`` turns the rest down.
 
-    def __init__(self, *answers, lines=(), columns=80, draws=True):
+    ``chooses`` is the session that is chosen from those ``offered``.
+    """
+
+    def __init__(self, *answers, lines=(), columns=80, draws=True, chooses=None):
         self.draws = draws
+        self.chooses = chooses
+        self.offered = []
         self.said = []
         self.drafted = ""
         self.asked = []
@@ -67,6 +72,11 @@ class KeptSurface:
     async def ask(self, label, *, secret=False):
         self.asked.append((label, secret))
         return self._answers.pop(0) if self._answers else None
+
+    async def choose_session(self, shelf, *, words="", everywhere=False):
+        listing = shelf.listing(words, is_here=False)
+        self.offered = [session.name for session in listing.sessions]
+        return self.chooses
 
     def draft(self, text):
         self.drafted = text

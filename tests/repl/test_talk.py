@@ -274,7 +274,7 @@ async def test_a_key_is_never_taken_as_a_setting(talking):
     assert "a key is not given here" in talk.surface.text
 
 
-async def test_sessions_are_listed_shown_and_changed(talking):
+async def test_a_session_is_shown_and_changed(talking):
     async with serving(PARIS) as server:
         talk = talking(server)
         await talk.take("Capital of France?")
@@ -285,8 +285,6 @@ async def test_sessions_are_listed_shown_and_changed(talking):
         assert talk.chat.name == "trip"
         await talk.take("Hi")
         assert messages(server) == [("user", "Hi")]
-        await talk.take("/sessions")
-        assert "Capital of France?" in talk.surface.said[-2]
         assert [name for name, _ in await completions(talk, "/session ")] == [first]
         await talk.take(f"/session {first}")
         assert "resuming: Capital of France?" in talk.surface.text

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
+from chatcli.cli.session_numbers import choose_by_number
 from chatcli.cli.signals import raising_interrupts
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.render.status import error_lines
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
+    from chatcli.repl.picker.shelf import Shelf
 
 _ANY_COLUMNS: Final = 10_000
 """For who reads whole lines: a pipe, or a voice."""
@@ -125,6 +127,9 @@ class LineSurface:
         except KeyboardInterrupt:
             self.pause()
             return None
+
+    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
+        return await choose_by_number(self, shelf, words=words, everywhere=everywhere)
 
     def draft(self, text: str) -> None:
         if not self._options.quiet:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
     from chatcli.repl.activity import Activity
     from chatcli.repl.ink import Ink
+    from chatcli.repl.picker.shelf import Shelf
     from chatcli.repl.screen import Screen
 
 
@@ -30,6 +31,7 @@ class Page:
     """A ``Surface``: styled, wrapped between words, and safe for a terminal.
 
     ``theme`` and ``shows_reasoning`` are asked for each answer.
+    ``unicode`` says whether the terminal can show more than ASCII.
     ``marked`` says whether questions and answers are marked for the terminal. ``watchers`` returns what else follows a
     turn.
     """
@@ -47,6 +49,7 @@ class Page:
         shows_reasoning: Callable[[], bool],
         prompt: str,
         quiet: bool,
+        unicode: bool,
         marked: bool,
         watchers: Callable[[], Sequence[Observer]],
     ) -> None:
@@ -57,6 +60,7 @@ class Page:
         self._shows_reasoning = shows_reasoning
         self._prompt = prompt
         self._quiet = quiet
+        self._unicode = unicode
         self._marks = PromptMarks(wanted=marked)
         self._watchers = watchers
 
@@ -119,6 +123,18 @@ class Page:
         if answer and not secret:
             self.remark(label + answer)
         return answer
+
+    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
+        from chatcli.repl.picker.picking import pick_session  # noqa: PLC0415 - a talk may never need it
+
+        return await pick_session(
+            self._screen,
+            shelf,
+            theme=self._theme,
+            unicode=self._unicode,
+            words=words,
+            everywhere=everywhere,
+        )
 
     def draft(self, text: str) -> None:
         self._screen.composer.put(text)

@@ -117,6 +117,7 @@ class Repl:
             shows_reasoning=lambda: self._talk.settings.show_reasoning,
             prompt=settings.repl_prompt,
             quiet=quiet,
+            unicode=tty.shows_unicode,
             marked=tty.takes_commands,
             watchers=self._watchers,
         )

@@ -1,4 +1,4 @@
-"""Emoji in the composer, drawn so that every terminal agrees on how wide they are."""
+"""Emoji, drawn so that every terminal agrees on how wide they are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Joiner, variation selectors and skin tones melt emoji together in some terminals and not in others, and
 # prompt_toolkit adds up the widths of the parts. Without them, parts stand side by side, the same width everywhere.
 _MELTING: Final = re.compile("(?<=[\u2190-\U0001faff])[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+
+# Two of them are a flag, which is two columns wide or four.
+_FLAG_LETTERS: Final = {0x1F1E6 + at: chr(ord("A") + at) for at in range(26)}
 
 
 class SteadyWidths(Processor):
@@ -32,6 +35,11 @@ class SteadyWidths(Processor):
             source_to_display=lambda at: shown_before[min(at, len(line))] + max(0, at - len(line)),
             display_to_source=lambda at: kept[at] if at < len(kept) else len(line) + at - len(kept),
         )
+
+
+def steady(text: str) -> str:
+    """Return ``text`` as wide in every terminal: without what melts emoji together, the flags of countries in letters."""
+    return _MELTING.sub("", text).translate(_FLAG_LETTERS)
 
 
 def _counts(kept: list[int], length: int) -> list[int]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
+    from chatcli.repl.picker.shelf import Shelf
 
 
 class Surface(Protocol):
@@ -66,6 +67,13 @@ class Surface(Protocol):
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
+        ...
+
+    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
+        """Return the name of the session the person chooses, ``None`` when they choose none.
+
+        Those found for ``words`` come first: of the person's folder where it has any, or of ``everywhere``.
+        """
         ...
 
     def draft(self, text: str) -> None:

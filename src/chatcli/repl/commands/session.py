@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 
+async def go_on_with(talk: Talk, name_or_path: str) -> None:
+    """Turn to another session, or begin one; raise a ``ChatcliError`` where that cannot be."""
+    if talk.chat.file is not None and talk.chat.store.resolve(name_or_path).path == talk.chat.file.path:
+        talk.surface.remark(f"this is {talk.chat.file.name} already")
+        return
+    wish = replace(talk.wish, session=name_or_path, resume_last=False)
+    await talk.turn_to(open_session(talk.settings, wish, talk.world))
+
+
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
-        if talk.chat.file is not None and talk.chat.store.resolve(argument).path == talk.chat.file.path:
-            talk.surface.remark(f"this is {talk.chat.file.name} already")
-            return
-        wish = replace(talk.wish, session=argument, resume_last=False)
-        await talk.turn_to(open_session(talk.settings, wish, talk.world))
+        await go_on_with(talk, argument)
         return
     chat = talk.chat
     rows = [

@@ -1,0 +1,86 @@
+"""Choosing a session line by line: a numbered list, and a question for the number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from chatcli.repl.picker.ages import age
+from chatcli.repl.table import table
+from chatcli.repl.threads import in_thread
+
+if TYPE_CHECKING:
+    from chatcli.repl.picker.shelf import Listing, Shelf
+    from chatcli.repl.surface import Surface
+    from chatcli.sessions.store import SessionSummary
+
+_NUMBERED: Final = 20
+_ALL: Final = "all"
+
+
+async def choose_by_number(
+    surface: Surface, shelf: Shelf, *, words: str = "", everywhere: bool = False
+) -> str | None:
+    """List what is found for ``words`` and ask which; an answer in words searches for those.
+
+    Only the sessions of the person's folder are listed where it has any, until they answer "all".
+    """
+    await in_thread(shelf.refresh)
+    is_here = shelf.has_folder and not everywhere
+    if is_here:
+        is_here = (await in_thread(lambda: shelf.listing("", is_here=True))).total > 0
+    while True:
+        listing = await _listed(shelf, words, is_here=is_here)
+        if not listing.total and not words:
+            surface.remark("no sessions yet; every conversation is saved by itself")
+            return None
+        _show(surface, shelf, listing)
+        answer = (await surface.ask(_question(listing)) or "").strip()
+        if not answer:
+            return None
+        if answer.isdecimal() and 0 < int(answer) <= min(_NUMBERED, len(listing.sessions)):
+            return listing.sessions[int(answer) - 1].name
+        if answer.lower() == _ALL and is_here:
+            is_here = False
+        else:
+            words = answer
+
+
+async def _listed(shelf: Shelf, words: str, *, is_here: bool) -> Listing:
+    return await in_thread(lambda: shelf.listing(words, is_here=is_here))
+
+
+def _show(surface: Surface, shelf: Shelf, listing: Listing) -> None:
+    now = datetime.now().astimezone()
+    rows = [
+        (
+            str(number),
+            session.title or session.name,
+            "current" if session.name == shelf.current else "",
+            age(session.last_used, now),
+            _said(listing, session),
+        )
+        for number, session in enumerate(listing.sessions[:_NUMBERED], start=1)
+    ]
+    if rows:
+        surface.say(table(rows, surface.columns(), right={0}))
+    else:
+        surface.remark(f"no session{' of this folder' if listing.is_here else ''} has {listing.words}")
+    if (more := listing.found - len(rows)) > 0:
+        surface.remark(f"{more:,} older ones are not shown; words find them")
+    if listing.is_here and (listing.words or listing.found_everywhere > listing.total):
+        surface.remark(f"only sessions of this folder are shown; {_ALL} shows the others too")
+
+
+def _said(listing: Listing, session: SessionSummary) -> str:
+    hit = listing.hits.get(session.name)
+    if hit is not None and hit.excerpt:
+        return hit.excerpt
+    return f"{session.turns:,} turn{'' if session.turns == 1 else 's'}"
+
+
+def _question(listing: Listing) -> str:
+    count = min(_NUMBERED, len(listing.sessions))
+    if not count:
+        return "Other words to search for: "
+    return f"Which one? [{'1' if count == 1 else f'1-{count}'}, or words to search for] "

@@ -1,0 +1,113 @@
+"""The sessions there are, as the conversation that is held now sees them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import UsageError
+from chatcli.repl.threads import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from chatcli.chat import Chat
+    from chatcli.sessions.library import Found, Library
+    from chatcli.sessions.store import SessionSummary
+    from chatcli.target import World
+
+FOUND_AT_MOST: Final = 200
+"""How many of what was found are listed: whoever sees more than that types another letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What there is for ``words``, in the person's folder (``is_here``) or in all.
+
+    ``hits`` has by name where the words are. ``found`` counts all there are, listed or not, ``total`` those there would
+    be without words, and ``found_everywhere`` those in all folders.
+    """
+
+    words: str
+    is_here: bool
+    sessions: Sequence[SessionSummary]
+    hits: Mapping[str, Found]
+    found: int
+    total: int
+    found_everywhere: int
+
+
+class Shelf:
+    """What can be chosen, given a title and taken away.
+
+    ``folder`` is where the person is. ``chat`` is the conversation that is held now: its file is open, so it gets its
+    title from the conversation itself, and it cannot be taken away.
+    """
+
+    def __init__(self, library: Library, *, folder: str | None, chat: Chat) -> None:
+        self._library = library
+        self._folder = folder
+        self._chat = chat
+
+    @property
+    def has_folder(self) -> bool:
+        return self._folder is not None
+
+    @property
+    def current(self) -> str | None:
+        """The name of the conversation that is held now, ``None`` where it is not kept."""
+        return self._chat.file.name if self._chat.file else None
+
+    def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Look at the files again; it blocks, and tells ``progress`` how many of how many were read."""
+        self._library.refresh(progress)
+
+    def listing(self, words: str, *, is_here: bool) -> Listing:
+        """Return what there is now, as last refreshed; it blocks, though only for a moment."""
+        library, folder = self._library, self._folder if is_here else None
+        if not words.strip():
+            sessions = library.sessions(folder=folder)
+            everywhere = library.count() if is_here else len(sessions)
+            return Listing(words, is_here, sessions, {}, len(sessions), len(sessions), everywhere)
+        hits = library.search(words, folder=folder, limit=FOUND_AT_MOST)
+        found = len(hits) if len(hits) < FOUND_AT_MOST else library.count(words, folder=folder)
+        return Listing(
+            words,
+            is_here,
+            [hit.summary for hit in hits],
+            {hit.summary.name: hit for hit in hits},
+            found,
+            library.count(folder=folder),
+            library.count(words) if is_here and not found else found,
+        )
+
+    async def rename(self, name: str, title: str) -> None:
+        """Give a session a title. Raise a ``ChatcliError`` where that cannot be."""
+        if name == self.current:
+            self._chat.set_title(title)
+            await in_thread(self.refresh)
+        else:
+            await in_thread(lambda: self._library.rename(name, title))
+
+    async def remove(self, name: str) -> None:
+        """Take a session away for good. Raise a ``ChatcliError`` where that cannot be."""
+        if name == self.current:
+            raise UsageError(
+                "this conversation is being held", hint="leave it, then: chatcli sessions rm NAME"
+            )
+        await in_thread(lambda: self._library.remove(name))
+
+
+@contextmanager
+def open_shelf(world: World, chat: Chat) -> Iterator[Shelf]:
+    """Open the sessions of ``world``, as ``chat`` sees them."""
+    from chatcli.sessions.library import Library  # noqa: PLC0415 - many talks never need its database
+
+    library = Library.of(world.paths.data)
+    try:
+        yield Shelf(library, folder=str(world.folder) if world.folder else None, chat=chat)
+    finally:
+        # Files may still be being read, and nobody has to wait for that.
+        Thread(target=library.close, daemon=True).start()
