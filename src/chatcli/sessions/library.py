@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC
+from threading import RLock
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from chatcli.core.search_text import terms
+from chatcli.sessions import renaming
+from chatcli.sessions.excerpts import excerpt
+from chatcli.sessions.index import SessionIndex
+from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
+from chatcli.sessions.records import local_now
+from chatcli.sessions.scanning import SessionScan
 from chatcli.sessions.store import SessionStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
     from pathlib import Path
 
+    from chatcli.core.search_text import Term
+    from chatcli.sessions.records import Clock
     from chatcli.sessions.store import SessionFile, SessionSummary
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,8 @@ class Found:
     """A row of a search.
 
     ``excerpt`` is a line of what was said around the hit, empty when only the title or the name has it; ``at`` is
-    where the hit begins and ends in it, ``(0, 0)`` when there is none.
+    where the hit begins and ends in it, ``(0, 0)`` when there is none. It is as it was said, control characters and
+    all: sanitize the three pieces, not the line, or ``at`` is the wrong place.
     """
 
     summary: SessionSummary
@@ -29,11 +42,34 @@ class Found:
     at: tuple[int, int]
 
 
-class Library:
-    """The sessions of one data folder. Calls block, and may come from any thread."""
+class Catalog(Protocol):
+    """What knows the sessions of a folder without opening each: ``SessionIndex``, and ``SessionScan`` in its place."""
 
-    def __init__(self, store: SessionStore) -> None:
+    def refresh(self, progress: Callable[[int, int], None] | None = None) -> None: ...
+    def summaries(self, folder: str | None = None) -> list[SessionSummary]: ...
+    def find(
+        self, terms: Sequence[Term], folder: str | None = None, *, limit: int
+    ) -> list[SessionSummary]: ...
+    def count(self, terms: Sequence[Term], folder: str | None = None) -> int: ...
+    def forget(self, names: Iterable[str]) -> None: ...
+    def close(self) -> None: ...
+
+
+class Library:
+    """The sessions of one data folder. Calls block, and may come from any thread.
+
+    ``refresh`` may go on in one thread while others ask: they are told what is known by then. An index that is broken
+    is made anew; where there can be none, the answers come from the files.
+    """
+
+    def __init__(
+        self, store: SessionStore, index: SessionIndex | None = None, *, clock: Clock = local_now
+    ) -> None:
         self.store = store
+        self._index = index or SessionIndex(store)
+        self._scan: SessionScan | None = None
+        self._clock = clock
+        self._lock = RLock()
 
     @classmethod
     def of(cls, data: Path) -> Library:
@@ -41,39 +77,121 @@ class Library:
         return cls(SessionStore(data))
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Take notice of what other programs and other chatclis did to the files; ``progress(done, total)``."""
+        """Take notice of what became of the files since; the newest come first.
+
+        ``progress(done, total)`` is told of the files that are read for it; what it raises ends the refresh, which
+        goes on from there the next time.
+        """
+        self._ask(lambda catalog: catalog.refresh(progress), None)
 
     def sessions(self, *, folder: str | None = None) -> list[SessionSummary]:
         """Return the sessions as they were last refreshed, newest first; with ``folder``, those that began in it."""
-        return [summary for summary in self.store.summaries() if folder is None or summary.folder == folder]
+        return self._ask(lambda catalog: catalog.summaries(folder), [])
 
     def search(self, words: str, *, folder: str | None = None, limit: int = 50) -> list[Found]:
-        """Return the sessions in which all the words stand, newest first; the last word may be unfinished."""
-        found = [
-            summary
-            for summary in self.sessions(folder=folder)
-            if words.casefold() in f"{summary.name} {summary.title} {summary.preview}".casefold()
-        ]
-        return [Found(summary, "", (0, 0)) for summary in found[:limit]]
+        """Return the sessions in which all the words stand, newest first; the last word may be unfinished.
+
+        Without a word to look for, those are all sessions.
+        """
+        wanted = terms(words)
+        found: list[SessionSummary] = self._ask(lambda catalog: catalog.find(wanted, folder, limit=limit), [])
+        return [_with_excerpt(summary, wanted) for summary in found]
 
     def count(self, words: str = "", *, folder: str | None = None) -> int:
         """Return how many sessions there are, or how many ``search`` would find without a limit."""
-        return len(self.search(words, folder=folder, limit=1_000_000_000))
+        wanted = terms(words)
+        return self._ask(lambda catalog: catalog.count(wanted, folder), 0)
 
     def rename(self, name: str, title: str) -> None:
-        raise NotImplementedError
+        """Give a session a title. When it was used last stays as it was.
+
+        Raises ``UsageError`` where there is no such session, or another chatcli (or this one) has it open.
+        """
+        file = self.store.existing(name)
+        renaming.retitle(file, self.store.load(file), title, now=self._clock())
+        self.refresh()
 
     def move(self, name: str, new_name: str) -> SessionFile:
-        raise NotImplementedError
+        """Change what ``-s`` takes, and return where the session is now; what was attached moves along.
+
+        Raises ``UsageError`` where there is a session of that name, or the session is open somewhere.
+        """
+        file, new = self.store.existing(name), self.store.resolve(new_name)
+        self.store.load(file)
+        last = self.store.last_used()
+        renaming.move(file, new)
+        if last == file:
+            self.store.remember(new)
+        self.refresh()
+        return new
 
     def remove(self, name: str) -> SessionFile:
-        """Delete a session and what was attached to it, and return where it was."""
-        return self.store.remove(name)
+        """Delete a session, what was attached to it and what the index knows of it; return where it was."""
+        (file,) = self.remove_all([name])
+        return file
+
+    def remove_all(self, names: Iterable[str]) -> Iterator[SessionFile]:
+        """Delete sessions as ``remove`` does, and yield each that is gone.
+
+        The index is told once, of all of them, also when one of them cannot be removed or nobody goes on.
+        """
+        gone: list[SessionFile] = []
+        try:
+            for name in names:
+                gone.append(self.store.remove(name))
+                yield gone[-1]
+        finally:
+            if gone:
+                self._ask(lambda catalog: catalog.forget([file.name for file in gone]), None)
 
     def older_than(self, age: timedelta) -> list[SessionSummary]:
         """Return the sessions that were not used for so long, newest first."""
-        before = datetime.now(UTC) - age
+        before = self._clock().astimezone(UTC) - age
         return [summary for summary in self.sessions() if summary.last_used < before]
 
     def close(self) -> None:
-        """Let go of the index; nothing else may be called afterwards."""
+        """Let go of the index; a refresh in another thread stops. Afterwards the library is empty."""
+        self._index.close()
+        with self._lock:
+            if self._scan is not None:
+                self._scan.close()
+
+    def _ask(self, question: Callable[[Catalog], _Answer], nothing: _Answer) -> _Answer:
+        """Ask the index, one made anew where it is broken, and the files where there can be none."""
+        if self._scan is not None:
+            return question(self._scan)
+        if not self.store.folder.is_dir():
+            return nothing
+        try:
+            return self._ask_index(question)
+        except IndexClosed:
+            return nothing
+        except IndexUnusable:
+            return question(self._scanned())
+
+    def _ask_index(self, question: Callable[[Catalog], _Answer]) -> _Answer:
+        try:
+            return question(self._index)
+        except IndexBroken:
+            self._index.discard()
+        try:
+            self._index.refresh()
+            return question(self._index)
+        except IndexBroken as error:
+            raise IndexUnusable(str(error)) from error
+
+    def _scanned(self) -> SessionScan:
+        with self._lock:
+            if self._scan is None:
+                scan = SessionScan(self.store)
+                scan.refresh()
+                self._scan = scan
+            return self._scan
+
+
+def _with_excerpt(summary: SessionSummary, wanted: Sequence[Term]) -> Found:
+    try:
+        content = summary.path.read_bytes()
+    except OSError:
+        return Found(summary, "", (0, 0))
+    return Found(summary, *excerpt(content, wanted))

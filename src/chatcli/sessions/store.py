@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
+from chatcli.sessions.attachments import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import find_header, not_a_session, read_records
 from chatcli.sessions.records import local_now, new_id
@@ -77,6 +78,11 @@ class SessionStore:
         self._clock = clock
         self._ids = ids
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the sessions that have a name; it need not be there."""
+        return self._sessions
+
     def new(self) -> SessionFile:
         """Return an unused place, named for the clock's own date and time: ``2026-11-23-2105-a1b2``."""
         while True:
@@ -114,6 +120,18 @@ class SessionStore:
         found = (self._summary(path) for path in self._newest_first())
         return [summary for summary in found if summary is not None]
 
+    def summary(self, file: SessionFile, session: Session, *, last_used: datetime) -> SessionSummary:
+        """Return the line of the list for a session that was loaded."""
+        return SessionSummary(
+            name=file.name,
+            path=file.path,
+            title=title_of(session),
+            turns=len(session.questions),
+            last_used=last_used,
+            folder=session.header.folder if session.header else None,
+            preview=preview_of(session),
+        )
+
     def existing(self, name_or_path: str) -> SessionFile:
         """Return where a session is; raise ``UsageError`` when there is none."""
         file = self.resolve(name_or_path)
@@ -126,11 +144,12 @@ class SessionStore:
         return file
 
     def remove(self, name_or_path: str) -> SessionFile:
-        """Delete a session's file, never one that is something else, and return where it was."""
+        """Delete a session's file, never one that is something else, with its attachments; return where it was."""
         file = self.existing(name_or_path)
         self.load(file)
         try:
             file.path.unlink()
+            remove_attachments(file.path)
         except OSError as error:
             raise LocalIOError(
                 f"cannot remove the session {file.path}: {error.strerror or error}",
@@ -185,15 +204,7 @@ class SessionStore:
             session = self.load(file)
         except ConfigurationError:
             return None
-        return SessionSummary(
-            name=file.name,
-            path=file.path,
-            title=title_of(session),
-            turns=len(session.questions),
-            last_used=datetime.fromtimestamp(_modified_s(path), UTC),
-            folder=session.header.folder if session.header else None,
-            preview=preview_of(session),
-        )
+        return self.summary(file, session, last_used=datetime.fromtimestamp(_modified_s(path), UTC))
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,191 @@
+"""Words for a full-text index, and for asking it: one pair of functions that every search shares.
+
+SQLite's FTS5 splits text at spaces, and its trigram tokenizer finds no word of two characters, of which Chinese and
+Japanese mostly consist. So scripts written without spaces are indexed as pairs of neighbours::
+
+    indexed("去北京玩 today")   ->  "去北 北京 京玩 玩 today"
+    match("北京")              ->  '"北京"'                  two characters: one pair
+    match("北京玩")            ->  '"北京 京玩"'              more: a phrase of pairs
+    match("北")                ->  '"北" *'                  one: every pair that begins with it
+    match("snake_case rom")   ->  '"snake_case" AND "rom" *'
+
+Both sides are folded alike: Unicode's form NFKC, then case. The table is made with ``TOKENIZER``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TOKENIZER: Final = "unicode61 remove_diacritics 2"
+"""The tokenizer of FTS5 that ``indexed`` and ``match`` are made for."""
+
+QUERY_CHARACTERS: Final = 1_000
+"""A longer query is cut: it was pasted, and is found by its beginning."""
+
+BEGINNING_CHARACTERS: Final = 3
+"""How much of a word ``beginnings`` keeps."""
+
+# Thai, Lao, Myanmar, Hangul jamo, Khmer; kana and Hangul compatibility; Han with its marks and extensions; Hangul
+# syllables. Halfwidth forms and compatibility ideographs are not here: NFKC turns them into these.
+_UNSPACED: Final = (
+    "\u0e01-\u0e4e\u0e81-\u0ece\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb"
+    "\u1780-\u17dd\u3005-\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+_RUN: Final = re.compile(f"[{_UNSPACED}]+")
+_PIECE: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
+# The tokenizer ends a word at whatever is no letter and no number.
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+_WORD: Final = re.compile(r"[^\W_]+")
+# Blocks of the scripts among them that have marks.
+_MARKED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1780-\u17ff\u3099\u309a]")
+# What cannot be bound as a text, or would end one.
+_UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Something a query asks for: ``text``, folded, as it stands in a folded text.
+
+    ``is_prefix``: a word beginning with it will do. ``is_run``: its script has no spaces, so it stands anywhere.
+    """
+
+    text: str
+    is_prefix: bool
+    is_run: bool
+
+
+def folded(text: str) -> str:
+    """Return ``text`` as both sides compare it: NFKC, without case, without marks in scripts that have no spaces."""
+    if text.isascii():
+        return text.lower().replace("\0", " ")
+    # Twice, since folding the case may undo the form (Unicode, definition D146).
+    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    if _UNSAFE.search(form):
+        form = _UNSAFE.sub(" ", form)
+    return _RUN.sub(_letters, form) if _MARKED.search(form) else form
+
+
+def indexed(text: str) -> str:
+    """Return what goes into the index for ``text``."""
+    words = folded(text)
+    return words if words.isascii() else _RUN.sub(_spaced_pairs, words)
+
+
+def beginnings(words: str) -> str:
+    """Return the distinct beginnings of ``words``, which were made by ``indexed``, for a small index of their own.
+
+    A query that is one letter long would have the big one put together a good part of all it knows. ``is_beginning``
+    tells which terms this one is enough for.
+    """
+    found = {word[:BEGINNING_CHARACTERS] for word in _WORD.findall(words)}
+    return " ".join(sorted({word[:1] if _RUN.match(word) else word for word in found}))
+
+
+def is_beginning(term: Term) -> bool:
+    """Whether an index of ``beginnings`` finds ``term``: it is one short word that may go on."""
+    if not term.is_prefix or not term.text.isalnum():
+        return False
+    # What Python takes for a letter may be newer than the tokenizer, and end a word for it.
+    return len(term.text) < BEGINNING_CHARACTERS or (
+        len(term.text) == BEGINNING_CHARACTERS and term.text.isascii()
+    )
+
+
+def match(words: str) -> str:
+    """Return the FTS5 expression that finds texts with all of ``words``, empty where there is nothing to look for.
+
+    Whatever a person types is a word to look for, never an operator. The last word is still being typed: any that
+    begins with it will do, unless a space follows it.
+    """
+    return expression(terms(words))
+
+
+def expression(wanted: Iterable[Term]) -> str:
+    """Return the FTS5 expression that finds texts with all that is ``wanted``."""
+    return " AND ".join(map(_expression, wanted))
+
+
+def terms(words: str) -> list[Term]:
+    """Return what ``words`` ask for, in their order."""
+    query = folded(words[:QUERY_CHARACTERS])
+    pieces = [piece for word in query.split() for piece in _PIECE.finditer(word)]
+    found = [
+        Term(piece.group(), is_prefix=piece.end("run") - piece.start("run") == 1, is_run=True)
+        if piece["run"]
+        else Term(piece.group(), is_prefix=False, is_run=False)
+        for piece in pieces
+        if any(map(str.isalnum, piece.group()))
+    ]
+    if found and not found[-1].is_run and query[-1:].isalnum():
+        found[-1] = Term(found[-1].text, is_prefix=True, is_run=False)
+    return found
+
+
+def locate(text: str, term: Term) -> tuple[int, int] | None:
+    """Return where ``term`` first stands in ``text`` as it was written, ``None`` where it does not.
+
+    It finds what the index finds, save for what was written with loose marks in a script without spaces.
+    """
+    if (pattern := _pattern(term)) is None:
+        return None
+    if text.isascii():
+        hit = pattern.search(text.lower())
+        return hit and hit.span()
+    letters = [_folded_letter(character) for character in text]
+    hit = pattern.search("".join(letters))
+    if hit is None:
+        return None
+    places = [place for place, letter in enumerate(letters) for _ in letter]
+    return places[hit.start()], places[hit.end() - 1] + 1
+
+
+@lru_cache(maxsize=64)
+def _pattern(term: Term) -> re.Pattern[str] | None:
+    words = "".join(map(_folded_letter, term.text))
+    if term.is_run:
+        return re.compile(re.escape(words)) if words else None
+    pieces = [re.escape(piece) for piece in _SEPARATORS.split(words) if piece]
+    if not pieces:
+        return None
+    letter = rf"[^\W_{_UNSPACED}]"
+    end = "" if term.is_prefix else f"(?!{letter})"
+    return re.compile(f"(?<!{letter}){_SEPARATORS.pattern.join(pieces)}{end}")
+
+
+@lru_cache(maxsize=8_192)
+def _folded_letter(character: str) -> str:
+    """Fold one character, without its diacritics: a table of them leads back to where each stood."""
+    letter = unicodedata.normalize("NFKC", character).casefold()
+    if not _RUN.search(letter):
+        letter = unicodedata.normalize("NFKD", letter)
+    return "".join(part for part in letter if unicodedata.category(part)[0] != "M")
+
+
+def _expression(term: Term) -> str:
+    text = " ".join(_pairs(term.text)) if term.is_run and not term.is_prefix else term.text
+    quoted = '"' + text.replace('"', '""') + '"'
+    return f"{quoted} *" if term.is_prefix else quoted
+
+
+def _letters(run: re.Match[str]) -> str:
+    # The tokenizer would take a vowel sign above a consonant for the end of a word.
+    letters = run.group()
+    return "".join(letter for letter in letters if unicodedata.category(letter)[0] != "M")
+
+
+def _spaced_pairs(run: re.Match[str]) -> str:
+    letters = run.group()
+    return f" {' '.join(_pairs(letters))} {letters[-1]} "
+
+
+def _pairs(letters: str) -> Iterator[str]:
+    return (first + second for first, second in itertools.pairwise(letters))

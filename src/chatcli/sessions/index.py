@@ -1,0 +1,257 @@
+"""The index of the sessions: a file made of the session files, which is made again whenever it is missing.
+
+::
+
+    <data>/sessions/.index.db           SQLite; with -wal and -shm beside it while it is open
+
+    sessions     a row a file: what the list shows of it, and the stamp that tells whether it has changed
+    texts        what was given to the two below, as it takes the very same to take it out again
+    words        FTS5: all that was said in a session, its title and its name, as one text
+    beginnings   FTS5: the first letters of those words, small enough for the first keys of a search
+
+The full-text tables keep no text. Whoever removes a session removes it from here to the last byte: its entries are
+merged away and the pages they were on are overwritten.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import ConfigurationError
+from chatcli.core.search_text import beginnings, expression, indexed, is_beginning
+from chatcli.sessions.index_file import FILE_NAME, IndexClosed, IndexFile, IndexUnusable, transaction
+from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.stamps import Stamp, newest_first, stamps
+from chatcli.sessions.store import SessionFile, SessionSummary
+from chatcli.sessions.utterances import utterances
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
+
+    from chatcli.core.search_text import Term
+    from chatcli.sessions.store import SessionStore
+
+    _Row: TypeAlias = tuple[bytes, int, bytes, int, bytes | None, bytes]
+
+_COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview"
+_BATCH_FILES: Final = 50
+"""How much is read before it is written: others wait for a write no longer than a few tenths of a second."""
+
+
+class SessionIndex:
+    """An index of one folder of sessions. Calls come from any thread, and refreshing holds up no question.
+
+    Every method raises ``IndexUnusable``, ``IndexBroken`` or ``IndexClosed``, and never harms a session.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._path = store.folder / FILE_NAME
+        self._closed = Event()
+        self._writer = IndexFile(self._path, self._closed)
+        self._reader = IndexFile(self._path, self._closed)
+
+    def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Bring the index in step with the files, reading what has changed, the newest first.
+
+        ``progress(done, total)`` is told of the files that had to be read; what it raises ends the refresh, and what
+        was read until then stays.
+        """
+        with self._writer.opened() as connection:
+            there = stamps(self._store.folder)
+            known = {
+                _text(name): Stamp(*stamp)
+                for name, *stamp in connection.execute("SELECT name, mtime_ns, size_bytes FROM sessions")
+            }
+            self._forget(connection, known.keys() - there.keys())
+            changed = {name: stamp for name, stamp in there.items() if known.get(name) != stamp}
+            self._take_in(connection, changed, progress or _tell_nobody)
+
+    def summaries(self, folder: str | None = None) -> list[SessionSummary]:
+        """Return the sessions as they were last refreshed, newest first; with ``folder``, those begun in it."""
+        return self._select("is_session", [], folder, limit=-1)
+
+    def find(self, terms: Sequence[Term], folder: str | None = None, *, limit: int) -> list[SessionSummary]:
+        """Return the sessions in which all ``terms`` stand, newest first."""
+        condition, values = _condition(terms)
+        return self._select(condition, values, folder, limit=limit)
+
+    def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
+        """Return how many sessions ``find`` knows of; without terms, how many there are."""
+        condition, values = _condition(terms)
+        condition, values = _in_folder(condition, values, folder)
+        with self._reader.opened() as connection:
+            row = connection.execute(f"SELECT count(*) FROM sessions WHERE {condition}", values).fetchone()  # noqa: S608
+        return int(row[0])
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take out sessions that are gone, so that none of their words is left in the file."""
+        with self._writer.opened() as connection:
+            self._forget(connection, names)
+
+    def discard(self) -> None:
+        """Remove the file, so that the next call makes a new one."""
+        for connection in (self._writer, self._reader):
+            connection.close()
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise IndexUnusable(str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the file; a refresh in another thread stops first."""
+        self._closed.set()
+        for connection in (self._writer, self._reader):
+            connection.close()
+
+    def _select(
+        self, condition: str, values: list[object], folder: str | None, *, limit: int
+    ) -> list[SessionSummary]:
+        condition, values = _in_folder(condition, values, folder)
+        query = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} ORDER BY mtime_ns DESC, name LIMIT ?"  # noqa: S608
+        with self._reader.opened() as connection:
+            rows = connection.execute(query, [*values, limit]).fetchall()
+        return [self._summary(row) for row in rows]
+
+    def _summary(self, row: _Row) -> SessionSummary:
+        name, mtime_ns, title, turns, folder, preview = row
+        file_name = _text(name)
+        return SessionSummary(
+            name=file_name,
+            path=self._store.folder / f"{file_name}{SUFFIX}",
+            title=_text(title),
+            turns=turns,
+            last_used=datetime.fromtimestamp(mtime_ns / 1e9, UTC),
+            folder=None if folder is None else _text(folder),
+            preview=_text(preview),
+        )
+
+    def _take_in(
+        self, connection: sqlite3.Connection, changed: dict[str, Stamp], progress: Callable[[int, int], None]
+    ) -> None:
+        names = newest_first(changed)
+        for start in range(0, len(names), _BATCH_FILES):
+            progress(start, len(names))
+            read: list[tuple[str, Stamp, _Reading | None]] = []
+            for name in names[start : start + _BATCH_FILES]:
+                if self._closed.is_set():
+                    raise IndexClosed
+                read.append((name, changed[name], self._read(name)))
+            with transaction(connection):
+                for name, stamp, reading in read:
+                    _replace(connection, name, stamp, reading)
+        if names:
+            progress(len(names), len(names))
+
+    def _read(self, name: str) -> _Reading | None:
+        file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
+        try:
+            session = self._store.load(file)
+        except ConfigurationError:
+            return None
+        summary = self._store.summary(file, session, last_used=datetime.now(UTC))
+        said = [name, session.title or summary.title, *utterances(session.records)]
+        return _Reading(summary, "\n".join(map(indexed, said)))
+
+    def _forget(self, connection: sqlite3.Connection, names: Iterable[str]) -> None:
+        if not (gone := list(names)):
+            return
+        with transaction(connection):
+            for name in gone:
+                if (key := _key(connection, name)) is not None:
+                    _take_out(connection, key)
+                    connection.execute("DELETE FROM sessions WHERE id = ?", [key])
+            # An entry that is deleted stays readable in the file until it is merged with what it deletes.
+            connection.execute("INSERT INTO words(words) VALUES('optimize')")
+            connection.execute("INSERT INTO beginnings(beginnings) VALUES('optimize')")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class _Reading:
+    """What the index takes from a session file."""
+
+    __slots__ = ("summary", "words")
+
+    def __init__(self, summary: SessionSummary, words: str) -> None:
+        self.summary = summary
+        self.words = words
+
+
+def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _Reading | None) -> None:
+    """Put a session in the place of what was known of it; ``None`` is a file that is no session."""
+    key = _key(connection, name)
+    if key is not None:
+        _take_out(connection, key)
+    summary = reading.summary if reading else None
+    row = [
+        key,
+        _bytes(name),
+        *stamp,
+        summary is not None,
+        _bytes(summary.title) if summary else None,
+        summary.turns if summary else None,
+        _bytes(summary.folder) if summary and summary.folder is not None else None,
+        _bytes(summary.preview) if summary else None,
+    ]
+    new_key = connection.execute("REPLACE INTO sessions VALUES(?,?,?,?,?,?,?,?,?)", row).lastrowid
+    if reading is not None:
+        connection.execute(
+            "INSERT INTO texts VALUES(?,?)", [new_key, zlib.compress(reading.words.encode(), 1)]
+        )
+        connection.execute("INSERT INTO words(rowid, text) VALUES(?,?)", [new_key, reading.words])
+        connection.execute(
+            "INSERT INTO beginnings(rowid, text) VALUES(?,?)", [new_key, beginnings(reading.words)]
+        )
+
+
+def _take_out(connection: sqlite3.Connection, key: int) -> None:
+    row = connection.execute("SELECT words FROM texts WHERE id = ?", [key]).fetchone()
+    if row is None:
+        return
+    words = zlib.decompress(row[0]).decode()
+    connection.execute("INSERT INTO words(words, rowid, text) VALUES('delete',?,?)", [key, words])
+    connection.execute(
+        "INSERT INTO beginnings(beginnings, rowid, text) VALUES('delete',?,?)", [key, beginnings(words)]
+    )
+    connection.execute("DELETE FROM texts WHERE id = ?", [key])
+
+
+def _key(connection: sqlite3.Connection, name: str) -> int | None:
+    row = connection.execute("SELECT id FROM sessions WHERE name = ?", [_bytes(name)]).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _condition(terms: Sequence[Term]) -> tuple[str, list[object]]:
+    short = [term for term in terms if is_beginning(term)]
+    others = [term for term in terms if not is_beginning(term)]
+    conditions, values = ["is_session"], list[object]()
+    for table, wanted in (("beginnings", short), ("words", others)):
+        if wanted:
+            conditions.append(f"id IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)")  # noqa: S608
+            values.append(expression(wanted))
+    return " AND ".join(conditions), values
+
+
+def _in_folder(condition: str, values: list[object], folder: str | None) -> tuple[str, list[object]]:
+    return (
+        (condition, values) if folder is None else (f"{condition} AND folder = ?", [*values, _bytes(folder)])
+    )
+
+
+def _bytes(text: str) -> bytes:
+    # A file name may hold what is no Unicode; SQLite takes no such text.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogatepass")
+
+
+def _tell_nobody(_done: int, _total: int) -> None:
+    return

@@ -1,0 +1,135 @@
+"""The file of the index: how it is opened, what its tables are, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from threading import Event, RLock
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.search_text import TOKENIZER
+from chatcli.safety import private_files
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE_NAME: Final = ".index.db"
+SCHEMA_VERSION: Final = 1
+"""To be raised when anything that is stored changes, the folding of words included."""
+
+_SCHEMA: Final = f"""
+    CREATE TABLE sessions(
+        id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+        is_session INTEGER NOT NULL, title BLOB, turns INTEGER, folder BLOB, preview BLOB);
+    CREATE TABLE texts(id INTEGER PRIMARY KEY, words BLOB NOT NULL);
+    CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}');
+    CREATE VIRTUAL TABLE beginnings USING fts5(
+        text, content='', columnsize=0, detail=none, prefix='1 2', tokenize='{TOKENIZER}');
+    PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_BUSY_S: Final = 3.0
+
+
+class IndexUnusable(Exception):
+    """There is no working with the index here: no FTS5, no room, no right to write, or it is locked."""
+
+
+class IndexBroken(Exception):
+    """What is in the file is no index. ``SessionIndex.discard`` makes way for another one."""
+
+
+class IndexClosed(Exception):
+    """The index was closed while it was asked."""
+
+
+class IndexFile:
+    """A connection to the file, opened when it is first needed, and used by one thread at a time."""
+
+    def __init__(self, path: Path, closed: Event) -> None:
+        self._path = path
+        self._closed = closed
+        self._lock = RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated_errors():
+            if self._closed.is_set():
+                raise IndexClosed
+            if self._connection is None:
+                self._connection = _connect(self._path)
+            yield self._connection
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    import sqlite3  # noqa: PLC0415 - nobody waits for it who does not look at the list
+
+    try:
+        # Before SQLite does, so that only the owner can read it; what SQLite puts beside it gets the same rights.
+        private_files.create(path, b"")
+    except FileExistsError:
+        if path.is_symlink() or not path.is_file():
+            raise IndexUnusable(f"{path} is no file") from None
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+        _make_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    if _version(connection) == SCHEMA_VERSION:
+        return
+    with transaction(connection):
+        # Another process may have been first.
+        if _version(connection) == SCHEMA_VERSION:
+            return
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise IndexBroken("it is of another version")
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        import sqlite3  # noqa: PLC0415
+    except ImportError as error:
+        raise IndexUnusable("this Python has no sqlite3") from error
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        if str(error).startswith("no such table"):
+            raise IndexBroken(str(error)) from error
+        raise IndexUnusable(str(error)) from error
+    except (sqlite3.DatabaseError, zlib.error) as error:
+        raise IndexBroken(str(error)) from error

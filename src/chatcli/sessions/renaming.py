@@ -1,0 +1,99 @@
+"""Another title, another name: for a session that no chatcli has open."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.safety import private_files
+from chatcli.sessions.attachments import attachments_folder, move_attachments
+from chatcli.sessions.record_file import InUse, RecordFile
+from chatcli.sessions.records import MarkRecord, new_id, timestamp
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.store import SessionFile
+
+
+def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -> None:
+    """Give ``session``, which is that of ``file``, a title; when it was used last stays as it was.
+
+    Raises ``UsageError`` for a title without a word and where another chatcli has the session open.
+    """
+    if not title.strip():
+        raise UsageError("a title needs a word", hint="give one", code="empty_title")
+    records = _held(file)
+    try:
+        before = file.path.stat()
+        records.append(MarkRecord(new_id(), session.head, timestamp(now), "title", title))
+    except InUse as error:
+        raise _in_use(file) from error
+    except OSError as error:
+        raise _not_moved(file, error) from error
+    finally:
+        records.close()
+    # It was not gone on with, so that it keeps its place in the list.
+    os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def move(file: SessionFile, new: SessionFile) -> None:
+    """Give a session and what was attached to it another place, where nothing may be.
+
+    Raises ``UsageError`` where something is there or another chatcli has the session open, else ``LocalIOError``.
+    """
+    # On Windows a file that is open cannot move: this tells whether it is another's, and lets go.
+    _held(file).close()
+    if os.path.lexists(attachments_folder(new.path)):
+        raise _exists(new)
+    try:
+        private_files.make_folder(new.path.parent)
+        # Made first, so that no file that comes into this place meanwhile is written over.
+        private_files.create(new.path, b"")
+    except FileExistsError as error:
+        raise _exists(new) from error
+    except OSError as error:
+        raise _not_moved(file, error) from error
+    try:
+        move_attachments(file.path, new.path)
+        try:
+            file.path.replace(new.path)
+        except OSError:
+            move_attachments(new.path, file.path)
+            raise
+    except OSError as error:
+        new.path.unlink(missing_ok=True)
+        raise _not_moved(file, error) from error
+
+
+def _held(file: SessionFile) -> RecordFile:
+    records = RecordFile(file.path, follow_link=file.is_named_by_path)
+    if not records.hold():
+        raise _in_use(file)
+    return records
+
+
+def _in_use(file: SessionFile) -> UsageError:
+    return UsageError(
+        f"the session {file.name} is open in another chatcli",
+        hint="rename it there, or leave it first",
+        code="session_in_use",
+    )
+
+
+def _exists(new: SessionFile) -> UsageError:
+    return UsageError(
+        f"there is a session {new.name} already",
+        hint="give another name; nothing is ever overwritten",
+        code="session_exists",
+    )
+
+
+def _not_moved(file: SessionFile, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot rename the session {file.path}: {error.strerror or error}",
+        hint="check the rights of its folder",
+        code="session_not_renamed",
+    )

@@ -1,0 +1,91 @@
+"""The list and the search without an index: from the files themselves, slower and as good."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ConfigurationError
+from chatcli.core.search_text import locate
+from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.stamps import Stamp, newest_first, stamps
+from chatcli.sessions.store import SessionFile
+from chatcli.sessions.utterances import utterances
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from chatcli.core.search_text import Term
+    from chatcli.sessions.store import SessionStore, SessionSummary
+
+
+class SessionScan:
+    """What ``SessionIndex`` knows, for as long as this object lives: no file is written, nothing can be in the way."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._lock = RLock()
+        self._known: dict[str, tuple[Stamp, SessionSummary | None]] = {}
+        self._is_closed = False
+
+    def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
+        there = stamps(self._store.folder)
+        known = {name: row for name, row in self._known.items() if name in there}
+        changed = {
+            name: stamp for name, stamp in there.items() if name not in known or known[name][0] != stamp
+        }
+        for done, name in enumerate(newest_first(changed)):
+            if self._is_closed:
+                return
+            if progress is not None:
+                progress(done, len(changed))
+            known[name] = (changed[name], self._summary(name, changed[name]))
+        with self._lock:
+            self._known = known
+        if progress is not None and changed:
+            progress(len(changed), len(changed))
+
+    def summaries(self, folder: str | None = None) -> list[SessionSummary]:
+        with self._lock:
+            found = [summary for _, summary in self._known.values() if summary is not None]
+        found.sort(key=lambda summary: (-summary.last_used.timestamp(), summary.name))
+        return [summary for summary in found if folder is None or summary.folder == folder]
+
+    def find(self, terms: Sequence[Term], folder: str | None = None, *, limit: int) -> list[SessionSummary]:
+        found: list[SessionSummary] = []
+        for summary in self._matching(terms, folder):
+            if len(found) == limit:
+                break
+            found.append(summary)
+        return found
+
+    def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
+        return sum(1 for _ in self._matching(terms, folder))
+
+    def forget(self, names: Iterable[str]) -> None:
+        with self._lock:
+            for name in names:
+                self._known.pop(name, None)
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _matching(self, terms: Sequence[Term], folder: str | None) -> Iterator[SessionSummary]:
+        return (summary for summary in self.summaries(folder) if not terms or self._holds(summary, terms))
+
+    def _holds(self, summary: SessionSummary, terms: Sequence[Term]) -> bool:
+        try:
+            session = self._store.load(SessionFile(summary.name, summary.path))
+        except ConfigurationError:
+            return False
+        texts = [summary.name, session.title or summary.title, *utterances(session.records)]
+        return all(any(locate(text, term) for text in texts) for term in terms)
+
+    def _summary(self, name: str, stamp: Stamp) -> SessionSummary | None:
+        file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
+        try:
+            session = self._store.load(file)
+        except ConfigurationError:
+            return None
+        return self._store.summary(file, session, last_used=datetime.fromtimestamp(stamp.mtime_ns / 1e9, UTC))
