@@ -148,7 +148,7 @@ class TestAChat:
         await ask(chat, "one", "two")
         chat.close()
         with closing(opened(store)) as resumed:
-            resumed.undo()
+            resumed.branches.undo()
             resumed.connect(target())
             assert talk(resumed.manager.history) == [["one", "a"]]
 
@@ -333,7 +333,7 @@ class TestUndo:
     async def test_takes_the_last_question_and_its_answer_back_and_returns_the_question(self, open_chat):
         chat, model = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one", "two")
-        assert chat.undo() == (question("two"),)
+        assert chat.branches.undo() == (question("two"),)
         assert_a_resume_finds_it(chat)
         await ask(chat, "three")
         assert model.requests[2].messages == (question("one"), answer("a"), question("three"))
@@ -342,13 +342,13 @@ class TestUndo:
     async def test_takes_several_back_at_once(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one", "two", "three")
-        assert chat.undo(2) == (question("two"), question("three"))
+        assert chat.branches.undo(2) == (question("two"), question("three"))
         assert talk(chat.manager.history) == [["one", "a"]]
 
     async def test_goes_back_to_the_beginning(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.undo()
+        chat.branches.undo()
         assert (chat.turns, chat.session.head) == (0, None)
         assert_a_resume_finds_it(chat)
 
@@ -356,7 +356,7 @@ class TestUndo:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         before = chat.file.path.read_bytes()
-        chat.undo()
+        chat.branches.undo()
         assert chat.file.path.read_bytes().startswith(before)
 
     async def test_leaves_the_system_prompt_as_it_is_now(self, open_chat):
@@ -365,7 +365,7 @@ class TestUndo:
         await ask(chat, "one")
         chat.set_system("Rhyme.")
         await ask(chat, "two")
-        chat.undo(2)
+        chat.branches.undo(2)
         assert chat.system == "Rhyme."
         assert_a_resume_finds_it(chat)
 
@@ -381,7 +381,7 @@ class TestUndo:
                 '{"role":"user","parts":[{"type":"text","text":"two","origin":"person"}]}}\n'
             )
         with closing(opened(store)) as resumed:
-            assert resumed.undo() == (question("two"),)
+            assert resumed.branches.undo() == (question("two"),)
             assert resumed.session.head == head
 
     @pytest.mark.parametrize("turns", [-1, 0, 3])
@@ -389,9 +389,190 @@ class TestUndo:
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one", "two")
         with pytest.raises(UsageError) as caught:
-            chat.undo(turns)
+            chat.branches.undo(turns)
         assert caught.value.hint
         assert chat.turns == 2
+
+
+def second(_place):
+    return 1
+
+
+class TestEditing:
+    async def test_asks_the_new_question_beside_the_old(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two")
+        assert chat.branches.edit(1).message == question("one")
+        await ask(chat, "uno")
+        assert model.requests[2].messages == (question("uno"),)
+        assert talk(chat.manager.history) == [["uno", "c"]]
+        assert len(chat.branches.tree.exchanges) == 3
+        assert_a_resume_finds_it(chat)
+
+    async def test_is_of_the_last_question_where_none_is_named_and_ends_with_the_next(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one")
+        chat.branches.edit()
+        await ask(chat, "uno", "dos")
+        assert talk(chat.manager.history) == [["uno", "b"], ["dos", "c"]]
+
+    async def test_that_changes_nothing_asks_the_same_question_again(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two")
+        chat.branches.edit(1)
+        await ask(chat, "one")
+        assert talk(chat.manager.history) == [["one", "c"]]
+        first, *_, last = chat.branches.tree.exchanges
+        assert first.question == last.question
+        assert_a_resume_finds_it(chat)
+
+    async def test_that_is_given_up_changes_nothing(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.branches.edit()
+        chat.branches.stop_editing()
+        await ask(chat, "two")
+        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+
+    async def test_ends_where_the_conversation_is_gone_back_in(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.branches.edit()
+        chat.branches.undo()
+        assert chat.branches.editing is None
+
+    async def test_to_what_is_too_long_leaves_the_old_branch(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.branches.edit()
+        (*_, end) = await played(chat.send(question("long " * 5_000)))
+        assert end.result.error.code == "input_too_long"
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_keeps_the_new_question_where_its_answer_failed(self, open_chat):
+        chat, _ = open_chat(says("a"), BROKEN)
+        await ask(chat, "one")
+        chat.branches.edit()
+        await ask(chat, "uno")
+        assert talk(chat.manager.history) == [["uno"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        with pytest.raises(UsageError, match="no turn 2"):
+            chat.branches.edit(2)
+
+
+class TestAlternatives:
+    async def test_are_flipped_between_with_what_followed_them(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"), says("d"))
+        await ask(chat, "one", "two")
+        chat.branches.edit(1)
+        await ask(chat, "one", "three")
+        there = chat.branches.flip(lambda place: 1 - place.at)
+        assert (there.at, there.turn, there.later_turns) == (0, 1, 1)
+        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert_a_resume_finds_it(chat)
+        chat.branches.flip(lambda place: 1 - place.at)
+        assert talk(chat.manager.history) == [["one", "c"], ["three", "d"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_come_with_the_system_prompt_of_their_branch(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat.set_system("Rhyme.")
+        await ask(chat, "one")
+        chat.branches.undo()
+        chat.set_system("Be brief.")
+        await ask(chat, "two")
+        chat.branches.flip(lambda place: 1 - place.at)
+        assert chat.system == "Rhyme."
+        await ask(chat, "three")
+        assert model.requests[-1].messages[0] == system("Rhyme.")
+        assert_a_resume_finds_it(chat)
+
+    async def test_from_before_a_clear_are_none(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one")
+        await played(chat.retry())
+        chat.clear()
+        assert chat.branches.alternatives() is None
+        await ask(chat, "two")
+        with pytest.raises(UsageError, match="only one answer"):
+            chat.branches.flip(second)
+
+    async def test_that_are_not_there_are_told_by_number(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        await played(chat.retry())
+        with pytest.raises(UsageError, match="there are 2 answers"):
+            chat.branches.flip(lambda _: 2)
+
+    async def test_lead_to_any_exchange_of_the_tree(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one", "two")
+        chat.branches.go_to(chat.branches.tree.exchanges[0])
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert_a_resume_finds_it(chat)
+
+
+class TestAnotherModelForOneAnswer:
+    async def test_is_asked_the_same_and_the_conversation_stays_with_its_own(self, open_chat):
+        chat, model = open_chat(says("a"), says("c"))
+        await ask(chat, "one")
+        other = ScriptedModel(says("b"))
+        await played(chat.retry(target(model=other, name="large")))
+        assert other.requests[0].messages == (question("one"),)
+        assert other.requests[0].model == "large"
+        assert talk(chat.manager.history) == [["one", "b"]]
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert model.requests[-1].messages == (question("one"), answer("b"), question("two"))
+        assert chat.model_name == "small"
+
+
+class TestAskingAside:
+    async def test_shows_the_model_the_conversation_and_keeps_nothing(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one")
+        before = chat.file.path.read_bytes()
+        (*_, end) = await played(chat.aside(question("by the way")))
+        assert end.result.text == "b"
+        assert model.requests[1].messages == (question("one"), answer("a"), question("by the way"))
+        assert chat.file.path.read_bytes() == before
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert model.requests[2].messages == (question("one"), answer("a"), question("two"))
+
+    async def test_can_leave_the_conversation_and_its_system_prompt_out(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        chat.set_system("Rhyme.")
+        await ask(chat, "one")
+        await played(chat.aside(question("aside"), system="Name it.", with_history=False))
+        assert model.requests[1].messages == (system("Name it."), question("aside"))
+
+
+class TestForking:
+    async def test_goes_on_in_a_copy_that_tells_where_it_comes_from(self, open_chat, store):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        before = chat.file
+        content = before.path.read_bytes()
+        head = chat.session.head
+        chat.fork()
+        assert chat.name == "trip-2"
+        await ask(chat, "two")
+        assert before.path.read_bytes() == content
+        assert talk(history_of(store.load(chat.file))) == [["one", "a"], ["two", "b"]]
+        marks = [record.value for record in chat.session.records if getattr(record, "kind", "") == "fork"]
+        assert marks == [{"session": "trip", "message": head}]
+
+    async def test_takes_a_name_of_ones_own(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.fork(store.resolve("other"))
+        assert chat.name == "other"
 
 
 class TestClear:
@@ -411,11 +592,11 @@ class TestClear:
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
         chat.clear()
-        for act in (chat.clear, chat.undo, chat.retry, chat.pin, lambda: chat.pin(1)):
+        for act in (chat.clear, chat.branches.undo, chat.retry, chat.pin, lambda: chat.pin(1)):
             with pytest.raises(UsageError):
                 act()
         await ask(chat, "two")
-        chat.undo()
+        chat.branches.undo()
         assert talk(chat.manager.history) == []
         assert_a_resume_finds_it(chat)
 
@@ -578,7 +759,7 @@ class TestSavingAs:
         first = chat.file.path.read_bytes()
         chat.save_as(store.resolve("copy"))
         await ask(chat, "two")
-        chat.undo()
+        chat.branches.undo()
         assert store.resolve("trip").path.read_bytes() == first
         assert_a_resume_finds_it(chat)
 
@@ -610,7 +791,7 @@ async def do(chat, what, data):
         case "retry":
             await played(chat.retry())
         case "undo":
-            chat.undo(data.draw(st.integers(1, 2)))
+            chat.branches.undo(data.draw(st.integers(1, 2)))
         case "clear":
             chat.clear()
         case "pin":

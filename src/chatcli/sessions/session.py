@@ -16,7 +16,7 @@ from chatcli.sessions.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Record
@@ -89,18 +89,24 @@ class Session:
         partial = self._partials.get(message_id)
         return None if partial is None else partial.joined()
 
-    def path(self) -> tuple[MessageRecord, ...]:
-        """Return the conversation, oldest message first."""
-        found: list[MessageRecord] = []
+    def messages(self) -> Iterator[MessageRecord]:
+        """Yield every message there is, on the path or not, in the order they were begun."""
+        found = (self.message(record_id) for record_id in self._parents)
+        return (record for record in found if record is not None)
+
+    def line_to(self, message_id: str | None) -> Iterator[MessageRecord]:
+        """Yield a message and those it follows, back to the beginning."""
         seen: set[str] = set()
-        current = self.head
+        current = message_id
         while current is not None and current not in seen:
             seen.add(current)
             if (record := self.message(current)) is not None:
-                found.append(record)
+                yield record
             current = self._parents.get(current)
-        found.reverse()
-        return tuple(found)
+
+    def path(self) -> tuple[MessageRecord, ...]:
+        """Return the conversation, oldest message first."""
+        return tuple(reversed(list(self.line_to(self.head))))
 
     def context(self) -> tuple[MessageRecord, ...]:
         """Return the part of the path that still counts for the model: what came after the last ``clear``."""

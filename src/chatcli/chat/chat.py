@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from chatcli.chat.branches import Branches
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.manager import ConversationManager
@@ -13,6 +14,7 @@ from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import ContextFitted, Notice
 from chatcli.core.messages import Message
+from chatcli.sessions.log import SessionLog
 from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Event
-    from chatcli.sessions.log import SessionLog
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile, SessionStore
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Chat:
     """An open conversation: its session and, once ``connect`` was called, the model that is asked.
 
-    Going back only adds marks to the session; nothing that was said is lost, and the conversation is at any time what
+    ``branches`` goes back in it and across. Going back only adds marks to the session; nothing that was said is lost, and the conversation is at any time what
     a resume of its session would be. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError``
     where it cannot be written.
 
@@ -41,6 +42,7 @@ class Chat:
         self.store = store
         self.target: Target | None = None
         self._log = log
+        self.branches = Branches(log, self._resume)
         self._wished_system = system
         self._manager: ConversationManager | None = None
         self._counter: TiktokenCounter | None = None
@@ -107,15 +109,7 @@ class Chat:
 
     def connect(self, target: Target) -> None:
         """Ask ``target`` from now on; the conversation stays as it is."""
-        self._manager = ConversationManager(
-            model=target.model,
-            model_name=target.model_name,
-            history=history_of(self.session),
-            journal=self._log,
-            tokens=self._tokens_for(target.model_name),
-            window_tokens=target.window_tokens,
-            parameters=target.parameters,
-        )
+        self._manager = self._manager_of(target, history_of(self.session), self._log)
         self.target = target
         system = self._wished_system
         if system is None and self.session.system is None:
@@ -144,15 +138,26 @@ class Chat:
         self._log.close()
 
     def send(self, question: Message) -> AsyncGenerator[Event]:
-        """Ask; see ``ConversationManager.send``. The session becomes the one used last."""
-        return self._remembering(self.manager.send(question))
+        """Ask; see ``ConversationManager.send``. The session becomes the one used last.
 
-    def retry(self) -> AsyncGenerator[Event]:
+        Where a question is being edited, this one is asked in its place, beside it.
+        """
+        edited = self.branches.editing
+        if edited is None:
+            return self._remembering(self.manager.send(question))
+        if edited.message == question:
+            return self._ask_again(edited)
+        manager, stood = self.manager, self.session.head
+        self.branches.go_before(edited)
+        return self._unless_unasked(manager.send(question), stood)
+
+    def retry(self, target: Target | None = None) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the one it has.
 
         The old answer is still in the session beside the new one, and stands again if nothing comes of this.
+        ``target`` is asked this once in place of the conversation's own.
         """
-        return self._ask_again()
+        return self._ask_again(self.branches.latest(1)[0], target=target)
 
     def continue_answer(self) -> AsyncGenerator[Event]:
         """Ask for the rest of the last answer where that was cut, and keep the whole in its place."""
@@ -168,29 +173,37 @@ class Chat:
             raise UsageError(
                 "the last answer is complete", hint="ask for more in your own words", code="complete_answer"
             )
-        return self._ask_again(answer_so_far=last[0].message.text)
+        return self._ask_again(self.branches.latest(1)[0], answer_so_far=last[0].message.text)
 
-    def _ask_again(self, *, answer_so_far: str = "") -> AsyncGenerator[Event]:
+    def aside(
+        self, question: Message, *, system: str | None = None, with_history: bool = True
+    ) -> AsyncGenerator[Event]:
+        """Ask beside the conversation: nothing of it is kept, and the model is not told of it later.
+
+        ``system`` stands in for the system prompt; without ``with_history`` the model sees the question alone.
+        """
+        target = self._connected()
+        history = history_of(self.session) if with_history else History()
+        if system is not None:
+            history.system = messages.system(system)
+        return self._manager_of(target, history, SessionLog(None, app="aside")).send(question)
+
+    def _ask_again(
+        self, asked: MessageRecord, *, answer_so_far: str = "", target: Target | None = None
+    ) -> AsyncGenerator[Event]:
         manager = self.manager
-        asked, stood = self._latest(1)[0], self.session.head
-        path = self.session.path()
-        at = _place(path, asked)
+        if target is not None:
+            manager = self._manager_of(target, manager.history, self._log)
+        stood, path = self.session.head, self.session.path()
+        at = self.branches.place(asked)
         if any(record.message.role == "system" for record in path[at:]):
             # The system prompt was set after the question, which is asked anew to stand behind it.
-            self._continue_from(path[at - 1].id if at else None)
+            self.branches.go_before(asked)
             events = manager.send(asked.message, answer_so_far=answer_so_far)
         else:
-            self._continue_from(asked.id)
+            self.branches.go_on_from(asked.id)
             events = manager.send(asked.message, kept_as=asked.id, answer_so_far=answer_so_far)
-        return self._again(events, asked, stood)
-
-    def undo(self, turns: int = 1) -> tuple[Message, ...]:
-        """Go back to before the last ``turns`` questions and return them, oldest first."""
-        asked = self._latest(turns)
-        path = self.session.path()
-        at = _place(path, asked[0])
-        self._continue_from(path[at - 1].id if at else None)
-        return tuple(record.message for record in asked)
+        return self._again(manager, events, asked, stood)
 
     def clear(self) -> None:
         """Let the model forget what was said, pins as well; the system prompt stays."""
@@ -204,7 +217,7 @@ class Chat:
 
         A pinned exchange is never left out of what the model sees. Return whether it is pinned now.
         """
-        asked = self._latest(1)[0] if number is None else self._numbered(number)
+        asked = self.branches.numbered(number)
         pinned = asked.id not in self.session.pinned
         self._mark("pin" if pinned else "unpin", asked.id)
         self._resume()
@@ -215,6 +228,16 @@ class Chat:
         if not text and self.system is None:
             raise UsageError("there is no system prompt", hint="set one first", code="no_system_prompt")
         self._keep_system(text or "")
+
+    def fork(self, file: SessionFile | None = None) -> None:
+        """Go on in a copy of the whole conversation, in ``file`` or beside the one there is, which stays as it is."""
+        if file is None:
+            copies = self.file.copies() if self.file else iter([self.store.new()])
+            file = next(copy for copy in copies if not copy.path.exists())
+        name, head = self.name, self.session.head
+        self.save_as(file)
+        if name is not None:
+            self._mark("fork", {"session": name, "message": head})
 
     def set_title(self, text: str) -> None:
         if not text.strip():
@@ -234,6 +257,17 @@ class Chat:
             raise _not_connected()
         return self.target
 
+    def _manager_of(self, target: Target, history: History, journal: SessionLog) -> ConversationManager:
+        return ConversationManager(
+            model=target.model,
+            model_name=target.model_name,
+            history=history,
+            journal=journal,
+            tokens=self._tokens_for(target.model_name),
+            window_tokens=target.window_tokens,
+            parameters=target.parameters,
+        )
+
     def _tokens_for(self, model_name: str) -> MessageTokens:
         vocabulary = vocabulary_for(model_name)
         if self._tokens is None or self._counter is None or self._counter.vocabulary != vocabulary:
@@ -241,40 +275,8 @@ class Chat:
             self._tokens = MessageTokens(self._counter)
         return self._tokens
 
-    def _latest(self, count: int) -> tuple[MessageRecord, ...]:
-        """Return the last ``count`` questions the model still knows of."""
-        asked = tuple(record for record in self.session.context() if record.message.role == "user")
-        if count < 1:
-            raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
-        if not asked:
-            raise UsageError("there is no question to go back to", hint="ask one first", code="no_such_turn")
-        if count > len(asked):
-            raise UsageError(
-                f"the model knows of {len(asked)} turns only",
-                hint=f"give a number from 1 to {len(asked)}",
-                code="no_such_turn",
-            )
-        return asked[-count:]
-
-    def _numbered(self, number: int) -> MessageRecord:
-        asked = self.session.questions
-        known = sum(record.message.role == "user" for record in self.session.context())
-        cleared = len(asked) - known
-        if not cleared < number <= len(asked):
-            numbers = f"give a number from {cleared + 1} to {len(asked)}" if known else "ask something first"
-            raise UsageError(f"there is no turn {number} in the context", hint=numbers, code="no_such_turn")
-        return asked[number - 1]
-
-    def _mark(self, kind: str, value: str | None = None) -> None:
+    def _mark(self, kind: str, value: Any = None) -> None:
         self._log.mark(kind, value, parent=self.session.head)
-
-    def _continue_from(self, message_id: str | None) -> None:
-        """Move the head. The system prompt in force stays, also where it was set after that message."""
-        system = self.session.system
-        self._mark("head", message_id)
-        if system is not None and system != self.session.system:
-            self._log.message(system, parent=self.session.head)
-        self._resume()
 
     def _keep_system(self, text: str) -> None:
         message = messages.system(text) if text else Message("system", ())
@@ -287,13 +289,32 @@ class Chat:
         if self._manager is not None:
             self._manager.resume(history_of(self.session))
 
-    async def _again(
-        self, events: AsyncGenerator[Event], asked: MessageRecord, stood: str | None
+    async def _unless_unasked(
+        self, events: AsyncGenerator[Event], stood: str | None
     ) -> AsyncGenerator[Event]:
+        """Pass on a turn; where its question was not even stored, the conversation stands as before."""
+        before = self.session.head
+        try:
+            async with aclosing(self._remembering(events)) as remembering:
+                async for event in remembering:
+                    yield event
+        finally:
+            if self.session.head == before:
+                with suppress(LocalIOError):
+                    self._mark("head", stood)
+                self._resume()
+
+    async def _again(
+        self,
+        manager: ConversationManager,
+        events: AsyncGenerator[Event],
+        asked: MessageRecord,
+        stood: str | None,
+    ) -> AsyncGenerator[Event]:
+        history = history_of(self.session)
         if self.session.head == asked.id:
-            history = history_of(self.session)
             history.turns.pop()
-            self.manager.resume(history)
+        manager.resume(history)
         try:
             async with aclosing(self._remembering(events)) as remembering:
                 async for event in remembering:
@@ -339,10 +360,6 @@ def history_of(session: Session) -> History:
     history.system = system if system is not None and system.parts else None
     history.head = session.head
     return history
-
-
-def _place(path: tuple[MessageRecord, ...], sought: MessageRecord) -> int:
-    return next(place for place, record in enumerate(path) if record.id == sought.id)
 
 
 def _not_connected() -> ConfigurationError:

@@ -1,0 +1,5 @@
+"""A conversation: its session and the model that is asked, kept together."""
+
+from chatcli.chat.chat import Chat, history_of
+
+__all__ = ["Chat", "history_of"]

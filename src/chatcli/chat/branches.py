@@ -1,0 +1,155 @@
+"""Going back in a conversation and across to its other branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import UsageError
+from chatcli.sessions.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.messages import Message
+    from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.tree import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """What was said at one place of the conversation: ``exchanges``, of which the one ``at`` is on its path.
+
+    ``turn`` is the place, counted in questions from 1; ``later_turns`` follow it on the path.
+    """
+
+    exchanges: tuple[Exchange, ...]
+    at: int
+    turn: int
+    later_turns: int
+
+    @property
+    def chosen(self) -> Exchange:
+        return self.exchanges[self.at]
+
+
+class Branches:
+    """Moves the head of a session. Only marks are added: nothing that was said is lost.
+
+    ``moved`` is called after each move. Methods raise ``UsageError`` where there is nowhere to go.
+    """
+
+    def __init__(self, log: SessionLog, moved: Callable[[], None]) -> None:
+        self._log = log
+        self._moved = moved
+        self.editing: MessageRecord | None = None
+        """The question the next one takes the place of."""
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(self._session)
+
+    def latest(self, count: int) -> tuple[MessageRecord, ...]:
+        """Return the last ``count`` questions the model still knows of."""
+        asked = tuple(record for record in self._session.context() if record.message.role == "user")
+        if count < 1:
+            raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
+        if not asked:
+            raise UsageError("there is no question to go back to", hint="ask one first", code="no_such_turn")
+        if count > len(asked):
+            raise UsageError(
+                f"the model knows of {len(asked)} turns only",
+                hint=f"give a number from 1 to {len(asked)}",
+                code="no_such_turn",
+            )
+        return asked[-count:]
+
+    def numbered(self, number: int | None) -> MessageRecord:
+        """Return a question by its number in the conversation, whose first is 1; the last where none is given."""
+        if number is None:
+            return self.latest(1)[0]
+        asked = self._session.questions
+        known = sum(record.message.role == "user" for record in self._session.context())
+        cleared = len(asked) - known
+        if not cleared < number <= len(asked):
+            numbers = f"give a number from {cleared + 1} to {len(asked)}" if known else "ask something first"
+            raise UsageError(f"there is no turn {number} in the context", hint=numbers, code="no_such_turn")
+        return asked[number - 1]
+
+    def undo(self, turns: int = 1) -> tuple[Message, ...]:
+        """Go back to before the last ``turns`` questions and return them, oldest first."""
+        asked = self.latest(turns)
+        self.go_before(asked[0])
+        return tuple(record.message for record in asked)
+
+    def edit(self, number: int | None = None) -> MessageRecord:
+        """Have what is asked next take the place of a question, beside it, and return that question."""
+        self.editing = self.numbered(number)
+        return self.editing
+
+    def stop_editing(self) -> None:
+        self.editing = None
+
+    def alternatives(self) -> Alternatives | None:
+        """Return the newest place in the context at which more than one thing was said."""
+        tree = self.tree
+        known = {record.id for record in self._session.context()}
+        for back, exchange in enumerate(reversed(tree.path)):
+            there = tree.alternatives(exchange)
+            if len(there) > 1 and exchange.question.id in known:
+                return Alternatives(there, there.index(exchange), len(tree.path) - back, back)
+        return None
+
+    def flip(self, choose: Callable[[Alternatives], int]) -> Alternatives:
+        """Go to the alternative ``choose`` names by its place, and on to the end of its branch."""
+        place = self.alternatives()
+        if place is None:
+            raise UsageError(
+                "there is only one answer to each question so far",
+                hint="/retry asks for another one, /edit asks another question in place of one",
+                code="no_alternative",
+            )
+        at = choose(place)
+        if not 0 <= at < len(place.exchanges):
+            count = len(place.exchanges)
+            raise UsageError(
+                f"there are {count} answers", hint=f"give a number from 1 to {count}", code="no_such_answer"
+            )
+        chosen = place.exchanges[at]
+        self.go_to(self.tree.newest_after(chosen))
+        path = [exchange.id for exchange in self.tree.path]
+        later_turns = len(path) - 1 - path.index(chosen.id) if chosen.id in path else 0
+        return Alternatives(place.exchanges, at, place.turn, later_turns)
+
+    def go_to(self, exchange: Exchange) -> None:
+        """Go on behind ``exchange``, with the system prompt that was in force there."""
+        self._mark_head(exchange.id)
+        self._moved()
+
+    def go_before(self, question: MessageRecord) -> None:
+        """Go on where ``question`` was asked, with the system prompt in force now."""
+        path = self._session.path()
+        at = self.place(question)
+        self.go_on_from(path[at - 1].id if at else None)
+
+    def go_on_from(self, message_id: str | None) -> None:
+        """Move the head. The system prompt in force stays, also where it was set after that message."""
+        system = self._session.system
+        self._mark_head(message_id)
+        if system is not None and system != self._session.system:
+            self._log.message(system, parent=self._session.head)
+        self._moved()
+
+    def place(self, sought: MessageRecord) -> int:
+        """Return at which place of the path a message stands."""
+        return next(place for place, record in enumerate(self._session.path()) if record.id == sought.id)
+
+    def _mark_head(self, message_id: str | None) -> None:
+        self.stop_editing()
+        self._log.mark("head", message_id, parent=self._session.head)
+
+    @property
+    def _session(self) -> Session:
+        return self._log.session

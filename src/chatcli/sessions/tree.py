@@ -1,0 +1,128 @@
+"""A session as what it is: a tree of exchanges, of which the conversation is one path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question with one answer to it, or without any.
+
+    ``number`` counts the exchanges of a session from 1, in the order they were written. ``before`` is the id of the
+    exchange it follows, ``None`` at the beginning.
+    """
+
+    number: int
+    before: str | None
+    question: MessageRecord
+    answer: MessageRecord | None
+
+    @property
+    def id(self) -> str:
+        """The id of its last message: what the conversation continues from after it."""
+        return (self.answer or self.question).id
+
+
+class Tree:
+    """All exchanges of a session. It is made of what the session holds now and does not follow it.
+
+    Two exchanges are alternatives when they stand at the same place: other answers to a question, and answers to
+    other wordings of it. System messages make no places of their own, as one can be set between two alternatives.
+    The first part of an answer that was gone on with is no alternative to the whole.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.exchanges: tuple[Exchange, ...] = tuple(_exchanges(session))
+        self._by_id = {exchange.id: exchange for exchange in self.exchanges}
+        self._following: dict[str | None, list[Exchange]] = {}
+        for exchange in self.exchanges:
+            self._following.setdefault(exchange.before, []).append(exchange)
+        self.path: tuple[Exchange, ...] = tuple(reversed(list(_path_to_head(session, self._by_id))))
+        """The conversation as it stands, oldest exchange first."""
+
+    def following(self, exchange: Exchange | None) -> tuple[Exchange, ...]:
+        """Return what was said next after ``exchange``, ``None`` being the beginning: one for each branch."""
+        return tuple(self._following.get(exchange.id if exchange else None, ()))
+
+    def alternatives(self, exchange: Exchange) -> tuple[Exchange, ...]:
+        """Return the exchanges at the place of ``exchange``, itself among them, in the order they were written."""
+        return tuple(self._following[exchange.before])
+
+    def newest_after(self, exchange: Exchange) -> Exchange:
+        """Return the end of the branch behind ``exchange`` that was written to last: itself, where none follows."""
+        newest, waiting, seen = exchange, [exchange], {exchange.id}
+        while waiting:
+            found = waiting.pop()
+            newest = max(newest, found, key=lambda candidate: candidate.number)
+            # A damaged file may have a circle of parents.
+            following = [later for later in self._following.get(found.id, ()) if later.id not in seen]
+            seen.update(later.id for later in following)
+            waiting += following
+        return newest
+
+
+def _exchanges(session: Session) -> Iterator[Exchange]:
+    said = [record for record in session.messages() if record.message.role != "system"]
+    before = {record.id: _said_before(session, record.id) for record in said}
+    questions: dict[str, MessageRecord] = {}  # for each message the question it is or answers
+    answers: dict[str, list[MessageRecord]] = {}
+    for record in said:
+        earlier = before[record.id]
+        if record.message.role == "user":
+            questions[record.id] = record
+        elif earlier is not None and earlier in questions:
+            questions[record.id] = answered = questions[earlier]
+            answers.setdefault(answered.id, []).append(record)
+    followed = {before[record.id] for record in said if record.message.role == "user"}
+    superseded = {
+        part.id for siblings in answers.values() for part in _superseded(siblings) if part.id not in followed
+    }
+    number = 0
+    for record in said:
+        question = questions.get(record.id)
+        is_question = question is record
+        if question is None or record.id in superseded:
+            continue
+        # A question stands for itself where it has no answer, or where the talk went on without one.
+        if is_question and record.id in answers and record.id not in followed:
+            continue
+        number += 1
+        yield Exchange(number, before[question.id], question, None if is_question else record)
+
+
+def _said_before(session: Session, message_id: str) -> str | None:
+    ancestors = session.line_to(message_id)
+    next(ancestors, None)
+    return next((record.id for record in ancestors if record.message.role != "system"), None)
+
+
+def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
+    """Yield the answers that broke off and of which a later one is the whole."""
+    for at, part in enumerate(answers):
+        is_cut = part.reply is None or part.reply.finish_reason != "stop"
+        text = part.message.text
+        if is_cut and any(_goes_on(text, later.message.text) for later in answers[at + 1 :]):
+            yield part
+
+
+def _goes_on(part: str, whole: str) -> bool:
+    return len(whole) > len(part) and whole.startswith(part)
+
+
+def _path_to_head(session: Session, exchanges: dict[str, Exchange]) -> Iterator[Exchange]:
+    """Yield the exchanges of the conversation, the newest first."""
+    later: Exchange | None = None
+    for record in session.line_to(session.head):
+        exchange = exchanges.get(record.id)
+        # A question that was gone on from without an answer is an exchange of its own only where that was done.
+        if exchange is not None and (later is None or later.question.id != record.id):
+            later = exchange
+            yield exchange
