@@ -111,7 +111,10 @@ def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
         # A command whose words are missing must still be able to explain itself.
         for action in parser._actions:  # noqa: SLF001 - argparse cannot be told otherwise
             action.required = False
-    return parser.parse_intermixed_args(list(arguments))
+    # What stands behind -- is words; parsing options and words in any order would take them for options again.
+    return (
+        parser.parse_args(arguments) if "--" in arguments else parser.parse_intermixed_args(list(arguments))
+    )
 
 
 def _after_traceback(code: ExitCode, arguments: Sequence[str], terminal: Terminal) -> ExitCode:

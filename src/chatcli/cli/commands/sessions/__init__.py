@@ -58,7 +58,7 @@ class Action:
             library.close()
 
 
-_MODULES: Final = ("list_", "show", "remove", "export")
+_MODULES: Final = ("list_", "show", "search", "rename", "remove", "prune", "export")
 """The files of the actions, in the order of ``--help``."""
 
 
@@ -76,6 +76,7 @@ def add_arguments(parser: Parser) -> None:
         "words", nargs="*", metavar="...", help="what it needs: chatcli sessions ACTION --help"
     )
     parser.add_argument("--json", action="store_true", help="list, show, search: as JSON")
+    parser.usage = f"{parser.prog} ACTION [OPTIONS] ..."
     lines = [f"  {action.name:<8}{action.help}" for action in table.values()]
     parser.epilog = "actions:\n" + "\n".join(lines)
 

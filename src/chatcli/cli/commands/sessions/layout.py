@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatcli.cli.terminal import Terminal
+    from chatcli.sessions.library import Found
     from chatcli.sessions.store import SessionSummary
+
+_INDENTATION: Final = "    "
 
 
 def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None:
@@ -23,6 +26,44 @@ def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
         line = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}  {sanitize_line(summary.title)}"
         terminal.stdout.write(fitting(line, terminal) + "\n")
+
+
+def write_found(found: Found, terminal: Terminal) -> None:
+    """Write a hit of a search: name, when it was used last and title, and below it the words around."""
+    summary = found.summary
+    line = f"{sanitize_line(summary.name)}  {when(summary)}  {sanitize_line(summary.title)}"
+    terminal.stdout.write(fitting(line, terminal) + "\n")
+    if found.excerpt:
+        terminal.stdout.write(f"{_INDENTATION}{_excerpt(found, terminal)}\n")
+
+
+def _excerpt(found: Found, terminal: Terminal) -> str:
+    """Return the excerpt as far as it fits, the hit in bold where there are colours."""
+    start, end = found.at
+    # Each piece by itself: what is made visible is longer than what it was.
+    before, hit, after = map(
+        sanitize_line, (found.excerpt[:start], found.excerpt[start:end], found.excerpt[end:])
+    )
+    if terminal.stdout.is_terminal:
+        columns = terminal.columns() - len(_INDENTATION) - 1
+        hit = _beginning(hit, columns)
+        before = _end(before, (columns - cell_len(hit)) // 2)
+        after = _beginning(after, columns - cell_len(before) - cell_len(hit))
+    return before + (f"\x1b[1m{hit}\x1b[22m" if terminal.colors_on(terminal.stdout) else hit) + after
+
+
+def _beginning(text: str, columns: int) -> str:
+    if cell_len(text) <= columns:
+        return text
+    return set_cell_size(text, columns - 1).rstrip() + "…" if columns > 0 else ""
+
+
+def _end(text: str, columns: int) -> str:
+    if cell_len(text) <= columns:
+        return text
+    while text and cell_len(text) >= columns:
+        text = text[1:]
+    return f"…{text.lstrip()}" if columns > 0 else ""
 
 
 def when(summary: SessionSummary) -> str:

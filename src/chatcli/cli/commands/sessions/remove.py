@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.cli.commands.sessions.naming import add_sessions_argument, named_sessions
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
@@ -21,9 +22,14 @@ HELP = "remove conversations, with what was attached to them"
 
 def add_arguments(parser: Parser) -> None:
     add_sessions_argument(parser)
+    add_examples(
+        parser,
+        ("chatcli sessions rm rome paris", "for good: there is no way back"),
+        ("chatcli sessions prune --older-than 1y", "those not used for a year"),
+    )
 
 
 def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
-    for name in named_sessions(options, NAME):
-        terminal.warn(f"removed {sanitize_line(library.remove(name).name)}")
+    for file in library.remove_all(named_sessions(options, NAME)):
+        terminal.warn(f"removed {sanitize_line(file.name)}")
     return ExitCode.DONE
