@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError
@@ -12,7 +12,7 @@ from chatcli.repl.warmup import Warmup
 from chatcli.target import TargetFinder, list_offered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from chatcli.chat import Chat
     from chatcli.client.catalog import OfferedModel
@@ -69,6 +69,14 @@ class Connection:
         await self._stop(self._opening)
         await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
+
+    @asynccontextmanager
+    async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[Target]:
+        """Open another way for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
+        async with AsyncExitStack() as stack:
+            yield await TargetFinder(settings, self._wish, self._world, self._tell, stack).target(
+                chat.session
+            )
 
     async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
         """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""

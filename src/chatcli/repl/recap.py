@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.repl.surface import Surface
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.tree import Exchange
 
 
 def recap(chat: Chat, surface: Surface) -> None:
@@ -23,6 +25,18 @@ def recap(chat: Chat, surface: Surface) -> None:
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
         if record.message.role == "assistant":
-            surface.answer(record.message.text)
-            if record.reply is not None and record.reply.finish_reason == "interrupted":
-                surface.remark("stopped before the answer was complete")
+            _show_answer(surface, record)
+
+
+def show_exchange(surface: Surface, exchange: Exchange, *, with_question: bool = True) -> None:
+    """Show a question and the answer to it as they were shown at first."""
+    if with_question:
+        surface.question(exchange.question.message.text)
+    if exchange.answer is not None:
+        _show_answer(surface, exchange.answer)
+
+
+def _show_answer(surface: Surface, answer: MessageRecord) -> None:
+    surface.answer(answer.message.text)
+    if answer.reply is not None and answer.reply.finish_reason == "interrupted":
+        surface.remark("stopped before the answer was complete")

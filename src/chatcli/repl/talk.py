@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from chatcli.config.specs import SETTINGS_BY_NAME
@@ -13,7 +14,7 @@ from chatcli.repl.commands import find, split
 from chatcli.repl.recap import recap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.connection import Connection
     from chatcli.repl.surface import Surface
-    from chatcli.target import Wish, World
+    from chatcli.target import Target, Wish, World
 
 FAREWELLS: Final = frozenset({"exit", "quit", "/quit"})
 
@@ -97,6 +98,13 @@ class Talk:
             self.chat.switch(target)
         else:
             self.chat.connect(target)
+
+    @asynccontextmanager
+    async def beside(self, **changes: object) -> AsyncIterator[Target]:
+        """Open what is asked with changed settings, for a while; the conversation keeps its own."""
+        settings = self._resettle({**self._changes, **changes})
+        async with self.connection.beside(self.chat, settings) as target:
+            yield target
 
     async def reconnect(self) -> None:
         """Read the configuration anew and connect as it says now."""

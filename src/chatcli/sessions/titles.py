@@ -19,14 +19,19 @@ def title_of(session: Session) -> str:
     if session.title is not None:
         return _one_line(session.title, TITLE_CHARACTERS)
     questions = session.questions
-    return _one_line(_own_words(questions[0].message), TITLE_CHARACTERS) if questions else ""
+    return beginning_of(questions[0].message, TITLE_CHARACTERS) if questions else ""
 
 
 def preview_of(session: Session) -> str:
     """Return the beginning of the last question or answer on one line, nothing where nothing was said."""
     said = (record.message for record in reversed(session.path()) if record.message.role != "system")
     last = next((message for message in said if message.text), None)
-    return "" if last is None else _one_line(_own_words(last), PREVIEW_CHARACTERS)
+    return "" if last is None else beginning_of(last, PREVIEW_CHARACTERS)
+
+
+def beginning_of(message: Message, longest: int) -> str:
+    """Return the first words of a message on one line of at most ``longest`` characters; attached texts come last."""
+    return _one_line(_own_words(message), longest)
 
 
 def _own_words(message: Message) -> str:

@@ -44,7 +44,7 @@ class Tree:
         self._by_id = {exchange.id: exchange for exchange in self.exchanges}
         self._following: dict[str | None, list[Exchange]] = {}
         for exchange in self.exchanges:
-            self._following.setdefault(exchange.before, []).append(exchange)
+            self._following.setdefault(self._place(exchange), []).append(exchange)
         self.path: tuple[Exchange, ...] = tuple(reversed(list(_path_to_head(session, self._by_id))))
         """The conversation as it stands, oldest exchange first."""
 
@@ -54,7 +54,11 @@ class Tree:
 
     def alternatives(self, exchange: Exchange) -> tuple[Exchange, ...]:
         """Return the exchanges at the place of ``exchange``, itself among them, in the order they were written."""
-        return tuple(self._following[exchange.before])
+        return tuple(self._following[self._place(exchange)])
+
+    def _place(self, exchange: Exchange) -> str | None:
+        # What follows something that is no exchange, like a model's greeting, stands at the beginning.
+        return exchange.before if exchange.before in self._by_id else None
 
     def newest_after(self, exchange: Exchange) -> Exchange:
         """Return the end of the branch behind ``exchange`` that was written to last: itself, where none follows."""

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands import (
+    alt,
+    btw,
     clear,
     config,
     continue_,
+    edit,
     exit,  # noqa: A004 - named for what is typed
+    fork,
     help,  # noqa: A004
     login,
     model,
@@ -24,6 +28,7 @@ from chatcli.repl.commands import (
     system,
     theme,
     tokens,
+    tree,
     undo,
     verbose,
 )
@@ -40,13 +45,18 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         system,
         retry,
         continue_,
+        edit,
         undo,
+        alt,
+        tree,
+        btw,
         clear,
         pin,
         tokens,
         session,
         sessions,
         save,
+        fork,
         config,
         login,
         theme,

@@ -22,15 +22,15 @@ async def _run(talk: Talk, argument: str) -> None:
     chat = await talk.connected()
     rows = [
         ("→" if choice.text == chat.model_name else "", choice.text, choice.meaning)
-        for choice in await _choices(talk)
+        for choice in await models_to_choose(talk)
     ]
     talk.surface.say(table(rows, talk.surface.columns()) or chat.model_name)
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
+async def models_to_choose(talk: Talk) -> Iterable[Choice]:
     offered = await talk.connection.offered(talk.chat, talk.settings)
     windows = ((model.id, model.window_tokens or known_window_tokens(model.id)) for model in offered)
     return [Choice(name, f"{window:,} tokens" if window else "") for name, window in windows]
 
 
-COMMAND = Command("model", "ask another model, or list those there are", _run, "[NAME]", _choices)
+COMMAND = Command("model", "ask another model, or list those there are", _run, "[NAME]", models_to_choose)

@@ -29,7 +29,7 @@ async def _run(talk: Talk, argument: str) -> None:
     )
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
+async def questions_to_choose(talk: Talk) -> Iterable[Choice]:
     pinned = talk.chat.session.pinned
     return [
         Choice(
@@ -44,7 +44,7 @@ COMMAND = Command(
     "keep a turn in the context, or let it go again",
     _run,
     "[N]",
-    _choices,
+    questions_to_choose,
     applies=something_was_asked,
     when=NOTHING_ASKED,
 )

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
+from chatcli.repl.commands.model import models_to_choose
 
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 
-async def _run(talk: Talk, _: str) -> None:
+async def _run(talk: Talk, model: str) -> None:
     chat = await talk.connected()
-    await talk.play(chat.retry())
+    if not model:
+        await talk.play(chat.retry())
+        return
+    async with talk.beside(model=model) as target:
+        await talk.play(chat.retry(target))
 
 
 COMMAND = Command(
     "retry",
-    "ask the last question again; the old answer is kept",
+    "ask the last question again, of another model for once; the old answer is kept",
     _run,
+    "[MODEL]",
+    models_to_choose,
     applies=something_was_asked,
     when=NOTHING_ASKED,
 )

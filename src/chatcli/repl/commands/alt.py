@@ -1,0 +1,74 @@
+"""``/alt``: flip between the answers there are to one question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import Choice, Command, whole_number
+from chatcli.repl.recap import show_exchange
+from chatcli.sessions.titles import beginning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chatcli.chat.branches import Alternatives
+    from chatcli.repl.talk import Talk
+    from chatcli.sessions.tree import Exchange
+
+_SHOWN_CHARACTERS = 60
+_BACK = "back"
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    before = talk.chat.branches.alternatives()
+    place = talk.chat.branches.flip(_choosing(argument))
+    exchange = place.chosen
+    told = [f"answer {place.at + 1} of {len(place.exchanges)} to question {place.turn}", _model_of(exchange)]
+    if place.later_turns:
+        told.append(f"{place.later_turns} later turn{'' if place.later_turns == 1 else 's'} with it")
+    talk.surface.remark(" · ".join(filter(None, told)))
+    is_reworded = before is not None and before.chosen.question.message != exchange.question.message
+    show_exchange(talk.surface, exchange, with_question=is_reworded)
+    if place.later_turns:
+        talk.surface.remark("and last:")
+        show_exchange(talk.surface, talk.chat.branches.tree.path[-1])
+
+
+def _choosing(argument: str) -> Callable[[Alternatives], int]:
+    if argument == _BACK:
+        return lambda place: (place.at - 1) % len(place.exchanges)
+    if argument:
+        number = whole_number(argument)
+        return lambda _: number - 1
+    return lambda place: (place.at + 1) % len(place.exchanges)
+
+
+def _model_of(exchange: Exchange) -> str:
+    reply = exchange.answer.reply if exchange.answer else None
+    return (reply and reply.model) or ""
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    place = talk.chat.branches.alternatives()
+    if place is None:
+        return ()
+    answers = [
+        Choice(str(at), beginning_of((exchange.answer or exchange.question).message, _SHOWN_CHARACTERS))
+        for at, exchange in enumerate(place.exchanges, start=1)
+    ]
+    return [*answers, Choice(_BACK, "the one before")]
+
+
+def _has_some(talk: Talk) -> bool:
+    return talk.chat.branches.alternatives() is not None
+
+
+COMMAND = Command(
+    "alt",
+    "flip to the next answer to the same question, with what followed it",
+    _run,
+    "[N|back]",
+    _choices,
+    applies=_has_some,
+    when="there is only one answer to each question; /retry and /edit make others",
+)

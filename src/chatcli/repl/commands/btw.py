@@ -1,0 +1,23 @@
+"""``/btw``: a question beside the conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.core import messages
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Command
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, question: str) -> None:
+    if not question:
+        raise UsageError("/btw needs a question", hint="/btw QUESTION: it is answered and then forgotten")
+    chat = await talk.connected()
+    await talk.play(chat.aside(messages.question(question)))
+    talk.surface.remark("aside: neither the session nor the model will know of it")
+
+
+COMMAND = Command("btw", "ask something aside; nothing of it is kept", _run, "QUESTION")

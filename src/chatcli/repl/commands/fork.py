@@ -1,0 +1,28 @@
+"""``/fork``: go on in a copy of the conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    chat = talk.chat
+    before = chat.name
+    chat.fork(chat.store.resolve(argument) if argument else None)
+    stays = f"; {before} stays as it is" if before else ""
+    talk.surface.remark(f"the conversation goes on in {chat.name}{stays}")
+
+
+COMMAND = Command(
+    "fork",
+    "go on in a copy; this conversation stays as it is",
+    _run,
+    "[NAME|PATH]",
+    applies=something_was_asked,
+    when=NOTHING_ASKED,
+)

@@ -1,0 +1,105 @@
+"""The tree of a conversation, drawn in rows: the conversation straight down, its other branches moved in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.repl.table import table
+from chatcli.sessions.titles import beginning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatcli.sessions.tree import Exchange, Tree
+
+HERE: Final = "← here"
+_PREVIEW_CHARACTERS: Final = 200
+_DEEPEST: Final = 8
+_LONGEST_RUN: Final = 8
+_SHOWN_OF_RUN: Final = 3
+_NARROW_COLUMNS: Final = 60
+_ROWS_SHOWN_WHOLE: Final = 30
+
+
+class _Row:
+    """An exchange and how deep its branch is moved in; ``begins`` says that it is the first of that branch."""
+
+    def __init__(self, exchange: Exchange, depth: int, *, begins: bool) -> None:
+        self.exchange = exchange
+        self.depth = depth
+        self.begins = begins
+
+
+def tree_rows(tree: Tree, columns: int) -> str:
+    """Return the tree in rows of at most ``columns``; each begins with the number its exchange is called by.
+
+    A filled dot is on the path of the conversation. Of a long stretch without branches only its ends are shown.
+    """
+    on_path = {exchange.id for exchange in tree.path}
+    last = tree.path[-1].id if tree.path else None
+    rows = list(_rows(tree, on_path))
+    cells = []
+    for row in rows if len(rows) <= _ROWS_SHOWN_WHOLE else _shortened(rows, last):
+        if isinstance(row, int):
+            cells.append(("", "⋮", f"{row} more"))
+            continue
+        exchange = row.exchange
+        depth = min(row.depth, _DEEPEST)
+        lead = "│ " * (depth - 1) + ("├─" if row.begins else "│ ") if depth else ""
+        dot = "●" if exchange.id in on_path else "○"
+        words = _words(exchange, columns)
+        cells.append((str(exchange.number), lead + dot, f"{HERE} {words}" if exchange.id == last else words))
+    return table(cells, columns, right={0})
+
+
+def _words(exchange: Exchange, columns: int) -> str:
+    asked = beginning_of(exchange.question.message, _PREVIEW_CHARACTERS)
+    if exchange.answer is None:
+        return f"{asked} (no answer)"
+    # Both are to be seen where there is room for both.
+    room = max(12, columns // 2 - 8)
+    shown = asked if len(asked) <= room or columns < _NARROW_COLUMNS else asked[: room - 1].rstrip() + "…"
+    model = exchange.answer.reply.model if exchange.answer.reply else None
+    by = f" [{model}]" if model and columns >= _NARROW_COLUMNS else ""
+    return f"{shown} → {beginning_of(exchange.answer.message, _PREVIEW_CHARACTERS)}{by}"
+
+
+def _rows(tree: Tree, on_path: set[str]) -> Iterator[_Row]:
+    """Yield the rows from the top; of alternatives the one on the path, or else the newest, goes straight on."""
+    waiting: list[_Row | tuple[Exchange | None, int]] = [(None, 0)]
+    seen: set[str] = set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _Row):
+            yield item
+            continue
+        exchange, depth = item
+        following = [later for later in tree.following(exchange) if later.id not in seen]
+        seen.update(later.id for later in following)
+        if not following:
+            continue
+        straight = next((later for later in following if later.id in on_path), following[-1])
+        waiting += [(straight, depth), _Row(straight, depth, begins=False)]
+        for other in reversed(following):
+            if other is not straight:
+                waiting += [(other, depth + 1), _Row(other, depth + 1, begins=True)]
+
+
+def _shortened(rows: Sequence[_Row], last: str | None) -> Iterator[_Row | int]:
+    """Yield the rows, and in place of the middle of a long stretch how many it has."""
+    at = 0
+    while at < len(rows):
+        end = at + 1
+        while end < len(rows) and rows[end].depth == rows[at].depth and not rows[end].begins:
+            end += 1
+        stretch = rows[at:end]
+        if len(stretch) > _LONGEST_RUN:
+            middle = stretch[_SHOWN_OF_RUN:-_SHOWN_OF_RUN]
+            here = [row for row in middle if row.exchange.id == last]
+            yield from stretch[:_SHOWN_OF_RUN]
+            yield len(middle) - len(here)
+            yield from here
+            yield from stretch[-_SHOWN_OF_RUN:]
+        else:
+            yield from stretch
+        at = end
