@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from chatcli.core.events import TextDelta, TurnFailed
 from chatcli.render.status import error_lines
+from chatcli.repl.written import Written
 
 
 class KeptSurface:
@@ -21,6 +22,7 @@ class KeptSurface:
         self.offered = []
         self.said = []
         self.drafted = ""
+        self.holds = 0
         self.asked = []
         self._answers = list(answers)
         self._lines = list(lines)
@@ -45,8 +47,8 @@ class KeptSurface:
     def complain(self, error):
         self.said += error_lines(error)
 
-    def echo(self, question):
-        self.said.append(f"> {question}")
+    def echo(self, question, attached=""):
+        self.said += [f"> {question}", *filter(None, [attached])]
 
     question = echo
 
@@ -67,7 +69,7 @@ class KeptSurface:
             await work
 
     async def line(self):
-        return self._lines.pop(0) if self._lines else None
+        return Written.plain(self._lines.pop(0)) if self._lines else None
 
     async def ask(self, label, *, secret=False):
         self.asked.append((label, secret))
@@ -77,6 +79,9 @@ class KeptSurface:
         listing = shelf.listing(words, is_here=False)
         self.offered = [session.name for session in listing.sessions]
         return self.chooses
+
+    def hold(self):
+        self.holds += 1
 
     def draft(self, text):
         self.drafted = text

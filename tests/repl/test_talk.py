@@ -382,7 +382,7 @@ async def test_what_a_model_thinks_is_never_kept(talking):
 
 
 def test_every_command_explains_itself_in_a_line():
-    assert len({command.name for command in COMMANDS}) == len(COMMANDS) == 18
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS)
     assert all(command.summary and "\n" not in command.summary for command in COMMANDS)
 
 

@@ -18,6 +18,7 @@ from chatcli.cli.typed_lines import TypedLines
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.repl.attachments import Attachments
 from chatcli.repl.connection import Connection
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
@@ -66,6 +67,7 @@ class _LineLoop:
             theme=ThemeInForce(lambda: self._talk.settings.theme, None),
             resettle=resettling(options, world, terminal),
             verbose=options.verbose,
+            attachments=Attachments(locale_encoding=terminal.locale_encoding),
         )
 
     def run(self) -> ExitCode:

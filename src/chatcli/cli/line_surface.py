@@ -88,8 +88,9 @@ class LineSurface:
         for line in error_lines(error):
             tell(line)
 
-    def echo(self, question: str) -> None:
-        """Show nothing: the terminal has, while it was typed."""
+    def echo(self, question: str, attached: str = "") -> None:  # noqa: ARG002 - the terminal has shown it
+        if attached:
+            self.remark(attached)
 
     def question(self, text: str) -> None:
         self._write(self.prompt + sanitize(text))
@@ -130,6 +131,18 @@ class LineSurface:
 
     async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
         return await choose_by_number(self, shelf, words=words, everywhere=everywhere)
+
+    async def page_through(self, answer: str) -> None:
+        self.answer(answer)
+
+    def to_terminal(self, sequence: str) -> bool:
+        takes_it = self._terminal.stdout.is_terminal and not self._terminal.is_dumb and not self._plain
+        if takes_it:
+            self._terminal.stdout.write(sequence)
+        return takes_it
+
+    def hold(self) -> None:
+        """Do nothing: a line is read when it is its turn."""
 
     def draft(self, text: str) -> None:
         if not self._options.quiet:

@@ -1,13 +1,17 @@
-"""Completion of slash commands and their arguments."""
+"""Completion of slash commands, their arguments, and files that are mentioned."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 
+from chatcli.attachments.attached import open_mention
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.commands import COMMANDS
+from chatcli.repl.path_completion import path_choices
+from chatcli.repl.threads import in_thread
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -18,9 +22,11 @@ if TYPE_CHECKING:
     from chatcli.repl.commands.command import Choice, Command
     from chatcli.repl.talk import Talk
 
+_LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
+
 
 class CommandCompleter(Completer):
-    """Offers the commands that apply now, then what their argument can be, each with what it means.
+    """Offers the commands that apply now, then what their argument can be, each with what it means; files behind ``@``.
 
     ``talk`` is set once there is a conversation.
     """
@@ -32,36 +38,62 @@ class CommandCompleter(Completer):
         return ()
 
     async def get_completions_async(
-        self,
-        document: Document,
-        complete_event: CompleteEvent,  # noqa: ARG002
+        self, document: Document, complete_event: CompleteEvent
     ) -> AsyncGenerator[Completion, None]:
         before = document.text_before_cursor
-        if self.talk is None or not before.startswith("/") or "\n" in before:
+        if self.talk is None:
             return
+        if before.startswith("/") and "\n" not in before:
+            found = self._of_command(before, complete_event)
+        elif (word := open_mention(before)) is not None:
+            found = _paths(word)
+        else:
+            return
+        async for completion in found:
+            yield completion
+
+    async def _of_command(
+        self, before: str, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
+        assert self.talk is not None  # noqa: S101 - asked for by the caller
         name, blank, argument = before[1:].partition(" ")
         if not blank:
             for command in _matching(name, self.talk):
                 yield _completion(f"/{command.name}", command.summary, len(before))
             return
-        for choice in await self._choices(name):
-            if argument.lstrip().lower() in choice.text.lower():
-                yield _completion(choice.text, choice.meaning, len(argument.lstrip()))
+        command_named = next((command for command in COMMANDS if command.name == name), None)
+        if command_named is None or not command_named.applies(self.talk):
+            return
+        written = argument.lstrip()
+        for choice in await self._choices(command_named, self.talk):
+            if written.lower() in choice.text.lower():
+                yield _completion(choice.text, choice.meaning, len(written))
+        # A disk is only looked at when that is asked for.
+        if command_named.takes_paths and complete_event.completion_requested:
+            async for completion in _paths(_last_word(argument)):
+                yield completion
 
-    async def _choices(self, name: str) -> Iterable[Choice]:
-        command = next((command for command in COMMANDS if command.name == name), None)
-        if self.talk is None or command is None or not command.applies(self.talk):
-            return ()
+    async def _choices(self, command: Command, talk: Talk) -> Iterable[Choice]:
         try:
-            return await command.choices(self.talk)
+            return await command.choices(talk)
         except ChatcliError:
             # Nobody asked for anything yet. The command itself will say what is wrong.
             return ()
+
+
+async def _paths(word: str) -> AsyncGenerator[Completion, None]:
+    for choice in await in_thread(lambda: path_choices(word)):
+        yield _completion(choice.word, choice.meaning, len(word), shown=choice.shown)
+
+
+def _last_word(argument: str) -> str:
+    return _LAST_WORD.search(argument)[0]  # type: ignore[index]  # it matches nothing at all as well
 
 
 def _matching(name: str, talk: Talk) -> Iterable[Command]:
     return (command for command in COMMANDS if command.name.startswith(name) and command.applies(talk))
 
 
-def _completion(text: str, meaning: str, replaced: int) -> Completion:
-    return Completion(text, -replaced, display=sanitize_line(text), display_meta=sanitize_line(meaning))
+def _completion(text: str, meaning: str, replaced: int, *, shown: str | None = None) -> Completion:
+    display = sanitize_line(text if shown is None else shown)
+    return Completion(text, -replaced, display=display, display_meta=sanitize_line(meaning))

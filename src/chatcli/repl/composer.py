@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from asyncio import get_running_loop
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.layout.containers import Window
 from prompt_toolkit.layout.controls import BufferControl
@@ -21,12 +23,16 @@ from prompt_toolkit.layout.processors import (
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
+from chatcli.attachments.attached import MENTION, open_mention
+from chatcli.attachments.path_words import dropped_files, quoted
+from chatcli.repl.pastes import PasteLabels, Pastes
 from chatcli.repl.steady_widths import SteadyWidths
+from chatcli.repl.written import Written
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from prompt_toolkit.auto_suggest import AutoSuggest
     from prompt_toolkit.completion import Completer
@@ -37,10 +43,19 @@ COMMAND_MARK: Final = "/"
 _NARROW_COLUMNS: Final = 20  # a prompt that takes half of the line leaves no room to write
 
 
-class Composer:
-    """A text of any number of lines. Enter hands it over, Alt-Enter and Ctrl-J add a line, a paste only fills it in.
+class Pasted(Enum):
+    """What became of a paste."""
 
-    ``prompt`` stands before the first line; ``rows`` tells how many rows may be used.
+    AS_IT_IS = auto()
+    FOLDED = auto()
+    ATTACHED = auto()
+
+
+class Composer:
+    """A text of any number of lines.
+
+    ``prompt`` stands before the first line; ``rows`` tells how many rows may be used. What is ``offered`` for editing
+    while something else is written goes to ``crowded_out``.
     """
 
     def __init__(
@@ -51,14 +66,18 @@ class Composer:
         suggestions: AutoSuggest,
         completer: Completer,
         rows: Callable[[], int],
+        crowded_out: Callable[[Written], None],
     ) -> None:
         self._prompt = prompt
+        self._pastes = Pastes()
+        self._crowded_out = crowded_out
+        self._taken = self._offered = Written.plain("")
         self.buffer = Buffer(
             multiline=True,
             history=history,
             auto_suggest=suggestions,
             completer=completer,
-            complete_while_typing=Condition(lambda: self.buffer.text.startswith(COMMAND_MARK)),
+            complete_while_typing=Condition(lambda: self.can_complete),
             name="composer",
         )
         self.search_line = SearchToolbar(
@@ -71,6 +90,7 @@ class Composer:
             search_buffer_control=self.search_line.control,
             preview_search=True,
             input_processors=[
+                PasteLabels(self._pastes),
                 SteadyWidths(),
                 HighlightIncrementalSearchProcessor(),
                 DisplayMultipleCursors(),
@@ -88,24 +108,104 @@ class Composer:
     @property
     def text(self) -> str:
         """What is written, as it would be sent: line feeds for line ends; what no text can hold is replaced."""
-        text = self.buffer.text.replace("\r\n", "\n").replace("\r", "\n")
-        return text.encode("utf-8", "replace").decode()
+        return _clean(self._pastes.whole(self.buffer.text))
 
-    def take(self) -> str:
+    @property
+    def shown(self) -> str:
+        """What is written, as it is shown: a folded paste is a placeholder."""
+        return _clean(self._pastes.shown(self.buffer.text))
+
+    @property
+    def is_command(self) -> bool:
+        return self.buffer.text.startswith(COMMAND_MARK)
+
+    @property
+    def can_complete(self) -> bool:
+        """Whether what stands before the cursor is a command, or mentions a file."""
+        return self.is_command or open_mention(self.buffer.document.text_before_cursor) is not None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.buffer.text
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to send."""
+        return not self.buffer.text.strip() or not self.text.strip()
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing was written since something was offered for editing, or since it was empty."""
+        return self.is_empty or self.buffer.text == self._offered.draft
+
+    def take(self) -> Written:
         """Return what is written, remember it and start afresh."""
-        text = self.text
-        self.buffer.append_to_history()
+        self._taken = written = Written(self.text, self.shown, self.buffer.text)
+        history = self.buffer.history
+        if history.get_strings()[-1:] != [written.text]:
+            history.append_string(written.text)
         self.buffer.reset()
-        return text
+        return written
 
     def put(self, text: str) -> None:
-        """Write ``text`` where nothing is written yet, the cursor behind it."""
-        if not self.buffer.text:
-            self.buffer.text = text
-            self.buffer.cursor_position = len(text)
+        """Offer ``text`` for editing, the cursor behind it; pastes that were sent with it are folded as they were."""
+        written = self._taken if text == self._taken.text else Written.plain(text)
+        if self.is_empty:
+            self.put_back(written)
+        elif self.text != text:
+            self._crowded_out(written)
+
+    def put_back(self, written: Written) -> None:
+        """Write what was taken in place of what is written."""
+        self._offered = written
+        self.buffer.set_document(Document(written.draft), bypass_readonly=True)
 
     def clear(self) -> None:
         self.buffer.reset()
+
+    def paste(self, text: str) -> Pasted:
+        """Insert ``text`` whatever is in it, and tell what became of it."""
+        text = _clean(text)
+        if files := [] if self.is_command else dropped_files(text):
+            self._drop(text, files)
+            return Pasted.ATTACHED
+        written = self._pastes.folded(text, beside=self.buffer.text)
+        self.buffer.insert_text(written)
+        return Pasted.AS_IT_IS if written == text else Pasted.FOLDED
+
+    def _drop(self, text: str, files: Sequence[str]) -> None:
+        """Mention the files that were dropped; undo leaves the text a terminal made of them."""
+        buffer = self.buffer
+        buffer.save_to_undo_stack()
+        before = buffer.document
+        buffer.insert_text(text)
+        buffer.save_to_undo_stack()
+        sign = "" if before.char_before_cursor == MENTION else MENTION
+        mentions = f" {MENTION}".join(map(quoted, files)) + " "
+        gap = "" if before.char_before_cursor in {"", " ", "\n", MENTION} else " "
+        buffer.set_document(before)
+        buffer.insert_text(gap + sign + mentions)
+
+    def expand(self) -> bool:
+        """Unfold the paste at the cursor, else the last one; tell whether there was one."""
+        before, after = self.buffer.document.text_before_cursor, self.buffer.document.text_after_cursor
+        marks = [*reversed(self._pastes.marks(before)), *self._pastes.marks(after)]
+        if not marks:
+            return False
+        mark = after[:1] if after[:1] in marks else marks[0]
+        whole = self._pastes.whole(mark)
+        at = self.buffer.text.index(mark)
+        self.buffer.save_to_undo_stack()
+        text = self.buffer.text
+        self.buffer.set_document(Document(text[:at] + whole + text[at + 1 :], at + len(whole)))
+        return True
+
+    def edited(self, text: str) -> None:
+        """Write what was made of the text elsewhere; pastes that stand in it unchanged are folded again."""
+        draft = self._pastes.refolded(_clean(text), before=self.buffer.text)
+        if draft != self.buffer.text:
+            self.buffer.save_to_undo_stack()
+            self.buffer.set_document(Document(draft))
 
     def _line_prefix(self, line: int, wrapped: int) -> StyleAndTextTuples:
         first = line == 0 and wrapped == 0
@@ -165,6 +265,10 @@ class AnswerLine:
 
     def _line_prefix(self, line: int, wrapped: int) -> StyleAndTextTuples:
         return [("class:question", self._label)] if line == 0 and wrapped == 0 else []
+
+
+def _clean(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
 
 
 def _at_most(rows: int) -> Dimension:

@@ -3,24 +3,59 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from prompt_toolkit.filters import Condition, has_focus, is_searching
+from prompt_toolkit.filters import Always, Condition, Filter, has_focus, is_searching
+from prompt_toolkit.filters.app import emacs_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
 from prompt_toolkit.keys import Keys
 
+from chatcli.config.key_actions import KEY_ACTIONS
+from chatcli.repl.key_strokes import strokes
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding import KeyBindingsBase, KeyPressEvent
 
+    from chatcli.config.key_actions import KeyTable
     from chatcli.repl.composer import AnswerLine, Composer
+
+    Binding: TypeAlias = tuple[Callable[[], None], Filter]
+
+_INDENT: Final = "    "
 
 
 class Actions(Protocol):
     """What a key can ask for."""
 
+    @property
+    def has_queued(self) -> bool: ...
+
     def submit(self) -> None:
-        """Hand over what is written."""
+        """Hand over what is written, or queue it while something is going on."""
+        ...
+
+    def stop_and_send(self) -> None:
+        """Stop what is going on and hand over what is written, else the first that is queued."""
+        ...
+
+    def edit_queued(self) -> None:
+        """Take the newest queued text back into the composer."""
+        ...
+
+    def drop_queued(self) -> None: ...
+
+    def paste(self, text: str) -> None: ...
+
+    def expand_paste(self) -> None: ...
+
+    def edit_in_editor(self) -> None: ...
+
+    def edit_previous(self) -> None:
+        """Choose an earlier question, to be edited."""
         ...
 
     def interrupt(self) -> None:
@@ -34,65 +69,95 @@ class Actions(Protocol):
         ...
 
 
-def key_bindings(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindingsBase:
-    """Return the bindings; those of the line editor come with prompt_toolkit."""
+def key_bindings(
+    actions: Actions, composer: Composer, answer: AnswerLine, table: KeyTable
+) -> KeyBindingsBase:
+    """Return the bindings ``table`` asks for; those of the line editor come with prompt_toolkit."""
     return merge_key_bindings(
-        [load_auto_suggest_bindings(), _everywhere(actions), _composer(actions, composer), _answer(answer)]
+        [
+            load_auto_suggest_bindings(),
+            _from_table(actions, composer, table),
+            _fixed(actions, composer, answer),
+        ]
     )
 
 
-def _everywhere(actions: Actions) -> KeyBindings:
+def _from_table(actions: Actions, composer: Composer, table: KeyTable) -> KeyBindings:
     keys = KeyBindings()
-
-    @keys.add("c-c", filter=~is_searching)
-    @keys.add(Keys.SIGINT, filter=~is_searching)
-    def _interrupt(_: KeyPressEvent) -> None:
-        actions.interrupt()
-
-    if sys.platform != "win32":
-
-        @keys.add("c-z")
-        def _suspend(_: KeyPressEvent) -> None:
-            actions.suspend()
-
+    for name, (act, where) in _bindings(actions, composer).items():
+        for sequence in table.keys(name):
+            keys.add(*strokes(sequence), filter=where)(_pressed(act))
     return keys
 
 
-def _composer(actions: Actions, composer: Composer) -> KeyBindings:
-    keys = KeyBindings()
-    writing = has_focus(composer.buffer)
-    empty = Condition(lambda: not composer.buffer.text)
-
-    @keys.add("enter", filter=writing)
-    def _submit(_: KeyPressEvent) -> None:
-        actions.submit()
-
-    @keys.add("escape", "enter", filter=writing)
-    @keys.add("c-j", filter=writing)
-    def _new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.newline(copy_margin=False)
-
-    @keys.add("c-d", filter=writing & empty)
-    def _leave(_: KeyPressEvent) -> None:
-        actions.leave()
-
-    @keys.add("tab", filter=writing)
-    def _complete(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if buffer.complete_state:
-            buffer.complete_next()
-        elif buffer.text.startswith("/"):
-            buffer.start_completion(select_first=True)
-        else:
-            buffer.insert_text("    ")
-
-    return keys
+def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
+    """Return what each action of the table does, and where."""
+    buffer = composer.buffer
+    writing: Filter = has_focus(buffer)
+    empty = writing & Condition(lambda: composer.is_empty)
+    queued = empty & Condition(lambda: actions.has_queued)
+    # In vi's insert mode Escape changes the mode.
+    choosing = writing & Condition(lambda: composer.is_unchanged) & (emacs_mode | vi_navigation_mode)
+    bindings: dict[str, Binding] = {
+        "send": (actions.submit, writing),
+        "new_line": (lambda: buffer.newline(copy_margin=False), writing),
+        "stop_and_send": (actions.stop_and_send, writing),
+        "edit_queued": (actions.edit_queued, queued),
+        "drop_queued": (actions.drop_queued, queued),
+        "complete": (lambda: _complete(composer), writing),
+        "complete_back": (lambda: _complete_back(buffer), writing),
+        "expand_paste": (actions.expand_paste, writing),
+        "edit_in_editor": (actions.edit_in_editor, writing),
+        "edit_previous": (actions.edit_previous, choosing),
+        "interrupt": (actions.interrupt, ~is_searching),
+        "leave": (actions.leave, empty),
+        "suspend": (actions.suspend, Always() if sys.platform != "win32" else ~Always()),
+    }
+    assert bindings.keys() == {action.name for action in KEY_ACTIONS}  # noqa: S101 - the table is what people read
+    return bindings
 
 
-def _answer(answer: AnswerLine) -> KeyBindings:
+def _pressed(act: Callable[[], None]) -> Callable[[KeyPressEvent], None]:
+    def press(_: KeyPressEvent) -> None:
+        act()
+
+    return press
+
+
+def _complete(composer: Composer) -> None:
+    buffer = composer.buffer
+    if buffer.complete_state is None and not composer.can_complete:
+        buffer.insert_text(_INDENT)
+    elif buffer.complete_state is None or _is_in_folder(buffer):
+        buffer.start_completion(select_first=True)
+    else:
+        buffer.complete_next()
+
+
+def _complete_back(buffer: Buffer) -> None:
+    if buffer.complete_state:
+        buffer.complete_previous()
+
+
+def _is_in_folder(buffer: Buffer) -> bool:
+    """Whether the only completion there was is a folder, which has something to complete in it."""
+    state = buffer.complete_state
+    return state is not None and len(state.completions) == 1 and buffer.document.char_before_cursor == "/"
+
+
+def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindings:
+    """Return the keys nobody has to change: of a paste, of a signal, and of the line for an answer."""
     keys = KeyBindings()
     answering = has_focus(answer.buffer)
     empty = Condition(lambda: not answer.buffer.text)
+
+    @keys.add(Keys.BracketedPaste, filter=has_focus(composer.buffer))
+    def _paste(event: KeyPressEvent) -> None:
+        actions.paste(event.data)
+
+    @keys.add(Keys.SIGINT, filter=~is_searching)
+    def _interrupt(_: KeyPressEvent) -> None:
+        actions.interrupt()
 
     @keys.add("enter", filter=answering)
     def _give(_: KeyPressEvent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit.application import Application
@@ -11,6 +12,7 @@ from chatcli.repl.frames import frame_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Iterator
 
     from prompt_toolkit.keys import Keys
 
@@ -29,6 +31,7 @@ class LiveApplication(Application[None]):
         super().__init__(full_screen=False, erase_when_done=True, mouse_support=False, **options)
         self._unprinted: list[str] = []
         self._resizing: TimerHandle | None = None
+        self._is_lent = False
 
     def end(self) -> None:
         """End it, unless it already has: its terminal was closed."""
@@ -55,6 +58,18 @@ class LiveApplication(Application[None]):
         self.renderer.reset()
         self._redraw()
 
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Draw nothing and read no keys while another program has the terminal."""
+        self.renderer.erase()
+        self._is_lent = True
+        try:
+            with self.input.detach():
+                yield
+        finally:
+            self._is_lent = False
+            self.draw_afresh()
+
     def unprinted(self) -> str:
         """Return and forget what could not be printed, because the application ended before."""
         text = "".join(self._unprinted)
@@ -62,7 +77,7 @@ class LiveApplication(Application[None]):
         return text
 
     def _redraw(self, render_as_done: bool = False) -> None:
-        if not self.is_running or (self._resizing is not None and not render_as_done):
+        if not self.is_running or self._is_lent or (self._resizing is not None and not render_as_done):
             return
         with frame_of(self.output):
             if self._unprinted:
@@ -71,6 +86,8 @@ class LiveApplication(Application[None]):
             super()._redraw(render_as_done)
 
     def _on_resize(self) -> None:
+        if self._is_lent:
+            return
         if self._resizing is None:
             self.renderer.erase(leave_alternate_screen=False)
         else:

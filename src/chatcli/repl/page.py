@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
     from chatcli.repl.activity import Activity
     from chatcli.repl.ink import Ink
+    from chatcli.repl.pager import Pager
     from chatcli.repl.picker.shelf import Shelf
     from chatcli.repl.screen import Screen
 
@@ -32,8 +33,8 @@ class Page:
 
     ``theme`` and ``shows_reasoning`` are asked for each answer.
     ``unicode`` says whether the terminal can show more than ASCII.
-    ``marked`` says whether questions and answers are marked for the terminal. ``watchers`` returns what else follows a
-    turn.
+    ``takes_commands`` says whether the terminal reads operating system commands (OSC), as those that mark questions and
+    answers. ``watchers`` returns what else follows a turn.
     """
 
     draws = True
@@ -50,7 +51,8 @@ class Page:
         prompt: str,
         quiet: bool,
         unicode: bool,
-        marked: bool,
+        takes_commands: bool,
+        pager: Pager,
         watchers: Callable[[], Sequence[Observer]],
     ) -> None:
         self._screen = screen
@@ -61,7 +63,9 @@ class Page:
         self._prompt = prompt
         self._quiet = quiet
         self._unicode = unicode
-        self._marks = PromptMarks(wanted=marked)
+        self._takes_commands = takes_commands
+        self._pager = pager
+        self._marks = PromptMarks(wanted=takes_commands)
         self._watchers = watchers
 
     def columns(self) -> int:
@@ -79,11 +83,13 @@ class Page:
         for line in error_lines(error):
             self._print_status(line)
 
-    def echo(self, question: str) -> None:
+    def echo(self, question: str, attached: str = "") -> None:
         # Not wrapped: copied from the terminal, a question is what was written.
         first, *others = sanitize(question).split("\n")
         indent = " " * len(self._prompt)
         words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
+        if attached:
+            words.append(self._ink.dim(indent + attached))
         self._print(self._marks.question(self._ink.cyan(self._ink.bold(self._prompt)), "\n".join(words)))
 
     def question(self, text: str) -> None:
@@ -135,6 +141,21 @@ class Page:
             words=words,
             everywhere=everywhere,
         )
+
+    async def page_through(self, answer: str) -> None:
+        from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
+
+        text = rendered(answer, self._theme(), self.columns())
+        with self._screen.lent():
+            await self._pager.show(text)
+
+    def to_terminal(self, sequence: str) -> bool:
+        if self._takes_commands:
+            self._screen.signal(sequence)
+        return self._takes_commands
+
+    def hold(self) -> None:
+        self._screen.hold()
 
     def draft(self, text: str) -> None:
         self._screen.composer.put(text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.containers import DynamicContainer
@@ -15,21 +17,31 @@ from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenuControl
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import Style
+from wcwidth import clip
 
+from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
+from chatcli.core.errors import ChatcliError
 from chatcli.repl.activity import STEP_S, Activity
-from chatcli.repl.composer import AnswerLine, Composer
+from chatcli.repl.composer import AnswerLine, Composer, Pasted
+from chatcli.repl.editor import Editor
+from chatcli.repl.escape_timing import tell_escape_apart
 from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
+from chatcli.repl.queue import MessageQueue
+from chatcli.repl.queue_view import queue_rows
 from chatcli.repl.suspension import Suspension
 from chatcli.repl.tail import tail_window
+from chatcli.repl.vi_mode import ViCursor, vi_mode
 from chatcli.repl.window_title import WindowTitle
+from chatcli.repl.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from prompt_toolkit.auto_suggest import AutoSuggest
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.data_structures import Size
+    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
     from prompt_toolkit.history import History
     from prompt_toolkit.input import Input
     from prompt_toolkit.layout.containers import Container
@@ -50,6 +62,10 @@ _STYLE: Final = Style.from_dict(
         "prompt": "ansicyan bold",
         "question": "ansicyan",
         "activity": "ansibrightblack",
+        "queue": "ansibrightblack",
+        "attached": "ansibrightblack",
+        "paste": "ansicyan",
+        "vi-mode": "ansicyan",
         "toolbar": "ansibrightblack",
         "auto-suggestion": "ansibrightblack",
         "completion-menu": "noreverse bg:default",
@@ -57,12 +73,14 @@ _STYLE: Final = Style.from_dict(
         "completion-menu.completion.current": "bg:default fg:ansicyan bold noreverse",
         "completion-menu.meta.completion": "bg:default fg:ansibrightblack",
         "completion-menu.meta.completion.current": "bg:default fg:ansicyan",
+        "completion-menu.more": "ansibrightblack",
         "search-toolbar": "ansibrightblack",
         "search-toolbar.prompt": "ansicyan",
         "search-toolbar.text": "default",
     }
 )
 
+_EDITING_MODES: Final = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
 _MENU_ROWS: Final = 8
 _STILL_AFTER_S: Final = 0.25
 _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of what was printed
@@ -72,7 +90,8 @@ class Screen:
     """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it.
 
     ``title`` tells what the window is to be called, ``None`` for what it is called anyway. ``hurry`` ends a wait before
-    another attempt and tells whether there was one.
+    another attempt and tells whether there was one. ``editing_mode`` is asked before each line. ``attached`` tells what
+    goes with a question as it is written.
     """
 
     def __init__(
@@ -89,8 +108,22 @@ class Screen:
         title: Callable[[], str | None],
         hurry: Callable[[], bool],
         color_system: ColorSystem | None,
+        keys: KeyTable | None = None,
+        editing_mode: Callable[[], str] = lambda: "emacs",
+        attached: Callable[[str], str] = lambda _: "",
+        editor: Editor | None = None,
+        unicode: bool = True,
     ) -> None:
         self._activity = activity
+        self._keys = keys or KeyTable()
+        self._editing_mode = editing_mode
+        self._attached = attached
+        self._editor = editor or Editor({})
+        self._queue_sign = "⏎ " if unicode else ""
+        self._queue = MessageQueue()
+        self._handed_over = asyncio.Event()
+        self._reads = self._is_left = False
+        self._editing: asyncio.Future[None] | None = None
         self._toolbar = toolbar
         self._hurry = hurry
         self._hint = ""
@@ -99,24 +132,30 @@ class Screen:
         self._tail: Sequence[str] = ()
         self._panel: Container | None = None
         self._work: asyncio.Future[None] | None = None
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self.composer = Composer(
             prompt=prompt,
             history=history,
             suggestions=suggestions,
             completer=completer,
             rows=lambda: self._size().rows - _ROWS_KEPT_FREE,
+            crowded_out=self._queue.hold_first,
         )
         self._answer = AnswerLine()
         self.application = LiveApplication(
             layout=Layout(self._container(), focused_element=self.composer.window),
-            key_bindings=key_bindings(self, self.composer, self._answer),
+            key_bindings=key_bindings(self, self.composer, self._answer, self._keys),
+            cursor=ViCursor(),
             style=_STYLE,
             color_depth=_COLOR_DEPTHS[color_system],
             input=input,
             output=output,
         )
         self.application.key_processor.before_key_press += self._note_key
+        tell_escape_apart(
+            self.application,
+            writing=lambda: self.application.layout.has_focus(self.composer.window),
+            is_bound=any("escape" in self._keys.keys(action.name) for action in KEY_ACTIONS),
+        )
         self._title = WindowTitle(output, title, is_busy=lambda: self.is_busy)
         self._suspension = Suspension(self.application, self._title)
 
@@ -134,15 +173,25 @@ class Screen:
                 yield
         finally:
             ticking.cancel()
+            if self._editing is not None:
+                self._editing.cancel()
             self.application.end()
             # A terminal that was closed ends its input; nothing is left to be done about that.
             with suppress(EOFError, OSError):
                 await application
             self._title.give_back()
 
-    async def line(self) -> str | None:
-        """Return what the person hands over next, ``None`` when they leave."""
-        return await self._lines.get()
+    async def line(self) -> Written | None:
+        """Return what the person hands over next, or has queued; ``None`` when they leave."""
+        self.application.editing_mode = _EDITING_MODES[self._editing_mode()]
+        self._reads = True
+        try:
+            while (written := self._queue.next()) is None and not self._is_left:
+                self._handed_over.clear()
+                await self._handed_over.wait()
+        finally:
+            self._reads = False
+        return written
 
     async def work(self, work: Awaitable[None], what: str) -> bool:
         """Wait for ``work``; the person may stop it, and then it ends here without a word. Tell whether it was done."""
@@ -184,6 +233,12 @@ class Screen:
             self._panel = None
             self.application.layout.focus(self.composer.window)
 
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another program have the terminal; what is printed meanwhile comes afterwards."""
+        with self._suspension.lent():
+            yield
+
     def print(self, text: str) -> None:
         """Print whole lines above the rest, for good."""
         self.application.print_above(text)
@@ -222,27 +277,87 @@ class Screen:
         """Return for how long no key has come."""
         return time.monotonic() - self._last_key_s
 
-    def submit(self) -> None:
-        self._hint = ""
-        if self._work is not None and not self.composer.text and self._hurry():
-            self._activity.hurry()
-        elif self._work is not None:
-            self._hint = "Enter sends it when the answer is done, Ctrl-C stops the answer"
-        elif self.composer.text.strip():
-            self._lines.put_nowait(self.composer.take())
+    @property
+    def has_queued(self) -> bool:
+        return len(self._queue) > 0
 
-    def interrupt(self) -> None:
+    def submit(self) -> None:
+        if not self.composer.is_blank:
+            self._hand_over(self.composer.take())
+        elif not self.composer.is_empty:
+            return
+        elif self._work is not None and self._hurry():
+            self._activity.hurry()
+        else:
+            self._queue.release()
+            self._handed_over.set()
+
+    def stop_and_send(self) -> None:
+        written = self._queue.take_first() if self.composer.is_blank else self.composer.take()
+        if written is None:
+            self._hint = "there is nothing to send yet"
+            return
+        self._queue.jump(written)
+        self._handed_over.set()
         if self._work is not None:
             self._work.cancel()
-        elif self.composer.text:
+
+    def hold(self) -> None:
+        """Send nothing that is queued before the person wishes it."""
+        self._queue.hold()
+        if self._queue.is_held:
+            self._hint = self._hinted(
+                ("send", "sends the next"), ("edit_queued", "edits"), ("drop_queued", "drops")
+            )
+
+    def edit_queued(self) -> None:
+        if written := self._queue.take_newest():
+            self.composer.put_back(written)
+
+    def drop_queued(self) -> None:
+        if self._queue.take_newest():
+            self._hint = "dropped; the history has it"
+
+    def paste(self, text: str) -> None:
+        match self.composer.paste(text):
+            case Pasted.FOLDED:
+                self._hint = self._hinted(("expand_paste", "shows it whole"), ("edit_in_editor", "edits it"))
+            case Pasted.ATTACHED:
+                self._hint = "the file goes with the question; Ctrl-_ keeps it as text"
+            case Pasted.AS_IT_IS:
+                pass
+
+    def expand_paste(self) -> None:
+        if not self.composer.expand():
+            self._hint = "there is no folded paste"
+
+    def edit_in_editor(self) -> None:
+        self._editing = asyncio.ensure_future(self._edit_in_editor())
+
+    def edit_previous(self) -> None:
+        if self._work is not None:
+            self._hint = "an earlier question can be edited once the answer is done"
+            return
+        self.composer.clear()
+        self._hand_over(Written.plain("/edit"))
+
+    def interrupt(self) -> None:
+        if self._suspension.is_lent:
+            return
+        if self._work is not None:
+            self._work.cancel()
+            self.hold()
+        elif not self.composer.is_empty:
             self.composer.clear()
         else:
-            self._hint = "Ctrl-D leaves"
+            self._hint = self._hinted(("leave", "leaves"))
 
     def leave(self) -> None:
         if self._work is not None:
             self._work.cancel()
-        self._lines.put_nowait(None)
+            self._queue.hold()
+        self._is_left = True
+        self._handed_over.set()
 
     def suspend(self) -> None:
         self._suspension.suspend()
@@ -251,13 +366,44 @@ class Screen:
         """Leave the terminal as it was, without waiting for anything."""
         self._suspension.abandon()
 
+    def _hand_over(self, written: Written) -> None:
+        # What comes in the same breath as something that is just being taken has its turn after that.
+        if self._reads and not self._queue.has_next:
+            self._queue.jump(written)
+        else:
+            self._queue.add(written)
+            self._hint = self._hinted(
+                ("edit_queued", "edits"), ("drop_queued", "drops"), ("stop_and_send", "sends it now")
+            )
+        self._handed_over.set()
+        self.application.vi_state.reset()
+
+    async def _edit_in_editor(self) -> None:
+        try:
+            with self._suspension.lent():
+                text = await self._editor.edit(self.composer.text)
+        except ChatcliError as error:
+            self._hint = f"{error.message}: {error.hint}" if error.hint else error.message
+        else:
+            self.composer.edited(text)
+        finally:
+            self._editing = None
+        self.application.invalidate()
+
+    def _hinted(self, *actions: tuple[str, str]) -> str:
+        """Return what keys do now, as far as they are bound."""
+        return ", ".join(
+            f"{self._keys.shown(name)} {does}" for name, does in actions if self._keys.keys(name)
+        )
+
     def _note_key(self, _: object) -> None:
         self._last_key_s = time.monotonic()
+        self._hint = ""
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(STEP_S)
-            if not self._activity.is_busy:
+            if not self._activity.is_busy or self._suspension.is_lent:
                 continue
             self._title.refresh()
             # A frame of an answer that streams has moved the line of activity as well.
@@ -271,19 +417,35 @@ class Screen:
         asking = Condition(lambda: self._answer.is_open)
         choosing = Condition(lambda: self._panel is not None)
         telling = Condition(lambda: self._activity.is_busy and bool(self._activity.line()))
+        queueing = Condition(lambda: len(self._queue) > 0)
         composing = HSplit(
             [
                 ConditionalContainer(self._line(self._activity.line, "activity"), telling & ~asking),
+                ConditionalContainer(self._rows(self._queue_rows, "queue"), queueing & ~asking),
+                ConditionalContainer(
+                    self._line(self._attached_line, "attached"),
+                    Condition(lambda: bool(self._attached_line())) & ~asking,
+                ),
                 ConditionalContainer(self.composer.window, ~asking),
                 ConditionalContainer(DynamicContainer(lambda: self._answer.window), asking),
                 self.composer.search_line,
                 ConditionalContainer(
-                    Window(
-                        CompletionsMenuControl(), height=Dimension(max=_MENU_ROWS), dont_extend_height=True
+                    HSplit(
+                        [
+                            Window(
+                                CompletionsMenuControl(),
+                                height=Dimension(max=_MENU_ROWS),
+                                dont_extend_height=True,
+                            ),
+                            ConditionalContainer(
+                                self._line(_more_completions, "completion-menu.more"),
+                                Condition(lambda: bool(_more_completions())),
+                            ),
+                        ]
                     ),
                     has_completions & ~asking,
                 ),
-                self._line(lambda: self._hint or self._toolbar(self.columns()), "toolbar"),
+                self._line(self._bottom_line, "toolbar"),
             ]
         )
         return HSplit(
@@ -295,10 +457,30 @@ class Screen:
             ]
         )
 
-    def _line(self, text: Callable[[], str], style: str) -> Window:
+    def _queue_rows(self) -> str:
+        return "\n".join(queue_rows(self._queue, self.columns(), self._size().rows, sign=self._queue_sign))
+
+    def _attached_line(self) -> str:
+        return clip(self._attached(self.composer.shown), 0, self.columns())
+
+    def _bottom_line(self) -> StyleAndTextTuples:
+        mode = vi_mode(self.application)
+        before = f"{mode} · " if mode else ""
+        return [("class:vi-mode", before), ("", self._hint or self._toolbar(self.columns() - len(before)))]
+
+    def _line(self, text: Callable[[], AnyFormattedText], style: str) -> Window:
+        return self._rows(text, style, most=1)
+
+    def _rows(self, text: Callable[[], AnyFormattedText], style: str, *, most: int | None = None) -> Window:
         return Window(
             FormattedTextControl(text),
             style=f"class:{style}",
-            height=Dimension(max=1),
+            height=Dimension(max=most),
             dont_extend_height=True,
         )
+
+
+def _more_completions() -> str:
+    state = get_app().current_buffer.complete_state
+    more = len(state.completions) - _MENU_ROWS if state else 0
+    return f" … {more} more" if more > 0 else ""

@@ -10,13 +10,16 @@ from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
 from chatcli.app import open_session
+from chatcli.config.key_actions import KeyTable
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.activity import Activity
+from chatcli.repl.attachments import Attachments
 from chatcli.repl.background import BackgroundQuestion, keyboard
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.connection import Connection
+from chatcli.repl.editor import Editor
 from chatcli.repl.frames import terminal_output
 from chatcli.repl.ink import Ink
 from chatcli.repl.input_history import input_history
@@ -49,6 +52,7 @@ class Tty:
     """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
 
     ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
+    ``locale_encoding`` is how files are encoded that are not in UTF-8.
     """
 
     stdin: TextIO
@@ -57,6 +61,7 @@ class Tty:
     color_system: ColorSystem | None
     background: Background | None
     can_be_asked: bool
+    locale_encoding: str = "utf-8"
 
     @property
     def shows_unicode(self) -> bool:
@@ -108,6 +113,11 @@ class Repl:
             title=self._title if tty.takes_commands else lambda: None,
             hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
             color_system=tty.color_system,
+            keys=KeyTable(settings.keys),
+            editing_mode=lambda: self._talk.settings.editing_mode,
+            attached=lambda written: self._talk.attachments.line(written),  # noqa: PLW0108 - made below
+            editor=Editor(world.environment),
+            unicode=tty.shows_unicode,
         )
         self._page = Page(
             self._screen,
@@ -131,6 +141,7 @@ class Repl:
             theme=self._theme,
             resettle=resettle,
             verbose=verbose,
+            attachments=Attachments(locale_encoding=tty.locale_encoding),
         )
 
     async def run(self) -> ExitCode:
@@ -151,7 +162,7 @@ class Repl:
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
-        self._screen.application.press(Keys.ControlC)
+        self._screen.application.press(Keys.SIGINT)
 
     def abandon(self) -> None:
         """Leave the terminal as it was; the program ends without another word."""

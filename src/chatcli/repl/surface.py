@@ -37,8 +37,8 @@ class Surface(Protocol):
 
     def complain(self, error: ChatcliError) -> None: ...
 
-    def echo(self, question: str) -> None:
-        """Show what the person said, where the terminal has not done so itself."""
+    def echo(self, question: str, attached: str = "") -> None:
+        """Show what the person said, where the terminal has not done so itself, and what goes with it."""
         ...
 
     def question(self, text: str) -> None:
@@ -74,6 +74,18 @@ class Surface(Protocol):
 
         Those found for ``words`` come first: of the person's folder where it has any, or of ``everywhere``.
         """
+        ...
+
+    async def page_through(self, answer: str) -> None:
+        """Let the person read an answer from before from its beginning."""
+        ...
+
+    def to_terminal(self, sequence: str) -> bool:
+        """Send the terminal what it does not show; return whether it is one that reads such things."""
+        ...
+
+    def hold(self) -> None:
+        """Let what is queued wait for the person: what it was to follow has gone wrong."""
         ...
 
     def draft(self, text: str) -> None:

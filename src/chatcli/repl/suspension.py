@@ -28,6 +28,7 @@ class Suspension:
         self._application = application
         self._title = title
         self._was_here = False
+        self._is_lent = False
         self._shell_mode = None if sys.platform == "win32" else _mode_of(application.input.fileno())
 
     @contextmanager
@@ -45,8 +46,29 @@ class Suspension:
             loop.remove_signal_handler(signal.SIGTSTP)
             loop.remove_signal_handler(signal.SIGCONT)
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether another program has the terminal."""
+        return self._is_lent
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another program have the terminal, as the shell left it; what is printed meanwhile comes afterwards."""
+        self._title.give_back()
+        self._is_lent = True
+        try:
+            with self._application.lent(), self._as_the_shell_left_it():
+                yield
+        finally:
+            self._is_lent = False
+            self._title.refresh()
+
     def suspend(self) -> None:
         if sys.platform == "win32":
+            return
+        if self._is_lent:
+            # Stopped together with the program that has the terminal, and what is on it belongs to that.
+            os.kill(os.getpid(), signal.SIGSTOP)
             return
         loop = asyncio.get_running_loop()
         self._application.renderer.erase()
@@ -72,6 +94,8 @@ class Suspension:
                 os.write(self._application.output.fileno(), self._title.way_back.encode() + _AS_SHELLS_EXPECT)
 
     def _continued(self) -> None:
+        if self._is_lent:
+            return
         if self._was_here:
             self._was_here = False
             return
@@ -83,6 +107,10 @@ class Suspension:
 
     @contextmanager
     def _as_the_shell_left_it(self) -> Iterator[None]:
+        if sys.platform == "win32":
+            with self._application.input.cooked_mode():
+                yield
+            return
         # prompt_toolkit's cooked_mode leaves flow control as the composer needs it.
         import termios  # noqa: PLC0415 - unknown on Windows
 

@@ -10,18 +10,21 @@ from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, InputTooLong
+from chatcli.repl.attachments import Attachments, attached_line
 from chatcli.repl.commands import find, split
 from chatcli.repl.recap import recap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from chatcli.attachments.attached import Attached
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.connection import Connection
     from chatcli.repl.surface import Surface
+    from chatcli.repl.written import Written
     from chatcli.target import Target, Wish, World
 
 FAREWELLS: Final = frozenset({"exit", "quit", "/quit"})
@@ -45,6 +48,7 @@ class Talk:
         theme: ThemeInForce,
         resettle: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
+        attachments: Attachments | None = None,
     ) -> None:
         self.surface = surface
         self.chat = chat
@@ -54,31 +58,42 @@ class Talk:
         self.connection = connection
         self.theme = theme
         self.verbose = verbose
+        self.attachments = attachments or Attachments()
         self.is_leaving = False
         self._resettle = resettle
         self._changes: dict[str, object] = {}
 
-    async def run(self, read: Callable[[], Awaitable[str | None]]) -> None:
+    async def run(self, read: Callable[[], Awaitable[Written | None]]) -> None:
         """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
-        while not self.is_leaving and (line := await read()) is not None:
-            await self.take(line)
+        while not self.is_leaving and (written := await read()) is not None:
+            await self.take(written.text, shown=written.shown)
 
-    async def take(self, line: str) -> None:
-        """Do what ``line`` says: leave, run a command, or ask."""
+    async def take(self, line: str, *, shown: str | None = None) -> None:
+        """Do what ``line`` says: leave, run a command, or ask.
+
+        ``shown`` is what is shown of it where not all is. Only files that are mentioned there go with a question: what
+        was pasted and folded is data.
+        """
+        shown = line if shown is None else shown
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return
-        self.surface.echo(line)
         if command := split(line):
+            self.surface.echo(shown)
             await self.surface.work(self._obey(*command), "working")
         else:
-            await self.surface.work(self._answer(line), "waiting")
+            files = self.attachments.of(shown)
+            self.surface.echo(shown, attached_line(files))
+            await self.surface.work(self._answer(line, files), "waiting")
         if not self.is_leaving:
             self.surface.pause()
 
     async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:
         """Show a turn and return how it ended."""
-        return await play(events, *self.surface.observers(verbose=self.verbose))
+        end = await play(events, *self.surface.observers(verbose=self.verbose))
+        if end.result.error is not None:
+            self.surface.hold()
+        return end
 
     async def connected(self) -> Chat:
         """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
@@ -121,19 +136,23 @@ class Talk:
         before.close()
         recap(chat, self.surface)
 
-    async def _answer(self, question: str) -> None:
+    async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         try:
+            documents = await self.attachments.read(files, self.surface.remark)
             chat = await self.connected()
         except ChatcliError as error:
             self.surface.complain(error)
             self.surface.draft(question)
+            self.surface.hold()
             return
         except CancelledError:
             self.surface.remark("stopped before it was sent")
             self.surface.draft(question)
             raise
-        end = await self.play(chat.send(messages.question(question)))
+        named = self.attachments.take()
+        end = await self.play(chat.send(messages.question(question, *documents)))
         if isinstance(end.result.error, InputTooLong):
+            self.attachments.put_back(named)
             self.surface.draft(question)
 
     async def _obey(self, name: str, argument: str) -> None:
@@ -141,6 +160,7 @@ class Talk:
             await find(name, self).run(self, argument)
         except ChatcliError as error:
             self.surface.complain(error)
+            self.surface.hold()
         self.tell_what_became_of_the_file()
 
     def tell_what_became_of_the_file(self) -> None:

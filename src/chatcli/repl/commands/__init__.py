@@ -15,8 +15,10 @@ from chatcli.repl.commands import (
     continue_,
     edit,
     exit,  # noqa: A004 - named for what is typed
+    file,
     fork,
     help,  # noqa: A004
+    keys,
     login,
     model,
     pin,
@@ -41,6 +43,8 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
     module.COMMAND
     for module in (
         help,
+        keys,
+        file,
         model,
         system,
         retry,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 class Command:
     """``argument`` is how help writes it, ``choices`` what completion offers for it.
 
+    ``takes_paths``: completion offers files as well, for each of its words, when Tab asks for them.
     ``applies`` says whether it can do anything now, ``when`` what is missing where it cannot.
     """
 
@@ -48,6 +49,7 @@ class Command:
     choices: Choices = _none
     applies: Callable[[Talk], bool] = _always
     when: str = ""
+    takes_paths: bool = False
 
     @property
     def usage(self) -> str:

@@ -1,0 +1,108 @@
+"""A file that goes with a question, and how a text mentions it: ``@notes.md``, ``@"my notes.md"``."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatcli.attachments.path_words import unquoted
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MENTION: Final = "@"
+
+# Behind a letter, a digit or a slash it belongs to an address of mail or of the web.
+_SIGN: Final = r"(?<![A-Za-z0-9._%+/@-])@"
+_QUOTED: Final = r'"(?P<double>(?:\\.|[^"\\\n])+)"' if sys.platform != "win32" else r'"(?P<double>[^"\n]+)"'
+_BARE: Final = r"(?P<bare>(?:\\.|[^\s\"'\\])+)" if sys.platform != "win32" else r"(?P<bare>[^\s\"']+)"
+_MENTION: Final = re.compile(rf"{_SIGN}(?:{_QUOTED}|'(?P<single>[^'\n]+)'|{_BARE})")
+_OPEN_BARE: Final = r"(?:\\.|[^\s\"'\\])*" if sys.platform != "win32" else r"[^\s\"']*"
+_OPEN_MENTION: Final = re.compile(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_BARE})\Z')
+_PUNCTUATION: Final = ".,;:!?)]}>…。，、；：！？）】」』》”’"
+_MOST_TRIED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file by the name the person gave it, as long as it was when it was looked at."""
+
+    name: str
+    path: Path
+    size_bytes: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {shown_size(self.size_bytes)}"
+
+
+def attach(name: str) -> Attached:
+    """Look at the file ``name``; raise ``UsageError`` where there is none."""
+    try:
+        path = Path(name).expanduser()
+        state = path.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its rights") from error
+    if stat.S_ISDIR(state.st_mode):
+        raise UsageError(f"{name} is a folder", hint="name the files in it")
+    return Attached(name, path, state.st_size)
+
+
+def mentioned(text: str) -> list[Attached]:
+    """Return the files ``text`` mentions, each once. A word behind an ``@`` that is no file stays a word."""
+    found: dict[Path, Attached] = {}
+    if MENTION in text:
+        for match in _MENTION.finditer(text):
+            if attached := next(filter(None, map(_file, _names(match))), None):
+                found.setdefault(attached.path, attached)
+    return list(found.values())
+
+
+def open_mention(before: str) -> str | None:
+    """Return what is written behind the ``@`` of a mention at the end of ``before``, ``None`` where there is none."""
+    match = _OPEN_MENTION.search(before[before.rfind("\n") + 1 :]) if MENTION in before else None
+    return match["word"] if match else None
+
+
+def shown_size(size_bytes: int) -> str:
+    for unit, name in ((1e6, "MB"), (1e3, "kB")):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:,.1f} {name}"
+    return f"{size_bytes} B"
+
+
+def _names(match: re.Match[str]) -> Iterator[str]:
+    """Yield what the mention may name, the longest first: a sentence may go on right behind it."""
+    if match["single"]:
+        yield match["single"]
+    elif match["double"]:
+        yield unquoted(match["double"])
+    else:
+        yield from map(unquoted, islice(_shorter(match["bare"]), _MOST_TRIED))
+
+
+def _shorter(word: str) -> Iterator[str]:
+    while word:
+        yield word
+        if word[-1] in _PUNCTUATION:
+            word = word[:-1]
+        else:
+            # Chinese and Japanese write on without a blank.
+            ends = [at for at in range(1, len(word)) if word[at - 1].isascii() and not word[at].isascii()]
+            word = word[: ends[-1]] if ends else ""
+
+
+def _file(name: str) -> Attached | None:
+    try:
+        path = Path(name).expanduser()
+        state = path.stat()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return Attached(name, path, state.st_size) if stat.S_ISREG(state.st_mode) else None

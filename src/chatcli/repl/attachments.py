@@ -1,0 +1,100 @@
+"""What goes with the next question: the files ``/file`` named, and those the question mentions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from chatcli.attachments.attached import attach, mentioned
+from chatcli.attachments.documents import document
+from chatcli.attachments.texts import read_file
+from chatcli.core.errors import UsageError
+from chatcli.repl.threads import in_thread
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from chatcli.attachments.attached import Attached
+    from chatcli.attachments.encodings import Text
+
+
+class Attachments:
+    """Files are looked at when they are named and read when the question is sent, encoded as the locale says."""
+
+    def __init__(self, *, locale_encoding: str = "utf-8") -> None:
+        self._locale_encoding = locale_encoding
+        self._named: tuple[Attached, ...] = ()
+        self._looked_at: tuple[str, list[Attached]] = ("", [])
+
+    @property
+    def named(self) -> Sequence[Attached]:
+        return self._named
+
+    async def add(self, name: str) -> Attached:
+        """Attach a file. Raise ``UsageError`` for one that cannot be read, is no text or too long."""
+        attached = attach(name)
+        await in_thread(lambda: self._read(attached, _unheard))
+        self._named = (*(other for other in self._named if other.path != attached.path), attached)
+        return attached
+
+    def remove(self, name: str) -> Attached:
+        """Take a file away again. Raise ``UsageError`` where it is not attached."""
+        found = next(
+            (attached for attached in self._named if name in {attached.name, attached.path.name}), None
+        )
+        if found is None:
+            raise UsageError(f"{name} is not attached", hint="/file lists what is")
+        self._named = tuple(attached for attached in self._named if attached is not found)
+        return found
+
+    def take(self) -> Sequence[Attached]:
+        """Return what ``/file`` named and forget it: it goes with the question that is sent now."""
+        taken, self._named = self._named, ()
+        return taken
+
+    def put_back(self, taken: Iterable[Attached]) -> None:
+        self._named = (*taken, *self._named)
+
+    def of(self, question: str) -> list[Attached]:
+        """Return what goes with ``question``, each file once."""
+        return [*self._named, *(found for found in mentioned(question) if not self._has(found))]
+
+    def line(self, written: str) -> str:
+        """Return what goes with a question as it is being written, in a line; a file is looked at once."""
+        if written != self._looked_at[0]:
+            self._looked_at = written, [] if written.startswith("/") else mentioned(written)
+        return attached_line([*self._named, *(found for found in self._looked_at[1] if not self._has(found))])
+
+    async def read(self, files: Iterable[Attached], tell: Callable[[str], None]) -> list[str]:
+        """Return the framed texts of ``files``. Raise ``UsageError`` for what cannot be read or is no text.
+
+        ``tell`` is given what had to be guessed, and that nothing comes.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell_from_thread(message: str) -> None:
+            loop.call_soon_threadsafe(tell, message)
+
+        documents = []
+        for attached in files:
+            text = await in_thread(lambda attached=attached: self._read(attached, tell_from_thread))  # type: ignore[misc]
+            if text.note:
+                tell(text.note)
+            documents.append(document(attached.name, text.text))
+        return documents
+
+    def _read(self, attached: Attached, tell: Callable[[str], None]) -> Text:
+        return read_file(attached.name, tell, locale_encoding=self._locale_encoding)
+
+    def _has(self, found: Attached) -> bool:
+        return any(attached.path == found.path for attached in self._named)
+
+
+def attached_line(files: Sequence[Attached]) -> str:
+    """Return the names and lengths of ``files`` in a line, nothing for none."""
+    return "attached: " + sanitize_line(", ".join(attached.label for attached in files)) if files else ""
+
+
+def _unheard(_: str) -> None:
+    """Say nothing: the question will be read with the file once more."""

@@ -1,0 +1,68 @@
+"""``/file``: text files that go with the next question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.attachments.attached import shown_size
+from chatcli.attachments.path_words import path_words, quoted
+from chatcli.core.errors import UsageError
+from chatcli.repl.attachments import attached_line
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_AWAY: Final = "-"
+_ALL: Final = "-all"
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    attachments = talk.attachments
+    if not argument:
+        _list(talk)
+        return
+    for name in _names(argument):
+        if name == _ALL:
+            attachments.take()
+        elif name.startswith(_AWAY) and len(name) > 1:
+            attachments.remove(name.removeprefix(_AWAY))
+        else:
+            await attachments.add(name)
+    talk.surface.remark(attached_line(attachments.named) or "nothing is attached any more")
+
+
+def _list(talk: Talk) -> None:
+    rows = [(attached.name, shown_size(attached.size_bytes)) for attached in talk.attachments.named]
+    if rows:
+        talk.surface.say(table(rows, talk.surface.columns()))
+        talk.surface.remark("goes with the next question; /file -PATH takes one away, /file -all all of them")
+    else:
+        talk.surface.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
+
+
+def _names(argument: str) -> list[str]:
+    try:
+        return path_words(argument)
+    except ValueError as error:
+        raise UsageError(
+            f"a quote in {argument} has no end", hint='write a path with blanks as "my notes.md"'
+        ) from error
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    named = [Choice(_AWAY + quoted(attached.name), "take it away") for attached in talk.attachments.named]
+    return [*named, Choice(_ALL, "take all of them away")] if len(named) > 1 else named
+
+
+COMMAND = Command(
+    "file",
+    "attach text files to the next question, or tell what is attached",
+    _run,
+    "[PATH... | -PATH | -all]",
+    _choices,
+    takes_paths=True,
+)

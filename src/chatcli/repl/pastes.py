@@ -1,0 +1,120 @@
+"""Long pastes, folded: in the composer each is one character, drawn as ``[pasted 214 lines]``.
+
+The characters are high surrogates, which no text can hold and no keyboard sends. So a placeholder moves, is deleted
+and comes back with undo as a whole, is never mistaken for the same words typed by hand, and what is folded costs
+nothing while more is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.layout.processors import Processor, Transformation
+
+if TYPE_CHECKING:
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.layout.processors import TransformationInput
+
+MOST_LINES: Final = 10
+"""A paste of more lines is folded,"""
+MOST_CHARACTERS: Final = 2_000
+"""or of more characters."""
+
+_FIRST_MARK: Final = 0xD800
+_MARKS: Final = 0x400
+_MARK: Final = re.compile("[\ud800-\udbff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Paste:
+    text: str
+    number: int
+
+    @property
+    def label(self) -> str:
+        lines = self.text.rstrip("\n").count("\n") + 1
+        size = f"{lines:,} lines" if lines > 1 else f"{len(self.text):,} characters"
+        return f"[pasted {size}]" if self.number == 1 else f"[pasted {size} #{self.number}]"
+
+
+class Pastes:
+    """What was pasted in this run, by the characters that stand for it.
+
+    It is kept after it was sent as well: undo, and what was cut, may bring its character back.
+    """
+
+    def __init__(self) -> None:
+        self._pastes: dict[str, _Paste] = {}
+        self._count = 0
+
+    def folded(self, text: str, *, beside: str) -> str:
+        """Return the character that stands for ``text``, or ``text`` where it is short.
+
+        ``beside`` is what it is put into: pastes there have other numbers.
+        """
+        if len(text) <= MOST_CHARACTERS and text.rstrip("\n").count("\n") < MOST_LINES:
+            return text
+        mark = chr(_FIRST_MARK + self._count % _MARKS)
+        self._count += 1
+        taken = {self._pastes[other].number for other in self.marks(beside)}
+        number = next(number for number in range(1, len(taken) + 2) if number not in taken)
+        self._pastes[mark] = _Paste(text, number)
+        return mark
+
+    def marks(self, draft: str) -> list[str]:
+        """Return the characters in ``draft`` that stand for pastes, in their order."""
+        return [mark for mark in _MARK.findall(draft) if mark in self._pastes]
+
+    def whole(self, draft: str) -> str:
+        """Return ``draft`` with every paste unfolded."""
+        return _MARK.sub(
+            lambda mark: self._pastes[mark[0]].text if mark[0] in self._pastes else mark[0], draft
+        )
+
+    def shown(self, draft: str) -> str:
+        """Return ``draft`` as it is drawn."""
+        return _MARK.sub(
+            lambda mark: self._pastes[mark[0]].label if mark[0] in self._pastes else mark[0], draft
+        )
+
+    def refolded(self, text: str, *, before: str) -> str:
+        """Return ``text`` with those pastes of ``before`` folded again that stand in it unchanged."""
+        for mark in self.marks(before):
+            text = text.replace(self._pastes[mark].text, mark, 1)
+        return text
+
+
+class PasteLabels(Processor):
+    """Draws a placeholder where a character stands for a paste."""
+
+    def __init__(self, pastes: Pastes) -> None:
+        self._pastes = pastes
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        line = "".join(fragment[1] for fragment in fragments)
+        marks = self._pastes.marks(line)
+        if not marks:
+            return Transformation(fragments)
+        widths = [len(self._pastes.shown(character)) for character in line]
+        starts = [0]
+        for width in widths:
+            starts.append(starts[-1] + width)
+        sources = [at for at, width in enumerate(widths) for _ in range(width)]
+        return Transformation(
+            self._labelled(fragments),
+            source_to_display=lambda at: starts[min(at, len(line))] + max(0, at - len(line)),
+            display_to_source=lambda at: sources[at] if at < len(sources) else len(line) + at - len(sources),
+        )
+
+    def _labelled(self, fragments: StyleAndTextTuples) -> StyleAndTextTuples:
+        drawn: StyleAndTextTuples = []
+        for style, text, *_ in fragments:
+            for piece in re.split("([\ud800-\udbff])", text):
+                if self._pastes.marks(piece):
+                    drawn.append((f"{style} class:paste", self._pastes.shown(piece)))
+                elif piece:
+                    drawn.append((style, piece))
+        return drawn
