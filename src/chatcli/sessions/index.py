@@ -24,13 +24,13 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.core.search_text import beginnings, expression, indexed, is_beginning
 from chatcli.sessions.index_file import FILE_NAME, IndexClosed, IndexFile, IndexUnusable, transaction
 from chatcli.sessions.names import SUFFIX
-from chatcli.sessions.stamps import Stamp, newest_first, stamps
+from chatcli.sessions.stamps import Stamp, newest_first, stamp_of, stamps
 from chatcli.sessions.store import SessionFile, SessionSummary
 from chatcli.sessions.utterances import utterances
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import TypeAlias
 
     from chatcli.core.search_text import Term
@@ -62,15 +62,23 @@ class SessionIndex:
         ``progress(done, total)`` is told of the files that had to be read; what it raises ends the refresh, and what
         was read until then stays.
         """
+        there = stamps(self._store.folder)
         with self._writer.opened() as connection:
-            there = stamps(self._store.folder)
             known = {
                 _text(name): Stamp(*stamp)
                 for name, *stamp in connection.execute("SELECT name, mtime_ns, size_bytes FROM sessions")
             }
-            self._forget(connection, known.keys() - there.keys())
-            changed = {name: stamp for name, stamp in there.items() if known.get(name) != stamp}
-            self._take_in(connection, changed, progress or _tell_nobody)
+        self._forget(known.keys() - there.keys())
+        self._take_in(
+            {name: stamp for name, stamp in there.items() if known.get(name) != stamp},
+            progress or _tell_nobody,
+        )
+
+    def look_again(self, names: Iterable[str]) -> None:
+        """Take notice of what became of a few sessions. Of those that are gone no word is left in the file."""
+        there = {name: stamp_of(self._store.folder, name) for name in names}
+        self._forget([name for name, stamp in there.items() if stamp is None])
+        self._take_in({name: stamp for name, stamp in there.items() if stamp is not None}, _tell_nobody)
 
     def summaries(self, folder: str | None = None) -> list[SessionSummary]:
         """Return the sessions as they were last refreshed, newest first; with ``folder``, those begun in it."""
@@ -88,11 +96,6 @@ class SessionIndex:
         with self._reader.opened() as connection:
             row = connection.execute(f"SELECT count(*) FROM sessions WHERE {condition}", values).fetchone()  # noqa: S608
         return int(row[0])
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Take out sessions that are gone, so that none of their words is left in the file."""
-        with self._writer.opened() as connection:
-            self._forget(connection, names)
 
     def discard(self) -> None:
         """Remove the file, so that the next call makes a new one."""
@@ -132,24 +135,26 @@ class SessionIndex:
             preview=_text(preview),
         )
 
-    def _take_in(
-        self, connection: sqlite3.Connection, changed: dict[str, Stamp], progress: Callable[[int, int], None]
-    ) -> None:
+    def _take_in(self, changed: dict[str, Stamp], progress: Callable[[int, int], None]) -> None:
         names = newest_first(changed)
         for start in range(0, len(names), _BATCH_FILES):
             progress(start, len(names))
-            read: list[tuple[str, Stamp, _Reading | None]] = []
-            for name in names[start : start + _BATCH_FILES]:
-                if self._closed.is_set():
-                    raise IndexClosed
-                read.append((name, changed[name], self._read(name)))
-            with transaction(connection):
-                for name, stamp, reading in read:
-                    _replace(connection, name, stamp, reading)
+            self._take_in_batch({name: changed[name] for name in names[start : start + _BATCH_FILES]})
         if names:
             progress(len(names), len(names))
 
+    def _take_in_batch(self, batch: dict[str, Stamp]) -> None:
+        # Nothing is held while files are read: others may remove a session, and another chatcli may be as far.
+        with self._writer.opened() as connection:
+            left = [(name, stamp) for name, stamp in batch.items() if _stamp(connection, name) != stamp]
+        read = [(name, stamp, self._read(name)) for name, stamp in left]
+        with self._writer.opened() as connection, transaction(connection):
+            for name, stamp, reading in read:
+                _replace(connection, name, stamp, reading)
+
     def _read(self, name: str) -> _Reading | None:
+        if self._closed.is_set():
+            raise IndexClosed
         file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
         try:
             session = self._store.load(file)
@@ -159,18 +164,19 @@ class SessionIndex:
         said = [name, session.title or summary.title, *utterances(session.records)]
         return _Reading(summary, "\n".join(map(indexed, said)))
 
-    def _forget(self, connection: sqlite3.Connection, names: Iterable[str]) -> None:
-        if not (gone := list(names)):
+    def _forget(self, names: Collection[str]) -> None:
+        if not names:
             return
-        with transaction(connection):
-            for name in gone:
-                if (key := _key(connection, name)) is not None:
-                    _take_out(connection, key)
-                    connection.execute("DELETE FROM sessions WHERE id = ?", [key])
-            # An entry that is deleted stays readable in the file until it is merged with what it deletes.
-            connection.execute("INSERT INTO words(words) VALUES('optimize')")
-            connection.execute("INSERT INTO beginnings(beginnings) VALUES('optimize')")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._writer.opened() as connection:
+            with transaction(connection):
+                for name in names:
+                    if (key := _key(connection, name)) is not None:
+                        _take_out(connection, key)
+                        connection.execute("DELETE FROM sessions WHERE id = ?", [key])
+                # An entry that is deleted stays readable in the file until it is merged with what deletes it.
+                connection.execute("INSERT INTO words(words) VALUES('optimize')")
+                connection.execute("INSERT INTO beginnings(beginnings) VALUES('optimize')")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class _Reading:
@@ -225,6 +231,12 @@ def _take_out(connection: sqlite3.Connection, key: int) -> None:
 def _key(connection: sqlite3.Connection, name: str) -> int | None:
     row = connection.execute("SELECT id FROM sessions WHERE name = ?", [_bytes(name)]).fetchone()
     return None if row is None else int(row[0])
+
+
+def _stamp(connection: sqlite3.Connection, name: str) -> Stamp | None:
+    query = "SELECT mtime_ns, size_bytes FROM sessions WHERE name = ?"
+    row = connection.execute(query, [_bytes(name)]).fetchone()
+    return None if row is None else Stamp(*row)
 
 
 def _condition(terms: Sequence[Term]) -> tuple[str, list[object]]:

@@ -51,7 +51,7 @@ class Catalog(Protocol):
         self, terms: Sequence[Term], folder: str | None = None, *, limit: int
     ) -> list[SessionSummary]: ...
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int: ...
-    def forget(self, names: Iterable[str]) -> None: ...
+    def look_again(self, names: Iterable[str]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -109,7 +109,7 @@ class Library:
         """
         file = self.store.existing(name)
         renaming.retitle(file, self.store.load(file), title, now=self._clock())
-        self.refresh()
+        self._look_again([file])
 
     def move(self, name: str, new_name: str) -> SessionFile:
         """Change what ``-s`` takes, and return where the session is now; what was attached moves along.
@@ -122,7 +122,7 @@ class Library:
         renaming.move(file, new)
         if last == file:
             self.store.remember(new)
-        self.refresh()
+        self._look_again([file, new])
         return new
 
     def remove(self, name: str) -> SessionFile:
@@ -141,8 +141,7 @@ class Library:
                 gone.append(self.store.remove(name))
                 yield gone[-1]
         finally:
-            if gone:
-                self._ask(lambda catalog: catalog.forget([file.name for file in gone]), None)
+            self._look_again(gone)
 
     def older_than(self, age: timedelta) -> list[SessionSummary]:
         """Return the sessions that were not used for so long, newest first."""
@@ -155,6 +154,11 @@ class Library:
         with self._lock:
             if self._scan is not None:
                 self._scan.close()
+
+    def _look_again(self, files: Iterable[SessionFile]) -> None:
+        names = [file.name for file in files if not file.is_named_by_path]
+        if names:
+            self._ask(lambda catalog: catalog.look_again(names), None)
 
     def _ask(self, question: Callable[[Catalog], _Answer], nothing: _Answer) -> _Answer:
         """Ask the index, one made anew where it is broken, and the files where there can be none."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.search_text import locate
 from chatcli.sessions.names import SUFFIX
-from chatcli.sessions.stamps import Stamp, newest_first, stamps
+from chatcli.sessions.stamps import Stamp, newest_first, stamp_of, stamps
 from chatcli.sessions.store import SessionFile
 from chatcli.sessions.utterances import utterances
 
@@ -63,10 +63,14 @@ class SessionScan:
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
         return sum(1 for _ in self._matching(terms, folder))
 
-    def forget(self, names: Iterable[str]) -> None:
-        with self._lock:
-            for name in names:
+    def look_again(self, names: Iterable[str]) -> None:
+        for name in names:
+            stamp = stamp_of(self._store.folder, name)
+            row = None if stamp is None else (stamp, self._summary(name, stamp))
+            with self._lock:
                 self._known.pop(name, None)
+                if row is not None:
+                    self._known[name] = row
 
     def close(self) -> None:
         self._is_closed = True

@@ -32,11 +32,16 @@ def stamps(folder: Path) -> dict[str, Stamp]:
     return found
 
 
+def stamp_of(folder: Path, name: str) -> Stamp | None:
+    """Return the stamp of one session, ``None`` where there is none of that name."""
+    return _stamp(folder / f"{name}{SUFFIX}")
+
+
 def newest_first(found: dict[str, Stamp]) -> list[str]:
     return sorted(found, key=lambda name: (-found[name].mtime_ns, name))
 
 
-def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
+def _stamp(entry: os.DirEntry[str] | Path) -> Stamp | None:
     try:
         status = entry.stat()
     except OSError:
