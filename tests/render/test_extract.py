@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from chatcli.render.extract import first_code_block
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from chatcli.render.extract import code_blocks, first_code_block
+from chatcli.render.markdown.stream import rendered
+from chatcli.render.themes import theme
+from render.markdown.specification import EXAMPLES
+from render.markdown.test_block_stream import DIFFERS, DOCUMENTS
 
 
 @pytest.mark.parametrize(
@@ -27,3 +35,15 @@ from chatcli.render.extract import first_code_block
 )
 def test_the_code_of_the_first_fence_is_found_exactly(markdown, code):
     assert first_code_block(markdown) == code
+
+
+def test_blocks_are_numbered_in_order():
+    assert code_blocks("```a\n1\n```\n> ```\n> 2\n> ```\n\n- ~~~\n  3\n") == ["1\n", "2\n", "3\n"]
+
+
+@given(st.one_of(st.sampled_from(EXAMPLES).map(lambda example: example.markdown), DOCUMENTS))
+def test_a_block_has_the_number_that_is_drawn_above_it(markdown):
+    assume(not DIFFERS.search(markdown))
+    drawn = rendered(markdown, theme("dark", None), 80)
+    labels = re.findall(r"── (\d+)(?: · [^─]*)? ──", drawn)
+    assert labels == [str(number) for number in range(1, len(code_blocks(markdown)) + 1)]

@@ -1,10 +1,10 @@
-"""The code inside an answer, for ``-x``."""
+"""The code inside an answer."""
 
 from __future__ import annotations
 
 
-def first_code_block(markdown: str) -> str | None:
-    """Return the code of the first fenced block, ending in a newline; ``None`` where there is no fence.
+def code_blocks(markdown: str) -> list[str]:
+    """Return the code of the fenced blocks in order, each ending in a newline: block 1, block 2 and so on.
 
     Fences are those of CommonMark 0.31 §4.5, in lists and quotes too; one that is never closed runs to the end
     of what holds it. The fence lines and their indentation are not part of the code.
@@ -12,8 +12,10 @@ def first_code_block(markdown: str) -> str | None:
     # Here, so that a program that extracts nothing does not pay for the parser.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
-    fences = (token for token in MarkdownIt().parse(markdown) if token.type == "fence")
-    fence = next(fences, None)
-    if fence is None:
-        return None
-    return fence.content if fence.content.endswith("\n") else fence.content + "\n"
+    fences = (token.content for token in MarkdownIt().parse(markdown) if token.type == "fence")
+    return [code if code.endswith("\n") else code + "\n" for code in fences]
+
+
+def first_code_block(markdown: str) -> str | None:
+    """Return the first of the ``code_blocks``, ``None`` where there is no fence."""
+    return next(iter(code_blocks(markdown)), None)

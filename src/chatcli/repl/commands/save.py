@@ -1,16 +1,25 @@
-"""``/save``: keep the conversation under a name of one's own."""
+"""``/save``: keep the conversation under a name of one's own, or a block of code in a file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from chatcli.core.errors import LocalIOError
 from chatcli.repl.commands.command import Command
+from chatcli.repl.commands.copy import code_block
 
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
+_BLOCK: Final = re.compile(r"(?P<number>\d+)\s+(?P<path>\S.*)", re.DOTALL)
+
 
 async def _run(talk: Talk, argument: str) -> None:
+    if block := _BLOCK.fullmatch(argument):
+        await _save_block(talk, int(block["number"]), block["path"])
+        return
     chat = talk.chat
     if argument:
         chat.save_as(chat.store.resolve(argument))
@@ -22,4 +31,43 @@ async def _run(talk: Talk, argument: str) -> None:
         talk.surface.remark(f"everything is kept already, in {chat.file.path}; /save NAME makes a copy")
 
 
-COMMAND = Command("save", "keep the conversation under another name", _run, "[NAME|PATH]")
+async def _save_block(talk: Talk, number: int, named: str) -> None:
+    code = code_block(talk, number)
+    try:
+        path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
+        if _is_there(path) and not await _may_replace(talk, path):
+            talk.surface.remark("nothing was written")
+            return
+        _write(path, code)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LocalIOError(
+            f"cannot write {named}: {reason}",
+            hint="give another path, or make its folder",
+            code="not_written",
+        ) from error
+    talk.surface.remark(f"code block {number} is in {path}")
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file. Raise ``OSError`` for what is none: a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError(None, "it is no file")
+    return path.exists()
+
+
+def _write(path: Path, code: str) -> None:
+    path.write_text(code, encoding="utf-8", errors="replace", newline="\n")
+
+
+async def _may_replace(talk: Talk, path: Path) -> bool:
+    answer = await talk.surface.ask(f"there is a {path} already; replace it? [y/N] ")
+    return (answer or "").strip().lower() in {"y", "yes"}
+
+
+COMMAND = Command(
+    "save",
+    "keep the conversation under another name, or write code block N to a file",
+    _run,
+    "[NAME|PATH|N PATH]",
+)

@@ -1,0 +1,107 @@
+"""The clipboard: that of the system where there is one, else that of the terminal, however far away it is."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import LocalIOError
+from chatcli.repl.threads import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_WITHIN_S: Final = 5.0
+
+# Where a terminal says how much it takes, it is more than this; xterm takes no more.
+TERMINAL_TAKES_BYTES: Final = 74_994
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """What puts its input into a clipboard, where the variable ``needs`` is set."""
+
+    command: tuple[str, ...]
+    needs: str | None = None
+    encoding: str = "utf-8"
+
+
+_PROGRAMS: Final = (
+    _Program(("pbcopy",)),
+    _Program(("wl-copy",), "WAYLAND_DISPLAY"),
+    _Program(("xclip", "-selection", "clipboard", "-in"), "DISPLAY"),
+    _Program(("xsel", "--clipboard", "--input"), "DISPLAY"),
+    _Program(("termux-clipboard-set",)),
+    # Of Windows, and of Linux inside it. It takes UTF-16 with a mark at its beginning.
+    _Program(("clip.exe",), encoding="utf-16"),
+)
+# Or Windows opens one for a moment.
+_NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+_FARAWAY: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
+
+
+async def copy(text: str, environment: Mapping[str, str], to_terminal: Callable[[str], bool]) -> str:
+    """Put ``text`` into the clipboard and return what it was put into, in words.
+
+    Over SSH the clipboard of this machine is nobody's: there the terminal is asked (OSC 52), by way of tmux where that
+    runs, as it hands on only what it was given itself. ``to_terminal`` sends a sequence and returns whether the
+    terminal reads any. Raise ``LocalIOError`` where nothing takes it.
+    """
+    if not any(environment.get(name) for name in _FARAWAY):
+        for program in _available(environment):
+            if await _gave(program.command, text.encode(program.encoding, "replace"), environment):
+                return "the clipboard"
+    if environment.get("TMUX") and await _gave(
+        ("tmux", "load-buffer", "-w", "-"), text.encode("utf-8", "replace"), environment
+    ):
+        return "tmux's buffer and the terminal's clipboard"
+    if to_terminal(osc_52(text)):
+        return "the terminal's clipboard"
+    raise LocalIOError(
+        "there is no clipboard here",
+        hint="install wl-copy, xclip or xsel, or take a terminal that knows OSC 52; /save N PATH writes a file",
+        code="no_clipboard",
+    )
+
+
+def osc_52(text: str) -> str:
+    """Return the sequence that asks a terminal to put ``text`` into its clipboard (xterm, "Operating System Commands").
+
+    https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
+    """
+    return f"\x1b]52;c;{base64.b64encode(text.encode('utf-8', 'replace')).decode()}\x07"
+
+
+def _available(environment: Mapping[str, str]) -> Iterator[_Program]:
+    for program in _PROGRAMS:
+        if program.needs is None or environment.get(program.needs):
+            yield program
+
+
+async def _gave(command: tuple[str, ...], content: bytes, environment: Mapping[str, str]) -> bool:
+    """Give ``content`` to a program; return whether there is one and it took it."""
+    path = shutil.which(command[0], path=environment.get("PATH"))
+    if path is None:
+        return False
+
+    def run() -> bool:
+        try:
+            # Nothing it says belongs on the screen, and one that goes on in the background holds nothing open.
+            done = subprocess.run(
+                [path, *command[1:]],
+                input=content,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_WITHIN_S,
+                check=False,
+                env=dict(environment),
+                creationflags=_NO_WINDOW,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
+    return await in_thread(run)

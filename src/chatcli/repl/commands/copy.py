@@ -1,0 +1,77 @@
+"""``/copy``: the last answer, or a block of its code, into the clipboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import UsageError
+from chatcli.render.extract import code_blocks
+from chatcli.repl.clipboard import TERMINAL_TAKES_BYTES, copy
+from chatcli.repl.commands.command import Choice, Command, whole_number
+from chatcli.safety.terminal import sanitize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+NO_ANSWER: Final = "there is no answer yet"
+_SHOWN_CHARACTERS: Final = 60
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    text = code_block(talk, whole_number(argument)) if argument else last_answer(talk)
+    where = await copy(text, talk.world.environment, talk.surface.to_terminal)
+    what = f"code block {argument}" if argument else "the answer"
+    lines = text.count("\n") + (not text.endswith("\n"))
+    talk.surface.remark(f"{what} is in {where}: {lines:,} line{'' if lines == 1 else 's'}")
+    size = len(text.encode("utf-8", "replace"))
+    if where.startswith("the terminal") and size > TERMINAL_TAKES_BYTES:
+        talk.surface.remark(
+            "some terminals take no more than 75 kB and then nothing at all; /save N PATH writes a file"
+        )
+
+
+def last_answer(talk: Talk) -> str:
+    """Return the Markdown of the last answer, safe to paste into a terminal."""
+    answers = (record for record in reversed(talk.chat.session.path()) if record.message.role == "assistant")
+    last = next(answers, None)
+    if last is None:
+        raise UsageError(NO_ANSWER, hint="ask something first", code="no_answer")
+    return sanitize(last.message.text)
+
+
+def code_block(talk: Talk, number: int) -> str:
+    """Return a block of code of the last answer by the number that stands above it."""
+    blocks = code_blocks(last_answer(talk))
+    if not 1 <= number <= len(blocks):
+        there = f"give a number from 1 to {len(blocks)}" if blocks else "/copy alone copies the whole answer"
+        raise UsageError(f"the last answer has no code block {number}", hint=there, code="no_such_block")
+    return blocks[number - 1]
+
+
+def blocks_to_choose(talk: Talk) -> list[Choice]:
+    """Return the numbers of the blocks with the line each begins with."""
+    blocks = enumerate(code_blocks(last_answer(talk)), start=1)
+    return [
+        Choice(str(number), code.strip().partition("\n")[0][:_SHOWN_CHARACTERS]) for number, code in blocks
+    ]
+
+
+def something_was_answered(talk: Talk) -> bool:
+    return any(record.message.role == "assistant" for record in talk.chat.session.path())
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    return blocks_to_choose(talk)
+
+
+COMMAND = Command(
+    "copy",
+    "copy the last answer as Markdown, or its code block N",
+    _run,
+    "[N]",
+    _choices,
+    applies=something_was_answered,
+    when=NO_ANSWER,
+)

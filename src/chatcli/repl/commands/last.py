@@ -1,0 +1,24 @@
+"""``/last``: read the last answer again from its beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.repl.commands.command import Command
+from chatcli.repl.commands.copy import NO_ANSWER, last_answer, something_was_answered
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, _: str) -> None:
+    await talk.surface.page_through(last_answer(talk))
+
+
+COMMAND = Command(
+    "last",
+    "read the last answer again, in a pager",
+    _run,
+    applies=something_was_answered,
+    when=NO_ANSWER,
+)

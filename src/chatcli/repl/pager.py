@@ -1,0 +1,58 @@
+"""Reading a long text in a pager: ``$PAGER``, or the one the system has."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import shutil
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import LocalIOError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_USUAL: Final = ("less", "more")
+_HOW: Final = "set PAGER to one there is, like PAGER=less"
+
+
+class Pager:
+    """Shows text with styles; ``environment`` names the program."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def command(self) -> list[str]:
+        """Return the program and its arguments. Raise ``LocalIOError`` without one."""
+        chosen = self._environment.get("PAGER", "").strip()
+        try:
+            words = shlex.split(chosen, posix=sys.platform != "win32")
+        except ValueError as error:
+            raise LocalIOError(f"PAGER cannot be read: {error}", hint=_HOW) from error
+        path = self._path_of(words[0]) if words else next(filter(None, map(self._path_of, _USUAL)), None)
+        if path is None:
+            raise LocalIOError(f"there is no pager{f' {words[0]}' if words else ''}", hint=_HOW)
+        return [path, *words[1:]]
+
+    async def show(self, text: str) -> None:
+        """Let the person read ``text`` until they leave the pager."""
+        # Without R less shows the styles as signs.
+        environment = {"LESS": "R", **self._environment}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command(), stdin=asyncio.subprocess.PIPE, env=environment
+            )
+        except OSError as error:
+            raise LocalIOError(f"the pager: {error.strerror or error}", hint=_HOW) from error
+        try:
+            # Left before the end was read, it closes the pipe.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await process.communicate(text.encode("utf-8", "replace"))
+        except asyncio.CancelledError:
+            process.terminate()
+            raise
+
+    def _path_of(self, program: str) -> str | None:
+        return shutil.which(program, path=self._environment.get("PATH"))
