@@ -148,6 +148,20 @@ def test_characters_are_searched_as_pairs_and_one_alone_as_a_beginning():
     assert indexed("去北京玩 today").split() == ["去北", "北京", "京玩", "玩", "today"]
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "place"),
+    [
+        ("Cafe\u0301 Zürich", "café", (0, 5)),
+        ("ﬁle", "f", (0, 1)),
+        ("die Straße.", "strass", (4, 9)),
+        ("今天气温高", "天气", (1, 3)),
+    ],
+)
+def test_a_place_takes_in_whole_characters_with_their_marks(text, query, place):
+    (term,) = terms(query)
+    assert locate(text, term) == place
+
+
 def test_quotes_of_the_person_stay_within_the_quotes():
     assert match('say "hi"') == '"say" AND """hi"""'
 

@@ -145,7 +145,9 @@ def locate(text: str, term: Term) -> tuple[int, int] | None:
     if hit is None:
         return None
     places = [place for place, letter in enumerate(letters) for _ in letter]
-    return places[hit.start()], places[hit.end() - 1] + 1
+    # The marks on the last letter, which were folded away, are its own.
+    next_place = places[hit.end()] if hit.end() < len(places) else len(text)
+    return places[hit.start()], max(next_place, places[hit.end() - 1] + 1)
 
 
 @lru_cache(maxsize=64)

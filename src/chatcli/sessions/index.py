@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.search_text import beginnings, expression, indexed, is_beginning
-from chatcli.sessions.index_file import FILE_NAME, IndexClosed, IndexFile, IndexUnusable, transaction
+from chatcli.sessions.index_file import (
+    FILE_NAME,
+    PATIENCE_S,
+    IndexClosed,
+    IndexFile,
+    IndexUnusable,
+    transaction,
+)
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.stamps import Stamp, newest_first, stamp_of, stamps
 from chatcli.sessions.store import SessionFile, SessionSummary
@@ -46,15 +53,15 @@ _BATCH_FILES: Final = 50
 class SessionIndex:
     """An index of one folder of sessions. Calls come from any thread, and refreshing holds up no question.
 
-    Every method raises ``IndexUnusable``, ``IndexBroken`` or ``IndexClosed``, and never harms a session.
+    ``patience_s`` is how long another process that writes is waited for. Every method raises ``IndexUnusable``, ``IndexBroken`` or ``IndexClosed``, and never harms a session.
     """
 
-    def __init__(self, store: SessionStore) -> None:
+    def __init__(self, store: SessionStore, *, patience_s: float = PATIENCE_S) -> None:
         self._store = store
         self._path = store.folder / FILE_NAME
         self._closed = Event()
-        self._writer = IndexFile(self._path, self._closed)
-        self._reader = IndexFile(self._path, self._closed)
+        self._writer = IndexFile(self._path, self._closed, patience_s)
+        self._reader = IndexFile(self._path, self._closed, patience_s)
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Bring the index in step with the files, reading what has changed, the newest first.

@@ -29,7 +29,7 @@ _SCHEMA: Final = f"""
         text, content='', columnsize=0, detail=none, prefix='1 2', tokenize='{TOKENIZER}');
     PRAGMA user_version = {SCHEMA_VERSION};
 """
-_BUSY_S: Final = 3.0
+PATIENCE_S: Final = 5.0
 
 
 class IndexUnusable(Exception):
@@ -47,9 +47,10 @@ class IndexClosed(Exception):
 class IndexFile:
     """A connection to the file, opened when it is first needed, and used by one thread at a time."""
 
-    def __init__(self, path: Path, closed: Event) -> None:
+    def __init__(self, path: Path, closed: Event, patience_s: float) -> None:
         self._path = path
         self._closed = closed
+        self._patience_s = patience_s
         self._lock = RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -59,7 +60,7 @@ class IndexFile:
             if self._closed.is_set():
                 raise IndexClosed
             if self._connection is None:
-                self._connection = _connect(self._path)
+                self._connection = _connect(self._path, self._patience_s)
             yield self._connection
 
     def close(self) -> None:
@@ -69,7 +70,7 @@ class IndexFile:
                 self._connection = None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     import sqlite3  # noqa: PLC0415 - nobody waits for it who does not look at the list
 
     try:
@@ -78,7 +79,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     except FileExistsError:
         if path.is_symlink() or not path.is_file():
             raise IndexUnusable(f"{path} is no file") from None
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -186,10 +186,7 @@ class Library:
 
     def _scanned(self) -> SessionScan:
         with self._lock:
-            if self._scan is None:
-                scan = SessionScan(self.store)
-                scan.refresh()
-                self._scan = scan
+            self._scan = self._scan or SessionScan(self.store)
             return self._scan
 
 

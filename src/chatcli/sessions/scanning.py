@@ -26,12 +26,12 @@ class SessionScan:
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._lock = RLock()
-        self._known: dict[str, tuple[Stamp, SessionSummary | None]] = {}
+        self._known: dict[str, tuple[Stamp, SessionSummary | None]] | None = None
         self._is_closed = False
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
         there = stamps(self._store.folder)
-        known = {name: row for name, row in self._known.items() if name in there}
+        known = {name: row for name, row in (self._known or {}).items() if name in there}
         changed = {
             name: stamp for name, stamp in there.items() if name not in known or known[name][0] != stamp
         }
@@ -48,7 +48,7 @@ class SessionScan:
 
     def summaries(self, folder: str | None = None) -> list[SessionSummary]:
         with self._lock:
-            found = [summary for _, summary in self._known.values() if summary is not None]
+            found = [summary for _, summary in self._rows().values() if summary is not None]
         found.sort(key=lambda summary: (-summary.last_used.timestamp(), summary.name))
         return [summary for summary in found if folder is None or summary.folder == folder]
 
@@ -68,12 +68,16 @@ class SessionScan:
             stamp = stamp_of(self._store.folder, name)
             row = None if stamp is None else (stamp, self._summary(name, stamp))
             with self._lock:
-                self._known.pop(name, None)
-                if row is not None:
-                    self._known[name] = row
+                known = {known: other for known, other in self._rows().items() if known != name}
+                self._known = known if row is None else {**known, name: row}
 
     def close(self) -> None:
         self._is_closed = True
+
+    def _rows(self) -> dict[str, tuple[Stamp, SessionSummary | None]]:
+        if self._known is None:
+            self.refresh()
+        return self._known or {}
 
     def _matching(self, terms: Sequence[Term], folder: str | None) -> Iterator[SessionSummary]:
         return (summary for summary in self.summaries(folder) if not terms or self._holds(summary, terms))

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.sessions.attachments import attachments_folder
+from chatcli.sessions.index import SessionIndex
+from chatcli.sessions.index_file import FILE_NAME
+from chatcli.sessions.library import Library
+from chatcli.sessions.log import SessionLog
+from sessions.shelf import Shelf, names
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights")
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    return Shelf(tmp_path / "data")
+
+
+def nothing_in_the_way(_shelf):
+    return
+
+
+def a_folder_in_its_place(shelf):
+    (shelf.folder / FILE_NAME).mkdir(parents=True)
+
+
+def a_link_in_its_place(shelf):
+    shelf.folder.mkdir(parents=True)
+    (shelf.folder / FILE_NAME).symlink_to(shelf.data / "elsewhere")
+
+
+@pytest.fixture(
+    params=[
+        nothing_in_the_way,
+        a_folder_in_its_place,
+        pytest.param(a_link_in_its_place, marks=posix_only),
+    ],
+    ids=["with its index", "a folder in the place of the index", "a link in the place of the index"],
+)
+def library(shelf, request):
+    """Keep the same promises with the index and without."""
+    request.param(shelf)
+    with closing(Library(shelf.store, clock=shelf.world.clock)) as library:
+        yield library
+
+
+def content(shelf) -> bytes:
+    return b"".join(
+        path.read_bytes() for path in sorted(shelf.folder.glob(f"{FILE_NAME}*")) if path.is_file()
+    )
+
+
+def found(library, words, **options):
+    library.refresh()
+    return names(hit.summary for hit in library.search(words, **options))
+
+
+def test_sessions_are_listed_newest_first_as_the_store_tells_them(shelf, library):
+    shelf.keep("old", "Hi", used_s=1_000)
+    shelf.keep("new", "Where is Rome?", "In Italy.", used_s=2_000, folder="/a")
+    library.refresh()
+    assert library.sessions() == shelf.store.summaries()
+    assert names(library.sessions(folder="/a")) == ["new"]
+    assert (library.count(), library.count(folder="/a"), library.count("italy rome")) == (2, 1, 1)
+
+
+def test_no_folder_is_no_sessions_and_makes_none(shelf, tmp_path):
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+        assert (library.sessions(), library.search("a"), library.count()) == ([], [], 0)
+    assert not shelf.data.exists()
+
+
+def test_a_search_shows_where_the_words_stand(shelf, library):
+    shelf.keep(
+        "trip", "Tell me of it", "Go by train.\n\nThe " + "long " * 30 + "way to Rome is " + "slow " * 40
+    )
+    library.refresh()
+    (hit,) = library.search("rom")
+    start, end = hit.at
+    assert hit.excerpt[start:end] == "Rom"
+    assert "way to Rome is slow" in hit.excerpt
+    assert hit.excerpt.startswith("…")
+    assert hit.excerpt.endswith("…")
+    assert "\n" not in hit.excerpt
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "shown"),
+    [
+        ("我想去北京玩", "北京", "北京"),
+        ("Meet me at the Cafe\u0301 Zürich", "café", "Cafe\u0301"),
+        ('a "quoted\\path" here', "quoted\\path", "quoted\\path"),
+        ("first line\nsnake_case()", "snake_case", "snake_case"),
+    ],
+)
+def test_the_place_is_right_in_any_script(shelf, library, said, words, shown):
+    shelf.keep("trip", said)
+    library.refresh()
+    (hit,) = library.search(words)
+    assert hit.excerpt[slice(*hit.at)] == shown
+
+
+def test_a_hit_in_title_or_name_alone_has_no_excerpt(shelf, library):
+    shelf.keep("voyage", "Hi", title="Ferien")
+    library.refresh()
+    assert [(hit.excerpt, hit.at) for word in ("voyage", "ferien") for hit in library.search(word)] == [
+        ("", (0, 0)),
+        ("", (0, 0)),
+    ]
+
+
+def test_a_search_for_nothing_is_the_list(shelf, library):
+    shelf.keep("a", "Hi", used_s=1_000)
+    shelf.keep("b", "Ho", used_s=2_000)
+    assert found(library, " ") == ["b", "a"]
+    assert found(library, " ", limit=1) == ["b"]
+
+
+def test_a_title_is_given_and_found_and_the_session_keeps_its_place(shelf, library):
+    shelf.keep("trip", "Hi", used_s=1_000)
+    shelf.keep("other", "Hi", used_s=2_000)
+    library.refresh()
+    library.rename("trip", "Trains 去罗马")
+    assert [(one.name, one.title) for one in library.sessions()] == [
+        ("other", "Hi"),
+        ("trip", "Trains 去罗马"),
+    ]
+    assert names(hit.summary for hit in library.search("罗马")) == ["trip"]
+
+
+def test_a_title_needs_a_word_and_a_session(shelf, library):
+    shelf.keep("trip", "Hi")
+    with pytest.raises(UsageError, match="a title needs a word"):
+        library.rename("trip", " \n")
+    with pytest.raises(UsageError, match="there is no session gone"):
+        library.rename("gone", "Title")
+
+
+def test_what_is_open_elsewhere_keeps_title_and_name(shelf, library):
+    file = shelf.keep("trip", "Hi")
+    log = SessionLog.resume(file, shelf.store.load, app="x")
+    before = file.path.read_bytes()
+    for change in (lambda: library.rename("trip", "Title"), lambda: library.move("trip", "rome")):
+        with pytest.raises(UsageError, match="is open in another chatcli"):
+            change()
+    log.close()
+    assert file.path.read_bytes() == before
+
+
+def test_another_name_takes_attachments_index_and_the_last_session_along(shelf, library):
+    file = shelf.keep("trip", "Where is Rome?")
+    attachments_folder(file.path).mkdir()
+    (attachments_folder(file.path) / "ab").write_bytes(b"picture")
+    shelf.store.remember(file)
+    library.refresh()
+    moved = library.move("trip", "罗马")
+    assert (moved.name, moved.path.exists(), file.path.exists()) == ("罗马", True, False)
+    assert (attachments_folder(moved.path) / "ab").read_bytes() == b"picture"
+    assert shelf.store.last_used() == moved
+    assert names(hit.summary for hit in library.search("rome")) == ["罗马"]
+    assert library.search("trip") == []
+
+
+def test_a_session_can_be_moved_out_of_the_folder(shelf, library, tmp_path):
+    shelf.keep("trip", "Hi")
+    library.refresh()
+    moved = library.move("trip", str(tmp_path / "trip.jsonl"))
+    assert moved.path.exists()
+    assert library.sessions() == []
+
+
+@pytest.mark.parametrize("taken", ["rome.jsonl", "rome.files"])
+def test_nothing_is_overwritten(shelf, library, taken):
+    file = shelf.keep("trip", "Hi")
+    (shelf.folder / taken).write_text("mine")
+    with pytest.raises(UsageError, match="there is a session rome already"):
+        library.move("trip", "rome")
+    assert (shelf.folder / taken).read_text() == "mine"
+    assert file.path.exists()
+
+
+def test_an_impossible_name_is_refused(shelf, library):
+    shelf.keep("trip", "Hi")
+    with pytest.raises(UsageError, match="cannot name a session"):
+        library.move("trip", "a:b")
+
+
+def test_a_removed_session_is_gone_with_its_attachments_and_its_words(shelf, library):
+    file = shelf.keep("trip", "the passphrase is quicksilverfox", title="cellartitle")
+    shelf.keep("other", "Hello")
+    attachments_folder(file.path).mkdir()
+    (attachments_folder(file.path) / "ab").write_bytes(b"picture")
+    library.refresh()
+    assert library.remove("trip") == file
+    assert not file.path.exists()
+    assert not attachments_folder(file.path).exists()
+    assert names(library.sessions()) == ["other"]
+    assert library.search("quicksilverfox") == []
+    assert [word for word in (b"quicksilver", b"cellar", b"trip") if word in content(shelf)] == []
+
+
+def test_many_are_removed_and_those_before_a_mistake_are_gone(shelf, library):
+    for name in ("a", "b", "c"):
+        shelf.keep(name, "Hi")
+    library.refresh()
+    removing = library.remove_all(["a", "gone", "c"])
+    assert next(removing).name == "a"
+    with pytest.raises(UsageError, match="there is no session gone"):
+        next(removing)
+    assert sorted(names(library.sessions())) == ["b", "c"]
+
+
+def test_what_is_no_session_is_not_removed(shelf, library):
+    shelf.keep("trip", "Hi")
+    (shelf.folder / "notes.jsonl").write_text("Dear diary,\n")
+    with pytest.raises(ConfigurationError):
+        library.remove("notes")
+    assert (shelf.folder / "notes.jsonl").exists()
+
+
+def test_the_old_are_those_not_used_for_so_long(shelf, library):
+    now = shelf.world.now
+    for days in (1, 89, 91, 400):
+        shelf.keep(f"d{days}", "Hi", used_s=(now - timedelta(days=days)).timestamp())
+    library.refresh()
+    assert names(library.older_than(timedelta(days=90))) == ["d91", "d400"]
+    assert library.older_than(now - datetime.min.replace(tzinfo=UTC)) == []
+
+
+def test_damaged_files_are_left_out(shelf, library):
+    shelf.keep("trip", "Rome")
+    (shelf.folder / "notes.jsonl").write_text("Rome\n")
+    (shelf.folder / "newer.jsonl").write_text(
+        '{"type":"header","format":99,"id":"a","at":"b","app":"Rome"}\n'
+    )
+    assert found(library, "rome") == ["trip"]
+    assert names(library.sessions()) == ["trip"]
+
+
+def test_progress_is_told_and_what_it_raises_ends_the_refresh(shelf, library):
+    shelf.keep("trip", "Rome")
+    told = []
+    library.refresh(lambda done, total: told.append((done, total)))
+    assert told[-1] == (1, 1)
+    shelf.keep("more", "Rome")
+
+    def stop(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.refresh(stop)
+    library.refresh()
+    assert library.count() == 2
+
+
+def test_threads_may_ask_and_refresh_at_once(shelf, library):
+    for number in range(60):
+        shelf.keep(f"s{number}", "Rome")
+    failures = []
+
+    def use():
+        try:
+            for _ in range(5):
+                library.refresh()
+                library.search("rome")
+                library.sessions()
+        except Exception as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert library.count("rome") == 60
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database " * 500, b"SQLite format 3\0" + b"\xff" * 9_000])
+def test_a_broken_index_is_made_anew(shelf, damage):
+    shelf.keep("trip", "Rome")
+    (shelf.folder / FILE_NAME).write_bytes(damage)
+    with closing(Library.of(shelf.data)) as library:
+        assert found(library, "rome") == ["trip"]
+    with closing(sqlite3.connect(shelf.folder / FILE_NAME)) as index:
+        assert index.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+def test_an_index_that_breaks_while_it_is_used_is_made_anew(shelf):
+    for number in range(30):
+        shelf.keep(f"s{number}", "Rome " * 50)
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+        with closing(sqlite3.connect(shelf.folder / FILE_NAME)) as other:
+            other.execute("DROP TABLE texts")
+            other.execute("DROP TABLE sessions")
+        assert len(library.search("rome")) == 30
+
+
+def test_an_index_of_another_version_is_made_anew(shelf):
+    shelf.keep("trip", "Rome")
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+    with closing(sqlite3.connect(shelf.folder / FILE_NAME)) as other:
+        other.execute("PRAGMA user_version = 999")
+    with closing(Library.of(shelf.data)) as library:
+        assert found(library, "rome") == ["trip"]
+
+
+def test_a_locked_index_is_done_without(shelf):
+    shelf.keep("trip", "Rome")
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+    shelf.keep("more", "Rome")
+    with closing(sqlite3.connect(shelf.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(Library(shelf.store, SessionIndex(shelf.store, patience_s=0.01))) as library:
+            assert sorted(found(library, "rome")) == ["more", "trip"]
+
+
+@posix_only
+def test_a_full_disk_is_done_without_the_index(shelf):
+    shelf.keep("trip", "Rome")
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+        # SQLite's own limit says the same as a disk that has no room.
+        with library._index._writer.opened() as connection:
+            connection.execute("PRAGMA max_page_count = 1")
+        for number in range(200):
+            shelf.keep(f"s{number}", f"Rome {number} " * 50)
+        assert library.refresh() is None
+        assert len(library.search("rome", limit=500)) == 201
+
+
+@posix_only
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_listed_and_searched(shelf):
+    shelf.keep("trip", "Rome")
+    shelf.folder.chmod(0o500)
+    try:
+        with closing(Library.of(shelf.data)) as library:
+            assert found(library, "rome") == ["trip"]
+    finally:
+        shelf.folder.chmod(0o700)
+
+
+def test_after_closing_it_is_empty(shelf):
+    shelf.keep("trip", "Rome")
+    library = Library.of(shelf.data)
+    library.refresh()
+    library.close()
+    assert (library.sessions(), library.count("rome")) == ([], 0)
