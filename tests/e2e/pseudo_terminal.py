@@ -50,13 +50,19 @@ class PseudoTerminal:
     """What is shown, and a keyboard."""
 
     def __init__(
-        self, descriptor: int, process: subprocess.Popen[bytes], columns: int, *, is_job: bool
+        self,
+        descriptor: int,
+        process: subprocess.Popen[bytes],
+        columns: int,
+        lines: int = LINES,
+        *,
+        is_job: bool,
     ) -> None:
         self.received = b""
         self._descriptor = descriptor
         self._process = process
         self._is_job = is_job
-        self._screen = pyte.HistoryScreen(columns, LINES, history=20_000, ratio=0.01)
+        self._screen = pyte.HistoryScreen(columns, lines, history=20_000, ratio=0.01)
         self._stream = pyte.ByteStream(self._screen)
 
     @property
@@ -166,11 +172,12 @@ def on_terminal(
     environment: Mapping[str, str],
     folder: Path,
     columns: int = COLUMNS,
+    lines: int = LINES,
     job: bool = False,
 ) -> Iterator[PseudoTerminal]:
     """Run ``command`` on a terminal; as a ``job`` it can be stopped and go on, as under a shell."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {"TERM": "xterm-256color", **environment}
     process = subprocess.Popen(
         [sys.executable, "-c", _START_JOB if job else _BECOME_FOREGROUND, *command],
@@ -185,7 +192,7 @@ def on_terminal(
     os.set_blocking(ours, False)  # or typing to a program that has stopped reading would hold up the test
     with process:
         try:
-            yield PseudoTerminal(ours, process, columns, is_job=job)
+            yield PseudoTerminal(ours, process, columns, lines, is_job=job)
         finally:
             process.kill()
             os.close(ours)

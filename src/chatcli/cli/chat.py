@@ -11,8 +11,9 @@ from chatcli.cli.background import can_be_asked
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import resettling, settings_of, world_of
 from chatcli.cli.signals import until_signalled
-from chatcli.core.errors import UsageError
+from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.render.background import told_background
+from chatcli.sessions.store import SessionStore
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     """Answer what was asked; without a question and with a person at the keyboard, talk."""
-    if options.session is not None and options.resume_last:
-        raise UsageError("--session and --continue name two conversations", hint="give one of them")
     world = world_of(terminal)
+    _check_which_conversation(options, world, terminal)
     settings = settings_of(options, world, terminal)
     question = compose(options, terminal)
+    if question is not None and options.resume:
+        raise UsageError(
+            "--resume only chooses a session to talk in",
+            hint="-s NAME or -c ask a question in a session",
+        )
     if question is not None:
         return ask(question, options, settings, world, terminal)
     for name in ("dry_run", "extract", "out", "output"):
@@ -40,6 +45,31 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
 
         return line_loop(options, settings, world, terminal)
     return _repl(options, settings, world, terminal)
+
+
+def _check_which_conversation(options: Namespace, world: World, terminal: Terminal) -> None:
+    named = {
+        "--session": options.session is not None,
+        "--continue": options.resume_last,
+        "--resume": options.resume,
+    }
+    given = [option for option, is_given in named.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} name two conversations", hint="give one of them")
+    if options.everywhere and not options.resume:
+        raise UsageError("--all says where --resume looks", hint="chatcli --resume --all")
+    if not options.resume:
+        return
+    if not (terminal.stdin_is_terminal and terminal.stdout.is_terminal):
+        raise UsageError(
+            "--resume lets a person choose, and this is no terminal",
+            hint="-c goes on with the session used last, -s NAME with another: chatcli sessions list",
+        )
+    if SessionStore(world.paths.data).last_used() is None:
+        raise ConfigurationError(
+            "there is no session to choose",
+            hint="ask something first; every conversation is saved by itself",
+        )
 
 
 def _repl(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
@@ -62,7 +92,10 @@ def _repl(options: Namespace, settings: Settings, world: World, terminal: Termin
         resettle=resettling(options, world, terminal),
         verbose=options.verbose,
         quiet=options.quiet,
+        choosing=options.resume,
+        everywhere=options.everywhere,
     )
     code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt, abandon=repl.abandon))
-    terminal.warn(repl.farewell)
+    if repl.farewell is not None:
+        terminal.warn(repl.farewell)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.attachments import Attachments
 from chatcli.repl.connection import Connection
+from chatcli.repl.picker.shelf import open_shelf
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line
@@ -42,6 +44,7 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
 
 class _LineLoop:
     def __init__(self, options: Namespace, settings: Settings, world: World, terminal: Terminal) -> None:
+        self._options = options
         self._terminal = terminal
         self._words = PLAIN if settings.plain else USUAL
         self._say = line_writer(terminal, plain=settings.plain)
@@ -75,6 +78,8 @@ class _LineLoop:
         with asyncio.Runner() as runner, ExitStack() as at_the_end:
             at_the_end.callback(lambda: talk.chat.close())  # noqa: PLW0108 - another conversation may come
             at_the_end.callback(lambda: runner.run(talk.connection.close()))
+            if self._options.resume and not runner.run(self._choose_session()):
+                return ExitCode.DONE
             runner.run(self._begin())
             self._terminal.warn(self._words.greeting.format(sanitize_line(talk.chat.model_name)))
             self._show_last_exchange()
@@ -83,6 +88,18 @@ class _LineLoop:
                     return code
         self._terminal.warn(self._farewell())
         return ExitCode.DONE
+
+    async def _choose_session(self) -> bool:
+        """Let the person choose the session that is gone on with; return whether they did."""
+        talk = self._talk
+        with open_shelf(talk.world, talk.chat) as shelf:
+            chosen = await self._surface.choose_session(shelf, everywhere=self._options.everywhere)
+        if chosen is None:
+            return False
+        wish = replace(talk.wish, session=chosen)
+        fresh, talk.chat = talk.chat, open_session(talk.settings, wish, talk.world)
+        fresh.close()
+        return True
 
     async def _begin(self) -> None:
         talk = self._talk

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 RESERVED_OPTIONS = (
     *(
-        "--resume",
         "-T",
         "--template",
         "--long",
@@ -36,6 +35,7 @@ examples:
   chatcli "What does EADDRINUSE mean?"        one answer
   git diff | chatcli "Review this change"     a prompt, and data from a pipe
   chatcli -c "And in Python?"                 go on with the session used last
+  chatcli --resume                            choose a session, and go on with it
   chatcli -s work -f notes.md "Summarize"     a named session, a file attached
   chatcli -o json "Capital of France?" | jq -r .text
   chatcli -x "A shell one-liner to count lines" > count.sh
@@ -117,6 +117,10 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-s", "--session", metavar="NAME|PATH", help="start or resume this one")
     group.add_argument(
         "-c", "--continue", dest="resume_last", action="store_true", help="resume the one used last"
+    )
+    group.add_argument("--resume", action="store_true", help="choose one from a list, and search them")
+    group.add_argument(
+        "--all", dest="everywhere", action="store_true", help="with --resume: those of every folder"
     )
     group.add_argument(
         "--no-save", dest="save", action="store_false", default=None, help="keep nothing of it"

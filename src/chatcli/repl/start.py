@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.keys import Keys
@@ -24,6 +24,8 @@ from chatcli.repl.frames import terminal_output
 from chatcli.repl.ink import Ink
 from chatcli.repl.input_history import input_history
 from chatcli.repl.page import Page
+from chatcli.repl.pager import Pager
+from chatcli.repl.picker.shelf import open_shelf
 from chatcli.repl.recap import recap
 from chatcli.repl.screen import Screen
 from chatcli.repl.suggestions import HistorySuggestions
@@ -74,7 +76,10 @@ class Tty:
 
 
 class Repl:
-    """One run of the REPL. ``resettle`` settles the settings anew with changes that win over everything else."""
+    """One run of the REPL. ``resettle`` settles the settings anew with changes that win over everything else.
+
+    ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
+    """
 
     def __init__(
         self,
@@ -86,9 +91,13 @@ class Repl:
         resettle: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
         quiet: bool,
+        choosing: bool = False,
+        everywhere: bool = False,
     ) -> None:
         self._settings = settings
         self._world = world
+        self._is_choosing = choosing
+        self._everywhere = everywhere
         self._chat = open_session(settings, wish, world)
         self._tty = tty
         self._completer = CommandCompleter()
@@ -128,7 +137,8 @@ class Repl:
             prompt=settings.repl_prompt,
             quiet=quiet,
             unicode=tty.shows_unicode,
-            marked=tty.takes_commands,
+            takes_commands=tty.takes_commands,
+            pager=Pager(world.environment),
             watchers=self._watchers,
         )
         self._talk = Talk(
@@ -151,8 +161,12 @@ class Repl:
         try:
             async with self._screen.running():
                 asking = asyncio.ensure_future(self._theme.settle())
-                await self._greet()
-                await self._talk.run(self._screen.line)
+                if self._is_choosing:
+                    # As work, it ends as well when the terminal is closed.
+                    await self._screen.work(self._choose_session(), "choosing")
+                if not self._is_choosing:
+                    await self._greet()
+                    await self._talk.run(self._screen.line)
                 await self._talk.connection.close()
                 # An answer on its way would be the shell's next keys.
                 await asking
@@ -169,8 +183,10 @@ class Repl:
         self._screen.abandon()
 
     @property
-    def farewell(self) -> str:
-        """What is said after the terminal is the shell's again."""
+    def farewell(self) -> str | None:
+        """What is said after the terminal is the shell's again; nothing where there was no conversation."""
+        if self._is_choosing:
+            return None
         chat = self._talk.chat
         is_kept = chat.file is not None and chat.file.path.exists()
         return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
@@ -190,6 +206,17 @@ class Repl:
     def _notify(self, text: str) -> None:
         on_desktop = self._talk.settings.notify == "desktop"
         self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
+
+    async def _choose_session(self) -> None:
+        """Let the person choose the session that is gone on with; until they have, nothing else begins."""
+        talk = self._talk
+        with open_shelf(self._world, talk.chat) as shelf:
+            chosen = await self._page.choose_session(shelf, everywhere=self._everywhere)
+        if chosen is not None:
+            wish = replace(talk.wish, session=chosen)
+            fresh, talk.chat = talk.chat, open_session(self._settings, wish, self._world)
+            fresh.close()
+            self._is_choosing = False
 
     async def _greet(self) -> None:
         talk = self._talk

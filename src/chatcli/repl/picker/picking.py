@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from prompt_toolkit.enums import EditingMode
+
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.picker.drawing import ASCII, UNICODE, Drawing
 from chatcli.repl.picker.keys import key_bindings
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from chatcli.render.themes import Theme
+    from chatcli.repl.live_application import LiveApplication
     from chatcli.repl.picker.shelf import Listing, Shelf
     from chatcli.repl.screen import Screen
     from chatcli.sessions.store import SessionSummary
@@ -65,6 +68,7 @@ class _Picking:
         self._theme = theme
         self._glyphs = UNICODE if unicode else ASCII
         self._is_chosen = False
+        self._is_read = False
         self._subject: SessionSummary | None = None
         self._wanted = asyncio.Event()
         self._listed = asyncio.Event()
@@ -76,7 +80,7 @@ class _Picking:
 
     async def run(self) -> str | None:
         panel = self._panel
-        with _quick_escape(self._screen):
+        with _keys_of_a_list(self._screen.application):
             async with self._screen.panel(panel.container, panel.search_window):
                 self._wanted.set()
                 self._start(self._keep_listing())
@@ -167,7 +171,7 @@ class _Picking:
         if not state.is_settled:
             words = state.words
             here = await in_thread(lambda: shelf.listing(words, is_here=True))
-            if here.total and state.words == words:
+            if here.total:
                 state.settle(is_here=True)
                 return here
         words, is_here = state.words, state.is_here
@@ -186,7 +190,7 @@ class _Picking:
                 await in_thread(lambda: self._shelf.refresh(progress))
         finally:
             listing_again.cancel()
-            self._state.progress = None
+            self._is_read, self._state.progress = True, None
         self._wanted.set()
 
     async def _list_now_and_then(self) -> None:
@@ -204,10 +208,12 @@ class _Picking:
         self._wanted.set()
 
     def _choose_if_current(self) -> None:
-        if self._is_chosen and self._state.is_current:
-            self._is_chosen = False
-            if (session := self._state.marked) is not None:
-                self._finish(session.name)
+        if not (self._is_chosen and self._state.is_current):
+            return
+        if (session := self._state.marked) is not None:
+            self._finish(session.name)
+        elif self._is_read:
+            self._is_chosen = False  # else what they mean may still be read
 
     def _finish(self, name: str | None) -> None:
         if not self._end.done():
@@ -232,11 +238,12 @@ class _Picking:
 
 
 @contextmanager
-def _quick_escape(screen: Screen) -> Iterator[None]:
-    application = screen.application
-    usual = application.ttimeoutlen, application.timeoutlen
+def _keys_of_a_list(application: LiveApplication) -> Iterator[None]:
+    """Let Escape close a list at once, and letters be what is searched for: vi's keys are for longer texts."""
+    usual = application.ttimeoutlen, application.timeoutlen, application.editing_mode
     application.ttimeoutlen = application.timeoutlen = _ESCAPE_WITHIN_S
+    application.editing_mode = EditingMode.EMACS
     try:
         yield
     finally:
-        application.ttimeoutlen, application.timeoutlen = usual
+        application.ttimeoutlen, application.timeoutlen, application.editing_mode = usual

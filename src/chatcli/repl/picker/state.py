@@ -75,7 +75,7 @@ class PickerState:
     def turn_scope(self) -> None:
         """Want the sessions of all folders instead of this one's, or the other way round."""
         self._touch()
-        if self.has_folder:
+        if self.has_folder and self.is_settled:
             self.is_here = not self.is_here
 
     def take(self, listing: Listing) -> None:
@@ -125,7 +125,9 @@ class PickerState:
         self.doing = Doing.CHOOSING
 
     def _touch(self) -> None:
-        self.is_settled = self._is_touched = True
+        # Before there is a list, nobody has seen whose sessions it shows.
+        self.is_settled = self.is_settled or self.listing is not None
+        self._is_touched = True
         self.told = ""
 
     def _mark(self, place: int) -> None:
