@@ -58,7 +58,7 @@ class Action:
             library.close()
 
 
-_MODULES: Final = ("list_", "show", "search", "rename", "remove", "prune", "export")
+_MODULES: Final = ("list_", "show", "search", "rename", "remove", "prune", "export", "import_")
 """The files of the actions, in the order of ``--help``."""
 
 

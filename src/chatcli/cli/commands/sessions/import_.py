@@ -1,0 +1,138 @@
+"""``chatcli sessions import``."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from chatcli import __version__
+from chatcli.cli.commands.sessions.stopping import noting_interrupts
+from chatcli.core.errors import UsageError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.safety.terminal import sanitize_line
+from chatcli.sessions.importing.conversation import Progress
+from chatcli.sessions.importing.importer import Importer
+from chatcli.sessions.importing.sources import SOURCES, SOURCES_BY_NAME, recognize
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.sessions.importing.importer import Summary
+    from chatcli.sessions.importing.sources import Source
+    from chatcli.sessions.library import Library
+
+    Show: TypeAlias = Callable[[Summary], None]
+    """Shows how far it is."""
+
+NAME = "import"
+HELP = "take over conversations of ChatGPT, llm or another chatcli"
+
+_AUTO: Final = "auto"
+_SHOWN_NAMES: Final = 3
+_REDRAW_AFTER_ITEMS: Final = 20
+_EXAMPLES = """\
+examples:
+  chatcli sessions import ~/Downloads/chatgpt-export.zip
+  chatcli sessions import conversations-*.json          the same, unpacked
+  chatcli sessions import "$(llm logs path)"
+  chatcli sessions import backup.json                   what sessions export --format json wrote
+  chatcli sessions import export.zip --dry-run          only say what would be done
+
+What was imported before is left as it is: importing again only adds what is new. Ctrl-C stops between
+two conversations, and the same command goes on from there.
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="what to import")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=[_AUTO, *SOURCES_BY_NAME],
+        default=_AUTO,
+        help="; ".join(f"{source.name}: {source.title}" for source in SOURCES),
+    )
+    parser.add_argument("--dry-run", action="store_true", help="import nothing")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+
+
+def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    if not options.files:
+        raise UsageError("import what?", hint="chatcli sessions import FILE; --help shows examples")
+    # All of them before the first is imported: one typing error is no half an import.
+    files = [
+        (path, _source(options.source, path)) for path in (Path(file).expanduser() for file in options.files)
+    ]
+    importer, progress = Importer(library.store, dry_run=options.dry_run), Progress()
+    with noting_interrupts() as is_stopped:
+        try:
+            with _progress_bar(progress, terminal, is_quiet=options.quiet) as show:
+                _import(files, importer, progress, is_stopped, show)
+        finally:
+            for line in () if options.quiet else _closing_lines(importer.summary, options, is_stopped()):
+                terminal.warn(sanitize_line(line))
+    return ExitCode.INTERRUPTED if is_stopped() else ExitCode.DONE
+
+
+def _source(name: str, path: Path) -> Source:
+    return recognize(path) if name == _AUTO else SOURCES_BY_NAME[name]
+
+
+def _import(
+    files: Sequence[tuple[Path, Source]],
+    importer: Importer,
+    progress: Progress,
+    is_stopped: Callable[[], bool],
+    show: Show,
+) -> None:
+    app = f"chatcli {__version__}"
+    for path, source in files:
+        with closing(source.read(path, progress, app)) as items:
+            for number, item in enumerate(items):
+                importer.take(item)
+                if number % _REDRAW_AFTER_ITEMS == 0:
+                    show(importer.summary)
+                if is_stopped():
+                    return
+    show(importer.summary)
+
+
+def _progress_bar(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> AbstractContextManager[Show]:
+    if is_quiet or not terminal.stderr.is_terminal or terminal.is_dumb:
+        return nullcontext(lambda _summary: None)
+    from chatcli.cli.commands.sessions.import_progress import drawn  # noqa: PLC0415 - rich, which a pipe sees none of
+
+    return drawn(progress, terminal)
+
+
+def _closing_lines(summary: Summary, options: Namespace, is_stopped: bool) -> Iterator[str]:
+    done = "would import" if options.dry_run else "imported"
+    told = [f"{done} {_counted(summary.imported, 'conversation')}"]
+    if summary.here:
+        told.append(f"{summary.here:,} {'was' if summary.here == 1 else 'were'} here already")
+    if summary.empty:
+        told.append(f"{summary.empty:,} had no messages")
+    yield ", ".join(told)
+    if summary.grown:
+        names = ", ".join(summary.grown[:_SHOWN_NAMES]) + (", …" if len(summary.grown) > _SHOWN_NAMES else "")
+        yield f"left as they are, although there are newer messages for them: {names}"
+        yield "→ to have those, remove such a session and import again"
+    if summary.left_out:
+        kinds = ", ".join(f"{what} ({count:,})" for what, count in summary.left_out.most_common())
+        yield f"left out, as a session cannot keep it: {kinds}"
+    if summary.first_damage is not None:
+        damage = f"{summary.first_damage.where}: {summary.first_damage.reason}"
+        yield f"could not be read: {_counted(summary.damaged, 'entry', 'entries')}; the first is {damage}"
+    if is_stopped:
+        yield "stopped; the same command goes on from here"
+
+
+def _counted(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

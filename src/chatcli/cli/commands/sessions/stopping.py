@@ -1,0 +1,29 @@
+"""Ctrl-C between two steps of a long work, never in the middle of one."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+@contextmanager
+def noting_interrupts() -> Iterator[Callable[[], bool]]:
+    """Give out what tells whether the person wants it to stop. Whoever asks a second time is obeyed at once."""
+    is_asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal is_asked
+        if is_asked:
+            signal.default_int_handler(number, frame)
+        is_asked = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: is_asked
+    finally:
+        signal.signal(signal.SIGINT, before)

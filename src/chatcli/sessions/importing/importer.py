@@ -1,0 +1,135 @@
+"""Conversations that were read, as session files. Nothing that is there is ever changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.sessions.importing.conversation import Damaged, stable_name
+from chatcli.sessions.names import SUFFIX, checked_name
+from chatcli.sessions.reading import find_header
+from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord, encode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from chatcli.sessions.importing.conversation import Conversation, Item
+    from chatcli.sessions.store import SessionFile, SessionStore
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of an import.
+
+    ``here`` counts the conversations that had been imported before, of which those in ``grown`` have messages now
+    that their sessions lack; ``empty`` those in which nothing is said. ``left_out`` counts what sessions cannot
+    keep, by what it is.
+    """
+
+    imported: int = 0
+    here: int = 0
+    empty: int = 0
+    damaged: int = 0
+    first_damage: Damaged | None = None
+    grown: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+class Importer:
+    """Writes conversations into a store. With ``dry_run`` it only finds out what it would do."""
+
+    def __init__(self, store: SessionStore, *, dry_run: bool = False) -> None:
+        self.summary = Summary()
+        self._store = store
+        self._dry_run = dry_run
+        self._would_be_here: set[str] = set()
+
+    def take(self, item: Item) -> None:
+        """Import one conversation, unless it is here already; raise ``LocalIOError`` where it cannot be written."""
+        if isinstance(item, Damaged):
+            self.summary.damaged += 1
+            self.summary.first_damage = self.summary.first_damage or item
+        elif not any(isinstance(record, MessageRecord | PartialRecord) for record in item.records):
+            self.summary.empty += 1
+        else:
+            self._take(item)
+
+    def _take(self, conversation: Conversation) -> None:
+        own_id = _own_id(conversation)
+        file, content = self._place(conversation, own_id)
+        if content is not None or own_id in self._would_be_here:
+            self.summary.here += 1
+            if content is not None and _has_more(conversation, content):
+                self.summary.grown.append(file.name)
+            return
+        if self._dry_run:
+            self._would_be_here.add(own_id)
+        else:
+            _write(file.path, conversation)
+        self.summary.imported += 1
+        self.summary.left_out.update(conversation.left_out)
+
+    def _place(self, conversation: Conversation, own_id: str) -> tuple[SessionFile, bytes | None]:
+        """Return where the conversation is, with the content of its file, or an unused place for it."""
+        file = self._store.resolve(_checked(conversation.name, own_id))
+        copies = file.copies()
+        while True:
+            try:
+                content = file.path.read_bytes()
+            except FileNotFoundError:
+                return file, None
+            except OSError:
+                content = b""  # a folder, or somebody else's: not this conversation
+            if _id_in(content, file.path) == own_id:
+                return file, content
+            file = next(copies)
+
+
+def _own_id(conversation: Conversation) -> str:
+    header = conversation.records[0]
+    return header.id if isinstance(header, HeaderRecord) else conversation.name
+
+
+def _checked(name: str, own_id: str) -> str:
+    """Return a name for the store. A file from anywhere must not choose a path."""
+    try:
+        return checked_name(name.removesuffix(SUFFIX))
+    except UsageError:
+        return stable_name("imported", own_id)
+
+
+def _id_in(content: bytes, path: Path) -> str | None:
+    try:
+        header = find_header(content, path)
+    except ConfigurationError:
+        return None
+    return header.id if header else None
+
+
+def _has_more(conversation: Conversation, content: bytes) -> bool:
+    """Whether a message is missing in a session file; the ids of its lines stand as they were written."""
+    return any(_id_field(message_id) not in content for message_id in conversation.message_ids)
+
+
+def _id_field(message_id: str) -> bytes:
+    # As the one encoder of session files writes it: {"type":"mark","id":"...","parent":...
+    return encode(PartialRecord(message_id, None, "", "")).partition(b",")[2].partition(b',"parent"')[0]
+
+
+def _write(path: Path, conversation: Conversation) -> None:
+    file = RecordFile(path)
+    file.begin(conversation.records)
+    file.close()
+    _date(path, conversation.last_at)
+
+
+def _date(path: Path, at: datetime) -> None:
+    # Lists are ordered by the times of the files. Where they cannot be set, the conversation is there all the same.
+    with contextlib.suppress(OSError, OverflowError, ValueError):
+        os.utime(path, (at.timestamp(), at.timestamp()))

@@ -1,0 +1,81 @@
+"""The logs of ``llm`` (https://llm.datasette.io): a SQLite database, ``llm logs path`` says where.
+
+Its tables changed with the years, and a database can hold conversations in several of them:
+
+* ``threads``, ``turns``, ``messages``, ``parts``: since 0.36, a tree of messages (``llm_threads.py``)
+* ``conversations``, ``responses``: since 0.6, one prompt and one response a row (``llm_responses.py``)
+* ``logs`` or ``log``: before that
+
+Fetched with ``llm`` 0.36's ``migrations.py`` and ``logs.py`` at hand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.core.errors import LocalIOError
+from chatcli.sessions.importing.conversation import Damaged
+from chatcli.sessions.importing.json_files import not_importable
+from chatcli.sessions.importing.llm_database import Database
+from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
+from chatcli.sessions.importing.llm_threads import ThreadsTable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from chatcli.sessions.importing.conversation import Item, Progress
+
+SOURCE: Final = "llm"
+
+_PATIENCE_S: Final = 10.0
+# Newest first: a conversation that was gone on with by a newer llm is complete in the newer tables.
+_TABLES: Final = (ThreadsTable, ResponsesTable, LogsTable)
+
+
+def read(path: Path, progress: Progress, *, app: str) -> Generator[Item]:
+    """Yield the conversations of a database, which is only read, also while ``llm`` writes to it.
+
+    Raises ``ConfigurationError`` for a database that is not llm's, ``LocalIOError`` for one that cannot be read.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            yield from _conversations(Database(connection), path, progress, app)
+    except sqlite3.OperationalError as error:
+        raise LocalIOError(
+            f"cannot read the database {path}: {error}",
+            hint="check the path and its rights, and whether another program keeps it locked",
+            code="not_read",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise not_importable(path, f"no database that can be read: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text
+    return connection
+
+
+def _conversations(database: Database, path: Path, progress: Progress, app: str) -> Generator[Item]:
+    tables = [table(database, app) for table in _TABLES if table.is_in(database)]
+    if not tables:
+        raise not_importable(path, "a database, but not that of llm")
+    listed: dict[str, Any] = {}
+    for table in tables:
+        for conversation_id in table.conversation_ids():
+            listed.setdefault(conversation_id, table)
+    progress.total += len(listed)
+    for conversation_id, table in listed.items():
+        try:
+            yield table.conversation(conversation_id)
+        except ValueError as error:
+            yield Damaged(f"conversation {conversation_id}", str(error))
+        progress.done += 1
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")

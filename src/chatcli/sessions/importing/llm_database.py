@@ -1,0 +1,74 @@
+"""What the tables of ``llm`` have in common."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.core.usage import Usage
+from chatcli.sessions.records import ReplyMetadata
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Database:
+    """A database whose tables and columns depend on its age: what is not there counts as empty."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        rows = self._connection.execute("select name from sqlite_master where type = 'table'")
+        return frozenset(str(row["name"]) for row in rows)
+
+    def rows(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
+        for row in self._connection.execute(query, values):
+            yield dict(row)
+
+    def rows_of(self, table: str, query: str, *values: Any) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a query on ``table``, none where an older database has no such table."""
+        return self.rows(query, *values) if table in self.tables else iter(())
+
+
+def text_of(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def moment_of(row: dict[str, Any], *names: str) -> datetime:
+    """Return a time of ``row``, which without a time zone is in UTC; the first column there is counts."""
+    for name in names:
+        try:
+            at = datetime.fromisoformat(text_of(row, name))
+        except ValueError:
+            continue
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return BEGINNING
+
+
+def reply_of(row: dict[str, Any]) -> ReplyMetadata:
+    """Return what a row says of a model's answer."""
+    usage = Usage(_count(row.get("input_tokens")), _count(row.get("output_tokens")))
+    duration_ms = _count(row.get("duration_ms"))
+    return ReplyMetadata(
+        text_of(row, "resolved_model") or text_of(row, "model") or None,
+        None if usage == Usage() else usage,
+        "stop",
+        None if duration_ms is None else duration_ms / 1000,
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def attachment_line(row: dict[str, Any]) -> str:
+    """Return what stands for an attachment, whose bytes are not imported."""
+    told = [text_of(row, name) for name in ("type", "url", "path")]
+    return f"[attachment: {', '.join([*filter(None, told), 'not imported'])}]"
