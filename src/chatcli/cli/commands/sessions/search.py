@@ -12,6 +12,7 @@ from chatcli.cli.commands.sessions.layout import json_fields, write_found
 from chatcli.cli.commands.sessions.refreshing import refresh
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
+from chatcli.core.search_text import terms
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
         raise UsageError(f"--limit {options.limit} shows nothing", hint="give a number from 1")
     folder = folder_of(options, terminal)
     refresh(library, options, terminal)
-    found = library.search(words, folder=folder, limit=options.limit)
+    # A library without a word to look for shows all it has, which nobody asked for here.
+    found = library.search(words, folder=folder, limit=options.limit) if terms(words) else []
     if options.json:
         listed = [{**json_fields(hit.summary), "excerpt": hit.excerpt, "at": list(hit.at)} for hit in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,192 @@
+"""The saved conversations from the command line, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+
+from e2e.program import command
+from sessions.shelf import Shelf
+
+if sys.platform != "win32":
+    from e2e.pseudo_terminal import CTRL_C, on_terminal
+
+needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+DAY_S = 86_400
+
+
+@pytest.fixture
+def shelf(program):
+    return Shelf(program.data_folder)
+
+
+@pytest.fixture
+def sessions(program):
+    return lambda *words, **options: program.run("sessions", *words, **options)
+
+
+@pytest.mark.parametrize("action", ["list", "show", "search", "rename", "rm", "prune"])
+def test_every_action_explains_itself(sessions, action):
+    done = sessions(action, "--help")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: chatcli sessions {action} ")
+
+
+def test_the_command_lists_its_actions(sessions):
+    shown = sessions("--help").stdout
+    assert "\n  search  find what was said, in any language\n" in shown
+    assert sessions("search", "--help").stdout.count("chatcli sessions search ") >= 3
+
+
+def test_a_flag_may_stand_before_the_action(sessions, shelf):
+    shelf.keep("trip", "Hi")
+    assert sessions("--json", "list").stdout == sessions("list", "--json").stdout
+
+
+def test_the_list_keeps_its_lines_and_gains_a_folder(sessions, shelf, program):
+    shelf.keep("trip", "Where is Rome?", folder=str(program.working_folder), used_s=1_000)
+    shelf.keep("会话", "a\x1b[31mb", "c", folder="/elsewhere", used_s=2_000)
+    listed = sessions("list", TZ="UTC").stdout
+    assert listed == (
+        "会话  1970-01-01 00:33     1 turn  a␛[31mb\ntrip  1970-01-01 00:16     1 turn  Where is Rome?\n"
+    )
+    (_, trip) = json.loads(sessions("list", "--json").stdout)
+    assert list(trip)[:5] == ["name", "path", "title", "turns", "last_used"]
+    assert trip["folder"] == str(program.working_folder)
+    assert sessions("list", "--here").stdout.startswith("trip  ")
+    assert sessions("search", "--here", "b").stderr == "no session has b\n"
+
+
+def test_a_search_shows_name_time_title_and_the_words_around(sessions, shelf):
+    shelf.keep(
+        "trip", "How do I get there?", "Take the\nnight train to Rome\x1b[2J.", title="Ferien", used_s=1_000
+    )
+    shelf.keep("other", "Hi")
+    done = sessions("search", "train", "rom", TZ="UTC")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "trip  1970-01-01 00:16  Ferien\n    Take the night train to Rome␛[2J.\n"
+
+
+def test_words_of_two_chinese_characters_are_found(sessions, shelf):
+    shelf.keep("trip", "我想去北京玩")
+    assert "我想去北京玩" in sessions("search", "北京").stdout
+
+
+def test_a_search_is_json_for_programs(sessions, shelf):
+    shelf.keep("trip", "Go to Rome\x1b.")
+    (hit,) = json.loads(sessions("search", "rome", "--json").stdout)
+    assert (hit["name"], hit["excerpt"]) == ("trip", "Go to Rome\x1b.")
+    assert hit["excerpt"][slice(*hit["at"])] == "Rome"
+
+
+def test_nothing_found_is_no_error_and_said(sessions, shelf):
+    shelf.keep("trip", "Hi")
+    done = sessions("search", "rome\x1b")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no session has rome␛\n")
+    assert json.loads(sessions("search", "rome", "--json").stdout) == []
+
+
+def test_a_limit_is_kept_and_told(sessions, shelf):
+    for number in range(3):
+        shelf.keep(f"s{number}", "Rome", used_s=1_000 + number)
+    done = sessions("search", "rome", "--limit", "2")
+    assert [line.split()[0] for line in done.stdout.splitlines()[::2]] == ["s2", "s1"]
+    assert done.stderr == "2 of 3; --limit N shows more\n"
+
+
+@pytest.mark.parametrize("words", ['"', "AND", "a*b", "NEAR(", "-- -x", "c++ (", "'; DROP TABLE sessions"])
+def test_whatever_is_searched_for_is_words(sessions, shelf, words):
+    shelf.keep("trip", "Hi")
+    done = sessions("search", *words.split())
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["search"], "search for what?"),
+        (["search", "a", "--limit", "0"], "--limit 0 shows nothing"),
+        (["rename"], "which session?"),
+        (["rename", "trip"], "rename it to what?"),
+        (["prune"], "how old?"),
+        (["prune", "--older-than", "soon"], "--older-than 'soon' is no age"),
+        (["prune", "--older-than", "1d"], "prune removes nothing unasked"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_is_asked_for(sessions, arguments, said):
+    done = sessions(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {said}")
+    assert "\n→ " in done.stderr
+
+
+def test_a_title_and_a_name_are_given(sessions, shelf):
+    shelf.keep("trip", "Hi")
+    assert (
+        sessions("rename", "trip", "Trains", "to\x1b Rome").stderr == "trip has the title Trains to␛ Rome\n"
+    )
+    assert sessions("list").stdout.rstrip().endswith("Trains to␛ Rome")
+    assert sessions("rename", "trip", "--name", "rome").stderr == "trip is now rome\n"
+    assert "Hi" in sessions("show", "rome").stdout
+    assert sessions("show", "trip").exit_code == 2
+
+
+def test_many_are_removed_at_once(sessions, shelf, program):
+    for name in ("a", "b", "c"):
+        shelf.keep(name, "Hi")
+    assert sessions("rm", "a", "c").stderr == "removed a\nremoved c\n"
+    assert [path.stem for path in program.session_paths] == ["b"]
+
+
+@pytest.fixture
+def old_and_new(shelf):
+    shelf.keep("old", "Hi", used_s=time.time() - 100 * DAY_S)
+    shelf.keep("new", "Hi", used_s=time.time())
+
+
+def test_the_old_are_listed_and_with_yes_removed(sessions, program, old_and_new):
+    listed = sessions("prune", "--older-than", "90d", "--dry-run")
+    assert listed.stdout.startswith("old  ")
+    assert listed.stderr == "1 session, 0.0 MB, would be removed\n"
+    assert len(program.session_paths) == 2
+    assert sessions("prune", "--older-than", "3m", "--yes").stderr == "removed 1 session\n"
+    assert [path.stem for path in program.session_paths] == ["new"]
+    assert sessions("prune", "--older-than", "1w", "--yes").stderr == "no session was left unused for 1w\n"
+
+
+def in_terminal(program, *words):
+    return on_terminal(
+        command("sessions", *words), environment=program.environment(), folder=program.working_folder
+    )
+
+
+@needs_pty
+@pytest.mark.parametrize(("keys", "left", "code"), [("y\r", 1, 0), ("\r", 2, 0), ("n\r", 2, 0)])
+def test_on_a_terminal_pruning_asks(program, old_and_new, keys, left, code):
+    with in_terminal(program, "prune", "--older-than", "90d") as terminal:
+        terminal.wait_for("remove 1 session, 0.0 MB, for good? [y/N]")
+        terminal.type(keys)
+        assert terminal.wait_for_exit() == code
+    assert len(program.session_paths) == left
+
+
+@needs_pty
+def test_ctrl_c_at_the_question_removes_nothing(program, old_and_new):
+    with in_terminal(program, "prune", "--older-than", "90d") as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.type(CTRL_C)
+        assert terminal.wait_for_exit() == 130
+    assert len(program.session_paths) == 2
+
+
+@needs_pty
+def test_on_a_terminal_the_hit_is_bold_and_in_sight(program, shelf):
+    shelf.keep("trip", "word " * 20 + "needle" + " word" * 40)
+    with in_terminal(program, "search", "needle") as terminal:
+        assert terminal.wait_for_exit() == 0
+        assert b"\x1b[1mneedle\x1b[22m" in terminal.received
+        assert max(map(len, terminal.shown.splitlines())) < 80
