@@ -43,6 +43,17 @@ async def test_a_cut_answer_is_asked_for_its_rest_visibly_and_joined_without_rep
     ]
 
 
+async def test_the_parts_of_an_answer_cost_what_they_cost_together():
+    first, rest = Completion("length", cost_usd=0.25), Completion("stop", cost_usd=0.5)
+    inner = ScriptedModel([TextDelta("The"), first], [TextDelta(" end"), rest])
+    assert (await events_of(ContinuingModel(inner, times=1)))[-1].cost_usd == 0.75
+
+
+async def test_the_cost_of_an_answer_with_a_part_nobody_told_of_is_unknown():
+    inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), Completion("stop", cost_usd=0.5)])
+    assert (await events_of(ContinuingModel(inner, times=1)))[-1].cost_usd is None
+
+
 async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruction():
     inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), STOP])
     await events_of(ContinuingModel(inner, times=1, opening={"prefix": True}))

@@ -91,6 +91,17 @@ async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usag
     assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage())
 
 
+async def test_a_cost_the_endpoint_tells_is_known(chat, streams):
+    streams(delta("Paris"), event({"usage": USAGE | {"cost": 0.00014}}), end())
+    assert (await events_of(chat))[-1].cost_usd == 0.00014
+
+
+@pytest.mark.parametrize("cost", ["0.1", None, -1, 10**400, True, {}])
+async def test_a_cost_that_is_none_is_unknown(chat, streams, cost):
+    streams(delta("Paris"), event({"usage": USAGE | {"cost": cost}}), end())
+    assert (await events_of(chat))[-1].cost_usd is None
+
+
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 async def test_reasoning_comes_apart_from_the_text_under_either_of_its_names(chat, streams, name):
     streams(delta(**{name: "France? "}), delta(**{name: "Easy."}), delta("Paris"), end())

@@ -23,6 +23,7 @@ class KeptSurface:
         self.said = []
         self.drafted = ""
         self.holds = 0
+        self.sequences = []
         self.asked = []
         self._answers = list(answers)
         self._lines = list(lines)
@@ -79,6 +80,13 @@ class KeptSurface:
         listing = shelf.listing(words, is_here=False)
         self.offered = [session.name for session in listing.sessions]
         return self.chooses
+
+    async def page_through(self, answer):
+        self.said.append(answer)
+
+    def to_terminal(self, sequence):
+        self.sequences.append(sequence)
+        return self.draws
 
     def hold(self):
         self.holds += 1

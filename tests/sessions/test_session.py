@@ -222,3 +222,12 @@ def test_no_tree_of_records_makes_a_replay_fail_or_loop(records):
     assert ids[len(ids) - len(session.context()) :] == [record.id for record in session.context()]
     again = Session.replay(session.records)
     assert (again.path(), again.context(), again.head) == (session.path(), session.context(), session.head)
+
+
+def test_the_cost_of_a_session_is_that_of_all_its_answers_as_far_as_it_is_known():
+    def reply(record_id, cost_usd):
+        return MessageRecord(record_id, None, AT, answer("a"), ReplyMetadata("m", cost_usd=cost_usd))
+
+    assert Session.replay([reply("a", None)]).cost_usd is None
+    branches = [reply("a", 0.25), reply("b", None), reply("c", 0.5), MarkRecord("m", None, AT, "head", "a")]
+    assert Session.replay(branches).cost_usd == 0.75

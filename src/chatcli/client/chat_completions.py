@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.core.request import Request
 
+_HIGHEST_COST_USD: Final = 1e6  # whatever is more is no price of an answer
+
 _SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
 
 # OpenRouter, vLLM and DeepSeek say in the place of a finish reason that there is none.
@@ -101,6 +103,7 @@ class CompletionReader:
         self._finish_reason: str | None = None
         self._model: str | None = None
         self._usage: Usage | None = None
+        self._cost_usd: float | None = None
         self._remainder = Remainder()
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -115,13 +118,13 @@ class CompletionReader:
     def completion(self) -> Completion | None:
         if self._finish_reason is None:
             return None
-        return Completion(self._finish_reason, self._model, self._usage)
+        return Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
 
     def _read(self, data: Mapping[str, Any], content_key: str) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(model := data.get("model"), str) and model:
             self._model = model
         if isinstance(usage := data.get("usage"), dict):
-            self._usage = _usage(usage)
+            self._usage, self._cost_usd = _usage(usage), _cost_usd(usage)
         choice = _first_choice(data)
         if isinstance(reason := choice.get("finish_reason"), str) and reason and reason not in _BROKE_OFF:
             self._finish_reason = _finish_reason(reason)
@@ -183,6 +186,14 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
             return choice
     return {}
+
+
+def _cost_usd(usage: Mapping[str, Any]) -> float | None:
+    """Return what OpenRouter says an answer cost (https://openrouter.ai/docs/use-cases/usage-accounting)."""
+    cost = usage.get("cost")
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if 0 <= cost <= _HIGHEST_COST_USD else None
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chatcli.client.seam import Seam
 from chatcli.core import messages
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+
+_Number = TypeVar("_Number", int, float)
 
 CONTINUE: Final = (
     "Your answer was cut off. Go on with it exactly where it stopped, in the middle of a word or a line if need be: "
@@ -88,6 +90,7 @@ class _Answer:
         """Why the last part was not the last of the answer, ``None`` where it was or the rest cannot be had."""
         self._grown: list[str] = []
         self._usage: Usage | None = None
+        self._cost_usd: float | None = 0.0
         self._end: Completion | EndpointError | None = None
 
     @property
@@ -105,11 +108,13 @@ class _Answer:
     def end(self, completion: Completion) -> None:
         self._end = completion
         self._usage = _sum(self._usage, completion.usage)
+        self._cost_usd = _total(self._cost_usd, completion.cost_usd)
         if completion.finish_reason == "length" and self._grown:
             self.cut = "the answer was cut at the token limit"
 
     def fail(self, error: EndpointError) -> None:
         self._end = error
+        self._cost_usd = None  # what it took for the part that came is not told
         if isinstance(error, IncompleteAnswer):
             self.cut = error.message
 
@@ -117,7 +122,7 @@ class _Answer:
         """Return the end of the whole answer; raise what it failed by."""
         match self._end:
             case Completion():
-                return replace(self._end, usage=self._usage)
+                return replace(self._end, usage=self._usage, cost_usd=self._cost_usd)
             case IncompleteAnswer():
                 raise self._end
             case EndpointError() if self._grown:
@@ -150,5 +155,5 @@ def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
     )
 
 
-def _total(first: int | None, second: int | None) -> int | None:
+def _total(first: _Number | None, second: _Number | None) -> _Number | None:
     return None if first is None or second is None else first + second

@@ -310,6 +310,7 @@ class _RunningTurn:
             model=(done and done.model) or self._model,
             finish_reason=done.finish_reason if done else "interrupted" if text else None,
             usage=(done and done.usage) or estimated or Usage(),
+            cost_usd=done.cost_usd if done else None,
             latency_s=self._clock() - self._started_s,
             ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
             session=self._journal.name,

@@ -83,11 +83,15 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The last event of a client's stream: the answer is complete, for this reason."""
+    """The last event of a client's stream: the answer is complete, for this reason.
+
+    ``cost_usd`` is what the endpoint says it took for it.
+    """
 
     finish_reason: str
     model: str | None = None
     usage: Usage | None = None
+    cost_usd: float | None = None
     cached: bool = False
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, has_completions
+from prompt_toolkit.formatted_text import ANSI, to_formatted_text
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.containers import DynamicContainer
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenuControl
 from prompt_toolkit.output.color_depth import ColorDepth
-from prompt_toolkit.styles import Style
+from prompt_toolkit.styles import DynamicStyle
 from wcwidth import clip
 
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.layout.containers import Container
     from prompt_toolkit.output import Output
+    from prompt_toolkit.styles import BaseStyle
 
     from chatcli.render.themes import ColorSystem
 
@@ -55,30 +57,6 @@ _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
     "256": ColorDepth.DEPTH_8_BIT,
     "truecolor": ColorDepth.DEPTH_24_BIT,
 }
-
-# The terminal's own colours, which suit light and dark alike.
-_STYLE: Final = Style.from_dict(
-    {
-        "prompt": "ansicyan bold",
-        "question": "ansicyan",
-        "activity": "ansibrightblack",
-        "queue": "ansibrightblack",
-        "attached": "ansibrightblack",
-        "paste": "ansicyan",
-        "vi-mode": "ansicyan",
-        "toolbar": "ansibrightblack",
-        "auto-suggestion": "ansibrightblack",
-        "completion-menu": "noreverse bg:default",
-        "completion-menu.completion": "bg:default fg:default",
-        "completion-menu.completion.current": "bg:default fg:ansicyan bold noreverse",
-        "completion-menu.meta.completion": "bg:default fg:ansibrightblack",
-        "completion-menu.meta.completion.current": "bg:default fg:ansicyan",
-        "completion-menu.more": "ansibrightblack",
-        "search-toolbar": "ansibrightblack",
-        "search-toolbar.prompt": "ansicyan",
-        "search-toolbar.text": "default",
-    }
-)
 
 _EDITING_MODES: Final = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
 _MENU_ROWS: Final = 8
@@ -108,6 +86,7 @@ class Screen:
         title: Callable[[], str | None],
         hurry: Callable[[], bool],
         color_system: ColorSystem | None,
+        style: Callable[[], BaseStyle | None] = lambda: None,
         keys: KeyTable | None = None,
         editing_mode: Callable[[], str] = lambda: "emacs",
         attached: Callable[[str], str] = lambda _: "",
@@ -145,7 +124,7 @@ class Screen:
             layout=Layout(self._container(), focused_element=self.composer.window),
             key_bindings=key_bindings(self, self.composer, self._answer, self._keys),
             cursor=ViCursor(),
-            style=_STYLE,
+            style=DynamicStyle(style),
             color_depth=_COLOR_DEPTHS[color_system],
             input=input,
             output=output,
@@ -323,7 +302,7 @@ class Screen:
             case Pasted.FOLDED:
                 self._hint = self._hinted(("expand_paste", "shows it whole"), ("edit_in_editor", "edits it"))
             case Pasted.ATTACHED:
-                self._hint = "the file goes with the question; Ctrl-_ keeps it as text"
+                self._hint = "attached; Ctrl-_ keeps it as text"
             case Pasted.AS_IT_IS:
                 pass
 
@@ -391,10 +370,12 @@ class Screen:
         self.application.invalidate()
 
     def _hinted(self, *actions: tuple[str, str]) -> str:
-        """Return what keys do now, as far as they are bound."""
-        return ", ".join(
-            f"{self._keys.shown(name)} {does}" for name, does in actions if self._keys.keys(name)
-        )
+        """Return what keys do now, as far as they are bound and there is room; the first matters most."""
+        hint = ""
+        for told in (f"{self._keys.shown(name)} {does}" for name, does in actions if self._keys.keys(name)):
+            longer = f"{hint}, {told}" if hint else told
+            hint = longer if len(longer) <= self.columns() or not hint else hint
+        return hint
 
     def _note_key(self, _: object) -> None:
         self._last_key_s = time.monotonic()
@@ -466,7 +447,8 @@ class Screen:
     def _bottom_line(self) -> StyleAndTextTuples:
         mode = vi_mode(self.application)
         before = f"{mode} · " if mode else ""
-        return [("class:vi-mode", before), ("", self._hint or self._toolbar(self.columns() - len(before)))]
+        shown = self._hint or ANSI(self._toolbar(self.columns() - len(before)))
+        return [("class:vi-mode", before), *to_formatted_text(shown)]
 
     def _line(self, text: Callable[[], AnyFormattedText], style: str) -> Window:
         return self._rows(text, style, most=1)

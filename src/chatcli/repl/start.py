@@ -28,10 +28,11 @@ from chatcli.repl.pager import Pager
 from chatcli.repl.picker.shelf import open_shelf
 from chatcli.repl.recap import recap
 from chatcli.repl.screen import Screen
+from chatcli.repl.screen_style import screen_style
 from chatcli.repl.suggestions import HistorySuggestions
 from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
-from chatcli.repl.toolbar import toolbar
+from chatcli.repl.toolbar import Toolbar
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line
 
@@ -109,6 +110,7 @@ class Repl:
         self._background = BackgroundQuestion(
             lambda background: self._theme.learn(background, "the terminal tells its background")
         )
+        self._toolbar = Toolbar(unicode=tty.shows_unicode)
         activity = Activity(unicode=tty.shows_unicode)
         self._screen = Screen(
             input=keyboard(tty.stdin, self._background.replies),
@@ -118,7 +120,8 @@ class Repl:
             suggestions=HistorySuggestions(),
             completer=self._completer,
             activity=activity,
-            toolbar=lambda columns: toolbar(self._talk.chat, self._talk.settings, columns),
+            toolbar=self._toolbar_line,
+            style=lambda: screen_style(self._theme.name, tty.color_system),
             title=self._title if tty.takes_commands else lambda: None,
             hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
             color_system=tty.color_system,
@@ -190,6 +193,9 @@ class Repl:
         chat = self._talk.chat
         is_kept = chat.file is not None and chat.file.path.exists()
         return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
+
+    def _toolbar_line(self, columns: int) -> str:
+        return self._toolbar.line(self._talk.chat, self._talk.settings, self._theme(), columns)
 
     def _title(self) -> str | None:
         if not self._talk.settings.window_title:

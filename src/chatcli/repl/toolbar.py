@@ -1,8 +1,9 @@
-"""The toolbar: which model, which session, how full its window is."""
+"""The toolbar: which model, how full its window is, what it cost, which session, what is being edited."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
@@ -11,35 +12,107 @@ from chatcli.safety.terminal import sanitize_line
 if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
+    from chatcli.render.themes import Theme
 
-_BETWEEN = " · "
-
-
-def toolbar(chat: Chat, settings: Settings, columns: int) -> str:
-    """Return as many parts as ``columns`` have room for, the most important first."""
-    target = chat.target
-    model = target.model_name if target else chat.session.model or settings.model or ""
-    parts = [model, _window(chat), _session(chat)]
-    line = ""
-    for part in filter(None, map(sanitize_line, parts)):
-        longer = line + _BETWEEN + part if line else clip(part, 0, columns)
-        if width(longer) <= columns:
-            line = longer
-    return line
+_BETWEEN: Final = " · "
+_BAR_CELLS: Final = 8
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_LONGEST_NAME: Final = 24
+_NARROW_COLUMNS: Final = 60
+_FILLING: Final = 0.7
+_FULL: Final = 0.9
 
 
-def _session(chat: Chat) -> str:
-    return chat.name or "not kept"
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of the toolbar and its role in the theme; the least ``rank`` is left out last."""
+
+    text: str
+    rank: int
+    role: str = "label"
 
 
-def _window(chat: Chat) -> str:
-    if chat.target is None:
+class Toolbar:
+    """One line of ANSI text. Where there is no room for all of it, the less important parts are left out.
+
+    ``unicode`` says whether the terminal can show the eighths of a block.
+    """
+
+    def __init__(self, *, unicode: bool) -> None:
+        self._unicode = unicode
+
+    def line(self, chat: Chat, settings: Settings, theme: Theme, columns: int) -> str:
+        target = chat.target
+        model = target.model_name if target else chat.session.model or settings.model or ""
+        parts = [
+            _Part(self._editing(chat), 0, "marker"),
+            _Part(_shortened(sanitize_line(model), columns), 1),
+            *self._window(chat, columns),
+            _Part(_cost(chat), 4),
+            _Part(_shortened(sanitize_line(chat.name or "not kept"), columns), 3),
+        ]
+        shown = _fitting([part for part in parts if part.text], columns)
+        between = theme.paint(_BETWEEN, "rule")
+        return between.join(theme.paint(clip(part.text, 0, columns), part.role) for part in shown)
+
+    def _window(self, chat: Chat, columns: int) -> tuple[_Part, ...]:
+        if chat.target is None:
+            return ()
+        usage = chat.manager.context_usage()
+        taken = usage.system_tokens + usage.turns_tokens
+        share = min(1.0, taken / max(1, usage.budget_tokens))
+        role = "code.error" if share >= _FULL else "code.number" if share >= _FILLING else "label"
+        about = "~" if usage.estimated else ""
+        numbers = f"{about}{_short(taken)}/{_short(usage.window_tokens)}"
+        bar = f"{self._bar(share)} " if columns >= _NARROW_COLUMNS else ""
+        return (_Part(f"{bar}{numbers}{' tokens' if columns >= _NARROW_COLUMNS else ''}", 2, role),)
+
+    def _bar(self, share: float) -> str:
+        eighths = round(share * _BAR_CELLS * 8)
+        if not self._unicode:
+            full = eighths // 8
+            return f"[{'#' * full}{'-' * (_BAR_CELLS - full)}]"
+        full, rest = divmod(eighths, 8)
+        cells = "█" * full + (_EIGHTHS[rest] if rest else "")
+        return f"▕{cells:<{_BAR_CELLS}}▏"
+
+    def _editing(self, chat: Chat) -> str:
+        edited = chat.branches.editing
+        if edited is None:
+            return ""
+        number = [record.id for record in chat.session.questions].index(edited.id) + 1
+        return f"editing question {number}"
+
+
+def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
+    """Return the parts there is room for, the most important of them at least."""
+    while len(parts) > 1:
+        if sum(width(part.text) for part in parts) + len(_BETWEEN) * (len(parts) - 1) <= columns:
+            break
+        parts.remove(max(parts, key=lambda part: part.rank))
+    return parts
+
+
+def _shortened(name: str, columns: int) -> str:
+    """Return a name as long as a terminal has room for, without its vendor where that is narrow."""
+    if columns >= _NARROW_COLUMNS or width(name) <= columns // 3:
+        longest = _LONGEST_NAME if columns < _NARROW_COLUMNS * 2 else columns // 3
+    else:
+        name, longest = name.rsplit("/", 1)[-1], max(8, columns // 3)
+    return name if width(name) <= longest else clip(name, 0, longest - 1) + "…"
+
+
+def _cost(chat: Chat) -> str:
+    cost_usd = chat.session.cost_usd
+    if cost_usd is None:
         return ""
-    usage = chat.manager.context_usage()
-    taken = usage.system_tokens + usage.turns_tokens
-    about = "~" if usage.estimated else ""
-    return f"{about}{_short(taken)}/{_short(usage.window_tokens)} tokens"
+    return f"${cost_usd:.4f}" if cost_usd < 1 else f"${cost_usd:,.2f}"
 
 
 def _short(tokens: int) -> str:
-    return f"{tokens}" if tokens < 1_000 else f"{tokens / 1_000:.0f}k"  # noqa: PLR2004
+    if tokens < 1_000:  # noqa: PLR2004 - what the letters stand for
+        return f"{tokens}"
+    thousands = tokens / 1_000
+    if thousands < 10:  # noqa: PLR2004
+        return f"{thousands:.1f}k".replace(".0k", "k")
+    return f"{thousands:.0f}k" if thousands < 1_000 else f"{thousands / 1_000:.1f}M".replace(".0M", "M")  # noqa: PLR2004

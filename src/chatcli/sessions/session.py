@@ -51,6 +51,8 @@ class Session:
         self.head: str | None = None
         """The message the next one follows; ``None`` at the beginning."""
         self.title: str | None = None
+        self.cost_usd: float | None = None
+        """What all its answers cost, on the path or not, as far as it is known; ``None`` where it is of none."""
         self.model: str | None = None
         """The model the person chose for this conversation last."""
         self._messages: dict[str, MessageRecord] = {}
@@ -141,6 +143,8 @@ class Session:
         if record.id in self._messages:
             return
         self._messages[record.id] = record
+        if record.reply is not None and record.reply.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + record.reply.cost_usd
         self._parents[record.id] = record.parent
         if self._partials.pop(record.id, None) is not None:
             self._forget_parts(record.id)

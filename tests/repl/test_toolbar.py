@@ -1,0 +1,111 @@
+"""The line below the composer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wcwidth import width
+
+from chatcli.chat import Chat
+from chatcli.client.endpoint import Endpoint
+from chatcli.core.messages import answer, question
+from chatcli.core.request import Parameters
+from chatcli.render.themes import theme
+from chatcli.repl.toolbar import Toolbar
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.records import MessageRecord, ReplyMetadata
+from chatcli.sessions.session import Session
+from chatcli.sessions.store import SessionFile, SessionStore
+from chatcli.target import Target
+from conversation.fakes import ScriptedModel
+
+AT = "2026-11-23T21:05:07.123Z"
+COLORS = re.compile(r"\x1b\[[\d;]*m")
+
+
+class Settings:
+    model = None
+
+
+def chat_of(
+    folder, *, name="trip", model="gpt-5-mini", cost_usd=None, words=1, window_tokens=8192, connected=True
+):
+    asked = MessageRecord("q", None, AT, question("word " * words))
+    answered = MessageRecord(
+        "a", "q", AT, answer("Paris."), ReplyMetadata(model, None, "stop", None, cost_usd)
+    )
+    file = SessionFile(name, folder / "trip.jsonl") if name else None
+    chat = Chat(
+        SessionLog(file, app="x", session=Session.replay([asked, answered])), SessionStore(folder / "data")
+    )
+    if connected:
+        endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
+        chat.connect(Target(ScriptedModel(), model, window_tokens, Parameters(), endpoint))
+    return chat
+
+
+def line(chat, columns=80, *, unicode=True, colors=None):
+    return Toolbar(unicode=unicode).line(chat, Settings(), theme("dark", colors), columns)
+
+
+def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_path):
+    chat = chat_of(tmp_path, cost_usd=0.0123, words=2_000)
+    parts = r"gpt-5-mini · ▕[█▏▎▍▌▋▊▉ ]{8}▏ ~[\d.]+k/8\.2k tokens · \$0\.0123 · trip"
+    assert re.fullmatch(parts, line(chat))
+
+
+def test_says_nothing_of_a_cost_nobody_told(tmp_path):
+    assert "$" not in line(chat_of(tmp_path))
+
+
+def test_says_nothing_of_a_window_before_there_is_a_model(tmp_path):
+    assert line(chat_of(tmp_path, connected=False)) == "trip"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (40, "gpt-5-mini · ~12/8.2k · a long name …"),
+        (30, "gpt-5-mini · ~12/8.2k"),
+        (12, "gpt-5-m…"),
+    ],
+)
+def test_leaves_out_the_cost_the_session_and_the_window_where_there_is_no_room(tmp_path, columns, shown):
+    assert line(chat_of(tmp_path, cost_usd=1.5, name="a long name of a session"), columns) == shown
+
+
+def test_a_long_model_name_leaves_room_for_the_rest(tmp_path):
+    shown = line(chat_of(tmp_path, model="meta-llama/llama-4-maverick-17b-128e-instruct"), 40)
+    assert shown.startswith("llama-4")
+    assert "8.2k" in shown
+    assert "trip" in shown
+
+
+def test_what_is_edited_comes_first(tmp_path):
+    chat = chat_of(tmp_path)
+    chat.branches.edit()
+    assert line(chat).startswith("editing question 1 · gpt-5-mini")
+    assert line(chat, 20) == "editing question 1"
+
+
+@pytest.mark.parametrize(("words", "role"), [(10, "label"), (4_500, "code.number"), (5_600, "code.error")])
+def test_the_window_changes_its_colour_as_it_fills(tmp_path, words, role):
+    chat = chat_of(tmp_path, words=words, window_tokens=10_000)
+    code = theme("dark", "truecolor").codes[role]
+    assert re.search(rf"\x1b\[{re.escape(code)}m▕", line(chat, colors="truecolor"))
+
+
+def test_without_unicode_the_bar_is_made_of_signs(tmp_path):
+    assert re.search(r"\[#+-+\]", line(chat_of(tmp_path, words=3_000), unicode=False))
+
+
+@given(st.text(max_size=60), st.integers(1, 120))
+def test_is_never_wider_than_the_terminal(tmp_path_factory, name, columns):
+    folder = tmp_path_factory.mktemp("toolbar")
+    chat = chat_of(folder, name=name or None, model=name or "m", cost_usd=0.1)
+    shown = COLORS.sub("", line(chat, columns, colors="256"))
+    assert width(shown) <= columns
+    assert "\n" not in shown
