@@ -1,6 +1,6 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [--runs N] [--tokens N]
+usage: scripts/bench [oneshot] [start] [render] [sessions] [--runs N] [--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import bench_endpoint
 from bench_costs import Cost, show
 from bench_render import render
+from bench_sessions import sessions
 from bench_start import start
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
+    )
+    parser.add_argument(
+        "--sessions", type=int, metavar="N", default=10_000, help="that sessions lists and searches (10,000)"
     )
     options = parser.parse_args()
     for name in options.names or BENCHES:
@@ -77,6 +81,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "oneshot": lambda options: oneshot(options.runs or RUNS),
     "start": lambda options: start(options.runs or RUNS),
     "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
+    "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
 }
 
 

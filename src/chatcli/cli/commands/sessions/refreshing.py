@@ -11,6 +11,7 @@ from chatcli.core.errors import LocalIOError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
     from chatcli.cli.terminal import Terminal
     from chatcli.sessions.library import Library
@@ -19,11 +20,16 @@ _SILENT_S: Final = 1.0
 _REDRAW_AFTER_S: Final = 0.1
 
 
-def refresh(library: Library, options: Namespace, terminal: Terminal) -> None:
+def refresh(
+    library: Library,
+    options: Namespace,
+    terminal: Terminal,
+    *,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> None:
     """Refresh the library; after a second, a line on a terminal counts what is read."""
-    counter = _Counter(
-        terminal, is_shown=terminal.stderr.is_terminal and not terminal.is_dumb and not options.quiet
-    )
+    is_shown = terminal.stderr.is_terminal and not terminal.is_dumb and not options.quiet
+    counter = _Counter(terminal, monotonic_s, is_shown=is_shown)
     try:
         library.refresh(counter.count)
     finally:
@@ -31,15 +37,16 @@ def refresh(library: Library, options: Namespace, terminal: Terminal) -> None:
 
 
 class _Counter:
-    def __init__(self, terminal: Terminal, *, is_shown: bool) -> None:
+    def __init__(self, terminal: Terminal, monotonic_s: Callable[[], float], *, is_shown: bool) -> None:
         self._terminal = terminal
+        self._monotonic_s = monotonic_s
         self._is_shown = is_shown
-        self._due_s = time.monotonic() + _SILENT_S
+        self._due_s = monotonic_s() + _SILENT_S
         self._columns = 0
 
     def count(self, done: int, total: int) -> None:
-        if self._is_shown and time.monotonic() >= self._due_s:
-            self._due_s = time.monotonic() + _REDRAW_AFTER_S
+        if self._is_shown and self._monotonic_s() >= self._due_s:
+            self._due_s = self._monotonic_s() + _REDRAW_AFTER_S
             line = f"reading conversations: {done:,} of {total:,}"[: self._terminal.columns() - 1]
             self._write(f"\r{line:<{self._columns}}")
             self._columns = len(line)
