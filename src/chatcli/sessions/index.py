@@ -53,7 +53,8 @@ _BATCH_FILES: Final = 50
 class SessionIndex:
     """An index of one folder of sessions. Calls come from any thread, and refreshing holds up no question.
 
-    ``patience_s`` is how long another process that writes is waited for. Every method raises ``IndexUnusable``, ``IndexBroken`` or ``IndexClosed``, and never harms a session.
+    ``patience_s`` is how long another process that writes is waited for. Every method raises ``IndexUnusable``,
+    ``IndexBroken`` or ``IndexClosed``; none ever harms a session.
     """
 
     def __init__(self, store: SessionStore, *, patience_s: float = PATIENCE_S) -> None:
@@ -137,7 +138,7 @@ class SessionIndex:
             path=self._store.folder / f"{file_name}{SUFFIX}",
             title=_text(title),
             turns=turns,
-            last_used=datetime.fromtimestamp(mtime_ns / 1e9, UTC),
+            last_used=_moment(mtime_ns),
             folder=None if folder is None else _text(folder),
             preview=_text(preview),
         )
@@ -154,12 +155,12 @@ class SessionIndex:
         # Nothing is held while files are read: others may remove a session, and another chatcli may be as far.
         with self._writer.opened() as connection:
             left = [(name, stamp) for name, stamp in batch.items() if _stamp(connection, name) != stamp]
-        read = [(name, stamp, self._read(name)) for name, stamp in left]
+        read = [(name, stamp, self._read(name, stamp)) for name, stamp in left]
         with self._writer.opened() as connection, transaction(connection):
             for name, stamp, reading in read:
                 _replace(connection, name, stamp, reading)
 
-    def _read(self, name: str) -> _Reading | None:
+    def _read(self, name: str, stamp: Stamp) -> _Reading | None:
         if self._closed.is_set():
             raise IndexClosed
         file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
@@ -167,7 +168,7 @@ class SessionIndex:
             session = self._store.load(file)
         except ConfigurationError:
             return None
-        summary = self._store.summary(file, session, last_used=datetime.now(UTC))
+        summary = self._store.summary(file, session, last_used=_moment(stamp.mtime_ns))
         said = [name, session.title or summary.title, *utterances(session.records)]
         return _Reading(summary, "\n".join(map(indexed, said)))
 
@@ -261,6 +262,10 @@ def _in_folder(condition: str, values: list[object], folder: str | None) -> tupl
     return (
         (condition, values) if folder is None else (f"{condition} AND folder = ?", [*values, _bytes(folder)])
     )
+
+
+def _moment(mtime_ns: int) -> datetime:
+    return datetime.fromtimestamp(mtime_ns / 1e9, UTC)
 
 
 def _bytes(text: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import unicodedata
 import zlib
 from contextlib import contextmanager
 from threading import Event, RLock
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = ".index.db"
-SCHEMA_VERSION: Final = 1
+_FORMAT: Final = 1
 """To be raised when anything that is stored changes, the folding of words included."""
+SCHEMA_VERSION: Final = _FORMAT * 1_000_000 + int(unicodedata.unidata_version.replace(".", ""))
+"""With the version of Unicode: words that are cut otherwise could not be taken out again."""
 
 _SCHEMA: Final = f"""
     CREATE TABLE sessions(
@@ -30,6 +34,7 @@ _SCHEMA: Final = f"""
     PRAGMA user_version = {SCHEMA_VERSION};
 """
 PATIENCE_S: Final = 5.0
+_RETRY_S: Final = 0.01
 
 
 class IndexUnusable(Exception):
@@ -81,7 +86,7 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
             raise IndexUnusable(f"{path} is no file") from None
     connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, patience_s)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
         _make_tables(connection)
@@ -89,6 +94,23 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
+    """Have questions answered while something is written (WAL)."""
+    import sqlite3  # noqa: PLC0415
+
+    until_s = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Of all statements this one does not wait by itself while another process does the same.
+            if time.monotonic() >= until_s:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

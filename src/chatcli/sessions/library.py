@@ -82,7 +82,7 @@ class Library:
         ``progress(done, total)`` is told of the files that are read for it; what it raises ends the refresh, which
         goes on from there the next time.
         """
-        self._ask(lambda catalog: catalog.refresh(progress), None)
+        self._tell(lambda catalog: catalog.refresh(progress))
 
     def sessions(self, *, folder: str | None = None) -> list[SessionSummary]:
         """Return the sessions as they were last refreshed, newest first; with ``folder``, those that began in it."""
@@ -158,31 +158,35 @@ class Library:
     def _look_again(self, files: Iterable[SessionFile]) -> None:
         names = [file.name for file in files if not file.is_named_by_path]
         if names:
-            self._ask(lambda catalog: catalog.look_again(names), None)
+            self._tell(lambda catalog: catalog.look_again(names))
 
-    def _ask(self, question: Callable[[Catalog], _Answer], nothing: _Answer) -> _Answer:
-        """Ask the index, one made anew where it is broken, and the files where there can be none."""
+    def _tell(self, news: Callable[[Catalog], None]) -> None:
+        """Have the index take notice of something, one made anew where it is broken."""
+        self._ask(news, None, needs_all=False)
+
+    def _ask(
+        self, question: Callable[[Catalog], _Answer], nothing: _Answer, *, needs_all: bool = True
+    ) -> _Answer:
+        """Ask the index, or the files where there can be none.
+
+        An index made anew is empty; it is filled before it is asked what ``needs_all``.
+        """
         if self._scan is not None:
             return question(self._scan)
         if not self.store.folder.is_dir():
             return nothing
         try:
-            return self._ask_index(question)
+            try:
+                return question(self._index)
+            except IndexBroken:
+                self._index.discard()
+                if needs_all:
+                    self._index.refresh()
+                return question(self._index)
         except IndexClosed:
             return nothing
-        except IndexUnusable:
+        except (IndexUnusable, IndexBroken):
             return question(self._scanned())
-
-    def _ask_index(self, question: Callable[[Catalog], _Answer]) -> _Answer:
-        try:
-            return question(self._index)
-        except IndexBroken:
-            self._index.discard()
-        try:
-            self._index.refresh()
-            return question(self._index)
-        except IndexBroken as error:
-            raise IndexUnusable(str(error)) from error
 
     def _scanned(self) -> SessionScan:
         with self._lock:
