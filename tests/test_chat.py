@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatcli.attachments.documents import document
 from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError, UsageError
@@ -457,6 +458,17 @@ class TestEditing:
         await ask(chat, "uno")
         assert talk(chat.manager.history) == [["uno"]]
         assert_a_resume_finds_it(chat)
+
+    async def test_keeps_what_was_attached_and_takes_what_is_attached_anew(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"))
+        old, other, new = document("a.md", "old"), document("b.md", "other"), document("a.md", "new")
+        await played(chat.send(question("one", old, other)))
+        chat.branches.edit()
+        await ask(chat, "uno")
+        assert model.requests[1].messages == (question("uno", old, other),)
+        chat.branches.edit()
+        await played(chat.send(question("dos", new)))
+        assert model.requests[2].messages == (question("dos", new, other),)
 
     async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
         chat, _ = open_chat(says("a"))

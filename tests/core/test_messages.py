@@ -50,3 +50,11 @@ def test_the_text_of_a_message_is_its_words_and_nothing_of_its_attachments():
 
 def test_the_same_bytes_attached_in_another_way_are_another_part():
     assert ImagePart("00", "x", "a") != FilePart("00", "x", "a")
+
+
+def test_the_own_words_of_a_question_are_those_that_were_not_handed_over():
+    asked = messages.question("What is this?", "a document", "another")
+    assert asked.own_words == "What is this?"
+    assert [part.text for part in asked.documents] == ["a document", "another"]
+    assert messages.question("", "a document").own_words == "a document"
+    assert messages.answer("Paris.").own_words == "Paris."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from repl.fakes import KeptSurface
 from repl.test_talk import MADRID, PARIS, messages, talking  # noqa: F401 - the fixture
 from scripted_server import Answer, event_stream, serving
 
@@ -22,7 +23,7 @@ async def test_an_edited_question_is_asked_in_place_of_the_old_and_flipped_back(
     async with serving(PARIS, MADRID, ROME) as server:
         talk = talking(server, context_window=4096)
         await told(talk, "France?", "Spain?")
-        assert "takes the place of question 1" in await told(talk, "/edit 1")
+        await told(talk, "/edit 1")
         assert talk.surface.drafted == "France?"
         await told(talk, "Italy?")
         assert messages(server) == [("user", "Italy?")]
@@ -32,6 +33,27 @@ async def test_an_edited_question_is_asked_in_place_of_the_old_and_flipped_back(
         assert "> Spain?\nMadrid." in shown
         assert "answer 2 of 2 to question 1" in await told(talk, "/alt back")
         assert "there are 2 answers" in await told(talk, "/alt 3")
+        await talk.connection.close()
+
+
+async def test_an_edit_offers_the_own_words_and_goes_further_back_each_time(talking):  # noqa: F811
+    async with serving(PARIS, MADRID) as server:
+        talk = talking(server, context_window=4096)
+        await told(talk, "France?", "Spain?")
+        for drafted in ("Spain?", "France?", "France?"):
+            await told(talk, "/edit")
+            assert talk.surface.drafted == drafted
+        talk.chat.branches.stop_editing()
+        assert "takes the place" not in await told(talk, "/edit")
+        assert talk.surface.drafted == "Spain?"
+        await talk.connection.close()
+
+
+async def test_line_by_line_an_edit_says_what_the_next_question_does(talking):  # noqa: F811
+    async with serving(PARIS) as server:
+        talk = talking(server, context_window=4096, surface=KeptSurface(draws=False))
+        await told(talk, "France?")
+        assert "takes the place of question 1" in await told(talk, "/edit")
         await talk.connection.close()
 
 

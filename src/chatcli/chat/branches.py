@@ -70,13 +70,23 @@ class Branches:
         """Return a question by its number in the conversation, whose first is 1; the last where none is given."""
         if number is None:
             return self.latest(1)[0]
-        asked = self._session.questions
-        known = sum(record.message.role == "user" for record in self._session.context())
-        cleared = len(asked) - known
-        if not cleared < number <= len(asked):
-            numbers = f"give a number from {cleared + 1} to {len(asked)}" if known else "ask something first"
+        asked, first = self._session.questions, self.first_known
+        if not first <= number <= len(asked):
+            numbers = f"give a number from {first} to {len(asked)}"
+            if first > len(asked):
+                numbers = "ask something first"
             raise UsageError(f"there is no turn {number} in the context", hint=numbers, code="no_such_turn")
         return asked[number - 1]
+
+    @property
+    def first_known(self) -> int:
+        """The number of the first question the model still knows of; one more than there are where it knows of none."""
+        known = sum(record.message.role == "user" for record in self._session.context())
+        return len(self._session.questions) - known + 1
+
+    def number(self, question: MessageRecord) -> int:
+        """Return which question of the conversation this is, the first being 1."""
+        return [record.id for record in self._session.questions].index(question.id) + 1
 
     def undo(self, turns: int = 1) -> tuple[Message, ...]:
         """Go back to before the last ``turns`` questions and return them, oldest first."""
@@ -89,8 +99,11 @@ class Branches:
         self.editing = self.numbered(number)
         return self.editing
 
-    def stop_editing(self) -> None:
+    def stop_editing(self) -> bool:
+        """Leave the question that was to be edited as it is; return whether there was one."""
+        was_editing = self.editing is not None
         self.editing = None
+        return was_editing
 
     def alternatives(self) -> Alternatives | None:
         """Return the newest place in the context at which more than one thing was said."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import Entry, History
@@ -13,7 +15,7 @@ from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import ContextFitted, Notice
-from chatcli.core.messages import Message
+from chatcli.core.messages import Message, TextPart
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.titles import title_of
 
@@ -140,11 +142,12 @@ class Chat:
     def send(self, question: Message) -> AsyncGenerator[Event]:
         """Ask; see ``ConversationManager.send``. The session becomes the one used last.
 
-        Where a question is being edited, this one is asked in its place, beside it.
+        Where a question is being edited, this one is asked in its place, beside it, with what was attached to that.
         """
         edited = self.branches.editing
         if edited is None:
             return self._remembering(self.manager.send(question))
+        question = _with_attached_of(edited.message, question)
         if edited.message == question:
             return self._ask_again(edited)
         manager, stood = self.manager, self.session.head
@@ -360,6 +363,17 @@ def history_of(session: Session) -> History:
     history.system = system if system is not None and system.parts else None
     history.head = session.head
     return history
+
+
+def _with_attached_of(edited: Message, question: Message) -> Message:
+    """Return ``question`` with what was attached to the one before it and is not attached anew."""
+    anew = {name_of(part.text) for part in question.documents}
+    kept = (part for part in edited.parts if not isinstance(part, TextPart) or part.origin == "document")
+    return replace(
+        question,
+        parts=question.parts
+        + tuple(part for part in kept if not isinstance(part, TextPart) or name_of(part.text) not in anew),
+    )
 
 
 def _not_connected() -> ConfigurationError:

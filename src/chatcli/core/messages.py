@@ -66,6 +66,17 @@ class Message:
         """The words of all text parts, parts apart by a blank line."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
+    @property
+    def own_words(self) -> str:
+        """What the person said themselves or, where they only handed something over, that."""
+        own = [part.text for part in self.parts if isinstance(part, TextPart) and part.origin == "person"]
+        return "\n\n".join(own) if own else self.text
+
+    @property
+    def documents(self) -> tuple[TextPart, ...]:
+        """The texts the person handed over."""
+        return tuple(part for part in self.parts if isinstance(part, TextPart) and part.origin == "document")
+
 
 def system(text: str) -> Message:
     return Message("system", (TextPart(text),))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.attachments.documents import name_of
+
 if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.repl.surface import Surface
@@ -20,7 +22,7 @@ def recap(chat: Chat, surface: Surface) -> None:
     before = f", {earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
     surface.remark(f"resuming: {chat.title}{before}")
     surface.pause()
-    surface.question(questions[-1].message.text)
+    _show_question(surface, questions[-1])
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
@@ -31,9 +33,16 @@ def recap(chat: Chat, surface: Surface) -> None:
 def show_exchange(surface: Surface, exchange: Exchange, *, with_question: bool = True) -> None:
     """Show a question and the answer to it as they were shown at first."""
     if with_question:
-        surface.question(exchange.question.message.text)
+        _show_question(surface, exchange.question)
     if exchange.answer is not None:
         _show_answer(surface, exchange.answer)
+
+
+def _show_question(surface: Surface, asked: MessageRecord) -> None:
+    surface.question(asked.message.own_words)
+    names = (name_of(part.text) for part in asked.message.documents)
+    if shown := ", ".join(name for name in names if name):
+        surface.remark(f"attached: {shown}")
 
 
 def _show_answer(surface: Surface, answer: MessageRecord) -> None:

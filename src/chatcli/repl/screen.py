@@ -68,7 +68,8 @@ class Screen:
     """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it.
 
     ``title`` tells what the window is to be called, ``None`` for what it is called anyway. ``hurry`` ends a wait before
-    another attempt and tells whether there was one. ``editing_mode`` is asked before each line. ``attached`` tells what
+    another attempt and tells whether there was one; ``give_up`` does so with the editing of an earlier question.
+    ``editing_mode`` is asked before each line. ``attached`` tells what
     goes with a question as it is written.
     """
 
@@ -85,6 +86,7 @@ class Screen:
         toolbar: Callable[[int], str],
         title: Callable[[], str | None],
         hurry: Callable[[], bool],
+        give_up: Callable[[], bool] = lambda: False,
         color_system: ColorSystem | None,
         style: Callable[[], BaseStyle | None] = lambda: None,
         keys: KeyTable | None = None,
@@ -105,6 +107,7 @@ class Screen:
         self._editing: asyncio.Future[None] | None = None
         self._toolbar = toolbar
         self._hurry = hurry
+        self._give_up = give_up
         self._hint = ""
         self._last_key_s = time.monotonic()
         self._drawn_s = 0.0
@@ -163,6 +166,7 @@ class Screen:
     async def line(self) -> Written | None:
         """Return what the person hands over next, or has queued; ``None`` when they leave."""
         self.application.editing_mode = _EDITING_MODES[self._editing_mode()]
+        self.application.invalidate()
         self._reads = True
         try:
             while (written := self._queue.next()) is None and not self._is_left:
@@ -318,7 +322,7 @@ class Screen:
             self._hint = "an earlier question can be edited once the answer is done"
             return
         self.composer.clear()
-        self._hand_over(Written.plain("/edit"))
+        self._hand_over(Written("/edit", shown="", draft="/edit"))
 
     def interrupt(self) -> None:
         if self._suspension.is_lent:
@@ -326,7 +330,7 @@ class Screen:
         if self._work is not None:
             self._work.cancel()
             self.hold()
-        elif not self.composer.is_empty:
+        elif self._give_up() or not self.composer.is_empty:
             self.composer.clear()
         else:
             self._hint = self._hinted(("leave", "leaves"))

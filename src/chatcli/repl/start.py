@@ -124,6 +124,7 @@ class Repl:
             style=lambda: screen_style(self._theme.name, tty.color_system),
             title=self._title if tty.takes_commands else lambda: None,
             hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
+            give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
             color_system=tty.color_system,
             keys=KeyTable(settings.keys),
             editing_mode=lambda: self._talk.settings.editing_mode,

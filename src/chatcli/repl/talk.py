@@ -71,7 +71,7 @@ class Talk:
     async def take(self, line: str, *, shown: str | None = None) -> None:
         """Do what ``line`` says: leave, run a command, or ask.
 
-        ``shown`` is what is shown of it where not all is. Only files that are mentioned there go with a question: what
+        ``shown`` is what is shown of it where not all is, nothing for what a key has said. Only files that are mentioned there go with a question: what
         was pasted and folded is data.
         """
         shown = line if shown is None else shown
@@ -79,13 +79,14 @@ class Talk:
             self.is_leaving = True
             return
         if command := split(line):
-            self.surface.echo(shown)
+            if shown:
+                self.surface.echo(shown)
             await self.surface.work(self._obey(*command), "working")
         else:
             files = self.attachments.of(shown)
             self.surface.echo(shown, attached_line(files))
             await self.surface.work(self._answer(line, files), "waiting")
-        if not self.is_leaving:
+        if shown and not self.is_leaving:
             self.surface.pause()
 
     async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:

@@ -80,8 +80,7 @@ class Toolbar:
         edited = chat.branches.editing
         if edited is None:
             return ""
-        number = [record.id for record in chat.session.questions].index(edited.id) + 1
-        return f"editing question {number}"
+        return f"editing question {chat.branches.number(edited)}"
 
 
 def _fitting(parts: list[_Part], columns: int) -> list[_Part]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.messages import TextPart
-
 if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.sessions.session import Session
@@ -17,7 +15,7 @@ PREVIEW_CHARACTERS: Final = 200
 def title_of(session: Session) -> str:
     """Return the title on one line: the one the person gave, else their first words, else nothing."""
     if session.title is not None:
-        return _one_line(session.title, TITLE_CHARACTERS)
+        return one_line(session.title, TITLE_CHARACTERS)
     questions = session.questions
     return beginning_of(questions[0].message, TITLE_CHARACTERS) if questions else ""
 
@@ -31,16 +29,11 @@ def preview_of(session: Session) -> str:
 
 def beginning_of(message: Message, longest: int) -> str:
     """Return the first words of a message on one line of at most ``longest`` characters; attached texts come last."""
-    return _one_line(_own_words(message), longest)
+    return one_line(message.own_words, longest)
 
 
-def _own_words(message: Message) -> str:
-    texts = [part for part in message.parts if isinstance(part, TextPart)]
-    own = [part.text for part in texts if part.origin == "person"]
-    return "\n".join(own or [part.text for part in texts])
-
-
-def _one_line(text: str, longest: int) -> str:
+def one_line(text: str, longest: int) -> str:
+    """Return ``text`` on one line, cut where it is longer than so many characters."""
     # A line is short; a pasted book is not split to find its first words.
     line = " ".join(text[: longest * 10].split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

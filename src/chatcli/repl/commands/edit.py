@@ -12,12 +12,23 @@ if TYPE_CHECKING:
 
 
 async def _run(talk: Talk, argument: str) -> None:
-    edited = talk.chat.branches.edit(whole_number(argument) if argument else None)
-    number = [record.id for record in talk.chat.session.questions].index(edited.id) + 1
-    talk.surface.remark(
-        f"what you ask next takes the place of question {number}; the old one stays, /alt flips back"
-    )
-    talk.surface.draft(edited.message.text)
+    branches = talk.chat.branches
+    edited = branches.edit(whole_number(argument) if argument else _one_further_back(talk))
+    if not talk.surface.draws:
+        # On the screen the toolbar says so, for as long as it is so.
+        talk.surface.remark(
+            f"what you ask next takes the place of question {branches.number(edited)}; the old one stays, /alt flips back"
+        )
+    talk.surface.draft(edited.message.own_words)
+
+
+def _one_further_back(talk: Talk) -> int | None:
+    """Return the question before the one that is edited already, so that saying it again goes back in them."""
+    branches = talk.chat.branches
+    if branches.editing is None:
+        return None
+    number = branches.number(branches.editing)
+    return number - 1 if number > branches.first_known else number
 
 
 COMMAND = Command(

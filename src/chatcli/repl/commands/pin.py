@@ -33,7 +33,8 @@ async def questions_to_choose(talk: Talk) -> Iterable[Choice]:
     pinned = talk.chat.session.pinned
     return [
         Choice(
-            str(number), ("pinned: " if record.id in pinned else "") + record.message.text[:_SHOWN_CHARACTERS]
+            str(number),
+            ("pinned: " if record.id in pinned else "") + record.message.own_words[:_SHOWN_CHARACTERS],
         )
         for number, record in enumerate(talk.chat.session.questions, start=1)
     ]

@@ -14,7 +14,7 @@ async def _run(talk: Talk, argument: str) -> None:
     taken_back = talk.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
     talk.surface.remark(f"took back {count} turn{'' if count == 1 else 's'}; the session keeps what was said")
-    talk.surface.draft(taken_back[0].text)
+    talk.surface.draft(taken_back[0].own_words)
 
 
 COMMAND = Command(
