@@ -30,6 +30,7 @@ async def _run(talk: Talk, argument: str) -> None:
     is_reworded = before is not None and before.chosen.question.message != exchange.question.message
     show_exchange(talk.surface, exchange, with_question=is_reworded)
     if place.later_turns:
+        talk.surface.say("")
         talk.surface.remark("and last:")
         show_exchange(talk.surface, talk.chat.branches.tree.path[-1])
 
