@@ -1,0 +1,65 @@
+"""``/title``: what the conversation is called."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core import messages
+from chatcli.core.errors import BadResponse, UsageError
+from chatcli.core.events import TextDelta, TurnFailed
+from chatcli.repl.commands.command import NOTHING_ASKED, Choice, Command, something_was_asked
+from chatcli.sessions.asked_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_AUTO: Final = "auto"
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    if argument:
+        talk.chat.set_title(await _asked_for(talk) if argument == _AUTO else argument)
+    title = talk.chat.title
+    talk.surface.remark(f"title: {title}" if title else "no title yet; it will be the first words you say")
+
+
+async def _asked_for(talk: Talk) -> str:
+    """Ask the model for a title. Raise a ``ChatcliError`` where none comes."""
+    if not something_was_asked(talk):
+        raise UsageError(f"/title auto: {NOTHING_ASKED}", hint="/title TEXT sets one")
+    chat = await talk.connected()
+    talk.surface.doing("asking for a title")
+    question = messages.question(question_for_title(chat.session))
+    text = ""
+    try:
+        async with aclosing(chat.aside(question, system=SYSTEM_PROMPT, with_history=False)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    text += event.text
+                elif isinstance(event, TurnFailed) and event.result.error is not None:
+                    raise event.result.error
+                # No limit of tokens is set: who thinks first would spend it on thoughts. Hanging up costs nothing.
+                if is_enough(text):
+                    break
+    except CancelledError:
+        talk.surface.remark("stopped; the title is as it was")
+        raise
+    if not (title := title_in(text)):
+        raise BadResponse(
+            "the model answered without a title; it is as it was",
+            hint="/title TEXT sets one",
+            code="no_title",
+        )
+    return title
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    now = [Choice(talk.chat.title, "as it is now")] if talk.chat.title else []
+    return [Choice(_AUTO, "the model reads how it began, and finds one"), *now]
+
+
+COMMAND = Command("title", "show or set the title, or ask the model for one", _run, "[TEXT|auto]", _choices)
