@@ -39,7 +39,8 @@ class Attached:
 
     @property
     def label(self) -> str:
-        return f"{self.name} {shown_size(self.size_bytes)}"
+        """What is shown of it; a long path would leave no room for others."""
+        return f"{self.path.name} {shown_size(self.size_bytes)}"
 
 
 def attach(name: str) -> Attached:

@@ -25,6 +25,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from chatcli.attachments.attached import MENTION, open_mention
 from chatcli.attachments.path_words import dropped_files, quoted
+from chatcli.repl.completing import Completing
 from chatcli.repl.pastes import PasteLabels, Pastes
 from chatcli.repl.steady_widths import SteadyWidths
 from chatcli.repl.written import Written
@@ -80,6 +81,7 @@ class Composer:
             complete_while_typing=Condition(lambda: self.can_complete),
             name="composer",
         )
+        self.completing = Completing(self.buffer)
         self.search_line = SearchToolbar(
             ignore_case=True,
             backward_search_prompt="search back: ",

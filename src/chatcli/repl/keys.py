@@ -17,7 +17,6 @@ from chatcli.repl.key_strokes import strokes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding import KeyBindingsBase, KeyPressEvent
 
     from chatcli.config.key_actions import KeyTable
@@ -105,7 +104,7 @@ def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
         "edit_queued": (actions.edit_queued, queued),
         "drop_queued": (actions.drop_queued, queued),
         "complete": (lambda: _complete(composer), writing),
-        "complete_back": (lambda: _complete_back(buffer), writing),
+        "complete_back": (composer.completing.back, writing),
         "expand_paste": (actions.expand_paste, writing),
         "edit_in_editor": (actions.edit_in_editor, writing),
         "edit_previous": (actions.edit_previous, choosing),
@@ -125,24 +124,10 @@ def _pressed(act: Callable[[], None]) -> Callable[[KeyPressEvent], None]:
 
 
 def _complete(composer: Composer) -> None:
-    buffer = composer.buffer
-    if buffer.complete_state is None and not composer.can_complete:
-        buffer.insert_text(_INDENT)
-    elif buffer.complete_state is None or _is_in_folder(buffer):
-        buffer.start_completion(select_first=True)
+    if composer.can_complete or composer.completing.offers:
+        composer.completing.forward()
     else:
-        buffer.complete_next()
-
-
-def _complete_back(buffer: Buffer) -> None:
-    if buffer.complete_state:
-        buffer.complete_previous()
-
-
-def _is_in_folder(buffer: Buffer) -> bool:
-    """Whether the only completion there was is a folder, which has something to complete in it."""
-    state = buffer.complete_state
-    return state is not None and len(state.completions) == 1 and buffer.document.char_before_cursor == "/"
+        composer.buffer.insert_text(_INDENT)
 
 
 def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindings:
