@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.messages import TextPart
-
 if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.sessions.session import Session
@@ -31,13 +29,7 @@ def preview_of(session: Session) -> str:
 
 def beginning_of(message: Message, longest: int) -> str:
     """Return the first words of a message on one line of at most ``longest`` characters; attached texts come last."""
-    return one_line(_own_words(message), longest)
-
-
-def _own_words(message: Message) -> str:
-    texts = [part for part in message.parts if isinstance(part, TextPart)]
-    own = [part.text for part in texts if part.origin == "person"]
-    return "\n".join(own or [part.text for part in texts])
+    return one_line(message.own_words, longest)
 
 
 def one_line(text: str, longest: int) -> str:
