@@ -110,6 +110,26 @@ def test_the_place_is_right_in_any_script(shelf, library, said, words, shown):
     assert hit.excerpt[slice(*hit.at)] == shown
 
 
+def test_a_place_is_found_although_the_letters_stand_elsewhere_within_a_word(shelf, library):
+    shelf.keep("trip", "far from here", "the city of Róm")
+    library.refresh()
+    (hit,) = library.search("rom")
+    assert hit.excerpt[slice(*hit.at)] == "Róm"
+
+
+def test_a_word_cut_in_two_parts_of_an_interrupted_answer_is_shown(shelf, library):
+    file = shelf.keep("trip", "Hi")
+    log = shelf.world.log(file.path, shelf.store.load(file))
+    reply = log.begin_reply(parent=log.session.head)
+    for part in ("to Ro", "me at night"):
+        reply.extend(part)
+        reply.flush()
+    log.close()
+    library.refresh()
+    (hit,) = library.search("rome")
+    assert (hit.excerpt, hit.at) == ("to Rome at night", (3, 7))
+
+
 def test_a_hit_in_title_or_name_alone_has_no_excerpt(shelf, library):
     shelf.keep("voyage", "Hi", title="Ferien")
     library.refresh()

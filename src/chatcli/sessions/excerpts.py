@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _BEFORE_CHARACTERS: Final = 40
 _AFTER_CHARACTERS: Final = 120
+_PARTIAL: Final = b'{"type":"partial"'
 
 
 def excerpt(content: bytes, terms: Sequence[Term]) -> tuple[str, tuple[int, int]]:
@@ -24,23 +25,21 @@ def excerpt(content: bytes, terms: Sequence[Term]) -> tuple[str, tuple[int, int]
     a terminal gets it sanitized in three pieces, so that the place stays the right one.
     """
     for term in sorted(terms, key=lambda term: len(term.text), reverse=True):
-        for text in utterances(read_records(_lines_with(term, content))):
-            if (place := locate(text, term)) is not None:
-                return _line(text, *place)
+        for lines in (_likely_lines(term, content), content):
+            for text in utterances(read_records(lines)):
+                if (place := locate(text, term)) is not None:
+                    return _line(text, *place)
     return "", (0, 0)
 
 
-def _lines_with(term: Term, content: bytes) -> bytes:
-    """Return the lines that hold ``term`` as it is, if any do: most lines need not be read then."""
+def _likely_lines(term: Term, content: bytes) -> bytes:
+    """Return the lines that hold ``term`` as it is: nearly always enough, and few of those there are.
+
+    Parts of an interrupted answer are no lines to look at one by one: a word may stand in two of them.
+    """
     needle = term.text.encode()
-    lines = content.split(b"\n")
-    likely = [line for line in lines if needle in line.lower()]
-    return b"\n".join(likely) if likely and not _is_about_partials(likely) else content
-
-
-def _is_about_partials(lines: Sequence[bytes]) -> bool:
-    # A word of an interrupted answer may stand in two of its parts.
-    return any(line.startswith(b'{"type":"partial"') for line in lines)
+    lines = [line for line in content.split(b"\n") if needle in line.lower()]
+    return b"\n".join(line for line in lines if not line.startswith(_PARTIAL))
 
 
 def _line(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:

@@ -29,14 +29,14 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
     try:
         before = file.path.stat()
         records.append(MarkRecord(new_id(), session.head, timestamp(now), "title", title))
+        # It was not gone on with, so that it keeps its place in the list.
+        os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except InUse as error:
         raise _in_use(file) from error
     except OSError as error:
         raise _not_moved(file, error) from error
     finally:
         records.close()
-    # It was not gone on with, so that it keeps its place in the list.
-    os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def move(file: SessionFile, new: SessionFile) -> None:
