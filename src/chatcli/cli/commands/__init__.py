@@ -61,7 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("alerts"),
     Command("batch"),
     Command("cache"),
-    Command("completion"),
+    Command("completion", "a script that completes the command line: bash, zsh, fish"),
     Command("config", "settings and keys: show, path, login, logout"),
     Command("doctor", "find out what is wrong: settings, folders, the way to the server"),
     Command("image"),

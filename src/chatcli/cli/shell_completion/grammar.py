@@ -1,0 +1,128 @@
+"""What can be typed, as plain values: read from the parsers, so that no script knows more or less than they do."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.cli.commands import COMMANDS, actions_of
+from chatcli.cli.options import Parser, add_general_options, main_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.cli.commands import CommandModule
+
+FILES: Final = "files"
+FILES_AFTER_AT: Final = "files after @"
+SESSIONS: Final = "sessions"
+PROFILES: Final = "profiles"
+ANYTHING: Final = "anything"
+
+DYNAMIC: Final = (SESSIONS, PROFILES)
+"""Kinds whose values only the program knows."""
+
+_BY_DESTINATION: Final = {"session": SESSIONS, "sessions": SESSIONS, "profile": PROFILES}
+_CHOICES: Final = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What can stand in a place: one of ``choices``, pairs of a word and its help, or else what ``kind`` says."""
+
+    kind: str = ANYTHING
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """``names`` are its spellings; ``values`` is ``None`` for one that takes no value."""
+
+    names: tuple[str, ...]
+    help: str
+    values: Values | None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What can be typed behind ``path``: nothing, a command, or a command and its action.
+
+    ``words`` are what can stand in the place of each word; ``goes_on`` says that the last of them may be repeated.
+    """
+
+    path: str
+    options: tuple[Option, ...]
+    words: tuple[Values, ...]
+    goes_on: bool
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """The words that lead to a level of its own, where it has any."""
+        return tuple(word for word, _ in self.words[0].choices) if self.words else ()
+
+
+def read_levels() -> tuple[Level, ...]:
+    """Return every level: the program's own, each command's, each action's."""
+    return tuple(_levels())
+
+
+def _levels() -> Iterator[Level]:
+    commands = [command for command in COMMANDS if not command.is_reserved]
+    first = Values(choices=tuple((command.name, command.help or "") for command in commands))
+    yield Level("", tuple(_options(main_parser(""))), (first,), goes_on=False)
+    for command in commands:
+        module = command.module()
+        actions = actions_of(module)
+        if not actions:
+            yield _level(command.name, module)
+            continue
+        words = Values(choices=tuple((name, action.help) for name, action in actions.items()))
+        yield Level(command.name, tuple(_options(_parser(module))), (words,), goes_on=False)
+        for name, action in actions.items():
+            yield _level(f"{command.name} {name}", action)
+
+
+def _level(path: str, module: CommandModule) -> Level:
+    parser = _parser(module)
+    words = [action for action in _shown(parser) if not action.option_strings]
+    return Level(
+        path,
+        tuple(_options(parser)),
+        tuple(_values(action) for action in words),
+        goes_on=bool(words) and words[-1].nargs in {"*", "+"},
+    )
+
+
+def _parser(module: CommandModule) -> Parser:
+    parser = Parser(add_help=False, allow_abbrev=False)
+    module.add_arguments(parser)
+    add_general_options(parser)
+    return parser
+
+
+def _options(parser: Parser) -> Iterator[Option]:
+    for action in _shown(parser):
+        if action.option_strings:
+            values = None if action.nargs == 0 else _values(action)
+            yield Option(tuple(action.option_strings), action.help or "", values)
+
+
+def _shown(parser: Parser) -> Iterator[argparse.Action]:
+    # argparse has no public table of its options.
+    actions = parser._actions  # noqa: SLF001
+    return (action for action in actions if action.help != argparse.SUPPRESS)
+
+
+def _values(action: argparse.Action) -> Values:
+    metavar = action.metavar if isinstance(action.metavar, str) else ""
+    if action.choices is not None:
+        return Values(choices=tuple((str(choice), "") for choice in action.choices))
+    if action.dest in _BY_DESTINATION:
+        return Values(_BY_DESTINATION[action.dest])
+    if _CHOICES.fullmatch(metavar):
+        return Values(choices=tuple((word, "") for word in metavar.split("|")))
+    if "@FILE" in metavar:
+        return Values(FILES_AFTER_AT)
+    return Values(FILES if "FILE" in metavar or "PATH" in metavar else ANYTHING)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.cli.main import main
+from chatcli.core.exit_codes import ExitCode
+from cli.fakes import terminal
+
+
+def run(*arguments, **environment):
+    world = terminal(**environment)
+    return main(["completion", *arguments], world), world
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_is_printed(shell):
+    code, world = run(shell)
+    assert code == ExitCode.DONE
+    assert "--whole-tree" in world.out or "-l whole-tree" in world.out
+    assert "@OPTION" not in world.out
+
+
+def test_the_help_says_how_to_install_it():
+    code, world = run("--help")
+    assert code == ExitCode.DONE
+    assert "source <(chatcli completion bash)" in world.out
+    assert "~/.config/fish/completions/chatcli.fish" in world.out
+    assert "--values" not in world.out
+
+
+def test_which_shell_must_be_said():
+    code, world = run()
+    assert code == ExitCode.USAGE
+    assert "bash, zsh or fish" in world.err
+
+
+def test_names_are_told_to_the_scripts(tmp_path):
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions" / "trip.jsonl").touch()
+    assert run("--values", "sessions", CHATCLI_DATA_DIR=str(tmp_path))[1].out == "trip\n"
