@@ -134,6 +134,21 @@ def test_of_a_deleted_session_not_one_word_is_left_in_the_file(shelf, index, fin
     assert (find("quicksilverfox"), find("xylophone")) == ([], ["other"])
 
 
+def test_what_is_taken_out_is_just_what_was_put_in(shelf, index):
+    for name, said in (("a", "Rome naïve 北京天气 snake_case"), ("b", "Straße ภาษาไทย 한국 \0\ud800")):
+        shelf.keep(name, said, title=said)
+        index.refresh()
+        shelf.keep(name, "And more of it", said[::-1], used_s=2_000)
+        index.refresh()
+        (shelf.folder / f"{name}.jsonl").unlink()
+    index.refresh()
+    with closing(sqlite3.connect(shelf.folder / FILE_NAME)) as other:
+        for table in ("words", "beginnings"):
+            other.execute(f"CREATE VIRTUAL TABLE temp.{table}_left USING fts5vocab(main, {table}, row)")
+            assert other.execute(f"SELECT term FROM {table}_left").fetchall() == []
+        assert other.execute("SELECT count(*) FROM texts").fetchone() == (0,)
+
+
 def test_what_is_no_session_is_left_out_and_not_read_again(shelf, index, find):
     shelf.keep("trip", "Rome")
     (shelf.folder / "notes.jsonl").write_text("Dear diary, Rome\n")
