@@ -6,9 +6,10 @@ import asyncio
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+from chatcli.repl.paste_gathering import PasteGatherer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,8 @@ class BackgroundQuestion:
             self._learn(background)
 
 
+_READ_BYTES: Final = 65_536
+
 if sys.platform == "win32":
 
     def keyboard(stdin: TextIO, _: ReplyFilter) -> Input:
@@ -77,14 +80,15 @@ else:
     from prompt_toolkit.input.vt100 import Vt100Input
 
     class _Reader(PosixStdinReader):
-        """Reads what the terminal sends, without its answers."""
+        """Reads what the terminal sends, without its answers, and a paste as a whole."""
 
         def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
             super().__init__(*options, **named)
             self._replies = replies
+            self._pastes = PasteGatherer()
 
-        def read(self, count: int = 1024) -> str:
-            return self._replies.feed(super().read(count))
+        def read(self, count: int = _READ_BYTES) -> str:
+            return self._pastes.feed(self._replies.feed(super().read(count)))
 
     class _Keyboard(Vt100Input):
         def __init__(self, stdin: TextIO, replies: ReplyFilter) -> None:
