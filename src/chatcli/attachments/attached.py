@@ -27,6 +27,7 @@ _OPEN_BARE: Final = r"(?:\\.|[^\s\"'\\])*" if sys.platform != "win32" else r"[^\
 _OPEN_MENTION: Final = re.compile(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_BARE})\Z')
 _PUNCTUATION: Final = ".,;:!?)]}>…。，、；：！？）】」』》”’"
 _MOST_TRIED: Final = 8
+_MOST_MENTIONS: Final = 100  # a list of addresses is not looked up on the disk with every key
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def mentioned(text: str) -> list[Attached]:
     """Return the files ``text`` mentions, each once. A word behind an ``@`` that is no file stays a word."""
     found: dict[Path, Attached] = {}
     if MENTION in text:
-        for match in _MENTION.finditer(text):
+        for match in islice(_MENTION.finditer(text), _MOST_MENTIONS):
             if attached := next(filter(None, map(_file, _names(match))), None):
                 found.setdefault(attached.path, attached)
     return list(found.values())

@@ -31,7 +31,7 @@ def quoted(path: str) -> str:
     """Return ``path`` as a word ``path_words`` reads back."""
     if not _NEEDS_QUOTES.search(path):
         return path
-    return f'"{path}"' if _IS_WINDOWS else '"' + re.sub(r'(["\\$`])', r"\\\1", path) + '"'
+    return f'"{path}"' if _IS_WINDOWS else '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
 
 
 def unquoted(word: str) -> str:

@@ -37,10 +37,15 @@ def path_choices(word: str) -> list[PathChoice]:
     folder, _, begun = path.rpartition("/") if os.sep == "/" else _split(path)
     before = path[: len(path) - len(begun)]
     sought = begun.casefold()
-    names = [entry for entry in _entries(folder, before) if sought in entry.name.casefold()]
-    names = [entry for entry in names if begun.startswith(_HIDDEN) or not entry.name.startswith(_HIDDEN)]
+    names = [entry for entry in _entries(folder, before) if _is_meant(entry.name, begun)]
     names.sort(key=lambda entry: (not entry.name.casefold().startswith(sought), entry.name.casefold()))
     return [_choice(before, entry) for entry in names[:_MOST_OFFERED]]
+
+
+def _is_meant(name: str, begun: str) -> bool:
+    if name.startswith(_HIDDEN) or begun.startswith(_HIDDEN):
+        return begun.startswith(_HIDDEN) and name.casefold().startswith(begun.casefold())
+    return begun.casefold() in name.casefold()
 
 
 def _split(path: str) -> tuple[str, str, str]:
