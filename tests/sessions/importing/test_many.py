@@ -6,13 +6,13 @@ import json
 import tracemalloc
 import zipfile
 
+import pytest
+
 from chatcli.sessions.importing.conversation import Progress
 from chatcli.sessions.importing.importer import Importer
 from chatcli.sessions.importing.sources import recognize
 from chatcli.sessions.store import SessionStore
 from sessions.importing.exports import exchange, message, node
-
-MANY = 10_000
 
 
 def write_conversations(stream, count, words=40):
@@ -33,24 +33,25 @@ def take_all(path, store):
     return importer.summary
 
 
-def test_ten_thousand_conversations_are_imported_once_each(tmp_path):
+@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_conversations_are_imported_once_each(tmp_path, many):
     path = tmp_path / "conversations.json"
     with path.open("wb") as stream:
-        write_conversations(stream, MANY)
+        write_conversations(stream, many)
     store = SessionStore(tmp_path / "data")
     summary = take_all(path, store)
-    assert (summary.imported, summary.here, summary.damaged) == (MANY, 0, 0)
+    assert (summary.imported, summary.here, summary.damaged) == (many, 0, 0)
     files = sorted(store.folder.iterdir(), key=lambda file: file.stat().st_mtime)
     assert [file.stem for file in files[:2]] == ["chatgpt-c0", "chatgpt-c1"]
-    assert len(files) == MANY
+    assert len(files) == many
     again = take_all(path, store)
-    assert (again.imported, again.here, again.grown) == (0, MANY, [])
+    assert (again.imported, again.here, again.grown) == (0, many, [])
 
 
 def test_memory_holds_a_few_conversations_however_many_there_are(tmp_path):
     path = tmp_path / "export.zip"
     with zipfile.ZipFile(path, "w") as archive, archive.open("conversations.json", "w") as stream:
-        write_conversations(stream, 3_000, words=400)
+        write_conversations(stream, 1_000, words=1_200)
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.infolist()
     tracemalloc.start()
@@ -59,5 +60,5 @@ def test_memory_holds_a_few_conversations_however_many_there_are(tmp_path):
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert summary.imported == 3_000
+    assert summary.imported == 1_000
     assert peak_bytes < min(8_000_000, member.file_size / 2)

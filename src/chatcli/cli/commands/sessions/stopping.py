@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def noting_interrupts() -> Iterator[Callable[[], bool]]:
-    """Give out what tells whether the person wants it to stop. Whoever asks a second time is obeyed at once."""
+    """Give out what tells whether the person wants it to stop. Whoever asks a second time is obeyed at once.
+
+    Where Ctrl-C is ignored on purpose, as a shell does for what runs in the background, it stays ignored.
+    """
     is_asked = False
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -22,7 +25,9 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
             signal.default_int_handler(number, frame)
         is_asked = True
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
     try:
         yield lambda: is_asked
     finally:
