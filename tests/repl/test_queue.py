@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from prompt_toolkit.data_structures import Size
 from wcwidth import width
 
 from chatcli.repl.queue import MessageQueue
@@ -169,3 +170,10 @@ async def test_a_turn_that_failed_holds_what_is_queued():
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
         assert await found.nothing_is_handed_over()
+
+
+async def test_a_low_screen_keeps_its_rows_for_the_composer():
+    async with desk() as found, found.working():
+        found.screen.application.output.size = Size(rows=12, columns=40)
+        await found.type("one", ENTER, "two", ENTER, "three", ENTER, "draft")
+        assert found.glass.shown.endswith("⏎ next: one (2 more)\n> draft\ntoolbar")

@@ -1,0 +1,126 @@
+"""Files that go with a question: named with ``/file`` or mentioned, read when it is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from repl.fakes import KeptSurface
+from repl.test_talk import PARIS, messages, talking  # noqa: F401 - the fixture
+from scripted_server import serving
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    work = tmp_path / "files"
+    work.mkdir()
+    (work / "one.txt").write_text("one", encoding="utf-8")
+    (work / "two.txt").write_text("two\n", encoding="utf-8")
+    (work / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    monkeypatch.chdir(work)
+    return work
+
+
+def framed(name, text):
+    return f'<document name="{name}">\n{text}\n</document>'
+
+
+def last_asked(server):
+    return server.requests[-1].json["messages"][-1]["content"]
+
+
+async def test_a_mentioned_file_goes_along_and_is_no_word_of_the_persons(talking):  # noqa: F811
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("What is in @one.txt?")
+        assert last_asked(server) == f"What is in @one.txt?\n\n{framed('one.txt', 'one')}"
+        assert "attached: one.txt 3 B" in talk.surface.said
+        (asked,) = talk.chat.session.questions
+        assert [part.origin for part in asked.message.parts] == ["person", "document"]
+
+
+async def test_what_is_folded_mentions_nothing(talking):  # noqa: F811
+    async with serving(PARIS) as server:
+        await talking(server).take("a log with @one.txt in it", shown="[pasted 200 lines]")
+        assert last_asked(server) == "a log with @one.txt in it"
+
+
+async def test_a_named_file_goes_with_the_next_question_alone(talking):  # noqa: F811
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/file one.txt 'two.txt'")
+        await talk.take("Compare with @one.txt")
+        both = f"{framed('one.txt', 'one')}\n\n{framed('two.txt', 'two')}"
+        assert last_asked(server) == f"Compare with @one.txt\n\n{both}"
+        await talk.take("And?")
+        assert last_asked(server) == "And?"
+
+
+async def test_it_stays_until_the_question_is_sent(talking):  # noqa: F811
+    talk = talking()
+    await talk.take("/file one.txt")
+    await talk.take("@photo.png?")
+    assert talk.surface.drafted == "@photo.png?"
+    assert talk.surface.holds == 1
+    assert "error: photo.png is not text: it looks like a PNG picture" in talk.surface.text
+    assert [attached.name for attached in talk.attachments.named] == ["one.txt"]
+    assert not talk.chat.session.questions
+
+
+async def test_it_can_be_taken_away(talking):  # noqa: F811
+    talk = talking()
+    await talk.take("/file one.txt two.txt")
+    await talk.take("/file -one.txt")
+    await talk.take("/file -gone.txt")
+    assert [attached.name for attached in talk.attachments.named] == ["two.txt"]
+    assert "error: gone.txt is not attached" in talk.surface.text
+    await talk.take("/file -all")
+    assert talk.surface.said[-1] == "nothing is attached any more"
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("gone.txt", "cannot read gone.txt: No such file or directory"),
+        (".", ". is a folder"),
+        ("photo.png", "photo.png is not text"),
+        ("'one.txt", "a quote in 'one.txt has no end"),
+    ],
+)
+async def test_what_cannot_be_attached_is_told_at_once(talking, argument, reason):  # noqa: F811
+    talk = talking()
+    await talk.take(f"/file {argument}")
+    assert f"error: {reason}" in talk.surface.text
+    assert not talk.attachments.named
+
+
+async def test_a_file_that_changed_is_read_as_it_is_when_it_is_sent(talking, folder):  # noqa: F811
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/file one.txt")
+        (folder / "one.txt").write_text("other", encoding="utf-8")
+        await talk.take("Hi")
+        assert last_asked(server) == f"Hi\n\n{framed('one.txt', 'other')}"
+
+
+async def test_a_question_that_is_too_long_keeps_what_goes_with_it(talking, folder):  # noqa: F811
+    (folder / "long.txt").write_text("word " * 5000, encoding="utf-8")
+    async with serving(PARIS) as server:
+        talk = talking(server, context_window=1000)
+        await talk.take("/file long.txt")
+        await talk.take("Hi")
+        assert talk.surface.drafted == "Hi"
+        assert [attached.name for attached in talk.attachments.named] == ["long.txt"]
+
+
+async def test_keys_are_listed_with_what_was_changed(talking):  # noqa: F811
+    talk = talking(keys={"leave": (), "send": "f5"})
+    await talk.take("/keys")
+    assert "*  F5                   send" in talk.surface.text or "*  F5  send" in talk.surface.text
+    assert "no key" in talk.surface.text
+    assert "changed by [keys]" in talk.surface.text
+
+
+async def test_there_are_no_keys_line_by_line(talking):  # noqa: F811
+    talk = talking(surface=KeptSurface(draws=False))
+    await talk.take("/keys")
+    assert "error: /keys: line by line there are no keys" in talk.surface.text
