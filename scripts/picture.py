@@ -26,7 +26,7 @@ import pyte
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
-from rich.terminal_theme import DIMMED_MONOKAI, SVG_EXPORT_THEME
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, DIMMED_MONOKAI
 from rich.text import Text
 
 
@@ -76,7 +76,7 @@ def write_picture(screen: pyte.Screen, options: argparse.Namespace) -> None:
     last = max((row for row in range(options.rows) if screen.display[row].strip()), default=0)
     for row in range(last + 1):
         console.print(line_of(screen, row), end="\n", no_wrap=True, crop=True)
-    theme = SVG_EXPORT_THEME if options.light else DIMMED_MONOKAI
+    theme = DEFAULT_TERMINAL_THEME if options.light else DIMMED_MONOKAI
     options.out.write_text(console.export_svg(title=options.title, theme=theme), encoding="utf-8")
 
 

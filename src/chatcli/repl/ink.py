@@ -19,9 +19,6 @@ class Ink:
     def bold(self, text: str) -> str:
         return self._styled(text, "1", "22")
 
-    def cyan(self, text: str) -> str:
-        return self._styled(text, "36", "39")
-
     def red(self, text: str) -> str:
         return self._styled(text, "31", "39")
 

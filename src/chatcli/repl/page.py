@@ -90,7 +90,9 @@ class Page:
         words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
         if attached:
             words.append(self._ink.dim(indent + attached))
-        self._print(self._marks.question(self._ink.cyan(self._ink.bold(self._prompt)), "\n".join(words)))
+        self._print(
+            self._marks.question(self._theme().paint(self._prompt, "marker", "strong"), "\n".join(words))
+        )
 
     def question(self, text: str) -> None:
         self.echo(text)

@@ -138,7 +138,7 @@ class Screen:
             writing=lambda: self.application.layout.has_focus(self.composer.window),
             is_bound=any("escape" in self._keys.keys(action.name) for action in KEY_ACTIONS),
         )
-        self._title = WindowTitle(output, title, is_busy=lambda: self.is_busy)
+        self._title = WindowTitle(output, title, is_busy=lambda: self.is_busy and self._panel is None)
         self._suspension = Suspension(self.application, self._title)
 
     @asynccontextmanager
@@ -388,7 +388,7 @@ class Screen:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(STEP_S)
-            if not self._activity.is_busy or self._suspension.is_lent:
+            if not self._activity.is_busy or self._suspension.is_lent or self._panel is not None:
                 continue
             self._title.refresh()
             # A frame of an answer that streams has moved the line of activity as well.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _BETWEEN: Final = " · "
 _BAR_CELLS: Final = 8
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _LONGEST_NAME: Final = 24
 _NARROW_COLUMNS: Final = 60
 _FILLING: Final = 0.7
@@ -25,17 +24,30 @@ _FULL: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A piece of the toolbar and its role in the theme; the least ``rank`` is left out last."""
+    """A piece of the toolbar and its role in the theme; the least ``rank`` is left out last.
+
+    ``bar`` stands before it, full and empty.
+    """
 
     text: str
     rank: int
     role: str = "label"
+    bar: tuple[str, str] = ("", "")
+
+    @property
+    def columns(self) -> int:
+        return width(self.text) + sum(map(len, self.bar))
+
+    def painted(self, theme: Theme, columns: int) -> str:
+        full, empty = self.bar
+        bar = theme.paint(full, self.role) + theme.paint(empty, "rule")
+        return bar + theme.paint(clip(self.text, 0, columns), self.role)
 
 
 class Toolbar:
     """One line of ANSI text. Where there is no room for all of it, the less important parts are left out.
 
-    ``unicode`` says whether the terminal can show the eighths of a block.
+    ``unicode`` says whether the terminal can show more than ASCII.
     """
 
     def __init__(self, *, unicode: bool) -> None:
@@ -53,7 +65,7 @@ class Toolbar:
         ]
         shown = _fitting([part for part in parts if part.text], columns)
         between = theme.paint(_BETWEEN, "rule")
-        return between.join(theme.paint(clip(part.text, 0, columns), part.role) for part in shown)
+        return between.join(part.painted(theme, columns) for part in shown)
 
     def _window(self, chat: Chat, columns: int) -> tuple[_Part, ...]:
         if chat.target is None:
@@ -64,17 +76,15 @@ class Toolbar:
         role = "code.error" if share >= _FULL else "code.number" if share >= _FILLING else "label"
         about = "~" if usage.estimated else ""
         numbers = f"{about}{_short(taken)}/{_short(usage.window_tokens)}"
-        bar = f"{self._bar(share)} " if columns >= _NARROW_COLUMNS else ""
-        return (_Part(f"{bar}{numbers}{' tokens' if columns >= _NARROW_COLUMNS else ''}", 2, role),)
+        if columns < _NARROW_COLUMNS:
+            return (_Part(numbers, 2, role),)
+        return (_Part(f" {numbers} tokens", 2, role, self._bar(share)),)
 
-    def _bar(self, share: float) -> str:
-        eighths = round(share * _BAR_CELLS * 8)
+    def _bar(self, share: float) -> tuple[str, str]:
+        full, half = divmod(round(share * _BAR_CELLS * 2), 2)
         if not self._unicode:
-            full = eighths // 8
-            return f"[{'#' * full}{'-' * (_BAR_CELLS - full)}]"
-        full, rest = divmod(eighths, 8)
-        cells = "█" * full + (_EIGHTHS[rest] if rest else "")
-        return f"▕{cells:<{_BAR_CELLS}}▏"
+            return "#" * full, "-" * (_BAR_CELLS - full)
+        return "━" * full + "╸" * half, "─" * (_BAR_CELLS - full - half)
 
     def _editing(self, chat: Chat) -> str:
         edited = chat.branches.editing
@@ -86,7 +96,7 @@ class Toolbar:
 def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
     """Return the parts there is room for, the most important of them at least."""
     while len(parts) > 1:
-        if sum(width(part.text) for part in parts) + len(_BETWEEN) * (len(parts) - 1) <= columns:
+        if sum(part.columns for part in parts) + len(_BETWEEN) * (len(parts) - 1) <= columns:
             break
         parts.remove(max(parts, key=lambda part: part.rank))
     return parts
