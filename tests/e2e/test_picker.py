@@ -239,12 +239,12 @@ class TestKeeping:
         with terminal("--resume") as screen:
             screen.wait_for("2 sessions in this folder")
             screen.type(CTRL_D)
-            screen.wait_for("delete it for good? y deletes")
+            screen.wait_for("delete it for good? y/n")
             screen.type("n")
             screen.wait_for(LISTED)
             assert len(library.session_paths) == 4
             screen.type(CTRL_D)
-            screen.wait_for("delete it for good? y deletes")
+            screen.wait_for("delete it for good? y/n")
             screen.type("y")
             screen.wait_for("1 session in this folder")
             assert "❯ 北京今天" in screen.shown

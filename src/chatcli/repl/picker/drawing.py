@@ -124,7 +124,7 @@ class Drawing:
         indent = " " * _INDENT
         columns = self.columns - _INDENT
         if is_marked and state.doing is Doing.REMOVING:
-            question = self._cut("delete it for good? y deletes, any other key keeps it", columns)
+            question = self._cut("delete it for good? y/n", columns)
             return indent + self.theme.paint(question, "code.error")
         turns = "" if self._is_roomy else _turns(session) + _BETWEEN
         before = self._cut(turns, columns)
@@ -151,7 +151,7 @@ class Drawing:
             case Doing.RENAMING:
                 return self._joined(("Enter keeps the title", "Esc leaves it as it was"))
             case Doing.REMOVING:
-                return self._joined(("y deletes", "n keeps it"))
+                return self._joined(("y deletes", "any other key keeps it"))
         scope = ("Tab all folders" if state.is_here else "Tab this folder",) if state.has_folder else ()
         escape = "Esc clears" if state.words else "Esc closes"
         return self._joined(("Enter opens", escape, *scope, "Ctrl-R renames", "Ctrl-D deletes"))

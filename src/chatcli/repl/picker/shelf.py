@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionSummary
     from chatcli.target import World
 
-FOUND_AT_MOST: Final = 200
-"""How many of what was found are listed: whoever sees more than that types another letter."""
+FOUND_AT_MOST: Final = 60
+"""How many of what was found are listed: whoever sees more than that types another letter. Each is read for the line
+around its hit, which has to be there before the next key."""
 
 
 @dataclass(frozen=True, slots=True)
