@@ -69,7 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("local", "the embedded model: status, setup, serve, remove"),
     Command("logs"),
     Command("models", "list the models of the endpoint"),
-    Command("sessions", "the saved conversations: list, show, rm"),
+    Command("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
     Command("stats"),
     Command("templates"),
     Command("trust"),
