@@ -7,7 +7,6 @@ import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.formatted_text import ANSI, to_formatted_text
@@ -15,7 +14,6 @@ from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.containers import DynamicContainer
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
-from prompt_toolkit.layout.menus import CompletionsMenuControl
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
 from wcwidth import clip
@@ -23,9 +21,11 @@ from wcwidth import clip
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.activity import STEP_S, Activity
+from chatcli.repl.completion_menu import completion_menu
 from chatcli.repl.composer import AnswerLine, Composer, Pasted
 from chatcli.repl.editor import Editor
 from chatcli.repl.escape_timing import tell_escape_apart
+from chatcli.repl.key_hints import FOLDED, HELD, LEAVING, QUEUED, hint_line
 from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
 from chatcli.repl.queue import MessageQueue
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.styles import BaseStyle
 
     from chatcli.render.themes import ColorSystem
+    from chatcli.repl.key_hints import Hint
 
 _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
     None: ColorDepth.DEPTH_1_BIT,
@@ -59,7 +60,6 @@ _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
 }
 
 _EDITING_MODES: Final = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
-_MENU_ROWS: Final = 8
 _STILL_AFTER_S: Final = 0.25
 _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of what was printed
 
@@ -288,10 +288,6 @@ class Screen:
     def hold(self) -> None:
         """Send nothing that is queued before the person wishes it."""
         self._queue.hold()
-        if self._queue.is_held:
-            self._hint = self._hinted(
-                ("send", "sends the next"), ("edit_queued", "edits"), ("drop_queued", "drops")
-            )
 
     def edit_queued(self) -> None:
         if written := self._queue.take_newest():
@@ -304,7 +300,7 @@ class Screen:
     def paste(self, text: str) -> None:
         match self.composer.paste(text):
             case Pasted.FOLDED:
-                self._hint = self._hinted(("expand_paste", "shows it whole"), ("edit_in_editor", "edits it"))
+                self._hint = self._hinted(FOLDED)
             case Pasted.ATTACHED:
                 self._hint = "attached; Ctrl-_ keeps it as text"
             case Pasted.AS_IT_IS:
@@ -333,7 +329,7 @@ class Screen:
         elif self._give_up() or not self.composer.is_empty:
             self.composer.clear()
         else:
-            self._hint = self._hinted(("leave", "leaves"))
+            self._hint = self._hinted(LEAVING)
 
     def leave(self) -> None:
         if self._work is not None:
@@ -355,9 +351,7 @@ class Screen:
             self._queue.jump(written)
         else:
             self._queue.add(written)
-            self._hint = self._hinted(
-                ("edit_queued", "edits"), ("drop_queued", "drops"), ("stop_and_send", "sends it now")
-            )
+            self._hint = self._hinted(QUEUED)
         self._handed_over.set()
         self.application.vi_state.reset()
 
@@ -373,13 +367,8 @@ class Screen:
             self._editing = None
         self.application.invalidate()
 
-    def _hinted(self, *actions: tuple[str, str]) -> str:
-        """Return what keys do now, as far as they are bound and there is room; the first matters most."""
-        hint = ""
-        for told in (f"{self._keys.shown(name)} {does}" for name, does in actions if self._keys.keys(name)):
-            longer = f"{hint}, {told}" if hint else told
-            hint = longer if len(longer) <= self.columns() or not hint else hint
-        return hint
+    def _hinted(self, hint: Hint) -> str:
+        return hint_line(hint, self._keys, self.columns())
 
     def _note_key(self, _: object) -> None:
         self._last_key_s = time.monotonic()
@@ -414,22 +403,7 @@ class Screen:
                 ConditionalContainer(self.composer.window, ~asking),
                 ConditionalContainer(DynamicContainer(lambda: self._answer.window), asking),
                 self.composer.search_line,
-                ConditionalContainer(
-                    HSplit(
-                        [
-                            Window(
-                                CompletionsMenuControl(),
-                                height=Dimension(max=_MENU_ROWS),
-                                dont_extend_height=True,
-                            ),
-                            ConditionalContainer(
-                                self._line(_more_completions, "completion-menu.more"),
-                                Condition(lambda: bool(_more_completions())),
-                            ),
-                        ]
-                    ),
-                    has_completions & ~asking,
-                ),
+                ConditionalContainer(completion_menu(), has_completions & ~asking),
                 self._line(self._bottom_line, "toolbar"),
             ]
         )
@@ -451,7 +425,9 @@ class Screen:
     def _bottom_line(self) -> StyleAndTextTuples:
         mode = vi_mode(self.application)
         before = f"{mode} · " if mode else ""
-        shown = self._hint or ANSI(self._toolbar(self.columns() - len(before)))
+        waits = self._queue.is_held and self.composer.is_empty and self._work is None
+        hint = self._hint or (self._hinted(HELD) if waits else "")
+        shown = hint or ANSI(self._toolbar(self.columns() - len(before)))
         return [("class:vi-mode", before), *to_formatted_text(shown)]
 
     def _line(self, text: Callable[[], AnyFormattedText], style: str) -> Window:
@@ -464,9 +440,3 @@ class Screen:
             height=Dimension(max=most),
             dont_extend_height=True,
         )
-
-
-def _more_completions() -> str:
-    state = get_app().current_buffer.complete_state
-    more = len(state.completions) - _MENU_ROWS if state else 0
-    return f" … {more} more" if more > 0 else ""
