@@ -163,7 +163,7 @@ def test_a_strange_message_id_is_known_again(store):
 @given(sessions())
 def test_an_exported_session_comes_back_with_the_same_records(tmp_path_factory, session):
     store = SessionStore(tmp_path_factory.mktemp("data"))
-    document = json.loads(to_json([to_document(session, "trip")], as_list=False))
+    document = json.loads("".join(to_json([to_document(session, "trip")], as_list=False)))
     summary = take(store, chatcli_json.to_conversation(document))
     if summary.empty:
         return

@@ -19,7 +19,7 @@ from chatcli.sessions.records import HeaderRecord, decode
 from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from chatcli.sessions.records import Record
     from chatcli.sessions.session import Session
@@ -39,10 +39,17 @@ def to_document(session: Session, name: str) -> dict[str, Any]:
     }
 
 
-def to_json(documents: Iterable[dict[str, Any]], *, as_list: bool) -> str:
-    """Return documents as text in ASCII, one line a record; without ``as_list`` the one document there is."""
-    written = [_indented(document) for document in documents]
-    return ("[\n" + ",\n".join(written) + "\n]" if as_list else written[0]) + "\n"
+def to_json(documents: Iterable[dict[str, Any]], *, as_list: bool) -> Iterator[str]:
+    """Yield documents as text in ASCII, one line a record, piece by piece: a whole library is too much for the memory.
+
+    Without ``as_list``, only the one document there is.
+    """
+    if as_list:
+        yield "["
+    for number, document in enumerate(documents):
+        yield ",\n" if number else "\n" if as_list else ""
+        yield from _indented(document)
+    yield "\n]\n" if as_list else "\n"
 
 
 def is_document(value: Any) -> bool:
@@ -81,7 +88,8 @@ def _record(fields: Any) -> Record:
     return record
 
 
-def _indented(document: dict[str, Any]) -> str:
+def _indented(document: dict[str, Any]) -> Iterator[str]:
     head = [f'  "{key}": {json.dumps(value)}' for key, value in document.items() if key != "records"]
-    records = ",\n".join(f"    {json.dumps(record)}" for record in document["records"])
-    return "{\n" + ",\n".join([*head, f'  "records": [\n{records}\n  ]']) + "\n}"
+    yield "{\n" + ",\n".join([*head, '  "records": [\n'])
+    yield ",\n".join(f"    {json.dumps(record)}" for record in document["records"])
+    yield "\n  ]\n}"

@@ -129,3 +129,22 @@ def test_a_folder_that_cannot_be_made_is_told(data, tmp_path):
     code, world = export(data, "--all", "--out", f"{tmp_path}/file/sub/")
     assert code == ExitCode.LOCAL_IO
     assert "cannot make the folder" in world.err
+
+
+def test_what_fails_on_the_way_leaves_the_earlier_file(data, tmp_path):
+    out = tmp_path / "backup.json"
+    export(data, "trip", "work", "--out", out)
+    before = out.read_bytes()
+    (data / "sessions" / "work.jsonl").write_text("damaged")
+    assert export(data, "trip", "work", "--out", out, "--force")[0] == ExitCode.CONFIGURATION
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_file_that_cannot_be_made_is_told_by_its_own_name(data, tmp_path):
+    (tmp_path / "file").touch()
+    assert export(data, "trip", "--out", tmp_path / "file" / "a.md")[0] == ExitCode.LOCAL_IO
+    out = tmp_path / "nowhere" / "a.md"
+    code, world = export(data, "trip", "--out", out)
+    assert code == ExitCode.LOCAL_IO
+    assert f"cannot write {out}: No such file or directory" in world.err

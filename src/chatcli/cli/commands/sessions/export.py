@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from chatcli.sessions.exporting.transcript import transcript
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
@@ -44,26 +44,29 @@ has everything. The format follows from the end of the file's name, where --form
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A row of the table. ``written`` returns one session of a name as a document, with all branches if so wished."""
+    """A row of the table.
+
+    ``written`` gives one session of a name as the pieces of a document, with all branches if so wished.
+    """
 
     name: str
     suffixes: tuple[str, ...]
-    written: Callable[[Session, str, bool], str]
+    written: Callable[[Session, str, bool], Iterable[str]]
 
 
-def _as_markdown(session: Session, _name: str, whole_tree: bool) -> str:
+def _as_markdown(session: Session, _name: str, whole_tree: bool) -> Iterable[str]:
     from chatcli.render.markdown_ending import ended  # noqa: PLC0415 - the parser behind it is slow to load
 
-    return to_markdown(transcript(session, whole_tree=whole_tree), ended=ended)
+    return [to_markdown(transcript(session, whole_tree=whole_tree), ended=ended)]
 
 
-def _as_html(session: Session, _name: str, whole_tree: bool) -> str:
+def _as_html(session: Session, _name: str, whole_tree: bool) -> Iterable[str]:
     from chatcli.render.html_export import to_html  # noqa: PLC0415 - as above
 
-    return to_html(transcript(session, whole_tree=whole_tree))
+    return [to_html(transcript(session, whole_tree=whole_tree))]
 
 
-def _as_json(session: Session, name: str, _whole_tree: bool) -> str:
+def _as_json(session: Session, name: str, _whole_tree: bool) -> Iterable[str]:
     return to_json([to_document(session, name)], as_list=False)
 
 
@@ -104,11 +107,12 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     else:
         written = [] if out is None else [out]
         _refuse_existing(written, force=options.force)
-        text = _one_document(files, row, library, whole_tree=options.whole_tree, as_list=_is_list(options))
+        pieces = _one_document(files, row, library, whole_tree=options.whole_tree, as_list=_is_list(options))
         if out is None:
-            terminal.stdout.write(text)
+            for piece in pieces:
+                terminal.stdout.write(piece)
         else:
-            _write(out, text)
+            _write(out, pieces)
     if written and not options.quiet:
         count = f"{len(files)} session{'' if len(files) == 1 else 's'}"
         terminal.warn(f"exported {count} to {sanitize_line(str(out))}")
@@ -155,7 +159,7 @@ def _is_folder(given: str, out: Path, row: _Format, sessions: int) -> bool:
 
 def _one_document(
     files: Sequence[SessionFile], row: _Format, library: Library, *, whole_tree: bool, as_list: bool
-) -> str:
+) -> Iterable[str]:
     if row is _JSON and as_list:
         return to_json((to_document(library.store.load(file), _name(file)) for file in files), as_list=True)
     return row.written(library.store.load(files[0]), _name(files[0]), whole_tree)
@@ -209,6 +213,25 @@ def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
         )
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    """Write a file that has its name only when it is whole; a device or a pipe is written to as it is."""
+    meant = path.resolve()
+    if meant.exists() and not meant.is_file():
+        _write_to(meant, pieces)
+        return
+    unfinished = meant.with_name(f".{meant.name}.{os.getpid()}")
+    try:
+        _write_to(unfinished, pieces)
+        unfinished.replace(meant)
+    except (LocalIOError, OSError) as error:
+        reason = str(error).removeprefix(f"cannot write {unfinished}: ")
+        raise LocalIOError(f"cannot write {path}: {reason}", hint="check the path and its rights") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+def _write_to(path: Path, pieces: Iterable[str]) -> None:
     with closing(FileTarget(str(path))) as target:
-        target.write(text)
+        for piece in pieces:
+            target.write(piece)
