@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from chatcli.cli.setup import resettling, settings_of, world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.render.background import told_background
+from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.store import SessionStore
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from pathlib import Path
 
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
@@ -65,11 +68,20 @@ def _check_which_conversation(options: Namespace, world: World, terminal: Termin
             "--resume lets a person choose, and this is no terminal",
             hint="-c goes on with the session used last, -s NAME with another: chatcli sessions list",
         )
-    if SessionStore(world.paths.data).last_used() is None:
+    if not _has_session(SessionStore(world.paths.data).folder):
         raise ConfigurationError(
             "there is no session to choose",
             hint="ask something first; every conversation is saved by itself",
         )
+
+
+def _has_session(folder: Path) -> bool:
+    # The first will do: a person may have ten thousand, and waits for their list.
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(SUFFIX) for entry in entries)
+    except OSError:
+        return False
 
 
 def _repl(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:

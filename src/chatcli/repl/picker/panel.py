@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI
@@ -11,6 +12,7 @@ from prompt_toolkit.layout import ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 
+from chatcli.repl.picker.drawing import Drawn
 from chatcli.repl.picker.state import Doing
 from chatcli.repl.steady_widths import SteadyWidths
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyBindingsBase
 
-    from chatcli.repl.picker.drawing import Drawing, Drawn
+    from chatcli.repl.picker.drawing import Drawing
     from chatcli.repl.picker.state import PickerState
 
 
@@ -42,6 +44,9 @@ class PickerPanel:
         self._drawing = drawing
         # The list keeps the height it once had: a footer that jumps with every letter could not be read.
         self._tallest = 0
+        self._frame: int | None = None
+        self._last_drawn = Drawn(())
+        self._footer: tuple[str, ...] = ()
         self.search = Buffer(multiline=False, name="session search")
         self.search.text = state.words
         self.search.cursor_position = len(state.words)
@@ -56,13 +61,25 @@ class PickerPanel:
                 ConditionalContainer(self.title_window, Condition(lambda: state.doing is Doing.RENAMING)),
                 _rows(self._below),
                 _rows(self._blank),
-                _rows(lambda: self._drawing().footer(state)),
+                _rows(self._told),
             ],
             key_bindings=bindings,
         )
 
     def _drawn(self) -> Drawn:
-        return self._drawing().sessions(self._state)
+        # prompt_toolkit asks for heights and rows a dozen times a frame.
+        frame = get_app().render_counter
+        if self._frame != frame:
+            drawing = self._drawing()
+            self._frame = frame
+            self._last_drawn = drawing.sessions(self._state)
+            self._footer = drawing.footer(self._state)
+            self._tallest = min(drawing.rows, max(self._tallest, len(self._last_drawn.rows)))
+        return self._last_drawn
+
+    def _told(self) -> Sequence[str]:
+        self._drawn()
+        return self._footer
 
     def _above(self) -> Sequence[str]:
         drawn = self._drawn()
@@ -74,7 +91,6 @@ class PickerPanel:
 
     def _blank(self) -> Sequence[str]:
         rows = len(self._drawn().rows)
-        self._tallest = min(self._drawing().rows, max(self._tallest, rows))
         return ("",) * (self._tallest - rows)
 
     def _line(self, buffer: Buffer, before: Callable[[], AnyFormattedText]) -> Window:
