@@ -368,8 +368,7 @@ class TestKeys:
             screen.type("Capital?" + ENTER)
             screen.wait_for("Paris.\n\n>")
             screen.type(ESCAPE + ESCAPE)
-            screen.wait_for("> /edit")
-            screen.wait_for("\n> Capital?")
+            screen.wait_for("\n> Capital?\nediting question 1")
 
     def test_keys_can_be_bound_anew_and_are_listed(self, terminal):
         keys = '[keys]\nsend = "ctrl-t"\nnew_line = ["enter"]\nleave = []\n'

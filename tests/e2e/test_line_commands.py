@@ -121,7 +121,8 @@ def test_help_lists_what_makes_sense_on_lines(plain):
         screen.type("Capital of France?\n")
         screen.wait_for("Paris.\n\nYou:")
         screen.type("/help\n")
-        shown = screen.wait_for("Control D or exit leaves.\n\nYou:")
+        screen.wait_for("Control D or exit leaves.\n\nYou:")
+        shown = "\n".join(screen.everything)
         assert "ask for the rest of an answer that was cut" in shown
         assert "Alt-Enter" not in shown
         assert "/theme" not in shown

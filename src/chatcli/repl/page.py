@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 
 _KEYS: Final = """\
-Enter sends, Alt-Enter or Ctrl-J adds a line, Tab completes a command
+Enter sends, also while an answer is coming; Alt-Enter or Ctrl-J adds a line
+Tab completes, @FILE attaches a text file, Ctrl-X Ctrl-E opens your editor
 Ctrl-R searches what you typed before, the right arrow takes the suggestion
-Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves"""
+Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
+/keys lists them all, as they are bound now"""
 
 
 class Page:
