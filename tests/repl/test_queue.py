@@ -18,7 +18,7 @@ CTRL_S, UP, DELETE = "\x13", "\x1b[A", "\x1b[3~"
 def queue_of(*texts):
     queue = MessageQueue()
     for text in texts:
-        queue.add(Written.plain(text))
+        queue.hand_over(Written.plain(text))
     return queue
 
 

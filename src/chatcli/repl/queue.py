@@ -1,7 +1,8 @@
-"""What was sent while something else was going on, waiting for its turn."""
+"""What the person hands over, on its way to who reads it: at once, or when its turn has come."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ class MessageQueue:
         self._now: Written | None = None
         self._held: deque[Written] = deque()
         self._waiting: deque[Written] = deque()
+        self._arrived = asyncio.Event()
+        self._is_read = self._is_left = False
 
     def __len__(self) -> int:
         return len(self._held) + len(self._waiting)
@@ -31,19 +34,38 @@ class MessageQueue:
         """Whether the first of them waits for the person."""
         return bool(self._held)
 
-    @property
-    def has_next(self) -> bool:
-        """Whether something can go now."""
-        return self._now is not None or bool(self._waiting)
+    async def read(self) -> Written | None:
+        """Wait for what goes next and take it; ``None`` once nothing more comes."""
+        self._is_read = True
+        try:
+            while (written := self._next()) is None and not self._is_left:
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            self._is_read = False
+        return written
 
-    def add(self, written: Written) -> None:
+    def hand_over(self, written: Written) -> bool:
+        """Let ``written`` go, at once where it is waited for; tell whether it has to wait instead."""
+        # What comes in the same breath as something that is just being taken has its turn after that.
+        if self._is_read and self._now is None and not self._waiting:
+            self.jump(written)
+            return False
         self._waiting.append(written)
+        self._arrived.set()
+        return True
 
     def jump(self, written: Written) -> None:
         """Let ``written`` go before all others, and without being held."""
         if self._now is not None:
             self._waiting.appendleft(self._now)
         self._now = written
+        self._arrived.set()
+
+    def leave(self) -> None:
+        """Let the reader know that nothing more comes."""
+        self._is_left = True
+        self._arrived.set()
 
     def hold(self) -> None:
         """Hold everything: what it was to follow did not come to a good end."""
@@ -58,13 +80,7 @@ class MessageQueue:
         """Let everything go on in its order."""
         self._waiting.extendleft(reversed(self._held))
         self._held.clear()
-
-    def next(self) -> Written | None:
-        """Take what goes now, ``None`` where nothing can."""
-        if self._now is not None:
-            written, self._now = self._now, None
-            return written
-        return self._waiting.popleft() if self._waiting else None
+        self._arrived.set()
 
     def take_first(self) -> Written | None:
         queue = self._held or self._waiting
@@ -73,3 +89,10 @@ class MessageQueue:
     def take_newest(self) -> Written | None:
         queue = self._waiting or self._held
         return queue.pop() if queue else None
+
+    def _next(self) -> Written | None:
+        """Take what goes now, ``None`` where nothing can."""
+        if self._now is not None:
+            written, self._now = self._now, None
+            return written
+        return self._waiting.popleft() if self._waiting else None

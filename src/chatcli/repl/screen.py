@@ -102,8 +102,6 @@ class Screen:
         self._editor = editor or Editor({})
         self._queue_sign = "⏎ " if unicode else ""
         self._queue = MessageQueue()
-        self._handed_over = asyncio.Event()
-        self._reads = self._is_left = False
         self._editing: asyncio.Future[None] | None = None
         self._toolbar = toolbar
         self._hurry = hurry
@@ -167,14 +165,7 @@ class Screen:
         """Return what the person hands over next, or has queued; ``None`` when they leave."""
         self.application.editing_mode = _EDITING_MODES[self._editing_mode()]
         self.application.invalidate()
-        self._reads = True
-        try:
-            while (written := self._queue.next()) is None and not self._is_left:
-                self._handed_over.clear()
-                await self._handed_over.wait()
-        finally:
-            self._reads = False
-        return written
+        return await self._queue.read()
 
     async def work(self, work: Awaitable[None], what: str) -> bool:
         """Wait for ``work``; the person may stop it, and then it ends here without a word. Tell whether it was done."""
@@ -198,6 +189,7 @@ class Screen:
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
         answer = self._answer.open(label, secret=secret)
+        self.application.vi_state.reset()
         self.application.layout.focus(self._answer.window)
         try:
             return await answer
@@ -209,6 +201,7 @@ class Screen:
     async def panel(self, container: Container, focused: Window) -> AsyncIterator[None]:
         """Show ``container`` instead of the composer and what belongs to it; keys go to ``focused``."""
         self._panel = container
+        self.application.vi_state.reset()
         self.application.layout.focus(focused)
         try:
             yield
@@ -273,7 +266,6 @@ class Screen:
             self._activity.hurry()
         else:
             self._queue.release()
-            self._handed_over.set()
 
     def stop_and_send(self) -> None:
         written = self._queue.take_first() if self.composer.is_blank else self.composer.take()
@@ -281,7 +273,6 @@ class Screen:
             self._hint = "there is nothing to send yet"
             return
         self._queue.jump(written)
-        self._handed_over.set()
         if self._work is not None:
             self._work.cancel()
 
@@ -335,8 +326,7 @@ class Screen:
         if self._work is not None:
             self._work.cancel()
             self._queue.hold()
-        self._is_left = True
-        self._handed_over.set()
+        self._queue.leave()
 
     def suspend(self) -> None:
         self._suspension.suspend()
@@ -346,13 +336,8 @@ class Screen:
         self._suspension.abandon()
 
     def _hand_over(self, written: Written) -> None:
-        # What comes in the same breath as something that is just being taken has its turn after that.
-        if self._reads and not self._queue.has_next:
-            self._queue.jump(written)
-        else:
-            self._queue.add(written)
+        if self._queue.hand_over(written):
             self._hint = self._hinted(QUEUED)
-        self._handed_over.set()
         self.application.vi_state.reset()
 
     async def _edit_in_editor(self) -> None:
