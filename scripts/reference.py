@@ -11,6 +11,8 @@ from pathlib import Path
 
 from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
+from chatcli.config.key_actions import KEY_ACTIONS
+from chatcli.config.key_names import shown_keys
 from chatcli.config.specs import SETTINGS
 from chatcli.core.exit_codes import ExitCode
 from chatcli.repl.commands import COMMANDS as SLASH_COMMANDS
@@ -140,7 +142,27 @@ offered; on the screen, Tab completes names and arguments. A path such as `/etc/
 """
 
 
-PAGES = {"command-line.md": command_line, "slash-commands.md": slash_commands}
+def keys() -> str:
+    rows = "\n".join(
+        f"| `{action.name}` | {', '.join(map(shown_keys, action.keys))} | {action.summary}"
+        f"{f', {action.when}' if action.when else ''} |"
+        for action in KEY_ACTIONS
+    )
+    return f"""\
+{MADE}
+
+# Keys
+
+What keys of the conversation do, beside those of the line editor. `[keys]` of `config.toml` puts an action on other
+keys, on several, or with `[]` on none; `/keys` tells what is in force. [Writing](../guides/input.md) tells more.
+
+| action | keys | what it does |
+|---|---|---|
+{rows}
+"""
+
+
+PAGES = {"command-line.md": command_line, "slash-commands.md": slash_commands, "keys.md": keys}
 
 
 def main() -> int:

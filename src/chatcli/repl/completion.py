@@ -40,38 +40,37 @@ class CommandCompleter(Completer):
     async def get_completions_async(
         self, document: Document, complete_event: CompleteEvent
     ) -> AsyncGenerator[Completion, None]:
-        before = document.text_before_cursor
-        if self.talk is None:
-            return
-        if before.startswith("/") and "\n" not in before:
-            found = self._of_command(before, complete_event)
-        elif (word := open_mention(before)) is not None:
-            found = _paths(word)
-        else:
-            return
-        async for completion in found:
+        for completion in await self._found(document.text_before_cursor, complete_event):
             yield completion
 
-    async def _of_command(
-        self, before: str, complete_event: CompleteEvent
-    ) -> AsyncGenerator[Completion, None]:
-        assert self.talk is not None  # noqa: S101 - asked for by the caller
+    async def _found(self, before: str, complete_event: CompleteEvent) -> list[Completion]:
+        if self.talk is None:
+            return []
+        if before.startswith("/") and "\n" not in before:
+            return await self._of_command(before, complete_event, self.talk)
+        word = open_mention(before)
+        return [] if word is None else await _paths(word)
+
+    async def _of_command(self, before: str, complete_event: CompleteEvent, talk: Talk) -> list[Completion]:
         name, blank, argument = before[1:].partition(" ")
         if not blank:
-            for command in _matching(name, self.talk):
-                yield _completion(f"/{command.name}", command.summary, len(before))
-            return
+            return [
+                _completion(f"/{command.name}", command.summary, len(before))
+                for command in _matching(name, talk)
+            ]
         command_named = next((command for command in COMMANDS if command.name == name), None)
-        if command_named is None or not command_named.applies(self.talk):
-            return
+        if command_named is None or not command_named.applies(talk):
+            return []
         written = argument.lstrip()
-        for choice in await self._choices(command_named, self.talk):
-            if written.lower() in choice.text.lower():
-                yield _completion(choice.text, choice.meaning, len(written))
+        found = [
+            _completion(choice.text, choice.meaning, len(written))
+            for choice in await self._choices(command_named, talk)
+            if written.lower() in choice.text.lower()
+        ]
         # A disk is only looked at when that is asked for.
         if command_named.takes_paths and complete_event.completion_requested:
-            async for completion in _paths(_last_word(argument)):
-                yield completion
+            found += await _paths(_last_word(argument))
+        return found
 
     async def _choices(self, command: Command, talk: Talk) -> Iterable[Choice]:
         try:
@@ -81,9 +80,9 @@ class CommandCompleter(Completer):
             return ()
 
 
-async def _paths(word: str) -> AsyncGenerator[Completion, None]:
-    for choice in await in_thread(lambda: path_choices(word)):
-        yield _completion(choice.word, choice.meaning, len(word), shown=choice.shown)
+async def _paths(word: str) -> list[Completion]:
+    found = await in_thread(lambda: path_choices(word))
+    return [_completion(choice.word, choice.meaning, len(word), shown=choice.shown) for choice in found]
 
 
 def _last_word(argument: str) -> str:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from chatcli.app import open_session
 from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.picker.shelf import open_shelf
 from chatcli.repl.table import table
+from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chatcli.repl.talk import Talk
+    from chatcli.sessions.store import SessionSummary
 
 
 async def go_on_with(talk: Talk, name_or_path: str) -> None:
@@ -39,8 +42,14 @@ async def _run(talk: Talk, argument: str) -> None:
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    summaries = talk.chat.store.summaries()
-    return [Choice(summary.name, summary.title) for summary in summaries if summary.name != talk.chat.name]
+    with open_shelf(talk.world, talk.chat) as shelf:
+
+        def there_are() -> Sequence[SessionSummary]:
+            shelf.refresh()
+            return shelf.listing("", is_here=False).sessions
+
+        summaries = await in_thread(there_are)
+        return [Choice(summary.name, summary.title) for summary in summaries if summary.name != shelf.current]
 
 
 COMMAND = Command(
