@@ -298,7 +298,7 @@ class TestInAConversation:
             screen.type("/sessions 散步" + ENTER)
             screen.wait_for("1 of 2 in this folder")
             screen.type(CTRL_C)
-            screen.wait_for("> /sessions 散步\n\n>")
+            assert "> /sessions 散步\n" in screen.wait_for("\n>\nsmall")
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.\n\n>")
 

@@ -68,7 +68,7 @@ class _Picking:
         self._theme = theme
         self._glyphs = UNICODE if unicode else ASCII
         self._is_chosen = False
-        self._is_read = False
+        self._is_refreshed = self._is_complete = False
         self._subject: SessionSummary | None = None
         self._wanted = asyncio.Event()
         self._listed = asyncio.Event()
@@ -160,8 +160,10 @@ class _Picking:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            is_complete = self._is_refreshed
             with self._telling():
                 self._state.take(await self._list())
+            self._is_complete = is_complete
             self._listed.set()
             self._choose_if_current()
             self._draw()
@@ -190,7 +192,7 @@ class _Picking:
                 await in_thread(lambda: self._shelf.refresh(progress))
         finally:
             listing_again.cancel()
-            self._is_read, self._state.progress = True, None
+            self._is_refreshed, self._state.progress = True, None
         self._wanted.set()
 
     async def _list_now_and_then(self) -> None:
@@ -212,7 +214,7 @@ class _Picking:
             return
         if (session := self._state.marked) is not None:
             self._finish(session.name)
-        elif self._is_read:
+        elif self._is_complete:
             self._is_chosen = False  # else what they mean may still be read
 
     def _finish(self, name: str | None) -> None:
