@@ -62,6 +62,8 @@ async def test_enter_queues_while_something_goes_on_and_it_is_sent_in_order():
             await asyncio.gather(work, return_exceptions=True)
         assert await found.lines(2) == ["one", "two"]
         assert await found.nothing_is_handed_over()
+        await found.settle()
+        assert found.glass.shown.endswith(">\ntoolbar")
 
 
 async def test_after_a_stop_it_waits_and_enter_alone_sends_it_in_order():

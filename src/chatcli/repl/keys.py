@@ -9,6 +9,7 @@ from prompt_toolkit.filters import Always, Condition, Filter, has_focus, is_sear
 from prompt_toolkit.filters.app import emacs_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
+from prompt_toolkit.key_binding.bindings.search import abort_search
 from prompt_toolkit.keys import Keys
 
 from chatcli.config.key_actions import KEY_ACTIONS
@@ -139,6 +140,8 @@ def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindi
     @keys.add(Keys.BracketedPaste, filter=has_focus(composer.buffer))
     def _paste(event: KeyPressEvent) -> None:
         actions.paste(event.data)
+
+    keys.add(Keys.SIGINT, filter=is_searching)(abort_search)
 
     @keys.add(Keys.SIGINT, filter=~is_searching)
     def _interrupt(_: KeyPressEvent) -> None:

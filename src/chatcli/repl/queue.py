@@ -45,15 +45,14 @@ class MessageQueue:
             self._is_read = False
         return written
 
-    def hand_over(self, written: Written) -> bool:
-        """Let ``written`` go, at once where it is waited for; tell whether it has to wait instead."""
+    def hand_over(self, written: Written) -> None:
+        """Let ``written`` go, at once where it is waited for, else in its turn."""
         # What comes in the same breath as something that is just being taken has its turn after that.
         if self._is_read and self._now is None and not self._waiting:
             self.jump(written)
-            return False
-        self._waiting.append(written)
-        self._arrived.set()
-        return True
+        else:
+            self._waiting.append(written)
+            self._arrived.set()
 
     def jump(self, written: Written) -> None:
         """Let ``written`` go before all others, and without being held."""

@@ -336,8 +336,7 @@ class Screen:
         self._suspension.abandon()
 
     def _hand_over(self, written: Written) -> None:
-        if self._queue.hand_over(written):
-            self._hint = self._hinted(QUEUED)
+        self._queue.hand_over(written)
         self.application.vi_state.reset()
 
     async def _edit_in_editor(self) -> None:
@@ -407,11 +406,15 @@ class Screen:
     def _attached_line(self) -> str:
         return clip(self._attached(self.composer.shown), 0, self.columns())
 
+    def _queue_hint(self) -> str:
+        if not len(self._queue) or not self.composer.is_empty:
+            return ""
+        return self._hinted(HELD if self._queue.is_held else QUEUED)
+
     def _bottom_line(self) -> StyleAndTextTuples:
         mode = vi_mode(self.application)
         before = f"{mode} · " if mode else ""
-        waits = self._queue.is_held and self.composer.is_empty and self._work is None
-        hint = self._hint or (self._hinted(HELD) if waits else "")
+        hint = self._hint or self._queue_hint()
         shown = hint or ANSI(self._toolbar(self.columns() - len(before)))
         return [("class:vi-mode", before), *to_formatted_text(shown)]
 
