@@ -131,7 +131,7 @@ class TestTypingAhead:
             screen.type("France?" + ENTER)
             screen.wait_for("unfinished")
             screen.type("Spain?" + CTRL_S)
-            screen.wait_for("stopped before the answer was complete\n\n> Spain?\n\nMadrid.")
+            screen.wait_for("stopped before the answer was complete\n\n> Spain?\n\nMadrid.\n\n>")
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         (path,) = program.session_paths
