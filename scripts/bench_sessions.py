@@ -52,7 +52,7 @@ class Key:
 def sessions(runs: int, count: int) -> None:
     """Fill a folder with ``count`` sessions, index it, and do what the picker does."""
     with tempfile.TemporaryDirectory() as name:
-        data = Path(name)
+        data = Path(name, "DATA")
         write_corpus(data / "sessions", count, TURNS)
         print(f"  {count:,} sessions of {TURNS} turns, {_size_mb(data):,.0f} MB")
         library = Library.of(data)
@@ -62,6 +62,10 @@ def sessions(runs: int, count: int) -> None:
             measure_keys(library, runs, data)
         finally:
             library.close()
+        if os.name == "posix":
+            from bench_picker import picker
+
+            picker(runs, name)
 
 
 def measure_building(library: Library, count: int, data: Path) -> None:
@@ -100,7 +104,7 @@ def measure_opening(library: Library, runs: int, data: Path) -> None:
     opening_ms = [sum(pair) for pair in zip(unchanged_ms, sessions_ms, strict=True)]
     print(
         f"sessions: opening the list {statistics.median(opening_ms):.0f} ms, worst {max(opening_ms):.0f} ms "
-        f"(under {OPENING_MS}): {_verdict(max(opening_ms), OPENING_MS)}"
+        f"(under {OPENING_MS}): {verdict(max(opening_ms), OPENING_MS)}"
     )
 
 
@@ -123,7 +127,7 @@ def measure_keys(library: Library, runs: int, data: Path) -> None:
     slowest = max(worst, key=lambda key: key.worst_ms)
     print(
         f"sessions: search worst key {slowest.worst_ms:.0f} ms, after {slowest.typed!r} (under {KEY_MS}): "
-        f"{_verdict(slowest.worst_ms, KEY_MS)}"
+        f"{verdict(slowest.worst_ms, KEY_MS)}"
     )
 
 
@@ -135,7 +139,7 @@ def _press_key(library: Library, typed: str, runs: int) -> Key:
     return Key(typed, [_timed_ms(look) for _ in range(runs)])
 
 
-def _verdict(time_ms: float, limit_ms: float) -> str:
+def verdict(time_ms: float, limit_ms: float) -> str:
     return "met" if time_ms < limit_ms else "NOT MET"
 
 

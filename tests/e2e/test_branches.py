@@ -11,8 +11,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
-from e2e.program import asked, command, messages_of
-from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
+from e2e.program import asked, messages_of
+from e2e.pseudo_terminal import CTRL_C, CTRL_D
 from scripted_server import Answer, event_stream, serving_in_thread
 
 PARIS = Answer(event_stream("Par", "is."))
@@ -24,16 +24,12 @@ READY = "\n>"
 
 
 @pytest.fixture
-def terminal(program):
+def terminal(terminal):
     @contextmanager
-    def start(*arguments, server=None, columns=80, lines=24, **environment):
-        environment = program.environment(server, **environment)
-        size = {"columns": columns, "lines": lines}
-        with on_terminal(
-            command(*arguments), environment=environment, folder=program.working_folder, **size
-        ) as shown:
-            shown.wait_for(READY)
-            yield shown
+    def start(*arguments, **how):
+        with terminal(*arguments, **how) as screen:
+            screen.wait_for(READY)
+            yield screen
 
     return start
 

@@ -30,18 +30,12 @@ WIDE = {"CHATCLI_CONTEXT_WINDOW": "20000"}
 
 
 @pytest.fixture
-def terminal(program):
+def terminal(program, terminal):
     @contextmanager
-    def start(*arguments, server=None, columns=80, config="", **environment):
+    def start(*arguments, config="", **how):
         (program.config_folder / "config.toml").write_text(config, encoding="utf-8")
-        started = on_terminal(
-            command(*arguments),
-            environment=program.environment(server, **environment),
-            folder=program.working_folder,
-            columns=columns,
-        )
-        with started as shown:
-            yield shown
+        with terminal(*arguments, **how) as screen:
+            yield screen
 
     return start
 

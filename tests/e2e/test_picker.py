@@ -9,7 +9,6 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
 from e2e.program import asked, command, messages_of, records_of
-from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
+from e2e.pseudo_terminal import CTRL_C, CTRL_D
 from e2e.tmux_terminal import TMUX, on_tmux
 from scripted_server import Answer, event_stream, serving_in_thread
 
@@ -64,23 +63,6 @@ def keep(program, name, question, answer, *, folder, hours):
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     used_s = time.time() - hours * 3600
     os.utime(path, (used_s, used_s))
-
-
-@pytest.fixture
-def terminal(program):
-    @contextmanager
-    def start(*arguments, server=None, columns=80, lines=24, **environment):
-        started = on_terminal(
-            command(*arguments),
-            environment=program.environment(server, **environment),
-            folder=program.working_folder,
-            columns=columns,
-            lines=lines,
-        )
-        with started as shown:
-            yield shown
-
-    return start
 
 
 def marks_of(program, name):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import termios
-from contextlib import contextmanager
 
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
-from e2e.program import asked, command, messages_of, records_of
-from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
+from e2e.program import asked, messages_of, records_of
+from e2e.pseudo_terminal import CTRL_C, CTRL_D
 from scripted_server import HOLD, SILENCE, Answer, event_stream, serving_in_thread, text_events
 
 PARIS = Answer(event_stream("Par", "is."))
@@ -25,23 +24,6 @@ LATER = Answer(
 
 ENTER, ALT_ENTER, CTRL_J, CTRL_R, CTRL_Z = "\r", "\x1b\r", "\n", "\x12", "\x1a"
 READY = "\n>"
-
-
-@pytest.fixture
-def terminal(program):
-    @contextmanager
-    def start(*arguments, server=None, columns=80, job=False, **environment):
-        started = on_terminal(
-            command(*arguments),
-            environment=program.environment(server, **environment),
-            folder=program.working_folder,
-            columns=columns,
-            job=job,
-        )
-        with started as shown:
-            yield shown
-
-    return start
 
 
 def pasted(text):

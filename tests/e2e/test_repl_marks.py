@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from contextlib import contextmanager
 
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
-from e2e.program import command
-from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
+from e2e.pseudo_terminal import CTRL_C, CTRL_D
 from scripted_server import HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 PARIS = Answer(event_stream("Par", "is."))
@@ -24,21 +22,6 @@ REFUSED = json_answer({"error": {"message": "no such model"}}, status=404)
 ENTER, CTRL_Z = "\r", "\x1a"
 READY, DONE = "\n>", "\n\n>"
 KEPT, TAKEN_BACK = b"\x1b[22;2t", b"\x1b[23;2t"
-
-
-@pytest.fixture
-def terminal(program):
-    @contextmanager
-    def start(*arguments, server=None, job=False, **environment):
-        with on_terminal(
-            command(*arguments),
-            environment=program.environment(server, **environment),
-            folder=program.working_folder,
-            job=job,
-        ) as shown:
-            yield shown
-
-    return start
 
 
 def marks(screen):

@@ -66,22 +66,6 @@ ONE_SHOT_STATES = {
 }
 
 
-@pytest.fixture
-def terminal(program):
-    @contextmanager
-    def start(*arguments, server=None, job=False, **environment):
-        started = on_terminal(
-            command(*arguments),
-            environment=program.environment(server, **environment),
-            folder=program.working_folder,
-            job=job,
-        )
-        with started as screen:
-            yield screen
-
-    return start
-
-
 def wait_until(is_so):
     until_s = time.monotonic() + PATIENCE_S
     while not is_so():

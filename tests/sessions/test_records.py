@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart, answer, question
+from chatcli.core.messages import answer, question
 from chatcli.core.usage import Usage
 from chatcli.sessions.records import (
     HeaderRecord,
@@ -22,33 +22,13 @@ from chatcli.sessions.records import (
     new_id,
     timestamp,
 )
+from sessions.strategies import any_text, messages, replies
 
 AT = "2026-11-23T21:05:07.123Z"
 
-any_text = st.text(st.characters(exclude_categories=()))
-counts = st.none() | st.integers(0, 10**9)
-numbers = st.none() | st.floats(0, 1e6)
-parts = st.one_of(
-    st.builds(TextPart, any_text, st.sampled_from(["person", "model", "document", "tool"])),
-    *(st.builds(part, any_text, any_text, any_text) for part in (ImagePart, AudioPart, FilePart)),
-)
-messages = st.builds(
-    Message,
-    st.sampled_from(["system", "user", "assistant"]),
-    st.lists(parts, max_size=3).map(tuple),
-    st.none() | st.dictionaries(st.text(), st.integers() | st.booleans(), max_size=2),
-)
-replies = st.builds(
-    ReplyMetadata,
-    st.none() | st.text(),
-    st.none() | st.builds(Usage, counts, counts, counts, counts, st.booleans()),
-    st.none() | st.text(),
-    numbers,
-    numbers,
-)
 parents = st.none() | any_text
 records = st.one_of(
-    st.builds(HeaderRecord, any_text, any_text, any_text),
+    st.builds(HeaderRecord, any_text, any_text, any_text, folder=st.none() | any_text),
     st.builds(MessageRecord, any_text, parents, any_text, messages, st.none() | replies),
     st.builds(PartialRecord, any_text, parents, any_text, any_text),
     st.builds(MarkRecord, any_text, parents, any_text, any_text, parents),

@@ -16,32 +16,7 @@ if TYPE_CHECKING:
 # hold $(...). Words of the line are never evaluated.
 _SCRIPT = r"""# Completion of chatcli in bash: source <(chatcli completion bash)
 
-_chatcli_enter() {
-    case "$1" in
-@ENTER@
-    *) return 1 ;;
-    esac
-}
-
-_chatcli_option() {
-    kind='' list=''
-    case "$1" in
-@OPTION@
-    esac
-}
-
-_chatcli_word() {
-    kind='' list=''
-    case "$1" in
-@WORD@
-    esac
-}
-
-_chatcli_options() {
-    case "$1" in
-@OPTIONS@
-    esac
-}
+@LOOKUPS@
 
 _chatcli_take() {
     local IFS=$'\n' value

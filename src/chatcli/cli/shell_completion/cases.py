@@ -12,6 +12,34 @@ if TYPE_CHECKING:
 
 _INDENT: Final = " " * 4
 
+# What bash and zsh look up in the same way, in the place of ``@LOOKUPS@``.
+_LOOKUPS: Final = r"""_chatcli_enter() {
+    case "$1" in
+@ENTER@
+    *) return 1 ;;
+    esac
+}
+
+_chatcli_option() {
+    kind='' list=''
+    case "$1" in
+@OPTION@
+    esac
+}
+
+_chatcli_word() {
+    kind='' list=''
+    case "$1" in
+@WORD@
+    esac
+}
+
+_chatcli_options() {
+    case "$1" in
+@OPTIONS@
+    esac
+}"""
+
 
 def filled(script: str, levels: Sequence[Level], *, options: Callable[[Level], str]) -> str:
     """Return ``script`` with branches in place of its ``@...@``; ``options`` makes what tells a level's options.
@@ -24,6 +52,7 @@ def filled(script: str, levels: Sequence[Level], *, options: Callable[[Level], s
         "@WORD@": _words(levels),
         "@OPTIONS@": (f"{quote(level.path)}) {options(level)} ;;" for level in levels),
     }
+    script = script.replace("@LOOKUPS@", _LOOKUPS)
     for place, branches in parts.items():
         script = script.replace(place, "\n".join(f"{_INDENT}{branch}" for branch in branches))
     return script

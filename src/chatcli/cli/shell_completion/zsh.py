@@ -15,32 +15,7 @@ if TYPE_CHECKING:
 _SCRIPT: Final = r"""#compdef chatcli
 # Completion of chatcli in zsh: source <(chatcli completion zsh), or this file as _chatcli in a folder of $fpath
 
-_chatcli_enter() {
-    case "$1" in
-@ENTER@
-    *) return 1 ;;
-    esac
-}
-
-_chatcli_option() {
-    kind='' list=''
-    case "$1" in
-@OPTION@
-    esac
-}
-
-_chatcli_word() {
-    kind='' list=''
-    case "$1" in
-@WORD@
-    esac
-}
-
-_chatcli_options() {
-    case "$1" in
-@OPTIONS@
-    esac
-}
+@LOOKUPS@
 
 _chatcli_below() {
     case "$1" in
