@@ -87,5 +87,5 @@ def _session_file(store: SessionStore, wish: Wish) -> SessionFile | None:
 
 def _wished_system(settings: Settings, session: Session) -> str | None:
     """Return the prompt to set: one given for this call wins over the session's own, that over one from a file."""
-    given = settings.origin("system").startswith("flag")
+    given = settings.is_for_this_run("system")
     return settings.system if given or session.system is None else None

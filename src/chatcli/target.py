@@ -220,7 +220,7 @@ class TargetFinder:
     ) -> tuple[str, tuple[OfferedModel, ...]]:
         """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
         named = self._settings.model
-        if session.model is not None and not self._settings.origin("model").startswith("flag"):
+        if session.model is not None and not self._settings.is_for_this_run("model"):
             named = session.model
         if named is None and endpoint.is_openai:
             named = DEFAULT_MODEL

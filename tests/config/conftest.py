@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from chatcli.config.resolve import TemplateSettings
     from chatcli.config.settings import Settings
 
 
@@ -50,6 +51,8 @@ class Machine:
         dotenv: str | None = None,
         config: str | None = None,
         keys: Mapping[str, str | None] | None = None,
+        template: TemplateSettings | None = None,
+        changes: Mapping[str, object] | None = None,
     ) -> Settings:
         """Settle the settings; ``keys`` are stored ones by URL, ``None`` for one in the keyring."""
         contents = {
@@ -69,6 +72,8 @@ class Machine:
             Paths(self.root / "config", self.root / "data", self.root / "cache", self.root / "local"),
             self.root / "work",
             None if env_file is None else self.env_file,
+            template=template,
+            changes=changes,
             find_keyring=lambda: self.keyring,
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from itertools import combinations
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.paths import Paths
-from chatcli.config.resolve import resolve
+from chatcli.config.resolve import TemplateSettings, resolve
 from chatcli.config.specs import SETTINGS
 from chatcli.core.errors import ConfigurationError, UsageError
 
@@ -90,6 +91,18 @@ SAMPLES = {
     "save": ("no", False),
     "plain": ("1", True),
     "profile": ("work", "work"),
+}
+
+
+LOOKS = {
+    "api_version": "2024-10-21",
+    "repl_prompt": "? ",
+    "theme": "light",
+    "editing_mode": "vi",
+    "show_reasoning": True,
+    "window_title": False,
+    "notify": "off",
+    "notify_after_s": 5,
 }
 
 
@@ -203,6 +216,58 @@ def test_a_profile_may_be_chosen_by_config_itself(machine):
 
 def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
     assert machine.resolve(config='[profiles.later]\napi = "newest"').api == "chat"
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.in_profile])
+def test_a_profile_may_set_everything_but_the_keys_and_the_profile(machine, name):
+    value = {"options": "{stop = 'x'}", "api_key_env": '"WORK_KEY"', "api_key": '"sk-12345678"'}.get(name)
+    if value is None:
+        value = json.dumps(SAMPLES[name][1]) if name in SAMPLES else json.dumps(LOOKS[name])
+    settings = machine.resolve(
+        flags={"profile": "work"}, environment={"WORK_KEY": "k"}, config=f"[profiles.work]\n{name} = {value}"
+    )
+    assert settings.origin(name).startswith("config.toml [profiles.work]")
+    assert settings.is_for_this_run(name) == (name != "api_key")
+
+
+def test_none_is_no_profile_whatever_the_configuration_chooses(machine):
+    config = 'profile = "work"\nmodel = "a"\n[profiles.work]\nmodel = "b"'
+    settings = machine.resolve(flags={"profile": "none"}, config=config)
+    assert (settings.profile, settings.model) == (None, "a")
+    with pytest.raises(ConfigurationError, match="that name stands for no profile"):
+        machine.resolve(config="[profiles.none]")
+
+
+def test_what_is_changed_comes_first_and_so_does_the_profile_that_is_changed_to(machine):
+    given = {
+        "flags": {"model": "flag", "profile": "home"},
+        "environment": {"CHATCLI_TEMPERATURE": "1"},
+        "config": "[profiles.work]\nmodel = 'work'\ntemperature = 0\n[profiles.home]",
+    }
+    assert machine.resolve(**given).model == "flag"
+    switched = machine.resolve(**given, changes={"profile": "work"})
+    assert (switched.model, switched.temperature) == ("work", 0)
+    assert switched.is_for_this_run("model")
+    assert machine.resolve(**given, changes={"profile": "work", "model": "later"}).model == "later"
+
+
+def test_a_profile_the_configuration_chooses_is_not_for_this_run(machine):
+    settings = machine.resolve(config='profile = "work"\n[profiles.work]\nmodel = "b"')
+    assert not settings.is_for_this_run("model")
+
+
+def test_a_template_comes_between_the_flags_and_the_environment(machine):
+    template = TemplateSettings("template review", {"model": "template", "temperature": 0.5}, "Edit it.")
+    settings = machine.resolve(
+        flags={"temperature": "1"}, environment={"CHATCLI_MODEL": "environment"}, template=template
+    )
+    assert (settings.model, settings.temperature) == ("template", 1.0)
+    assert settings.origin("model") == "template review"
+    assert settings.is_for_this_run("model")
+    bad = TemplateSettings("template review", {"temperature": "hot"}, "Edit it.")
+    with pytest.raises(ConfigurationError, match="template review temperature must be") as caught:
+        machine.resolve(template=bad)
+    assert caught.value.hint == "Edit it."
 
 
 def test_an_unknown_profile_on_the_command_line_is_wrong_usage(machine):

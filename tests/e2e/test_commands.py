@@ -125,3 +125,22 @@ def test_the_embedded_model_that_is_not_there_is_told_with_the_way_to_it(program
     assert "chatcli local setup" in status.stdout
     assert asked.exit_code == 3
     assert "chatcli local setup" in asked.stderr
+
+
+def test_profiles_are_listed_with_the_one_in_force(program):
+    (program.config_folder / "config.toml").write_text(
+        '[profiles.desk]\nmodel = "qwen3"\nbase_url = "http://127.0.0.1:11434/v1"\n[profiles.warm]\ntemperature = 1\n',
+        encoding="utf-8",
+    )
+    assert (
+        program.run("config", "profiles", "-p", "warm").stdout == "  desk  qwen3  127.0.0.1:11434\n→ warm\n"
+    )
+    desk, warm = json.loads(program.run("config", "profiles", "--json").stdout)
+    assert desk == {
+        "name": "desk",
+        "model": "qwen3",
+        "base_url": "http://127.0.0.1:11434/v1",
+        "system": None,
+        "in_force": False,
+    }
+    assert warm["model"] is None

@@ -41,7 +41,7 @@ def talking(tmp_path):
         }
 
         def resettle(changes):
-            return resolve({**given, **changes}, environment, world.paths, tmp_path)
+            return resolve(given, environment, world.paths, tmp_path, changes=changes)
 
         settings, wish = resettle({}), Wish()
         surface = surface or KeptSurface()

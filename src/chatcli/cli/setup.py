@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,11 @@ from chatcli.safety.terminal import sanitize_line
 from chatcli.target import World
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable, Mapping
 
     from chatcli.cli.terminal import Terminal
+    from chatcli.config.resolve import TemplateSettings
     from chatcli.config.settings import Settings
 
 
@@ -24,13 +25,31 @@ def world_of(terminal: Terminal) -> World:
     return World(terminal.environment, find_paths(terminal.environment), _working_folder())
 
 
-def settings_of(options: Namespace, world: World, terminal: Terminal) -> Settings:
-    """Settle the settings, and say on stderr what was passed over on the way."""
+def settings_of(
+    options: Namespace,
+    world: World,
+    terminal: Terminal,
+    *,
+    template: TemplateSettings | None = None,
+    changes: Mapping[str, object] | None = None,
+) -> Settings:
+    """Settle the settings, and say on stderr what was passed over on the way.
+
+    ``template`` is what a prompt template sets, ``changes`` what was changed since the start.
+    """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     given["system"] = system_prompt(given.get("system"), terminal)
     env_file = getattr(options, "env_file", None)
     folder = world.folder or Path("/nonexistent")
-    settings = resolve(given, terminal.environment, world.paths, folder, Path(env_file) if env_file else None)
+    settings = resolve(
+        given,
+        terminal.environment,
+        world.paths,
+        folder,
+        Path(env_file) if env_file else None,
+        template=template,
+        changes=changes,
+    )
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     return settings
@@ -40,7 +59,7 @@ def resettling(
     options: Namespace, world: World, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
     """Return what settles the settings anew, with changes that win over everything else."""
-    return lambda changes: settings_of(Namespace(**{**vars(options), **changes}), world, terminal)
+    return lambda changes: settings_of(options, world, terminal, changes=changes)
 
 
 def _working_folder() -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
@@ -51,6 +52,10 @@ def read_config_file(path: Path) -> ConfigFile:
     profiles = _tables(path, document, "profiles")
     models = _tables(path, document, "models")
     _check_names(path, "", document, (*SETTINGS_BY_NAME, *_TABLES))
+    if NO_PROFILE in profiles:
+        raise ConfigurationError(
+            f"{path} [profiles.{NO_PROFILE}]: that name stands for no profile", hint="Give it another one."
+        )
     for name, table in profiles.items():
         _check_names(path, f" [profiles.{name}]", table, [s.name for s in SETTINGS if s.in_profile])
     for name, table in models.items():

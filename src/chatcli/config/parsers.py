@@ -18,6 +18,8 @@ from chatcli.config.secret import Secret
 
 Parser: TypeAlias = Callable[[object], object]
 
+NO_PROFILE = "none"
+
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 _KEY = re.compile(r"[!-~]+")
 
@@ -43,6 +45,12 @@ def name(value: object) -> str:
     if not stripped:
         _refuse("a name", value)
     return stripped
+
+
+def profile(value: object) -> str | None:
+    """Return the name of a profile, ``None`` for ``none``: no profile, whatever config.toml chooses."""
+    chosen = name(value)
+    return None if chosen == NO_PROFILE else chosen
 
 
 def names(value: object) -> tuple[str, ...]:

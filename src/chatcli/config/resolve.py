@@ -1,13 +1,14 @@
 """From all the places settings come from to the settings in force.
 
-Flags win over the environment, then ``--env-file``, then the ``.env`` of the working folder, then the profile
-and last the top level of config.toml. Of keys, those stored with ``chatcli config login`` come after all others.
+Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder, then
+the profile and last the top level of config.toml. What a person changes in a conversation comes before all of them,
+and so does the profile they change to: it is what they said last. Of keys, those stored with ``chatcli config login`` come after all others.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
 from chatcli.config.credentials import choose
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
     from chatcli.config.system_keyring import FindKeyring
 
 
+class TemplateSettings(NamedTuple):
+    """What a prompt template sets: a ``table`` like one of config.toml, found at ``place``.
+
+    ``hint`` goes with the error about a value.
+    """
+
+    place: str
+    table: Mapping[str, object]
+    hint: str
+
+
 def resolve(
     flags: Mapping[str, object],
     environment: Mapping[str, str],
@@ -38,26 +50,32 @@ def resolve(
     working_folder: Path,
     env_file: Path | None = None,
     *,
+    template: TemplateSettings | None = None,
+    changes: Mapping[str, object] | None = None,
     find_keyring: FindKeyring = system_keyring,
 ) -> Settings:
     """Settle every setting.
 
     ``flags`` are values by the name of their setting, as typed or already of the right type; ``None`` is a flag
-    that was not given. The keyring is not asked before a key is revealed. Raises ``UsageError`` for a bad flag,
-    ``ConfigurationError`` for anything else.
+    that was not given, and so are ``changes``. ``template`` is what a prompt template sets. The keyring is not asked
+    before a key is revealed. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
-    chosen = [flag_layer(flags), variable_layer("environment", environment)]
+    changed = flag_layer(changes or {})
+    chosen = [changed, flag_layer(flags)]
+    if template is not None:
+        chosen.append(table_layer(template.place, template.table, environment, hint=template.hint))
+    chosen.append(variable_layer("environment", environment))
     if env_file is not None:
         chosen.append(variable_layer(f"--env-file {env_file}", read_env_file(env_file)))
     stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
     keys_elsewhere = [*_key_sources(chosen), *file.key_places, *_key_sources([stored])]
     above_file = [*chosen, confine(_folder_layer(working_folder, env_file), keys_elsewhere)]
     tables = _Tables(file, environment, hint=f"Edit {paths.config / FILE_NAME}.")
-    of_file = _file_layers(tables, above_file)
+    in_order = _with_tables(tables, above_file, changed)
     window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
     windows = {} if window_is_for_this_run else file.model_windows
-    settings = _settle([*above_file, *of_file, stored], windows)
+    settings = _settle([*in_order, stored], windows)
     # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
     return replace(
         settings,
@@ -101,17 +119,20 @@ class _Tables:
         )
 
 
-def _file_layers(tables: _Tables, above: Sequence[Layer]) -> list[Layer]:
+def _with_tables(tables: _Tables, above: Sequence[Layer], changed: Layer) -> list[Layer]:
+    """Return the layers in their order, those of config.toml among them."""
     profile = _first([*above, tables.top], "profile")
-    if profile is None:
-        return [tables.top]
+    if profile is None or profile.value is None:
+        return [*above, tables.top]
     if profile.value not in tables.profiles:
-        flags = above[0]
-        raise (UsageError if "profile" in flags.found else ConfigurationError)(
+        raise (UsageError if profile.origin.startswith("flag ") else ConfigurationError)(
             f"{profile.origin}: config.toml has no profile {profile.value!r}",
             hint=did_you_mean(profile.value, tables.profiles),
         )
-    return [tables.profile(profile.value), tables.top]
+    table = tables.profile(profile.value)
+    if "profile" in changed.found:
+        return [changed, table, *above[1:], tables.top]
+    return [*above, table, tables.top]
 
 
 def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settings:

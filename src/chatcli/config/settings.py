@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chatcli.config.config_file import profile_place
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,6 +70,13 @@ class Settings:
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
         return self.origins[name]
+
+    def is_for_this_run(self, name: str) -> bool:
+        """Tell whether this call asked for a setting's value: for itself, or by the profile or template it names."""
+        origin = self.origin(name)
+        is_of_profile = self.profile is not None and origin == profile_place(self.profile)
+        asked = self.origin("profile") if is_of_profile else origin
+        return asked.startswith(("flag ", "template "))
 
     def window_for(self, model: str) -> int | None:
         """Return the configured context window of a model, in tokens."""

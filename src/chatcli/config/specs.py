@@ -216,8 +216,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "profile",
-        "Table [profiles.NAME] of config.toml to use",
-        parsers.name,
+        "Table [profiles.NAME] of config.toml to use, or none",
+        parsers.profile,
         flag="--profile",
         in_profile=False,
         routes=True,

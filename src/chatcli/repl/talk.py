@@ -110,7 +110,7 @@ class Talk:
             return
         target = await self.connection.replace(self.chat, settings)
         self.settings, self._changes = settings, wanted
-        if "model" in changes:
+        if changes.get("model") is not None:
             self.chat.switch(target)
         else:
             self.chat.connect(target)

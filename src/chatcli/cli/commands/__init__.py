@@ -62,7 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("batch"),
     Command("cache"),
     Command("completion", "a script that completes the command line: bash, zsh, fish"),
-    Command("config", "settings and keys: show, path, login, logout"),
+    Command("config", "settings and keys: show, profiles, path, login, logout"),
     Command("doctor", "find out what is wrong: settings, folders, the way to the server"),
     Command("image"),
     Command("kb"),

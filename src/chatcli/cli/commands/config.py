@@ -14,6 +14,7 @@ from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.layers import flag_layer
+from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
@@ -33,10 +34,10 @@ _LONGEST_LINE_BYTES = 64 * 1024
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "action",
-        choices=["show", "path", "login", "logout"],
-        help="show every setting; tell where config.toml is; keep a key for --base-url, by default OpenAI; forget it",
+        choices=["show", "profiles", "path", "login", "logout"],
+        help="show every setting; list the profiles; tell where config.toml is; keep a key for --base-url, by default OpenAI; forget it",
     )
-    parser.add_argument("--json", action="store_true", help="show: as one JSON object")
+    parser.add_argument("--json", action="store_true", help="show, profiles: as JSON")
     parser.add_argument(
         "--no-check", dest="check", action="store_false", help="login: keep the key without trying it"
     )
@@ -50,6 +51,8 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
             terminal.stdout.write(f"{world.paths.config / FILE_NAME}\n")
         case "show":
             _show(options, world, terminal)
+        case "profiles":
+            _list_profiles(options, world, terminal)
         case "login":
             _Login(options, world, terminal).run()
         case _:
@@ -68,6 +71,32 @@ def _show(options: Namespace, world: World, terminal: Terminal) -> None:
         terminal.stdout.write(
             f"{row.name:<{name_width}}  {sanitize_line(row.value)}  ({sanitize_line(row.origin)})\n"
         )
+
+
+def _list_profiles(options: Namespace, world: World, terminal: Terminal) -> None:
+    in_force = settings_of(options, world, terminal).profile
+    profiles = read_profiles(world.paths)
+    if options.json:
+        listed = [
+            {
+                "name": profile.name,
+                "model": profile.model or None,
+                "base_url": profile.base_url or None,
+                "system": profile.system or None,
+                "in_force": profile.name == in_force,
+            }
+            for profile in profiles.values()
+        ]
+        terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
+        return
+    if not profiles:
+        terminal.warn(
+            f"there are no profiles; a table [profiles.NAME] in {world.paths.config / FILE_NAME} makes one"
+        )
+    for profile in profiles.values():
+        cells = (profile.name, profile.model, profile.host, profile.system_beginning)
+        mark = "→" if profile.name == in_force else " "
+        terminal.stdout.write(f"{mark} {sanitize_line('  '.join(filter(None, cells)))}\n")
 
 
 class _Login:

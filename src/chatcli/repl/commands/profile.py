@@ -1,0 +1,92 @@
+"""``/profile``: another set of settings, for this run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.config.config_file import FILE_NAME, profile_place
+from chatcli.config.parsers import NO_PROFILE
+from chatcli.config.profiles import read_profiles
+from chatcli.config.suggestions import did_you_mean
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from chatcli.config.profiles import Profile
+    from chatcli.config.settings import Settings
+    from chatcli.repl.talk import Talk
+
+_SETTLED_AT_THE_START: Final = ("save", "plain")
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    profiles = read_profiles(talk.world.paths)
+    if not argument:
+        _list(talk, profiles)
+        return
+    if argument != NO_PROFILE and argument not in profiles:
+        raise UsageError(f"there is no profile {argument}", hint=did_you_mean(argument, profiles))
+    said = profiles[argument].table if argument in profiles else {}
+    before = talk.settings
+    # What was changed before counts no more where the profile says something of it: it is what was said last.
+    await talk.change(**{**dict.fromkeys(said), "profile": argument})
+    _change_system(talk, before)
+    if talk.surface.draws:
+        await talk.theme.settle()
+    called = "no profile" if argument == NO_PROFILE else f"profile {argument}"
+    talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name} ({called})")
+    _tell_what_does_not_follow(talk, said, before)
+
+
+def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
+    rows = [
+        (
+            "→" if profile.name == talk.settings.profile else "",
+            profile.name,
+            profile.model,
+            profile.host,
+            profile.system_beginning,
+        )
+        for profile in profiles.values()
+    ]
+    if rows:
+        talk.surface.say(table(rows, talk.surface.columns()))
+        talk.surface.remark(f"/profile NAME takes one for this run, /profile {NO_PROFILE} none")
+    else:
+        path = talk.world.paths.config / FILE_NAME
+        talk.surface.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
+
+
+def _change_system(talk: Talk, before: Settings) -> None:
+    """Let the system prompt follow the profile: its own comes, and that of the profile before goes.
+
+    A prompt the conversation was given otherwise stays where the new profile has none.
+    """
+    chat, wished = talk.chat, talk.settings.system or ""
+    came_with_profile = _is_of_profile(before) and chat.system == (before.system or None)
+    if (_is_of_profile(talk.settings) or came_with_profile) and wished != (chat.system or ""):
+        chat.set_system(wished)
+
+
+def _is_of_profile(settings: Settings) -> bool:
+    return settings.profile is not None and settings.origin("system") == profile_place(settings.profile)
+
+
+def _tell_what_does_not_follow(talk: Talk, said: Mapping[str, object], before: Settings) -> None:
+    if talk.wish.embedded and "base_url" in said:
+        talk.surface.remark("the embedded model is asked all the same: chatcli was started with --local")
+    for name in _SETTLED_AT_THE_START:
+        if getattr(talk.settings, name) != getattr(before, name):
+            talk.surface.remark(f"{name} stays as it is: that is settled at the start")
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    profiles = read_profiles(talk.world.paths).values()
+    found = [Choice(each.name, " at ".join(filter(None, (each.model, each.host)))) for each in profiles]
+    return [*found, Choice(NO_PROFILE, "only what stands outside of them")] if found else []
+
+
+COMMAND = Command("profile", "take another profile for this run, or list them", _run, "[NAME|none]", _choices)

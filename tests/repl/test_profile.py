@@ -1,0 +1,131 @@
+"""``/profile``: a set of settings is taken for this run."""
+
+from __future__ import annotations
+
+import pytest
+
+from repl.test_talk import completions, messages
+from repl.test_talk import talking as talking  # noqa: PLC0414 - a fixture
+from scripted_server import Answer, event_stream, serving
+
+PARIS = Answer(event_stream("Paris."))
+
+
+@pytest.fixture
+def profiles(tmp_path):
+    """Return a function that writes config.toml with two profiles: one at ``server``, one that says little."""
+
+    def write(server=None):
+        (tmp_path / "CONFIG").mkdir()
+        url = server.base_url if server else "http://127.0.0.1:1/v1"
+        (tmp_path / "CONFIG" / "config.toml").write_text(
+            'system = "Outside."\n'
+            f'[profiles.desk]\nmodel = "qwen3"\nbase_url = "{url}"\nsystem = "Be brief."\ntemperature = 0\n'
+            "[profiles.warm]\ntemperature = 1.5\n",
+            encoding="utf-8",
+        )
+
+    return write
+
+
+async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, profiles):
+    async with serving(PARIS) as first, serving(PARIS) as second:
+        profiles(second)
+        talk = talking(first)
+        await talk.take("/profile desk")
+        await talk.take("Hi")
+        await talk.take("/profile none")
+        await talk.take("Hi again")
+        await talk.connection.close()
+    at_desk, outside = second.requests[-1].json, first.requests[-1].json
+    assert (at_desk["model"], at_desk["temperature"]) == ("qwen3", 0)
+    assert messages(second)[0] == ("system", "Be brief.")
+    assert f"from here on: qwen3 at 127.0.0.1:{second.port} (profile desk)" in talk.surface.said
+    assert outside["model"] == "small"
+    assert "temperature" not in outside
+    assert messages(first)[0] == ("system", "Outside.")
+
+
+async def test_what_was_said_last_counts(talking, profiles):
+    async with serving(PARIS) as server:
+        profiles(server)
+        talk = talking(server)
+        await talk.take("/model large")
+        await talk.take("/profile desk")
+        assert talk.chat.model_name == "qwen3"
+        await talk.take("/config temperature 1")
+        assert talk.settings.temperature == 1
+        await talk.take("/model large")
+        assert talk.chat.model_name == "large"
+        await talk.connection.close()
+
+
+async def test_the_model_of_the_session_stays_where_the_profile_names_none(talking, profiles):
+    async with serving(PARIS) as server:
+        profiles(server)
+        talk = talking(server)
+        await talk.take("/model large")
+        await talk.take("Hi")
+        await talk.take("/profile warm")
+        assert (talk.chat.model_name, talk.settings.temperature) == ("large", 1.5)
+        await talk.connection.close()
+
+
+async def test_a_system_prompt_of_the_conversation_stays_where_the_profile_has_none(talking, profiles):
+    async with serving(PARIS) as server:
+        profiles(server)
+        talk = talking(server)
+        await talk.take("/system Talk like a pirate.")
+        await talk.take("/profile warm")
+        assert talk.chat.system == "Talk like a pirate."
+        await talk.connection.close()
+
+
+async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_path):
+    async with serving(PARIS) as server:
+        profiles(server)
+        path = tmp_path / "CONFIG" / "config.toml"
+        path.write_text(
+            path.read_text("utf-8")
+            + '[profiles.keyless]\nbase_url = "https://api.openai.com/v1"\nmodel = "m"\nsystem = "No."\n'
+            + "[profiles.wrong]\ntemperature = 9\n",
+            encoding="utf-8",
+        )
+        talk = talking(server)
+        await talk.take("Hi")
+        for name in ("keyless", "wrong"):
+            await talk.take(f"/profile {name}")
+        assert "error: no key is set for api.openai.com" in talk.surface.text
+        assert "temperature must be" in talk.surface.text
+        assert (talk.settings.profile, talk.chat.model_name) == (None, "small")
+        assert talk.chat.system == "Outside."
+        await talk.take("Hi again")
+        assert talk.surface.said[-1] == "Paris."
+        await talk.connection.close()
+
+
+async def test_an_unknown_profile_names_the_nearest(talking, profiles):
+    profiles()
+    talk = talking()
+    await talk.take("/profile dsek")
+    assert "error: there is no profile dsek" in talk.surface.said
+    assert "→ Did you mean desk?" in talk.surface.said
+
+
+async def test_profiles_are_listed_and_completed(talking, profiles):
+    profiles()
+    talk = talking(profile="desk")
+    await talk.take("/profile")
+    assert "→  desk  qwen3  127.0.0.1:1  Be brief.\n   warm" in talk.surface.said
+    assert await completions(talk, "/profile ") == [
+        ("desk", "qwen3 at 127.0.0.1:1"),
+        ("warm", ""),
+        ("none", "only what stands outside of them"),
+    ]
+
+
+async def test_without_profiles_the_way_to_one_is_told(talking):
+    talk = talking()
+    await talk.take("/profile")
+    assert "a table [profiles.NAME] in " in talk.surface.said[-1]
+    assert await completions(talk, "/profile ") == []
