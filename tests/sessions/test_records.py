@@ -184,3 +184,38 @@ def test_ids_are_twelve_hexadecimal_digits_and_differ():
     assert len({new_id() for _ in range(100)}) == 100
     assert len(new_id()) == 12
     int(new_id(), 16)
+
+
+def test_what_a_record_says_of_its_message_is_there_before_the_message():
+    line = encode(MessageRecord("a", "b", AT, answer("Hi"), ReplyMetadata("m", cost_usd=0.25)))
+    record = decode(line.removesuffix(b"\n"))
+    assert (record.role, record.cost_usd) == ("assistant", 0.25)
+    assert (record.message.role, record.reply.cost_usd) == ("assistant", 0.25)
+    with pytest.raises(AttributeError):
+        _ = record.title
+
+
+@pytest.mark.parametrize(
+    "part",
+    ['{"type":"image","sha256":7}', '{"type":"text","text":null}', '{"type":"file","sha256":"a","name":"b"}'],
+)
+def test_a_message_with_a_damaged_part_is_no_message(part):
+    line = f'{{"type":"message","id":"a","parent":null,"at":"","message":{{"role":"user","parts":[{part}]}}}}'
+    assert isinstance(decode(line.encode()), UnknownRecord)
+
+
+json_pieces = st.sampled_from(
+    [*'{}[],:"', "a", '"b":', '"c"', "1", "-0", "1e5", "1E400", "01", "NaN", "-Infinity", "null", "true", " ",
+     "\t", "\x0b", "\0", "\x7f", "\\ud800", '"\\ud83d\\ude00"', '"\\u00e9"', "9" * 30, "\ufeff", "é", "+1", "'a'"]
+)  # fmt: skip
+
+
+@given(st.lists(json_pieces, max_size=8).map("".join))
+def test_a_line_is_read_as_every_json_reader_reads_it(value):
+    line = f'{{"type":"mark","id":"a","parent":null,"at":"","kind":"new","value":{value}}}'
+    try:
+        expected = json.loads(line)["value"]
+    except ValueError:
+        assert decode(line.encode()) is None
+    else:
+        assert repr(decode(line.encode()).value) == repr(expected)

@@ -231,3 +231,25 @@ def test_the_cost_of_a_session_is_that_of_all_its_answers_as_far_as_it_is_known(
     assert Session.replay([reply("a", None)]).cost_usd is None
     branches = [reply("a", 0.25), reply("b", None), reply("c", 0.5), MarkRecord("m", None, AT, "head", "a")]
     assert Session.replay(branches).cost_usd == 0.75
+
+
+@given(st.lists(some_record, max_size=40), st.lists(st.booleans(), min_size=40, max_size=40))
+def test_the_path_is_the_same_whenever_it_is_asked_for(records, asked_for):
+    session = Session()
+    for record, is_asked_for in zip(records, asked_for, strict=False):
+        session.apply(record)
+        if is_asked_for:
+            assert session.path() == Session.replay(session.records).path()
+    assert session.path() == tuple(reversed(list(session.line_to(session.head))))
+
+
+def test_a_path_that_was_asked_for_grows_by_what_is_said():
+    session = replay(*EXCHANGE)
+    session.path()
+    session.apply(asked("q3", "r2"))
+    session.apply(part("r3", "q3", "to"))
+    assert [record.message.text for record in session.path()[-2:]] == ["q3", "to"]
+    session.apply(part("r3", "q3", "gether"))
+    assert session.path()[-1].message.text == "together"
+    session.apply(said("r3", "q3", "whole"))
+    assert [record.message.text for record in session.path()[-2:]] == ["q3", "whole"]

@@ -53,7 +53,7 @@ class Branches:
 
     def latest(self, count: int) -> tuple[MessageRecord, ...]:
         """Return the last ``count`` questions the model still knows of."""
-        asked = tuple(record for record in self._session.context() if record.message.role == "user")
+        asked = tuple(record for record in self._session.context() if record.role == "user")
         if count < 1:
             raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
         if not asked:
@@ -81,7 +81,7 @@ class Branches:
     @property
     def first_known(self) -> int:
         """The number of the first question the model still knows of; one more than there are where it knows of none."""
-        known = sum(record.message.role == "user" for record in self._session.context())
+        known = sum(record.role == "user" for record in self._session.context())
         return len(self._session.questions) - known + 1
 
     def number(self, question: MessageRecord) -> int:

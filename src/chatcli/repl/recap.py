@@ -26,7 +26,7 @@ def recap(chat: Chat, surface: Surface) -> None:
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
-        if record.message.role == "assistant":
+        if record.role == "assistant":
             _show_answer(surface, record)
 
 

@@ -37,12 +37,12 @@ def question_for_title(session: Session) -> str:
     shown: list[str] = []
     left = SHOWN_CHARACTERS
     for record in session.path():
-        if record.message.role not in _SPEAKERS or left <= 0:
+        if record.role not in _SPEAKERS or left <= 0:
             continue
         # A long question leaves half of the room to what was answered.
         text = _own_words(record)[: left if shown else SHOWN_CHARACTERS // 2].strip()
         left -= len(text)
-        shown.append(f"{_SPEAKERS[record.message.role]}: {text}")
+        shown.append(f"{_SPEAKERS[record.role]}: {text}")
     conversation = "\n\n".join(shown)
     return f"<conversation>\n{conversation}\n</conversation>\n\nIts title, in at most six words:"
 

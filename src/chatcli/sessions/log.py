@@ -345,7 +345,7 @@ class SessionReply:
 
 def _is_said(record: Record) -> bool:
     if isinstance(record, MessageRecord):
-        return record.message.role != "system"
+        return record.role != "system"
     return isinstance(record, PartialRecord)
 
 

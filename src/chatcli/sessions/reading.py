@@ -9,7 +9,7 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.records import FORMAT, HeaderRecord, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from chatcli.sessions.records import Record
@@ -23,8 +23,20 @@ _HEADER_START: Final = b'{"type":"header"'
 def read_records(content: bytes) -> Iterator[Record]:
     """Yield the records of a session file in file order; a line that is torn or damaged is skipped."""
     # Not splitlines(): a message may hold U+2028, NEL or a form feed, and only \n ends a record.
-    for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n"):
-        if line and (record := decode(line)) is not None:
+    return records_in(content.split(b"\n"))
+
+
+def records_in(lines: Iterable[bytes]) -> Iterator[Record]:
+    """Yield the records of the lines of a session file, as ``read_records`` does: a file can be read piece by piece.
+
+    ``lines`` are those between line feeds, with theirs or without.
+    """
+    is_first = True
+    for line in lines:
+        bare = line.removesuffix(b"\n")
+        if is_first:
+            bare, is_first = bare.removeprefix(codecs.BOM_UTF8), False
+        if bare and (record := decode(bare)) is not None:
             yield record
 
 

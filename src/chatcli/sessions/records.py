@@ -21,13 +21,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from jiter import from_json
+
 from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chatcli.core.messages import Part
+    from chatcli.core.messages import Part, Role
 
     Clock: TypeAlias = Callable[[], datetime]
     """Tells the time with its time zone."""
@@ -126,7 +128,7 @@ class ReplyMetadata:
 
         A value of the wrong type counts as not told: it is no reason to lose the message.
         """
-        if "model" not in fields and "finish_reason" not in fields:
+        if not _is_reply(fields):
             return None
         return cls(
             _optional_text(fields.get("model")),
@@ -139,13 +141,20 @@ class ReplyMetadata:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord(_AsRead):
-    """A whole message; ``parent`` is the message before it, ``reply`` is there for a model's."""
+    """A whole message; ``parent`` is the message before it, ``reply`` is there for a model's.
+
+    ``role`` is the message's, and ``cost_usd`` what the reply says it took. Of a record that was read these are there
+    at once, while ``message`` and ``reply`` are made of its line when they are first asked for: of the hundred
+    thousand messages of a long conversation a resume shows one and sends a few dozen.
+    """
 
     id: str
     parent: str | None
     at: str
     message: Message
     reply: ReplyMetadata | None = None
+    role: Role = field(init=False, repr=False, compare=False)
+    cost_usd: float | None = field(init=False, repr=False, compare=False)
 
     def fields(self) -> dict[str, Any]:
         own = {
@@ -159,13 +168,32 @@ class MessageRecord(_AsRead):
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> MessageRecord:
-        return cls(
-            _text(fields, "id"),
-            _parent(fields),
-            _text(fields, "at"),
-            _read_message(fields.get("message")),
-            ReplyMetadata.read(fields),
-        )
+        """Return the record without ``message`` and ``reply``, but only where its line has a message in it."""
+        record = cls.__new__(cls)
+        # Frozen is what others find; that not all of it is there yet is between this method and ``__getattr__``.
+        fill = object.__setattr__
+        fill(record, "id", _text(fields, "id"))
+        fill(record, "parent", _parent(fields))
+        fill(record, "at", _text(fields, "at"))
+        fill(record, "role", _checked_role(fields.get("message")))
+        fill(record, "cost_usd", _optional_number(fields.get("cost_usd")) if _is_reply(fields) else None)
+        return record
+
+    def __getattr__(self, name: str) -> Any:
+        """Fill in what is not there yet; only then does Python ask here."""
+        value: Any
+        match name:
+            case "role":
+                value = self.message.role
+            case "cost_usd":
+                value = None if self.reply is None else self.reply.cost_usd
+            case "message" | "reply" if self.line is not None:
+                fields = _fields_of(self.line)
+                value = _read_message(fields["message"]) if name == "message" else ReplyMetadata.read(fields)
+            case _:
+                raise AttributeError(name)
+        object.__setattr__(self, name, value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +293,7 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes) -> Record | None:
     """Return the record of a line without its line feed; ``None`` for one that is torn or no JSON object."""
     try:
-        fields = json.loads(line.decode())
+        fields = _fields_of(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict):
@@ -274,6 +302,15 @@ def decode(line: bytes) -> Record | None:
     # The one place that fills ``line``: it is no argument of the constructor, see ``_AsRead``.
     object.__setattr__(record, "line", line)
     return record
+
+
+def _fields_of(line: bytes) -> Any:
+    try:
+        # A third of the time json takes: a resume reads all that was ever said.
+        return from_json(line, cache_mode="keys")
+    except ValueError:
+        # It refuses lone surrogates, which a session may hold, and whatever nests two hundred levels deep.
+        return json.loads(line.decode())
 
 
 def _read(fields: dict[str, Any]) -> Record:
@@ -315,12 +352,27 @@ def _usage_fields(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _read_message(fields: Any) -> Message:
+def _is_reply(fields: Mapping[str, Any]) -> bool:
+    return "model" in fields or "finish_reason" in fields
+
+
+def _checked_role(fields: Any) -> Role:
+    """Return whose message it is; raise what ``_read_message`` does where it is none."""
     if not isinstance(fields, dict):
         raise TypeError("message")
-    role, parts, provider_data = fields.get("role"), fields.get("parts"), fields.get("provider_data")
+    role, parts = fields.get("role"), fields.get("parts")
     if role not in _ROLES or not isinstance(parts, list):
         raise ValueError("message")
+    for part in parts:
+        # Nearly all parts are texts, and of those nothing else can be wrong.
+        if not (type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str):
+            _read_part(part)
+    checked: Role = role
+    return checked
+
+
+def _read_message(fields: Any) -> Message:
+    role, parts, provider_data = _checked_role(fields), fields["parts"], fields.get("provider_data")
     read = [_read_part(part) for part in parts]
     return Message(
         role,

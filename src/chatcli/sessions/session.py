@@ -61,6 +61,8 @@ class Session:
         self._cleared: set[str] = set()
         self._pinned: dict[str, None] = {}  # a set that keeps its order
         self._notes: list[str] = []
+        self._path: list[MessageRecord] | None = None
+        """The path to the head, as far as somebody has asked for it since it last turned elsewhere."""
 
     @classmethod
     def replay(cls, records: Iterable[Record]) -> Session:
@@ -108,11 +110,19 @@ class Session:
 
     def path(self) -> tuple[MessageRecord, ...]:
         """Return the conversation, oldest message first."""
-        return tuple(reversed(list(self.line_to(self.head))))
+        if self._path is None:
+            self._path = list(self.line_to(self.head))
+            self._path.reverse()
+        elif self.head in self._partials:
+            # It may have grown since.
+            self._path[-1] = self._partials[self.head].joined()
+        return tuple(self._path)
 
     def context(self) -> tuple[MessageRecord, ...]:
         """Return the part of the path that still counts for the model: what came after the last ``clear``."""
         path = self.path()
+        if not self._cleared:
+            return path
         cleared = (place for place, record in enumerate(path, start=1) if record.id in self._cleared)
         return path[max(cleared, default=0) :]
 
@@ -123,12 +133,12 @@ class Session:
         A ``clear`` leaves it as it is.
         """
         path = reversed(self.path())
-        return next((record.message for record in path if record.message.role == "system"), None)
+        return next((record.message for record in path if record.role == "system"), None)
 
     @property
     def questions(self) -> tuple[MessageRecord, ...]:
         """What the person asked on the path, oldest first."""
-        return tuple(record for record in self.path() if record.message.role == "user")
+        return tuple(record for record in self.path() if record.role == "user")
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -142,9 +152,10 @@ class Session:
     def _apply_message(self, record: MessageRecord) -> None:
         if record.id in self._messages:
             return
+        self._lengthen_path(record)
         self._messages[record.id] = record
-        if record.reply is not None and record.reply.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + record.reply.cost_usd
+        if record.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + record.cost_usd
         self._parents[record.id] = record.parent
         if self._partials.pop(record.id, None) is not None:
             self._forget_parts(record.id)
@@ -161,7 +172,9 @@ class Session:
             return
         partial = self._partials.get(record.id)
         if partial is None:
-            partial = self._partials[record.id] = _PartialReply(record)
+            partial = _PartialReply(record)
+            self._lengthen_path(record)
+            self._partials[record.id] = partial
             self._parents[record.id] = record.parent
             self.head = record.id
         partial.texts.append(record.text)
@@ -183,14 +196,33 @@ class Session:
             case "clear", _ if record.parent is not None:
                 self._cleared.add(record.parent)
             case "head", None:
-                self.head = None
+                self.head = self._path = None
             case "head", str(message_id) if self._is_message(message_id):
-                self.head = message_id
+                self.head, self._path = message_id, None
 
     def _pass_through(self, record: MarkRecord | UnknownRecord) -> None:
         # A newer version may have put records of its own between messages: the path leads through them.
         if record.id is not None:
             self._parents.setdefault(record.id, record.parent)
+            if not self._path or self._path[0].parent is not None:
+                # What its beginning follows may just have come.
+                self._path = None
+
+    def _lengthen_path(self, record: MessageRecord | PartialRecord) -> None:
+        """Keep up with what comes next, as walking a long conversation anew takes a tenth of a second.
+
+        Where anything but the next message comes, the path is walked again when somebody asks for it.
+        """
+        if self._path is None:
+            return
+        is_new = record.id not in self._parents
+        message = _PartialReply(record).joined() if isinstance(record, PartialRecord) else record
+        if is_new and record.parent == self.head and self.head not in self._partials:
+            self._path.append(message)
+        elif record.id == self.head in self._partials and record.parent == self._parents[record.id]:
+            self._path[-1] = message
+        else:
+            self._path = None
 
     def _is_message(self, message_id: str) -> bool:
         return message_id in self._messages or message_id in self._partials

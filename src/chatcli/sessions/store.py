@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import stat
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatcli.core.collector import collector_at_rest
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
 from chatcli.sessions.attachments import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
-from chatcli.sessions.reading import find_header, not_a_session, read_records
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
 from chatcli.sessions.records import local_now, new_id
 from chatcli.sessions.session import Session
 from chatcli.sessions.titles import preview_of, title_of
@@ -102,7 +101,7 @@ class SessionStore:
         Raises ``ConfigurationError`` for a file that cannot be read or is no session.
         """
         try:
-            content = _read(file.path)
+            return _replayed(file.path)
         except FileNotFoundError:
             return Session()
         except OSError as error:
@@ -111,9 +110,6 @@ class SessionStore:
                 hint="make it readable, or give -s another name or path",
                 code="session_not_read",
             ) from error
-        find_header(content, file.path)
-        with _collector_at_rest():
-            return Session.replay(read_records(content))
 
     def summaries(self) -> list[SessionSummary]:
         """Return the sessions in the folder, the one used last first; what is no session is left out."""
@@ -207,23 +203,15 @@ class SessionStore:
         return self.summary(file, session, last_used=datetime.fromtimestamp(_modified_s(path), UTC))
 
 
-def _read(path: Path) -> bytes:
+def _replayed(path: Path) -> Session:
     # A device or a pipe could be read for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise not_a_session(path)
-    return path.read_bytes()
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    # Replaying makes many objects and no cycles; looking for cycles took 40 % of a long session's loading.
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
+    with path.open("rb") as file, collector_at_rest():
+        find_header(file.read(HEADER_SEARCH_BYTES), path)
+        file.seek(0)
+        # Line by line: each record keeps its own, and all of them together are the file.
+        return Session.replay(records_in(file))
 
 
 def _exists(path: Path) -> bool:

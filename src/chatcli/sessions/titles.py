@@ -22,7 +22,7 @@ def title_of(session: Session) -> str:
 
 def preview_of(session: Session) -> str:
     """Return the beginning of the last question or answer on one line, nothing where nothing was said."""
-    said = (record.message for record in reversed(session.path()) if record.message.role != "system")
+    said = (record.message for record in reversed(session.path()) if record.role != "system")
     last = next((message for message in said if message.text), None)
     return "" if last is None else beginning_of(last, PREVIEW_CHARACTERS)
 

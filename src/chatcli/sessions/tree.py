@@ -74,18 +74,18 @@ class Tree:
 
 
 def _exchanges(session: Session) -> Iterator[Exchange]:
-    said = [record for record in session.messages() if record.message.role != "system"]
+    said = [record for record in session.messages() if record.role != "system"]
     before = {record.id: _said_before(session, record.id) for record in said}
     questions: dict[str, MessageRecord] = {}  # for each message the question it is or answers
     answers: dict[str, list[MessageRecord]] = {}
     for record in said:
         earlier = before[record.id]
-        if record.message.role == "user":
+        if record.role == "user":
             questions[record.id] = record
         elif earlier is not None and earlier in questions:
             questions[record.id] = answered = questions[earlier]
             answers.setdefault(answered.id, []).append(record)
-    followed = {before[record.id] for record in said if record.message.role == "user"}
+    followed = {before[record.id] for record in said if record.role == "user"}
     superseded = {
         part.id for siblings in answers.values() for part in _superseded(siblings) if part.id not in followed
     }
@@ -105,12 +105,12 @@ def _exchanges(session: Session) -> Iterator[Exchange]:
 def _said_before(session: Session, message_id: str) -> str | None:
     ancestors = session.line_to(message_id)
     next(ancestors, None)
-    return next((record.id for record in ancestors if record.message.role != "system"), None)
+    return next((record.id for record in ancestors if record.role != "system"), None)
 
 
 def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
     """Yield the answers that broke off and of which a later one is the whole."""
-    for at, part in enumerate(answers):
+    for at, part in enumerate(answers[:-1]):
         is_cut = part.reply is None or part.reply.finish_reason != "stop"
         text = part.message.text
         if is_cut and any(_goes_on(text, later.message.text) for later in answers[at + 1 :]):

@@ -22,7 +22,7 @@ def utterances(records: Iterable[Record]) -> Iterator[str]:
     for record in records:
         if isinstance(record, MessageRecord):
             whole.add(record.id)
-            if record.message.role != "system":
+            if record.role != "system":
                 yield record.message.text
         elif isinstance(record, PartialRecord):
             parts.setdefault(record.id, []).append(record.text)

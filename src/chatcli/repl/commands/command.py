@@ -57,7 +57,7 @@ class Command:
 
 
 def something_was_asked(talk: Talk) -> bool:
-    return any(record.message.role == "user" for record in talk.chat.session.context())
+    return any(record.role == "user" for record in talk.chat.session.context())
 
 
 NOTHING_ASKED = "nothing has been asked yet"

@@ -34,7 +34,7 @@ async def _run(talk: Talk, argument: str) -> None:
 
 def last_answer(talk: Talk) -> str:
     """Return the Markdown of the last answer, safe to paste into a terminal."""
-    answers = (record for record in reversed(talk.chat.session.path()) if record.message.role == "assistant")
+    answers = (record for record in reversed(talk.chat.session.path()) if record.role == "assistant")
     last = next(answers, None)
     if last is None:
         raise UsageError(NO_ANSWER, hint="ask something first", code="no_answer")
@@ -59,7 +59,7 @@ def blocks_to_choose(talk: Talk) -> list[Choice]:
 
 
 def something_was_answered(talk: Talk) -> bool:
-    return any(record.message.role == "assistant" for record in talk.chat.session.path())
+    return any(record.role == "assistant" for record in talk.chat.session.path())
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

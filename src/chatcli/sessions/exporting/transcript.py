@@ -87,10 +87,10 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
         told.append(record.reply.model)
     if record.reply and record.reply.finish_reason in _ENDS:
         told.append(_ENDS[record.reply.finish_reason])
-    if record.message.role == "system" and not record.message.parts:
+    if record.role == "system" and not record.message.parts:
         told.append("no system prompt from here on")
     return Turn(
-        _SPEAKERS[record.message.role],
+        _SPEAKERS[record.role],
         (*told, *facts),
         tuple(_piece(part) for part in record.message.parts),
     )
