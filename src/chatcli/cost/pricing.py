@@ -1,0 +1,58 @@
+"""Which price is in force at an endpoint: the person's own, none, or that of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatcli.cost.price import FREE, Price
+from chatcli.cost.table import listed_price
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from chatcli.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInForce:
+    """A price, and where it comes from, in words for the person."""
+
+    price: Price
+    source: str
+
+
+class Pricing:
+    """The prices at one endpoint, at ``host``.
+
+    ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: it runs on this machine,
+    and nothing it says costs anything.
+    """
+
+    def __init__(self, host: str, *, is_free: bool, own: Mapping[str, Mapping[str, Any]]) -> None:
+        self.host = host
+        self._is_free = is_free
+        self._own = own
+
+    def price_of(self, asked: str, answered: str | None = None) -> PriceInForce | None:
+        """Return the price of the model that was ``asked``, ``None`` where nobody knows it.
+
+        ``answered`` is what the endpoint calls the model that did.
+        """
+        # The answer tells which snapshot it was, or what stood behind an alias; own prices are for names that are used.
+        names = (asked,) if answered is None else (asked, answered)
+        for name in names:
+            if name in self._own:
+                return PriceInForce(Price.of(self._own[name]), "config.toml")
+        if self._is_free:
+            return PriceInForce(FREE, "runs on this machine")
+        for name in reversed(names):
+            if (listed := listed_price(self.host, name)) is not None:
+                return PriceInForce(listed.price, f"{listed.vendor}, as of {listed.as_of}")
+        return None
+
+    def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:
+        """Return what ``usage`` cost in US dollars, ``None`` where that is not known."""
+        in_force = self.price_of(asked, answered)
+        return None if in_force is None else in_force.price.cost_of(usage)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from chatcli.core.usage import Usage
+from chatcli.cost.pricing import Pricing
+
+MILLION = Usage(1_000_000, 0)
+
+
+def pricing(host="api.openai.com", *, is_free=False, **own):
+    return Pricing(host, is_free=is_free, own=own)
+
+
+def test_the_table_says_from_when_it_is():
+    source = pricing().price_of("gpt-5-mini").source
+    assert source.startswith("OpenAI, as of 20")
+
+
+def test_own_prices_win_over_the_table_and_over_what_is_free():
+    own = {"gpt-5-mini": {"input": 9}}
+    assert pricing(**own).cost_of(MILLION, "gpt-5-mini") == 9
+    assert pricing(is_free=True, **own).cost_of(MILLION, "gpt-5-mini") == 9
+    assert pricing(**own).price_of("gpt-5-mini").source == "config.toml"
+
+
+def test_an_own_price_is_that_of_the_name_that_is_used_or_that_answers():
+    own = {"our-alias": {"input": 9}}
+    assert pricing("models.example", **own).cost_of(MILLION, "our-alias", "gpt-5-mini") == 9
+    assert pricing("models.example", **own).cost_of(MILLION, "auto", "our-alias") == 9
+
+
+def test_what_runs_here_is_free_whatever_it_is_called():
+    assert pricing("127.0.0.1:8080", is_free=True).cost_of(MILLION, "gpt-5-mini") == 0
+
+
+def test_elsewhere_the_price_is_unknown():
+    assert pricing("models.example").price_of("gpt-5-mini") is None
+    assert pricing("models.example").cost_of(MILLION, "gpt-5-mini") is None
+
+
+def test_the_model_that_answered_tells_more_than_the_one_that_was_asked():
+    asked, answered = "gpt-4o", "gpt-4o-2024-05-13"
+    assert pricing().cost_of(MILLION, asked, answered) == 5
+    assert pricing().cost_of(MILLION, asked, "who knows") == Decimal("2.5")
