@@ -153,8 +153,8 @@ class TestATurn:
     async def test_leaves_out_older_turns_and_tells_how_many_but_forgets_none(self):
         manager, model, _ = conversation(PARIS, history=said(5), window_tokens=1000)
         events = await turn(manager)
-        assert events[1] == ContextFitted(sent_tokens=25 + 3 * 208, budget_tokens=750, dropped_turns=2)
-        assert model.requests[0].messages[0].text.startswith("2?")
+        assert events[1] == ContextFitted(sent_tokens=25 + 2 * 208, budget_tokens=750, dropped_turns=3)
+        assert model.requests[0].messages[0].text.startswith("3?")
         assert len(manager.history.turns) == 6
 
     async def test_a_cut_off_answer_is_an_end_of_its_own_and_kept(self):
@@ -530,11 +530,11 @@ class TestTheUsageOfTheContext:
             window_tokens=1000,
             budget_tokens=750,
             system_tokens=13,
-            turns_tokens=3 * 208,
-            kept_turns=3,
-            left_out_turns=2,
+            turns_tokens=2 * 208,
+            kept_turns=2,
+            left_out_turns=3,
         )
-        assert manager.context_usage().free_tokens == 750 - 13 - 3 * 208 - 4 - 3
+        assert manager.context_usage().free_tokens == 750 - 13 - 2 * 208 - 4 - 3
 
     def test_of_an_empty_conversation_is_nothing(self):
         manager, _, _ = conversation(window_tokens=1000)

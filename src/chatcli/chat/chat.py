@@ -316,7 +316,7 @@ class Chat:
     ) -> AsyncGenerator[Event]:
         history = history_of(self.session)
         if self.session.head == asked.id:
-            history.turns.pop()
+            history.drop_last()
         manager.resume(history)
         try:
             async with aclosing(self._remembering(events)) as remembering:

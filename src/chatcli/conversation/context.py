@@ -1,17 +1,11 @@
-"""What the model will see: the values every context strategy works with."""
+"""The context window, and how it is filled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
-
-if TYPE_CHECKING:
-    from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.history import History
-    from chatcli.core.messages import Message
 
 DEFAULT_WINDOW_TOKENS = 8192
 """The context window of a model nobody knows."""
@@ -40,20 +34,11 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """The messages to send, oldest first, and what was left out of them."""
-
-    messages: tuple[Message, ...]
-    sent_tokens: int
-    dropped_turns: int
-    estimated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ContextUsage:
     """How much of the window the conversation takes before the next question, in tokens.
 
-    ``system_tokens`` and ``turns_tokens`` are what would be sent of it, ``left_out_turns`` what would not.
+    ``system_tokens``, with the notes, and ``turns_tokens``, with a summary of turns, are what would be sent of it,
+    ``left_out_turns`` what would not.
     ``estimated`` marks counts from before the vocabulary was loaded.
     """
 
@@ -70,19 +55,6 @@ class ContextUsage:
         """How long the next question may be before more turns are left out."""
         taken = self.system_tokens + self.turns_tokens + TOKENS_AROUND_MESSAGE + TOKENS_TO_OPEN_REPLY
         return max(0, self.budget_tokens - taken)
-
-
-class Strategy(Protocol):
-    """How to choose what the model sees."""
-
-    def __call__(
-        self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
-    ) -> Fitted:
-        """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
-
-        Raise ``InputTooLong`` when those alone do not fit. The history itself is never altered.
-        """
-        ...
 
 
 def too_long(needed_tokens: int, question_tokens: int, budget_tokens: int) -> InputTooLong:

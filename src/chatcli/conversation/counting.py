@@ -106,10 +106,13 @@ class MessageTokens:
         """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
         return (self._counter if self._counter.loaded else EstimatingCounter()).count(text)
 
-    def at_once(self) -> MessageTokens:
-        """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
-        if self._counter.loaded:
-            return self
+    @property
+    def estimates(self) -> MessageTokens:
+        """What counts by the rule of thumb."""
         if self._estimates is None:
             self._estimates = MessageTokens(EstimatingCounter())
         return self._estimates
+
+    def at_once(self) -> MessageTokens:
+        """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
+        return self if self._counter.loaded else self.estimates

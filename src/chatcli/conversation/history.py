@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,18 +26,37 @@ class Turn:
 
     messages: tuple[Message, ...]
     pinned: bool = False
+    ids: tuple[str, ...] = field(default=(), compare=False)
+    """What the journal calls each message."""
 
     @property
     def has_question(self) -> bool:
         return self.messages[0].role == "user"
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands for the first ``turns`` turns: from the message ``first_id`` to ``last_id``, as the journal calls them."""
+
+    text: str
+    turns: int
+    first_id: str
+    last_id: str
+
+
 class History:
-    """The path from the first message to the newest, grouped into turns."""
+    """The path from the first message to the newest, grouped into turns.
+
+    ``notes`` are sent with the system prompt, whatever is left out. ``pinned`` are the places of the pinned turns from
+    0, in order: an index, as nobody may walk over a long conversation with every question.
+    """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.system: Message | None = None
+        self.notes: tuple[Message, ...] = ()
         self.turns: list[Turn] = []
+        self.pinned: list[int] = []
+        self.summary: Summary | None = None
         self.head: str | None = None
         for entry in entries:
             self.append(entry)
@@ -53,6 +72,23 @@ class History:
             self.system = message if message.parts else None
         elif message.role == "assistant" and self.turns:
             last = self.turns[-1]
-            self.turns[-1] = Turn((*last.messages, message), last.pinned or entry.pinned)
+            self.turns[-1] = Turn(
+                (*last.messages, message), last.pinned or entry.pinned, (*last.ids, entry.id)
+            )
+            self._note_pin()
         else:
-            self.turns.append(Turn((message,), entry.pinned))
+            self.turns.append(Turn((message,), entry.pinned, (entry.id,)))
+            self._note_pin()
+
+    def drop_last(self) -> None:
+        """Take the newest turn away."""
+        self.turns.pop()
+        if self.pinned and self.pinned[-1] == len(self.turns):
+            self.pinned.pop()
+        if self.summary is not None and self.summary.turns > len(self.turns):
+            self.summary = None
+
+    def _note_pin(self) -> None:
+        newest = len(self.turns) - 1
+        if self.turns[newest].pinned and self.pinned[-1:] != [newest]:
+            self.pinned.append(newest)

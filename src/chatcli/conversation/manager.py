@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from asyncio import CancelledError
+from collections import Counter
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.context import ContextUsage, Window
-from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.conversation.history import Entry
-from chatcli.conversation.truncate import truncate
+from chatcli.conversation.strategies.selection import counted, only_what_must_be_sent
+from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, InputTooLong, LocalIOError
 from chatcli.core.events import (
@@ -33,9 +35,10 @@ from chatcli.core.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from chatcli.conversation.context import Fitted, Strategy
     from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.fitted import Fitted
     from chatcli.conversation.history import History
+    from chatcli.conversation.strategies.strategy import Strategy
     from chatcli.core.events import Event, ModelEvent
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, Journal, Reply
@@ -63,7 +66,7 @@ class ConversationManager:
         tokens: MessageTokens,
         window_tokens: int,
         parameters: Parameters | None = None,
-        strategy: Strategy = truncate,
+        strategy: Strategy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
@@ -73,8 +76,9 @@ class ConversationManager:
         self._tokens = tokens
         self._parameters = parameters or Parameters()
         self._window = Window.of(window_tokens, self._parameters.max_tokens)
-        self._strategy = strategy
+        self._strategy = strategy or Truncate()
         self._clock = clock
+        self._usage: ContextUsage | None = None
 
     @property
     def history(self) -> History:
@@ -88,20 +92,23 @@ class ConversationManager:
     def resume(self, history: History) -> None:
         """Go on from another history, as after undo; what is stored of it is the caller's business."""
         self._history = history
+        self._usage = None
+
+    def context(self, question: Message | None = None) -> Fitted:
+        """Return what would be sent with ``question``, or with one of no length, part by part.
+
+        Where what must be sent is too long already, that is returned, and is more than the budget. Counts are those
+        of ``context_usage``; turns that are left out are counted too, by a rule of thumb.
+        """
+        fitted = self._next(question or messages.question(""))
+        return counted(fitted, self._history, self._tokens.estimates)
 
     def context_usage(self) -> ContextUsage:
-        """Return how the window is filled now. It loads no vocabulary and is cheap after every turn."""
-        tokens = self._tokens.at_once()
-        turns_tokens, kept_turns = self._sent_of_history(tokens)
-        return ContextUsage(
-            window_tokens=self._window.tokens,
-            budget_tokens=self._window.budget_tokens,
-            system_tokens=_system_tokens(self._history, tokens),
-            turns_tokens=turns_tokens,
-            kept_turns=kept_turns,
-            left_out_turns=len(self._history.turns) - kept_turns,
-            estimated=tokens is not self._tokens,
-        )
+        """Return how the window is filled now. It loads no vocabulary, and nothing is worked out twice."""
+        is_exact = self._tokens.exact_at_once
+        if self._usage is None or (self._usage.estimated and is_exact):
+            self._usage = self._measured()
+        return self._usage
 
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
         """Return the request ``send`` would make, without storing or sending anything.
@@ -162,6 +169,7 @@ class ConversationManager:
         """
         budget_tokens, began = self._window.budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
+            self._strategy.sent(self._history, fitted)
             yield _told(fitted, budget_tokens)
             try:
                 async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
@@ -179,7 +187,7 @@ class ConversationManager:
                 return
 
     def _fit(self, question: Message, budget_tokens: int) -> Fitted:
-        return self._strategy(self._history, question, budget_tokens, self._tokens)
+        return self._strategy.fit(self._history, question, budget_tokens, self._tokens)
 
     def _fit_or_none(self, question: Message, budget_tokens: int) -> Fitted | None:
         try:
@@ -187,17 +195,29 @@ class ConversationManager:
         except InputTooLong:
             return None
 
-    def _sent_of_history(self, tokens: MessageTokens) -> tuple[int, int]:
-        """Return the tokens and the number of the turns that a question of no length would leave in."""
-        history, nothing = self._history, messages.question("")
-        around = TOKENS_TO_OPEN_REPLY + tokens(nothing) + _system_tokens(history, tokens)
+    def _next(self, question: Message) -> Fitted:
+        tokens = self._tokens.at_once()
         try:
-            fitted = self._strategy(history, nothing, self._window.budget_tokens, tokens)
+            fitted = self._strategy.fit(self._history, question, self._window.budget_tokens, tokens)
         except InputTooLong:
-            # Whatever is asked next will be refused: what must be sent is too long already.
-            pinned = [turn for turn in history.turns if turn.pinned]
-            return sum(tokens(message) for turn in pinned for message in turn.messages), len(pinned)
-        return fitted.sent_tokens - around, len(history.turns) - fitted.dropped_turns
+            fitted = only_what_must_be_sent(self._history, question, tokens)
+        return replace(fitted, estimated=tokens is not self._tokens)
+
+    def _measured(self) -> ContextUsage:
+        fitted = self._next(messages.question(""))
+        tokens: Counter[str] = Counter()
+        for part in fitted.parts:
+            tokens[part.kind] += part.tokens
+        system_tokens = tokens["system"] + tokens["note"]
+        return ContextUsage(
+            window_tokens=self._window.tokens,
+            budget_tokens=self._window.budget_tokens,
+            system_tokens=system_tokens,
+            turns_tokens=tokens.total() - system_tokens - tokens["question"],
+            kept_turns=len(self._history.turns) - fitted.dropped_turns,
+            left_out_turns=fitted.dropped_turns,
+            estimated=fitted.estimated,
+        )
 
     def _request(self, fitted: Fitted, answer_so_far: str = "") -> Request:
         return Request(self._model_name, fitted.messages, self._parameters, answer_so_far=answer_so_far)
@@ -215,6 +235,7 @@ class ConversationManager:
         if asked is None:
             return
         self._history.append(asked)
+        self._usage = None
         if turn.reply is not None and result.text:
             self._keep_reply(turn.reply, messages.answer(result.text), result, asked.id)
 
@@ -234,10 +255,6 @@ class ConversationManager:
         with suppress(LocalIOError):
             self._keep(turn, result)
         return result
-
-
-def _system_tokens(history: History, tokens: MessageTokens) -> int:
-    return 0 if history.system is None else tokens(history.system)
 
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:

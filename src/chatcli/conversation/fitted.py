@@ -1,0 +1,80 @@
+"""What a context strategy comes to: what is sent, part by part, and what is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatcli.conversation.history import Turn
+    from chatcli.core.messages import Message
+
+PartKind: TypeAlias = Literal["system", "note", "summary", "pinned", "retrieved", "turn", "question"]
+
+
+# A named tuple, as one is made for every turn that is sent with every question, ten times as fast as a frozen class.
+class FittedPart(NamedTuple):
+    """A part of what is sent: its messages and what they cost together.
+
+    ``turn`` is the number of the turn in the history, the first being 1, where it is one.
+    """
+
+    kind: PartKind
+    tokens: int
+    messages: tuple[Message, ...]
+    turn: int | None = None
+
+
+class LeftOut(NamedTuple):
+    """The turns from ``first`` to ``last``, counted from 1, which are not sent, and why.
+
+    ``tokens`` is what they would cost, ``None`` where nobody has counted.
+    """
+
+    first: int
+    last: int
+    reason: str
+    tokens: int | None = None
+
+    @property
+    def turns(self) -> int:
+        return self.last - self.first + 1
+
+    def of(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """Return those of a history's ``turns``."""
+        return turns[self.first - 1 : self.last]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is sent, in this order, and which turns are not.
+
+    ``cut`` is the place, from 0, from which on every turn is sent. ``estimated`` marks counts by a rule of thumb, from
+    before the vocabulary was loaded: nothing had to be left out by any count.
+    """
+
+    parts: tuple[FittedPart, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    cut: int = 0
+    estimated: bool = False
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(message for part in self.parts for message in part.messages)
+
+    @property
+    def sent_tokens(self) -> int:
+        return TOKENS_TO_OPEN_REPLY + sum(part.tokens for part in self.parts)
+
+    @property
+    def dropped_turns(self) -> int:
+        return sum(gap.turns for gap in self.left_out)
+
+    @property
+    def retrieved(self) -> tuple[int, ...]:
+        """The numbers of the turns that came back because the question needs them."""
+        return tuple(part.turn for part in self.parts if part.kind == "retrieved" and part.turn is not None)

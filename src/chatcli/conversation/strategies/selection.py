@@ -1,0 +1,140 @@
+"""The budget while it is given away: first to what must be sent, then to what a strategy chooses."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.context import too_long
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.conversation.fitted import Fitted, FittedPart, LeftOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.fitted import PartKind
+    from chatcli.conversation.history import History
+    from chatcli.core.messages import Message
+
+NOT_FITTING: Final = "does not fit"
+NO_QUESTION: Final = "an answer without a question"
+IN_SUMMARY: Final = "in the summary"
+
+
+class Selection:
+    """What of a conversation is sent, as a strategy puts it together.
+
+    It begins with the system prompt, the notes, the pinned turns and the question; ``InputTooLong`` is raised when
+    those exceed ``budget_tokens``. ``count`` tells what a message costs. Turns are named by their place from 0, and
+    are sent in their order whatever the order they are added in.
+    """
+
+    def __init__(
+        self, history: History, question: Message, budget_tokens: int, count: Callable[[Message], int]
+    ) -> None:
+        self.history = history
+        self._count = count
+        self._question = FittedPart("question", count(question), (question,))
+        self._opening = list(self._instructions())
+        self._kept: dict[int, FittedPart] = {}
+        needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
+        self.room_tokens = budget_tokens - needed
+        """What is left for turns that need not be sent."""
+        self.keep(history.pinned, "pinned")
+        if self.room_tokens < 0:
+            raise too_long(budget_tokens - self.room_tokens, self._question.tokens, budget_tokens)
+
+    def tokens_of(self, number: int) -> int:
+        """Return what a turn adds: nothing where it is kept already, or can never be sent."""
+        turn = self.history.turns[number]
+        return 0 if number in self._kept or not turn.has_question else sum(map(self._count, turn.messages))
+
+    def newest_within(self, tokens: int, first: int = 0) -> int:
+        """Return where the newest turns begin that together cost at most ``tokens``, not before ``first``."""
+        for number in range(len(self.history.turns) - 1, first - 1, -1):
+            tokens -= self.tokens_of(number)
+            if tokens < 0:
+                return number + 1
+        return first
+
+    def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
+        """Add turns. Whether there is room for them is the caller's business."""
+        for number in numbers:
+            turn = self.history.turns[number]
+            if number not in self._kept and turn.has_question:
+                tokens = sum(map(self._count, turn.messages))
+                self._kept[number] = FittedPart(kind, tokens, turn.messages, number + 1)
+                self.room_tokens -= tokens
+
+    def keep_from(self, first: int) -> None:
+        """Add every turn from ``first`` to the newest."""
+        self.keep(range(first, len(self.history.turns)))
+
+    def fitted(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> Fitted:
+        """Return what came of it; ``reason`` says why the other turns are left out."""
+        numbers = sorted(self._kept)
+        parts = (*self._opening, *(self._kept[number] for number in numbers), self._question)
+        return Fitted(parts, tuple(self._left_out(numbers, reason)), cut, estimated)
+
+    def _instructions(self) -> Iterator[FittedPart]:
+        if (system := self.history.system) is not None:
+            yield FittedPart("system", self._count(system), (system,))
+        for note in self.history.notes:
+            yield FittedPart("note", self._count(note), (note,))
+
+    def _left_out(self, kept: list[int], reason: str) -> Iterator[LeftOut]:
+        turns = self.history.turns
+        next_place = 0
+        for number in (*kept, len(turns)):
+            if next_place == 0 < number and not turns[0].has_question:
+                yield LeftOut(1, 1, NO_QUESTION)
+                next_place = 1
+            if next_place < number:
+                yield LeftOut(next_place + 1, number, reason)
+            next_place = number + 1
+
+
+def surely_whole(
+    history: History, question: Message, budget_tokens: int, tokens: MessageTokens
+) -> Fitted | None:
+    """Return the whole conversation where it fits however it is counted, and counting would have to be learned first.
+
+    A token is at least one byte. Most one-shot questions are answered here, without the quarter of a second a
+    vocabulary takes to load.
+    """
+    if tokens.exact_at_once or not _surely_fits(history, question, budget_tokens, tokens):
+        return None
+    selection = Selection(history, question, budget_tokens, tokens.at_once())
+    selection.keep_from(0)
+    return selection.fitted(estimated=True)
+
+
+def only_what_must_be_sent(history: History, question: Message, count: Callable[[Message], int]) -> Fitted:
+    """Return the system prompt, the notes, the pinned turns and the question, whatever they cost."""
+    return Selection(history, question, sys.maxsize, count).fitted()
+
+
+def counted(fitted: Fitted, history: History, count: Callable[[Message], int]) -> Fitted:
+    """Return ``fitted`` with the tokens of what is left out, which takes the longer the more that is."""
+    return replace(
+        fitted,
+        left_out=tuple(
+            gap._replace(
+                tokens=sum(count(message) for turn in gap.of(history.turns) for message in turn.messages)
+            )
+            for gap in fitted.left_out
+        ),
+    )
+
+
+def _surely_fits(history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> bool:
+    must = [question, *history.notes, *([] if history.system is None else [history.system])]
+    left = budget_tokens - TOKENS_TO_OPEN_REPLY - sum(map(tokens.upper_bound, must))
+    # Newest first: a long conversation is found too long after its last few turns.
+    for turn in reversed(history.turns):
+        if left < 0:
+            break
+        left -= sum(map(tokens.upper_bound, turn.messages)) if turn.has_question else 0
+    return left >= 0

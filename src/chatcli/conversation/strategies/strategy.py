@@ -1,0 +1,27 @@
+"""What a context strategy is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.fitted import Fitted
+    from chatcli.conversation.history import History
+    from chatcli.core.messages import Message
+
+
+class Strategy(Protocol):
+    """How to choose what the model sees. One is made for one conversation and may remember what it chose."""
+
+    def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
+        """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
+
+        Raise ``InputTooLong`` when those alone do not fit. Neither the history nor what is remembered changes: it is
+        also called to see what would be sent. The work grows with what is sent, not with the history.
+        """
+        ...
+
+    def sent(self, history: History, fitted: Fitted) -> None:
+        """Take note of what was chosen of ``history`` and is really sent."""
+        ...

@@ -1,0 +1,166 @@
+"""What the model sees, by every strategy and for any conversation."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
+from chatcli.conversation.fitted import LeftOut
+from chatcli.conversation.history import Entry, History
+from chatcli.conversation.strategies import STRATEGIES
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
+from chatcli.core.errors import InputTooLong
+from chatcli.core.messages import answer, question
+from conversation.fakes import CharacterCounter
+from conversation.strategies.situations import cost, situations, talks
+
+LEAVING_OUT = [name for name in STRATEGIES if name != "none"]
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+
+def test_the_settings_know_exactly_the_strategies_there_are():
+    assert list(CONTEXT_STRATEGIES) == list(STRATEGIES)
+    assert DEFAULT_CONTEXT_STRATEGY in STRATEGIES
+
+
+@every_strategy
+@given(talk=talks())
+def test_the_budget_is_never_exceeded(name, talk):
+    for situation, fitted in talk.played(STRATEGIES[name]()):
+        assert fitted.sent_tokens == cost(fitted.messages) <= situation.budget_tokens
+        assert not fitted.estimated
+
+
+@every_strategy
+@given(talk=talks())
+def test_system_prompt_notes_pinned_turns_and_question_are_always_sent(name, talk):
+    for situation, fitted in talk.played(STRATEGIES[name]()):
+        sent = fitted.messages
+        assert [message for message in sent if message in situation.required] == situation.required
+        assert sent[-1] == situation.question
+        if situation.history.system:
+            assert sent[0] == situation.history.system
+
+
+@every_strategy
+@given(talk=talks())
+def test_messages_keep_their_order(name, talk):
+    for situation, fitted in talk.played(STRATEGIES[name]()):
+        remaining = iter(situation.everything)
+        said = [message for part in fitted.parts if part.kind != "summary" for message in part.messages]
+        assert all(message in remaining for message in said)
+
+
+@every_strategy
+@given(talk=talks())
+def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(name, talk):
+    for situation, fitted in talk.played(STRATEGIES[name]()):
+        for turn in situation.history.turns:
+            present = [message in fitted.messages for message in turn.messages]
+            assert all(present) or not any(present)
+            assert turn.has_question or not any(present)
+        roles = [message.role for message in fitted.messages if message.role != "system"]
+        assert roles[0] == "user"
+
+
+@every_strategy
+@given(talk=talks())
+def test_every_turn_is_either_a_part_or_left_out(name, talk):
+    for situation, fitted in talk.played(STRATEGIES[name]()):
+        sent = [part.turn for part in fitted.parts if part.turn is not None]
+        absent = [number for gap in fitted.left_out for number in range(gap.first, gap.last + 1)]
+        assert sent == sorted(sent)
+        assert absent == sorted(absent)
+        assert sorted(sent + absent) == list(range(1, len(situation.history.turns) + 1))
+        assert fitted.dropped_turns == len(absent)
+        for part in fitted.parts:
+            if part.turn is not None:
+                assert part.messages == situation.history.turns[part.turn - 1].messages
+
+
+@every_strategy
+@given(talk=talks())
+def test_the_same_talk_is_always_fitted_the_same(name, talk):
+    once, again = talk.played(STRATEGIES[name]()), talk.played(STRATEGIES[name]())
+    assert [fitted for _, fitted in once] == [fitted for _, fitted in again]
+
+
+@every_strategy
+@given(talk=talks())
+def test_looking_at_what_would_be_sent_changes_nothing(name, talk):
+    watched, alone = STRATEGIES[name](), STRATEGIES[name]()
+    looked = [fitted for _, fitted in talk.played(watched, look=True)]
+    assert looked == [fitted for _, fitted in talk.played(alone)]
+
+
+@every_strategy
+@given(situation=situations(), loaded=st.booleans())
+def test_the_history_itself_is_never_altered(name, situation, loaded):
+    history, strategy = situation.history, STRATEGIES[name]()
+    before = (history.system, list(history.turns), list(history.pinned), history.head, history.summary)
+    tokens = MessageTokens(CharacterCounter(loaded=loaded))
+    for _ in range(2):
+        try:
+            strategy.sent(history, strategy.fit(history, situation.question, situation.budget_tokens, tokens))
+        except InputTooLong:
+            continue
+    assert (history.system, history.turns, history.pinned, history.head, history.summary) == before
+
+
+@every_strategy
+@given(situation=situations())
+def test_whether_the_vocabulary_is_loaded_makes_no_difference_to_what_is_sent(name, situation):
+    try:
+        exact = situation.fit(STRATEGIES[name]())
+    except InputTooLong:
+        with pytest.raises(InputTooLong):
+            situation.fit(STRATEGIES[name](), CharacterCounter(loaded=False))
+        return
+    unloaded = situation.fit(STRATEGIES[name](), CharacterCounter(loaded=False))
+    assert (unloaded.messages, unloaded.left_out) == (exact.messages, exact.left_out)
+
+
+@every_strategy
+@given(situation=situations(summarized=False))
+def test_without_a_vocabulary_a_conversation_that_surely_fits_is_sent_whole_and_uncounted(name, situation):
+    counter = CharacterCounter(loaded=False)
+    tokens = MessageTokens(CharacterCounter(loaded=False))
+    bound = TOKENS_TO_OPEN_REPLY + sum(map(tokens.upper_bound, situation.everything))
+    if bound > situation.budget_tokens:
+        return
+    fitted = situation.fit(STRATEGIES[name](), counter)
+    assert fitted.estimated
+    assert not counter.counted
+    assert list(fitted.messages) == situation.everything
+    assert fitted.sent_tokens <= bound
+
+
+@pytest.mark.parametrize("name", LEAVING_OUT)
+@given(situation=situations())
+def test_a_question_is_refused_exactly_when_what_must_be_sent_does_not_fit(name, situation):
+    needed = cost(situation.required)
+    if needed <= situation.budget_tokens:
+        situation.fit(STRATEGIES[name]())
+        return
+    with pytest.raises(InputTooLong, match=rf" {needed:,} tokens .* {situation.budget_tokens:,} allowed"):
+        situation.fit(STRATEGIES[name]())
+
+
+@every_strategy
+def test_an_answer_without_a_question_is_told_of_as_such(name):
+    history = History([Entry("1", answer("Hello")), Entry("2", question("Hi")), Entry("3", answer("Yes?"))])
+    fitted = STRATEGIES[name]().fit(history, question("Bye"), 1000, MessageTokens(CharacterCounter()))
+    assert fitted.left_out == (LeftOut(1, 1, "an answer without a question"),)
+
+
+@every_strategy
+def test_a_short_question_needs_no_vocabulary(name):
+    counter = CharacterCounter(loaded=False)
+    asked = question("What is the capital of France?")
+    fitted = STRATEGIES[name]().fit(History(), asked, 768, MessageTokens(counter))
+    assert (fitted.messages, fitted.dropped_turns, fitted.estimated) == ((asked,), 0, True)
+    assert fitted.sent_tokens == 3 + 4 + 8  # around the message, and 30 bytes of text
+    assert not counter.loaded
