@@ -1,0 +1,166 @@
+"""Where templates are: a folder of the person's own, and those that come with the program."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
+from chatcli.safety import private_files
+from chatcli.templates.template import read_template
+
+if TYPE_CHECKING:
+    from chatcli.templates.template import Template
+
+FOLDER: Final = "templates"
+"""Its name in the configuration folder."""
+
+SUFFIXES: Final = (".md", ".txt")
+
+_SHIPPED: Final = Path(__file__).parent / "shipped"
+_NAME: Final = re.compile(r"\w(?:[\w.-]{0,98}\w)?")
+_LONGEST_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A template by its name; ``is_shipped`` for one of the program, ``overrides`` for one that takes its place."""
+
+    name: str
+    path: Path
+    is_shipped: bool
+    overrides: bool = False
+
+    def text(self) -> str:
+        """Return what stands in the file. Raise ``ConfigurationError``."""
+        return _text_of(self.path)
+
+    def template(self) -> Template:
+        """Read it. Raise ``ConfigurationError`` for one that cannot be used."""
+        return read_template(self.name, self.text(), str(self.path))
+
+    def summary(self) -> str:
+        """Return its description in a line, or why it cannot be used."""
+        try:
+            return self.template().matter.description
+        except ChatcliError as error:
+            return f"cannot be used: {error.message}"
+
+
+class Shelf:
+    """The templates of a person: the files of ``folder``, which need not exist, before the shipped ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def entries(self) -> list[Entry]:
+        """Return every template by its name. Raise ``LocalIOError`` where the folder cannot be read."""
+        shipped = _files(_SHIPPED)
+        own = _files(self.folder)
+        found = [Entry(name, path, is_shipped=False, overrides=name in shipped) for name, path in own.items()]
+        found += [Entry(name, path, is_shipped=True) for name, path in shipped.items() if name not in own]
+        return sorted(found, key=lambda entry: entry.name)
+
+    def find(self, name: str) -> Entry:
+        """Return the template called ``name``, or the file it is the path of. Raise ``UsageError`` where there is none."""
+        if _is_path(name):
+            path = _expanded(name)
+            return Entry(path.stem, path, is_shipped=False)
+        return self._called(name)
+
+    def path_for(self, name: str) -> Path:
+        """Return the file of the person's own template ``name``, existing or not. Raise ``UsageError`` for no name."""
+        if not _NAME.fullmatch(name) or name.endswith(SUFFIXES):
+            raise UsageError(
+                f"{name!r} cannot name a template", hint="take letters, digits, dashes and dots between them"
+            )
+        return _files(self.folder).get(name, self.folder / f"{name}{SUFFIXES[0]}")
+
+    def save(self, name: str, text: str) -> Path:
+        """Write the person's own template; return its file. Raise ``LocalIOError``."""
+        path = self.path_for(name)
+        try:
+            private_files.make_folder(path.parent)
+            private_files.replace(path, text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise _failed("write", path, error) from error
+        return path
+
+    def remove(self, name: str) -> Path:
+        """Remove the person's own template; return what was its file. Raise ``UsageError`` where there is none."""
+        # By its name only: what a path leads to is not the program's to remove.
+        entry = self._called(name)
+        if entry.is_shipped:
+            raise UsageError(
+                f"the template {name} comes with chatcli",
+                hint="a template of your own by its name replaces it",
+            )
+        try:
+            entry.path.unlink()
+        except OSError as error:
+            raise _failed("remove", entry.path, error) from error
+        return entry.path
+
+    def _called(self, name: str) -> Entry:
+        entries = {entry.name: entry for entry in self.entries()}
+        if name not in entries:
+            raise UsageError(f"there is no template {name}", hint=_nearest(name, list(entries)))
+        return entries[name]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by the name of their template; of two, the one whose suffix comes first."""
+    try:
+        with os.scandir(folder) as found:
+            paths = sorted(folder / each.name for each in found if each.is_file())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _failed("read", folder, error) from error
+    by_suffix = (path for suffix in reversed(SUFFIXES) for path in paths if path.suffix == suffix)
+    return {path.stem: path for path in by_suffix if _NAME.fullmatch(path.stem)}
+
+
+def _is_path(name: str) -> bool:
+    separators = filter(None, ("/", os.sep, os.altsep))
+    return name.endswith(SUFFIXES) or any(separator in name for separator in separators)
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of nobody
+        return Path(name)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot read the template {path}: {getattr(error, 'strerror', None) or error}",
+            hint="Check the path and its rights.",
+        ) from error
+    if len(content) > _LONGEST_BYTES:
+        raise ConfigurationError(
+            f"{path} is too long for a template", hint="Attach what is to be read: -f PATH."
+        )
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415 -- only a mistake needs it
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {found[0]}?" if found else f"there are: {', '.join(known)}"
+
+
+def _failed(action: str, path: Path, error: OSError) -> LocalIOError:
+    return LocalIOError(f"cannot {action} {path}: {error.strerror or error}", hint="check its rights")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.errors import ConfigurationError
+from chatcli.templates.places import Place, read_places
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("Hello", ("Hello",)),
+        ("{{ input }}", (Place("input"),)),
+        ("{{input}} and {{ to }}.", (Place("input"), " and ", Place("to"), ".")),
+        ('{{ to = "English" }}', (Place("to", "English"),)),
+        ('{{to="a \\"b\\" }}\\n"}}', (Place("to", 'a "b" }}\n'),)),
+        ("{{ 1 }}{{ 12 }}", (Place("1"), Place("12"))),
+        ("{{ 语言 }} {{ max-length }}", (Place("语言"), " ", Place("max-length"))),
+        ('{{ "{{" }} x }}', ("{{", " x }}")),
+        ("$1 $HOME ${x} {x} } } }}", ("$1 $HOME ${x} {x} } } }}",)),
+        ("", ()),
+    ],
+)
+def test_a_text_is_read_as_words_and_places(text, segments):
+    assert read_places(text, "x.md") == segments
+
+
+@pytest.mark.parametrize(
+    "braces",
+    [
+        "{{",
+        "{{ }}",
+        "{{ 0 }}",
+        "{{ a.b }}",
+        "{{ a | upper }}",
+        "{{ a = b }}",
+        "{{ a = 'b' }}",
+        '{{ "open }}',
+        '{{ "\\x" }}',
+        "{{ import os }}",
+        "{{{ a }}}",
+    ],
+)
+def test_braces_that_are_no_place_are_told_with_their_line(braces):
+    with pytest.raises(ConfigurationError, match=r"x\.md, line 5: cannot read \{\{") as caught:
+        read_places(f"one\ntwo\n{braces}", "x.md", first_line=3)
+    assert "{{ input }}" in caught.value.hint
+
+
+@given(st.text(st.sampled_from('{}"\\=|1a input\n') | st.characters()))
+def test_reading_ends_in_segments_or_in_the_error_that_is_meant_for_it(text):
+    try:
+        segments = read_places(text, "x.md")
+    except ConfigurationError:
+        return
+    assert "{{" in text or "".join(map(str, segments)) == text

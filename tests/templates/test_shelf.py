@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.templates.shelf import Shelf
+
+SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", "translate"]
+
+
+@pytest.fixture
+def shelf(tmp_path) -> Shelf:
+    return Shelf(tmp_path / "templates")
+
+
+def test_some_come_with_the_program_and_all_can_be_used(shelf):
+    assert [entry.name for entry in shelf.entries()] == SHIPPED
+    for entry in shelf.entries():
+        template = entry.template()
+        assert entry.is_shipped
+        assert template.takes_input
+        # Piped input is all they need: whatever else can be said has a default.
+        assert (
+            template.missing(type("Given", (), {"typed": "", "documents": ["x"], "words": (), "values": {}}))
+            == ()
+        )
+        assert 0 < len(template.matter.description) < 80
+
+
+def test_a_file_of_the_persons_own_comes_before_the_shipped_one(shelf):
+    shelf.save("review", "Look at this.")
+    entry = shelf.find("review")
+    assert (entry.is_shipped, entry.overrides) == (False, True)
+    assert entry.template().segments == ("Look at this.",)
+    shelf.remove("review")
+    assert shelf.find("review").is_shipped
+
+
+def test_templates_are_markdown_or_text(shelf):
+    shelf.folder.mkdir()
+    for name in ("a.md", "a.txt", "b.txt", "c.toml", ".d.md"):
+        (shelf.folder / name).write_text(name, encoding="utf-8")
+    own = {entry.name: entry.path.name for entry in shelf.entries() if not entry.is_shipped}
+    assert own == {"a": "a.md", "b": "b.txt"}
+    assert shelf.path_for("b").name == "b.txt"
+    assert shelf.path_for("new").name == "new.md"
+
+
+def test_a_path_names_a_template_too(shelf, tmp_path):
+    (tmp_path / "letter.md").write_bytes(b"\xef\xbb\xbfDear {{ name }}\r\n")
+    template = shelf.find(str(tmp_path / "letter.md")).template()
+    assert (template.name, template.variables) == ("letter", ("name",))
+
+
+def test_an_unknown_name_names_the_nearest(shelf):
+    with pytest.raises(UsageError, match="there is no template reveiw") as caught:
+        shelf.find("reveiw")
+    assert caught.value.hint == "did you mean review?"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "x.md", "-x", "a b", "x" * 101])
+def test_what_would_leave_the_folder_cannot_name_a_template(shelf, name):
+    with pytest.raises(UsageError, match="cannot name a template"):
+        shelf.save(name, "Hello")
+
+
+def test_only_templates_of_the_persons_own_are_removed(shelf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    letter = tmp_path / "letter.md"
+    letter.write_text("Dear all", encoding="utf-8")
+    for name in ("review", "letter.md", "./letter.md", "letter"):
+        with pytest.raises(UsageError):
+            shelf.remove(name)
+    assert letter.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff\xfe\xff", "is not UTF-8"),
+        (b"x" * 1_000_001, "is too long"),
+        (b"{{ oops", "line 1: cannot read {{ oops"),
+        (None, "cannot read the template"),
+    ],
+)
+def test_one_that_cannot_be_used_says_why_and_hides_no_other(shelf, content, told):
+    shelf.folder.mkdir()
+    if content is not None:
+        (shelf.folder / "odd.md").write_bytes(content)
+        (entry,) = [entry for entry in shelf.entries() if not entry.is_shipped]
+        assert told in entry.summary()
+    with pytest.raises(ConfigurationError) as caught:
+        shelf.find(str(shelf.folder / "odd.md")).template()
+    assert told in caught.value.message
+    assert caught.value.hint
