@@ -8,12 +8,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.formatted_text import ANSI, to_formatted_text
-from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
-from prompt_toolkit.layout.containers import DynamicContainer
-from prompt_toolkit.layout.controls import FormattedTextControl
-from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
 from wcwidth import clip
@@ -21,7 +17,6 @@ from wcwidth import clip
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.activity import STEP_S, Activity
-from chatcli.repl.completion_menu import completion_menu
 from chatcli.repl.composer import AnswerLine, Composer, Pasted
 from chatcli.repl.editor import Editor
 from chatcli.repl.escape_timing import tell_escape_apart
@@ -30,8 +25,8 @@ from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
 from chatcli.repl.queue import MessageQueue
 from chatcli.repl.queue_view import queue_rows
+from chatcli.repl.screen_rows import Shown, screen_rows
 from chatcli.repl.suspension import Suspension
-from chatcli.repl.tail import tail_window
 from chatcli.repl.vi_mode import ViCursor, vi_mode
 from chatcli.repl.window_title import WindowTitle
 from chatcli.repl.written import Written
@@ -42,7 +37,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.auto_suggest import AutoSuggest
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.data_structures import Size
-    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
     from prompt_toolkit.input import Input
     from prompt_toolkit.layout.containers import Container
@@ -122,7 +117,7 @@ class Screen:
         )
         self._answer = AnswerLine()
         self.application = LiveApplication(
-            layout=Layout(self._container(), focused_element=self.composer.window),
+            layout=Layout(self._rows(), focused_element=self.composer.window),
             key_bindings=key_bindings(self, self.composer, self._answer, self._keys),
             cursor=ViCursor(),
             style=DynamicStyle(style),
@@ -371,34 +366,16 @@ class Screen:
     def _size(self) -> Size:
         return self.application.output.get_size()
 
-    def _container(self) -> HSplit:
-        asking = Condition(lambda: self._answer.is_open)
-        choosing = Condition(lambda: self._panel is not None)
-        telling = Condition(lambda: self._activity.is_busy and bool(self._activity.line()))
-        queueing = Condition(lambda: len(self._queue) > 0)
-        composing = HSplit(
-            [
-                ConditionalContainer(self._line(self._activity.line, "activity"), telling & ~asking),
-                ConditionalContainer(self._rows(self._queue_rows, "queue"), queueing & ~asking),
-                ConditionalContainer(
-                    self._line(self._attached_line, "attached"),
-                    Condition(lambda: bool(self._attached_line())) & ~asking,
-                ),
-                ConditionalContainer(self.composer.window, ~asking),
-                ConditionalContainer(DynamicContainer(lambda: self._answer.window), asking),
-                self.composer.search_line,
-                ConditionalContainer(completion_menu(), has_completions & ~asking),
-                self._line(self._bottom_line, "toolbar"),
-            ]
+    def _rows(self) -> HSplit:
+        shown = Shown(
+            tail=lambda: self._tail,
+            activity=self._activity.line,
+            queue=self._queue_rows,
+            attached=self._attached_line,
+            bottom=self._bottom_line,
+            panel=lambda: self._panel,
         )
-        return HSplit(
-            [
-                tail_window(lambda: self._tail),
-                ConditionalContainer(composing, ~choosing),
-                ConditionalContainer(DynamicContainer(lambda: self._panel or Window()), choosing),
-                Window(),
-            ]
-        )
+        return screen_rows(shown, self.composer, self._answer)
 
     def _queue_rows(self) -> str:
         return "\n".join(queue_rows(self._queue, self.columns(), self._size().rows, sign=self._queue_sign))
@@ -417,14 +394,3 @@ class Screen:
         hint = self._hint or self._queue_hint()
         shown = hint or ANSI(self._toolbar(self.columns() - len(before)))
         return [("class:vi-mode", before), *to_formatted_text(shown)]
-
-    def _line(self, text: Callable[[], AnyFormattedText], style: str) -> Window:
-        return self._rows(text, style, most=1)
-
-    def _rows(self, text: Callable[[], AnyFormattedText], style: str, *, most: int | None = None) -> Window:
-        return Window(
-            FormattedTextControl(text),
-            style=f"class:{style}",
-            height=Dimension(max=most),
-            dont_extend_height=True,
-        )
