@@ -1,0 +1,220 @@
+"""The ledger: what was spent and when, over all runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+
+from chatcli.safety import private_files
+from chatcli.safety.file_lock import lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+FILE_NAME: Final = "spending.jsonl"
+
+KEPT: Final = timedelta(days=400)
+"""How long each request has a line of its own: a month can be compared with the same one a year ago."""
+
+_LARGE_BYTES: Final = 1_000_000
+"""A smaller file is read in no time, and is left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """What was spent at ``at``, an aware time; ``cost_usd`` is ``None`` where the price is not known.
+
+    ``requests`` is how many there were: after ``KEPT``, those of a day are put together. ``session`` is ``None``
+    where nothing of the conversation is kept.
+    """
+
+    at: datetime
+    model: str
+    endpoint: str
+    cost_usd: Decimal | None
+    session: str | None = None
+    requests: int = 1
+
+
+class Total(NamedTuple):
+    """US dollars, and how many requests of unknown price come on top."""
+
+    usd: Decimal
+    unknown: int
+
+
+def total(expenses: Iterable[Expense]) -> Total:
+    usd, unknown = Decimal(0), 0
+    for expense in expenses:
+        if expense.cost_usd is None:
+            unknown += expense.requests
+        else:
+            usd += expense.cost_usd
+    return Total(usd, unknown)
+
+
+def local_now() -> datetime:
+    return datetime.now().astimezone()
+
+
+class Ledger:
+    """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run adds to.
+
+    ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that are torn or
+    somebody else's are skipped. Days are those of the person's own time, which ``clock`` tells. A file of more than
+    ``large_bytes`` is looked through once a day for what can be put together.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Callable[[], datetime] = local_now, large_bytes: int = _LARGE_BYTES
+    ) -> None:
+        self.path = path
+        self.clock = clock
+        self._large_bytes = large_bytes
+        self._lock_path = path.with_suffix(".lock")
+        self._read: list[Expense] = []
+        self._identity: tuple[int, int] | None = None
+        self._read_up_to = 0
+
+    def expenses(self) -> Sequence[Expense]:
+        """Return all there are; only what came since the last call is read. Raise ``OSError``."""
+        try:
+            with self.path.open("rb") as file:
+                self._follow(file)
+        except FileNotFoundError:
+            self._start_over(None)
+        return self._read
+
+    def append(self, expense: Expense) -> None:
+        """Add an expense. Raise ``OSError``."""
+        private_files.make_folder(self.path.parent)
+        with self._locked():
+            # A link here is the person's own: nobody else can write in this folder.
+            descriptor = private_files.open_for_append(self.path, follow_link=True)
+            try:
+                before = os.fstat(descriptor)
+                _write(descriptor, _line(expense))
+            finally:
+                os.close(descriptor)
+            if before.st_size > self._large_bytes and self._is_of_another_day(before.st_mtime):
+                # A file that stays large costs its readers a moment: another time may have more luck.
+                with suppress(OSError):
+                    self._compact()
+
+    def _is_of_another_day(self, mtime_s: float) -> bool:
+        now = self.clock()
+        return datetime.fromtimestamp(mtime_s, now.tzinfo).date() != now.date()
+
+    def _compact(self) -> None:
+        """Put the requests of each day long ago together, by model, where there are any to put together."""
+        expenses = self.expenses()
+        compacted = together(expenses, before=self.clock() - KEPT)
+        if len(compacted) < len(expenses):
+            private_files.replace(self.path.resolve(), b"".join(map(_line, compacted)))
+
+    def _follow(self, file: BinaryIO) -> None:
+        status = os.fstat(file.fileno())
+        identity = (status.st_dev, status.st_ino)
+        if identity != self._identity or status.st_size < self._read_up_to:
+            self._start_over(identity)
+        file.seek(self._read_up_to)
+        whole, newline, _ = file.read().rpartition(b"\n")
+        self._read_up_to += len(whole) + len(newline)
+        self._read += filter(None, map(_expense, whole.split(b"\n")))
+
+    def _start_over(self, identity: tuple[int, int] | None) -> None:
+        self._read = []
+        self._identity = identity
+        self._read_up_to = 0
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = private_files.open_for_append(self._lock_path)
+        try:
+            lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def together(expenses: Iterable[Expense], *, before: datetime) -> list[Expense]:
+    """Return ``expenses``, those ``before`` put together by day, model and endpoint; no total changes.
+
+    Days are those of the time zone of ``before``.
+    """
+    days: dict[tuple[date, str, str, bool], Expense] = {}
+    recent = []
+    for expense in expenses:
+        if expense.at >= before:
+            recent.append(expense)
+            continue
+        key = (
+            expense.at.astimezone(before.tzinfo).date(),
+            expense.model,
+            expense.endpoint,
+            expense.cost_usd is None,
+        )
+        days[key] = _sum(days[key], expense) if key in days else replace(expense, session=None)
+    return [*days.values(), *recent]
+
+
+def _sum(one: Expense, other: Expense) -> Expense:
+    cost_usd = None if one.cost_usd is None or other.cost_usd is None else one.cost_usd + other.cost_usd
+    return replace(one, cost_usd=cost_usd, requests=one.requests + other.requests)
+
+
+def _line(expense: Expense) -> bytes:
+    fields: dict[str, Any] = {
+        "at": expense.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "model": expense.model,
+        "endpoint": expense.endpoint,
+        "session": expense.session,
+        "cost_usd": None if expense.cost_usd is None else float(expense.cost_usd),
+    }
+    if expense.requests > 1:
+        fields["requests"] = expense.requests
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate becomes its JSON escape.
+    return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _expense(line: bytes) -> Expense | None:
+    try:
+        fields = json.loads(line, parse_float=Decimal)
+        cost_usd, requests = fields["cost_usd"], fields.get("requests", 1)
+        expense = Expense(
+            datetime.fromisoformat(fields["at"]),
+            str(fields["model"]),
+            str(fields["endpoint"]),
+            None if cost_usd is None else Decimal(cost_usd),
+            fields["session"],
+            int(requests),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+        return None
+    is_sound = expense.cost_usd is None or (expense.cost_usd.is_finite() and expense.cost_usd >= 0)
+    return expense if is_sound and expense.at.tzinfo is not None and expense.requests > 0 else None
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Write ``line`` at the end; what a full disk leaves of it is taken back."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    # A line torn when its writer died gets its end, so that it stays alone in being unreadable.
+    content = b"\n" + line if _ends_torn(descriptor, size) else line
+    if os.write(descriptor, content) < len(content):
+        os.ftruncate(descriptor, size)
+        raise OSError("the disk is full")
+
+
+def _ends_torn(descriptor: int, size: int) -> bool:
+    if not size:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"

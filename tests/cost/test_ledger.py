@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.cost.ledger import KEPT, Expense, Ledger, together, total
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+CENT = Decimal("0.01")
+
+
+def expense(cost_usd: Decimal | None = CENT, *, at: datetime = NOW, model: str = "gpt-5-mini") -> Expense:
+    return Expense(at, model, "api.openai.com", cost_usd, "trip")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "data" / "spending.jsonl", clock=lambda: NOW)
+
+
+def test_nothing_was_spent_where_there_is_no_file(ledger):
+    assert ledger.expenses() == []
+
+
+def test_what_is_written_is_read_by_every_run(ledger):
+    expenses = [expense(), expense(None), expense(Decimal("0.000123"))]
+    for each in expenses:
+        ledger.append(each)
+    assert ledger.expenses() == expenses
+    assert Ledger(ledger.path).expenses() == expenses
+
+
+def test_a_line_is_as_scripts_read_it(ledger):
+    ledger.append(expense())
+    assert json.loads(ledger.path.read_text()) == {
+        "at": "2026-11-26T12:00:00.000Z",
+        "model": "gpt-5-mini",
+        "endpoint": "api.openai.com",
+        "session": "trip",
+        "cost_usd": 0.01,
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_only_its_owner_can_read_it(ledger):
+    ledger.append(expense())
+    assert ledger.path.stat().st_mode & 0o777 == 0o600
+    assert ledger.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_another_run_adds_is_seen(ledger):
+    ledger.append(expense())
+    assert len(ledger.expenses()) == 1
+    Ledger(ledger.path).append(expense())
+    assert len(ledger.expenses()) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"at": "2026-11-26T12:00:00.000Z", "mod',
+        b"\xff\xfe",
+        b"[1]",
+        b"null",
+        b'{"at": "today", "model": "m", "endpoint": "e", "session": null, "cost_usd": 1}',
+        b'{"at": "2026-11-26T12:00:00", "model": "m", "endpoint": "e", "session": null, "cost_usd": 1}',
+        b'{"at": "2026-11-26T12:00:00Z", "model": "m", "endpoint": "e", "session": null, "cost_usd": -1}',
+        b'{"at": "2026-11-26T12:00:00Z", "model": "m", "endpoint": "e", "session": null, "cost_usd": NaN}',
+        b'{"at": "2026-11-26T12:00:00Z", "model": "m", "endpoint": "e", "session": null, "cost_usd": "a lot"}',
+        b'{"at": "2026-11-26T12:00:00Z", "model": "m", "endpoint": "e", "cost_usd": 1}',
+        b"[" * 10_000,
+    ],
+)
+def test_damage_costs_only_the_line_it_is_in(ledger, damage):
+    ledger.append(expense())
+    with ledger.path.open("ab") as file:
+        file.write(damage)
+    ledger.append(expense(2 * CENT))
+    assert [each.cost_usd for each in ledger.expenses()] == [CENT, 2 * CENT]
+
+
+@pytest.fixture
+def yesterdays(ledger):
+    """Return a function that writes a ledger and lets a day pass."""
+
+    def written(*expenses):
+        for each in expenses:
+            ledger.append(each)
+        yesterday_s = (NOW - timedelta(days=1)).timestamp()
+        os.utime(ledger.path, (yesterday_s, yesterday_s))
+
+    return written
+
+
+LONG_AGO = NOW - KEPT - timedelta(days=1)
+
+
+def test_a_large_ledger_keeps_a_line_for_each_day_long_ago(ledger, yesterdays):
+    yesterdays(*[expense(at=LONG_AGO)] * 9, expense(None, at=LONG_AGO))
+    Ledger(ledger.path, clock=lambda: NOW, large_bytes=1_000).append(expense())
+    expenses = ledger.expenses()
+    assert [(each.cost_usd, each.requests, each.session) for each in expenses] == [
+        (9 * CENT, 9, None),
+        (None, 1, None),
+        (CENT, 1, "trip"),
+    ]
+    assert total(expenses) == (10 * CENT, 1)
+
+
+def test_a_small_one_and_recent_lines_stay_as_they_are(ledger, yesterdays):
+    yesterdays(*[expense(at=LONG_AGO)] * 9)
+    ledger.append(expense())
+    assert len(ledger.expenses()) == 10
+    yesterdays(*[expense()] * 20)
+    Ledger(ledger.path, clock=lambda: NOW, large_bytes=1_000).append(expense())
+    assert len(ledger.expenses()) == 1 + 22
+    assert {path.name for path in ledger.path.parent.iterdir()} == {"spending.jsonl", "spending.lock"}
+
+
+moments = st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+costs = st.none() | st.decimals(0, 100, places=6)
+expenses = st.lists(st.builds(Expense, moments, st.sampled_from("ab"), st.just("e"), costs, st.just("s")))
+
+
+@given(expenses)
+def test_what_is_put_together_is_the_same_for_each_model_and_day(all_expenses):
+    zone = timezone(timedelta(hours=-7))
+    compacted = together(all_expenses, before=(NOW - KEPT).astimezone(zone))
+
+    def by_day(some):
+        days = {}
+        for each in some:
+            days.setdefault((each.at.astimezone(zone).date(), each.model), []).append(each)
+        return {key: total(group) for key, group in days.items()}
+
+    assert by_day(compacted) == by_day(all_expenses)
+    assert together(compacted, before=(NOW - KEPT).astimezone(zone)) == compacted
