@@ -253,3 +253,10 @@ def test_a_path_that_was_asked_for_grows_by_what_is_said():
     assert session.path()[-1].message.text == "together"
     session.apply(said("r3", "q3", "whole"))
     assert [record.message.text for record in session.path()[-2:]] == ["q3", "whole"]
+
+
+def test_a_part_that_comes_late_is_on_a_path_that_was_asked_for():
+    session = replay(part("a", None, "to"), asked("q", "a"))
+    session.path()
+    session.apply(part("a", None, "gether"))
+    assert session.path()[0].message.text == "together"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
+from chatcli.chat.history import history_of
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
-from chatcli.conversation.history import Entry, History
+from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
@@ -164,8 +165,8 @@ class Chat:
 
     def continue_answer(self) -> AsyncGenerator[Event]:
         """Ask for the rest of the last answer where that was cut, and keep the whole in its place."""
-        last = [record for record in self.session.context() if record.message.role != "system"][-1:]
-        if not last or last[0].message.role != "assistant":
+        last = [record for record in self.session.context() if record.role != "system"][-1:]
+        if not last or last[0].role != "assistant":
             raise UsageError(
                 "there is no answer to go on with",
                 hint="/retry asks the last question again",
@@ -199,7 +200,7 @@ class Chat:
             manager = self._manager_of(target, manager.history, self._log)
         stood, path = self.session.head, self.session.path()
         at = self.branches.place(asked)
-        if any(record.message.role == "system" for record in path[at:]):
+        if any(record.role == "system" for record in path[at:]):
             # The system prompt was set after the question, which is asked anew to stand behind it.
             self.branches.go_before(asked)
             events = manager.send(asked.message, answer_so_far=answer_so_far)
@@ -210,7 +211,7 @@ class Chat:
 
     def clear(self) -> None:
         """Let the model forget what was said, pins as well; the system prompt stays."""
-        if all(record.message.role == "system" for record in self.session.context()):
+        if all(record.role == "system" for record in self.session.context()):
             raise UsageError("there is nothing to clear", hint="ask something first", code="nothing_to_clear")
         self._mark("clear")
         self._resume()
@@ -332,7 +333,7 @@ class Chat:
         """Go back to the answer there was, unless another came."""
         head = self.session.head
         newest = None if head is None else self.session.message(head)
-        if head != stood and (newest is None or newest.message.role != "assistant"):
+        if head != stood and (newest is None or newest.role != "assistant"):
             self._mark("head", stood)
 
     async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
@@ -353,16 +354,6 @@ class Chat:
             if not self._last_is_unknown:
                 self._untold.append(Notice(error.code, f"{error.message}; {error.hint}"))
             self._last_is_unknown = True
-
-
-def history_of(session: Session) -> History:
-    """Return what a resume of ``session`` goes on from."""
-    pinned = set(session.pinned)
-    history = History(Entry(record.id, record.message, record.id in pinned) for record in session.context())
-    system = session.system
-    history.system = system if system is not None and system.parts else None
-    history.head = session.head
-    return history
 
 
 def _with_attached_of(edited: Message, question: Message) -> Message:

@@ -25,7 +25,7 @@ class FittedPart(NamedTuple):
 
     kind: PartKind
     tokens: int
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     turn: int | None = None
 
 

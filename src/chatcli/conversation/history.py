@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chatcli.core.messages import Message
 
@@ -24,7 +24,7 @@ class Entry:
 class Turn:
     """A question with the answers to it. Kept or left out whole, so no answer stands without its question."""
 
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     pinned: bool = False
     ids: tuple[str, ...] = field(default=(), compare=False)
     """What the journal calls each message."""
@@ -77,8 +77,12 @@ class History:
             )
             self._note_pin()
         else:
-            self.turns.append(Turn((message,), entry.pinned, (entry.id,)))
-            self._note_pin()
+            self.append_turn(Turn((message,), entry.pinned, (entry.id,)))
+
+    def append_turn(self, turn: Turn) -> None:
+        """Add a whole turn."""
+        self.turns.append(turn)
+        self._note_pin()
 
     def drop_last(self) -> None:
         """Take the newest turn away."""

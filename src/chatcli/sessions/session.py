@@ -177,6 +177,8 @@ class Session:
             self._partials[record.id] = partial
             self._parents[record.id] = record.parent
             self.head = record.id
+        elif record.id != self.head:
+            self._path = None
         partial.texts.append(record.text)
 
     def _apply_mark(self, record: MarkRecord) -> None:

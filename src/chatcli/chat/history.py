@@ -1,0 +1,79 @@
+"""From a session to the history a conversation goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
+
+from chatcli.conversation.history import History, Turn
+from chatcli.core.collector import collector_at_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.core.messages import Message
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+
+
+def history_of(session: Session) -> History:
+    """Return what a resume of ``session`` goes on from. What was said is read when a strategy looks at it."""
+    history = History()
+    pinned = set(session.pinned)
+    with collector_at_rest():
+        for records in _turns(session):
+            ids = tuple([record.id for record in records])
+            history.append_turn(Turn(StoredMessages(records), not pinned.isdisjoint(ids), ids))
+    system = session.system
+    history.system = system if system is not None and system.parts else None
+    history.head = session.head
+    return history
+
+
+class StoredMessages(Sequence["Message"]):
+    """The messages of some records, equal to any other sequence of the same messages."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: Sequence[MessageRecord]) -> None:
+        self._records = tuple(records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, at: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Message]: ...
+
+    def __getitem__(self, at: int | slice) -> Message | Sequence[Message]:
+        if isinstance(at, slice):
+            return StoredMessages(self._records[at])
+        return self._records[at].message
+
+    def __iter__(self) -> Iterator[Message]:
+        return (record.message for record in self._records)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"StoredMessages({list(self)!r})"
+
+
+def _turns(session: Session) -> Iterator[list[MessageRecord]]:
+    """Yield the questions of the context with the answers to each, as ``History.append`` puts them together."""
+    turn: list[MessageRecord] = []
+    for record in session.context():
+        if record.role == "assistant" and turn:
+            turn.append(record)
+        elif record.role != "system":
+            if turn:
+                yield turn
+            turn = [record]
+    if turn:
+        yield turn
