@@ -1,6 +1,6 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [sessions] [--runs N] [--tokens N] [--sessions N]
+usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [--runs N] [--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import bench_endpoint
 from bench_costs import Cost, show
 from bench_render import render
+from bench_resume import resume
 from bench_sessions import sessions
 from bench_start import start
 
@@ -39,7 +40,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHES)}")
     parser.add_argument(
-        "--runs", type=int, metavar="N", help="counted runs of each, after one warm-up (9; render: 3)"
+        "--runs",
+        type=int,
+        metavar="N",
+        help="counted runs of each, after one warm-up (9; render and context: 3)",
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
@@ -82,6 +86,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "start": lambda options: start(options.runs or RUNS),
     "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
     "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
+    "context": lambda options: resume(options.runs or FEWER_RUNS),
 }
 
 
