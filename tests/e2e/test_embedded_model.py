@@ -115,7 +115,9 @@ def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out
         assert told is not None, done.stderr
     # The model's own tokenizer counts a little otherwise; the whole would be 2,600.
     assert 900 < answer["usage"]["input_tokens"] < 1200
-    assert len(records_of(path)) == 1 + 2 * 20 + 1 + 4
+    # On a slow machine parts of an answer are kept while it comes.
+    kept = [record for record in records_of(path) if record["type"] != "partial"]
+    assert len(kept) == 1 + 2 * 20 + 1 + 4
 
 
 def long_conversation(turns):

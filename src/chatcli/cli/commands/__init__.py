@@ -81,4 +81,4 @@ COMMANDS_BY_NAME = {command.name: command for command in COMMANDS}
 
 def summary() -> str:
     """Return the lines of ``--help`` about the commands."""
-    return "\n".join(f"  {command.name:<10}{command.help}" for command in COMMANDS if command.help)
+    return "\n".join(f"  {command.name:<12}{command.help}" for command in COMMANDS if command.help)
