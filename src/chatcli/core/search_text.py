@@ -114,6 +114,21 @@ def expression(wanted: Iterable[Term]) -> str:
     return " AND ".join(map(_expression, wanted))
 
 
+def any_of(words: Iterable[str]) -> str:
+    """Return the FTS5 expression that finds texts with at least one of ``words``, which were made by ``distinct``."""
+    return " OR ".join(f'"{word}"' for word in words)
+
+
+def distinct(words: str) -> list[str]:
+    """Return the distinct words of ``words``, which were made by ``indexed``, in their order.
+
+    The last letter of a run is left out where pairs are there: it is in one of them, and in many others.
+    """
+    found = dict.fromkeys(_WORD.findall(words))
+    telling = [word for word in found if len(word) > 1 or not _RUN.match(word)]
+    return telling or list(found)
+
+
 def terms(words: str) -> list[Term]:
     """Return what ``words`` ask for, in their order."""
     query = folded(words[:QUERY_CHARACTERS])
