@@ -33,7 +33,7 @@ from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
@@ -110,6 +110,10 @@ class ConversationManager:
             self._usage = self._measured()
         return self._usage
 
+    async def look_ahead(self) -> None:
+        """Do what the next question would have to wait for, as while the person reads or types."""
+        await self._strategy.prepare(self._history, self._window.budget_tokens, self._tokens)
+
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
         """Return the request ``send`` would make, without storing or sending anything.
 
@@ -137,6 +141,7 @@ class ConversationManager:
         if answer_so_far:
             yield AnswerContinued(answer_so_far)
         try:
+            await self._strategy.prepare(self._history, self._window.budget_tokens, self._tokens)
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
             fitted = self._fit(question, self._window.budget_tokens - self._tokens_of(answer_so_far))
             identity = kept_as or self._journal.message(question, parent=self._history.head)
@@ -171,6 +176,8 @@ class ConversationManager:
         for refits_left in range(REFITS, -1, -1):
             self._strategy.sent(self._history, fitted)
             yield _told(fitted, budget_tokens)
+            if fitted.retrieved:
+                yield Notice("recalled", _told_of_recalled(fitted.retrieved))
             try:
                 async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
                     async for event in events:
@@ -259,6 +266,15 @@ class ConversationManager:
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
     return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.dropped_turns, fitted.estimated)
+
+
+def _told_of_recalled(turns: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, turns))
+    return (
+        f"turn {numbers} is back in the context"
+        if len(turns) == 1
+        else f"turns {numbers} are back in the context"
+    )
 
 
 class _RunningTurn:

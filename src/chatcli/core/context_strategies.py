@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 CONTEXT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "truncate": "the newest turns",
+        "middle-out": "the opening and the newest turns",
+        "recall": "the newest turns, and older ones the question needs",
+        "none": "all of it, or the question is refused",
     }
 )
 """What stays of a conversation that outgrows the window. ``conversation.strategies`` has what does it."""

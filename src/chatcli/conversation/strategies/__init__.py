@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from chatcli.conversation.strategies.middle_out import MiddleOut
+from chatcli.conversation.strategies.nothing_left_out import NothingLeftOut
+from chatcli.conversation.strategies.recall import Recall
 from chatcli.conversation.strategies.truncate import Truncate
 
 if TYPE_CHECKING:
@@ -13,5 +16,8 @@ if TYPE_CHECKING:
 
 STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
     "truncate": Truncate,
+    "middle-out": MiddleOut,
+    "recall": Recall,
+    "none": NothingLeftOut,
 }
 """What makes each strategy, by the names of ``core.context_strategies``, which also says what each does."""

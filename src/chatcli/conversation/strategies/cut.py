@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from chatcli.conversation.history import History, Turn
+    from chatcli.conversation.fitted import Fitted
+    from chatcli.conversation.history import History
     from chatcli.conversation.strategies.selection import Selection
+    from chatcli.core.messages import Message
 
 SHARE_AFTER_CUT: Final = 0.7
 """How much of the room is filled after a cut."""
@@ -22,17 +24,20 @@ class Cut:
 
     def __init__(self) -> None:
         self._place = 0
-        self._turn: Turn | None = None
+        self._question: Message | None = None
 
     def place(self, history: History) -> int:
         """Return where the cut is, 0 where ``history`` has another turn there than when it was made."""
         turns = history.turns
-        is_there = self._place < len(turns) and turns[self._place] == self._turn
+        is_there = self._place < len(turns) and turns[self._place].messages[0] == self._question
         return self._place if is_there else 0
 
-    def remember(self, history: History, place: int) -> None:
+    def remember(self, history: History, fitted: Fitted) -> None:
+        """Take note of the cut that was made of ``history``, to which the question is about to be added."""
+        place = fitted.cut
+        turns = history.turns
         self._place = place
-        self._turn = history.turns[place] if place < len(history.turns) else None
+        self._question = turns[place].messages[0] if place < len(turns) else fitted.parts[-1].messages[0]
 
     def find(self, selection: Selection, room_tokens: int, first: int = 0) -> int:
         """Return where the newest turns begin that are sent in ``room_tokens``, not before ``first``."""

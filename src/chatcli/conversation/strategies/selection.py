@@ -59,6 +59,14 @@ class Selection:
                 return number + 1
         return first
 
+    def oldest_within(self, tokens: int) -> int:
+        """Return where the oldest turns end that together cost at most ``tokens``."""
+        for number in range(len(self.history.turns)):
+            tokens -= self.tokens_of(number)
+            if tokens < 0:
+                return number
+        return len(self.history.turns)
+
     def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
         """Add turns. Whether there is room for them is the caller's business."""
         for number in numbers:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class Strategy(Protocol):
-    """How to choose what the model sees. One is made for one conversation and may remember what it chose."""
+    """How to choose what the model sees. One is made for one conversation and may remember what it chose.
+
+    Those who inherit from it need not remember nor prepare anything.
+    """
 
     def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
         """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
@@ -22,6 +25,18 @@ class Strategy(Protocol):
         """
         ...
 
-    def sent(self, history: History, fitted: Fitted) -> None:
+    def sent(self, history: History, fitted: Fitted) -> None:  # noqa: ARG002 - for those who remember
         """Take note of what was chosen of ``history`` and is really sent."""
-        ...
+        return
+
+    async def prepare(
+        self,
+        history: History,  # noqa: ARG002 - for those who have something to do
+        budget_tokens: int,  # noqa: ARG002
+        tokens: MessageTokens,  # noqa: ARG002
+    ) -> None:
+        """Do what takes long beforehand, in small steps between which others have their turn.
+
+        It is called before a question is fitted, and may be earlier.
+        """
+        return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.conversation.strategies.cut import Cut
 from chatcli.conversation.strategies.selection import Selection, surely_whole
+from chatcli.conversation.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     from chatcli.conversation.counting import MessageTokens
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 
-class Truncate:
+class Truncate(Strategy):
     """Sends what must be sent, then the newest whole turns; see ``Strategy``."""
 
     def __init__(self) -> None:
@@ -30,4 +31,4 @@ class Truncate:
         return selection.fitted(cut)
 
     def sent(self, history: History, fitted: Fitted) -> None:
-        self._cut.remember(history, fitted.cut)
+        self._cut.remember(history, fitted)
