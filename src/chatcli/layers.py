@@ -1,8 +1,9 @@
 """The layers around a model, and their order.
 
 From the outside in: a cut answer is continued, another model stands in, a refused field is left out, what failed is
-asked again, the rate limit is kept to, waiting is told, the endpoint is asked. So every attempt counts against the
-limits, and every model that stands in is given all of its own attempts.
+asked again, what it costs is counted and kept within the budget, the rate limit is kept to, waiting is told, the
+endpoint is asked. So every attempt counts against the limits, every part of an answer against the budget, and every
+model that stands in is given all of its own attempts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import EstimatingCounter
+from chatcli.cost.budget import RUN, Budget
+from chatcli.cost.ledger import FILE_NAME, Ledger
+from chatcli.cost.pricing import Pricing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.cost.spending import Spending
 
 
 def layers(
@@ -40,7 +45,7 @@ def layers(
 
 
 def answering(
-    client: AsyncOpenAI, endpoint: Endpoint, settings: Settings, *, pause: Pause, cache: Path
+    client: AsyncOpenAI, endpoint: Endpoint, settings: Settings, *, pause: Pause, cache: Path, budget: Budget
 ) -> ChatModel:
     """Return one model of one endpoint, with all that makes it answer in the end."""
     # The openai package takes half a second to import: only once somebody is to be asked.
@@ -50,6 +55,7 @@ def answering(
     from chatcli.client.rate_limit import RateLimitedModel, RateLimits  # noqa: PLC0415
     from chatcli.client.retry import RetryingModel  # noqa: PLC0415
     from chatcli.client.waiting import WaitingModel  # noqa: PLC0415
+    from chatcli.cost.budgeted import BudgetedModel  # noqa: PLC0415
 
     limits = RateLimits(
         requests_per_minute=settings.requests_per_minute,
@@ -62,10 +68,29 @@ def answering(
     )
     waiting = WaitingModel(model, reason=f"waiting for {endpoint.name}")
     limited = RateLimitedModel(waiting, limits, tokens=_about_tokens)
+    budgeted = BudgetedModel(
+        limited,
+        pricing_at(endpoint, settings),
+        budget,
+        count=EstimatingCounter().count,
+        # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
+        must_know=settings.max_cost is not None and settings.is_for_this_run("max_cost"),
+    )
     retrying = RetryingModel(
-        limited, retries=settings.retries, budget_s=settings.retry_budget_s, sleep=pause.sleep
+        budgeted, retries=settings.retries, budget_s=settings.retry_budget_s, sleep=pause.sleep
     )
     return AdaptingModel(retrying, endpoint.base_url, memory)
+
+
+def pricing_at(endpoint: Endpoint, settings: Settings) -> Pricing:
+    """Return what the models of an endpoint cost."""
+    return Pricing(endpoint.host, is_free=endpoint.loopback or endpoint.embedded, own=settings.prices)
+
+
+def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
+    """Return how much may be spent. ``data`` is the folder that has the ledger."""
+    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
+    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME))
 
 
 def dialect_of(settings: Settings) -> Dialect:

@@ -19,7 +19,8 @@ from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
-from chatcli.layers import answering, layers
+from chatcli.cost.spending import Spending
+from chatcli.layers import answering, budget_of, layers, pricing_at
 from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
+    from chatcli.cost.budget import Budget
+    from chatcli.cost.pricing import Pricing
 
     Tell: TypeAlias = Callable[[Notice], None]
 
@@ -52,11 +55,15 @@ _CATALOG_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere."""
+    """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere.
+
+    ``spending`` is what this run takes out of it: all whom it asks share one account.
+    """
 
     environment: Mapping[str, str]
     paths: Paths
     folder: Path | None = None
+    spending: Spending = field(default_factory=Spending, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again."""
+    """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
+
+    ``pricing`` is what it costs, ``budget`` what it may.
+    """
 
     model: ChatModel
     model_name: str
@@ -86,6 +96,8 @@ class Target:
     endpoint: Endpoint
     pause: Pause = field(default_factory=Pause)
     default_system: str | None = None
+    pricing: Pricing | None = None
+    budget: Budget | None = None
 
 
 class TargetFinder:
@@ -100,6 +112,7 @@ class TargetFinder:
         self._tell = tell
         self._stack = stack
         self._opened: dict[str, tuple[ChatModel, str]] = {}
+        self._budget = budget_of(settings, world.spending, world.paths.data)
 
     async def target(self, session: Session) -> Target:
         endpoint = await self.endpoint()
@@ -123,10 +136,19 @@ class TargetFinder:
             endpoint=endpoint,
             pause=pause,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
+            pricing=pricing_at(endpoint, self._settings),
+            budget=self._budget,
         )
 
     def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:
-        return answering(client, endpoint, self._settings, pause=pause, cache=self._world.paths.cache)
+        return answering(
+            client,
+            endpoint,
+            self._settings,
+            pause=pause,
+            cache=self._world.paths.cache,
+            budget=self._budget,
+        )
 
     def _stand_ins(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> list[Candidate]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""

@@ -75,6 +75,7 @@ SAMPLES = {
     "seed": ("-7", -7),
     "reasoning": ("low", "low"),
     "options": ('{"top_k": 40}', {"top_k": 40}),
+    "max_cost": ("0.5", 0.5),
     "context": ("truncate", "truncate"),
     "context_window": ("1024", 1024),
     "timeout_s": ("1.5", 1.5),
@@ -220,7 +221,12 @@ def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.in_profile])
 def test_a_profile_may_set_everything_but_the_keys_and_the_profile(machine, name):
-    value = {"options": "{stop = 'x'}", "api_key_env": '"WORK_KEY"', "api_key": '"sk-12345678"'}.get(name)
+    value = {
+        "options": "{stop = 'x'}",
+        "prices": '{"gpt-5-mini" = {input = 0.25}}',
+        "api_key_env": '"WORK_KEY"',
+        "api_key": '"sk-12345678"',
+    }.get(name)
     if value is None:
         value = json.dumps(SAMPLES[name][1]) if name in SAMPLES else json.dumps(LOOKS[name])
     settings = machine.resolve(

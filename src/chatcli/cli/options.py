@@ -19,7 +19,6 @@ RESERVED_OPTIONS = (
         "--kb",
         "--cache",
         "--no-cache",
-        "--max-cost",
         "--speak",
         "--pdf",
     ),
@@ -152,6 +151,7 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="any other field of the request, as JSON",
     )
+    group.add_argument("--max-cost", metavar="USD", help="stop before this run costs more")
     group.add_argument("--context", metavar="NAME", help="how to fit a long conversation: truncate")
 
 

@@ -15,11 +15,19 @@ from typing import Any, NoReturn, TypeAlias
 from chatcli.config.endpoints import validated_url
 from chatcli.config.key_actions import key_changes
 from chatcli.config.secret import Secret
+from chatcli.config.suggestions import did_you_mean
 
 Parser: TypeAlias = Callable[[object], object]
 
 NO_PROFILE = "none"
 
+PRICED = ("input", "cached", "output", "image", "audio")
+"""The kinds of tokens that have prices."""
+
+PERIODS = ("session", "day", "month")
+"""What a budget can be for."""
+
+_MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 _KEY = re.compile(r"[!-~]+")
 
@@ -122,6 +130,13 @@ def number(low: float, high: float) -> Parser:
     return parse
 
 
+def amount_usd(value: object) -> float:
+    number = _float(value)
+    if number is None or not 0 <= number <= _MOST_USD:
+        _refuse("an amount of US dollars, like 0.25", value)
+    return number
+
+
 def body_values(value: object) -> dict[str, Any]:
     """Return extra values for the request body, by key.
 
@@ -148,6 +163,32 @@ def keys(value: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         _refuse("a table, [keys] in config.toml", value)
     return key_changes(value)
+
+
+def prices(value: object) -> dict[str, dict[str, float]]:
+    """Return what models cost, in US dollars per million tokens: kinds of tokens by model."""
+    if not isinstance(value, Mapping):
+        _refuse('tables of prices, like [prices."gpt-5-mini"]', value)
+    return {model: _amounts(row, PRICED, f'"{model}" ') for model, row in value.items()}
+
+
+def budget(value: object) -> dict[str, float]:
+    """Return how much may be spent, in US dollars, by period."""
+    return _amounts(value, PERIODS)
+
+
+def _amounts(value: object, known: tuple[str, ...], whose: str = "") -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{whose}must be a table of amounts: {', '.join(known)}")  # noqa: TRY004 - as every parser
+    amounts = {}
+    for name, amount in value.items():
+        if name not in known:
+            raise ValueError(f"{whose}has no {name}. {did_you_mean(name, known)}")
+        try:
+            amounts[name] = amount_usd(amount)
+        except ValueError as error:
+            raise ValueError(f"{whose}{name} {error}") from error
+    return amounts
 
 
 def _assignment(item: str) -> tuple[str, Any]:

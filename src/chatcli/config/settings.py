@@ -48,6 +48,9 @@ class Settings:
     auto_continue: int
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    prices: Mapping[str, Mapping[str, float]]
+    max_cost: float | None
+    budget: Mapping[str, float]
     stream: bool
     save: bool
     plain: bool

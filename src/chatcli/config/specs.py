@@ -155,6 +155,22 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("requests_per_minute", "Most requests to send in a minute", parsers.whole_number(1)),
     Setting("tokens_per_minute", "Most tokens to send and ask for in a minute", parsers.whole_number(1)),
+    Setting(
+        "prices",
+        'What models cost in US dollars per million tokens, as tables: [prices."gpt-5-mini"] input = 0.25',
+        parsers.prices,
+        file_only=True,
+        merges=True,
+    ),
+    Setting("max_cost", "Most to spend in this run, in US dollars", parsers.amount_usd, flag="--max-cost"),
+    Setting(
+        "budget",
+        "Most to spend in US dollars, as a table [budget]: session = 1.0, day = 5.0, month = 50.0",
+        parsers.budget,
+        file_only=True,
+        in_profile=False,
+        merges=True,
+    ),
     Setting("stream", "Show the answer while it arrives", parsers.switch, True, flag="--no-stream"),
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
     Setting(

@@ -7,6 +7,7 @@
     │   └── InputTooLong        2  the question alone does not fit the window
     ├── ConfigurationError      3  no key, a bad file, an unknown setting
     ├── LocalIOError            8  a file that cannot be read or written
+    ├── BudgetReached           9  the request would cost more than may be spent
     ├── NothingToExtract       10
     ├── Cancelled             130  the person stopped the turn
     └── EndpointError              the model's endpoint, with its status and request id
@@ -66,6 +67,11 @@ class ConfigurationError(ChatcliError):
 class LocalIOError(ChatcliError):
     code = "local_io"
     exit_code = ExitCode.LOCAL_IO
+
+
+class BudgetReached(ChatcliError):
+    code = "budget_reached"
+    exit_code = ExitCode.BUDGET
 
 
 class NothingToExtract(ChatcliError):

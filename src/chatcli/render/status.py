@@ -68,11 +68,17 @@ def measurements(result: TurnResult) -> str:
         _output(result.usage),
         None if result.latency_s is None else _seconds(result.latency_s),
         None if result.ttft_s is None else f"first text {_seconds(result.ttft_s)}",
-        None if result.cost_usd is None else f"${result.cost_usd:.4f}",
+        _cost(result.cost_usd),
         "from the cache" if result.cached else None,
         sanitize_line(result.model),
     )
     return " · ".join(each for each in told if each)
+
+
+def _cost(cost_usd: float | None) -> str | None:
+    if not cost_usd:
+        return None if cost_usd is None else "free"
+    return f"${cost_usd:.4f}"
 
 
 def _remark(event: Event) -> str | None:

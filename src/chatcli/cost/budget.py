@@ -1,0 +1,117 @@
+"""Budgets: how much may be spent in a run, a session, a day and a month, and how much of it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from chatcli.cost.amounts import dollars
+from chatcli.cost.ledger import total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from chatcli.cost.ledger import Expense, Ledger
+    from chatcli.cost.spending import Spending
+
+RUN: Final = "run"
+SESSION: Final = "session"
+DAY: Final = "day"
+MONTH: Final = "month"
+
+_WHOSE: Final = {
+    RUN: "this run's",
+    SESSION: "this session's",
+    DAY: "today's",
+    MONTH: "this month's",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one limit stands, in US dollars: ``spent`` of ``limit``; ``period`` says whose it is."""
+
+    period: str
+    limit: Decimal
+    spent: Decimal
+
+    @property
+    def words(self) -> str:
+        whole = f"{_WHOSE[self.period]} {dollars(self.limit) if self.limit else '$0'}"
+        if not self.spent:
+            return f"nothing of {whole} is spent"
+        return f"{dollars(self.spent)} of {whole} are spent"
+
+    @property
+    def way_out(self) -> str:
+        """How a person raises the limit."""
+        if self.period == RUN:
+            return "--max-cost sets another limit"
+        return f"[budget] {self.period} in config.toml sets another limit"
+
+
+class Budget:
+    """The limits that are set, and what was spent of each.
+
+    ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``. Days and months are those of the
+    person's own time. What is on its way counts as spent.
+    """
+
+    def __init__(self, limits: Mapping[str, float], spending: Spending, ledger: Ledger) -> None:
+        self.spending = spending
+        self.ledger = ledger
+        self._limits = {period: Decimal(str(usd)) for period, usd in limits.items()}
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self._limits)
+
+    def standings(self) -> Iterator[Standing]:
+        """Yield how each limit stands, the narrowest first. Raise ``OSError`` where the ledger cannot be read."""
+        for period in _WHOSE:
+            if period in self._limits:
+                yield Standing(period, self._limits[period], self._spent(period) + self.spending.reserved_usd)
+
+    def passed_by(self, estimate_usd: Decimal | None) -> Standing | None:
+        """Return the first limit that ``estimate_usd`` more would pass, or that is used up where nobody knows."""
+        for standing in self.standings():
+            left = standing.limit - standing.spent
+            if left <= 0 if estimate_usd is None else estimate_usd > left:
+                return standing
+        return None
+
+    def expenses(self, since: Callable[[datetime], bool]) -> Iterator[Expense]:
+        """Yield what was spent at times, in the person's own, for which ``since`` holds, over all runs."""
+        zone = self.ledger.clock().tzinfo
+        for expense in (*self.ledger.expenses(), *self.spending.unwritten):
+            if since(expense.at.astimezone(zone)):
+                yield expense
+
+    def expenses_today(self) -> Iterator[Expense]:
+        today = self.ledger.clock().date()
+        return self.expenses(lambda at: at.date() == today)
+
+    def expenses_this_month(self) -> Iterator[Expense]:
+        today = self.ledger.clock().date()
+        return self.expenses(lambda at: (at.year, at.month) == (today.year, today.month))
+
+    def _spent(self, period: str) -> Decimal:
+        match period:
+            case "session":
+                return self._spent_for_session()
+            case "day":
+                return total(self.expenses_today()).usd
+            case "month":
+                return total(self.expenses_this_month()).usd
+            case _:
+                return self.spending.run_usd
+
+    def _spent_for_session(self) -> Decimal:
+        session = self.spending.session()
+        if session.name is None:
+            return self.spending.run_usd
+        # The session knows of answers from before there was a ledger, the ledger of what was asked beside them.
+        booked = total(each for each in self.expenses(lambda _: True) if each.session == session.name).usd
+        return max(booked, Decimal(str(session.cost_usd or 0)))

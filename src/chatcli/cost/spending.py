@@ -1,0 +1,73 @@
+"""What this run spends, and whom to ask where a budget ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from typing import TypeAlias
+
+    from chatcli.cost.ledger import Expense, Ledger
+
+    Approve: TypeAlias = Callable[[str], Awaitable[bool]]
+    """Asks the person whether something may cost what it says it does."""
+
+
+class SessionInHand(NamedTuple):
+    """The conversation that is being held: its name, where it is kept, and what its answers cost so far."""
+
+    name: str | None = None
+    cost_usd: float | None = None
+
+
+class Spending:
+    """What one run has spent, whichever models it asked; every model of the run shares it.
+
+    ``approve`` is ``None`` where nobody can be asked. ``session`` tells which conversation money is spent for.
+    """
+
+    def __init__(self) -> None:
+        self.approve: Approve | None = None
+        self.session: Callable[[], SessionInHand] = SessionInHand
+        self.asking = asyncio.Lock()
+        """Held while the person is asked: one question at a time."""
+        self.run_usd = Decimal(0)
+        self.reserved_usd = Decimal(0)
+        """What the requests on their way are about to cost."""
+        self.unwritten: list[Expense] = []
+        """What the ledger would not take."""
+        self._told: set[str] = set()
+
+    @contextmanager
+    def reserved(self, usd: Decimal) -> Iterator[None]:
+        """Set ``usd`` aside for a request while it is on its way, as others may be beside it."""
+        self.reserved_usd += usd
+        try:
+            yield
+        finally:
+            self.reserved_usd -= usd
+
+    def book(self, expense: Expense, ledger: Ledger) -> OSError | None:
+        """Add what was spent to this run and to ``ledger``; return why that is not possible.
+
+        What costs nothing is no line of the ledger.
+        """
+        if expense.cost_usd == 0:
+            return None
+        self.run_usd += expense.cost_usd or 0
+        try:
+            ledger.append(expense)
+        except OSError as error:
+            self.unwritten.append(expense)
+            return error
+        return None
+
+    def is_news(self, what: str) -> bool:
+        """Whether ``what`` was not told in this run yet; from now on it was."""
+        is_news = what not in self._told
+        self._told.add(what)
+        return is_news

@@ -1,0 +1,246 @@
+"""What every request passes: its price, the ledger and the budget."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from chatcli.core.errors import BudgetReached, ChatcliError, NetworkError, ServerFailed
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters, Request
+from chatcli.core.usage import Usage
+from chatcli.cost.budget import Budget
+from chatcli.cost.budgeted import TYPICAL_ANSWER_TOKENS, BudgetedModel
+from chatcli.cost.ledger import Expense, Ledger
+from chatcli.cost.pricing import Pricing
+from chatcli.cost.spending import SessionInHand, Spending
+from client.scripted_model import ScriptedModel
+from client.wire import events_of
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+# A dollar for a thousand tokens that are sent, two for a thousand that come; a text has a token a letter here.
+OWN = {"small": {"input": 1_000, "output": 2_000}}
+ASKED = Request("small", (question("x" * 100),), Parameters(max_tokens=100))
+ESTIMATE = Decimal("0.3")
+PARIS = (TextDelta("Paris"), Completion("stop", "small-2026", Usage(100, 50)))
+COST = 0.2
+
+
+class World:
+    """A layer with all it stands on."""
+
+    def __init__(self, folder, *scripts, own=OWN, is_free=False, must_know=False, limits=None, answers=None):
+        self.model = ScriptedModel(*scripts)
+        self.spending = Spending()
+        self.spending.session = lambda: SessionInHand("trip", self.session_cost_usd)
+        self.session_cost_usd = None
+        self.asked = []
+        if answers is not None:
+            self.spending.approve = self._approve
+        self._answers = list(answers or ())
+        self.ledger = Ledger(folder / "spending.jsonl", clock=lambda: NOW)
+        self.layer = BudgetedModel(
+            self.model,
+            Pricing("models.example", is_free=is_free, own=own),
+            Budget(limits or {}, self.spending, self.ledger),
+            count=len,
+            must_know=must_know,
+        )
+
+    async def events(self, request=ASKED):
+        return await events_of(self.layer, request)
+
+    async def failure(self, request=ASKED):
+        with pytest.raises(ChatcliError) as raised:
+            await self.events(request)
+        return raised.value
+
+    @property
+    def booked(self):
+        return [(each.model, each.cost_usd) for each in self.ledger.expenses()]
+
+    async def _approve(self, told):
+        self.asked.append(told)
+        return self._answers.pop(0)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return lambda *scripts, **what: World(tmp_path, *scripts, **what)
+
+
+async def test_an_answer_tells_its_cost_and_is_booked(world):
+    there = world(PARIS)
+    assert await there.events() == [
+        TextDelta("Paris"),
+        Completion("stop", "small-2026", Usage(100, 50), COST),
+    ]
+    assert there.ledger.expenses() == [Expense(NOW, "small-2026", "models.example", Decimal("0.2"), "trip")]
+    assert there.spending.run_usd == Decimal("0.2")
+
+
+async def test_what_the_endpoint_says_it_took_wins(world):
+    there = world((Completion("stop", "small", Usage(100, 50), 0.07),))
+    assert (await there.events())[-1].cost_usd == 0.07
+    assert there.booked == [("small", Decimal("0.07"))]
+
+
+async def test_an_unknown_price_stays_unknown_and_is_booked_as_that(world):
+    there = world(PARIS, own={})
+    assert (await there.events())[-1].cost_usd is None
+    assert there.booked == [("small-2026", None)]
+
+
+async def test_what_is_free_costs_nothing_and_is_no_line_of_the_ledger(world):
+    there = world(PARIS, own={}, is_free=True, limits={"run": 0.0})
+    assert (await there.events())[-1].cost_usd == 0.0
+    assert not there.ledger.path.exists()
+
+
+async def test_where_the_endpoint_counts_nothing_the_cost_is_about_what_went_out_and_came(world):
+    there = world((ReasoningDelta("Hmm"), TextDelta("Paris"), Completion("stop")))
+    assert (await there.events())[-1].cost_usd == pytest.approx(0.1 + 0.002 * 8)
+
+
+@pytest.mark.parametrize("failure", [NetworkError("gone"), RuntimeError("a bug")])
+async def test_what_came_of_an_answer_that_broke_off_is_paid_for(world, failure):
+    there = world((TextDelta("Paris"), failure))
+    with suppress(NetworkError, RuntimeError):
+        await there.events()
+    assert there.booked == [("small", Decimal("0.11"))]
+
+
+async def test_who_hangs_up_pays_for_what_came(world):
+    there = world(PARIS)
+    async with aclosing(there.layer.stream(ASKED)) as events:
+        assert await anext(events) == TextDelta("Paris")
+    assert there.booked == [("small", Decimal("0.11"))]
+    assert there.spending.reserved_usd == 0
+    assert there.model.open == 0
+
+
+async def test_an_attempt_that_brought_nothing_costs_nothing(world):
+    there = world((ServerFailed("busy"),))
+    assert isinstance(await there.failure(), ServerFailed)
+    assert there.booked == []
+
+
+async def test_a_ledger_that_cannot_be_written_is_told_once_and_counted_all_the_same(world):
+    there = world(PARIS, PARIS, limits={"run": 0.65})
+    there.ledger.path.mkdir()
+    told = [event for _ in range(2) for event in await there.events() if isinstance(event, Notice)]
+    assert [notice.code for notice in told] == ["spending_unwritten"]
+    assert "$0.40 of this run's $0.65" in (await there.failure()).message
+
+
+class TestBudget:
+    async def test_what_fits_goes_out(self, world):
+        there = world(PARIS, limits={"run": 0.3, "session": 0.3, "day": 0.3, "month": 0.3})
+        assert (await there.events())[-1].cost_usd == COST
+
+    @pytest.mark.parametrize("period", ["run", "session", "day", "month"])
+    async def test_a_request_that_would_pass_a_limit_is_not_sent(self, world, period):
+        there = world(PARIS, limits={period: 0.45})
+        await there.events()
+        error = await there.failure()
+        assert (type(error), error.code, error.exit_code) == (BudgetReached, "budget_reached", 9)
+        assert "about $0.30" in error.message
+        assert "$0.20 of" in error.message
+        assert "$0.45 are spent" in error.message
+        assert error.hint
+        assert len(there.model.requests) == 1
+
+    async def test_other_runs_and_days_count_where_they_belong(self, world):
+        there = world(PARIS, PARIS, limits={"day": 0.4})
+        there.ledger.append(Expense(NOW - timedelta(days=1), "m", "e", Decimal(9)))
+        await there.events()
+        there.ledger.append(Expense(NOW, "m", "e", Decimal("0.01")))
+        assert "today's" in (await there.failure()).message
+
+    async def test_the_month_is_that_of_the_calendar(self, world):
+        there = world(PARIS, limits={"month": 0.4})
+        there.ledger.append(Expense(NOW - timedelta(days=30), "m", "e", Decimal(9)))
+        assert await there.events()
+
+    async def test_a_session_counts_what_its_file_tells_too(self, world):
+        there = world(PARIS, limits={"session": 0.4})
+        there.ledger.append(Expense(NOW, "m", "e", Decimal(9), "another"))
+        await there.events()
+        there.session_cost_usd = 0.35
+        assert "$0.35 of this session's $0.40" in (await there.failure()).message
+
+    async def test_where_nothing_limits_the_answer_a_typical_one_is_expected(self, world):
+        there = world(PARIS, limits={"run": 2.0})
+        error = await there.failure(Request("small", ASKED.messages))
+        assert f"about ${0.1 + 0.002 * TYPICAL_ANSWER_TOKENS:.2f}" in error.message
+
+    async def test_a_limit_among_the_extra_values_counts_as_well(self, world):
+        there = world(PARIS, limits={"run": 0.3})
+        assert await there.events(
+            Request("small", ASKED.messages, Parameters(extra={"max_completion_tokens": 100}))
+        )
+
+    async def test_what_is_on_its_way_counts(self, world):
+        there = world(PARIS, PARIS, limits={"run": 0.5})
+        async with aclosing(there.layer.stream(ASKED)) as events:
+            await anext(events)
+            assert "$0.30 of this run's $0.50" in (await there.failure()).message
+
+    async def test_nothing_is_sent_while_the_ledger_cannot_be_read(self, world):
+        there = world(PARIS, limits={"day": 5.0})
+        there.ledger.path.mkdir()
+        assert (await there.failure()).code == "spending_unreadable"
+
+
+class TestAsking:
+    async def test_the_person_may_send_it_all_the_same(self, world):
+        there = world(PARIS, limits={"day": 0.2}, answers=[True])
+        assert (await there.events())[-1].cost_usd == COST
+        assert there.asked == ["this question costs about $0.30; nothing of today's $0.20 is spent. Send it?"]
+
+    async def test_what_they_refuse_is_not_sent(self, world):
+        there = world(PARIS, limits={"run": 0.2}, answers=[False])
+        error = await there.failure()
+        assert (error.code, error.message) == ("budget_reached", "not sent: it would pass the budget")
+        assert there.model.requests == []
+
+    async def test_another_attempt_is_not_asked_about_again(self, world):
+        there = world((ServerFailed("busy"),), PARIS, limits={"run": 0.2}, answers=[True])
+        await there.failure()
+        assert (await there.events())[-1].cost_usd == COST
+        assert len(there.asked) == 1
+
+    async def test_the_next_request_is_asked_about_again(self, world):
+        there = world(PARIS, PARIS, limits={"run": 0.2}, answers=[True, False])
+        await there.events()
+        assert isinstance(await there.failure(), BudgetReached)
+        assert len(there.asked) == 2
+
+
+class TestUnknownPrice:
+    async def test_it_is_told_once_that_the_budget_is_not_kept(self, world):
+        there = world(PARIS, PARIS, own={}, limits={"day": 1.0})
+        told = [event for _ in range(2) for event in await there.events() if isinstance(event, Notice)]
+        assert [notice.code for notice in told] == ["price_unknown"]
+        assert '[prices."small"]' in told[0].message
+
+    async def test_where_the_limit_is_asked_for_and_nobody_is_there_nothing_is_sent(self, world):
+        there = world(PARIS, own={}, limits={"run": 1.0}, must_know=True)
+        error = await there.failure()
+        assert (error.code, error.exit_code) == ("price_unknown", 9)
+
+    async def test_with_somebody_there_it_is_told_and_sent(self, world):
+        there = world(PARIS, own={}, limits={"run": 1.0}, must_know=True, answers=[])
+        assert (await there.events())[0].code == "price_unknown"
+
+    async def test_a_limit_that_is_used_up_holds_all_the_same(self, world):
+        there = world((Completion("stop", cost_usd=1.0),), own={}, limits={"run": 1.0})
+        await there.events()
+        assert "an unknown price; $1.00 of this run's $1.00" in (await there.failure()).message
+
+    async def test_without_a_budget_nothing_is_said(self, world):
+        assert await world(PARIS, own={}).events() == list(PARIS)
