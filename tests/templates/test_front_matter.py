@@ -33,7 +33,7 @@ def test_what_stands_above_the_words_is_read():
         output="text",
         defaults={"to": "English"},
     )
-    assert (body, line) == ("\nHello +++\n", 9)
+    assert (body, line) == ("\nHello +++\n", 10)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from chatcli.cli.background import can_be_asked
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import resettling, settings_of, world_of
 from chatcli.cli.signals import until_signalled
+from chatcli.cli.templating import chosen_template
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.render.background import told_background
 from chatcli.sessions.names import SUFFIX
@@ -31,8 +32,9 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     """Answer what was asked; without a question and with a person at the keyboard, talk."""
     world = world_of(terminal)
     _check_which_conversation(options, world, terminal)
-    settings = settings_of(options, world, terminal)
-    question = compose(options, terminal)
+    template, set_by_template = chosen_template(options, world) or (None, None)
+    settings = settings_of(options, world, terminal, template=set_by_template)
+    question = compose(options, terminal, template)
     if question is not None and options.resume:
         raise UsageError(
             "--resume only chooses a session to talk in",

@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 RESERVED_OPTIONS = (
     *(
-        "-T",
-        "--template",
         "--long",
         "--kb",
         "--cache",
         "--no-cache",
+        "--max-cost",
         "--speak",
         "--pdf",
     ),
@@ -33,6 +32,7 @@ examples:
   chatcli                                     talk in the terminal
   chatcli "What does EADDRINUSE mean?"        one answer
   git diff | chatcli "Review this change"     a prompt, and data from a pipe
+  git diff | chatcli -T review                a template: chatcli templates lists them
   chatcli -c "And in Python?"                 go on with the session used last
   chatcli --resume                            choose a session, and go on with it
   chatcli -s work -f notes.md "Summarize"     a named session, a file attached
@@ -132,6 +132,10 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, whatever it begins with"
     )
     group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
+    group.add_argument("-T", "--template", metavar="NAME|PATH", help="ask as a template says")
+    group.add_argument(
+        "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
+    )
     group.add_argument(
         "-f", "--file", dest="files", metavar="PATH|-", action="append", help="attach a text file"
     )
@@ -151,7 +155,6 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="any other field of the request, as JSON",
     )
-    group.add_argument("--max-cost", metavar="USD", help="stop before this run costs more")
     group.add_argument("--context", metavar="NAME", help="how to fit a long conversation: truncate")
 
 

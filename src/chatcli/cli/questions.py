@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chatcli.attachments.documents import document
 from chatcli.attachments.encodings import as_typed
 from chatcli.attachments.texts import read_file, read_pipe
+from chatcli.cli.templating import fill
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 
@@ -16,19 +17,23 @@ if TYPE_CHECKING:
     from chatcli.attachments.encodings import Text
     from chatcli.cli.terminal import Terminal
     from chatcli.core.messages import Message
+    from chatcli.templates.template import Template
 
 PIPE = "-"
 
 
-def compose(options: Namespace, terminal: Terminal) -> Message | None:
+def compose(options: Namespace, terminal: Terminal, template: Template | None = None) -> Message | None:
     """Return the question of a one-shot call, or ``None`` when nothing is asked and the person is at the keyboard.
 
-    Piped text alone is the prompt; beside a prompt, and for ``-f -``, it is attached data.
+    Piped text alone is the prompt; beside a prompt or a ``template``, and for ``-f -``, it is attached data.
     """
     files: list[str] = options.files or []
     prompt = _prompt(options)
     piped = _piped(terminal)
     documents = [document(as_typed(name), _from_file(name, terminal)) for name in files if name != PIPE]
+    if template is not None:
+        handed_over = [*documents, *([document("stdin", piped)] if piped.strip() else [])]
+        return fill(template, options, handed_over, terminal)
     if piped.strip():
         if prompt or PIPE in files or documents:
             documents.append(document("stdin", piped))

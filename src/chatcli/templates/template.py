@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Filling:
     """What a template is filled in with.
 
-    ``words`` are taken by the numbered places, ``values`` by the variables. ``typed`` is what else the person wrote;
+    ``words`` are taken by the numbered places, ``values`` by the places of those names. ``typed`` is what else the person wrote;
     ``documents`` are the framed texts they handed over.
     """
 
@@ -29,9 +29,15 @@ class Filling:
     values: Mapping[str, str] = field(default_factory=dict)
     documents: Sequence[str] = ()
 
+    def with_answers(self, answers: Mapping[str, str]) -> Filling:
+        """Return it with texts for what was missing, by the names of the places."""
+        return replace(self, typed=answers.get(INPUT, self.typed), values={**self.values, **answers})
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
+    """The words of a question with their places; ``matter`` is what stands above them."""
+
     name: str
     matter: FrontMatter
     segments: tuple[Segment, ...]
@@ -90,12 +96,11 @@ class Template:
 
     def _value(self, place: Place, filling: Filling) -> str | None:
         """Return what stands in a place, ``None`` where there is nothing for it."""
+        found = filling.values.get(place.name)
         if place.name == INPUT:
-            found = filling.typed or ("" if filling.documents else None)
-        elif place.position is not None:
-            found = filling.words[place.position - 1] if place.position <= len(filling.words) else None
-        else:
-            found = filling.values.get(place.name)
+            found = filling.typed or ("" if filling.documents else found)
+        elif found is None and place.position is not None and place.position <= len(filling.words):
+            found = filling.words[place.position - 1]
         if found is not None:
             return found
         # The default may stand at another occurrence of the name, or above the text.

@@ -13,6 +13,7 @@ from chatcli.cli.shell_completion.grammar import (
     FILES_AFTER_AT,
     PROFILES,
     SESSIONS,
+    TEMPLATES,
     Values,
     read_levels,
 )
@@ -52,6 +53,7 @@ def test_every_option_with_a_help_is_there_and_no_other(levels):
     [
         ("", "-s", Values(SESSIONS)),
         ("", "--profile", Values(PROFILES)),
+        ("", "-T", Values(TEMPLATES)),
         ("", "-f", Values(FILES)),
         ("", "--out", Values(FILES)),
         ("", "-S", Values(FILES_AFTER_AT)),
@@ -74,9 +76,12 @@ def test_what_a_word_can_be_follows_as_well(levels):
     assert [word for word, _ in levels["completion"].words[0].choices] == ["bash", "zsh", "fish"]
 
 
-def test_names_of_sessions_and_profiles_are_found_where_they_are(tmp_path):
+SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", "translate"]
+
+
+def test_names_of_sessions_profiles_and_templates_are_found_where_they_are(tmp_path):
     environment = {"CHATCLI_DATA_DIR": str(tmp_path), "CHATCLI_CONFIG_DIR": str(tmp_path)}
-    assert [values(kind, environment) for kind in DYNAMIC] == [[], []]
+    assert [values(kind, environment) for kind in DYNAMIC] == [[], [], SHIPPED]
     (tmp_path / "sessions").mkdir()
     for name in ("work", "a trip", "bad\nname"):
         (tmp_path / "sessions" / f"{name}.jsonl").touch()

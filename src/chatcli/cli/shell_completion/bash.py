@@ -35,8 +35,8 @@ _chatcli_reply() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
         fi ;;
-    sessions | profiles)
-        if [[ $kind == sessions && $current == */* ]]; then
+    sessions | profiles | templates)
+        if [[ $kind != profiles && $current == */* ]]; then
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$current"))
         else

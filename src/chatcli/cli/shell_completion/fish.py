@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.shell_completion.grammar import ANYTHING, FILES, FILES_AFTER_AT, PROFILES, SESSIONS
+from chatcli.cli.shell_completion.grammar import (
+    ANYTHING,
+    FILES,
+    FILES_AFTER_AT,
+    PROFILES,
+    SESSIONS,
+    TEMPLATES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,6 +59,11 @@ function __chatcli_profiles
     command chatcli completion --values profiles 2>/dev/null
 end
 
+function __chatcli_templates
+    command chatcli completion --values templates 2>/dev/null
+    string match -q -- '*/*' (commandline -ct); and __fish_complete_path (commandline -ct)
+end
+
 function __chatcli_files_after_at
     string match -q -- '@*' (commandline -ct)
     and printf '@%s\n' (__fish_complete_path (string sub -s 2 -- (commandline -ct)))
@@ -66,6 +78,7 @@ _VALUES: Final = {
     FILES_AFTER_AT: "-x -a '(__chatcli_files_after_at)'",
     SESSIONS: "-x -a '(__chatcli_sessions)'",
     PROFILES: "-x -a '(__chatcli_profiles)'",
+    TEMPLATES: "-x -a '(__chatcli_templates)'",
 }
 
 

@@ -19,12 +19,18 @@ FILES: Final = "files"
 FILES_AFTER_AT: Final = "files after @"
 SESSIONS: Final = "sessions"
 PROFILES: Final = "profiles"
+TEMPLATES: Final = "templates"
 ANYTHING: Final = "anything"
 
-DYNAMIC: Final = (SESSIONS, PROFILES)
+DYNAMIC: Final = (SESSIONS, PROFILES, TEMPLATES)
 """Kinds whose values only the program knows."""
 
-_BY_DESTINATION: Final = {"session": SESSIONS, "sessions": SESSIONS, "profile": PROFILES}
+_BY_DESTINATION: Final = {
+    "session": SESSIONS,
+    "sessions": SESSIONS,
+    "profile": PROFILES,
+    "template": TEMPLATES,
+}
 _CHOICES: Final = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
 
 

@@ -1,15 +1,16 @@
-"""What only the program knows: the names of sessions and profiles."""
+"""What only the program knows: the names of sessions, profiles and templates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.shell_completion.grammar import PROFILES, SESSIONS
+from chatcli.cli.shell_completion.grammar import PROFILES, SESSIONS, TEMPLATES
 from chatcli.config.config_file import FILE_NAME, read_config_file
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.store import SessionStore
+from chatcli.templates.shelf import FOLDER, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,4 +42,12 @@ def _profiles(paths: Paths) -> Iterable[str]:
     return read_config_file(paths.config / FILE_NAME).profiles
 
 
-_READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {SESSIONS: _sessions, PROFILES: _profiles}
+def _templates(paths: Paths) -> Iterable[str]:
+    return [entry.name for entry in Shelf(paths.config / FOLDER).entries()]
+
+
+_READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {
+    SESSIONS: _sessions,
+    PROFILES: _profiles,
+    TEMPLATES: _templates,
+}

@@ -30,8 +30,8 @@ _chatcli_reply() {
     list) compadd -- ${=list} ;;
     files) _files ;;
     'files after @') compset -P @ && _files ;;
-    sessions | profiles)
-        if [[ $kind == sessions && $PREFIX == */* ]]; then
+    sessions | profiles | templates)
+        if [[ $kind != profiles && $PREFIX == */* ]]; then
             _files
         else
             found=("${(@f)$(command chatcli completion --values $kind 2>/dev/null)}")
