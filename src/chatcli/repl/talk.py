@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
+    from chatcli.core.messages import Message
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.connection import Connection
     from chatcli.repl.surface import Surface
@@ -137,24 +138,37 @@ class Talk:
         before.close()
         recap(chat, self.surface)
 
-    async def _answer(self, question: str, files: Sequence[Attached]) -> None:
+    async def ask(
+        self,
+        compose: Callable[[Sequence[str]], Message],
+        files: Sequence[Attached],
+        *,
+        draft: str,
+    ) -> None:
+        """Ask what ``compose`` makes of the framed texts of ``files``.
+
+        ``draft`` is what the person wrote; they get it back for editing where nothing is asked.
+        """
         try:
             documents = await self.attachments.read(files, self.surface.remark)
             chat = await self.connected()
         except ChatcliError as error:
             self.surface.complain(error)
-            self.surface.draft(question)
+            self.surface.draft(draft)
             self.surface.hold()
             return
         except CancelledError:
             self.surface.remark("stopped before it was sent")
-            self.surface.draft(question)
+            self.surface.draft(draft)
             raise
         named = self.attachments.take()
-        end = await self.play(chat.send(messages.question(question, *documents)))
+        end = await self.play(chat.send(compose(documents)))
         if isinstance(end.result.error, InputTooLong):
             self.attachments.put_back(named)
-            self.surface.draft(question)
+            self.surface.draft(draft)
+
+    async def _answer(self, question: str, files: Sequence[Attached]) -> None:
+        await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
     async def _obey(self, name: str, argument: str) -> None:
         try:

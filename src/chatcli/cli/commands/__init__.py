@@ -71,7 +71,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("models", "list the models of the endpoint"),
     Command("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
     Command("stats"),
-    Command("templates"),
+    Command("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
     Command("trust"),
     Command("voice"),
 )

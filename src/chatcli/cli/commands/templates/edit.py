@@ -1,0 +1,29 @@
+"""``chatcli templates edit``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.cli.commands.templates.naming import add_template_argument, named_template
+from chatcli.cli.commands.templates.writing import write_in_editor
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.core.exit_codes import ExitCode
+    from chatcli.templates.shelf import Shelf
+
+NAME = "edit"
+HELP = "change a template in your editor; of a shipped one you get your own"
+
+
+def add_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+    name = named_template(options, NAME)
+    shelf.path_for(name)
+    return write_in_editor(name, shelf.find(name).text(), shelf, terminal)

@@ -1,0 +1,57 @@
+"""``chatcli templates list``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from chatcli.core.errors import ChatcliError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.templates.shelf import Entry, Shelf
+
+NAME = "list"
+HELP = "list the templates: yours, and those that come with chatcli"
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="as a JSON list")
+
+
+def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+    entries = shelf.entries()
+    if options.json:
+        listed = [_described(entry) for entry in entries]
+        terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
+        return ExitCode.DONE
+    name_width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        line = f"{entry.name:<{name_width}}  {origin(entry):<7}  {entry.summary()}"
+        terminal.stdout.write(f"{sanitize_line(line).rstrip()}\n")
+    return ExitCode.DONE
+
+
+def origin(entry: Entry) -> str:
+    return "shipped" if entry.is_shipped else "yours"
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": entry.name,
+        "path": str(entry.path),
+        "shipped": entry.is_shipped,
+        "overrides": entry.overrides,
+    }
+    try:
+        template = entry.template()
+    except ChatcliError as error:
+        return {**described, "description": None, "places": [], "error": error.message}
+    places = [place.name for place in template.places]
+    return {**described, "description": template.matter.description, "places": places, "error": None}

@@ -1,0 +1,46 @@
+"""``chatcli templates new``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.attachments.texts import read_pipe
+from chatcli.cli.commands.templates.naming import add_template_argument, named_template
+from chatcli.cli.commands.templates.writing import keep, write_in_editor
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.core.exit_codes import ExitCode
+    from chatcli.templates.shelf import Shelf
+
+NAME = "new"
+HELP = "write a template of your own in your editor, or take it from a pipe"
+
+_STARTER: Final = """\
++++
+description = ""
++++
+Say what is to be done with this, for {{ reader = "an experienced engineer" }}.
+
+{{ input }}
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+    name = named_template(options, NAME)
+    shelf.path_for(name)
+    if any(entry.name == name for entry in shelf.entries()):
+        raise UsageError(f"there is a template {name} already", hint=f"chatcli templates edit {name}")
+    if terminal.stdin is not None and not terminal.stdin_is_terminal:
+        piped = read_pipe(terminal.stdin, terminal.warn, locale_encoding=terminal.locale_encoding).text
+        if piped.strip():
+            return keep(name, piped, shelf, terminal)
+    return write_in_editor(name, _STARTER, shelf, terminal)

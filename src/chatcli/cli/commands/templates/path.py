@@ -1,0 +1,26 @@
+"""``chatcli templates path``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.core.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.templates.shelf import Shelf
+
+NAME = "path"
+HELP = "tell which folder yours are in"
+
+
+def add_arguments(_: Parser) -> None:
+    """Take nothing."""
+
+
+def run(_: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+    terminal.stdout.write(f"{shelf.folder}\n")
+    return ExitCode.DONE

@@ -1,0 +1,31 @@
+"""``chatcli templates rm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.cli.commands.templates.naming import add_template_argument, named_template
+from chatcli.core.exit_codes import ExitCode
+from chatcli.safety.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.terminal import Terminal
+    from chatcli.templates.shelf import Shelf
+
+NAME = "rm"
+HELP = "remove a template of your own"
+
+
+def add_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+    name = named_template(options, NAME)
+    terminal.warn(f"removed {sanitize_line(str(shelf.remove(name)))}")
+    if any(entry.name == name and entry.is_shipped for entry in shelf.entries()):
+        terminal.warn(f"{sanitize_line(name)} is the one that comes with chatcli again")
+    return ExitCode.DONE

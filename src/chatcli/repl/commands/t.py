@@ -1,0 +1,89 @@
+"""``/t``: a question as a template says it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+from chatcli.repl.threads import in_thread
+from chatcli.templates.shelf import FOLDER, Shelf
+from chatcli.templates.template import Filling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+    from chatcli.templates.template import Template
+
+_ASSIGNMENT: Final = re.compile(
+    r"""(?P<name>[^\W\d][\w-]*)=(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>\S*))(?:\s+|\Z)"""
+)
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    shelf = _shelf(talk)
+    if not argument:
+        rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in shelf.entries()])
+        talk.surface.say(table(rows, talk.surface.columns()))
+        talk.surface.remark(
+            "/t NAME TEXT asks as one says, /t NAME VARIABLE=VALUE TEXT fills in; yours are in "
+            + str(shelf.folder)
+        )
+        return
+    name, *rest = argument.split(None, 1)
+    template = await in_thread(lambda: shelf.find(name).template())
+    written = rest[0] if rest else ""
+    files = talk.attachments.of(written)
+    # The files are read when everything else is known; until then it counts that there are some.
+    filling = replace(read_filling(template, written), documents=[file.name for file in files])
+    answers = {}
+    for place in template.missing(filling):
+        answer = await talk.surface.ask(f"{place}: ")
+        if answer is None:
+            talk.surface.remark("not sent")
+            return
+        answers[place] = answer
+    filled = filling.with_answers(answers)
+    await talk.ask(
+        lambda documents: template.question(replace(filled, documents=documents)),
+        files,
+        draft=f"/t {argument}",
+    )
+
+
+def read_filling(template: Template, written: str) -> Filling:
+    """Return what is written behind the name of a template: variables, then words by their number, then the input.
+
+    A ``NAME=VALUE`` counts only for a variable the template has: other text may hold equals signs. Raise
+    ``UsageError`` for a quote without an end.
+    """
+    values: dict[str, str] = {}
+    while (match := _ASSIGNMENT.match(written)) and match["name"] in template.variables:
+        if match["bare"] and match["bare"][0] in "\"'":
+            raise UsageError(
+                f"the quote behind {match['name']}= has no end",
+                hint='write a value with blanks as name="a b"',
+            )
+        values[match["name"]] = next(
+            value for value in (match["double"], match["single"], match["bare"]) if value is not None
+        )
+        written = written[match.end() :]
+    words = written.split(None, template.words_taken)
+    rest = words[template.words_taken :]
+    return Filling(words=words[: template.words_taken], typed=rest[0] if rest else "", values=values)
+
+
+def _shelf(talk: Talk) -> Shelf:
+    return Shelf(talk.world.paths.config / FOLDER)
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    shelf = _shelf(talk)
+    return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in shelf.entries()])
+
+
+COMMAND = Command("t", "ask as a template says, or list the templates", _run, "[NAME [TEXT]]", _choices)
