@@ -24,7 +24,7 @@ from chatcli.core.events import (
     TurnFinished,
     TurnStarted,
 )
-from chatcli.core.messages import answer, question, system
+from chatcli.core.messages import Message, TextPart, answer, question, system
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
 from chatcli.sessions.log import SessionLog
@@ -95,7 +95,7 @@ def talk(history):
 
 
 def standing(history):
-    return (history.system, history.turns, history.head)
+    return (history.system, history.notes, history.turns, history.pinned, history.head)
 
 
 def assert_a_resume_finds_it(chat):
@@ -255,7 +255,7 @@ class TestRetry:
     async def test_keeps_the_pin_of_the_turn(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        chat.pin()
+        chat.memory.pin()
         await played(chat.retry())
         assert [turn.pinned for turn in chat.manager.history.turns] == [True]
         assert_a_resume_finds_it(chat)
@@ -508,7 +508,7 @@ class TestAlternatives:
         chat, _ = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one")
         await played(chat.retry())
-        chat.clear()
+        chat.memory.clear()
         assert chat.branches.alternatives() is None
         await ask(chat, "two")
         with pytest.raises(UsageError, match="only one answer"):
@@ -592,8 +592,8 @@ class TestClear:
         chat, model = open_chat(says("a"), says("b"))
         chat.set_system("Be brief.")
         await ask(chat, "one")
-        chat.pin()
-        chat.clear()
+        chat.memory.pin()
+        chat.memory.clear()
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert model.requests[1].messages == (system("Be brief."), question("two"))
@@ -603,8 +603,14 @@ class TestClear:
     async def test_cannot_be_gone_back_behind(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        chat.clear()
-        for act in (chat.clear, chat.branches.undo, chat.retry, chat.pin, lambda: chat.pin(1)):
+        chat.memory.clear()
+        for act in (
+            chat.memory.clear,
+            chat.branches.undo,
+            chat.retry,
+            chat.memory.pin,
+            lambda: chat.memory.pin(1),
+        ):
             with pytest.raises(UsageError):
                 act()
         await ask(chat, "two")
@@ -612,11 +618,28 @@ class TestClear:
         assert talk(chat.manager.history) == []
         assert_a_resume_finds_it(chat)
 
+    async def test_can_be_taken_back_until_something_is_asked(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        await ask(chat, "one")
+        chat.memory.pin()
+        chat.memory.clear()
+        chat.set_system("Rhyme.")
+        assert chat.memory.is_cleared
+        chat.memory.undo_clear()
+        assert talk(chat.manager.history) == [["one", "a"]]
+        assert [turn.number for turn in chat.memory.pinned] == [1]
+        assert_a_resume_finds_it(chat)
+        chat.memory.clear()
+        await ask(chat, "two")
+        assert not chat.memory.is_cleared
+        with pytest.raises(UsageError, match="no /clear to take back"):
+            chat.memory.undo_clear()
+
     def test_of_nothing_says_so(self, open_chat):
         chat, _ = open_chat()
         chat.set_system("Be brief.")
         with pytest.raises(UsageError, match="nothing to clear"):
-            chat.clear()
+            chat.memory.clear()
 
 
 class TestPin:
@@ -626,19 +649,21 @@ class TestPin:
         small = ScriptedModel(says("four"), says("five"))
         chat.connect(target(model=small, window_tokens=700))
         await ask(chat, "four")
-        assert chat.pin(1)
+        assert chat.memory.pin(1) == 1
         await ask(chat, "five")
         assert question("mind me") not in small.requests[0].messages
         assert question("mind me") in small.requests[1].messages
         assert_a_resume_finds_it(chat)
 
-    async def test_is_of_the_last_turn_where_none_is_named_and_is_taken_back_by_another(self, open_chat):
+    async def test_is_of_the_last_turn_where_none_is_named_and_can_be_taken_back(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one", "two")
-        assert chat.pin()
+        assert chat.memory.pin() == 2
         assert [turn.pinned for turn in chat.manager.history.turns] == [False, True]
         assert_a_resume_finds_it(chat)
-        assert not chat.pin(2)
+        with pytest.raises(UsageError, match="turn 2 is pinned"):
+            chat.memory.pin()
+        assert chat.memory.unpin() == 2
         assert [turn.pinned for turn in chat.manager.history.turns] == [False, False]
         assert_a_resume_finds_it(chat)
 
@@ -647,8 +672,93 @@ class TestPin:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError) as caught:
-            chat.pin(number)
+            chat.memory.pin(number)
         assert caught.value.hint == "give a number from 1 to 1"
+
+    async def test_that_is_not_there_cannot_be_taken_back(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one", "two")
+        with pytest.raises(UsageError, match="no turn is pinned"):
+            chat.memory.unpin()
+        chat.memory.pin(1)
+        with pytest.raises(UsageError) as caught:
+            chat.memory.unpin(2)
+        assert (caught.value.message, caught.value.hint) == ("turn 2 is not pinned", "pinned: 1")
+
+
+class TestDrop:
+    async def test_leaves_a_turn_out_of_what_the_model_sees_until_it_is_brought_back(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"), says("c"), says("d"))
+        await ask(chat, "one", "two")
+        chat.memory.drop(1)
+        assert [turn.number for turn in chat.memory.dropped] == [1]
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "three")
+        assert [message.text for message in model.requests[2].messages] == ["two", "b", "three"]
+        assert_a_resume_finds_it(chat)
+        assert chat.memory.bring_back() == 1
+        await ask(chat, "four")
+        assert [message.text for message in model.requests[3].messages][:2] == ["one", "a"]
+        assert_a_resume_finds_it(chat)
+
+    async def test_of_the_last_turn_leaves_what_is_asked_next(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.memory.drop(1)
+        await ask(chat, "two")
+        assert model.requests[1].messages == (question("two"),)
+        assert chat.turns == 2
+        assert_a_resume_finds_it(chat)
+
+    async def test_is_taken_back_by_asking_the_same_again(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        chat.memory.drop(1)
+        await played(chat.retry())
+        assert talk(chat.manager.history) == [["one", "b"]]
+        assert_a_resume_finds_it(chat)
+
+    async def test_says_what_cannot_be_done(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        with pytest.raises(UsageError, match="no turn is dropped"):
+            chat.memory.bring_back()
+        chat.memory.drop(1)
+        for act in (lambda: chat.memory.drop(1), lambda: chat.memory.pin(1)):
+            with pytest.raises(UsageError) as caught:
+                act()
+            assert caught.value.hint == "/drop -1 brings it back"
+
+
+class TestNotes:
+    async def test_are_seen_by_the_model_with_the_system_prompt_and_outlive_a_clear(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        chat.set_system("Be brief.")
+        assert chat.memory.note(" I am Ada. ") == 1
+        await ask(chat, "one")
+        opening = model.requests[0].messages[0]
+        assert opening == Message("system", (TextPart("Be brief."), TextPart("Keep in mind: I am Ada.")))
+        chat.memory.clear()
+        await ask(chat, "two")
+        assert model.requests[1].messages == (opening, question("two"))
+        assert_a_resume_finds_it(chat)
+
+    async def test_can_be_taken_away_one_by_one(self, open_chat):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        chat.memory.note("one")
+        chat.memory.note("one")
+        chat.memory.note("two")
+        assert chat.memory.take_note_away(2) == "one"
+        assert chat.memory.notes == ("one", "two")
+        assert_a_resume_finds_it(chat)
+
+    def test_that_are_empty_or_not_there_are_refused(self, open_chat):
+        chat, _ = open_chat()
+        with pytest.raises(UsageError, match="a note needs a word"):
+            chat.memory.note("  ")
+        with pytest.raises(UsageError, match="there is no note 1"):
+            chat.memory.take_note_away(1)
 
 
 class TestTheSystemPrompt:
@@ -792,28 +902,35 @@ class TestSavingAs:
 
 
 SCRIPTS = st.sampled_from([says("a"), says("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),)])
-ACTS = st.sampled_from(["send"] * 4 + ["retry", "retry", "undo", "clear", "pin", "system", "switch", "save"])
+ACTS = st.sampled_from(
+    ["send"] * 5
+    + ["retry", "retry", "undo", "clear", "unclear", "pin", "unpin", "drop", "undrop", "note", "unnote"]
+    + ["system", "switch", "save"]
+)
 
 
 async def do(chat, what, data):
     """Do one thing the REPL can do; raise ``UsageError`` where it cannot be done now."""
-    match what:
-        case "send":
-            await ask(chat, data.draw(st.sampled_from("xyz")))
-        case "retry":
-            await played(chat.retry())
-        case "undo":
-            chat.branches.undo(data.draw(st.integers(1, 2)))
-        case "clear":
-            chat.clear()
-        case "pin":
-            chat.pin(data.draw(st.none() | st.integers(1, 3)))
-        case "system":
-            chat.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None])))
-        case "switch":
-            chat.switch(target(*[data.draw(SCRIPTS) for _ in range(12)]))
-        case "save":
-            chat.save_as(chat.store.new())
+    memory, numbers = chat.memory, st.integers(1, 3)
+    acts = {
+        "send": lambda: ask(chat, data.draw(st.sampled_from("xyz"))),
+        "retry": lambda: played(chat.retry()),
+        "undo": lambda: chat.branches.undo(data.draw(st.integers(1, 2))),
+        "clear": memory.clear,
+        "unclear": memory.undo_clear,
+        "pin": lambda: memory.pin(data.draw(st.none() | numbers)),
+        "unpin": lambda: memory.unpin(data.draw(st.none() | numbers)),
+        "drop": lambda: memory.drop(data.draw(numbers)),
+        "undrop": lambda: memory.bring_back(data.draw(st.none() | numbers)),
+        "note": lambda: memory.note(data.draw(st.sampled_from(["Ada", "Bob"]))),
+        "unnote": lambda: memory.take_note_away(data.draw(numbers)),
+        "system": lambda: chat.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None]))),
+        "switch": lambda: chat.switch(target(*[data.draw(SCRIPTS) for _ in range(12)])),
+        "save": lambda: chat.save_as(chat.store.new()),
+    }
+    done = acts[what]()
+    if asyncio.iscoroutine(done):
+        await done
 
 
 async def live(store, data):

@@ -206,13 +206,65 @@ async def test_clear_makes_the_model_forget_and_pin_keeps_a_turn(talking):
         await talk.take("Capital of France?")
         await talk.take("/pin")
         assert talk.chat.manager.history.turns[0].pinned
-        await talk.take("/pin 1")
+        await talk.take("/unpin 1")
         assert not talk.chat.manager.history.turns[0].pinned
         await talk.take("/clear")
         await talk.take("Hi")
         await talk.connection.close()
     assert messages(server) == [("user", "Hi")]
     assert talk.chat.turns == 2
+
+
+async def test_undo_right_after_a_clear_takes_the_clear_back(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        await talk.take("/clear")
+        assert "/undo now takes this back" in talk.surface.text
+        await talk.take("/undo")
+        await talk.take("And?")
+        await talk.connection.close()
+    assert messages(server)[0] == ("user", "Capital of France?")
+
+
+async def test_drop_leaves_a_turn_out_lists_it_and_brings_it_back(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        await talk.take("/drop")
+        assert "no turn is dropped" in talk.surface.said[-1]
+        await talk.take("/drop 1")
+        assert ("1", "dropped: Capital of France?") in await completions(talk, "/drop ")
+        await talk.take("/drop")
+        assert talk.surface.said[-1] == "1  Capital of France?"
+        await talk.take("And?")
+        assert messages(server) == [("user", "And?")]
+        await talk.take("/drop -1")
+        await talk.take("So?")
+        await talk.connection.close()
+    assert messages(server)[0] == ("user", "Capital of France?")
+
+
+async def test_notes_are_kept_listed_and_taken_away(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/note")
+        assert "there are no notes" in talk.surface.said[-1]
+        await talk.take("/note I am Ada.")
+        await talk.take("/note - a dash is a text")
+        await talk.take("Who?")
+        assert messages(server)[0] == (
+            "system",
+            "Keep in mind: I am Ada.\n\nKeep in mind: - a dash is a text",
+        )
+        await talk.take("/note")
+        assert talk.surface.said[-1] == "1  I am Ada.\n2  - a dash is a text"
+        assert await completions(talk, "/note ") == [("-1", "I am Ada."), ("-2", "- a dash is a text")]
+        await talk.take("/note -1")
+        assert talk.chat.memory.notes == ("- a dash is a text",)
+        await talk.take("/note -7")
+        assert "error: there is no note 7" in talk.surface.said
+        await talk.connection.close()
 
 
 async def test_system_is_shown_set_and_taken_away(talking):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.chat.history import history_of
+from chatcli.chat.memory import Memory
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 class Chat:
     """An open conversation: its session and, once ``connect`` was called, the model that is asked.
 
-    ``branches`` goes back in it and across. Going back only adds marks to the session; nothing that was said is lost, and the conversation is at any time what
-    a resume of its session would be. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError``
-    where it cannot be written.
+    ``branches`` goes back in it and across, ``memory`` says what the model keeps in mind of it. Both only add marks to
+    the session; nothing that was said is lost, and the conversation is at any time what a resume of its session would
+    be. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError`` where it cannot be written.
 
     ``system`` is the system prompt wished for this run; it is set on connecting.
     """
@@ -46,6 +47,7 @@ class Chat:
         self.target: Target | None = None
         self._log = log
         self.branches = Branches(log, self._resume)
+        self.memory = Memory(log, self.branches, self._resume)
         self._wished_system = system
         self._manager: ConversationManager | None = None
         self._counter: TiktokenCounter | None = None
@@ -200,6 +202,9 @@ class Chat:
             manager = self._manager_of(target, manager.history, self._log)
         stood, path = self.session.head, self.session.path()
         at = self.branches.place(asked)
+        if asked.id in self.session.dropped:
+            # Who asks for another answer wants the model to know of the question.
+            self._mark("undrop", asked.id)
         if any(record.role == "system" for record in path[at:]):
             # The system prompt was set after the question, which is asked anew to stand behind it.
             self.branches.go_before(asked)
@@ -208,24 +213,6 @@ class Chat:
             self.branches.go_on_from(asked.id)
             events = manager.send(asked.message, kept_as=asked.id, answer_so_far=answer_so_far)
         return self._again(manager, events, asked, stood)
-
-    def clear(self) -> None:
-        """Let the model forget what was said, pins as well; the system prompt stays."""
-        if all(record.role == "system" for record in self.session.context()):
-            raise UsageError("there is nothing to clear", hint="ask something first", code="nothing_to_clear")
-        self._mark("clear")
-        self._resume()
-
-    def pin(self, number: int | None = None) -> bool:
-        """Pin the last exchange, or the one with ``number`` (the conversation's first is 1), or unpin it.
-
-        A pinned exchange is never left out of what the model sees. Return whether it is pinned now.
-        """
-        asked = self.branches.numbered(number)
-        pinned = asked.id not in self.session.pinned
-        self._mark("pin" if pinned else "unpin", asked.id)
-        self._resume()
-        return pinned
 
     def set_system(self, text: str | None) -> None:
         """Make ``text`` the system prompt from here on; ``None`` takes it away."""

@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING, overload
 
 from chatcli.conversation.history import History, Turn
 from chatcli.core.collector import collector_at_rest
+from chatcli.core.messages import Message, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.core.messages import Message
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
 
 
 def history_of(session: Session) -> History:
-    """Return what a resume of ``session`` goes on from. What was said is read when a strategy looks at it."""
+    """Return what a resume of ``session`` goes on from, without the turns that were dropped.
+
+    What was said is read when a strategy looks at it.
+    """
     history = History()
-    pinned = set(session.pinned)
+    pinned, dropped = set(session.pinned), set(session.dropped)
     with collector_at_rest():
         for records in _turns(session):
             ids = tuple([record.id for record in records])
+            if ids[0] in dropped:
+                continue
             history.append_turn(Turn(StoredMessages(records), not pinned.isdisjoint(ids), ids))
     system = session.system
     history.system = system if system is not None and system.parts else None
+    history.notes = tuple(note_message(note) for note in session.notes)
     history.head = session.head
     return history
+
+
+def note_message(note: str) -> Message:
+    """Return a note as the model sees it: the person's own words, where the system prompt stands."""
+    return Message("system", (TextPart(f"Keep in mind: {note}"),))
 
 
 class StoredMessages(Sequence["Message"]):

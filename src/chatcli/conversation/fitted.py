@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.core.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatcli.conversation.history import Turn
-    from chatcli.core.messages import Message
 
 PartKind: TypeAlias = Literal["system", "note", "summary", "pinned", "retrieved", "turn", "question"]
 
@@ -64,7 +65,16 @@ class Fitted:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        return tuple(message for part in self.parts for message in part.messages)
+        """The messages to send. What stands at the beginning in the system's name is one of them.
+
+        Many models, and the chat templates of local ones, know of one system message only.
+        """
+        sent = [message for part in self.parts for message in part.messages]
+        opening = list(takewhile(lambda message: message.role == "system", sent))
+        if len(opening) < 2:  # noqa: PLR2004 - nothing to join
+            return tuple(sent)
+        joined = Message("system", tuple(part for message in opening for part in message.parts))
+        return (joined, *sent[len(opening) :])
 
     @property
     def sent_tokens(self) -> int:

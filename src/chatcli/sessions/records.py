@@ -217,9 +217,10 @@ class PartialRecord(_AsRead):
 class MarkRecord(_AsRead):
     """Something about the conversation that is not said in it.
 
-    ``value`` by ``kind``: ``title``, ``note``: a text; ``pin``, ``unpin``: a message id; ``head``: the message id the
-    conversation continues from, ``None`` for its beginning; ``clear``: ``None``; ``summary``: ``{"from","to","text"}``;
-    ``model``: a name; ``fork``: ``{"session","message"}``.
+    ``value`` by ``kind``: ``title``, ``note``: a text; ``unnote``: the id of the mark with the note; ``pin``, ``unpin``:
+    a message id; ``drop``, ``undrop``: the id of a question; ``head``: the message id the conversation continues from,
+    ``None`` for its beginning; ``clear``: ``None``; ``unclear``: the id of the message after which it was cleared;
+    ``summary``: ``{"from","to","text"}``; ``model``: a name; ``fork``: ``{"session","message"}``.
     """
 
     id: str

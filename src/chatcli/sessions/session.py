@@ -60,7 +60,8 @@ class Session:
         self._parents: dict[str, str | None] = {}
         self._cleared: set[str] = set()
         self._pinned: dict[str, None] = {}  # a set that keeps its order
-        self._notes: list[str] = []
+        self._dropped: dict[str, None] = {}
+        self._notes: dict[str, str] = {}
         self._path: list[MessageRecord] | None = None
         """The path to the head, as far as somebody has asked for it since it last turned elsewhere."""
 
@@ -121,10 +122,14 @@ class Session:
     def context(self) -> tuple[MessageRecord, ...]:
         """Return the part of the path that still counts for the model: what came after the last ``clear``."""
         path = self.path()
-        if not self._cleared:
-            return path
-        cleared = (place for place, record in enumerate(path, start=1) if record.id in self._cleared)
-        return path[max(cleared, default=0) :]
+        return path[self._cleared_up_to(path) :]
+
+    @property
+    def last_clear(self) -> str | None:
+        """The id of the message after which the ``clear`` was set that counts, ``None`` where none does."""
+        path = self.path()
+        place = self._cleared_up_to(path)
+        return path[place - 1].id if place else None
 
     @property
     def system(self) -> Message | None:
@@ -146,8 +151,25 @@ class Session:
         return tuple(self._pinned)
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """The ids of the questions the model does not see, nor what was answered, in the order they were dropped."""
+        return tuple(self._dropped)
+
+    @property
     def notes(self) -> tuple[str, ...]:
+        """What the model always sees, in the order it was noted."""
+        return tuple(self._notes.values())
+
+    @property
+    def note_ids(self) -> tuple[str, ...]:
+        """The ids of the marks the ``notes`` stand in: what takes one away names it so."""
         return tuple(self._notes)
+
+    def _cleared_up_to(self, path: tuple[MessageRecord, ...]) -> int:
+        if not self._cleared:
+            return 0
+        cleared = (place for place, record in enumerate(path, start=1) if record.id in self._cleared)
+        return max(cleared, default=0)
 
     def _apply_message(self, record: MessageRecord) -> None:
         if record.id in self._messages:
@@ -189,18 +211,32 @@ class Session:
                 self.title = title
             case "model", str(model):
                 self.model = model
-            case "note", str(note):
-                self._notes.append(note)
-            case "pin", str(message_id):
-                self._pinned.setdefault(message_id)
-            case "unpin", str(message_id):
-                self._pinned.pop(message_id, None)
-            case "clear", _ if record.parent is not None:
-                self._cleared.add(record.parent)
             case "head", None:
                 self.head = self._path = None
             case "head", str(message_id) if self._is_message(message_id):
                 self.head, self._path = message_id, None
+            case "clear", _ if record.parent is not None:
+                self._cleared.add(record.parent)
+            case kind, str(value):
+                self._apply_to_context(record, kind, value)
+
+    def _apply_to_context(self, record: MarkRecord, kind: str, value: str) -> None:
+        """Take what the model is to keep in mind or to forget."""
+        match kind:
+            case "note":
+                self._notes[record.id] = value
+            case "unnote":
+                self._notes.pop(value, None)
+            case "pin":
+                self._pinned.setdefault(value)
+            case "unpin":
+                self._pinned.pop(value, None)
+            case "drop":
+                self._dropped.setdefault(value)
+            case "undrop":
+                self._dropped.pop(value, None)
+            case "unclear":
+                self._cleared.discard(value)
 
     def _pass_through(self, record: MarkRecord | UnknownRecord) -> None:
         # A newer version may have put records of its own between messages: the path leads through them.

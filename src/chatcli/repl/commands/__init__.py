@@ -14,6 +14,7 @@ from chatcli.repl.commands import (
     config,
     continue_,
     copy,
+    drop,
     edit,
     exit,  # noqa: A004 - named for what is typed
     file,
@@ -23,6 +24,7 @@ from chatcli.repl.commands import (
     last,
     login,
     model,
+    note,
     pin,
     profile,
     reasoning,
@@ -37,6 +39,7 @@ from chatcli.repl.commands import (
     tokens,
     tree,
     undo,
+    unpin,
     verbose,
 )
 
@@ -65,6 +68,9 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         last,
         clear,
         pin,
+        unpin,
+        drop,
+        note,
         tokens,
         session,
         sessions,

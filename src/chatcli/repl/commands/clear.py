@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 async def _run(talk: Talk, _: str) -> None:
-    talk.chat.clear()
-    talk.surface.remark("the model starts afresh; what was said stays in the session")
+    talk.chat.memory.clear()
+    notes = ", the system prompt and the notes stay" if talk.chat.memory.notes else ""
+    talk.surface.remark(
+        f"the model starts afresh{notes}; what was said stays in the session, and /undo now takes this back"
+    )
 
 
 COMMAND = Command(

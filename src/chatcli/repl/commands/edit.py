@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked, whole_number
-from chatcli.repl.commands.pin import questions_to_choose
+from chatcli.repl.commands.turns import questions_to_choose
 
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk

@@ -11,17 +11,25 @@ if TYPE_CHECKING:
 
 
 async def _run(talk: Talk, argument: str) -> None:
+    if talk.chat.memory.is_cleared:
+        talk.chat.memory.undo_clear()
+        talk.surface.remark("took /clear back: the model knows what was said before")
+        return
     taken_back = talk.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
     talk.surface.remark(f"took back {count} turn{'' if count == 1 else 's'}; the session keeps what was said")
     talk.surface.draft(taken_back[0].own_words)
 
 
+def _is_something_to_take_back(talk: Talk) -> bool:
+    return something_was_asked(talk) or talk.chat.memory.is_cleared
+
+
 COMMAND = Command(
     "undo",
-    "take the last questions back, for editing",
+    "take the last questions back, for editing, or /clear",
     _run,
     "[N]",
-    applies=something_was_asked,
+    applies=_is_something_to_take_back,
     when=NOTHING_ASKED,
 )

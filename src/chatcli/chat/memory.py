@@ -1,0 +1,159 @@
+"""What the model is to keep in mind and what it is to forget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.chat.branches import Branches
+    from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedTurn:
+    """A question by its number in the conversation, whose first is 1."""
+
+    number: int
+    question: MessageRecord
+
+
+class Memory:
+    """Pins and drops turns, keeps notes, and clears. Only marks are added, and each has one that takes it back.
+
+    ``changed`` is called after each. Methods raise ``UsageError`` where there is nothing to do.
+    """
+
+    def __init__(self, log: SessionLog, branches: Branches, changed: Callable[[], None]) -> None:
+        self._log = log
+        self._branches = branches
+        self._changed = changed
+
+    @property
+    def pinned(self) -> tuple[NumberedTurn, ...]:
+        """The pinned turns of the context, oldest first."""
+        return self._turns(self._session.pinned)
+
+    @property
+    def dropped(self) -> tuple[NumberedTurn, ...]:
+        """The turns of the context the model does not see because the person said so, oldest first."""
+        return self._turns(self._session.dropped)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the model always sees, oldest first."""
+        return self._session.notes
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether nothing was asked since a ``clear`` that can be taken back."""
+        return self._session.last_clear is not None and not self._is_anything_asked()
+
+    def pin(self, number: int | None = None) -> int:
+        """Never leave out a turn: the last, or the one with ``number``; return its number."""
+        asked = self._branches.numbered(number)
+        number = self._branches.number(asked)
+        if asked.id in self._session.dropped:
+            raise UsageError(
+                f"turn {number} was dropped", hint=f"/drop -{number} brings it back", code="dropped"
+            )
+        if asked.id in self._session.pinned:
+            raise UsageError(
+                f"turn {number} is pinned", hint=f"/unpin {number} lets it go", code="already_pinned"
+            )
+        self._mark("pin", asked.id)
+        return number
+
+    def unpin(self, number: int | None = None) -> int:
+        """Let a pinned turn go again: the newest, or the one with ``number``; return its number."""
+        turn = self._one_of(self.pinned, number, "pinned", "/pin N pins turn N")
+        self._mark("unpin", turn.question.id)
+        return turn.number
+
+    def drop(self, number: int) -> None:
+        """Leave the turn with ``number`` out of what the model sees from here on."""
+        asked = self._branches.numbered(number)
+        if asked.id in self._session.dropped:
+            raise UsageError(
+                f"turn {number} is dropped", hint=f"/drop -{number} brings it back", code="dropped"
+            )
+        self._mark("drop", asked.id)
+
+    def bring_back(self, number: int | None = None) -> int:
+        """Let the model see a dropped turn again: the newest, or the one with ``number``; return its number."""
+        turn = self._one_of(self.dropped, number, "dropped", "/drop N drops turn N")
+        self._mark("undrop", turn.question.id)
+        return turn.number
+
+    def note(self, text: str) -> int:
+        """Have the model always see ``text``; return the note's number, the oldest being 1."""
+        if not text.strip():
+            raise UsageError("a note needs a word", hint="/note TEXT", code="empty_note")
+        self._mark("note", text.strip())
+        return len(self.notes)
+
+    def take_note_away(self, number: int) -> str:
+        """Have the model see the note with ``number`` no longer, and return it."""
+        notes = self.notes
+        if not 1 <= number <= len(notes):
+            hint = f"give a number from 1 to {len(notes)}" if notes else "/note TEXT keeps one"
+            raise UsageError(f"there is no note {number}", hint=hint, code="no_such_note")
+        self._mark("unnote", self._session.note_ids[number - 1])
+        return notes[number - 1]
+
+    def clear(self) -> None:
+        """Let the model forget what was said, pins as well; the system prompt and the notes stay."""
+        if all(record.role == "system" for record in self._session.context()):
+            raise UsageError("there is nothing to clear", hint="ask something first", code="nothing_to_clear")
+        self._mark("clear")
+
+    def undo_clear(self) -> None:
+        """Take the last ``clear`` back; nothing may have been asked since."""
+        cleared = self._session.last_clear
+        if cleared is None or self._is_anything_asked():
+            raise UsageError(
+                "there is no /clear to take back", hint="/undo takes turns back", code="not_cleared"
+            )
+        self._mark("unclear", cleared)
+
+    def _is_anything_asked(self) -> bool:
+        return any(record.role == "user" for record in self._session.context())
+
+    def _turns(self, ids: tuple[str, ...]) -> tuple[NumberedTurn, ...]:
+        if not ids:
+            return ()
+        wanted, first = set(ids), self._branches.first_known
+        asked = enumerate(self._session.questions, start=1)
+        return tuple(
+            NumberedTurn(number, record)
+            for number, record in asked
+            if record.id in wanted and number >= first
+        )
+
+    def _one_of(
+        self, turns: tuple[NumberedTurn, ...], number: int | None, what: str, otherwise: str
+    ) -> NumberedTurn:
+        found = turns[-1:] if number is None else [turn for turn in turns if turn.number == number]
+        if found:
+            return found[0]
+        which = "no turn" if number is None else f"turn {number}"
+        there = ", ".join(str(turn.number) for turn in turns)
+        raise UsageError(
+            f"{which} is {'' if number is None else 'not '}{what}",
+            hint=f"{what}: {there}" if there else otherwise,
+            code=f"not_{what}",
+        )
+
+    def _mark(self, kind: str, value: Any = None) -> None:
+        self._log.mark(kind, value, parent=self._session.head)
+        self._changed()
+
+    @property
+    def _session(self) -> Session:
+        return self._log.session

@@ -1,0 +1,43 @@
+"""``/note``: what the model always sees."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_TAKEN_AWAY: Final = re.compile(r"-\s*(\d{1,9})")
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    memory = talk.chat.memory
+    if not argument:
+        _list(talk)
+    elif taken_away := _TAKEN_AWAY.fullmatch(argument):
+        note = memory.take_note_away(int(taken_away[1]))
+        talk.surface.remark(f"taken away: {note}")
+    else:
+        number = memory.note(argument)
+        talk.surface.remark(f"note {number}: the model always sees it; /note -{number} takes it away")
+
+
+def _list(talk: Talk) -> None:
+    rows = [(f"{number}", note) for number, note in enumerate(talk.chat.memory.notes, start=1)]
+    if not rows:
+        talk.surface.remark("there are no notes; /note TEXT has the model always see a text")
+        return
+    talk.surface.say(table(rows, talk.surface.columns(), right={0}))
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    return [Choice(f"-{number}", note) for number, note in enumerate(talk.chat.memory.notes, start=1)]
+
+
+COMMAND = Command("note", "have the model always see a text, -N takes it away", _run, "[TEXT|-N]", _choices)
