@@ -16,6 +16,7 @@ from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.windows import known_window_tokens
+from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
@@ -86,7 +87,8 @@ class Wish:
 class Target:
     """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
 
-    ``pricing`` is what it costs, ``budget`` what it may.
+    ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the strategy that fits a conversation into
+    its window, ``summary_model`` who sums up for it, ``None`` for the model itself.
     """
 
     model: ChatModel
@@ -98,6 +100,8 @@ class Target:
     default_system: str | None = None
     pricing: Pricing | None = None
     budget: Budget | None = None
+    context: str = DEFAULT_CONTEXT_STRATEGY
+    summary_model: str | None = None
 
 
 class TargetFinder:
@@ -138,6 +142,8 @@ class TargetFinder:
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
             pricing=pricing_at(endpoint, self._settings),
             budget=self._budget,
+            context=self._settings.context,
+            summary_model=None if endpoint.embedded else self._settings.summary_model,
         )
 
     def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:

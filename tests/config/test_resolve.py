@@ -77,6 +77,7 @@ SAMPLES = {
     "options": ('{"top_k": 40}', {"top_k": 40}),
     "max_cost": ("0.5", 0.5),
     "context": ("truncate", "truncate"),
+    "summary_model": ("small", "small"),
     "context_window": ("1024", 1024),
     "timeout_s": ("1.5", 1.5),
     "connect_timeout_s": ("2", 2.0),

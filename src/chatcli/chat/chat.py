@@ -13,6 +13,7 @@ from chatcli.chat.memory import Memory
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
+from chatcli.conversation.strategies import STRATEGIES
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
@@ -257,6 +258,7 @@ class Chat:
             tokens=self._tokens_for(target.model_name),
             window_tokens=target.window_tokens,
             parameters=target.parameters,
+            strategy=STRATEGIES[target.context](),
         )
 
     def _tokens_for(self, model_name: str) -> MessageTokens:

@@ -6,6 +6,7 @@ import argparse
 import difflib
 from typing import TYPE_CHECKING, NoReturn
 
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="any other field of the request, as JSON",
     )
-    group.add_argument("--context", metavar="NAME", help="how to fit a long conversation: truncate")
+    group.add_argument(
+        "--context", metavar="NAME", help="what stays of a long one: " + ", ".join(CONTEXT_STRATEGIES)
+    )
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:

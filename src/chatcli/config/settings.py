@@ -37,6 +37,7 @@ class Settings:
     reasoning: str | None
     options: Mapping[str, Any]
     context: str
+    summary_model: str | None
     context_window: int | None
     timeout_s: float
     connect_timeout_s: float

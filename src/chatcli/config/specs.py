@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatcli.config import parsers
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 
 _DAY_S = 86_400
 
@@ -108,11 +109,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "context",
-        "What to do when the history outgrows the window: truncate",
-        parsers.choice("truncate"),
-        "truncate",
+        "What stays of a conversation that outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
+        parsers.choice(*CONTEXT_STRATEGIES),
+        DEFAULT_CONTEXT_STRATEGY,
         flag="--context",
     ),
+    Setting("summary_model", "Model of the same endpoint that sums up, for summarize", parsers.name),
     Setting("context_window", "Size of the model's window, in tokens", parsers.whole_number(64)),
     Setting(
         "timeout_s",

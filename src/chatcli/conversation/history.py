@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatcli.core.messages import answer, question
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -42,6 +44,11 @@ class Summary:
     turns: int
     first_id: str
     last_id: str
+
+    @property
+    def messages(self) -> tuple[Message, Message]:
+        """The summary as the model is told of it: its own words, as what a model has written gives no orders."""
+        return (question("Sum up what we said before."), answer(self.text))
 
 
 class History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from asyncio import CancelledError
 from collections import Counter
@@ -33,7 +34,7 @@ from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
@@ -47,6 +48,8 @@ REFITS = 3
 """How often a turn is fitted smaller when the endpoint counts more tokens than chatcli does."""
 
 REFIT_SHARE = 0.75
+
+_QUOTED_CHARACTERS = 60
 
 
 class ConversationManager:
@@ -177,7 +180,7 @@ class ConversationManager:
             self._strategy.sent(self._history, fitted)
             yield _told(fitted, budget_tokens)
             if fitted.retrieved:
-                yield Notice("recalled", _told_of_recalled(fitted.retrieved))
+                yield Notice("recalled", _told_of_recalled(fitted))
             try:
                 async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
                     async for event in events:
@@ -268,12 +271,10 @@ def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
     return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.dropped_turns, fitted.estimated)
 
 
-def _told_of_recalled(turns: Sequence[int]) -> str:
-    numbers = ", ".join(map(str, turns))
-    return (
-        f"turn {numbers} is back in the context"
-        if len(turns) == 1
-        else f"turns {numbers} are back in the context"
+def _told_of_recalled(fitted: Fitted) -> str:
+    asked = (part.messages[0].own_words for part in fitted.parts if part.kind == "retrieved")
+    return "back in the context: " + "; ".join(
+        textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in asked
     )
 
 

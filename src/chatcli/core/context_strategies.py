@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 CONTEXT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "truncate": "the newest turns",
+        "summarize": "a summary of the older turns, and the newest ones",
         "middle-out": "the opening and the newest turns",
         "recall": "the newest turns, and older ones the question needs",
         "none": "all of it, or the question is refused",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.conversation.strategies.middle_out import MiddleOut
 from chatcli.conversation.strategies.nothing_left_out import NothingLeftOut
 from chatcli.conversation.strategies.recall import Recall
+from chatcli.conversation.strategies.summarize import Summarize
 from chatcli.conversation.strategies.truncate import Truncate
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
     "truncate": Truncate,
+    "summarize": Summarize,
     "middle-out": MiddleOut,
     "recall": Recall,
     "none": NothingLeftOut,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import PartKind
-    from chatcli.conversation.history import History
+    from chatcli.conversation.history import History, Summary
     from chatcli.core.messages import Message
 
 NOT_FITTING: Final = "does not fit"
@@ -38,6 +38,7 @@ class Selection:
         self._count = count
         self._question = FittedPart("question", count(question), (question,))
         self._opening = list(self._instructions())
+        self._summed_up = 0
         self._kept: dict[int, FittedPart] = {}
         needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
         self.room_tokens = budget_tokens - needed
@@ -67,6 +68,17 @@ class Selection:
                 return number
         return len(self.history.turns)
 
+    def sum_up(self, summary: Summary, most_tokens: int) -> bool:
+        """Let ``summary`` stand for its turns, where it costs at most ``most_tokens``; return whether it does."""
+        messages = summary.messages
+        tokens = sum(map(self._count, messages))
+        if tokens > most_tokens:
+            return False
+        self._opening.append(FittedPart("summary", tokens, messages))
+        self.room_tokens -= tokens
+        self._summed_up = summary.turns
+        return True
+
     def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
         """Add turns. Whether there is room for them is the caller's business."""
         for number in numbers:
@@ -93,15 +105,20 @@ class Selection:
             yield FittedPart("note", self._count(note), (note,))
 
     def _left_out(self, kept: list[int], reason: str) -> Iterator[LeftOut]:
-        turns = self.history.turns
-        next_place = 0
-        for number in (*kept, len(turns)):
-            if next_place == 0 < number and not turns[0].has_question:
-                yield LeftOut(1, 1, NO_QUESTION)
-                next_place = 1
-            if next_place < number:
-                yield LeftOut(next_place + 1, number, reason)
-            next_place = number + 1
+        start = 0
+        for number in (*kept, len(self.history.turns)):
+            yield from self._gap(start, number, reason)
+            start = number + 1
+
+    def _gap(self, start: int, end: int, reason: str) -> Iterator[LeftOut]:
+        if start == 0 < end and not self.history.turns[0].has_question:
+            yield LeftOut(1, 1, NO_QUESTION)
+            start = 1
+        summed_up = min(end, max(start, self._summed_up))
+        if start < summed_up:
+            yield LeftOut(start + 1, summed_up, IN_SUMMARY)
+        if summed_up < end:
+            yield LeftOut(summed_up + 1, end, reason)
 
 
 def surely_whole(

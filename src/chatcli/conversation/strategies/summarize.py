@@ -1,0 +1,109 @@
+"""``summarize``: a running summary of the older turns, and the newest ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chatcli.conversation.strategies.cut import SHARE_AFTER_CUT, Cut
+from chatcli.conversation.strategies.selection import Selection, surely_whole
+from chatcli.conversation.strategies.strategy import Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.fitted import Fitted
+    from chatcli.conversation.history import History, Summary, Turn
+    from chatcli.core.messages import Message
+
+SHARE_OF_SUMMARY: Final = 0.15
+"""How much of the budget a summary may take."""
+
+FULL_SHARE: Final = 0.8
+"""How full the room is when older turns are folded into the summary: early enough that none falls out before."""
+
+SHARE_AFTER_FOLDING: Final = 0.5
+SHARE_OF_FOLD: Final = 0.5
+"""How much of the budget is folded at once, as the model that sums up has to read it."""
+
+
+class Fold(NamedTuple):
+    """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``."""
+
+    earlier: Summary | None
+    turns: Sequence[Turn]
+    end: int
+    most_tokens: int
+    """How long the summary may be."""
+
+
+class Summarize(Strategy):
+    """Sends what must be sent, the summary, and the newest turns it does not stand for; see ``Strategy``.
+
+    The summary is the history's; ``fold`` says when it should go on. As long as nobody did that, or it failed, what
+    does not fit is left out as by ``truncate``.
+    """
+
+    def __init__(self) -> None:
+        self._cut = Cut()
+
+    def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
+        if history.summary is None:
+            whole = surely_whole(history, question, budget_tokens, tokens)
+            if whole is not None:
+                return whole
+        selection = Selection(history, question, budget_tokens, tokens)
+        first = _summed_up(selection, budget_tokens)
+        cut = self._cut.find(selection, selection.room_tokens, first)
+        selection.keep_from(cut)
+        return selection.fitted(cut)
+
+    def sent(self, history: History, fitted: Fitted) -> None:
+        self._cut.remember(history, fitted)
+
+    def fold(
+        self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
+    ) -> Fold | None:
+        """Return what should be summed up before ``question`` is asked, ``None`` as long as there is room.
+
+        Raise ``InputTooLong`` where no summary would help.
+        """
+        selection = Selection(history, question, budget_tokens, tokens)
+        first = _summed_up(selection, budget_tokens)
+        room = selection.room_tokens
+        if selection.newest_within(int(room * FULL_SHARE), first) == first:
+            return None
+        # The newest turn is what the next question is about.
+        end = min(selection.newest_within(int(room * SHARE_AFTER_FOLDING), first), len(history.turns) - 1)
+        end = _read_at_once(history, first, end, int(budget_tokens * SHARE_OF_FOLD), tokens)
+        if end <= first:
+            return None
+        earlier = history.summary if first else None
+        return Fold(earlier, history.turns[first:end], end, summary_tokens(budget_tokens))
+
+
+def summary_tokens(budget_tokens: int) -> int:
+    """Return how long a summary may be."""
+    return int(budget_tokens * SHARE_OF_SUMMARY)
+
+
+def _summed_up(selection: Selection, budget_tokens: int) -> int:
+    """Take the summary into ``selection`` and return where the turns begin that it does not stand for.
+
+    It is not needed where all of the conversation has ample room, as in a larger window, and is of no use where it
+    would take the room of the turns itself, as in a smaller one.
+    """
+    summary = selection.history.summary
+    if summary is None or selection.newest_within(int(selection.room_tokens * SHARE_AFTER_CUT)) == 0:
+        return 0
+    most_tokens = min(summary_tokens(budget_tokens), selection.room_tokens // 2)
+    return summary.turns if selection.sum_up(summary, most_tokens) else 0
+
+
+def _read_at_once(history: History, first: int, end: int, most_tokens: int, tokens: MessageTokens) -> int:
+    """Return to which place turns can be summed up in one go: at least one."""
+    for number in range(first, end):
+        most_tokens -= sum(map(tokens, history.turns[number].messages))
+        if most_tokens < 0:
+            return max(number, first + 1)
+    return end
