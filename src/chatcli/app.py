@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli import __version__
 from chatcli.chat import Chat
 from chatcli.core.errors import ConfigurationError
+from chatcli.cost.spending import SessionInHand
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
@@ -51,6 +52,7 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
         chat.connect(await TargetFinder(settings, wish, world, tell, stack).target(chat.session))
         if wish.count_exactly:
             chat.load_vocabulary()
+        world.spending.session = lambda: SessionInHand(chat.name, chat.session.cost_usd)
         for notice in chat.untold():
             tell(notice)
         yield chat

@@ -7,13 +7,17 @@ import json
 from typing import TYPE_CHECKING
 
 from chatcli.app import open_chat
+from chatcli.chat.unsent import take_back_unsent
+from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
-from chatcli.cli.signals import until_signalled
+from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
+from chatcli.core.usage import Usage
+from chatcli.cost.budgeted import longest_answer_tokens
 from chatcli.layers import dialect_of
 from chatcli.target import Wish
 
@@ -54,6 +58,8 @@ class _OneShot:
         self._terminal = terminal
 
     async def run(self, question: Message) -> ExitCode:
+        if can_be_asked(self._terminal):
+            self._world.spending.approve = self._approves
         status = status_output(self._options, self._settings, self._terminal)
         is_lost = False
         with answer_output(self._options, self._settings, self._terminal) as answer:
@@ -69,6 +75,7 @@ class _OneShot:
                         self._options, self._settings, self._terminal, lambda: chat.title
                     )
                     end = await play(chat.send(question), *waiting, answer, status, *notifying)
+                    take_back_unsent(chat, end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_lost = was_asked_to_keep and self._settings.save and not chat.is_kept
             except ChatcliError as error:
@@ -80,16 +87,31 @@ class _OneShot:
             # Automatic keeping is a service; a session that was named was part of what was asked for.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
+    async def _approves(self, told: str) -> bool:
+        # Nothing else is going on that the loop would have to go on for.
+        with raising_interrupts():
+            return agrees(told, self._terminal)
+
 
 def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
     """Return what would be sent, as JSON."""
     request, fitted = chat.manager.prepare(question)
+    longest = longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.endpoint.base_url,
         "request": dialect_of(settings).body(request, streamed=settings.stream, endpoint=chat.endpoint),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,
-        "cost_usd": None,
+        "cost_usd": _estimate(chat, fitted.sent_tokens, 0),
+        "cost_with_answer_usd": None if longest is None else _estimate(chat, fitted.sent_tokens, longest),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+def _estimate(chat: Chat, sent_tokens: int, answer_tokens: int) -> float | None:
+    pricing = chat.target.pricing if chat.target else None
+    if pricing is None:
+        return None
+    cost_usd = pricing.cost_of(Usage(sent_tokens, answer_tokens, estimated=True), chat.model_name)
+    return None if cost_usd is None else float(cost_usd)

@@ -6,10 +6,12 @@ from asyncio import CancelledError
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from chatcli.chat.unsent import take_back_unsent
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, InputTooLong
+from chatcli.cost.spending import SessionInHand
 from chatcli.repl.attachments import Attachments, attached_line
 from chatcli.repl.commands import find, split
 from chatcli.repl.recap import recap
@@ -52,7 +54,7 @@ class Talk:
         attachments: Attachments | None = None,
     ) -> None:
         self.surface = surface
-        self.chat = chat
+        self.chat: Chat = chat
         self.settings = settings
         self.wish = wish
         self.world = world
@@ -63,6 +65,8 @@ class Talk:
         self.is_leaving = False
         self._resettle = resettle
         self._changes: dict[str, object] = {}
+        world.spending.approve = self._may_cost
+        world.spending.session = self._session_in_hand
 
     async def run(self, read: Callable[[], Awaitable[Written | None]]) -> None:
         """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
@@ -163,12 +167,19 @@ class Talk:
             raise
         named = self.attachments.take()
         end = await self.play(chat.send(compose(documents)))
-        if isinstance(end.result.error, InputTooLong):
+        if take_back_unsent(chat, end) or isinstance(end.result.error, InputTooLong):
             self.attachments.put_back(named)
             self.surface.draft(draft)
 
     async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
+
+    def _session_in_hand(self) -> SessionInHand:
+        return SessionInHand(self.chat.name, self.chat.session.cost_usd)
+
+    async def _may_cost(self, told: str) -> bool:
+        answer = await self.surface.ask(f"{told} [y/N] ")
+        return (answer or "").strip().lower() in {"y", "yes"}
 
     async def _obey(self, name: str, argument: str) -> None:
         try:

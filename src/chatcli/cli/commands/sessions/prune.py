@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.cli.commands.sessions.layout import write_table
 from chatcli.cli.commands.sessions.refreshing import refresh
@@ -26,7 +27,6 @@ HELP = "remove the conversations that were not used for long"
 
 _AGE: Final = re.compile(r"([0-9]{1,5})([dwmy])")
 _DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
-_LONGEST_ANSWER_BYTES: Final = 1_000
 
 
 def add_arguments(parser: Parser) -> None:
@@ -43,8 +43,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     age = _age(options.older_than)
-    can_ask = terminal.stdin_is_terminal and terminal.stderr.is_terminal
-    if not (can_ask or options.yes or options.dry_run):
+    if not (can_be_asked(terminal) or options.yes or options.dry_run):
         raise UsageError(
             "prune removes nothing unasked, and there is no terminal to ask on",
             hint="--yes removes, --dry-run only lists",
@@ -60,7 +59,7 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
         return ExitCode.DONE
     if not options.yes:
         write_table(old, terminal)
-        if not _agrees(f"remove {_total(old)} for good?", terminal):
+        if not agrees(f"remove {_total(old)} for good?", terminal):
             terminal.warn("nothing was removed")
             return ExitCode.DONE
     removed = sum(1 for _ in library.remove_all(summary.name for summary in old))
@@ -93,11 +92,3 @@ def _size_bytes(summary: SessionSummary) -> int:
         return summary.path.stat().st_size
     except OSError:
         return 0
-
-
-def _agrees(question: str, terminal: Terminal) -> bool:
-    terminal.stderr.write(f"{question} [y/N] ")
-    answer = terminal.stdin.readline(_LONGEST_ANSWER_BYTES) if terminal.stdin else b""
-    if not answer.endswith(b"\n"):
-        terminal.warn("")
-    return answer.strip().lower() in {b"y", b"yes"}
