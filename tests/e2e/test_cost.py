@@ -130,7 +130,8 @@ class TestOnATerminal:
             screen.wait_for("Send it? [y/N]\n")
             screen.type("y\r")
             screen.wait_for("Paris.\n\n>")
-            assert "$0.1550" in screen.shown
+            screen.type("/cost\r")
+            assert "today         $0.1550  of $0.50" in screen.wait_for("per million tokens (config.toml)")
             screen.type("/exit\r")
             assert screen.wait_for_exit() == 0
             assert asked(server) == [("user", "Capital?!")]

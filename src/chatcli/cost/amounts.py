@@ -15,3 +15,8 @@ def dollars(usd: Decimal | float) -> str:
     if usd < _LEAST:
         return f"under ${_LEAST}"
     return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}".removesuffix("00")
+
+
+def limit_of(usd: Decimal) -> str:
+    """Return an amount that may be spent: none is not free."""
+    return dollars(usd) if usd else "$0"

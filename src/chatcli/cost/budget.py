@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cost.amounts import dollars
+from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.ledger import total
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Standing:
 
     @property
     def words(self) -> str:
-        whole = f"{_WHOSE[self.period]} {dollars(self.limit) if self.limit else '$0'}"
+        whole = f"{_WHOSE[self.period]} {limit_of(self.limit)}"
         if not self.spent:
             return f"nothing of {whole} is spent"
         return f"{dollars(self.spent)} of {whole} are spent"

@@ -14,6 +14,7 @@ from chatcli.repl.commands import (
     config,
     continue_,
     copy,
+    cost,
     drop,
     edit,
     exit,  # noqa: A004 - named for what is typed
@@ -72,6 +73,7 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
         drop,
         note,
         tokens,
+        cost,
         session,
         sessions,
         title,

@@ -1,0 +1,127 @@
+"""``/cost``: what was spent, and at which price."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from chatcli.cost.amounts import dollars, limit_of
+from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
+from chatcli.cost.ledger import Total, total
+from chatcli.layers import budget_of
+from chatcli.repl.commands.command import Command
+from chatcli.repl.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
+
+    from chatcli.chat import Chat
+    from chatcli.cost.budget import Budget
+    from chatcli.cost.ledger import Expense
+    from chatcli.cost.price import Price
+    from chatcli.repl.talk import Talk
+    from chatcli.sessions.records import ReplyMetadata
+    from chatcli.target import Target
+
+    _Row: TypeAlias = tuple[str, str, str]
+    """What it is, the amount, and what there is to say of it."""
+
+
+async def _run(talk: Talk, _: str) -> None:
+    budget = budget_of(talk.settings, talk.world.spending, talk.world.paths.data)
+    try:
+        rows = [*_periods(talk.chat, budget), *_models(budget.expenses_this_month())]
+    except OSError as error:
+        talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
+        rows = list(_conversation(talk.chat, {}))
+    talk.surface.say(table(rows, talk.surface.columns(), right={1}))
+    if talk.chat.target is not None:
+        talk.surface.remark(_price(talk.chat.target))
+
+
+def _periods(chat: Chat, budget: Budget) -> Iterator[_Row]:
+    limits = {standing.period: standing.limit for standing in budget.standings()}
+    yield from _conversation(chat, limits)
+    if RUN in limits:
+        run_usd = budget.spending.run_usd
+        yield "this run", dollars(run_usd) if run_usd else "nothing", _of(limits.get(RUN))
+    for what, period, expenses in (
+        ("today", DAY, budget.expenses_today()),
+        ("this month", MONTH, budget.expenses_this_month()),
+    ):
+        spent = _spent(expenses)
+        yield what, _amount(spent), _notes(_of(limits.get(period)), _unknown(spent, "request"))
+
+
+def _conversation(chat: Chat, limits: Mapping[str, Decimal]) -> Iterator[_Row]:
+    context = chat.session.context()
+    if context and (last := context[-1].reply) is not None:
+        yield "this answer", _amount(_of_replies([last])), ""
+    spent = _of_replies([record.reply for record in chat.session.messages() if record.reply is not None])
+    yield "this session", _amount(spent), _notes(_of(limits.get(SESSION)), _unknown(spent, "answer"))
+
+
+def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
+    """Yield what each model cost this month, the dearest first."""
+    by_model: dict[str, list[Expense]] = {}
+    for expense in expenses:
+        by_model.setdefault(expense.model, []).append(expense)
+    totals = sorted(((total(some), model) for model, some in by_model.items()), reverse=True)
+    for spent, model in totals:
+        yield model, _amount(spent), _notes("this month", _unknown(spent, "request"))
+
+
+def _spent(expenses: Iterable[Expense]) -> Total | None:
+    """Return the sum, ``None`` where nothing was spent: what is free is not in the ledger."""
+    spent = total(expenses)
+    return spent if spent.usd or spent.unknown else None
+
+
+def _of_replies(replies: Sequence[ReplyMetadata]) -> Total | None:
+    """Return what the answers cost together, ``None`` where there are none."""
+    costs = [reply.cost_usd for reply in replies]
+    known = [Decimal(str(cost_usd)) for cost_usd in costs if cost_usd is not None]
+    return Total(sum(known, Decimal(0)), len(costs) - len(known)) if costs else None
+
+
+def _amount(spent: Total | None) -> str:
+    if spent is None:
+        return "nothing"
+    return "unknown" if spent.unknown and not spent.usd else dollars(spent.usd)
+
+
+def _of(limit: Decimal | None) -> str:
+    return "" if limit is None else f"of {limit_of(limit)}"
+
+
+def _unknown(spent: Total | None, what: str) -> str:
+    if spent is None or not spent.unknown:
+        return ""
+    return f"{spent.unknown:,} {what}{'' if spent.unknown == 1 else 's'} of unknown price"
+
+
+def _notes(*notes: str) -> str:
+    return ", ".join(filter(None, notes))
+
+
+def _price(target: Target) -> str:
+    model = target.model_name
+    in_force = target.pricing.price_of(model) if target.pricing else None
+    if in_force is None:
+        return (
+            f'price of {model} at {target.endpoint.host}: unknown; [prices."{model}"] in config.toml sets it'
+        )
+    if in_force.price.is_free:
+        return f"{model} is free: it {in_force.source}"
+    return f"price of {model}: {_per_million(in_force.price)} per million tokens ({in_force.source})"
+
+
+def _per_million(price: Price) -> str:
+    kinds = (("in", price.input), ("cached", price.cached), ("out", price.output))
+    parts = [f"{'unknown' if usd is None else dollars(usd)} {kind}" for kind, usd in kinds]
+    longer = f", up to {price.up_to_tokens:,} tokens" if price.up_to_tokens else ""
+    return ", ".join(parts) + longer
+
+
+COMMAND = Command("cost", "show what was spent, and at which price", _run)

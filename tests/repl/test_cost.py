@@ -1,0 +1,89 @@
+"""``/cost``: what was spent, and at which price."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
+from chatcli.repl.commands import cost
+from repl.test_talk import talking  # noqa: F401 - a fixture
+from scripted_server import Answer, event_stream, serving
+
+PARIS = Answer(event_stream("Paris."))
+PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}
+
+
+@pytest.fixture
+def talk(talking):  # noqa: F811
+    return talking
+
+
+async def shown(talk):
+    talk.surface.said.clear()
+    await talk.take("/cost")
+    return [line for said in talk.surface.said[1:] for line in said.splitlines()]
+
+
+async def test_before_anything_was_spent_it_says_so(talk):
+    assert await shown(talk()) == ["this session  nothing", "today         nothing", "this month    nothing"]
+
+
+async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_model(talk):
+    async with serving(PARIS) as server:
+        there = talk(server, prices=PRICES, budget={"day": 100.0}, max_cost=200.0)
+        there.surface._answers += ["y"] * 2
+        await there.take("Capital?")
+        lines = await shown(there)
+        await there.connection.close()
+    spent = there.chat.session.cost_usd
+    amount = f"${spent:,.2f}"
+    assert lines == [
+        f"this answer   {amount}",
+        f"this session  {amount}",
+        f"this run      {amount}  of $200.00",
+        f"today         {amount}  of $100.00",
+        f"this month    {amount}",
+        f"small         {amount}  this month",
+        "price of small: $1,000,000.00 in, unknown cached, $1,000,000.00 out per million tokens (config.toml)",
+    ]
+
+
+async def test_what_nobody_knows_is_named_and_never_nothing(talk):
+    there = talk()
+    ledger = Ledger(there.world.paths.data / FILE_NAME)
+    for cost_usd in (Decimal("0.25"), None, None):
+        ledger.append(Expense(local_now(), "dear", "models.example", cost_usd))
+    ledger.append(Expense(local_now(), "other", "models.example", None))
+    ledger.append(Expense(local_now() - timedelta(days=40), "old", "models.example", Decimal(9)))
+    lines = await shown(there)
+    assert lines[1:] == [
+        "today           $0.25  3 requests of unknown price",
+        "this month      $0.25  3 requests of unknown price",
+        "dear            $0.25  this month, 2 requests of unknown price",
+        "other         unknown  this month, 1 request of unknown price",
+    ]
+
+
+async def test_what_runs_here_is_told_to_be_free(talk):
+    async with serving(PARIS) as server:
+        there = talk(server)
+        await there.take("Capital?")
+        lines = await shown(there)
+        await there.connection.close()
+    assert lines[:2] == ["this answer      free", "this session     free"]
+    assert lines[-1] == "small is free: it runs on this machine"
+
+
+async def test_a_ledger_that_cannot_be_read_is_said(talk):
+    there = talk()
+    (there.world.paths.data / FILE_NAME).mkdir(parents=True)
+    lines = await shown(there)
+    assert "cannot read" in lines[0]
+    assert lines[1:] == ["this session  nothing"]
+
+
+def test_it_is_a_row_of_the_table_of_commands():
+    assert cost.COMMAND.usage == "/cost"
