@@ -57,8 +57,9 @@ def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_pat
     assert re.fullmatch(parts, line(chat))
 
 
-def test_says_nothing_of_a_cost_nobody_told(tmp_path):
-    assert "$" not in line(chat_of(tmp_path))
+@pytest.mark.parametrize("cost_usd", [None, 0.0])
+def test_says_nothing_of_a_cost_nobody_told_and_of_none(tmp_path, cost_usd):
+    assert "$" not in line(chat_of(tmp_path, cost_usd=cost_usd))
 
 
 def test_says_nothing_of_a_window_before_there_is_a_model(tmp_path):

@@ -113,7 +113,7 @@ def _shortened(name: str, columns: int) -> str:
 
 def _cost(chat: Chat) -> str:
     cost_usd = chat.session.cost_usd
-    if cost_usd is None:
+    if not cost_usd:  # what is free needs no room, and of what is unknown there is nothing to tell
         return ""
     return f"${cost_usd:.4f}" if cost_usd < 1 else f"${cost_usd:,.2f}"
 
