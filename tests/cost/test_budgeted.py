@@ -106,6 +106,13 @@ async def test_where_the_endpoint_counts_nothing_the_cost_is_about_what_went_out
     assert (await there.events())[-1].cost_usd == pytest.approx(0.1 + 0.002 * 8)
 
 
+@pytest.mark.parametrize("usage", [Usage(100, 50, cached_tokens=20), Usage(None, 50)])
+async def test_a_cost_that_is_not_known_to_the_cent_is_booked_as_what_it_can_have_been(world, usage):
+    there = world((TextDelta("Paris"), Completion("stop", "small", usage)))
+    assert (await there.events())[-1].cost_usd is None
+    assert there.booked == [("small", Decimal("0.2"))]
+
+
 @pytest.mark.parametrize("failure", [NetworkError("gone"), RuntimeError("a bug")])
 async def test_what_came_of_an_answer_that_broke_off_is_paid_for(world, failure):
     there = world((TextDelta("Paris"), failure))

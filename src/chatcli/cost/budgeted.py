@@ -72,7 +72,8 @@ class BudgetedModel:
                             continue
                         completion = self._priced(event, request, heard_tokens)
                         is_booked = True
-                        for notice in self._book(request, completion.model, completion.cost_usd):
+                        spent_usd = self._at_most(completion, request, heard_tokens)
+                        for notice in self._book(request, completion.model, spent_usd):
                             yield notice
                         yield completion
             finally:
@@ -96,15 +97,27 @@ class BudgetedModel:
         cost_usd = self._pricing.cost_of(usage, request.model, completion.model)
         return replace(completion, cost_usd=None if cost_usd is None else float(cost_usd))
 
-    def _book(
-        self, request: Request, answered: str | None, cost_usd: Decimal | float | None
-    ) -> tuple[Notice, ...]:
+    def _at_most(self, completion: Completion, request: Request, heard_tokens: int) -> Decimal | None:
+        """Return what to book: where a number or the price of the cache is missing, what it can have cost without.
+
+        A budget must not stand still because an answer's cost is not known to the cent.
+        """
+        if completion.cost_usd is not None:
+            return Decimal(str(completion.cost_usd))
+        told, about = completion.usage or Usage(), self._about(request, heard_tokens)
+        usage = Usage(
+            about.input_tokens if told.input_tokens is None else told.input_tokens,
+            about.output_tokens if told.output_tokens is None else told.output_tokens,
+        )
+        return self._pricing.cost_of(usage, request.model, completion.model)
+
+    def _book(self, request: Request, answered: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
         """Book what was spent; return what the person should know of that."""
         expense = Expense(
             self._budget.ledger.clock(),
             answered or request.model,
             self._pricing.host,
-            None if cost_usd is None else Decimal(str(cost_usd)),
+            cost_usd,
             self._spending.session().name,
         )
         error = self._spending.book(expense, self._budget.ledger)
