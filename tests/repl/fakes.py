@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from chatcli.core.events import TextDelta, TurnFailed
 from chatcli.render.status import error_lines
+from chatcli.render.themes import theme
 from chatcli.repl.written import Written
 
 
@@ -40,6 +41,9 @@ class KeptSurface:
         self.said.append(text)
 
     remark = answer = doing = say
+
+    def picture(self, draw):
+        self.said.append(draw(theme("dark", None)))
 
     @property
     def keys(self):

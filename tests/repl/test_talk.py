@@ -357,14 +357,48 @@ async def test_save_copies_the_conversation_and_goes_on_there(talking):
     assert "everything is kept already" in talk.surface.text
 
 
-async def test_tokens_tell_how_the_window_is_filled(talking):
+@pytest.mark.parametrize("command", ["/context", "/tokens"])
+async def test_context_shows_what_the_model_sees_and_what_it_does_not(talking, command):
     async with serving(PARIS) as server:
         talk = talking(server, context_window=4096)
         await talk.take("Capital of France?")
-        await talk.take("/tokens")
+        await talk.take("And of Spain?")
+        await talk.take("/drop 1")
+        await talk.take(command)
         await talk.connection.close()
-    assert "4,096  small" in talk.surface.text
-    assert "1 turn" in talk.surface.text
+    assert "turn 2: And of Spain?" in talk.surface.text
+    assert "window of small" in talk.surface.text
+    assert "not sent: turn 1: dropped, /drop -N brings one back" in talk.surface.said
+    assert "strategy truncate: the newest turns" in talk.surface.said
+
+
+async def test_context_compares_with_another_strategy_or_model_and_changes_nothing(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France? " * 1000)
+        await talk.take("And of Spain? " * 1000)
+        await talk.take("/context")
+        assert "not sent: turn 1 (~4," in talk.surface.text
+        await talk.take("/context -m gpt-4o")
+        assert "it would also send turn 1" in talk.surface.said
+        await talk.take("/context middle-out")
+        assert "middle-out" in talk.surface.text
+        assert (talk.chat.model_name, talk.chat.target.context) == ("small", "truncate")
+        await talk.take("/context use none")
+        assert talk.chat.target.context == "none"
+        await talk.take("/context all")
+        assert "error: there is no context strategy all" in talk.surface.said
+        await talk.take("/context use")
+        assert "error: there is no context strategy use" in talk.surface.said
+        await talk.connection.close()
+
+
+async def test_context_completes_strategies_and_models(talking):
+    async with serving(MODELS) as server:
+        talk = talking(server)
+        offered = [text for text, _ in await completions(talk, "/context ")]
+        await talk.connection.close()
+    assert {"truncate", "use recall", "-m large"} <= set(offered)
 
 
 async def test_verbose_is_turned_on_and_off(talking):

@@ -10,6 +10,7 @@ from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.chat.history import history_of
 from chatcli.chat.memory import Memory
+from chatcli.chat.seen import seen
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
@@ -25,7 +26,9 @@ from chatcli.sessions.titles import title_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from chatcli.chat.seen import Seen
     from chatcli.client.endpoint import Endpoint
+    from chatcli.conversation.vocabulary import Vocabulary
     from chatcli.core.events import Event
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
@@ -51,8 +54,8 @@ class Chat:
         self.memory = Memory(log, self.branches, self._resume)
         self._wished_system = system
         self._manager: ConversationManager | None = None
-        self._counter: TiktokenCounter | None = None
-        self._tokens: MessageTokens | None = None
+        self._counters: dict[Vocabulary, TiktokenCounter] = {}
+        self._tokens: dict[Vocabulary, MessageTokens] = {}
         self._last_is_unknown = False
         self._untold: list[Notice] = []
 
@@ -130,10 +133,27 @@ class Chat:
         if self.session.model != target.model_name and not target.endpoint.embedded:
             self._mark("model", target.model_name)
 
+    def seen(self, target: Target | None = None, question: Message | None = None) -> Seen:
+        """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
+        connected = self._connected()
+        if target is None:
+            return seen(self.manager, connected, self.session, question)
+        beside = self._manager_of(target, self.manager.history, self._log)
+        return seen(beside, target, self.session, question)
+
+    def cached_tokens(self) -> tuple[int, int]:
+        """Return how many tokens were sent for the answers of the conversation, and how many the provider had cached."""
+        replies = (record.reply for record in self.session.path() if record.role == "assistant")
+        usages = [reply.usage for reply in replies if reply is not None and reply.usage is not None]
+        return (
+            sum(usage.input_tokens or 0 for usage in usages),
+            sum(usage.cached_tokens or 0 for usage in usages),
+        )
+
     def load_vocabulary(self) -> None:
         """Load what counts the tokens of the model's text, as a thread may while the person types."""
-        if self._counter is not None:
-            self._counter.load()
+        if self.target is not None:
+            self._counter_for(self.target.model_name).load()
 
     def hurry(self) -> bool:
         """Ask again now where another attempt is waited for; return whether one was."""
@@ -262,11 +282,12 @@ class Chat:
         )
 
     def _tokens_for(self, model_name: str) -> MessageTokens:
+        counter = self._counter_for(model_name)
+        return self._tokens.setdefault(counter.vocabulary, MessageTokens(counter))
+
+    def _counter_for(self, model_name: str) -> TiktokenCounter:
         vocabulary = vocabulary_for(model_name)
-        if self._tokens is None or self._counter is None or self._counter.vocabulary != vocabulary:
-            self._counter = TiktokenCounter(vocabulary)
-            self._tokens = MessageTokens(self._counter)
-        return self._tokens
+        return self._counters.setdefault(vocabulary, TiktokenCounter(vocabulary))
 
     def _mark(self, kind: str, value: Any = None) -> None:
         self._log.mark(kind, value, parent=self.session.head)

@@ -11,6 +11,7 @@ from chatcli.cli.session_numbers import choose_by_number
 from chatcli.cli.signals import raising_interrupts
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.render.status import error_lines
+from chatcli.render.themes import theme
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
+    from chatcli.render.themes import Theme
     from chatcli.repl.picker.shelf import Shelf
 
 _ANY_COLUMNS: Final = 10_000
@@ -79,6 +81,9 @@ class LineSurface:
             for row in sanitize(text).split("\n")
         )
         self._write("\n".join(rows))
+
+    def picture(self, draw: Callable[[Theme], str]) -> None:
+        self._write(draw(theme("dark", None)))
 
     def remark(self, text: str) -> None:
         status_output(self._options, self._settings(), self._terminal).remark(text)

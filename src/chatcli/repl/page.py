@@ -76,6 +76,9 @@ class Page:
     def say(self, text: str) -> None:
         self._print(wrapped(sanitize(text), self.columns()))
 
+    def picture(self, draw: Callable[[Theme], str]) -> None:
+        self._print(draw(self._theme()))
+
     def remark(self, text: str) -> None:
         if not self._quiet:
             self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
+    from chatcli.render.themes import Theme
     from chatcli.repl.picker.shelf import Shelf
 
 
@@ -29,6 +30,10 @@ class Surface(Protocol):
 
     def say(self, text: str) -> None:
         """Show text of one or more lines."""
+        ...
+
+    def picture(self, draw: Callable[[Theme], str]) -> None:
+        """Show what ``draw`` makes in the colours there are; its rows fit and are safe for a terminal already."""
         ...
 
     def remark(self, text: str) -> None:

@@ -1,0 +1,160 @@
+"""What a model sees of a conversation, part by part, by the numbers its turns have for the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from chatcli.conversation.fitted import Fitted, PartKind
+    from chatcli.conversation.history import Turn
+    from chatcli.conversation.manager import ConversationManager
+    from chatcli.core.messages import Message
+    from chatcli.sessions.session import Session
+    from chatcli.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPart:
+    """A part of what is sent. ``turn`` is its number in the conversation, the first being 1, where it is one.
+
+    ``text`` is what it begins with. ``cost_usd`` is what it costs to send, where a price is known.
+    """
+
+    kind: PartKind
+    tokens: int
+    text: str
+    turn: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSeen:
+    """Turns that are not sent, by their numbers, and why. ``tokens`` is about what they would take."""
+
+    turns: tuple[int, ...]
+    reason: str
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What ``model_name`` sees, as the strategy ``context`` chooses it for a window of ``window_tokens``.
+
+    ``budget_tokens`` of them may be sent; the rest is kept for the answer. ``estimated`` marks counts from before the
+    vocabulary was loaded.
+    """
+
+    model_name: str
+    context: str
+    window_tokens: int
+    budget_tokens: int
+    parts: tuple[SeenPart, ...]
+    left_out: tuple[NotSeen, ...]
+    estimated: bool
+
+    @property
+    def sent_tokens(self) -> int:
+        return TOKENS_TO_OPEN_REPLY + sum(part.tokens for part in self.parts)
+
+    @property
+    def free_tokens(self) -> int:
+        return max(0, self.budget_tokens - self.sent_tokens)
+
+    @property
+    def answer_tokens(self) -> int:
+        return self.window_tokens - self.budget_tokens
+
+    @property
+    def turns(self) -> frozenset[int]:
+        """The numbers of the turns that are sent whole."""
+        return frozenset(part.turn for part in self.parts if part.turn is not None)
+
+    def tokens_of(self, *kinds: PartKind) -> int:
+        return sum(part.tokens for part in self.parts if part.kind in kinds)
+
+
+def seen(
+    manager: ConversationManager, target: Target, session: Session, question: Message | None = None
+) -> Seen:
+    """Return what ``target`` would see with ``question``, or with one of no length."""
+    fitted, usage = manager.context(question), manager.context_usage()
+    turns, numbers = manager.history.turns, _numbers(session)
+    parts = tuple(
+        SeenPart(
+            part.kind,
+            part.tokens,
+            part.messages[0].own_words,
+            None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
+            _cost_usd(target, part.tokens),
+        )
+        for part in fitted.parts
+    )
+    return Seen(
+        target.model_name,
+        target.context,
+        usage.window_tokens,
+        usage.budget_tokens,
+        parts,
+        tuple(_not_seen(fitted, turns, session, numbers)),
+        fitted.estimated,
+    )
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as people write them: ``1–3, 7``."""
+    return ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in stretches(numbers))
+
+
+def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of the numbers that follow each other, in ascending order."""
+    first = last = None
+    for number in numbers:
+        if first is None or last is None:
+            first = last = number
+        elif number == last + 1:
+            last = number
+        else:
+            yield first, last
+            first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _not_seen(
+    fitted: Fitted, turns: Sequence[Turn], session: Session, numbers: Mapping[str, int]
+) -> Iterator[NotSeen]:
+    """Yield what is not sent: as the person said so, or as there is no room for it."""
+    known = {record.id for record in session.context()}
+    cleared = tuple(number for message_id, number in numbers.items() if message_id not in known)
+    dropped = sorted(_known(numbers, known.intersection(session.dropped)))
+    if cleared:
+        yield NotSeen(cleared, "from before /clear")
+    if dropped:
+        yield NotSeen(tuple(dropped), "dropped, /drop -N brings one back")
+    for gap in fitted.left_out:
+        yield NotSeen(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
+
+
+def _cost_usd(target: Target, tokens: int) -> float | None:
+    if target.pricing is None:
+        return None
+    cost_usd = target.pricing.cost_of(Usage(tokens, 0, estimated=True), target.model_name)
+    return None if cost_usd is None else float(cost_usd)
+
+
+def _numbers(session: Session) -> dict[str, int]:
+    return {record.id: number for number, record in enumerate(session.questions, start=1)}
+
+
+def _known(numbers: Mapping[str, int], ids: Iterable[str]) -> tuple[int, ...]:
+    return tuple(numbers[message_id] for message_id in ids if message_id in numbers)
+
+
+def _id_of(turn: Turn) -> str:
+    return turn.ids[0] if turn.ids else ""

@@ -1,0 +1,91 @@
+"""``/context``: what the model sees of the conversation, and how its window is filled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.model import models_to_choose
+from chatcli.repl.context_view import comparison, context_view, differences, left_out_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.chat.seen import Seen
+    from chatcli.repl.talk import Talk
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    match argument.split():
+        case []:
+            await _show(talk)
+        case ["use", name]:
+            await _use(talk, _known(name))
+        case ["-m", model]:
+            await _compare(talk, model=model)
+        case [name]:
+            await _compare(talk, context=_known(name))
+        case _:
+            raise UsageError(f"/context {argument} says nothing", hint=f"/context {_ARGUMENT}")
+
+
+async def _show(talk: Talk) -> None:
+    chat = await talk.connected()
+    seen = chat.seen()
+    _draw(talk, seen)
+    for line in left_out_lines(seen):
+        talk.surface.remark(line)
+    talk.surface.remark(f"strategy {seen.context}: {CONTEXT_STRATEGIES[seen.context]}")
+    prompts, cached = chat.cached_tokens()
+    if cached:
+        talk.surface.remark(f"the provider had {cached:,} of {prompts:,} prompt tokens in its cache so far")
+
+
+async def _compare(talk: Talk, **changes: object) -> None:
+    chat = await talk.connected()
+    now = chat.seen()
+    async with talk.beside(**changes) as target:
+        then = chat.seen(target)
+    if now.model_name == then.model_name and now.context == then.context:
+        talk.surface.remark("that is what is in use")
+        return
+    if "model" in changes:
+        # Another strategy may be set for it; what is asked is what the model makes of this one.
+        then = replace(then, context=now.context)
+    _draw(talk, then)
+    talk.surface.say(comparison(now, then, talk.surface.columns()))
+    for line in differences(now, then):
+        talk.surface.remark(line)
+
+
+async def _use(talk: Talk, name: str) -> None:
+    await talk.change(context=name)
+    talk.surface.remark(f"from here on: {name}, {CONTEXT_STRATEGIES[name]}")
+
+
+def _draw(talk: Talk, seen: Seen) -> None:
+    columns, with_bar = talk.surface.columns(), not talk.settings.plain
+    talk.surface.picture(lambda theme: context_view(seen, theme, columns, with_bar=with_bar))
+
+
+def _known(name: str) -> str:
+    if name not in CONTEXT_STRATEGIES:
+        raise UsageError(
+            f"there is no context strategy {name}", hint=f"there are {', '.join(CONTEXT_STRATEGIES)}"
+        )
+    return name
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    strategies = [Choice(name, meaning) for name, meaning in CONTEXT_STRATEGIES.items()]
+    used = [Choice(f"use {choice.text}", choice.meaning) for choice in strategies]
+    models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(talk)]
+    return [*strategies, *used, *models]
+
+
+_ARGUMENT = "[STRATEGY | use STRATEGY | -m MODEL]"
+
+COMMAND = Command("context", "show what the model sees, or would see", _run, _ARGUMENT, _choices)

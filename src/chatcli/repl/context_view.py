@@ -1,0 +1,186 @@
+"""What a model sees of a conversation, for the person: a bar of its window, and a table of its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wcwidth import clip, width
+
+from chatcli.chat.seen import ranges, stretches
+from chatcli.cost.amounts import dollars
+from chatcli.repl.table import table
+from chatcli.repl.window_bar import Segment, bar
+from chatcli.sessions.titles import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatcli.chat.seen import Seen, SeenPart
+    from chatcli.conversation.fitted import PartKind
+    from chatcli.render.themes import Role, Theme
+
+_SIGNS: Final[dict[str, tuple[str, Role]]] = {
+    "system": ("S", "code.name"),
+    "note": ("N", "code.string"),
+    "pinned": ("P", "code.keyword"),
+    "summary": ("=", "code.type"),
+    "retrieved": ("R", "math"),
+    "turn": ("T", "quote"),
+    "question": ("Q", "code.number"),
+    "free": (".", "rule"),
+    "answer": ("A", "address"),
+}
+# Every other turn is drawn so, that they can be told apart.
+_OTHER_TURN: Final = ("t", "address")
+
+_ROWS_A_TURN: Final = 8
+"""Up to so many turns have a row each."""
+_WORDS: Final = 60
+_NARROW_COLUMNS: Final = 60
+
+
+class _Row(NamedTuple):
+    sign: str
+    what: str
+    tokens: int
+    cost_usd: float | None = None
+
+
+def context_view(seen: Seen, theme: Theme, columns: int, *, with_bar: bool = True) -> str:
+    """Return the bar and the table, in rows of at most ``columns``. Read aloud, the bar would be noise."""
+    parts = _parts_table(seen, columns)
+    return f"{bar(_segments(seen), theme, columns)}\n{parts}" if with_bar else parts
+
+
+def left_out_lines(seen: Seen) -> Iterator[str]:
+    """Yield what the model does not see, and why."""
+    for gap in seen.left_out:
+        turns = ranges(gap.turns)
+        named = "" if not turns else f"turn {turns}" if len(gap.turns) == 1 else f"turns {turns}"
+        tokens = f" (~{gap.tokens:,} tokens)" if gap.tokens else ""
+        yield f"not sent: {named}{tokens}: {gap.reason}" if named else f"not sent{tokens}: {gap.reason}"
+
+
+def comparison(now: Seen, then: Seen, columns: int) -> str:
+    """Return a table of what is sent now and what would be."""
+    rows = [
+        ("", _name(now, then), _name(then, now)),
+        *(
+            (label, f"{now.tokens_of(kind):,}", f"{then.tokens_of(kind):,}")
+            for kind, label in _COMPARED
+            if now.tokens_of(kind) or then.tokens_of(kind)
+        ),
+        ("turns sent", f"{len(now.turns):,}", f"{len(then.turns):,}"),
+        ("free for a question", f"{now.free_tokens:,}", f"{then.free_tokens:,}"),
+        ("kept for the answer", f"{now.answer_tokens:,}", f"{then.answer_tokens:,}"),
+        ("window", f"{now.window_tokens:,}", f"{then.window_tokens:,}"),
+    ]
+    return table(rows, columns, right={1, 2})
+
+
+def differences(now: Seen, then: Seen) -> Iterator[str]:
+    """Yield which turns would be sent that are not, and the other way round."""
+    more, fewer = then.turns - now.turns, now.turns - then.turns
+    if more:
+        yield f"it would also send {_turns(sorted(more))}"
+    if fewer:
+        yield f"it would leave out {_turns(sorted(fewer))}"
+    if not (more or fewer):
+        yield "it would send the same turns"
+
+
+_COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
+    ("system", "system prompt"),
+    ("note", "notes"),
+    ("summary", "summary"),
+    ("pinned", "pinned turns"),
+    ("retrieved", "turns brought back"),
+    ("turn", "other turns"),
+)
+
+
+def _segments(seen: Seen) -> list[Segment]:
+    segments, is_other = [], False
+    for part in seen.parts:
+        sign, role = _SIGNS[part.kind]
+        if part.kind == "turn":
+            sign, role = _OTHER_TURN if is_other else (sign, role)
+            is_other = not is_other
+        if part.kind != "question" or part.text:
+            segments.append(Segment(sign, role, part.tokens))
+    return [
+        *segments,
+        Segment(*_SIGNS["free"], seen.free_tokens),
+        Segment(*_SIGNS["answer"], seen.answer_tokens),
+    ]
+
+
+def _parts_table(seen: Seen, columns: int) -> str:
+    about = "~" if seen.estimated else ""
+    rows = [*_rows(seen.parts), _Row(".", "free for a question", seen.free_tokens)]
+    rows += [
+        _Row("A", "kept for the answer", seen.answer_tokens),
+        _Row("", f"window of {seen.model_name}", seen.window_tokens),
+    ]
+    own = len(rows) - 3
+    numbers = [f"{about if at < own + 1 else ''}{row.tokens:,}" for at, row in enumerate(rows)]
+    costs = ["" if row.cost_usd is None else dollars(row.cost_usd) for row in rows]
+    if columns < _NARROW_COLUMNS:
+        costs = [""] * len(rows)
+    # What is counted is seen whole, whatever is said of it.
+    taken = 1 + max(map(len, numbers)) + max(map(len, costs)) + 3 * 2
+    room = max(8, columns - taken)
+    cells = [
+        (row.sign, _cut(row.what, room), number, cost)
+        for row, number, cost in zip(rows, numbers, costs, strict=True)
+    ]
+    return table(cells, columns, right={2, 3})
+
+
+def _rows(parts: Sequence[SeenPart]) -> Iterator[_Row]:
+    for kind, label in (("system", "system prompt"), ("note", "notes"), ("summary", "summary")):
+        own = [part for part in parts if part.kind == kind]
+        if own:
+            yield _together(own, f"{len(own)} {label}" if kind == "note" and len(own) > 1 else label)
+    for kind, label in (("pinned", "pinned"), ("retrieved", "brought back")):
+        for part in parts:
+            if part.kind == kind:
+                yield _together([part], f"turn {part.turn}, {label}: {one_line(part.text, _WORDS)}")
+    yield from _turn_rows([part for part in parts if part.kind == "turn"])
+    for part in parts:
+        if part.kind == "question" and part.text:
+            yield _together([part], f"question: {one_line(part.text, _WORDS)}")
+
+
+def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_Row]:
+    if len(turns) <= _ROWS_A_TURN:
+        for turn in turns:
+            yield _together([turn], f"turn {turn.turn}: {one_line(turn.text, _WORDS)}")
+        return
+    by_number = {turn.turn: turn for turn in turns if turn.turn is not None}
+    for first, last in stretches(sorted(by_number)):
+        own = [by_number[number] for number in range(first, last + 1)]
+        yield _together(own, f"{len(own)} turns, {first}–{last}" if last > first else f"turn {first}")
+
+
+def _together(parts: Sequence[SeenPart], what: str) -> _Row:
+    costs = [part.cost_usd for part in parts]
+    known = [cost for cost in costs if cost is not None]
+    return _Row(
+        _SIGNS[parts[0].kind][0],
+        what,
+        sum(part.tokens for part in parts),
+        sum(known) if len(known) == len(costs) else None,
+    )
+
+
+def _name(seen: Seen, other: Seen) -> str:
+    return seen.model_name if seen.model_name != other.model_name else seen.context
+
+
+def _turns(numbers: Sequence[int]) -> str:
+    return f"turn{'' if len(numbers) == 1 else 's'} {ranges(numbers)}"
+
+
+def _cut(text: str, columns: int) -> str:
+    return text if width(text) <= columns else clip(text, 0, columns - 1).rstrip() + "…"

@@ -1,0 +1,124 @@
+"""What ``/context`` draws."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wcwidth import width
+
+from chatcli.chat.seen import NotSeen, Seen, SeenPart, ranges
+from chatcli.render.themes import theme
+from chatcli.repl.context_view import comparison, context_view, differences, left_out_lines
+from chatcli.repl.window_bar import Segment, bar, shares
+
+PLAIN = theme("dark", None)
+ESCAPES = re.compile(r"\x1b\[[\d;]*m")
+
+SEEN = Seen(
+    "small",
+    "truncate",
+    window_tokens=8192,
+    budget_tokens=6144,
+    parts=(
+        SeenPart("system", 120, "Be brief."),
+        SeenPart("note", 10, "Keep in mind: a"),
+        SeenPart("note", 12, "Keep in mind: b"),
+        SeenPart("pinned", 300, "mind me", turn=2),
+        SeenPart("turn", 700, "Capital of France?", turn=6),
+        SeenPart("turn", 900, "北京天气怎么样" * 9, turn=7),
+        SeenPart("question", 4, ""),
+    ),
+    left_out=(NotSeen((1, 3, 4, 5), "does not fit", 9_000),),
+    estimated=False,
+)
+
+kinds = st.sampled_from(["system", "note", "summary", "pinned", "retrieved", "turn", "question"])
+seens = st.builds(
+    lambda parts, budget, answer: replace(
+        SEEN,
+        parts=tuple(SeenPart(kind, tokens, text, number) for number, (kind, tokens, text) in enumerate(parts, 1)),
+        budget_tokens=budget,
+        window_tokens=budget + answer,
+    ),
+    st.lists(st.tuples(kinds, st.integers(0, 10**6), st.text()), max_size=60),
+    st.integers(0, 10**7),
+    st.integers(0, 10**5),
+)  # fmt: skip
+
+
+def test_every_part_of_the_window_is_a_sign_and_a_row():
+    drawn, *rows = context_view(SEEN, PLAIN, 80).split("\n")
+    assert re.fullmatch(r"\[S+N{2,}P+T+t+\.+A+\]", drawn)
+    assert [row.split()[0] for row in rows[:-1]] == ["S", "N", "P", "T", "T", ".", "A"]
+    assert rows[1].startswith("N  2 notes")
+    assert rows[2].startswith("P  turn 2, pinned: mind me")
+    assert rows[2].endswith(" 300")
+    assert rows[-1].split() == ["window", "of", "small", "8,192"]
+
+
+def test_a_part_tells_what_it_costs_where_a_price_is_known_and_there_is_room():
+    priced = replace(SEEN, parts=(SeenPart("system", 120, "Be brief.", cost_usd=0.0012),))
+    assert context_view(priced, PLAIN, 80).split("\n")[1].endswith("120  $0.0012")
+    assert "$" not in context_view(priced, PLAIN, 40)
+
+
+def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked():
+    turns = tuple(SeenPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
+    text = context_view(replace(SEEN, parts=turns, estimated=True), PLAIN, 80)
+    assert re.search(r"T  6 turns, 3–8 +~60\n", text)
+    assert re.search(r"T  30 turns, 10–39 +~300\n", text)
+    assert re.search(r"window of small +8,192", text)
+
+
+def test_without_a_bar_the_table_is_the_same():
+    assert context_view(SEEN, PLAIN, 80, with_bar=False) == context_view(SEEN, PLAIN, 80).partition("\n")[2]
+
+
+@pytest.mark.parametrize("colors", [None, "standard", "256", "truecolor"])
+def test_colours_change_nothing_about_the_signs(colors):
+    assert ESCAPES.sub("", context_view(SEEN, theme("dark", colors), 60)) == context_view(SEEN, PLAIN, 60)
+
+
+@given(seens, st.sampled_from([20, 40, 80, 10_000]))
+def test_no_row_is_wider_than_the_terminal(seen, columns):
+    rows = context_view(seen, PLAIN, columns).split("\n")
+    assert max(map(width, rows)) <= columns
+    assert max(map(width, comparison(seen, SEEN, columns).split("\n"))) <= columns
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=50), st.integers(1, 200))
+def test_cells_are_all_given_away_and_nothing_is_hidden_where_there_is_room(weights, cells):
+    given_away = shares(weights, cells)
+    if len(weights) <= cells:
+        assert all(given_away)
+        assert not sum(weights) or sum(given_away) == cells
+    else:
+        assert sum(given_away) == cells
+
+
+def test_a_bar_fills_its_row_and_empty_segments_take_no_cell():
+    drawn = bar([Segment("a", "rule", 1), Segment("b", "rule", 0), Segment("c", "rule", 1)], PLAIN, 12)
+    assert drawn == "[aaaaaccccc]"
+    assert bar([], PLAIN, 12) == "[]"
+
+
+def test_what_is_left_out_is_told_with_why():
+    assert list(left_out_lines(SEEN)) == ["not sent: turns 1, 3–5 (~9,000 tokens): does not fit"]
+
+
+def test_a_comparison_tells_the_numbers_side_by_side_and_which_turns_differ():
+    then = replace(SEEN, context="middle-out", parts=(SeenPart("turn", 700, "One", turn=1), *SEEN.parts[:4]))
+    rows = [row.split() for row in comparison(SEEN, then, 80).split("\n")]
+    assert rows[0] == ["truncate", "middle-out"]
+    assert ["turns", "sent", "3", "2"] in rows
+    assert list(differences(SEEN, then)) == ["it would also send turn 1", "it would leave out turns 6–7"]
+    assert list(differences(SEEN, SEEN)) == ["it would send the same turns"]
+
+
+def test_numbers_that_follow_each_other_are_told_as_a_range():
+    assert ranges([]) == ""
+    assert ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"
