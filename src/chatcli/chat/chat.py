@@ -10,11 +10,13 @@ from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.chat.history import history_of
 from chatcli.chat.memory import Memory
+from chatcli.chat.summaries import Summaries
 from chatcli.chat.seen import seen
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.summarizing import ModelSummarizer
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from chatcli.chat.seen import Seen
     from chatcli.client.endpoint import Endpoint
+    from chatcli.conversation.summarizing import Summarizer
     from chatcli.conversation.vocabulary import Vocabulary
     from chatcli.core.events import Event
     from chatcli.sessions.records import MessageRecord
@@ -39,9 +42,10 @@ if TYPE_CHECKING:
 class Chat:
     """An open conversation: its session and, once ``connect`` was called, the model that is asked.
 
-    ``branches`` goes back in it and across, ``memory`` says what the model keeps in mind of it. Both only add marks to
-    the session; nothing that was said is lost, and the conversation is at any time what a resume of its session would
-    be. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError`` where it cannot be written.
+    ``branches`` goes back in it and across, ``memory`` says what the model keeps in mind of it, ``summaries`` what
+    stands for its older turns. They only add marks to the session; nothing that was said is lost, and the conversation
+    is at any time what a resume of its session would be. Methods raise ``UsageError`` where there is nothing to do, and
+    ``LocalIOError`` where it cannot be written.
 
     ``system`` is the system prompt wished for this run; it is set on connecting.
     """
@@ -52,6 +56,12 @@ class Chat:
         self._log = log
         self.branches = Branches(log, self._resume)
         self.memory = Memory(log, self.branches, self._resume)
+        self.summaries = Summaries(
+            log,
+            manager=lambda: self.manager,
+            summarizer=self._summarizer,
+            load_vocabulary=self.load_vocabulary,
+        )
         self._wished_system = system
         self._manager: ConversationManager | None = None
         self._counters: dict[Vocabulary, TiktokenCounter] = {}
@@ -268,6 +278,10 @@ class Chat:
         if self.target is None:
             raise _not_connected()
         return self.target
+
+    def _summarizer(self) -> Summarizer:
+        target = self._connected()
+        return ModelSummarizer(target.model, target.summary_model or target.model_name, target.parameters)
 
     def _manager_of(self, target: Target, history: History, journal: SessionLog) -> ConversationManager:
         return ConversationManager(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
+from chatcli.chat.summaries import summary_of
 from chatcli.conversation.history import History, Turn
 from chatcli.core.collector import collector_at_rest
 from chatcli.core.messages import Message, TextPart
@@ -32,6 +33,7 @@ def history_of(session: Session) -> History:
     system = session.system
     history.system = system if system is not None and system.parts else None
     history.notes = tuple(note_message(note) for note in session.notes)
+    history.summary = summary_of(session, history.turns)
     history.head = session.head
     return history
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from chatcli.conversation.context import ContextUsage, Window
 from chatcli.conversation.history import Entry
 from chatcli.conversation.strategies.selection import counted, only_what_must_be_sent
+from chatcli.conversation.strategies.summarize import Summarize, summary_tokens
 from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, InputTooLong, LocalIOError
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
-    from chatcli.conversation.history import History
+    from chatcli.conversation.history import History, Summary
     from chatcli.conversation.strategies.strategy import Strategy
+    from chatcli.conversation.strategies.summarize import Fold
     from chatcli.core.events import Event, ModelEvent
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, Journal, Reply
@@ -112,6 +114,34 @@ class ConversationManager:
         if self._usage is None or (self._usage.estimated and is_exact):
             self._usage = self._measured()
         return self._usage
+
+    def fold(self, question: Message | None = None) -> Fold | None:
+        """Return what the strategy wants summed up before ``question``, or the next one; mostly nothing.
+
+        It is worked out without loading a vocabulary, and then by a rule of thumb.
+        """
+        strategy, budget_tokens = self._strategy, self._window.budget_tokens
+        if not isinstance(strategy, Summarize):
+            return None
+        try:
+            asked = question or messages.question("")
+            return strategy.fold(self._history, asked, budget_tokens, self._tokens.at_once())
+        except InputTooLong:
+            return None
+
+    def set_summary(self, summary: Summary | None) -> None:
+        """Let ``summary`` stand for the first turns; what is stored of it is the caller's business."""
+        self._history.summary = summary
+        self._usage = None
+
+    @property
+    def most_summary_tokens(self) -> int:
+        """How long the text of a summary may be."""
+        return max(0, summary_tokens(self._window.budget_tokens, self._tokens.at_once()))
+
+    def tokens_of_text(self, text: str) -> int:
+        """Return the tokens of ``text``: counted when that is quick, else a rule of thumb."""
+        return self._tokens.estimate_text(text)
 
     async def look_ahead(self) -> None:
         """Do what the next question would have to wait for, as while the person reads or types."""

@@ -16,7 +16,7 @@ from chatcli.sessions.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Record
@@ -62,6 +62,7 @@ class Session:
         self._pinned: dict[str, None] = {}  # a set that keeps its order
         self._dropped: dict[str, None] = {}
         self._notes: dict[str, str] = {}
+        self._summaries: list[tuple[str, str, str]] = []
         self._path: list[MessageRecord] | None = None
         """The path to the head, as far as somebody has asked for it since it last turned elsewhere."""
 
@@ -165,6 +166,14 @@ class Session:
         """The ids of the marks the ``notes`` stand in: what takes one away names it so."""
         return tuple(self._notes)
 
+    @property
+    def summaries(self) -> Sequence[tuple[str, str, str]]:
+        """All summaries, oldest first: the first and the last message each stands for, and its text.
+
+        The text is empty where one was taken away.
+        """
+        return self._summaries
+
     def _cleared_up_to(self, path: tuple[MessageRecord, ...]) -> int:
         if not self._cleared:
             return 0
@@ -217,6 +226,8 @@ class Session:
                 self.head, self._path = message_id, None
             case "clear", _ if record.parent is not None:
                 self._cleared.add(record.parent)
+            case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text)}:
+                self._summaries.append((first_id, last_id, text))
             case kind, str(value):
                 self._apply_to_context(record, kind, value)
 

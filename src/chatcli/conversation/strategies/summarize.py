@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from chatcli.conversation.history import Summary
 from chatcli.conversation.strategies.cut import SHARE_AFTER_CUT, Cut
 from chatcli.conversation.strategies.selection import Selection, surely_whole
 from chatcli.conversation.strategies.strategy import Strategy
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
-    from chatcli.conversation.history import History, Summary, Turn
+    from chatcli.conversation.history import History, Turn
     from chatcli.core.messages import Message
 
 SHARE_OF_SUMMARY: Final = 0.15
@@ -28,13 +29,21 @@ SHARE_OF_FOLD: Final = 0.5
 
 
 class Fold(NamedTuple):
-    """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``."""
+    """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``.
+
+    The summary may have ``most_tokens``. A single turn may be longer than ``most_read_tokens``.
+    """
 
     earlier: Summary | None
     turns: Sequence[Turn]
     end: int
     most_tokens: int
-    """How long the summary may be."""
+    most_read_tokens: int
+
+    def summary(self, text: str) -> Summary:
+        """Return what stands for all of it from now on."""
+        first_id = self.turns[0].ids[0] if self.earlier is None else self.earlier.first_id
+        return Summary(text, self.end, first_id, self.turns[-1].ids[-1])
 
 
 class Summarize(Strategy):
@@ -75,16 +84,19 @@ class Summarize(Strategy):
             return None
         # The newest turn is what the next question is about.
         end = min(selection.newest_within(int(room * SHARE_AFTER_FOLDING), first), len(history.turns) - 1)
-        end = _read_at_once(history, first, end, int(budget_tokens * SHARE_OF_FOLD), tokens)
-        if end <= first:
+        most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
+        end = _read_at_once(history, first, end, most_read_tokens, tokens)
+        most_tokens = summary_tokens(budget_tokens, tokens)
+        if end <= first or most_tokens <= 0:
             return None
         earlier = history.summary if first else None
-        return Fold(earlier, history.turns[first:end], end, summary_tokens(budget_tokens))
+        return Fold(earlier, history.turns[first:end], end, most_tokens, most_read_tokens)
 
 
-def summary_tokens(budget_tokens: int) -> int:
-    """Return how long a summary may be."""
-    return int(budget_tokens * SHARE_OF_SUMMARY)
+def summary_tokens(budget_tokens: int, tokens: MessageTokens) -> int:
+    """Return how many tokens the text of a summary may have."""
+    around = sum(map(tokens, Summary("", 0, "", "").messages))
+    return int(budget_tokens * SHARE_OF_SUMMARY) - around
 
 
 def _summed_up(selection: Selection, budget_tokens: int) -> int:
@@ -96,7 +108,7 @@ def _summed_up(selection: Selection, budget_tokens: int) -> int:
     summary = selection.history.summary
     if summary is None or selection.newest_within(int(selection.room_tokens * SHARE_AFTER_CUT)) == 0:
         return 0
-    most_tokens = min(summary_tokens(budget_tokens), selection.room_tokens // 2)
+    most_tokens = min(int(budget_tokens * SHARE_OF_SUMMARY), selection.room_tokens // 2)
     return summary.turns if selection.sum_up(summary, most_tokens) else 0
 
 

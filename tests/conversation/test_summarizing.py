@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.conversation.history import Summary, Turn
+from chatcli.conversation.strategies.summarize import Fold
+from chatcli.conversation.summarizing import ModelSummarizer, shortened
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.messages import answer, question
+from chatcli.core.request import Parameters
+from conversation.fakes import ScriptedModel
+
+TURN = Turn((question("Where?"), answer("In Oslo.")), ids=("1", "2"))
+
+
+def fold(*turns, earlier=None, most_read_tokens=1000):
+    return Fold(earlier, turns, len(turns), 200, most_read_tokens)
+
+
+async def test_the_model_is_given_the_summary_so_far_and_what_was_said_since():
+    model = ScriptedModel(
+        (Notice("n", "m"), ReasoningDelta("hm"), TextDelta(" In "), TextDelta("Oslo.\n"), Completion("stop"))
+    )
+    summarize = ModelSummarizer(model, "tiny", Parameters(temperature=0.5, max_tokens=7))
+    text = await summarize(fold(TURN, earlier=Summary("They met.", 3, "a", "b")))
+    assert text == "In Oslo."
+    (request,) = model.requests
+    assert request.model == "tiny"
+    assert request.messages[1].text == (
+        "<summary>\nThey met.\n</summary>\n\n<conversation>\n\nPerson: Where?\n\nAssistant: In Oslo.\n\n</conversation>"
+    )
+    assert request.parameters == Parameters(temperature=0.5, max_tokens=600)
+
+
+async def test_a_single_turn_that_is_too_long_to_read_is_read_without_its_middle():
+    model = ScriptedModel((TextDelta("x"), Completion("stop")))
+    long = Turn((question("a" * 5000 + "z"), answer("short")))
+    await ModelSummarizer(model, "tiny", Parameters())(fold(long, most_read_tokens=100))
+    material = model.requests[0].messages[1].text
+    assert "Person: " + "a" * 25 + "\n[…]\n" + "a" * 24 + "z" in material
+    assert "Assistant: short" in material
+
+
+@given(text=st.text("ab 天", max_size=60), most_tokens=st.integers(0, 20))
+def test_what_is_too_long_is_cut_where_a_word_ends(text, most_tokens):
+    short = shortened(text, most_tokens, len)
+    assert text.startswith(short)
+    assert len(short) <= most_tokens
+    if len(text) <= most_tokens:
+        assert short == text.rstrip()
