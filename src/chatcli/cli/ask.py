@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.app import open_chat
 from chatcli.chat.unsent import take_back_unsent
 from chatcli.cli.agreeing import agrees, can_be_asked
+from chatcli.cli.context_data import context_data
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
 from chatcli.cli.signals import raising_interrupts, until_signalled
@@ -105,6 +106,7 @@ def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
         "dropped_turns": fitted.dropped_turns,
         "cost_usd": _estimate(chat, fitted.sent_tokens, 0),
         "cost_with_answer_usd": None if longest is None else _estimate(chat, fitted.sent_tokens, longest),
+        **context_data(chat.seen(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
