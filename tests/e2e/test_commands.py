@@ -133,7 +133,7 @@ def test_profiles_are_listed_with_the_one_in_force(program):
         encoding="utf-8",
     )
     assert (
-        program.run("config", "profiles", "-p", "warm").stdout == "  desk  qwen3  127.0.0.1:11434\n→ warm\n"
+        program.run("config", "profiles", "-p", "warm").stdout == "   desk  qwen3  127.0.0.1:11434\n→  warm\n"
     )
     desk, warm = json.loads(program.run("config", "profiles", "--json").stdout)
     assert desk == {

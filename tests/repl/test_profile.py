@@ -104,6 +104,15 @@ async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_pat
         await talk.connection.close()
 
 
+async def test_a_profile_taken_as_a_setting_brings_its_system_prompt_too(talking, profiles):
+    async with serving(PARIS) as server:
+        profiles(server)
+        talk = talking(server)
+        await talk.take("/config profile desk")
+        assert (talk.settings.profile, talk.chat.system) == ("desk", "Be brief.")
+        await talk.connection.close()
+
+
 async def test_an_unknown_profile_names_the_nearest(talking, profiles):
     profiles()
     talk = talking()

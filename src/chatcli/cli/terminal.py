@@ -117,6 +117,10 @@ class Terminal:
     def columns(self) -> int:
         return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))
 
+    def listing_columns(self) -> int:
+        """Return where the lines of a listing are cut: a program that reads them gets them whole."""
+        return self.columns() if self.stdout.is_terminal else sys.maxsize
+
     def size(self) -> os.terminal_size:
         return shutil.get_terminal_size()
 

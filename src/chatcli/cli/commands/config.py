@@ -19,6 +19,7 @@ from chatcli.config.report import rows
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
 from chatcli.login import check_key, clean_key, forget_key, keep_key, key_in_front, use_endpoint
+from chatcli.repl.table import table
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import refuse_key_in_clear
 
@@ -93,10 +94,18 @@ def _list_profiles(options: Namespace, world: World, terminal: Terminal) -> None
         terminal.warn(
             f"there are no profiles; a table [profiles.NAME] in {world.paths.config / FILE_NAME} makes one"
         )
-    for profile in profiles.values():
-        cells = (profile.name, profile.model, profile.host, profile.system_beginning)
-        mark = "→" if profile.name == in_force else " "
-        terminal.stdout.write(f"{mark} {sanitize_line('  '.join(filter(None, cells)))}\n")
+        return
+    rows = [
+        (
+            "→" if profile.name == in_force else "",
+            profile.name,
+            profile.model,
+            profile.host,
+            profile.system_beginning,
+        )
+        for profile in profiles.values()
+    ]
+    terminal.stdout.write(table(rows, terminal.listing_columns()) + "\n")
 
 
 class _Login:

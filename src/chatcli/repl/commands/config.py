@@ -9,6 +9,7 @@ from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.profile import take_profile
 from chatcli.repl.table import table
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ async def _change(talk: Talk, name: str, value: str) -> None:
         raise UsageError("that is settled at the start", hint="start chatcli with --plain, or without")
     if name == "system":
         talk.chat.set_system(value)
+        return
+    if name == "profile":
+        await take_profile(talk, value)
         return
     await talk.change(**{name: value})
 

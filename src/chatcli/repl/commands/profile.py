@@ -23,20 +23,25 @@ _SETTLED_AT_THE_START: Final = ("save", "plain")
 
 
 async def _run(talk: Talk, argument: str) -> None:
+    if argument:
+        await take_profile(talk, argument)
+    else:
+        _list(talk, read_profiles(talk.world.paths))
+
+
+async def take_profile(talk: Talk, name: str) -> None:
+    """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
     profiles = read_profiles(talk.world.paths)
-    if not argument:
-        _list(talk, profiles)
-        return
-    if argument != NO_PROFILE and argument not in profiles:
-        raise UsageError(f"there is no profile {argument}", hint=did_you_mean(argument, profiles))
-    said = profiles[argument].table if argument in profiles else {}
+    if name != NO_PROFILE and name not in profiles:
+        raise UsageError(f"there is no profile {name}", hint=did_you_mean(name, profiles))
+    said = profiles[name].table if name in profiles else {}
     before = talk.settings
     # What was changed before counts no more where the profile says something of it: it is what was said last.
-    await talk.change(**{**dict.fromkeys(said), "profile": argument})
+    await talk.change(**{**dict.fromkeys(said), "profile": name})
     _change_system(talk, before)
     if talk.surface.draws:
         await talk.theme.settle()
-    called = "no profile" if argument == NO_PROFILE else f"profile {argument}"
+    called = "no profile" if name == NO_PROFILE else f"profile {name}"
     talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name} ({called})")
     _tell_what_does_not_follow(talk, said, before)
 
@@ -54,7 +59,7 @@ def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
     ]
     if rows:
         talk.surface.say(table(rows, talk.surface.columns()))
-        talk.surface.remark(f"/profile NAME takes one for this run, /profile {NO_PROFILE} none")
+        talk.surface.remark(f"/profile NAME takes one for this run, /profile {NO_PROFILE} leaves them all")
     else:
         path = talk.world.paths.config / FILE_NAME
         talk.surface.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize_line
+from chatcli.repl.table import table
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,15 +31,9 @@ def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
         listed = [_described(entry) for entry in entries]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return ExitCode.DONE
-    name_width = max(len(entry.name) for entry in entries)
-    for entry in entries:
-        line = f"{entry.name:<{name_width}}  {origin(entry):<7}  {entry.summary()}"
-        terminal.stdout.write(f"{sanitize_line(line).rstrip()}\n")
+    rows = [(entry.name, "shipped" if entry.is_shipped else "yours", entry.summary()) for entry in entries]
+    terminal.stdout.write(table(rows, terminal.listing_columns()) + "\n")
     return ExitCode.DONE
-
-
-def origin(entry: Entry) -> str:
-    return "shipped" if entry.is_shipped else "yours"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
