@@ -91,6 +91,27 @@ async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usag
     assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage())
 
 
+@pytest.mark.parametrize(
+    ("total", "reasoning", "output"),
+    [
+        (20, 5, 8),  # OpenAI: the thoughts are part of the answer
+        (25, 5, 13),  # xAI: they come on top
+        (25, None, 13),  # Gemini: only the total knows of them
+        (22, 5, 8),
+        (None, 5, 8),
+        (3, None, 8),
+    ],
+)
+async def test_thoughts_count_as_part_of_the_answer_wherever_they_are_told(
+    chat, streams, total, reasoning, output
+):
+    usage = {"prompt_tokens": 12, "completion_tokens": 8, "total_tokens": total}
+    if reasoning is not None:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    streams(delta("Paris"), event({"usage": usage}), end())
+    assert (await events_of(chat))[-1].usage == Usage(12, output, None, reasoning)
+
+
 async def test_a_cost_the_endpoint_tells_is_known(chat, streams):
     streams(delta("Paris"), event({"usage": USAGE | {"cost": 0.00014}}), end())
     assert (await events_of(chat))[-1].cost_usd == 0.00014

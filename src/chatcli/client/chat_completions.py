@@ -197,9 +197,22 @@ def _cost_usd(usage: Mapping[str, Any]) -> float | None:
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
+    reasoning_tokens = count(usage.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(
         input_tokens=count(usage, "prompt_tokens"),
-        output_tokens=count(usage, "completion_tokens"),
+        output_tokens=_output_tokens(usage, reasoning_tokens),
         cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        reasoning_tokens=reasoning_tokens,
     )
+
+
+def _output_tokens(usage: Mapping[str, Any], reasoning_tokens: int | None) -> int | None:
+    """Return the tokens of the answer with those of the thoughts, as OpenAI counts them.
+
+    xAI counts the thoughts beside the answer, and Gemini names them nowhere: that only the total tells.
+    """
+    sent, answered, total = (count(usage, f"{of}_tokens") for of in ("prompt", "completion", "total"))
+    if sent is None or answered is None or total is None:
+        return answered
+    beside = total - sent - answered
+    return answered + beside if beside > 0 and reasoning_tokens in {None, beside} else answered
