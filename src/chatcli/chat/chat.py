@@ -165,6 +165,14 @@ class Chat:
         if self.target is not None:
             self._counter_for(self.target.model_name).load()
 
+    async def get_ready(self, question: Message | None = None) -> None:
+        """Do what ``question``, or the next one, would have to wait for: sum older turns up, or look them through.
+
+        Raise a ``ChatcliError`` where that fails; nothing has changed then, and less of them is sent.
+        """
+        await self.manager.look_ahead()
+        await self.summaries.catch_up(question)
+
     def hurry(self) -> bool:
         """Ask again now where another attempt is waited for; return whether one was."""
         return self.target is not None and self.target.pause.cut_short()

@@ -7,7 +7,7 @@ import math
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.app import open_session
 from chatcli.cli.ask import wish_of
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.target import World
+
+_PATIENCE_S: Final = 60.0
 
 
 def line_loop(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
@@ -71,6 +73,8 @@ class _LineLoop:
             resettle=resettling(options, world, terminal),
             verbose=options.verbose,
             attachments=Attachments(locale_encoding=terminal.locale_encoding),
+            # Nor is anything done between two lines: what a summary takes is waited for with the next question.
+            patience_s=_PATIENCE_S,
         )
 
     def run(self) -> ExitCode:
@@ -78,6 +82,7 @@ class _LineLoop:
         with asyncio.Runner() as runner, ExitStack() as at_the_end:
             at_the_end.callback(lambda: talk.chat.close())  # noqa: PLW0108 - another conversation may come
             at_the_end.callback(lambda: runner.run(talk.connection.close()))
+            at_the_end.callback(lambda: runner.run(talk.between_turns.stop()))
             if self._options.resume and not runner.run(self._choose_session()):
                 return ExitCode.DONE
             runner.run(self._begin())

@@ -13,6 +13,7 @@ from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.cost.spending import SessionInHand
 from chatcli.repl.attachments import Attachments, attached_line
+from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
 from chatcli.repl.commands import find, split
 from chatcli.repl.recap import recap
 
@@ -52,8 +53,10 @@ class Talk:
         resettle: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
         attachments: Attachments | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.surface = surface
+        self.between_turns = BetweenTurns(surface.remark, patience_s=patience_s)
         self.chat: Chat = chat
         self.settings = settings
         self.wish = wish
@@ -72,6 +75,7 @@ class Talk:
         """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
         while not self.is_leaving and (written := await read()) is not None:
             await self.take(written.text, shown=written.shown)
+        await self.between_turns.stop()
 
     async def take(self, line: str, *, shown: str | None = None) -> None:
         """Do what ``line`` says: leave, run a command, or ask.
@@ -96,7 +100,9 @@ class Talk:
 
     async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:
         """Show a turn and return how it ended."""
+        await self.between_turns.settle()
         end = await play(events, *self.surface.observers(verbose=self.verbose))
+        self.between_turns.begin(self.chat)
         if end.result.error is not None:
             self.surface.hold()
         return end
@@ -113,6 +119,7 @@ class Talk:
         if changes and all(SETTINGS_BY_NAME[name].only_looks for name in changes):
             self.settings, self._changes = settings, wanted
             return
+        await self.between_turns.stop()
         target = await self.connection.replace(self.chat, settings)
         self.settings, self._changes = settings, wanted
         if changes.get("model") is not None:
@@ -133,6 +140,7 @@ class Talk:
 
     async def turn_to(self, chat: Chat) -> None:
         """Go on with another conversation; it is closed again where it has no model to ask."""
+        await self.between_turns.stop()
         try:
             chat.connect(await self.connection.replace(chat, self.settings))
         except BaseException:

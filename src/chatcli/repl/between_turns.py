@@ -1,0 +1,59 @@
+"""Getting a conversation ready for the next question, while the person reads or types."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import ChatcliError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.chat import Chat
+
+PATIENCE_S: Final = 2.0
+"""How long a question waits for what was begun before it: a summary that is about to end saves doing it all again."""
+
+
+class BetweenTurns:
+    """Has older turns summed up, or looked through, as the context strategy wants it.
+
+    What a question does not wait for is given up and leaves no trace; the turn goes its way without it. A failure is
+    told once, by ``tell``: it would be the same with every turn.
+    """
+
+    def __init__(self, tell: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
+        self._tell = tell
+        self._patience_s = patience_s
+        self._task: asyncio.Task[None] | None = None
+        self._has_told = False
+
+    def begin(self, chat: Chat) -> None:
+        """Begin, now that a turn is over."""
+        self._task = asyncio.create_task(self._get_ready(chat))
+
+    async def settle(self) -> None:
+        """Wait a moment, and give up what is not done then."""
+        if self._task is not None:
+            try:
+                await asyncio.wait([self._task], timeout=self._patience_s)
+            finally:
+                await self.stop()
+
+    async def stop(self) -> None:
+        """Give up what is not done."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _get_ready(self, chat: Chat) -> None:
+        try:
+            await chat.get_ready()
+        except ChatcliError as error:
+            if not self._has_told:
+                self._tell(f"older turns could not be summed up, and are left out instead: {error.message}")
+            self._has_told = True

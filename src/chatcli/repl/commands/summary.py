@@ -1,0 +1,50 @@
+"""``/summary``: what stands for the older turns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import UsageError
+from chatcli.repl.commands.command import Choice, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.repl.talk import Talk
+
+_EDIT: Final = "edit"
+_NONE: Final = "none"
+_NOTHING: Final = (
+    "nothing is summed up yet; --context summarize sums up older turns before the window is full"
+)
+
+
+async def _run(talk: Talk, argument: str) -> None:
+    chat = await talk.connected()
+    summary = chat.summaries.current
+    if argument == _NONE:
+        chat.summaries.forget()
+        talk.surface.remark("the summary is taken away; its turns are sent again as far as they fit")
+    elif argument == _EDIT:
+        if summary is None:
+            raise UsageError("there is no summary to edit", hint=_NOTHING, code="no_summary")
+        talk.surface.draft(f"/summary {summary.text}")
+    elif argument:
+        chat.summaries.change(argument)
+        talk.surface.remark("the summary is changed")
+    elif summary is None:
+        talk.surface.say(_NOTHING)
+    else:
+        turns = f"the first {summary.turns} turns" if summary.turns > 1 else "the first turn"
+        talk.surface.say(f"{summary.text}\n")
+        talk.surface.remark(f"stands for {turns}; /summary edit changes it, /summary none takes it away")
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:
+    chat = talk.chat
+    if chat.target is None or chat.summaries.current is None:
+        return []
+    return [Choice(_EDIT, "change it in the composer"), Choice(_NONE, "take it away")]
+
+
+COMMAND = Command("summary", "show or change what stands for older turns", _run, "[edit|TEXT|none]", _choices)

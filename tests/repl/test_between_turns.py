@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chatcli.core.errors import NetworkError
+from chatcli.repl.between_turns import BetweenTurns
+
+
+class GettingReady:
+    """What of a ``Chat`` is got ready: ``work`` is awaited, and ``happened`` keeps how it ended."""
+
+    def __init__(self, work):
+        self.happened = []
+        self._work = work
+
+    async def get_ready(self):
+        try:
+            await self._work()
+            self.happened.append("done")
+        except asyncio.CancelledError:
+            self.happened.append("given up")
+            raise
+
+
+async def fail():
+    raise NetworkError("gone")
+
+
+async def test_a_question_waits_for_what_is_about_to_end():
+    chat, between = GettingReady(lambda: asyncio.sleep(0)), BetweenTurns(print)
+    between.begin(chat)
+    await between.settle()
+    assert chat.happened == ["done"]
+
+
+async def test_but_not_for_long():
+    chat, between = GettingReady(asyncio.Event().wait), BetweenTurns(print, patience_s=0.01)
+    between.begin(chat)
+    await between.settle()
+    assert chat.happened == ["given up"]
+
+
+async def test_whoever_stops_waiting_stops_it_too():
+    chat, between = GettingReady(asyncio.Event().wait), BetweenTurns(print, patience_s=60)
+    between.begin(chat)
+    waiting = asyncio.create_task(between.settle())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert chat.happened == ["given up"]
+
+
+async def test_a_failure_is_told_once():
+    told = []
+    between = BetweenTurns(told.append)
+    for _ in range(3):
+        between.begin(GettingReady(fail))
+        await between.settle()
+    assert told == ["older turns could not be summed up, and are left out instead: gone"]
+
+
+async def test_where_nothing_was_begun_there_is_nothing_to_wait_for():
+    between = BetweenTurns(print)
+    await between.settle()
+    await between.stop()
