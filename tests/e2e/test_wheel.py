@@ -47,6 +47,7 @@ def test_the_wheel_in_an_empty_environment_starts_and_answers(program, tmp_path)
         ).stdout
 
     assert run("--version", environment=program.environment()) == f"chatcli {__version__}\n"
+    assert "\nreview " in run("templates", "list", environment=program.environment())
     with serving_in_thread(Answer(event_stream("北京", "。"))) as server:
         environment = program.environment(server)
         assert run("-o", "jsonl", "首都?", environment=environment).count("text_delta") == 2
