@@ -23,6 +23,11 @@ from chatcli.client.retry import RetryingModel
 from chatcli.client.waiting import WaitingModel
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
+from chatcli.cost.budget import Budget
+from chatcli.cost.budgeted import BudgetedModel
+from chatcli.cost.ledger import Ledger
+from chatcli.cost.pricing import Pricing
+from chatcli.cost.spending import Spending
 from chatcli.layers import answering, layers
 from client.wire import QUESTION, events_of, failure_of
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
@@ -60,9 +65,19 @@ def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatMode
         requests_per_minute=None,
         tokens_per_minute=None,
         save=False,
+        prices={},
+        max_cost=None,
     )
-    return layers(
-        answering(connection, endpoint, settings, pause=Pause(), cache=Path("unused")), endpoint, settings
+    budget = Budget({}, Spending(), Ledger(Path("unused")))
+    model = answering(connection, endpoint, settings, pause=Pause(), cache=Path("unused"), budget=budget)
+    return layers(model, endpoint, settings)
+
+
+def budgeted(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    pricing = Pricing(endpoint.host, is_free=True, own={})
+    budget = Budget({"run": 1.0}, Spending(), Ledger(Path("unused")))
+    return BudgetedModel(
+        OpenAIModel(connection, endpoint, ChatCompletions()), pricing, budget, count=len, must_know=True
     )
 
 
@@ -90,6 +105,7 @@ def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
         waiting,
         continuing,
         rate_limited,
+        budgeted,
         adapting,
         with_fallback,
         as_the_program_does,
@@ -120,13 +136,14 @@ def asking(build):
 async def test_the_answer_ends_with_its_only_completion(asking):
     async with asking(Answer(event_stream("Pa", "ris"))) as (model, server):
         seen = [event for event in await events_of(model) if not isinstance(event, Waiting)]
-    assert seen == [TextDelta("Pa"), TextDelta("ris"), Completion("stop", "small")]
+    assert seen[:-1] == [TextDelta("Pa"), TextDelta("ris")]
+    assert replace(seen[-1], cost_usd=None) == Completion("stop", "small")
     assert len(server.requests) == 1
 
 
 async def test_an_answer_of_no_text_has_its_completion_too(asking):
     async with asking(Answer(event_stream())) as (model, _):
-        assert (await events_of(model))[-1] == Completion("stop", "small")
+        assert replace((await events_of(model))[-1], cost_usd=None) == Completion("stop", "small")
 
 
 async def test_the_text_comes_while_the_rest_is_still_being_written(asking):
