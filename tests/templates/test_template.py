@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.errors import ConfigurationError
+from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import TextPart
 from chatcli.templates.template import Filling, read_template
 
@@ -70,6 +70,11 @@ def test_dollars_and_braces_of_the_text_stay_as_they_are():
     assert asked('echo $1 $HOME ${X} {y} }} {{ "{{" }} z }}') == (
         TextPart("echo $1 $HOME ${X} {y} }} {{ z }}"),
     )
+
+
+def test_nothing_filled_in_with_nothing_is_not_sent():
+    with pytest.raises(UsageError, match="says nothing, filled in with nothing"):
+        asked("{{ x }} {{ y }}", values={"x": " ", "y": ""})
 
 
 def test_a_template_that_says_nothing_is_none():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import ConfigurationError
+from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
 from chatcli.templates.front_matter import FrontMatter, split_front_matter
 from chatcli.templates.places import INPUT, Place, read_places
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Filling:
     """What a template is filled in with.
 
-    ``words`` are taken by the numbered places, ``values`` by the places of those names. ``typed`` is what else the person wrote;
-    ``documents`` are the framed texts they handed over.
+    ``words`` are taken by the numbered places, ``values`` by the places of those names. ``typed`` is what else the
+    person wrote; ``documents`` are the framed texts they handed over.
     """
 
     words: Sequence[str] = ()
@@ -73,7 +73,7 @@ class Template:
 
         What was handed over stands where ``{{ input }}`` does, or else at the end, and is marked as a document: the
         words around it stay the person's own. What was typed takes that place where nothing was handed over, and else
-        follows the template's words.
+        follows the template's words. Raise ``UsageError`` where all of it together is nothing.
         """
         parts: list[TextPart] = []
         own = ""
@@ -92,6 +92,11 @@ class Template:
         parts += _own_part(own)
         if not self.takes_input:
             parts += _document_parts(filling)
+        if not parts:
+            raise UsageError(
+                f"the template {self.name} says nothing, filled in with nothing",
+                hint="give its places a text",
+            )
         return Message("user", tuple(parts))
 
     def _value(self, place: Place, filling: Filling) -> str | None:
