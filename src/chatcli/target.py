@@ -15,6 +15,8 @@ from chatcli.client.proxies import proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
+from chatcli.conversation.long_input.kept_parts import KeptParts
+from chatcli.conversation.long_input.long_question import LongInput
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
@@ -31,6 +33,7 @@ from chatcli.sessions.session import Session
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AsyncExitStack
+    from decimal import Decimal
     from pathlib import Path
     from typing import TypeAlias
 
@@ -88,7 +91,8 @@ class Target:
     """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
 
     ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the strategy that fits a conversation into
-    its window, ``summary_model`` who sums up for it, ``None`` for the model itself.
+    its window, ``summary_model`` who sums up for it, ``None`` for the model itself. ``long_input`` says what is done with
+    a question that does not fit.
     """
 
     model: ChatModel
@@ -102,6 +106,7 @@ class Target:
     budget: Budget | None = None
     context: str = DEFAULT_CONTEXT_STRATEGY
     summary_model: str | None = None
+    long_input: LongInput = field(default_factory=LongInput)
 
 
 class TargetFinder:
@@ -127,6 +132,7 @@ class TargetFinder:
             name, offered = await self.model(session, client, endpoint)
             window_tokens = await self._window_tokens(name, offered, client, endpoint)
         pause = Pause()
+        pricing = pricing_at(endpoint, self._settings)
         return Target(
             model=layers(
                 self._answering(client, endpoint, pause),
@@ -140,10 +146,16 @@ class TargetFinder:
             endpoint=endpoint,
             pause=pause,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
-            pricing=pricing_at(endpoint, self._settings),
+            pricing=pricing,
             budget=self._budget,
             context=self._settings.context,
             summary_model=None if endpoint.embedded else self._settings.summary_model,
+            long_input=LongInput(
+                self._settings.long,
+                self._settings.long_concurrency,
+                KeptParts(self._world.paths.cache / "long-texts" if self._settings.save else None),
+                lambda usage: _float_or_none(pricing.cost_of(usage, name)),
+            ),
         )
 
     def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:
@@ -320,6 +332,10 @@ def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
             f"{base_url} would get the key over an unencrypted connection",
             hint="use https, or accept it with --insecure-http",
         )
+
+
+def _float_or_none(cost_usd: Decimal | None) -> float | None:
+    return None if cost_usd is None else float(cost_usd)
 
 
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:

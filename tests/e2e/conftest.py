@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from chatcli.conversation.counting import TiktokenCounter
+from chatcli.conversation.vocabulary import O200K_BASE
 from e2e.program import Program, command
 
 
@@ -31,3 +33,10 @@ def terminal(program):
             yield screen
 
     return start
+
+
+@pytest.fixture(scope="session")
+def o200k_counter() -> TiktokenCounter:
+    counter = TiktokenCounter(O200K_BASE)
+    counter.load()
+    return counter

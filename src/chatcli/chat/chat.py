@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.chat.history import history_of
+from chatcli.chat.long_questions import LongQuestions
 from chatcli.chat.memory import Memory
-from chatcli.chat.summaries import Summaries
 from chatcli.chat.seen import seen
+from chatcli.chat.summaries import Summaries
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
     from chatcli.chat.seen import Seen
     from chatcli.client.endpoint import Endpoint
+    from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.summarizing import Summarizer
     from chatcli.conversation.vocabulary import Vocabulary
     from chatcli.core.events import Event
+    from chatcli.core.ports import Journal
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile, SessionStore
@@ -64,6 +68,7 @@ class Chat:
         )
         self._wished_system = system
         self._manager: ConversationManager | None = None
+        self._long: LongQuestions | None = None
         self._counters: dict[Vocabulary, TiktokenCounter] = {}
         self._tokens: dict[Vocabulary, MessageTokens] = {}
         self._last_is_unknown = False
@@ -128,8 +133,9 @@ class Chat:
 
     def connect(self, target: Target) -> None:
         """Ask ``target`` from now on; the conversation stays as it is."""
-        self._manager = self._manager_of(target, history_of(self.session), self._log)
         self.target = target
+        self._long = self._long_questions(target)
+        self._manager = self._manager_of(target, self._history(), self._log)
         system = self._wished_system
         if system is None and self.session.system is None:
             system = target.default_system
@@ -188,13 +194,13 @@ class Chat:
         """
         edited = self.branches.editing
         if edited is None:
-            return self._remembering(self.manager.send(question))
+            return self._remembering(self._asking(self.manager, question))
         question = _with_attached_of(edited.message, question)
         if edited.message == question:
             return self._ask_again(edited)
         manager, stood = self.manager, self.session.head
         self.branches.go_before(edited)
-        return self._unless_unasked(manager.send(question), stood)
+        return self._unless_unasked(self._asking(manager, question), stood)
 
     def retry(self, target: Target | None = None) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the one it has.
@@ -228,7 +234,7 @@ class Chat:
         ``system`` stands in for the system prompt; without ``with_history`` the model sees the question alone.
         """
         target = self._connected()
-        history = history_of(self.session) if with_history else History()
+        history = self._history() if with_history else History()
         if system is not None:
             history.system = messages.system(system)
         return self._manager_of(target, history, SessionLog(None, app="aside")).send(question)
@@ -247,10 +253,12 @@ class Chat:
         if any(record.role == "system" for record in path[at:]):
             # The system prompt was set after the question, which is asked anew to stand behind it.
             self.branches.go_before(asked)
-            events = manager.send(asked.message, answer_so_far=answer_so_far)
+            events = self._asking(manager, asked.message, target=target, answer_so_far=answer_so_far)
         else:
             self.branches.go_on_from(asked.id)
-            events = manager.send(asked.message, kept_as=asked.id, answer_so_far=answer_so_far)
+            events = self._asking(
+                manager, asked.message, target=target, kept_as=asked.id, answer_so_far=answer_so_far
+            )
         return self._again(manager, events, asked, stood)
 
     def set_system(self, text: str | None) -> None:
@@ -291,7 +299,55 @@ class Chat:
         target = self._connected()
         return ModelSummarizer(target.model, target.summary_model or target.model_name, target.parameters)
 
-    def _manager_of(self, target: Target, history: History, journal: SessionLog) -> ConversationManager:
+    @property
+    def long_questions(self) -> LongQuestions:
+        """What asks questions that do not fit; ``ConfigurationError`` before ``connect``."""
+        if self._long is None:
+            raise _not_connected()
+        return self._long
+
+    async def long_question(self, question: Message) -> LongQuestion | None:
+        """Return ``question`` as one that does not fit, ``None`` for one that does."""
+        edited = self.branches.editing
+        asked = question if edited is None else _with_attached_of(edited.message, question)
+        return await self.long_questions.look(asked, self.manager.history)
+
+    def _history(self) -> History:
+        return history_of(self.session, longest_tokens=self._long.longest_tokens if self._long else None)
+
+    def _long_questions(self, target: Target) -> LongQuestions:
+        tokens = self._tokens_for(target.model_name)
+        counter = self._counter_for(target.model_name)
+        return LongQuestions(target, tokens, counter, partial(self._manager_of, target))
+
+    def _asking(
+        self,
+        manager: ConversationManager,
+        question: Message,
+        *,
+        target: Target | None = None,
+        kept_as: str | None = None,
+        answer_so_far: str = "",
+    ) -> AsyncGenerator[Event]:
+        """Return the turn that ``manager`` makes of ``question``, or one that reads what does not fit."""
+        long = self.long_questions if target is None else self._long_questions(target)
+        if long.found(question, manager.history) is None:
+            return manager.send(question, kept_as=kept_as, answer_so_far=answer_so_far)
+        events = long.ask(
+            question, lambda: manager.history, self._log, kept_as=kept_as, answer_so_far=answer_so_far
+        )
+        return self._then_resumed(events)
+
+    async def _then_resumed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Pass on a turn whose question was sent in another form than it is kept in."""
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+        finally:
+            self._resume()
+
+    def _manager_of(self, target: Target, history: History, journal: Journal) -> ConversationManager:
         return ConversationManager(
             model=target.model,
             model_name=target.model_name,
@@ -323,7 +379,7 @@ class Chat:
 
     def _resume(self) -> None:
         if self._manager is not None:
-            self._manager.resume(history_of(self.session))
+            self._manager.resume(self._history())
 
     async def _unless_unasked(
         self, events: AsyncGenerator[Event], stood: str | None
@@ -347,7 +403,7 @@ class Chat:
         asked: MessageRecord,
         stood: str | None,
     ) -> AsyncGenerator[Event]:
-        history = history_of(self.session)
+        history = self._history()
         if self.session.head == asked.id:
             history.drop_last()
         manager.resume(history)

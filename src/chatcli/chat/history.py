@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from chatcli.chat.summaries import summary_of
 from chatcli.conversation.history import History, Turn
+from chatcli.conversation.long_input.recalling import recalled
 from chatcli.core.collector import collector_at_rest
 from chatcli.core.messages import Message, TextPart
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 
-def history_of(session: Session) -> History:
+def history_of(session: Session, *, longest_tokens: int | None = None) -> History:
     """Return what a resume of ``session`` goes on from, without the turns that were dropped.
+
+    A question of more than ``longest_tokens`` is told of in short; see ``recalled``.
 
     What was said is read when a strategy looks at it.
     """
@@ -29,7 +32,9 @@ def history_of(session: Session) -> History:
             ids = tuple([record.id for record in records])
             if ids[0] in dropped:
                 continue
-            history.append_turn(Turn(StoredMessages(records), not pinned.isdisjoint(ids), ids))
+            history.append_turn(
+                Turn(StoredMessages(records, longest_tokens), not pinned.isdisjoint(ids), ids)
+            )
     system = session.system
     history.system = system if system is not None and system.parts else None
     history.notes = tuple(note_message(note) for note in session.notes)
@@ -44,12 +49,16 @@ def note_message(note: str) -> Message:
 
 
 class StoredMessages(Sequence["Message"]):
-    """The messages of some records, equal to any other sequence of the same messages."""
+    """The messages of some records, equal to any other sequence of the same messages.
 
-    __slots__ = ("_records",)
+    Questions of more than ``longest_tokens`` are told of in short.
+    """
 
-    def __init__(self, records: Sequence[MessageRecord]) -> None:
+    __slots__ = ("_longest_tokens", "_records")
+
+    def __init__(self, records: Sequence[MessageRecord], longest_tokens: int | None = None) -> None:
         self._records = tuple(records)
+        self._longest_tokens = longest_tokens
 
     def __len__(self) -> int:
         return len(self._records)
@@ -62,11 +71,15 @@ class StoredMessages(Sequence["Message"]):
 
     def __getitem__(self, at: int | slice) -> Message | Sequence[Message]:
         if isinstance(at, slice):
-            return StoredMessages(self._records[at])
-        return self._records[at].message
+            return StoredMessages(self._records[at], self._longest_tokens)
+        return self._told(self._records[at])
 
     def __iter__(self) -> Iterator[Message]:
-        return (record.message for record in self._records)
+        return map(self._told, self._records)
+
+    def _told(self, record: MessageRecord) -> Message:
+        longest_tokens = self._longest_tokens
+        return record.message if longest_tokens is None else recalled(record.message, longest_tokens)
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented

@@ -1,4 +1,4 @@
-"""A question to the person at the terminal that is answered with yes or no."""
+"""A question to the person at the terminal: one answered with yes or no, or with a line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ def can_be_asked(terminal: Terminal) -> bool:
 
 def agrees(question: str, terminal: Terminal) -> bool:
     """Ask, and return whether the person says yes; no answer is none."""
-    terminal.stderr.write(f"{question} [y/N] ")
+    return (answered(f"{question} [y/N] ", terminal) or "").strip().lower() in {"y", "yes"}
+
+
+def answered(label: str, terminal: Terminal) -> str | None:
+    """Ask, and return the line the person answers with, ``None`` where they answer nothing."""
+    terminal.stderr.write(label)
     answer = terminal.stdin.readline(_LONGEST_ANSWER_BYTES) if terminal.stdin else b""
     if not answer.endswith(b"\n"):
         terminal.warn("")
-    return answer.strip().lower() in {b"y", b"yes"}
+    return answer.decode("utf-8", "replace") if answer else None

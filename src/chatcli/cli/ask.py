@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chatcli.app import open_chat
 from chatcli.chat.unsent import take_back_unsent
-from chatcli.cli.agreeing import agrees, can_be_asked
+from chatcli.cli.agreeing import agrees, answered, can_be_asked
 from chatcli.cli.context_data import context_data
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
-from chatcli.core.errors import ChatcliError
+from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.usage import Usage
 from chatcli.cost.budgeted import longest_answer_tokens
 from chatcli.layers import dialect_of
+from chatcli.repl.long_choice import choose_way
 from chatcli.target import Wish
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
+    from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.messages import Message
     from chatcli.target import World
 
@@ -71,6 +74,8 @@ class _OneShot:
                     if self._options.dry_run:
                         answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
+                    if not await self._has_way(chat, question):
+                        return ExitCode.INTERRUPTED
                     waiting = waiting_output(self._options, self._settings, self._terminal, chat.hurry)
                     notifying = notification_output(
                         self._options, self._settings, self._terminal, lambda: chat.title
@@ -88,6 +93,30 @@ class _OneShot:
             # Automatic keeping is a service; a session that was named was part of what was asked for.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
+    async def _has_way(self, chat: Chat, question: Message) -> bool:
+        """Let the person choose what is done with a question that does not fit; return whether there is an answer."""
+        if self._settings.origin("long") != "default" or not can_be_asked(self._terminal):
+            return True
+        long = await chat.long_question(question)
+        if long is not None:
+            with suppress(InputTooLong):  # the turn itself tells that there is no way
+                way = await choose_way(
+                    long, say=self._terminal.warn, ask=self._line, cost_of=chat.long_questions.cost_of
+                )
+                if way is None:
+                    return False
+                chat.long_questions.way = way
+        return True
+
+    async def _line(self, label: str) -> str | None:
+        # Nothing else is going on that the loop would have to go on for.
+        try:
+            with raising_interrupts():
+                return answered(label, self._terminal)
+        except KeyboardInterrupt:
+            self._terminal.warn("")
+            return None
+
     async def _approves(self, told: str) -> bool:
         # Nothing else is going on that the loop would have to go on for.
         with raising_interrupts():
@@ -96,6 +125,8 @@ class _OneShot:
 
 def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
     """Return what would be sent, as JSON."""
+    if (long := chat.long_questions.found(question, chat.manager.history)) is not None:
+        return _long_dry_run(chat, long)
     request, fitted = chat.manager.prepare(question)
     longest = longest_answer_tokens(request.parameters)
     shown = {
@@ -107,6 +138,22 @@ def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
         "cost_usd": _estimate(chat, fitted.sent_tokens, 0),
         "cost_with_answer_usd": None if longest is None else _estimate(chat, fitted.sent_tokens, longest),
         **context_data(chat.seen(question=question)),
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
+    """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
+    plan = question.plan(chat.long_questions.way)
+    shown = {
+        "endpoint": chat.endpoint.base_url,
+        "long": plan.way,
+        "text_tokens": plan.text_tokens,
+        "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],
+        "requests": plan.requests,
+        "sent_tokens": plan.sent_tokens,
+        "answer_tokens": plan.answer_tokens,
+        "cost_usd": chat.long_questions.cost_of(plan),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import UsageError
+from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESERVED_OPTIONS = (
     *(
-        "--long",
         "--kb",
         "--cache",
         "--no-cache",
-        "--max-cost",
         "--speak",
         "--pdf",
     ),
@@ -156,6 +155,10 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="any other field of the request, as JSON",
     )
+    group.add_argument(
+        "--long", metavar="HOW", help=f"a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}"
+    )
+    group.add_argument("--max-cost", metavar="USD", help="stop before this run costs more")
     group.add_argument(
         "--context", metavar="NAME", help="what stays of a long one: " + ", ".join(CONTEXT_STRATEGIES)
     )

@@ -216,7 +216,8 @@ def waiting_output(
             line.move_up()
         hurry()
 
-    return (*((line,) if line else ()), *_retry_now(terminal, hurry_below_line))
+    lines: tuple[Observer, ...] = (line, _reading_line(terminal)) if line else ()
+    return (*lines, *_retry_now(terminal, hurry_below_line))
 
 
 def notification_output(
@@ -251,6 +252,14 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
     hint = "Enter tries now, Ctrl-C stops" if terminal.stdin_is_terminal else "Ctrl-C stops"
     colored = terminal.colors_on(terminal.stderr)
     return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hint=hint)
+
+
+def _reading_line(terminal: Terminal) -> Observer:
+    from chatcli.render.long_progress import LongProgressLine  # noqa: PLC0415 - only for a terminal
+
+    return LongProgressLine(
+        terminal.stderr.write, color=terminal.colors_on(terminal.stderr), columns=terminal.columns
+    )
 
 
 def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observer, ...]:

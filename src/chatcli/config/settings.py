@@ -38,6 +38,8 @@ class Settings:
     options: Mapping[str, Any]
     context: str
     summary_model: str | None
+    long: str
+    long_concurrency: int
     context_window: int | None
     timeout_s: float
     connect_timeout_s: float

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chatcli.config import parsers
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
+from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
 
 _DAY_S = 86_400
 
@@ -115,6 +116,19 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--context",
     ),
     Setting("summary_model", "Model of the same endpoint that sums up, for summarize", parsers.name),
+    Setting(
+        "long",
+        f"What to do with a question too long for the window: {', '.join(WAYS_BY_NAME)}, or {FAIL} to refuse it",
+        parsers.choice(*WAYS_BY_NAME, FAIL),
+        FAIL,
+        flag="--long",
+    ),
+    Setting(
+        "long_concurrency",
+        "How many parts of a long text to ask about at the same time, 1 to 64",
+        parsers.whole_number(1, 64),
+        4,
+    ),
     Setting("context_window", "Size of the model's window, in tokens", parsers.whole_number(64)),
     Setting(
         "timeout_s",

@@ -3,7 +3,7 @@
 A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``Event``s::
 
     turn     := TurnStarted  AnswerContinued?  progress*  ( TurnFinished | TurnFailed )
-    progress := ContextFitted | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
+    progress := ContextFitted | LongProgress | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
 
 ``TurnCancelled`` is told by ``play`` when the person stopped the turn. A reader ignores types it does not know.
 """
@@ -69,6 +69,20 @@ class Notice:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LongProgress:
+    """How far a text that is too long for one request is read: ``done`` of ``total`` requests are answered.
+
+    ``tokens`` were sent and received for it so far. ``total`` may change when it turns out what has to be merged.
+    """
+
+    done: int
+    total: int
+    tokens: int
+    cost_usd: float | None = None
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +154,4 @@ class TurnCancelled:
 Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta
 ModelEvent: TypeAlias = Progress | Completion
 TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnCancelled
-Event: TypeAlias = TurnStarted | AnswerContinued | ContextFitted | Progress | TurnEnd
+Event: TypeAlias = TurnStarted | AnswerContinued | ContextFitted | LongProgress | Progress | TurnEnd

@@ -14,6 +14,7 @@ from chatcli.core.errors import EndpointError
 from chatcli.core.events import (
     AnswerContinued,
     ContextFitted,
+    LongProgress,
     Notice,
     ReasoningDelta,
     Retrying,
@@ -37,6 +38,7 @@ _PROGRESS: Final[dict[type, str]] = {
     TurnStarted: "turn_started",
     AnswerContinued: "answer_continued",
     ContextFitted: "context_fitted",
+    LongProgress: "long_progress",
     Waiting: "waiting",
     Retrying: "retrying",
     Notice: "notice",

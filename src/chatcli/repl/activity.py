@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import ReasoningDelta, Retrying, TextDelta, Waiting
+from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
+from chatcli.render.long_progress import told as told_progress
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Activity:
                 self._heard_s = None
                 # Why is told in a line that stays.
                 self._doing = _Doing(f"attempt {attempt}", self._began_s, self._clock() + wait_s)
+            case LongProgress():
+                self._doing = _Doing(f"reading: {told_progress(event)} ·", self._began_s)
             case ReasoningDelta():
                 self._hear(_THINKING)
             case TextDelta():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.chat.unsent import take_back_unsent
@@ -15,6 +15,7 @@ from chatcli.cost.spending import SessionInHand
 from chatcli.repl.attachments import Attachments, attached_line
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
 from chatcli.repl.commands import find, split
+from chatcli.repl.long_choice import choose_way
 from chatcli.repl.recap import recap
 
 if TYPE_CHECKING:
@@ -173,11 +174,32 @@ class Talk:
             self.surface.remark("stopped before it was sent")
             self.surface.draft(draft)
             raise
-        named = self.attachments.take()
-        end = await self.play(chat.send(compose(documents)))
-        if take_back_unsent(chat, end) or isinstance(end.result.error, InputTooLong):
-            self.attachments.put_back(named)
-            self.surface.draft(draft)
+        message, named = compose(documents), self.attachments.take()
+        was_editing, stood = chat.branches.editing is not None, chat.session.head
+        is_unasked = False
+        try:
+            if not await self._has_way(chat, message):
+                return
+            end = await self.play(chat.send(message))
+            is_unasked = take_back_unsent(chat, end) or isinstance(end.result.error, InputTooLong)
+        finally:
+            # Turned down, or stopped while a long text was still being read, a question is not in the conversation.
+            if is_unasked or (chat.session.head == stood and not was_editing):
+                self.attachments.put_back(named)
+                self.surface.draft(draft)
+
+    async def _has_way(self, chat: Chat, message: Message) -> bool:
+        """Let the person choose what is done with a question that does not fit; return whether there is an answer."""
+        if self.settings.origin("long") != "default" or (long := await chat.long_question(message)) is None:
+            return True
+        with suppress(InputTooLong):  # the turn itself tells that there is no way
+            way = await choose_way(
+                long, say=self.surface.say, ask=self.surface.ask, cost_of=chat.long_questions.cost_of
+            )
+            if way is None:
+                return False
+            chat.long_questions.way = way
+        return True
 
     async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)

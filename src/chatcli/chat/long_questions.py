@@ -1,0 +1,117 @@
+"""Questions of a conversation that do not fit its model's window."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.context import Window
+from chatcli.conversation.long_input.budgets import does_not_fit
+from chatcli.conversation.long_input.journal import WholeQuestionJournal
+from chatcli.conversation.long_input.long_question import Asked, LongQuestion, long_turn, refused_turn
+from chatcli.core.long_ways import FAIL
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.history import History
+    from chatcli.conversation.long_input.asking import Spending
+    from chatcli.conversation.long_input.planning import Plan
+    from chatcli.conversation.manager import ConversationManager
+    from chatcli.core.events import Event
+    from chatcli.core.messages import Message
+    from chatcli.core.ports import Journal, TokenCounter
+    from chatcli.target import Target
+
+_SHORT_TOKENS: Final = 1_000
+"""What is no longer is a question and no text, however small the window is."""
+
+_SHORT_BYTES: Final = 100_000
+"""What is counted in a hundredth of a second."""
+
+
+class LongQuestions:
+    """Asks what does not fit ``target``: read part by part, or cut. ``way`` says how, until another is chosen.
+
+    ``manager`` makes what asks the last request, with a history and a journal.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        tokens: MessageTokens,
+        counter: TokenCounter,
+        manager: Callable[[History, Journal], ConversationManager],
+    ) -> None:
+        self.way = target.long_input.way
+        self._target = target
+        self._tokens = tokens
+        self._counter = counter
+        self._manager = manager
+
+    @property
+    def longest_tokens(self) -> int:
+        """How long a question may be for the model to be told of it again in full."""
+        return max(self._window.budget_tokens, _SHORT_TOKENS)
+
+    def found(self, question: Message, history: History, *, answer_so_far: str = "") -> LongQuestion | None:
+        """Return ``question`` as one that does not fit, ``None`` for one that does."""
+        if not does_not_fit(question, history, self._window, self._tokens):
+            return None
+        return LongQuestion(
+            question,
+            history=history,
+            window=self._window,
+            tokens=self._tokens,
+            counter=self._counter,
+            answer_so_far=answer_so_far,
+        )
+
+    def cost_of(self, plan: Plan) -> float | None:
+        """Return what a plan costs at most, in US dollars, ``None`` where no price is known."""
+        return self._target.long_input.cost_of(Usage(plan.sent_tokens, plan.answer_tokens, estimated=True))
+
+    async def look(self, question: Message, history: History) -> LongQuestion | None:
+        """Return what ``found`` does, without holding anything up while millions of characters are counted."""
+        if self._tokens.upper_bound(question) <= _SHORT_BYTES:
+            return self.found(question, history)
+        return await asyncio.to_thread(self.found, question, history)
+
+    async def ask(
+        self,
+        question: Message,
+        history: Callable[[], History],
+        journal: Journal,
+        *,
+        kept_as: str | None = None,
+        answer_so_far: str = "",
+    ) -> AsyncGenerator[Event]:
+        """Ask a question that was ``found``; ``history`` is called when the turn begins, and again before the answer."""
+        target = self._target
+        long_question = self.found(question, history(), answer_so_far=answer_so_far)
+
+        def send(last: Message, spending: Spending) -> AsyncGenerator[Event]:
+            manager = self._manager(history(), WholeQuestionJournal(journal, question, spending))
+            return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)
+
+        if long_question is None:
+            events = self._manager(history(), journal).send(
+                question, kept_as=kept_as, answer_so_far=answer_so_far
+            )
+        elif self.way == FAIL:
+            events = refused_turn(long_question, target.model_name, session=journal.name)
+        else:
+            asked = Asked(target.model, target.model_name, target.parameters)
+            events = long_turn(
+                long_question, self.way, asked, target.long_input, session=journal.name, send=send
+            )
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    @property
+    def _window(self) -> Window:
+        return Window.of(self._target.window_tokens, self._target.parameters.max_tokens)

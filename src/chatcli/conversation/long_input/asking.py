@@ -1,0 +1,208 @@
+"""Asking a model about several parts at once, and telling how far that is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from chatcli.conversation.long_input.kept_parts import key_of
+from chatcli.core.errors import BadResponse
+from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta
+from chatcli.core.gathered_text import GatheredText
+from chatcli.core.request import Request
+from chatcli.core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.long_input.kept_parts import KeptParts
+    from chatcli.core.events import Event, TurnResult
+    from chatcli.core.messages import Message
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Parameters
+
+    CostOf: TypeAlias = Callable[[Usage], float | None]
+
+_CUT: Final = frozenset({"length", "content_filter"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the model is asked, and what is asked about: ``material`` without its place in the whole.
+
+    Equal ``instructions``, question and material have an equal answer, wherever the part stands.
+    """
+
+    number: int
+    messages: tuple[Message, ...]
+    material: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    ask: Ask
+    text: str
+
+
+class Spending:
+    """What was used so far, and how far the work is. ``cost_of`` returns ``None`` where no price is known."""
+
+    def __init__(self, total: int, *, cost_of: CostOf, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.done = 0
+        self.kept = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.cost_usd: float | None = 0.0
+        self.estimated = False
+        self._cost_of = cost_of
+        self._clock = clock
+        self._began_s = clock()
+        self._asked = 0
+
+    def note(self, usage: Usage, told_cost_usd: float | None) -> None:
+        """Note an answer that was asked for."""
+        self._asked += 1
+        self.done += 1
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.estimated |= usage.estimated
+        cost_usd = self._cost_of(usage) if told_cost_usd is None else told_cost_usd
+        self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
+
+    def note_kept(self) -> None:
+        """Note an answer that was there from before."""
+        self.done += 1
+        self.kept += 1
+
+    def added_to(self, result: TurnResult) -> TurnResult:
+        """Return the result of the last request with what was used before it."""
+        if not self._asked:
+            return result
+        usage = replace(
+            result.usage,
+            input_tokens=(result.usage.input_tokens or 0) + self.input_tokens,
+            output_tokens=(result.usage.output_tokens or 0) + self.output_tokens,
+            estimated=result.usage.estimated or self.estimated,
+        )
+        before_usd, last_usd = self.cost_usd, result.cost_usd
+        cost_usd = None if before_usd is None or last_usd is None else before_usd + last_usd
+        return replace(result, usage=usage, cost_usd=cost_usd)
+
+    def at_least(self, more: int) -> None:
+        """Note that at least so many answers are still to come."""
+        self.total = max(self.total, self.done + more)
+
+    def progress(self) -> LongProgress:
+        left_s = None
+        if self._asked:
+            left_s = (self._clock() - self._began_s) / self._asked * max(0, self.total - self.done)
+        cost_usd = self.cost_usd if self._asked else None
+        return LongProgress(
+            self.done, self.total, self.input_tokens + self.output_tokens, cost_usd=cost_usd, left_s=left_s
+        )
+
+
+class PartReader:
+    """Asks ``model`` about parts, at most ``concurrency`` at a time, and keeps what it answers."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        model_name: str,
+        parameters: Parameters,
+        *,
+        tokens: MessageTokens,
+        kept: KeptParts,
+        spending: Spending,
+        concurrency: int,
+    ) -> None:
+        self._model = model
+        self._model_name = model_name
+        self._parameters = parameters
+        self._tokens = tokens
+        self._kept = kept
+        self.spending = spending
+        self._concurrency = concurrency
+        self._told: set[str] = set()
+
+    async def ask_all(self, asks: Iterable[Ask]) -> AsyncGenerator[Event | Answered]:
+        """Yield each answer when it comes, with progress between them.
+
+        The first error is raised, and everything else that is under way is stopped, as it is when nobody listens any more.
+        """
+        told: asyncio.Queue[Event | Answered | asyncio.Task[None]] = asyncio.Queue()
+        waiting = iter(asks)
+
+        async def work() -> None:
+            # One iterator for all: whoever is free takes the next.
+            for ask in waiting:
+                await self._answer(ask, told.put_nowait)
+
+        workers = {asyncio.ensure_future(work()) for _ in range(self._concurrency)}
+        for worker in workers:
+            worker.add_done_callback(told.put_nowait)
+        at_work = set(workers)
+        try:
+            while at_work:
+                event = await told.get()
+                if isinstance(event, asyncio.Task):
+                    at_work.discard(event)
+                    event.result()
+                else:
+                    yield event
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _answer(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> None:
+        key = key_of(self._model_name, repr(self._parameters), *ask.material)
+        kept = self._kept.recall(key)
+        if kept is not None:
+            self.spending.note_kept()
+            tell(Answered(ask, kept))
+            tell(self.spending.progress())
+            return
+        text = await self._ask(ask, tell)
+        self._kept.keep(key, text)
+        tell(Answered(ask, text))
+        tell(self.spending.progress())
+
+    async def _ask(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
+        gathered, done = GatheredText(), None
+        request = Request(self._model_name, ask.messages, self._parameters)
+        async with aclosing(self._model.stream(request)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        gathered.append(text)
+                    case Retrying():
+                        tell(event)
+                    case Notice(code) if code not in self._told:
+                        self._told.add(code)
+                        tell(event)
+                    case Completion():
+                        done = event
+                    case _:
+                        pass  # waiting and thinking are told of as progress
+        answer = gathered.text
+        if done is not None:
+            self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
+        if not answer.strip():
+            raise BadResponse(
+                f"the answer to part {ask.number} is empty",
+                hint="ask again, or choose a larger --max-tokens if the model thinks before it answers",
+            )
+        if done is not None and done.finish_reason in _CUT and "part_cut" not in self._told:
+            self._told.add("part_cut")
+            tell(Notice("part_cut", "an answer about a part was cut by the endpoint: it may lack something"))
+        return answer
+
+    def _estimated(self, ask: Ask, answer: str) -> Usage:
+        sent = sum(map(self._tokens, ask.messages))
+        return Usage(sent, self._tokens.estimate_text(answer), estimated=True)

@@ -1,0 +1,107 @@
+"""What of a question is asked, and what is the long text it is asked about.
+
+What was attached is the text, and the person's own words are the question. Where those are too long themselves, as when
+a text was piped in without a prompt, they are text as well, and the question is a short paragraph at one of their ends: the
+last if it asks something, else the first if that asks or announces something, else the first, else the last. Without
+a short one there is no question, and the model is to say what the text says.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.messages import Message, TextPart
+
+if TYPE_CHECKING:
+    from chatcli.core.messages import Part
+
+LONGEST_QUESTION_CHARACTERS: Final = 1_000
+SUMMARIZE: Final = "Say what the text says."
+"""What is asked where the person gave a text and no question."""
+
+_FRAME: Final = re.compile(r'<document name="([^"]*)">\n(.*?)\n?</document>\Z', re.DOTALL)
+_PARAGRAPH_END: Final = re.compile(r"\n[ \t]*\n\s*")
+_ASKS: Final = ("?", "？", "؟")
+_ANNOUNCES: Final = (*_ASKS, ":", "：")
+
+
+@dataclass(frozen=True, slots=True)
+class LongText:
+    """The text to be read: ``text`` is made of the ``names``, of which each begins at its place in ``starts``."""
+
+    text: str
+    names: tuple[str, ...]
+    starts: tuple[int, ...]
+
+    def named(self, start: int, end: int) -> str:
+        """Return what ``text[start:end]`` is taken from."""
+        first = bisect_right(self.starts, start) - 1
+        last = bisect_right(self.starts, max(start, end - 1)) - 1
+        return self.names[first] if first == last else f"{self.names[first]} to {self.names[last]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A question in ``words``, the ``text`` it is about, and ``others``: what is no text and goes with it."""
+
+    words: str
+    text: LongText
+    others: tuple[Part, ...] = ()
+
+    def about(self, name: str, text: str) -> Message:
+        """Return the question about ``text`` in place of the whole."""
+        return Message("user", (TextPart(self.words), TextPart(framed(name, text), "document"), *self.others))
+
+
+def divide(question: Message, *, longest_words: int = LONGEST_QUESTION_CHARACTERS) -> Divided:
+    """Return what is asked and what it is asked about; own words longer than ``longest_words`` are text too."""
+    texts = [part for part in question.parts if isinstance(part, TextPart)]
+    own = "\n\n".join(part.text for part in texts if part.origin == "person")
+    sources = [_source(part.text) for part in texts if part.origin != "person"]
+    words = own
+    if not sources or len(own) > longest_words:
+        words, rest = _asked(own)
+        if rest:
+            sources.insert(0, ("the text", rest))
+    others = tuple(part for part in question.parts if not isinstance(part, TextPart))
+    return Divided(words or SUMMARIZE, _joined(sources), others)
+
+
+def framed(name: str, text: str) -> str:
+    """Return ``text`` in the frame that attached text has."""
+    end = "" if text.endswith("\n") else "\n"
+    shown = name.replace('"', "'")
+    return f'<document name="{shown}">\n{text}{end}</document>'
+
+
+def _source(document: str) -> tuple[str, str]:
+    frame = _FRAME.match(document)
+    return (frame[1], frame[2]) if frame else ("the text", document)
+
+
+def _joined(sources: list[tuple[str, str]]) -> LongText:
+    # One text needs no frame of its own; of several, each part is to show where one ends and another begins.
+    texts = [text for _, text in sources]
+    if len(sources) > 1:
+        texts = [framed(name, text) + "\n\n" for name, text in sources]
+    starts = tuple(accumulate(map(len, texts[:-1]), initial=0))
+    return LongText("".join(texts), tuple(name for name, _ in sources), starts)
+
+
+def _asked(own: str) -> tuple[str, str]:
+    """Return the question that long words of the person hold, and the rest of them."""
+    text = own.strip()
+    ends = list(_PARAGRAPH_END.finditer(text, max(0, len(text) - 2 * LONGEST_QUESTION_CHARACTERS)))
+    first_end = _PARAGRAPH_END.search(text)
+    if first_end is None:
+        return "", own
+    first = text[: first_end.start()], text[first_end.end() :]
+    last = (text[ends[-1].end() :], text[: ends[-1].start()]) if ends else ("", text)
+    for (words, rest), endings in ((last, _ASKS), (first, _ANNOUNCES), (first, ""), (last, "")):
+        if 0 < len(words) <= LONGEST_QUESTION_CHARACTERS and words.rstrip().endswith(endings):
+            return words, rest
+    return "", own

@@ -1,0 +1,90 @@
+"""What reading a long text takes, before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.long_input.splitting import split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatcli.conversation.long_input.budgets import Budgets
+    from chatcli.conversation.long_input.dividing import Divided
+    from chatcli.conversation.long_input.splitting import TextPart
+    from chatcli.core.ports import TokenCounter
+
+HEADING_TOKENS: Final = 48
+"""What the heading of one part's notes takes at most, where names are no longer than usual."""
+
+_OVERLAP_SHARE: Final = 25
+_LONGEST_OVERLAP_TOKENS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ``parts`` of a text in the way ``way``, and what they take at most.
+
+    ``requests`` counts the last one too, whose answer is the person's; ``sent_tokens`` and ``answer_tokens`` are of
+    all of them together. Models mostly say less than they may, and then fewer notes are merged.
+    """
+
+    way: str
+    text_tokens: int
+    parts: tuple[TextPart, ...]
+    requests: int
+    sent_tokens: int
+    answer_tokens: int
+
+
+def plan(
+    way: str,
+    divided: Divided,
+    budgets: Budgets,
+    counter: TokenCounter,
+    *,
+    window_answer_tokens: int,
+    around_tokens: int,
+) -> Plan:
+    """Return what ``way`` takes; ``around_tokens`` are sent with each request beside the text."""
+    text_tokens = counter.count(divided.text.text)
+    if way == "map-reduce":
+        parts = _parts(divided, counter, budgets.part_tokens)
+        merges, last_tokens = _merges(len(parts), budgets)
+        sent = sum(part.tokens for part in parts) + sum(merges) + last_tokens
+        notes = (len(parts) + len(merges)) * budgets.notes_tokens
+        requests = len(parts) + len(merges) + 1
+    elif way == "refine":
+        parts = _parts(divided, counter, budgets.refine_tokens)
+        requests = len(parts)
+        notes = (requests - 1) * budgets.notes_tokens
+        sent = sum(part.tokens for part in parts) + notes
+    else:
+        parts, requests, notes = (), 1, 0
+        sent = min(text_tokens, budgets.final_tokens)
+    return Plan(
+        way,
+        text_tokens,
+        tuple(parts),
+        requests,
+        sent + requests * around_tokens,
+        notes + window_answer_tokens,
+    )
+
+
+def _parts(divided: Divided, counter: TokenCounter, budget_tokens: int) -> Sequence[TextPart]:
+    overlap_tokens = min(_LONGEST_OVERLAP_TOKENS, budget_tokens // _OVERLAP_SHARE)
+    return split(divided.text.text, counter, budget_tokens=budget_tokens, overlap_tokens=overlap_tokens)
+
+
+def _merges(notes: int, budgets: Budgets) -> tuple[list[int], int]:
+    """Return how long each merge is and how long the last notes are, in tokens, if all are as long as they may be."""
+    each = budgets.notes_tokens + HEADING_TOKENS
+    at_once = max(2, budgets.merge_tokens // each)
+    merges: list[int] = []
+    while notes * each > budgets.final_tokens and notes > 1:
+        groups = [min(at_once, notes - at) for at in range(0, notes, at_once)]
+        merges += [size * each for size in groups if size > 1]
+        notes = len(groups)
+    return merges, notes * each

@@ -1,0 +1,33 @@
+"""What the model is told later of a question that was too long: the person's words, and what else there was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.counting import BYTES_A_TOKEN, utf_8_length
+from chatcli.conversation.long_input import prompts
+from chatcli.conversation.long_input.dividing import divide
+from chatcli.core.messages import TextPart
+
+if TYPE_CHECKING:
+    from chatcli.core.messages import Message
+
+
+def recalled(message: Message, longest_tokens: int) -> Message:
+    """Return ``message``, made short where it is a question that has more than ``longest_tokens``.
+
+    A turn with such a one would be left out whole, and the person's next question is likely to be about its answer.
+    Tokens are told by a rule of thumb: every turn of a long conversation passes here, and none is counted for it.
+    """
+    if message.role != "user":
+        return message
+    texts = [part.text for part in message.parts if isinstance(part, TextPart)]
+    if sum(map(len, texts)) <= longest_tokens:
+        return message
+    tokens = sum(map(utf_8_length, texts)) // BYTES_A_TOKEN
+    if tokens <= longest_tokens:
+        return message
+    divided = divide(message)
+    text = divided.text
+    name = text.named(0, len(text.text))
+    return divided.about(name, prompts.left_out(len(text.text), tokens))
