@@ -16,7 +16,7 @@ from chatcli.cli.outputs import answer_output, notification_output, status_outpu
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, InputTooLong
-from chatcli.core.events import TurnFailed, TurnResult
+from chatcli.core.events import Notice, TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.usage import Usage
 from chatcli.cost.budgeted import longest_answer_tokens
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.chat import Chat
+    from chatcli.cli.outputs import StatusOutput
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
@@ -74,6 +75,8 @@ class _OneShot:
                     if self._options.dry_run:
                         answer.write(_dry_run(chat, self._settings, question))
                         return ExitCode.DONE
+                    if self._settings.is_for_this_run("context"):
+                        await _get_ready(chat, question, status)
                     if not await self._has_way(chat, question):
                         return ExitCode.INTERRUPTED
                     waiting = waiting_output(self._options, self._settings, self._terminal, chat.hurry)
@@ -121,6 +124,20 @@ class _OneShot:
         # Nothing else is going on that the loop would have to go on for.
         with raising_interrupts():
             return agrees(told, self._terminal)
+
+
+async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> None:
+    """Sum up what would be left out, as a conversation does between two questions.
+
+    Whoever did not ask for that in this call need not wait for it.
+    """
+    if chat.manager.fold(question) is None:
+        return
+    status.tell(Notice("summing_up", "summing up older turns"))
+    try:
+        await chat.get_ready(question)
+    except ChatcliError as error:
+        status.tell(Notice("summary_failed", f"that failed, they are left out instead: {error.message}"))
 
 
 def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:

@@ -1,0 +1,90 @@
+"""A conversation that outgrows its window, one answer a call, by each context strategy."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatcli.core.messages import answer, question
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.store import SessionStore
+from e2e.program import asked, records_of
+from scripted_server import Answer, event_stream, serving_in_thread
+
+SUMMARY = Answer(event_stream("They spoke of words."))
+DONE = Answer(event_stream("Done."))
+REFUSED = Answer([b'{"error": {"message": "no such model"}}'], 404, {"content-type": "application/json"})
+LONG = "word " * 300
+SMALL = {"CHATCLI_CONTEXT_WINDOW": "2000"}
+
+
+@pytest.fixture
+def go_on(program):
+    """Ask in a conversation of which four turns take most of the window."""
+    store = SessionStore(program.data_folder)
+    log = SessionLog(store.resolve("trip"), app="x")
+    for asked_before in ("My dentist is Dr Okafor.", *(f"question {number}" for number in range(4))):
+        log.message(question(asked_before), parent=log.session.head)
+        log.message(answer(LONG), parent=log.session.head)
+    log.close()
+
+    def asking(server, *options, asked="one more"):
+        return program.run("-s", "trip", *options, asked, server=server, **SMALL)
+
+    return asking
+
+
+def test_summing_up_is_waited_for_where_the_call_asks_for_it(program, go_on):
+    with serving_in_thread(SUMMARY, DONE) as server:
+        done = go_on(server, "--context", "summarize")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert "summing up older turns" in done.stderr
+    assert asked(server)[:2] == [
+        ("user", "Sum up what we said before."),
+        ("assistant", "They spoke of words."),
+    ]
+    (mark,) = (record for record in records_of(program.session_paths[0]) if record["type"] == "mark")
+    assert mark["kind"] == "summary"
+    assert mark["value"]["text"] == "They spoke of words."
+
+
+def test_where_summing_up_fails_the_question_is_asked_all_the_same(go_on):
+    with serving_in_thread(REFUSED, DONE) as server:
+        done = go_on(server, "--context", "summarize")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert "that failed, they are left out instead: " in done.stderr
+
+
+def test_a_setting_alone_makes_nobody_wait(program, go_on):
+    (program.config_folder / "config.toml").write_text('context = "summarize"\n')
+    with serving_in_thread(DONE) as server:
+        done = go_on(server)
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert asked(server)[0][1] != "Sum up what we said before."
+
+
+def test_what_comes_back_is_told(go_on):
+    with serving_in_thread(DONE) as server:
+        done = go_on(server, "--context", "recall", asked="Who is my dentist?")
+    assert "back in the context: My dentist is Dr Okafor." in done.stderr
+    assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")
+
+
+def test_the_opening_stays_and_the_middle_goes(go_on):
+    with serving_in_thread(DONE) as server:
+        go_on(server, "--context", "middle-out", "--max-tokens", "600")
+    questions = [text for role, text in asked(server) if role == "user"]
+    assert questions == ["My dentist is Dr Okafor.", "question 2", "question 3", "one more"]
+
+
+def test_where_nothing_may_be_left_out_a_question_that_does_not_fit_is_refused(go_on):
+    with serving_in_thread(DONE) as server:
+        done = go_on(server, "--context", "none", "--max-tokens", "900")
+    assert done.exit_code == 2
+    assert "the conversation does not fit: 1,5" in done.stderr
+    assert "--context truncate" in done.stderr
+
+
+def test_a_strategy_nobody_knows_is_refused_with_those_there_are(program):
+    done = program.run("--context", "forget", "hi")
+    assert done.exit_code == 2
+    assert "truncate or summarize or middle-out or recall or none" in done.stderr
