@@ -173,12 +173,22 @@ class TestBudget:
         there.ledger.append(Expense(NOW - timedelta(days=30), "m", "e", Decimal(9)))
         assert await there.events()
 
-    async def test_a_session_counts_what_its_file_tells_too(self, world):
-        there = world(PARIS, limits={"session": 0.4})
+    async def test_a_session_counts_what_its_answers_cost_before_and_all_it_asked_since(self, world):
+        there = world(PARIS, limits={"session": 0.46})
         there.ledger.append(Expense(NOW, "m", "e", Decimal(9), "another"))
+        there.session_cost_usd = 0.15
         await there.events()
-        there.session_cost_usd = 0.35
-        assert "$0.35 of this session's $0.40" in (await there.failure()).message
+        # Kept in the session or not, as what is asked aside: it was spent once.
+        for there.session_cost_usd in (0.15, 0.35):
+            assert "$0.35 of this session's $0.46" in (await there.failure()).message
+
+    async def test_another_session_begins_anew(self, world):
+        there = world(PARIS, PARIS, limits={"session": 0.4})
+        await there.events()
+        there.spending.session = lambda: SessionInHand("another", None)
+        await there.events()
+        there.spending.session = lambda: SessionInHand("trip", 0.2)
+        assert "$0.20 of this session's $0.40" in (await there.failure()).message
 
     async def test_where_nothing_limits_the_answer_a_typical_one_is_expected(self, world):
         there = world(PARIS, limits={"run": 2.0})

@@ -57,9 +57,9 @@ def test_only_its_owner_can_read_it(ledger):
 
 def test_what_another_run_adds_is_seen(ledger):
     ledger.append(expense())
-    assert len(ledger.expenses()) == 1
+    assert len(ledger.month().expenses) == 1
     Ledger(ledger.path).append(expense())
-    assert len(ledger.expenses()) == 2
+    assert len(ledger.month().expenses) == 2
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,44 @@ def test_a_small_one_and_recent_lines_stay_as_they_are(ledger, yesterdays):
     Ledger(ledger.path, clock=lambda: NOW, large_bytes=1_000).append(expense())
     assert len(ledger.expenses()) == 1 + 22
     assert {path.name for path in ledger.path.parent.iterdir()} == {"spending.jsonl", "spending.lock"}
+
+
+class TestMonth:
+    ZONE = timezone(timedelta(hours=2))
+
+    @pytest.fixture
+    def clock(self):
+        return [datetime(2026, 12, 1, 1, tzinfo=self.ZONE)]
+
+    @pytest.fixture
+    def ledger(self, tmp_path, clock):
+        return Ledger(tmp_path / "spending.jsonl", clock=lambda: clock[0])
+
+    def test_it_is_the_persons_own(self, ledger):
+        for hour in (21, 23):  # the last is in December where they are
+            ledger.append(expense(at=datetime(2026, 11, 30, hour, tzinfo=UTC)))
+        month = ledger.month()
+        assert month.total == (CENT, 0)
+        assert month.of(datetime(2026, 12, 1).date()) == (CENT, 0)  # noqa: DTZ001
+
+    def test_what_comes_is_added_and_a_new_month_begins_with_nothing(self, ledger, clock):
+        assert ledger.month().total == (0, 0)
+        for _ in range(2):
+            ledger.append(expense(at=clock[0]))
+            Ledger(ledger.path).append(expense(None, at=clock[0]))
+            ledger.month()
+        assert ledger.month().total == (2 * CENT, 2)
+        assert len(ledger.month().expenses) == 4
+        clock[0] = datetime(2027, 1, 1, tzinfo=self.ZONE)
+        assert ledger.month().total == (0, 0)
+
+    def test_a_ledger_that_was_replaced_is_read_anew(self, ledger, clock):
+        ledger.append(expense(at=clock[0]))
+        ledger.month()
+        ledger.path.unlink()
+        assert ledger.month().total == (0, 0)
+        ledger.append(expense(2 * CENT, at=clock[0]))
+        assert ledger.month().total == (2 * CENT, 0)
 
 
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001

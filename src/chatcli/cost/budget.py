@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cost.amounts import dollars, limit_of
-from chatcli.cost.ledger import total
+from chatcli.cost.ledger import Total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping
+    from datetime import date
 
     from chatcli.cost.ledger import Expense, Ledger
     from chatcli.cost.spending import Spending
@@ -82,36 +83,34 @@ class Budget:
                 return standing
         return None
 
-    def expenses(self, since: Callable[[datetime], bool]) -> Iterator[Expense]:
-        """Yield what was spent at times, in the person's own, for which ``since`` holds, over all runs."""
+    def month(self) -> tuple[Expense, ...]:
+        """Return what was spent this month, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        month = self.ledger.month()
+        return (*month.expenses, *self._unwritten(month.first))
+
+    def spent_today(self) -> Total:
+        """Return what was spent today, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        today = self.ledger.clock().date()
+        return reduce(Total.plus, self._unwritten(today), self.ledger.month().of(today))
+
+    def spent_this_month(self) -> Total:
+        """Return what was spent this month, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        month = self.ledger.month()
+        return reduce(Total.plus, self._unwritten(month.first), month.total)
+
+    def _unwritten(self, since: date) -> Iterator[Expense]:
         zone = self.ledger.clock().tzinfo
-        for expense in (*self.ledger.expenses(), *self.spending.unwritten):
-            if since(expense.at.astimezone(zone)):
+        for expense in self.spending.unwritten:
+            if expense.at.astimezone(zone).date() >= since:
                 yield expense
-
-    def expenses_today(self) -> Iterator[Expense]:
-        today = self.ledger.clock().date()
-        return self.expenses(lambda at: at.date() == today)
-
-    def expenses_this_month(self) -> Iterator[Expense]:
-        today = self.ledger.clock().date()
-        return self.expenses(lambda at: (at.year, at.month) == (today.year, today.month))
 
     def _spent(self, period: str) -> Decimal:
         match period:
             case "session":
-                return self._spent_for_session()
+                return self.spending.for_session()
             case "day":
-                return total(self.expenses_today()).usd
+                return self.spent_today().usd
             case "month":
-                return total(self.expenses_this_month()).usd
+                return self.spent_this_month().usd
             case _:
                 return self.spending.run_usd
-
-    def _spent_for_session(self) -> Decimal:
-        session = self.spending.session()
-        if session.name is None:
-            return self.spending.run_usd
-        # The session knows of answers from before there was a ledger, the ledger of what was asked beside them.
-        booked = total(each for each in self.expenses(lambda _: True) if each.session == session.name).usd
-        return max(booked, Decimal(str(session.cost_usd or 0)))

@@ -6,22 +6,24 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from chatcli.safety import private_files
 from chatcli.safety.file_lock import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import date
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FILE_NAME: Final = "spending.jsonl"
 
 KEPT: Final = timedelta(days=400)
 """How long each request has a line of its own: a month can be compared with the same one a year ago."""
+
+_AT: Final = b'{"at":"'
 
 _LARGE_BYTES: Final = 1_000_000
 """A smaller file is read in no time, and is left as it is."""
@@ -49,19 +51,46 @@ class Total(NamedTuple):
     usd: Decimal
     unknown: int
 
+    def plus(self, expense: Expense) -> Total:
+        if expense.cost_usd is None:
+            return Total(self.usd, self.unknown + expense.requests)
+        return Total(self.usd + expense.cost_usd, self.unknown)
+
+
+NOTHING: Final = Total(Decimal(0), 0)
+
 
 def total(expenses: Iterable[Expense]) -> Total:
-    usd, unknown = Decimal(0), 0
-    for expense in expenses:
-        if expense.cost_usd is None:
-            unknown += expense.requests
-        else:
-            usd += expense.cost_usd
-    return Total(usd, unknown)
+    return reduce(Total.plus, expenses, NOTHING)
 
 
 def local_now() -> datetime:
     return datetime.now().astimezone()
+
+
+class Month:
+    """What was spent in one month, which begins on the day ``first``; sums are at hand, however much there was."""
+
+    def __init__(self, first: date) -> None:
+        self.first = first
+        self.expenses: list[Expense] = []
+        self._days: dict[date, Total] = {}
+
+    def add(self, expense: Expense, day: date) -> None:
+        """Add what was spent on ``day``, unless that is in another month."""
+        if (day.year, day.month) == (self.first.year, self.first.month):
+            self.expenses.append(expense)
+            self._days[day] = self.of(day).plus(expense)
+
+    def of(self, day: date) -> Total:
+        return self._days.get(day, NOTHING)
+
+    @property
+    def total(self) -> Total:
+        return Total(
+            sum((spent.usd for spent in self._days.values()), Decimal(0)),
+            sum(spent.unknown for spent in self._days.values()),
+        )
 
 
 class Ledger:
@@ -69,7 +98,7 @@ class Ledger:
 
     ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that are torn or
     somebody else's are skipped. Days are those of the person's own time, which ``clock`` tells. A file of more than
-    ``large_bytes`` is looked through once a day for what can be put together.
+    ``large_bytes`` is looked through once a day for what can be put together. Methods raise ``OSError``.
     """
 
     def __init__(
@@ -79,21 +108,33 @@ class Ledger:
         self.clock = clock
         self._large_bytes = large_bytes
         self._lock_path = path.with_suffix(".lock")
-        self._read: list[Expense] = []
+        self._month = Month(date.min)
         self._identity: tuple[int, int] | None = None
         self._read_up_to = 0
 
-    def expenses(self) -> Sequence[Expense]:
-        """Return all there are; only what came since the last call is read. Raise ``OSError``."""
+    def month(self) -> Month:
+        """Return what was spent this month; only what came since the last call is read."""
+        now = self.clock()
+        if (now.year, now.month) != (self._month.first.year, self._month.first.month):
+            self._start_over(None)
         try:
             with self.path.open("rb") as file:
-                self._follow(file)
+                self._follow(file, now)
         except FileNotFoundError:
             self._start_over(None)
-        return self._read
+        return self._month
+
+    def expenses(self) -> list[Expense]:
+        """Return all there is, which takes a while where it is much."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        # The last one is torn, or nothing.
+        return [expense for line in lines[:-1] if (expense := _expense(line)) is not None]
 
     def append(self, expense: Expense) -> None:
-        """Add an expense. Raise ``OSError``."""
+        """Add an expense."""
         private_files.make_folder(self.path.parent)
         with self._locked():
             # A link here is the person's own: nobody else can write in this folder.
@@ -119,7 +160,7 @@ class Ledger:
         if len(compacted) < len(expenses):
             private_files.replace(self.path.resolve(), b"".join(map(_line, compacted)))
 
-    def _follow(self, file: BinaryIO) -> None:
+    def _follow(self, file: BinaryIO, now: datetime) -> None:
         status = os.fstat(file.fileno())
         identity = (status.st_dev, status.st_ino)
         if identity != self._identity or status.st_size < self._read_up_to:
@@ -127,10 +168,16 @@ class Ledger:
         file.seek(self._read_up_to)
         whole, newline, _ = file.read().rpartition(b"\n")
         self._read_up_to += len(whole) + len(newline)
-        self._read += filter(None, map(_expense, whole.split(b"\n")))
+        # Most of a year's lines are older, and are told by their beginning, without being parsed.
+        oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
+        for line in whole.split(b"\n"):
+            if line.startswith(_AT) and line < oldest:
+                continue
+            if (expense := _expense(line)) is not None:
+                self._month.add(expense, expense.at.astimezone(now.tzinfo).date())
 
     def _start_over(self, identity: tuple[int, int] | None) -> None:
-        self._read = []
+        self._month = Month(self.clock().date().replace(day=1))
         self._identity = identity
         self._read_up_to = 0
 
@@ -170,9 +217,18 @@ def _sum(one: Expense, other: Expense) -> Expense:
     return replace(one, cost_usd=cost_usd, requests=one.requests + other.requests)
 
 
+def _timestamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _beginning(at: datetime) -> bytes:
+    """Return how a line of that time begins: lines compare as their times do."""
+    return _AT + _timestamp(at).encode()
+
+
 def _line(expense: Expense) -> bytes:
     fields: dict[str, Any] = {
-        "at": expense.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": _timestamp(expense.at),
         "model": expense.model,
         "endpoint": expense.endpoint,
         "session": expense.session,

@@ -41,6 +41,14 @@ class Spending:
         self.unwritten: list[Expense] = []
         """What the ledger would not take."""
         self._told: set[str] = set()
+        self._before: dict[str | None, Decimal] = {}
+        self._in_run: dict[str | None, Decimal] = {}
+
+    def for_session(self) -> Decimal:
+        """Return what the session in hand has cost: what its answers did before this run, and all it asked since."""
+        name, cost_usd = self.session()
+        before = self._before.setdefault(name, Decimal(str(cost_usd or 0)) - self._in_run.get(name, 0))
+        return max(Decimal(0), before) + self._in_run.get(name, 0)
 
     @contextmanager
     def reserved(self, usd: Decimal) -> Iterator[None]:
@@ -59,6 +67,9 @@ class Spending:
         if expense.cost_usd == 0:
             return None
         self.run_usd += expense.cost_usd or 0
+        self._in_run[expense.session] = self._in_run.get(expense.session, Decimal(0)) + (
+            expense.cost_usd or 0
+        )
         try:
             ledger.append(expense)
         except OSError as error:

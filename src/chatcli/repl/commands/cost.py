@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, _: str) -> None:
     budget = budget_of(talk.settings, talk.world.spending, talk.world.paths.data)
     try:
-        rows = [*_periods(talk.chat, budget), *_models(budget.expenses_this_month())]
+        rows = [*_periods(talk.chat, budget), *_models(budget.month())]
     except OSError as error:
         talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(talk.chat, {}))
@@ -46,11 +46,10 @@ def _periods(chat: Chat, budget: Budget) -> Iterator[_Row]:
     if RUN in limits:
         run_usd = budget.spending.run_usd
         yield "this run", dollars(run_usd) if run_usd else "nothing", _of(limits.get(RUN))
-    for what, period, expenses in (
-        ("today", DAY, budget.expenses_today()),
-        ("this month", MONTH, budget.expenses_this_month()),
+    for what, period, spent in (
+        ("today", DAY, _spent(budget.spent_today())),
+        ("this month", MONTH, _spent(budget.spent_this_month())),
     ):
-        spent = _spent(expenses)
         yield what, _amount(spent), _notes(_of(limits.get(period)), _unknown(spent, "request"))
 
 
@@ -72,10 +71,9 @@ def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
         yield model, _amount(spent), _notes("this month", _unknown(spent, "request"))
 
 
-def _spent(expenses: Iterable[Expense]) -> Total | None:
+def _spent(total: Total) -> Total | None:
     """Return the sum, ``None`` where nothing was spent: what is free is not in the ledger."""
-    spent = total(expenses)
-    return spent if spent.usd or spent.unknown else None
+    return total if total.usd or total.unknown else None
 
 
 def _of_replies(replies: Sequence[ReplyMetadata]) -> Total | None:
