@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import aclosing, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from chatcli.attachments.documents import document
 from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.learned_counts import LearnedCounts
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError, UsageError
 from chatcli.core.events import (
     AnswerContinued,
@@ -949,3 +951,21 @@ async def live(store, data):
 def test_whatever_is_done_in_a_conversation_a_resume_finds_it_as_it_was_left(data):
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(live(SessionStore(Path(folder)), data))
+
+
+class TestCounting:
+    async def test_goes_by_what_the_endpoint_was_seen_to_count(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one " * 300)
+        chat.load_vocabulary()
+        by_vocabulary = chat.manager.context_usage().turns_tokens
+        counts = LearnedCounts(ENDPOINT.base_url)
+        model = ScriptedModel(says("b"))
+        chat.connect(replace(target(model=model), counts=counts))
+        assert chat.manager.context_usage().turns_tokens == by_vocabulary
+        counts.learn("small", 1000, 1500)
+        await ask(chat, "two")
+        first_turn = chat.manager.context().parts[0]
+        assert by_vocabulary * 1.5 <= first_turn.tokens <= by_vocabulary * 1.5 + 2
+        # What is compared with the endpoint's count is the vocabulary's.
+        assert by_vocabulary < model.requests[0].counted_tokens < by_vocabulary + 20

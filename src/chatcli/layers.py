@@ -1,15 +1,15 @@
 """The layers around a model, and their order.
 
-From the outside in: a cut answer is continued, another model stands in, a refused field is left out, what failed is
-asked again, what it costs is counted and kept within the budget, the rate limit is kept to, waiting is told, the
-endpoint is asked. So every attempt counts against the limits, every part of an answer against the budget, and every
+From the outside in: a cut answer is continued, another model stands in, what the endpoint counts is compared with what
+was counted, a refused field is left out, what failed is asked again, what it costs is counted and kept within the
+budget, the rate limit is kept to, waiting is told, the endpoint is asked. So every attempt counts against the limits, every part of an answer against the budget, and every
 model that stands in is given all of its own attempts.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.cost.budget import RUN, Budget
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.fallback import Candidate
+    from chatcli.client.learned_counts import LearnedCounts
     from chatcli.client.pause import Pause
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
     from chatcli.cost.spending import Spending
+
+
+WINDOWS_FILE: Final = "windows.json"
+"""What endpoints said of the windows of their models, in the cache folder."""
 
 
 def layers(
@@ -45,12 +50,20 @@ def layers(
 
 
 def answering(
-    client: AsyncOpenAI, endpoint: Endpoint, settings: Settings, *, pause: Pause, cache: Path, budget: Budget
+    client: AsyncOpenAI,
+    endpoint: Endpoint,
+    settings: Settings,
+    *,
+    pause: Pause,
+    cache: Path,
+    budget: Budget,
+    counts: LearnedCounts,
 ) -> ChatModel:
-    """Return one model of one endpoint, with all that makes it answer in the end."""
+    """Return one model of one endpoint, with all that makes it answer in the end; ``counts`` learns how it counts."""
     # The openai package takes half a second to import: only once somebody is to be asked.
     from chatcli.client.adapting import AdaptingModel  # noqa: PLC0415
     from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
+    from chatcli.client.measuring import MeasuringModel  # noqa: PLC0415
     from chatcli.client.openai_model import OpenAIModel  # noqa: PLC0415
     from chatcli.client.rate_limit import RateLimitedModel, RateLimits  # noqa: PLC0415
     from chatcli.client.retry import RetryingModel  # noqa: PLC0415
@@ -79,7 +92,10 @@ def answering(
     retrying = RetryingModel(
         budgeted, retries=settings.retries, budget_s=settings.retry_budget_s, sleep=pause.sleep
     )
-    return AdaptingModel(retrying, endpoint.base_url, memory)
+    adapting = AdaptingModel(retrying, endpoint.base_url, memory)
+    is_kept = settings.save and not endpoint.embedded
+    windows = EndpointMemory(cache / WINDOWS_FILE, now_s=time.time()) if is_kept else None
+    return MeasuringModel(adapting, endpoint, counts, windows)
 
 
 def pricing_at(endpoint: Endpoint, settings: Settings) -> Pricing:

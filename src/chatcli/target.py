@@ -9,21 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.fallback import Candidate
+from chatcli.client.learned_counts import LearnedCounts
 from chatcli.client.pause import Pause
 from chatcli.client.proxies import proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
+from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
-from chatcli.conversation.long_input.long_question import LongInput
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.cost.spending import Spending
-from chatcli.layers import answering, budget_of, layers, pricing_at
+from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
 from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
     from decimal import Decimal
     from pathlib import Path
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeGuard
 
     from openai import AsyncOpenAI
 
@@ -90,9 +92,9 @@ class Wish:
 class Target:
     """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
 
-    ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the strategy that fits a conversation into
-    its window, ``summary_model`` who sums up for it, ``None`` for the model itself. ``long_input`` says what is done with
-    a question that does not fit.
+    ``counts`` knows how the endpoint counts, ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the
+    strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
+    itself. ``long_input`` says what is done with a question that does not fit.
     """
 
     model: ChatModel
@@ -105,6 +107,7 @@ class Target:
     pricing: Pricing | None = None
     budget: Budget | None = None
     context: str = DEFAULT_CONTEXT_STRATEGY
+    counts: LearnedCounts | None = None
     summary_model: str | None = None
     long_input: LongInput = field(default_factory=LongInput)
 
@@ -121,6 +124,7 @@ class TargetFinder:
         self._tell = tell
         self._stack = stack
         self._opened: dict[str, tuple[ChatModel, str]] = {}
+        self._counts: dict[str, LearnedCounts] = {}
         self._budget = budget_of(settings, world.spending, world.paths.data)
 
     async def target(self, session: Session) -> Target:
@@ -149,6 +153,7 @@ class TargetFinder:
             pricing=pricing,
             budget=self._budget,
             context=self._settings.context,
+            counts=self._counts_of(endpoint),
             summary_model=None if endpoint.embedded else self._settings.summary_model,
             long_input=LongInput(
                 self._settings.long,
@@ -166,7 +171,17 @@ class TargetFinder:
             pause=pause,
             cache=self._world.paths.cache,
             budget=self._budget,
+            counts=self._counts_of(endpoint),
         )
+
+    def _counts_of(self, endpoint: Endpoint) -> LearnedCounts:
+        if endpoint.base_url not in self._counts:
+            memory = self._memory("counts.json") if self._settings.save and not endpoint.embedded else None
+            self._counts[endpoint.base_url] = LearnedCounts(endpoint.base_url, memory)
+        return self._counts[endpoint.base_url]
+
+    def _memory(self, file: str) -> EndpointMemory:
+        return EndpointMemory(self._world.paths.cache / file, now_s=time.time())
 
     def _stand_ins(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> list[Candidate]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
@@ -279,18 +294,20 @@ class TargetFinder:
     async def _window_tokens(
         self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
     ) -> int:
-        tokens = self._settings.window_for(model) or known_window_tokens(model)
+        if (set_by_person := self._settings.window_for(model)) is not None:
+            return set_by_person
+        # What the endpoint itself said when a prompt was too long counts more than what its model could hold elsewhere.
+        _, remembered = self._memory(WINDOWS_FILE).recall(endpoint.base_url, model)
+        tokens = remembered if _is_window(remembered) else known_window_tokens(model)
         return tokens or await self._learned_window_tokens(model, offered, client, endpoint)
 
     async def _learned_window_tokens(
         self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
     ) -> int:
         """Return what the endpoint says of a model's window, asked once and remembered."""
-        from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
-
-        memory = EndpointMemory(self._world.paths.cache / "windows.json", now_s=time.time())
-        asked, remembered = memory.recall(endpoint.base_url, model)
-        tokens = remembered if isinstance(remembered, int) and remembered > 0 else None
+        memory = self._memory(WINDOWS_FILE)
+        asked, _ = memory.recall(endpoint.base_url, model)
+        tokens = None
         if not asked:
             offered = offered or await _offered_or_none(client, endpoint)
             tokens = next((entry.window_tokens for entry in offered if entry.id == model), None)
@@ -299,6 +316,10 @@ class TargetFinder:
             if self._settings.save:
                 memory.remember(endpoint.base_url, model, tokens)
         return tokens or DEFAULT_WINDOW_TOKENS
+
+
+def _is_window(remembered: object) -> TypeGuard[int]:
+    return type(remembered) is int and remembered > 0
 
 
 def endpoint_at(

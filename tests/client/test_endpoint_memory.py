@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chatcli.client.endpoint_memory import KEPT_FOR_S, EndpointMemory
+from chatcli.client.endpoint_memory import KEPT_FOR_S, MOST_ENTRIES, EndpointMemory
 
 URL = "http://127.0.0.1:8080/v1"
 NOW_S = 1_795_000_000.0
@@ -79,3 +79,17 @@ def test_a_folder_that_cannot_be_made_is_no_reason_to_fail(tmp_path):
 def test_nothing_is_left_beside_the_file(memory, path):
     memory.remember(URL, "small", 8192)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_the_newest_entries_are_kept(path):
+    for number in range(3):
+        EndpointMemory(path, now_s=NOW_S + number).remember(URL, f"model {number}", number)
+    entries = json.loads(path.read_bytes())
+    many = {f"{URL} old {number}": {"value": 1, "at": NOW_S - 60} for number in range(MOST_ENTRIES)}
+    path.write_text(json.dumps(many | entries))
+    EndpointMemory(path, now_s=NOW_S + 3).remember(URL, "model 3", 3)
+    kept = EndpointMemory(path, now_s=NOW_S + 3)
+    assert len(json.loads(path.read_bytes())) == MOST_ENTRIES
+    assert [kept.recall(URL, f"model {number}") for number in range(4)] == [
+        (True, number) for number in range(4)
+    ]

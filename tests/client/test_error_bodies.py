@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,25 @@ def test_bytes_that_are_no_text_are_no_words():
 
 def test_a_word_that_serves_as_a_key_stays_in_a_message():
     assert error_details({"error": "ollama is loading"}, key="ollama").message == "ollama is loading"
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."}, 8192),
+        ({"message": "This model's maximum context length is 128,000 tokens"}, 128_000),
+        ({"error": {"message": "request exceeds the context size", "n_prompt_tokens": 5507, "n_ctx": 4096}}, 4096),
+        ({"message": "request (5507 tokens) exceeds the available context size (2048 tokens), try increasing it"}, 2048),
+        ({"message": "prompt is too long: 210000 tokens > 200000 maximum"}, 200_000),
+        ({"message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}, 1_048_576),
+        ({"message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"}, 32_768),
+        ({"message": "Request too large for gpt-4o: Limit 6000, Requested 9000"}, None),
+        ({"message": "the context window is too small"}, None),
+        ({"message": "context length 3"}, None),
+        ({"message": "context length " + "9" * 5000}, None),
+        ({"message": "x", "n_ctx": True}, None),
+        ({"message": "x", "n_ctx": "4096"}, None),
+    ],
+)  # fmt: skip
+def test_the_size_of_a_window_is_taken_from_where_servers_tell_it(body, tokens):
+    assert error_details(body).window_tokens == tokens

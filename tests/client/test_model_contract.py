@@ -17,6 +17,8 @@ from chatcli.client.connection import connect
 from chatcli.client.continuing import ContinuingModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.fallback import FallbackModel
+from chatcli.client.learned_counts import LearnedCounts
+from chatcli.client.measuring import MeasuringModel
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pause import Pause
 from chatcli.client.rate_limit import RateLimitedModel, RateLimits
@@ -70,7 +72,15 @@ def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatMode
         max_cost=None,
     )
     budget = Budget({}, Spending(), Ledger(Path("unused")))
-    model = answering(connection, endpoint, settings, pause=Pause(), cache=Path("unused"), budget=budget)
+    model = answering(
+        connection,
+        endpoint,
+        settings,
+        pause=Pause(),
+        cache=Path("unused"),
+        budget=budget,
+        counts=LearnedCounts(endpoint.base_url),
+    )
     return layers(model, endpoint, settings)
 
 
@@ -91,6 +101,11 @@ def adapting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
     return AdaptingModel(OpenAIModel(connection, endpoint, ChatCompletions()), endpoint.base_url)
 
 
+def measuring(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    model = OpenAIModel(connection, endpoint, ChatCompletions())
+    return MeasuringModel(model, endpoint, LearnedCounts(endpoint.base_url))
+
+
 def with_fallback(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
     return FallbackModel(OpenAIModel(connection, endpoint, ChatCompletions()), [])
 
@@ -108,6 +123,7 @@ def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
         rate_limited,
         budgeted,
         adapting,
+        measuring,
         with_fallback,
         as_the_program_does,
     ]

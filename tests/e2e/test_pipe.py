@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -305,3 +306,14 @@ def test_a_closed_stdin_is_an_empty_one(program):
             check=False,
         )
     assert (done.returncode, done.stdout) == (0, b"Paris.\n")
+
+
+def test_a_window_that_a_refusal_names_is_known_to_the_next_start(program):
+    too_long = {
+        "error": {"message": "exceeds the context size", "type": "exceed_context_size_error", "n_ctx": 2048}
+    }
+    with serving_in_thread(json_answer(too_long, status=400)) as server:
+        refused = program.run("--base-url", server.base_url, "-m", "gpt-4o", "Hi")
+        then = program.run("--base-url", server.base_url, "-m", "gpt-4o", "--dry-run", "Hi")
+    assert refused.exit_code == 5
+    assert json.loads(then.stdout)["budget_tokens"] == 1536

@@ -353,11 +353,16 @@ class Chat:
             model_name=target.model_name,
             history=history,
             journal=journal,
-            tokens=self._tokens_for(target.model_name),
+            tokens=self._tokens_at(target),
             window_tokens=target.window_tokens,
             parameters=target.parameters,
             strategy=STRATEGIES[target.context](),
         )
+
+    def _tokens_at(self, target: Target) -> MessageTokens:
+        """Return what counts as the endpoint does, as far as it has shown that."""
+        tokens, counts, model = self._tokens_for(target.model_name), target.counts, target.model_name
+        return tokens if counts is None else tokens.corrected(lambda: counts.share(model))
 
     def _tokens_for(self, model_name: str) -> MessageTokens:
         counter = self._counter_for(model_name)

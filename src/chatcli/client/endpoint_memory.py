@@ -11,6 +11,9 @@ from chatcli.safety.private_files import make_folder, replace
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_ENTRIES = 500
+"""Whoever asks more models of more endpoints than that in a week asks some of them again."""
+
 _DAY_S = 86_400
 KEPT_FOR_S = 7 * _DAY_S
 """A server may load the same model in another way; after a week it is asked again."""
@@ -37,7 +40,11 @@ class EndpointMemory:
     def remember(self, base_url: str, model: str, value: object) -> None:
         entries = self._entries()
         entries[_key(base_url, model)] = {"value": value, "at": self._now_s}
-        fresh = {key: entry for key, entry in entries.items() if self._is_fresh(entry.get("at"))}
+        newest = sorted(
+            ((key, entry) for key, entry in entries.items() if self._is_fresh(entry.get("at"))),
+            key=_at_s,
+        )[-MOST_ENTRIES:]
+        fresh = dict(newest)
         with suppress(OSError):
             make_folder(self._path.parent)
             replace(self._path, json.dumps(fresh, indent=1).encode())
@@ -53,6 +60,11 @@ class EndpointMemory:
 
     def _is_fresh(self, at_s: object) -> bool:
         return isinstance(at_s, int | float) and 0 <= self._now_s - at_s < KEPT_FOR_S
+
+
+def _at_s(item: tuple[str, dict[str, object]]) -> float:
+    at_s = item[1].get("at")
+    return at_s if isinstance(at_s, int | float) else 0.0
 
 
 def _key(base_url: str, model: str) -> str:

@@ -51,18 +51,31 @@ _OVERLOAD_CODES: Final = {
 _OVERLOAD_STATUS: Final = re.compile(r"408|409|5\d\d")
 
 
+# OpenAI and vLLM: "maximum context length is 8192 tokens"; llama.cpp: "available context size (4096 tokens)"; Mistral:
+# "32768 maximum context length"; Anthropic: "210000 tokens > 200000 maximum"; Gemini: "maximum number of tokens allowed
+# (1048576)".
+_WINDOW: Final = re.compile(
+    r"context (?:length|size|window)(?: is| of)?(?: only)?[ :=(]*(?P<of>\d[\d,]*)"
+    r"|(?P<before>\d[\d,]*) maximum context length|> (?P<above>\d[\d,]*) maximum"
+    r"|maximum number of tokens allowed \((?P<allowed>\d[\d,]*)\)",
+    re.IGNORECASE,
+)
+_SMALLEST_WINDOW, _LARGEST_WINDOW = 64, 100_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
     """The parts of an error body that are of use, each empty where the body lacks it.
 
     ``code`` is the most telling of the body's words for the error, ``type`` its class of errors, ``parameter`` what
-    in the request it names.
+    in the request it names, ``window_tokens`` how large it says the model's window is.
     """
 
     message: str = ""
     code: str = ""
     type: str = ""
     parameter: str = ""
+    window_tokens: int | None = None
 
     @property
     def is_quota(self) -> bool:
@@ -108,8 +121,21 @@ def error_details(body: object, *, key: str | None = None) -> ErrorDetails:
     known = code if not code.isdigit() else str(inner.get("status") or "")
     parameter = inner.get("param")
     return ErrorDetails(
-        on_one_line(text), known or kind or code, kind, parameter if isinstance(parameter, str) else ""
+        on_one_line(text),
+        known or kind or code,
+        kind,
+        parameter if isinstance(parameter, str) else "",
+        _window_tokens(inner.get("n_ctx"), text),
     )
+
+
+def _window_tokens(told: object, message: str) -> int | None:
+    """Return the size of a window: llama.cpp's own field, or what the words say of one."""
+    if type(told) is not int:
+        match = _WINDOW.search(message)
+        digits = next(filter(None, match.groups()), "") if match else ""
+        told = int(digits[:12].replace(",", "")) if digits else 0
+    return told if _SMALLEST_WINDOW <= told <= _LARGEST_WINDOW else None
 
 
 def _as_json(value: object) -> str:

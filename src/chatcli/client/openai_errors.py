@@ -75,7 +75,7 @@ def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) ->
     kind, hint = _kind_of_status(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
         hint = redirect_hint(response)
-    return kind(
+    error = kind(
         message,
         hint=hint,
         status=status,
@@ -85,13 +85,14 @@ def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) ->
         provider_code=details.code or None,
         parameter=details.parameter or None,
     )
+    return _with_window(error, details)
 
 
 def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
     """Return the error for an error event inside ``response``, which began with status 200."""
     details = error_details(body, key=endpoint.key)
     kind, hint = _kind_of_event(details)
-    return kind(
+    error = kind(
         f"{endpoint.host}: {details.message or 'an error without a message'}",
         hint=hint,
         status=None if response is None else response.status_code,
@@ -100,6 +101,13 @@ def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | N
         provider_code=details.code or None,
         parameter=details.parameter or None,
     )
+    return _with_window(error, details)
+
+
+def _with_window(error: EndpointError, details: ErrorDetails) -> EndpointError:
+    if isinstance(error, ContextOverflow):
+        error.window_tokens = details.window_tokens
+    return error
 
 
 _LATER_HINT = "wait a little and try again"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.vocabulary import load_encoding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tiktoken import Encoding
 
     from chatcli.conversation.vocabulary import Vocabulary
@@ -69,14 +72,32 @@ class EstimatingCounter:
         return -(-utf_8_length(text) // BYTES_A_TOKEN)
 
 
-class MessageTokens:
-    """How many tokens each message costs in a request, each counted once."""
+def no_share() -> float:
+    return 0.0
 
-    def __init__(self, counter: TokenCounter) -> None:
+
+class MessageTokens:
+    """How many tokens each message costs in a request, each counted once.
+
+    ``share`` is how much more than by its vocabulary, as a share of that, the endpoint was seen to count.
+    """
+
+    def __init__(self, counter: TokenCounter, share: Callable[[], float] = no_share) -> None:
         self._counter = counter
+        self._share = share
         self._counted: dict[Message, int] = {}
         self._bounds: dict[Message, int] = {}
         self._estimates: MessageTokens | None = None
+
+    def corrected(self, share: Callable[[], float]) -> MessageTokens:
+        """Return what counts by ``share`` more, which is never negative; what was counted is not counted again."""
+        corrected = MessageTokens(self._counter, share)
+        corrected._counted, corrected._bounds = self._counted, self._bounds
+        return corrected
+
+    def by_vocabulary(self, tokens: int) -> int:
+        """Return how many ``tokens`` of these counts the vocabulary says there are."""
+        return round(tokens / (1 + self._share()))
 
     @property
     def exact_at_once(self) -> bool:
@@ -89,7 +110,7 @@ class MessageTokens:
         if tokens is None:
             tokens = self._counter.count(message.text) + TOKENS_AROUND_MESSAGE
             self._counted[message] = tokens
-        return tokens
+        return self._with_share(tokens)
 
     def upper_bound(self, message: Message) -> int:
         """Return a number of tokens ``message`` surely does not exceed, without a vocabulary.
@@ -100,7 +121,7 @@ class MessageTokens:
         if bound is None:
             bound = utf_8_length(message.text) + TOKENS_AROUND_MESSAGE
             self._bounds[message] = bound
-        return bound
+        return self._with_share(bound)
 
     def estimate_text(self, text: str) -> int:
         """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
@@ -110,9 +131,13 @@ class MessageTokens:
     def estimates(self) -> MessageTokens:
         """What counts by the rule of thumb."""
         if self._estimates is None:
-            self._estimates = MessageTokens(EstimatingCounter())
+            self._estimates = MessageTokens(EstimatingCounter(), self._share)
         return self._estimates
 
     def at_once(self) -> MessageTokens:
         """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
         return self if self._counter.loaded else self.estimates
+
+    def _with_share(self, tokens: int) -> int:
+        share = self._share()
+        return tokens + ceil(tokens * share) if share else tokens

@@ -260,7 +260,13 @@ class ConversationManager:
         )
 
     def _request(self, fitted: Fitted, answer_so_far: str = "") -> Request:
-        return Request(self._model_name, fitted.messages, self._parameters, answer_so_far=answer_so_far)
+        return Request(
+            self._model_name,
+            fitted.messages,
+            self._parameters,
+            answer_so_far=answer_so_far,
+            counted_tokens=None if fitted.estimated else self._tokens.by_vocabulary(fitted.sent_tokens),
+        )
 
     def _tokens_of(self, answer_so_far: str) -> int:
         return self._tokens.estimate_text(answer_so_far) if answer_so_far else 0

@@ -133,7 +133,10 @@ class QuotaExceeded(RequestRefused):
 
 
 class ContextOverflow(RequestRefused):
+    """``window_tokens`` is how large the endpoint says the window is, ``None`` where it does not say."""
+
     code = "context_overflow"
+    window_tokens: int | None = None
 
 
 class NetworkError(EndpointError):
