@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import TemplateSettings, resolve
-from chatcli.config.specs import SETTINGS
+from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.core.errors import ConfigurationError, UsageError
 
 PLACES = {
@@ -93,18 +93,6 @@ SAMPLES = {
     "save": ("no", False),
     "plain": ("1", True),
     "profile": ("work", "work"),
-}
-
-
-LOOKS = {
-    "api_version": "2024-10-21",
-    "repl_prompt": "? ",
-    "theme": "light",
-    "editing_mode": "vi",
-    "show_reasoning": True,
-    "window_title": False,
-    "notify": "off",
-    "notify_after_s": 5,
 }
 
 
@@ -222,14 +210,10 @@ def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.in_profile])
 def test_a_profile_may_set_everything_but_the_keys_and_the_profile(machine, name):
-    value = {
-        "options": "{stop = 'x'}",
-        "prices": '{"gpt-5-mini" = {input = 0.25}}',
-        "api_key_env": '"WORK_KEY"',
-        "api_key": '"sk-12345678"',
-    }.get(name)
-    if value is None:
-        value = json.dumps(SAMPLES[name][1]) if name in SAMPLES else json.dumps(LOOKS[name])
+    written = {"api_key_env": '"WORK_KEY"', "api_key": '"sk-12345678"'}
+    setting = SETTINGS_BY_NAME[name]
+    sample = SAMPLES[name][1] if name in SAMPLES else setting.default
+    value = "{}" if setting.merges else written.get(name) or json.dumps("x" if sample is None else sample)
     settings = machine.resolve(
         flags={"profile": "work"}, environment={"WORK_KEY": "k"}, config=f"[profiles.work]\n{name} = {value}"
     )

@@ -95,7 +95,7 @@ def complete(request, scripts, here):
 
 
 def test_options_are_completed(complete):
-    assert complete("--temp") == ["--temperature"]
+    assert complete("--tempe") == ["--temperature"]
     assert complete("--no-s") == ["--no-save", "--no-stream"]
     assert complete("sessions", "export", "--who") == ["--whole-tree"]
     assert complete("sessions", "list", "--who") == []
@@ -138,7 +138,7 @@ def test_names_come_from_the_program_and_are_never_evaluated(complete, here):
 
 
 def test_what_stands_in_the_script_needs_no_program(complete, here):
-    complete("--temp"), complete("sess"), complete("-o", "j"), complete("-f", "")
+    complete("--tempe"), complete("sess"), complete("-o", "j"), complete("-f", "")
     assert not (here.parent / "asked").exists()
 
 
@@ -146,7 +146,7 @@ def test_what_stands_in_the_script_needs_no_program(complete, here):
 def test_bash_takes_a_value_behind_an_equals_sign_for_words_of_their_own(scripts, here):
     assert in_bash(scripts, "--output", "=", "j") == ["json", "jsonl"]
     assert in_bash(scripts, "--output", "=") == ["text", "markdown", "json", "jsonl"]
-    assert in_bash(scripts, "--out", "=", "x", "--temp") == ["--temperature"]
+    assert in_bash(scripts, "--out", "=", "x", "--tempe") == ["--temperature"]
 
 
 @pytest.mark.skipif(BASH is None, reason="no bash")
