@@ -17,7 +17,7 @@ from chatcli.client.proxies import proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
-from chatcli.conversation.long_input.long_question import LongInput
+from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY

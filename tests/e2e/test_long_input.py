@@ -240,5 +240,6 @@ def test_two_hundred_facts_in_five_million_characters_all_reach_the_last_prompt(
         )
     assert done.exit_code == 0, done.stderr
     assert FACT.findall(done.stdout) == facts
-    assert FACT.findall(prompts(server)[-1]) == facts
+    # What stands where two parts overlap is told twice.
+    assert list(dict.fromkeys(FACT.findall(prompts(server)[-1]))) == facts
     assert_within_budget(server, o200k_counter, Window.of(128_000, None).budget_tokens)

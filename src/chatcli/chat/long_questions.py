@@ -7,9 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.context import Window
-from chatcli.conversation.long_input.budgets import does_not_fit
-from chatcli.conversation.long_input.journal import WholeQuestionJournal
-from chatcli.conversation.long_input.long_question import Asked, LongQuestion, long_turn, refused_turn
+from chatcli.conversation.long_input.fitting import does_not_fit
 from chatcli.core.long_ways import FAIL
 from chatcli.core.usage import Usage
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
     from chatcli.conversation.long_input.asking import Spending
+    from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.long_input.planning import Plan
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
@@ -61,6 +60,9 @@ class LongQuestions:
         """Return ``question`` as one that does not fit, ``None`` for one that does."""
         if not does_not_fit(question, history, self._window, self._tokens):
             return None
+        # Only where there is such a question: this room is loaded with every start.
+        from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
+
         return LongQuestion(
             question,
             history=history,
@@ -90,6 +92,13 @@ class LongQuestions:
         answer_so_far: str = "",
     ) -> AsyncGenerator[Event]:
         """Ask a question that was ``found``; ``history`` is called when the turn begins, and again before the answer."""
+        from chatcli.conversation.long_input.journal import WholeQuestionJournal  # noqa: PLC0415 - as above
+        from chatcli.conversation.long_input.long_question import (  # noqa: PLC0415
+            Asked,
+            long_turn,
+            refused_turn,
+        )
+
         target = self._target
         long_question = self.found(question, history(), answer_so_far=answer_so_far)
 

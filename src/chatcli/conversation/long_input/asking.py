@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.kept_parts import key_of
 from chatcli.core.errors import BadResponse
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
 
     from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.long_input.how import CostOf
     from chatcli.conversation.long_input.kept_parts import KeptParts
     from chatcli.core.events import Event, TurnResult
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Parameters
-
-    CostOf: TypeAlias = Callable[[Usage], float | None]
 
 _CUT: Final = frozenset({"length", "content_filter"})
 

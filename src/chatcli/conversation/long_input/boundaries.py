@@ -6,8 +6,6 @@ import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wcwidth import grapheme_boundary_before
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,9 +22,12 @@ _DEFINITION: Final = re.compile(
     r"(?:def|class|fn|func|function|impl|trait|struct|enum|interface|type|module|namespace|object|record|fun|sub"
     r"|CREATE|defmodule|defn)\b"
 )
-# Western sentences end before a blank, Chinese and Japanese ones right behind their mark.
-_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"')\]»”’]*\s+|[。！？｡．]+[」』）】》”’\"]*\s*|[;:；：]\s+|\n+")
-_BLANKS: Final = re.compile(r"\s+")
+# Western sentences end before a blank, Chinese and Japanese ones right behind their mark. The blank belongs to what
+# follows, as it does for tokenizers: pieces counted by themselves then have as many tokens as together.
+_SENTENCE_END: Final = re.compile(
+    r"[.!?…]+[\"')\]»”’]*(?=\s)|[。！？｡．]+[」』）】》”’\"]*|[;:；：](?=\s)|\n+"
+)
+_BLANKS: Final = re.compile(r"\s+(?=\S)")
 
 
 class Strength(IntEnum):
@@ -74,6 +75,8 @@ def before_character(text: str, start: int, at: int) -> int:
 
     A sign longer than any that is written is cut, but no pair of surrogates where there is another place.
     """
+    from wcwidth import grapheme_boundary_before  # noqa: PLC0415 - hardly any text needs it, and it loads slowly
+
     if at >= len(text):
         return len(text)
     begin = max(start, at - _LONGEST_SIGN)
@@ -99,13 +102,13 @@ def _strength(text: str, at: int) -> Strength:
 def _within(text: str, start: int, end: int, strength: Strength, longest: int) -> Iterator[Piece]:
     """Yield a stretch whole where it is short enough, else by its sentences, words or characters."""
     while end - start > longest:
-        at, following = _last_cut(text, start, start + longest)
+        at, following = last_cut(text, start, start + longest)
         yield Piece(start, at, strength)
         start, strength = at, following
     yield Piece(start, end, strength)
 
 
-def _last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
+def last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
     """Return the last good place for a cut behind ``start`` and at ``limit`` at the latest."""
     sentences = [match.end() for match in _SENTENCE_END.finditer(text, start, limit)]
     if sentences and sentences[-1] > start:
@@ -113,6 +116,6 @@ def _last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
     blank = None
     for blank in _BLANKS.finditer(text, start, limit):  # noqa: B007 - the last one is wanted
         pass
-    if blank is not None and blank.end() > start:
-        return blank.end(), Strength.WORD
+    if blank is not None and blank.start() > start:
+        return blank.start(), Strength.WORD
     return before_character(text, start, limit), Strength.CHARACTER

@@ -51,15 +51,6 @@ def required_tokens(history: History, tokens: MessageTokens) -> int:
     return only_what_must_be_sent(history, nothing, tokens).sent_tokens - tokens(nothing)
 
 
-def does_not_fit(question: Message, history: History, window: Window, tokens: MessageTokens) -> bool:
-    """Whether no strategy can send ``question``. It loads no vocabulary where the bytes alone are few enough."""
-    # Compared by bytes first: most questions are answered here, and nothing has to be counted for them.
-    return all(
-        only_what_must_be_sent(history, question, count).sent_tokens > window.budget_tokens
-        for count in (tokens.upper_bound, tokens)
-    )
-
-
 def budgets_for(
     divided: Divided,
     window: Window,

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.asking import PartReader, Spending
 from chatcli.conversation.long_input.budgets import budgets_for, required_tokens
 from chatcli.conversation.long_input.cutting import cut_to_fit
 from chatcli.conversation.long_input.dividing import divide
-from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.long_input.map_reduce import map_reduce
 from chatcli.conversation.long_input.planning import Plan, plan
 from chatcli.conversation.long_input.refine import refine
 from chatcli.conversation.long_input.work import Work
 from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
-from chatcli.core.long_ways import FAIL, RECOMMENDED, WAYS, WAYS_BY_NAME
+from chatcli.core.long_ways import RECOMMENDED, WAYS, WAYS_BY_NAME
 from chatcli.core.messages import Message
 
 if TYPE_CHECKING:
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
     from chatcli.conversation.context import Window
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
-    from chatcli.conversation.long_input.asking import CostOf
+    from chatcli.conversation.long_input.how import LongInput
     from chatcli.core.events import Event
     from chatcli.core.ports import ChatModel, TokenCounter
     from chatcli.core.request import Parameters
-    from chatcli.core.usage import Usage
 
 _READERS: Final = {
     "map-reduce": map_reduce,
@@ -41,21 +39,6 @@ _READERS: Final = {
     "tail": cut_to_fit,
     "middle-out": cut_to_fit,
 }
-
-
-def unknown_cost(_: Usage) -> float | None:
-    """Return that no price is known."""
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class LongInput:
-    """What is done with a text that is too long: ``way`` is a name of ``WAYS`` or ``FAIL``."""
-
-    way: str = FAIL
-    concurrency: int = 4
-    kept: KeptParts = field(default_factory=lambda: KeptParts(None))
-    cost_of: CostOf = unknown_cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import BYTES_A_TOKEN, utf_8_length
-from chatcli.conversation.long_input import prompts
-from chatcli.conversation.long_input.dividing import divide
 from chatcli.core.messages import TextPart
 
 if TYPE_CHECKING:
@@ -27,6 +25,10 @@ def recalled(message: Message, longest_tokens: int) -> Message:
     tokens = sum(map(utf_8_length, texts)) // BYTES_A_TOKEN
     if tokens <= longest_tokens:
         return message
+    # Only where there is such a question: this is loaded with every start.
+    from chatcli.conversation.long_input import prompts  # noqa: PLC0415
+    from chatcli.conversation.long_input.dividing import divide  # noqa: PLC0415
+
     divided = divide(message)
     text = divided.text
     name = text.named(0, len(text.text))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.long_input.boundaries import Strength, before_character, pieces
+from chatcli.conversation.long_input.boundaries import Strength, last_cut, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,8 @@ class MeasuredText:
         self.starts: list[int] = []
         self.strengths: list[Strength] = []
         tokens: list[int] = []
-        longest = min(_LONGEST_PIECE_CHARACTERS, max(2 * self._grain_tokens, 1))
+        # About as many characters as an English grain has; what has more tokens is cut once more.
+        longest = min(_LONGEST_PIECE_CHARACTERS, 4 * self._grain_tokens)
         for start, end, strength in pieces(text, longest):
             for place, counted, found in self._counted(start, end, strength):
                 self.starts.append(place)
@@ -75,9 +76,9 @@ class MeasuredText:
         if counted <= self._grain_tokens or end - start == 1:
             yield start, counted, strength
             return
-        middle = before_character(self.text, start, (start + end) // 2)
+        middle, following = last_cut(self.text, start, (start + end) // 2)
         yield from self._counted(start, middle, strength)
-        yield from self._counted(middle, end, Strength.CHARACTER)
+        yield from self._counted(middle, end, following)
 
 
 def split(
@@ -90,6 +91,9 @@ def split(
     if budget_tokens < FEWEST_TOKENS:
         raise ValueError(f"a part needs room for {FEWEST_TOKENS} tokens")
     grain_tokens = max(budget_tokens // _PIECES_A_PART, min(budget_tokens // 2, _SIGN_TOKENS))
+    if overlap_tokens:
+        # What is repeated is whole pieces.
+        grain_tokens = min(grain_tokens, max(overlap_tokens // 2, _SIGN_TOKENS))
     measured = MeasuredText(text, counter, grain_tokens=grain_tokens)
     overlap_tokens = min(overlap_tokens, budget_tokens // _OVERLAP_SHARE)
     parts: list[TextPart] = []
@@ -135,7 +139,10 @@ def _best_end(measured: MeasuredText, first: int, done: int, budget_tokens: int)
 
 
 def _overlap_start(measured: MeasuredText, first: int, end: int, overlap_tokens: int) -> int:
-    start = end
+    """Return where the next part begins: at a sentence, where one begins within the overlap."""
+    start = best = end
     while start - 1 > first and measured.tokens(start - 1, end) <= overlap_tokens:
         start -= 1
-    return start
+        if best == end or measured.strengths[start] >= min(measured.strengths[best], Strength.SENTENCE):
+            best = start
+    return best

@@ -1,0 +1,32 @@
+"""What is done with a text that is too long, as the settings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chatcli.conversation.long_input.kept_parts import KeptParts
+from chatcli.core.long_ways import FAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from chatcli.core.usage import Usage
+
+    CostOf: TypeAlias = Callable[[Usage], float | None]
+
+
+def unknown_cost(_: Usage) -> float | None:
+    """Return that no price is known."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LongInput:
+    """What is done with a text that is too long: ``way`` is a name of ``WAYS`` or ``FAIL``."""
+
+    way: str = FAIL
+    concurrency: int = 4
+    kept: KeptParts = field(default_factory=lambda: KeptParts(None))
+    cost_of: CostOf = unknown_cost

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from chatcli.conversation.long_input.boundaries import Strength, pieces
+from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
+from conversation.fakes import CharacterCounter
+
+FAMILY = "👨‍👩‍👧‍👦"
+WORDS = st.sampled_from(
+    [
+        "word ",
+        "Ends. ",
+        "\n",
+        "\n\n",
+        "# Title\n",
+        "def f():\n",
+        "    x = 1\n",
+        "北京。",
+        "天气",
+        "e\u0301",
+        FAMILY,
+        "\r\n",
+        " ",
+    ]
+)
+# Lone surrogates too: the default of text() has none.
+TEXTS = st.lists(WORDS, max_size=300).map("".join) | st.text(st.characters(), max_size=200)
+
+
+def joined(parts):
+    """Return what the parts have that the ones before them have not."""
+    return "".join(part.text[part.new_from - part.start :] for part in parts)
+
+
+@settings(deadline=None)
+@given(text=TEXTS, budget_tokens=st.integers(FEWEST_TOKENS, 400), overlap_tokens=st.integers(0, 100))
+@example(text=FAMILY * 40, budget_tokens=FEWEST_TOKENS, overlap_tokens=9)
+@example(text="\ud83d\ude00" * 40, budget_tokens=FEWEST_TOKENS, overlap_tokens=9)
+@example(text="a" + "\u0301" * 200, budget_tokens=FEWEST_TOKENS, overlap_tokens=0)
+@example(text="\n" * 1_000, budget_tokens=FEWEST_TOKENS, overlap_tokens=4)
+@pytest.mark.parametrize("counts_characters", [False, True])
+def test_no_character_is_missed_and_no_part_is_too_long(
+    o200k_counter, counts_characters, text, budget_tokens, overlap_tokens
+):
+    counter = CharacterCounter() if counts_characters else o200k_counter
+    parts = split(text, counter, budget_tokens=budget_tokens, overlap_tokens=overlap_tokens)
+    assert joined(parts) == text
+    for part in parts:
+        assert part.text == text[part.start : part.end]
+        assert part.tokens == counter.count(part.text) <= budget_tokens
+        assert part.start <= part.new_from < part.end
+    for before, after in itertools.pairwise(parts):
+        assert before.start < after.start <= before.end == after.new_from
+
+
+@given(text=TEXTS, longest=st.integers(1, 50))
+def test_pieces_are_the_text_without_a_gap(text, longest):
+    found = list(pieces(text, longest))
+    assert "".join(text[piece.start : piece.end] for piece in found) == text
+    assert all(piece.end == following.start for piece, following in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [
+        ("One.\n## Two\nmore\n", Strength.HEADING),
+        ("x = 1\nasync def f():\n", Strength.DEFINITION),
+        ("x\nexport default function f() {\n", Strength.DEFINITION),
+        ("One.\n\nTwo.\n", Strength.PARAGRAPH),
+    ],
+)
+def test_structure_is_seen(text, strength):
+    assert list(pieces(text, 1_000))[1].strength is strength
+
+
+def test_a_part_ends_before_a_heading_rather_than_where_it_is_full():
+    text = "word " * 17 + "\n# Title\n" + "more " * 40
+    first, *_ = split(text, CharacterCounter(), budget_tokens=100)
+    assert first.text.endswith("\n")
+    assert text[first.end :].startswith("# Title")
+
+
+@pytest.mark.parametrize(("sentence", "ends"), [("He went home. ", "home."), ("他回家了。", "。")])
+def test_a_line_without_an_end_is_cut_between_sentences(sentence, ends):
+    parts = split(sentence * 200, CharacterCounter(), budget_tokens=100)
+    assert all(part.text.rstrip().endswith(ends) for part in parts)
+
+
+def test_a_line_of_words_is_cut_between_them():
+    parts = split("lorem ipsum " * 100 + "end", CharacterCounter(), budget_tokens=60)
+    assert all(word in {"lorem", "ipsum", "end"} for part in parts for word in part.text.split())
+
+
+def test_what_is_seen_as_one_sign_stays_one():
+    for sign in (FAMILY, "e\u0301", "\ud83d\ude00", "\r\n", "🇨🇦"):
+        for part in split(sign * 100, CharacterCounter(), budget_tokens=50):
+            assert len(part.text) % len(sign) == 0
+
+
+def test_the_beginning_of_a_part_repeats_the_end_of_the_one_before():
+    parts = split("It is so. " * 500, CharacterCounter(), budget_tokens=1_000, overlap_tokens=100)
+    overlaps = [part.new_from - part.start for part in parts[1:]]
+    assert all(50 <= overlap <= 100 for overlap in overlaps)
+
+
+def test_a_budget_that_no_character_may_fit_is_refused():
+    with pytest.raises(ValueError, match="needs room"):
+        split("text", CharacterCounter(), budget_tokens=FEWEST_TOKENS - 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 100_000,
+        "a" * 500_000,
+        "\n" * 500_000,
+        FAMILY * 20_000,
+        "x\n" * 100_000,
+        "a" + "\u0301" * 200_000,
+    ],
+    ids=["words", "letters", "lines", "emoji", "short lines", "marks"],
+)
+def test_no_text_takes_long(o200k_counter, text):
+    began_s = time.process_time()
+    assert joined(split(text, o200k_counter, budget_tokens=5_000, overlap_tokens=200)) == text
+    # Anything that looks at the whole for each piece takes minutes.
+    assert time.process_time() - began_s < 20
