@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from chatcli.core.errors import ConfigurationError, UsageError
@@ -34,6 +36,18 @@ def test_a_file_of_the_persons_own_comes_before_the_shipped_one(shelf):
     assert entry.template().segments == ("Look at this.",)
     shelf.remove("review")
     assert shelf.find("review").is_shipped
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights there")
+def test_a_link_to_where_a_person_keeps_such_files_is_followed(shelf, tmp_path):
+    kept = tmp_path / "kept.md"
+    kept.write_text("Before.", encoding="utf-8")
+    shelf.folder.mkdir()
+    (shelf.folder / "mine.md").symlink_to(kept)
+    shelf.save("mine", "After.")
+    assert kept.read_text("utf-8") == "After."
+    assert shelf.remove("mine").is_symlink() is False
+    assert kept.exists()
 
 
 def test_templates_are_markdown_or_text(shelf):

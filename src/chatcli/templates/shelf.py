@@ -80,11 +80,14 @@ class Shelf:
         return _files(self.folder).get(name, self.folder / f"{name}{SUFFIXES[0]}")
 
     def save(self, name: str, text: str) -> Path:
-        """Write the person's own template; return its file. Raise ``LocalIOError``."""
+        """Write the person's own template; return its file. Raise ``LocalIOError``.
+
+        A link is followed: it is the person's own, and leads to where they keep such files.
+        """
         path = self.path_for(name)
         try:
             private_files.make_folder(path.parent)
-            private_files.replace(path, text.encode("utf-8", "replace"))
+            private_files.replace(path.resolve(), text.encode("utf-8", "replace"))
         except OSError as error:
             raise _failed("write", path, error) from error
         return path
