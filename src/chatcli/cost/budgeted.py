@@ -83,8 +83,8 @@ class BudgetedModel:
                     self._book(request, None, self._pricing.cost_of(usage, request.model))
 
     def _estimate(self, request: Request) -> Decimal | None:
-        answer_tokens = longest_answer_tokens(request.parameters) or TYPICAL_ANSWER_TOKENS
-        return self._pricing.cost_of(self._about(request, answer_tokens), request.model)
+        usage = self._about(request, expected_answer_tokens(request.parameters))
+        return self._pricing.cost_of(usage, request.model)
 
     def _about(self, request: Request, answer_tokens: int) -> Usage:
         sent = sum(self._count(message.text) for message in request.messages)
@@ -175,6 +175,11 @@ def longest_answer_tokens(parameters: Parameters) -> int | None:
     extra = (parameters.extra.get(name) for name in _LIMITS_OF_ANSWER)
     limits = [limit for limit in extra if isinstance(limit, int)]
     return limits[0] if limits else parameters.max_tokens
+
+
+def expected_answer_tokens(parameters: Parameters) -> int:
+    """Return how long an answer is taken to be before it is there."""
+    return longest_answer_tokens(parameters) or TYPICAL_ANSWER_TOKENS
 
 
 def _told(estimate_usd: Decimal | None, standing: Standing) -> str:
