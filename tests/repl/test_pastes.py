@@ -130,3 +130,23 @@ def test_what_is_folded_is_unfolded_as_it_was(pieces):
         text += typed + data
     assert pastes.whole(draft) == text
     assert pastes.refolded(text, before=draft) == draft or len({data for _, data in pieces}) < len(pieces)
+
+
+@pytest.mark.parametrize("typed", ["", "see ", "größer", "上下文 👨‍👩‍👧"])
+def test_a_draft_is_as_long_as_what_is_folded_in_it(typed):
+    pastes = Pastes()
+    mark = pastes.folded(LINES, beside="")
+    whole = len((typed + LINES).encode())
+    # The character that stands for a paste is counted too.
+    assert whole <= pastes.about_bytes(typed + mark) <= whole + 3
+    assert pastes.about_bytes(mark * 2) >= 2 * len(LINES.encode())
+
+
+def test_a_draft_of_megabytes_is_measured_with_each_key_in_no_time():
+    pastes = Pastes()
+    draft = "größer " * 700_000 + pastes.folded("x" * 5_000_000, beside="")
+    started_s = time.process_time()
+    for _ in range(20):
+        pastes.about_bytes(draft)
+    assert time.process_time() - started_s < 0.5
+    assert 10_000_000 < pastes.about_bytes(draft) < 11_500_000

@@ -47,8 +47,10 @@ def chat_of(
     return chat
 
 
-def line(chat, columns=80, *, unicode=True, colors=None):
-    return Toolbar(unicode=unicode).line(chat, Settings(), theme("dark", colors), columns)
+def line(chat, columns=80, *, unicode=True, colors=None, draft_bytes=0):
+    return Toolbar(unicode=unicode).line(
+        chat, Settings(), theme("dark", colors), columns, draft_bytes=draft_bytes
+    )
 
 
 def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_path):
@@ -110,3 +112,11 @@ def test_is_never_wider_than_the_terminal(tmp_path_factory, name, columns):
     shown = COLORS.sub("", line(chat, columns, colors="256"))
     assert width(shown) <= columns
     assert "\n" not in shown
+
+
+def test_what_is_being_written_is_added_by_the_rule_of_thumb(tmp_path):
+    chat = chat_of(tmp_path, words=10)
+    chat.load_vocabulary()
+    assert re.search(r"─ 2\d/8\.2k tokens", line(chat))
+    assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_bytes=4_000))
+    assert re.search(r"━ ~1\.3M/8\.2k tokens", line(chat, draft_bytes=5_000_000))

@@ -118,6 +118,11 @@ class Composer:
         return _clean(self._pastes.shown(self.buffer.text))
 
     @property
+    def about_bytes(self) -> int:
+        """About how long the draft is in UTF-8, with what is folded."""
+        return self._pastes.about_bytes(self.buffer.text)
+
+    @property
     def is_command(self) -> bool:
         return self.buffer.text.startswith(COMMAND_MARK)
 

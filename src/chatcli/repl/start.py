@@ -196,7 +196,14 @@ class Repl:
         return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
 
     def _toolbar_line(self, columns: int) -> str:
-        return self._toolbar.line(self._talk.chat, self._talk.settings, self._theme(), columns)
+        composer = self._screen.composer
+        return self._toolbar.line(
+            self._talk.chat,
+            self._talk.settings,
+            self._theme(),
+            columns,
+            draft_bytes=0 if composer.is_command else composer.about_bytes,
+        )
 
     def _title(self) -> str | None:
         if not self._talk.settings.window_title:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
+from chatcli.conversation.counting import BYTES_A_TOKEN
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ class Toolbar:
     def __init__(self, *, unicode: bool) -> None:
         self._unicode = unicode
 
-    def line(self, chat: Chat, settings: Settings, theme: Theme, columns: int) -> str:
+    def line(
+        self, chat: Chat, settings: Settings, theme: Theme, columns: int, *, draft_bytes: int = 0
+    ) -> str:
+        """Return the line; ``draft_bytes`` is about how long what is being written is."""
         target = chat.target
         model = target.model_name if target else chat.session.model or settings.model or ""
         parts = [
             _Part(self._editing(chat), 0, "marker"),
             _Part(_shortened(sanitize_line(model), columns), 1),
-            *self._window(chat, columns),
+            *self._window(chat, columns, draft_bytes),
             _Part(_cost(chat), 4),
             _Part(_shortened(sanitize_line(chat.name or "not kept"), columns), 3),
         ]
@@ -67,14 +71,16 @@ class Toolbar:
         between = theme.paint(_BETWEEN, "rule")
         return between.join(part.painted(theme, columns) for part in shown)
 
-    def _window(self, chat: Chat, columns: int) -> tuple[_Part, ...]:
+    def _window(self, chat: Chat, columns: int, draft_bytes: int) -> tuple[_Part, ...]:
         if chat.target is None:
             return ()
         usage = chat.manager.context_usage()
-        taken = usage.system_tokens + usage.turns_tokens
+        # By the rule of thumb: with each key nothing is counted.
+        draft_tokens = -(-draft_bytes // BYTES_A_TOKEN)
+        taken = usage.system_tokens + usage.turns_tokens + draft_tokens
         share = min(1.0, taken / max(1, usage.budget_tokens))
         role = "code.error" if share >= _FULL else "code.number" if share >= _FILLING else "label"
-        about = "~" if usage.estimated else ""
+        about = "~" if usage.estimated or draft_tokens else ""
         numbers = f"{about}{_short(taken)}/{_short(usage.window_tokens)}"
         if columns < _NARROW_COLUMNS:
             return (_Part(numbers, 2, role),)
