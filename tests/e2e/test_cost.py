@@ -83,6 +83,34 @@ def test_in_a_pipe_nothing_is_sent_that_would_pass_the_limit_of_the_run(program,
     assert asked(server) == [("user", "Capital of Spain?")]
 
 
+def test_a_model_that_stands_in_has_the_price_of_its_own_endpoint(program, configured):
+    with serving_in_thread(Answer(status=503)) as first, serving_in_thread(PARIS) as spare:
+        configured(
+            f'[profiles.spare]\nbase_url = "{spare.base_url}"\nmodel = "small"\n'
+            '[profiles.spare.prices."small"]\ninput = 0\ncached = 0\noutput = 2000\n',
+            prices='fallback = ["spare"]\n' + PRICES,
+        )
+        done = program.run("-o", "json", "Capital?", server=first, CHATCLI_RETRIES="0")
+    assert json.loads(done.stdout)["cost_usd"] == 0.2
+    assert ledger(program)[0]["endpoint"] == spare.base_url.split("/")[2]
+
+
+def test_the_rest_of_a_cut_answer_is_only_asked_for_within_the_budget(program, configured):
+    configured()
+    cut = Answer(event_stream("Par", finish_reason="length"))
+    with serving_in_thread(cut) as server:
+        done = program.run(
+            *("--max-cost", "0.015", "--max-tokens", "10", "Capital?"),
+            server=server,
+            CHATCLI_AUTO_CONTINUE="5",
+        )
+        assert len(server.requests) == 1
+    assert (done.exit_code, done.stdout) == (9, "Par\n")
+    assert "budget reached" in done.stderr
+    # What came was paid for and stays.
+    assert program.saved == [("user", "Capital?"), ("assistant", "Par")]
+
+
 def test_a_price_nobody_knows_stops_a_run_that_sets_a_limit(program, configured):
     configured(prices="")
     done = program.run("--max-cost", "1", "-m", "small", "Hi", CHATCLI_BASE_URL="http://models.invalid/v1")
