@@ -13,6 +13,7 @@ from chatcli.chat import Chat
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Parameters
+from chatcli.cost.pricing import Pricing
 from chatcli.render.themes import theme
 from chatcli.repl.toolbar import Toolbar
 from chatcli.sessions.log import SessionLog
@@ -31,7 +32,15 @@ class Settings:
 
 
 def chat_of(
-    folder, *, name="trip", model="gpt-5-mini", cost_usd=None, words=1, window_tokens=8192, connected=True
+    folder,
+    *,
+    name="trip",
+    model="gpt-5-mini",
+    cost_usd=None,
+    words=1,
+    window_tokens=8192,
+    connected=True,
+    pricing=None,
 ):
     asked = MessageRecord("q", None, AT, question("word " * words))
     answered = MessageRecord(
@@ -43,7 +52,8 @@ def chat_of(
     )
     if connected:
         endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
-        chat.connect(Target(ScriptedModel(), model, window_tokens, Parameters(), endpoint))
+        parameters = Parameters(max_tokens=100 if pricing else None)
+        chat.connect(Target(ScriptedModel(), model, window_tokens, parameters, endpoint, pricing=pricing))
     return chat
 
 
@@ -62,6 +72,21 @@ def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_pat
 @pytest.mark.parametrize("cost_usd", [None, 0.0])
 def test_says_nothing_of_a_cost_nobody_told_and_of_none(tmp_path, cost_usd):
     assert "$" not in line(chat_of(tmp_path, cost_usd=cost_usd))
+
+
+def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path):
+    pricing = Pricing("models.example", is_free=False, own={"gpt-5-mini": {"input": 100, "output": 1_000}})
+    chat = chat_of(tmp_path, cost_usd=0.5, pricing=pricing)
+    assert re.search(r"· \$0\.50 · ~\$0\.10\d+ ·", line(chat, draft_bytes=8))
+    assert re.search(r"· \$0\.50 · ~\$0\.60\d+ ·", line(chat, draft_bytes=20_000))
+    assert "~$" not in line(chat)
+    assert "~$" not in line(chat, 60, draft_bytes=8)
+
+
+@pytest.mark.parametrize(("host", "is_free"), [("127.0.0.1:1", True), ("models.example", False)])
+def test_of_what_is_free_or_unknown_no_cost_is_told_beforehand(tmp_path, host, is_free):
+    chat = chat_of(tmp_path, pricing=Pricing(host, is_free=is_free, own={}))
+    assert "$" not in line(chat, draft_bytes=8)
 
 
 def test_says_nothing_of_a_window_before_there_is_a_model(tmp_path):

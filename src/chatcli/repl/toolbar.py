@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.conversation.counting import BYTES_A_TOKEN
+from chatcli.core.usage import Usage
+from chatcli.cost.amounts import dollars
+from chatcli.cost.budgeted import expected_answer_tokens
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Toolbar:
             _Part(_shortened(sanitize_line(model), columns), 1),
             *self._window(chat, columns, draft_bytes),
             _Part(_cost(chat), 4),
+            _Part(_cost_of_next(chat, draft_bytes), 5),
             _Part(_shortened(sanitize_line(chat.name or "not kept"), columns), 3),
         ]
         shown = _fitting([part for part in parts if part.text], columns)
@@ -119,9 +123,23 @@ def _shortened(name: str, columns: int) -> str:
 
 def _cost(chat: Chat) -> str:
     cost_usd = chat.session.cost_usd
-    if not cost_usd:  # what is free needs no room, and of what is unknown there is nothing to tell
+    # What is free needs no room, and of what is unknown there is nothing to tell.
+    return dollars(cost_usd) if cost_usd else ""
+
+
+def _cost_of_next(chat: Chat, draft_bytes: int) -> str:
+    """Return about what it will cost to send what is being written, nothing where that is free or unknown.
+
+    The answer is taken to be as long as the budget expects it.
+    """
+    target = chat.target
+    if target is None or target.pricing is None or not draft_bytes:
         return ""
-    return f"${cost_usd:.4f}" if cost_usd < 1 else f"${cost_usd:,.2f}"
+    usage = chat.manager.context_usage()
+    sent_tokens = usage.system_tokens + usage.turns_tokens + -(-draft_bytes // BYTES_A_TOKEN)
+    about = Usage(sent_tokens, expected_answer_tokens(target.parameters), estimated=True)
+    cost_usd = target.pricing.cost_of(about, target.model_name)
+    return f"~{dollars(cost_usd)}" if cost_usd else ""
 
 
 def _short(tokens: int) -> str:
