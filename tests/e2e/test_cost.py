@@ -149,7 +149,9 @@ class TestOnATerminal:
     def test_in_the_conversation_what_is_refused_comes_back_for_editing(self, program, terminal):
         with serving_in_thread(PARIS) as server, terminal("-s", "trip", server=server, columns=120) as screen:
             screen.wait_for("\n>")
-            screen.type("Capital?\r")
+            screen.type("Capital?")
+            screen.wait_for(" · ~$1.00 · trip")
+            screen.type("\r")
             screen.wait_for(self.QUESTION)
             screen.type("n\r")
             screen.wait_for("error: not sent: it would pass the budget")
