@@ -43,6 +43,9 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
                 "notes_cut",
                 f"notes on a part were longer than the {work.budgets.notes_tokens:,} tokens asked for, and were cut",
             )
+        if _fits(work, short):
+            notes = short
+            break
         groups = _groups(work, short)
         notes = [group[0] for group in groups if len(group) == 1]
         merging = [group for group in groups if len(group) > 1]

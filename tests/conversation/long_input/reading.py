@@ -1,0 +1,71 @@
+"""Readers of long texts that answer by a function of their prompt."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+from chatcli.conversation.context import Window
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
+from chatcli.conversation.history import History
+from chatcli.conversation.long_input.how import LongInput
+from chatcli.conversation.long_input.long_question import Asked, LongQuestion, long_turn
+from chatcli.core.events import Completion, TextDelta, TurnFinished, TurnResult, TurnStarted
+from chatcli.core.request import Parameters
+
+
+class AnsweringModel:
+    """A ``ChatModel`` that says what ``answer`` returns for a prompt, or raises it, and counts who asks at once."""
+
+    def __init__(self, answer):
+        self.prompts = []
+        self.requests = []
+        self.at_once = self.most_at_once = 0
+        self._answer = answer
+
+    async def stream(self, request):
+        prompt = "\n".join(message.text for message in request.messages)
+        self.requests.append(request)
+        self.prompts.append(prompt)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(0)
+            answer = self._answer(prompt)
+            if isinstance(answer, Exception):
+                raise answer
+            yield TextDelta(answer)
+            yield Completion("stop")
+        finally:
+            self.at_once -= 1
+
+
+class Reading:
+    """A turn that reads a long question; ``last`` is the question that was asked in the end."""
+
+    def __init__(self, question, counter, *, window_tokens, history=None):
+        self.tokens = MessageTokens(counter)
+        self.window = Window.of(window_tokens, None)
+        self.last = None
+        self._question = LongQuestion(
+            question, history=history or History(), window=self.window, tokens=self.tokens, counter=counter
+        )
+
+    def plan(self, way):
+        return self._question.plan(way)
+
+    async def read(self, way, model, how=None):
+        """Return the events of the whole turn."""
+        asked = Asked(model, "small", Parameters())
+        turn = long_turn(self._question, way, asked, how or LongInput(), session=None, send=self._send)
+        async with aclosing(turn) as events:
+            return [event async for event in events]
+
+    async def _send(self, last, spending):
+        self.last = last
+        yield TurnStarted("small")
+        yield TextDelta("done")
+        yield TurnFinished(TurnResult("done", "small", "stop"))
+
+    def sent_tokens(self, messages):
+        return sum(map(self.tokens, messages)) + TOKENS_TO_OPEN_REPLY
