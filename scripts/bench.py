@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench_endpoint
+from bench_context import context
 from bench_costs import Cost, show
 from bench_render import render
 from bench_resume import resume
@@ -81,12 +82,18 @@ def oneshot(runs: int) -> None:
         show(measure(contenders, runs, environment))
 
 
+def long_conversations(runs: int) -> None:
+    """What a very long conversation costs: with every turn, and when it is resumed."""
+    context(runs)
+    resume(runs)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "oneshot": lambda options: oneshot(options.runs or RUNS),
     "start": lambda options: start(options.runs or RUNS),
     "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
     "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
-    "context": lambda options: resume(options.runs or FEWER_RUNS),
+    "context": lambda options: long_conversations(options.runs or FEWER_RUNS),
 }
 
 

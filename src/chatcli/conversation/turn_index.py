@@ -23,9 +23,9 @@ _MOST_FOUND: Final = 24
 _NEAR_ENOUGH: Final = 0.3
 """How good a turn must be, as a share of the best. Any word in common makes a hit, and most of them mean nothing."""
 
-_MOST_OCCURRENCES: Final = 2_000
-"""In how many turns the words that are looked for may stand, all counted. The rarest are looked for first; those that
-stand everywhere tell turns apart the least and would have all of a long conversation looked through."""
+_MOST_OCCURRENCES: Final = 500
+"""In how many turns the words that are looked for may stand, all counted: that is what a search costs. The rarest are
+looked for first, and one in any case; those that stand everywhere tell turns apart the least."""
 
 
 class TurnIndex:
@@ -44,12 +44,13 @@ class TurnIndex:
         self._taken = 0
         self._newest: Turn | None = None
 
-    def take(self, turns: Sequence[Turn], end: int) -> None:
-        """Take the turns before ``end`` that were not taken yet."""
+    def take(self, turns: Sequence[Turn], end: int, *, at_most: int | None = None) -> bool:
+        """Take the turns before ``end`` that were not taken yet, ``at_most`` so many; return whether that is all."""
         if self._taken and (len(turns) < self._taken or not _is_same(turns[self._taken - 1], self._newest)):
             self._forget()
         if end <= self._taken or not self._has_table:
-            return
+            return True
+        wanted, end = end, end if at_most is None else min(end, self._taken + at_most)
         rows = []
         for number in range(self._taken, end):
             words = indexed("\n".join(message.text for message in turns[number].messages))
@@ -59,6 +60,7 @@ class TurnIndex:
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT INTO turns (rowid, words) VALUES (?, ?)", rows)
         self._taken, self._newest = end, turns[end - 1]
+        return end == wanted
 
     def nearest(self, question: str) -> list[int]:
         """Return the places of the turns that have most to do with ``question``, the nearest first."""
@@ -74,9 +76,8 @@ class TurnIndex:
         rare_first = sorted(distinct(indexed(question[:QUERY_CHARACTERS])), key=self._occurrences.__getitem__)
         # One that was never met may still be, as the stemmer sees it.
         occurrences = itertools.accumulate(self._occurrences[word] for word in rare_first)
-        return [
-            word for word, so_far in zip(rare_first, occurrences, strict=True) if so_far <= _MOST_OCCURRENCES
-        ]
+        affordable = sum(so_far <= _MOST_OCCURRENCES for so_far in occurrences)
+        return rare_first[: max(1, affordable)]
 
     def _forget(self) -> None:
         self._connection.execute("DROP TABLE turns")

@@ -55,9 +55,10 @@ class Recall(Strategy):
         end = _surely_in_window(history, budget_tokens, tokens)
         if end == 0:
             return
-        index = self._index = self._index or TurnIndex()
-        for step in range(_TURNS_AT_ONCE, end + _TURNS_AT_ONCE, _TURNS_AT_ONCE):
-            index.take(history.turns, min(step, end))
+        self._index = self._index or TurnIndex()
+        is_all = False
+        while not is_all:
+            is_all = self._index.take(history.turns, end, at_most=_TURNS_AT_ONCE)
             await asyncio.sleep(0)
 
     def _recall(self, selection: Selection, question: Message, cut: int) -> None:
