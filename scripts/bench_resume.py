@@ -1,4 +1,4 @@
-"""How long it takes to resume a conversation of a hundred thousand messages, against one in which nothing was said."""
+"""How long it takes to resume a conversation of a hundred thousand messages, against one of a single exchange."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,23 +19,34 @@ from bench_sessions import verdict
 from bench_start import REPL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MESSAGES = 100_000
 MESSAGE_BYTES = 250  # what a record adds makes it half a kilobyte
 
-BEYOND_START_MS, MEMORY_MB = 1000, 300
-BEYOND_EMPTY_QUESTION_MS = 1000
+PROMPT_MS, ANSWER_MS, MEMORY_MB = 1000, 1000, 300
+"""How much later than in a short conversation, and how much memory at all."""
 
 _WORDS: Final = (
     *("the", "answer", "of", "context", "is", "window", "and", "function", "a", "return", "because", "value"),
     *("我们", "今天", "北京", "上下文", "für", "größer", "`code()`", "naïve", "→"),
 )
 _LAST: Final = "zanzibar"
+_GREETING: Final = "/help lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """When the prompt and then the last exchange were drawn, and how long a question asked then took; the most memory."""
+
+    prompt_s: float
+    recap_s: float
+    answer_s: float
+    peak_mb: float
 
 
 def resume(runs: int) -> None:
-    """Resume the long conversation and the empty one by turns, and ask one question in each."""
+    """Resume the long conversation and one of a single exchange by turns, and ask one question in each."""
     if sys.platform == "win32":
         print("  resuming is not measured: it needs a pseudo terminal, which Python does not have on Windows")
         return
@@ -44,63 +57,65 @@ def resume(runs: int) -> None:
             "TERM": "xterm-256color",
         }
         sessions = Path(folder, "DATA", "sessions")
-        content = long_session()
-        print(f"  resuming {MESSAGES:,} messages, {len(content) / 1e6:.0f} MB; medians of {runs}")
-        empty_s, long_s, reading_s, answer_empty_s, answer_long_s, memory_mb = [], [], [], [], [], []
+        sessions.mkdir(parents=True)
+        contents = {"short": session_of(2), "long": session_of(MESSAGES)}
+        print(f"  resuming {MESSAGES:,} messages, {len(contents['long']) / 1e6:.0f} MB; medians of {runs}")
+        found: dict[str, list[Resumed]] = {name: [] for name in contents}
+        reading_s: list[float] = []
         for run in range(runs + 1):
-            # Written anew each time: it is given an answer.
-            sessions.mkdir(parents=True, exist_ok=True)
-            file = sessions / "long.jsonl"
-            file.write_bytes(content)
-            reading = _time_reading(file)
-            empty, answer_empty, _ = _resumed(f"empty{run}", "/help lists", environment)
-            drawn, answer_long, memory = _resumed("long", _LAST, environment)
+            for name, content in contents.items():
+                # Written anew each time: it is given an answer.
+                (sessions / f"{name}.jsonl").write_bytes(content)
+                resumed = _resumed(name, environment)
+                if run:
+                    found[name].append(resumed)
+            once_s = _time_reading(sessions / "long.jsonl")
             if run:
-                reading_s.append(reading)
-                empty_s.append(empty)
-                long_s.append(drawn)
-                answer_empty_s.append(answer_empty)
-                answer_long_s.append(answer_long)
-                memory_mb.append(memory)
-    beyond_ms = _median_ms(long_s) - _median_ms(empty_s)
-    yardstick_ms = _median_ms(reading_s)
-    print(
-        f"  json.loads of each line {yardstick_ms:.0f} ms, the empty conversation drawn {_median_ms(empty_s):.0f} ms, "
-        f"the long one {_median_ms(long_s):.0f} ms"
-    )
-    print(
-        f"context: resuming takes {beyond_ms:.0f} ms beyond the empty start, {beyond_ms / yardstick_ms:.2f} of "
-        f"json.loads (under {BEYOND_START_MS}): {verdict(beyond_ms, BEYOND_START_MS)}"
-    )
-    waited_ms = _median_ms(answer_long_s) - _median_ms(answer_empty_s)
-    print(
-        f"context: the first answer comes {waited_ms:.0f} ms later than in the empty one, "
-        f"{_median_ms(answer_long_s) / _median_ms(answer_empty_s):.2f} of its {_median_ms(answer_empty_s):.0f} ms "
-        f"(under {BEYOND_EMPTY_QUESTION_MS}): {verdict(waited_ms, BEYOND_EMPTY_QUESTION_MS)}"
-    )
-    peak_mb = max(memory_mb)
-    print(f"context: at most {peak_mb:.0f} MB in memory (under {MEMORY_MB}): {verdict(peak_mb, MEMORY_MB)}")
+                reading_s.append(once_s)
+    report(found["short"], found["long"], _median_ms(reading_s))
 
 
-def long_session() -> bytes:
-    """Return a session file of ``MESSAGES`` messages."""
+def report(short: Sequence[Resumed], long: Sequence[Resumed], yardstick_ms: float) -> None:
+    """Tell what the long conversation took beyond the short one; the yardstick is reading its lines as JSON."""
+    print(f"  json.loads of each line {yardstick_ms:.0f} ms")
+    for what, most_ms, times in (
+        ("the prompt is drawn", PROMPT_MS, attrgetter("prompt_s")),
+        ("the last exchange is drawn", PROMPT_MS, attrgetter("recap_s")),
+        ("the first answer comes", ANSWER_MS, attrgetter("answer_s")),
+    ):
+        short_ms, long_ms = _median_ms(map(times, short)), _median_ms(map(times, long))
+        beyond_ms = long_ms - short_ms
+        print(
+            f"context: {what} after {long_ms:.0f} ms, {beyond_ms:.0f} ms later than in a short conversation, "
+            f"{beyond_ms / yardstick_ms:.2f} of json.loads (under {most_ms} ms): {verdict(beyond_ms, most_ms)}"
+        )
+    peak_mb = max(resumed.peak_mb for resumed in long)
+    ratio = peak_mb / max(resumed.peak_mb for resumed in short)
+    print(
+        f"context: {peak_mb:.0f} MB in memory at most, {ratio:.2f} of a short conversation's (under {MEMORY_MB}): "
+        f"{verdict(peak_mb, MEMORY_MB)}"
+    )
+
+
+def session_of(messages: int) -> bytes:
+    """Return a session file of so many messages."""
     pattern = random.Random(20261123)
     return b"".join(
         json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        for record in _records(pattern)
+        for record in _records(messages, pattern)
     )
 
 
-def _records(pattern: random.Random) -> Iterator[dict[str, object]]:
+def _records(messages: int, pattern: random.Random) -> Iterator[dict[str, object]]:
     at = "2026-11-23T21:05:07.123Z"
     yield {"type": "header", "format": 1, "id": "5e5510", "at": at, "app": "bench"}
     parent = None
-    for number in range(MESSAGES):
+    for number in range(messages):
         words, text_bytes = [], 0
         while text_bytes < MESSAGE_BYTES:
             words.append(pattern.choice(_WORDS))
             text_bytes += len(words[-1].encode()) + 1
-        if number == MESSAGES - 1:
+        if number == messages - 1:
             words = [_LAST]
         is_question = number % 2 == 0
         own = f"{pattern.getrandbits(48):012x}"
@@ -125,17 +140,17 @@ def _records(pattern: random.Random) -> Iterator[dict[str, object]]:
         parent = own
 
 
-def _resumed(name: str, until: str, environment: Mapping[str, str]) -> tuple[float, float, float]:
-    """Return when ``until`` was drawn, how long a question asked then took, both in seconds, and the most memory in MB."""
+def _resumed(name: str, environment: Mapping[str, str]) -> Resumed:
     with Running([*REPL, "-s", name], environment) as terminal:
-        drawn_s = terminal.wait_for(until) - terminal.started_s
+        prompt_s = terminal.wait_for(_GREETING) - terminal.started_s
+        recap_s = terminal.wait_for(_LAST) - terminal.started_s
         # What is loaded behind the prompt is another measurement's.
         terminal.watch(3.0)
         asked_s = time.perf_counter()
         terminal.type("hi\r")
-        answered_s = terminal.wait_for("word199") - asked_s
+        answer_s = terminal.wait_for("word199") - asked_s
         terminal.watch(0.5)
-        return drawn_s, answered_s, terminal.peak_bytes / 1e6
+        return Resumed(prompt_s, recap_s, answer_s, terminal.peak_bytes / 1e6)
 
 
 def _time_reading(file: Path) -> float:
@@ -146,5 +161,5 @@ def _time_reading(file: Path) -> float:
     return time.perf_counter() - started_s
 
 
-def _median_ms(times_s: list[float]) -> float:
+def _median_ms(times_s: Iterable[float]) -> float:
     return statistics.median(times_s) * 1000

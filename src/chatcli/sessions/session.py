@@ -63,8 +63,8 @@ class Session:
         self._dropped: dict[str, None] = {}
         self._notes: dict[str, str] = {}
         self._summaries: list[tuple[str, str, str]] = []
-        self._path: list[MessageRecord] | None = None
-        """The path to the head, as far as somebody has asked for it since it last turned elsewhere."""
+        self._path: list[MessageRecord] | None = []
+        """The path to the head, ``None`` when it has to be walked anew."""
 
     @classmethod
     def replay(cls, records: Iterable[Record]) -> Session:
@@ -221,7 +221,7 @@ class Session:
             case "model", str(model):
                 self.model = model
             case "head", None:
-                self.head = self._path = None
+                self.head, self._path = None, []
             case "head", str(message_id) if self._is_message(message_id):
                 self.head, self._path = message_id, None
             case "clear", _ if record.parent is not None:
@@ -253,7 +253,7 @@ class Session:
         # A newer version may have put records of its own between messages: the path leads through them.
         if record.id is not None:
             self._parents.setdefault(record.id, record.parent)
-            if not self._path or self._path[0].parent is not None:
+            if self._path and self._path[0].parent is not None:
                 # What its beginning follows may just have come.
                 self._path = None
 

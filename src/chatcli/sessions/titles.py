@@ -16,8 +16,8 @@ def title_of(session: Session) -> str:
     """Return the title on one line: the one the person gave, else their first words, else nothing."""
     if session.title is not None:
         return one_line(session.title, TITLE_CHARACTERS)
-    questions = session.questions
-    return beginning_of(questions[0].message, TITLE_CHARACTERS) if questions else ""
+    first = next((record for record in session.path() if record.role == "user"), None)
+    return "" if first is None else beginning_of(first.message, TITLE_CHARACTERS)
 
 
 def preview_of(session: Session) -> str:
