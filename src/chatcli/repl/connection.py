@@ -28,17 +28,26 @@ at a stretch, and is needed only when a conversation comes near the size of its 
 class Connection:
     """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again.
 
-    ``draws`` says whether answers are drawn, so that what draws them is loaded too.
+    ``draws`` says whether answers are drawn, so that what draws them is loaded too. ``opened`` is called when a model
+    was found in the background.
     """
 
     def __init__(
-        self, wish: Wish, world: World, tell: Tell, *, idle_s: Callable[[], float], draws: bool = True
+        self,
+        wish: Wish,
+        world: World,
+        tell: Tell,
+        *,
+        idle_s: Callable[[], float],
+        draws: bool = True,
+        opened: Callable[[], object] = lambda: None,
     ) -> None:
         self._wish = wish
         self._world = world
         self._tell = tell
         self._idle_s = idle_s
         self._draws = draws
+        self._opened = opened
         self._stack = AsyncExitStack()
         self._offered: tuple[OfferedModel, ...] | None = None
         self._warmup = Warmup((), idle_s=idle_s)
@@ -96,6 +105,7 @@ class Connection:
     async def _open_warm(self, chat: Chat, settings: Settings) -> None:
         await self._warmup.run()
         chat.connect(await self._open(chat, settings))
+        self._opened()
         vocabulary = Warmup([chat.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
         self._counting = asyncio.create_task(vocabulary.run())
 

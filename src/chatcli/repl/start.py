@@ -151,7 +151,14 @@ class Repl:
             settings=settings,
             wish=wish,
             world=world,
-            connection=Connection(wish, world, self._tell, idle_s=self._screen.idle_s),
+            connection=Connection(
+                wish,
+                world,
+                self._tell,
+                idle_s=self._screen.idle_s,
+                # The toolbar has more to tell now.
+                opened=self._screen.application.invalidate,
+            ),
             theme=self._theme,
             resettle=resettle,
             verbose=verbose,
