@@ -14,6 +14,7 @@ from sessions.world import RESULT, replayed, texts
 GOLDEN = Path(__file__).parent / "golden"
 EVERY_RECORD = GOLDEN / "every-record.jsonl"
 GONE_BACK = GOLDEN / "gone-back.jsonl"
+KEPT_IN_MIND = GOLDEN / "kept-in-mind.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
 
@@ -95,6 +96,34 @@ def test_a_golden_file_that_went_back_replays_to_where_it_went():
     assert session.system == Message("system", ())
     first, second = (record for record in session.records if getattr(record, "reply", None))
     assert first.parent == second.parent
+
+
+def write_kept_in_mind(log):
+    first = log.message(question("Hi"), parent=None)
+    second = log.message(question("And?"), parent=first)
+    log.mark("drop", first, parent=second)
+    log.mark("drop", second, parent=second)
+    log.mark("undrop", second, parent=second)
+    taken_away = log.mark("note", "I am Bob.", parent=second)
+    log.mark("note", "I am Ada.", parent=second)
+    log.mark("unnote", taken_away, parent=second)
+    log.mark("clear", parent=second)
+    log.mark("unclear", second, parent=second)
+    log.close()
+
+
+def test_what_is_dropped_noted_and_no_longer_cleared_is_written_as_the_golden_file_has_it(tmp_path, world):
+    path = tmp_path / "trip.jsonl"
+    write_kept_in_mind(world.log(path))
+    assert path.read_bytes() == KEPT_IN_MIND.read_bytes()
+
+
+def test_a_golden_file_replays_to_what_is_kept_in_mind():
+    session = replayed(KEPT_IN_MIND)
+    first, _ = session.context()
+    assert session.dropped == (first.id,)
+    assert session.notes == ("I am Ada.",)
+    assert session.last_clear is None
 
 
 def test_a_file_of_a_newer_version_reads_as_far_as_it_is_known():

@@ -1,0 +1,79 @@
+"""The history that is made of a session."""
+
+from __future__ import annotations
+
+from chatcli.chat.history import StoredMessages, history_of, note_message
+from chatcli.core.messages import answer, question, system
+from chatcli.sessions.records import MarkRecord, MessageRecord, decode, encode
+from chatcli.sessions.session import Session
+
+AT = "2026-11-23T21:05:07.123Z"
+
+
+def said(own, parent, message):
+    return MessageRecord(own, parent, AT, message)
+
+
+SAID = (
+    said("s", None, system("Be brief.")),
+    said("q1", "s", question("one")),
+    said("a1", "q1", answer("a")),
+    said("q2", "a1", question("two")),
+    said("a2", "q2", answer("b")),
+    said("b2", "a2", answer("c")),
+)
+
+
+def mark(kind, value=None):
+    return MarkRecord(f"{kind} {value}", "b2", AT, kind, value)
+
+
+def replayed(*records):
+    """Return a session as it is read from a file."""
+    return Session.replay(decode(encode(record).removesuffix(b"\n")) for record in records)
+
+
+def is_read(record):
+    """Tell whether somebody looked at the message of a record."""
+    try:
+        object.__getattribute__(record, "message")
+    except AttributeError:
+        return False
+    return True
+
+
+def test_answers_stand_with_their_question_and_pins_are_indexed():
+    history = history_of(replayed(*SAID, mark("pin", "a1")))
+    assert [list(turn.messages) for turn in history.turns] == [
+        [question("one"), answer("a")],
+        [question("two"), answer("b"), answer("c")],
+    ]
+    assert [turn.ids for turn in history.turns] == [("q1", "a1"), ("q2", "a2", "b2")]
+    assert (history.pinned, history.system, history.head) == ([0], system("Be brief."), "b2")
+
+
+def test_dropped_turns_are_left_out_and_notes_stand_apart():
+    history = history_of(replayed(*SAID, mark("drop", "q1"), mark("note", "I am Ada.")))
+    assert [turn.ids[0] for turn in history.turns] == ["q2"]
+    assert history.notes == (note_message("I am Ada."),)
+
+
+def test_nothing_is_read_before_somebody_looks_at_it():
+    session = replayed(*SAID)
+    history = history_of(session)
+    assert not any(is_read(record) for record in session.path()[1:])
+    assert history.turns[1].messages[0].text == "two"
+    assert [is_read(record) for record in session.path()] == [True, False, False, True, False, False]
+
+
+def test_messages_that_are_read_later_are_those_that_were_said():
+    records = SAID[1:3]
+    stored = StoredMessages(records)
+    said_then = (question("one"), answer("a"))
+    assert stored == said_then
+    assert said_then == stored
+    assert stored[:1] == (question("one"),)
+    assert hash(stored) == hash(said_then)
+    assert stored != ()
+    assert stored != "one"
+    assert "one" in repr(stored)

@@ -1,0 +1,88 @@
+"""What a model sees, by the numbers the person knows turns by."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+
+import pytest
+
+from chatcli.chat import Chat
+from chatcli.chat.seen import NotSeen
+from chatcli.client.endpoint import Endpoint
+from chatcli.core.events import Completion, TextDelta
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters
+from chatcli.core.usage import Usage
+from chatcli.cost.pricing import Pricing
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.store import SessionStore
+from chatcli.target import Target
+from conversation.fakes import ScriptedModel
+
+ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)
+ANSWER = (TextDelta("so"), Completion("stop", "small", Usage(100, 5, cached_tokens=40)))
+
+
+def target(*, window_tokens=4096, context="truncate", name="small"):
+    return Target(
+        ScriptedModel(*[ANSWER] * 9),
+        name,
+        window_tokens,
+        Parameters(),
+        ENDPOINT,
+        pricing=Pricing("127.0.0.1", is_free=False, own={"small": {"input": 1.0, "output": 2.0}}),
+        context=context,
+    )
+
+
+@pytest.fixture
+def chat(tmp_path):
+    with closing(Chat(SessionLog(None, app="x"), SessionStore(tmp_path))) as chat:
+        chat.connect(target())
+        yield chat
+
+
+async def ask(chat, *texts):
+    for text in texts:
+        async with aclosing(chat.send(question(text))) as events:
+            async for _ in events:
+                pass
+
+
+async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
+    await ask(chat, "one")
+    chat.memory.clear()
+    await ask(chat, "two", "three", "four")
+    chat.memory.drop(3)
+    chat.memory.pin(4)
+    chat.memory.note("I am Ada.")
+    seen = chat.seen()
+    assert [(part.kind, part.turn, part.text) for part in seen.parts] == [
+        ("note", None, "Keep in mind: I am Ada."),
+        ("turn", 2, "two"),
+        ("pinned", 4, "four"),
+        ("question", None, ""),
+    ]
+    assert seen.left_out == (
+        NotSeen((1,), "from before /clear"),
+        NotSeen((3,), "dropped, /drop -N brings one back"),
+    )
+    assert seen.free_tokens == seen.budget_tokens - seen.sent_tokens
+    assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)
+
+
+async def test_what_another_target_would_see_is_told_without_changing_anything(chat):
+    await ask(chat, "one " * 400, "two " * 400, "three " * 400)
+    before = chat.seen()
+    tiny = chat.seen(target(window_tokens=1400, name="tiny"))
+    assert (tiny.model_name, tiny.turns) == ("tiny", {3})
+    (gap,) = tiny.left_out
+    assert (gap.turns, gap.reason) == ((1, 2), "does not fit")
+    assert tiny.parts[0].cost_usd is None
+    assert chat.seen() == before
+
+
+async def test_what_the_provider_had_cached_is_added_up(chat):
+    assert chat.cached_tokens() == (0, 0)
+    await ask(chat, "one", "two")
+    assert chat.cached_tokens() == (200, 80)
