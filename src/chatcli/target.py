@@ -24,6 +24,7 @@ from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
+from chatcli.core.usage import Usage
 from chatcli.cost.spending import Spending
 from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
 from chatcli.local.discovery import find_servers
@@ -110,6 +111,13 @@ class Target:
     counts: LearnedCounts | None = None
     summary_model: str | None = None
     long_input: LongInput = field(default_factory=LongInput)
+
+    def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
+        """Return what it costs to send and to get about so many tokens, ``None`` where no price is known."""
+        if self.pricing is None:
+            return None
+        usage = Usage(sent_tokens, answer_tokens, estimated=True)
+        return _float_or_none(self.pricing.cost_of(usage, self.model_name))
 
 
 class TargetFinder:

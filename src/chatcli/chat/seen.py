@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,7 +90,7 @@ def seen(
             part.tokens,
             part.messages[0].own_words,
             None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
-            _cost_usd(target, part.tokens),
+            target.about_usd(part.tokens),
         )
         for part in fitted.parts
     )
@@ -139,13 +138,6 @@ def _not_seen(
         yield NotSeen(tuple(dropped), "dropped, /drop -N brings one back")
     for gap in fitted.left_out:
         yield NotSeen(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
-
-
-def _cost_usd(target: Target, tokens: int) -> float | None:
-    if target.pricing is None:
-        return None
-    cost_usd = target.pricing.cost_of(Usage(tokens, 0, estimated=True), target.model_name)
-    return None if cost_usd is None else float(cost_usd)
 
 
 def _numbers(session: Session) -> dict[str, int]:

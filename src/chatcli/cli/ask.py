@@ -18,7 +18,6 @@ from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.core.events import Notice, TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
-from chatcli.core.usage import Usage
 from chatcli.cost.budgeted import longest_answer_tokens
 from chatcli.layers import dialect_of
 from chatcli.repl.long_choice import choose_way
@@ -145,15 +144,15 @@ def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
     if (long := chat.long_questions.found(question, chat.manager.history)) is not None:
         return _long_dry_run(chat, long)
     request, fitted = chat.manager.prepare(question)
-    longest = longest_answer_tokens(request.parameters)
+    target, longest = chat.target, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.endpoint.base_url,
         "request": dialect_of(settings).body(request, streamed=settings.stream, endpoint=chat.endpoint),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,
-        "cost_usd": _estimate(chat, fitted.sent_tokens, 0),
-        "cost_with_answer_usd": None if longest is None else _estimate(chat, fitted.sent_tokens, longest),
+        "cost_usd": target and target.about_usd(fitted.sent_tokens),
+        "cost_with_answer_usd": target and longest and target.about_usd(fitted.sent_tokens, longest),
         **context_data(chat.seen(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
@@ -173,11 +172,3 @@ def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
         "cost_usd": chat.long_questions.cost_of(plan),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
-
-
-def _estimate(chat: Chat, sent_tokens: int, answer_tokens: int) -> float | None:
-    pricing = chat.target.pricing if chat.target else None
-    if pricing is None:
-        return None
-    cost_usd = pricing.cost_of(Usage(sent_tokens, answer_tokens, estimated=True), chat.model_name)
-    return None if cost_usd is None else float(cost_usd)

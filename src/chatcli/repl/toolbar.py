@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.conversation.counting import BYTES_A_TOKEN
-from chatcli.core.usage import Usage
 from chatcli.cost.amounts import dollars
 from chatcli.cost.budgeted import expected_answer_tokens
 from chatcli.safety.terminal import sanitize_line
@@ -133,12 +132,11 @@ def _cost_of_next(chat: Chat, draft_bytes: int) -> str:
     The answer is taken to be as long as the budget expects it.
     """
     target = chat.target
-    if target is None or target.pricing is None or not draft_bytes:
+    if target is None or not draft_bytes:
         return ""
     usage = chat.manager.context_usage()
     sent_tokens = usage.system_tokens + usage.turns_tokens + -(-draft_bytes // BYTES_A_TOKEN)
-    about = Usage(sent_tokens, expected_answer_tokens(target.parameters), estimated=True)
-    cost_usd = target.pricing.cost_of(about, target.model_name)
+    cost_usd = target.about_usd(sent_tokens, expected_answer_tokens(target.parameters))
     return f"~{dollars(cost_usd)}" if cost_usd else ""
 
 
