@@ -83,7 +83,7 @@ def oneshot(runs: int) -> None:
 
 
 def long_conversations(runs: int) -> None:
-    """What a very long conversation costs: with every turn, and when it is resumed."""
+    """Measure what a turn costs in a very long conversation, and its resume."""
     context(runs)
     resume(runs)
 
