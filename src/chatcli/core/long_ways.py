@@ -19,10 +19,10 @@ class Way:
 
 
 WAYS: Final = (
-    Way("map-reduce", "all of it: every part by itself, at the same time", reads_all=True),
-    Way("refine", "all of it: part after part, each knowing what came before", reads_all=True),
-    Way("head", "only its beginning", reads_all=False),
-    Way("tail", "only its end", reads_all=False),
-    Way("middle-out", "its beginning and its end, without the middle", reads_all=False),
+    Way("map-reduce", "all of it, parts at the same time", reads_all=True),
+    Way("refine", "all of it, part after part", reads_all=True),
+    Way("head", "its beginning", reads_all=False),
+    Way("tail", "its end", reads_all=False),
+    Way("middle-out", "its beginning and its end", reads_all=False),
 )
 WAYS_BY_NAME: Final = {way.name: way for way in WAYS}

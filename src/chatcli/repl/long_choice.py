@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from chatcli.core.long_ways import RECOMMENDED, WAYS, WAYS_BY_NAME
+from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
+from chatcli.cost.amounts import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,16 +43,22 @@ async def choose_way(
 
 
 def choices(plans: Sequence[Plan], cost_of: Callable[[Plan], float | None]) -> list[str]:
-    """Return a line for each way: its number and name, what it reads, and what that takes."""
-    width = max(len(way.name) for way in WAYS)
+    """Return a line for each way: its number and name, what it takes, and what it reads."""
+    width = max(len(plan.way) for plan in plans)
     return [
-        f" {number} {plan.way:<{width}}  {WAYS_BY_NAME[plan.way].summary} ({_taken(plan, cost_of(plan))})"
+        f" {number} {plan.way:<{width}}  {_taken(plan, cost_of(plan))}: {WAYS_BY_NAME[plan.way].summary}"
         for number, plan in enumerate(plans, start=1)
     ]
 
 
 def _taken(plan: Plan, cost_usd: float | None) -> str:
-    requests = "1 request" if plan.requests == 1 else f"{plan.requests:,} requests"
-    cost = "cost unknown" if cost_usd is None else f"${cost_usd:.4f}"
-    most = "at most " if plan.requests > 1 else ""
-    return f"{most}{requests}, {plan.sent_tokens:,} tokens, {cost}"
+    requests = "1 request" if plan.requests == 1 else f"at most {plan.requests:,} requests"
+    cost = "cost unknown" if cost_usd is None else dollars(cost_usd)
+    return f"{requests}, {_about(plan.sent_tokens)} tokens, {cost}"
+
+
+def _about(tokens: int) -> str:
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if tokens >= unit:
+            return f"{tokens / unit:.1f}{name}"
+    return str(tokens)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.asking import PartReader, Spending
@@ -107,15 +108,18 @@ class LongQuestion:
         """Return what ``way`` takes: seconds of work for millions of characters."""
         if self._budgets is None or way not in WAYS_BY_NAME:
             raise self.refusal()
-        empty = self.divided.about("", "")
         return plan(
             way,
             self.divided,
             self._budgets,
             self._counter,
-            window_answer_tokens=self._window.answer_tokens,
-            around_tokens=self._tokens(empty) + self._window.budget_tokens - self._budgets.part_tokens,
+            window=self._window,
+            text_tokens=self._text_tokens,
         )
+
+    @cached_property
+    def _text_tokens(self) -> int:
+        return self._counter.count(self.divided.text.text)
 
     def work(self, way: str, asked: Asked, how: LongInput) -> Work:
         planned = self.plan(way)
@@ -209,7 +213,7 @@ async def refused_turn(question: LongQuestion, model: str, *, session: str | Non
 def told(planned: Plan, numbers: str) -> str:
     """Return in one line what is done with a text that does not fit."""
     if not planned.parts:
-        return f"the question does not fit ({numbers}): {WAYS_BY_NAME[planned.way].summary} is sent"
+        return f"the question does not fit ({numbers}): only {WAYS_BY_NAME[planned.way].summary} is sent"
     most = "at most " if planned.way == RECOMMENDED else ""
     return (
         f"the question does not fit ({numbers}): {planned.way} in {len(planned.parts):,} parts, "

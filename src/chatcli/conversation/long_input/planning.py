@@ -10,6 +10,7 @@ from chatcli.conversation.long_input.splitting import split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chatcli.conversation.context import Window
     from chatcli.conversation.long_input.budgets import Budgets
     from chatcli.conversation.long_input.dividing import Divided
     from chatcli.conversation.long_input.splitting import TextPart
@@ -39,37 +40,32 @@ class Plan:
 
 
 def plan(
-    way: str,
-    divided: Divided,
-    budgets: Budgets,
-    counter: TokenCounter,
-    *,
-    window_answer_tokens: int,
-    around_tokens: int,
+    way: str, divided: Divided, budgets: Budgets, counter: TokenCounter, *, window: Window, text_tokens: int
 ) -> Plan:
-    """Return what ``way`` takes; ``around_tokens`` are sent with each request beside the text."""
-    text_tokens = counter.count(divided.text.text)
+    """Return what ``way`` takes for a text of ``text_tokens``."""
+    # What is sent beside the text: instructions with a part, what the conversation always sends with the last request.
+    around_tokens = window.budget_tokens - budgets.part_tokens
+    around_last_tokens = window.budget_tokens - budgets.final_tokens
+    merges: list[int] = []
+    parts: Sequence[TextPart] = ()
     if way == "map-reduce":
         parts = _parts(divided, counter, budgets.part_tokens)
         merges, last_tokens = _merges(len(parts), budgets)
+        asked = len(parts) + len(merges)
         sent = sum(part.tokens for part in parts) + sum(merges) + last_tokens
-        notes = (len(parts) + len(merges)) * budgets.notes_tokens
-        requests = len(parts) + len(merges) + 1
     elif way == "refine":
         parts = _parts(divided, counter, budgets.refine_tokens)
-        requests = len(parts)
-        notes = (requests - 1) * budgets.notes_tokens
-        sent = sum(part.tokens for part in parts) + notes
+        asked = len(parts) - 1
+        sent = sum(part.tokens for part in parts) + asked * (budgets.notes_tokens + HEADING_TOKENS)
     else:
-        parts, requests, notes = (), 1, 0
-        sent = min(text_tokens, budgets.final_tokens)
+        asked, sent = 0, min(text_tokens, budgets.final_tokens)
     return Plan(
         way,
         text_tokens,
         tuple(parts),
-        requests,
-        sent + requests * around_tokens,
-        notes + window_answer_tokens,
+        asked + 1,
+        sent + asked * around_tokens + around_last_tokens,
+        asked * budgets.notes_tokens + window.answer_tokens,
     )
 
 
