@@ -125,7 +125,7 @@ def _parts_table(seen: Seen, columns: int) -> str:
     own = len(rows) - 3
     numbers = [f"{about if at < own + 1 else ''}{row.tokens:,}" for at, row in enumerate(rows)]
     costs = ["" if row.cost_usd is None else dollars(row.cost_usd) for row in rows]
-    if columns < _NARROW_COLUMNS:
+    if columns < _NARROW_COLUMNS or not any(row.cost_usd for row in rows):
         costs = [""] * len(rows)
     # What is counted is seen whole, whatever is said of it.
     taken = 1 + max(map(len, numbers)) + max(map(len, costs)) + 3 * 2
