@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
-from chatcli.core.errors import InputTooLong, NetworkError
+from chatcli.core.errors import ContextOverflow, InputTooLong, NetworkError
 from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted
 from chatcli.core.messages import ImagePart, Message, question, system
 from chatcli.core.usage import Usage
@@ -129,6 +129,25 @@ async def test_what_is_kept_is_not_asked_again(reading, tmp_path, way):
     await read.read(way, again, how)
     assert not any(re.search("part [12] of", prompt) for prompt in again.prompts)
     assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(40)]
+
+
+async def test_an_endpoint_that_counts_more_tokens_is_asked_about_smaller_parts(reading):
+    def answer(prompt):
+        return ContextOverflow("too long") if len(prompt) > 3_000 else tell_facts(prompt)
+
+    read = reading(text_with(40, apart=800))
+    model = AnsweringModel(answer)
+    events = await read.read("map-reduce", model)
+    assert isinstance(events[-1], TurnFinished)
+    assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(40)]
+    assert [event.code for event in events if isinstance(event, Notice)].count("context_overflow") == 1
+
+
+async def test_an_endpoint_that_takes_nothing_fails_the_turn(reading):
+    model = AnsweringModel(lambda prompt: ContextOverflow("too long"))
+    *_, end = await reading(text_with(40)).read("map-reduce", model)
+    assert end.result.error.code == "context_overflow"
+    assert len(model.prompts) < 100
 
 
 async def test_another_question_is_asked_anew(reading, tmp_path):

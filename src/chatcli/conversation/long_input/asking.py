@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.kept_parts import key_of
-from chatcli.core.errors import BadResponse
+from chatcli.core.errors import BadResponse, ContextOverflow
 from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.long_input.how import CostOf
@@ -33,12 +33,15 @@ _CUT: Final = frozenset({"length", "content_filter"})
 class Ask:
     """What the model is asked, and what is asked about: ``material`` without its place in the whole.
 
-    Equal ``instructions``, question and material have an equal answer, wherever the part stands.
+    Equal instructions, question and material have an equal answer, wherever the part stands. ``smaller`` returns what is
+    asked instead where the endpoint counts more tokens than chatcli and takes it for too long; nothing where it cannot
+    be made smaller.
     """
 
     number: int
     messages: tuple[Message, ...]
     material: tuple[str, ...]
+    smaller: Callable[[], Sequence[Ask]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,6 @@ class Spending:
     def __init__(self, total: int, *, cost_of: CostOf, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
         self.done = 0
-        self.kept = 0
         self.input_tokens = 0
         self.output_tokens = 0
         self.cost_usd: float | None = 0.0
@@ -66,17 +68,11 @@ class Spending:
     def note(self, usage: Usage, told_cost_usd: float | None) -> None:
         """Note an answer that was asked for."""
         self._asked += 1
-        self.done += 1
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
         self.estimated |= usage.estimated
         cost_usd = self._cost_of(usage) if told_cost_usd is None else told_cost_usd
         self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
-
-    def note_kept(self) -> None:
-        """Note an answer that was there from before."""
-        self.done += 1
-        self.kept += 1
 
     def added_to(self, result: TurnResult) -> TurnResult:
         """Return the result of the last request with what was used before it."""
@@ -160,17 +156,26 @@ class PartReader:
             await asyncio.gather(*workers, return_exceptions=True)
 
     async def _answer(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> None:
+        text = await self._kept_or_asked(ask, tell)
+        self.spending.done += 1
+        tell(Answered(ask, text))
+        tell(self.spending.progress())
+
+    async def _kept_or_asked(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
         key = key_of(self._model_name, repr(self._parameters), *ask.material)
         kept = self._kept.recall(key)
         if kept is not None:
-            self.spending.note_kept()
-            tell(Answered(ask, kept))
-            tell(self.spending.progress())
-            return
-        text = await self._ask(ask, tell)
+            return kept
+        try:
+            text = await self._ask(ask, tell)
+        except ContextOverflow as error:
+            smaller = ask.smaller()
+            if not smaller:
+                raise
+            self._tell_once(Notice("context_overflow", f"{error.message}; asking about smaller parts"), tell)
+            text = "\n\n".join([await self._kept_or_asked(each, tell) for each in smaller])
         self._kept.keep(key, text)
-        tell(Answered(ask, text))
-        tell(self.spending.progress())
+        return text
 
     async def _ask(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
         gathered, done = GatheredText(), None
@@ -182,9 +187,8 @@ class PartReader:
                         gathered.append(text)
                     case Retrying():
                         tell(event)
-                    case Notice(code) if code not in self._told:
-                        self._told.add(code)
-                        tell(event)
+                    case Notice():
+                        self._tell_once(event, tell)
                     case Completion():
                         done = event
                     case _:
@@ -197,10 +201,15 @@ class PartReader:
                 f"the answer to part {ask.number} is empty",
                 hint="ask again, or choose a larger --max-tokens if the model thinks before it answers",
             )
-        if done is not None and done.finish_reason in _CUT and "part_cut" not in self._told:
-            self._told.add("part_cut")
-            tell(Notice("part_cut", "an answer about a part was cut by the endpoint: it may lack something"))
+        if done is not None and done.finish_reason in _CUT:
+            cut = Notice("part_cut", "an answer about a part was cut by the endpoint: it may lack something")
+            self._tell_once(cut, tell)
         return answer
+
+    def _tell_once(self, notice: Notice, tell: Callable[[Event | Answered], None]) -> None:
+        if notice.code not in self._told:
+            self._told.add(notice.code)
+            tell(notice)
 
     def _estimated(self, ask: Ask, answer: str) -> Usage:
         sent = sum(map(self._tokens, ask.messages))

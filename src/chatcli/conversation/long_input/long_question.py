@@ -71,6 +71,7 @@ class LongQuestion:
         self._required_tokens = required_tokens(history, tokens)
         self._needed_tokens = self._required_tokens + tokens(question)
         self._question_tokens = tokens(question)
+        self._plans: dict[str, Plan] = {}
         self._budgets = budgets_for(
             self.divided,
             window,
@@ -108,14 +109,16 @@ class LongQuestion:
         """Return what ``way`` takes: seconds of work for millions of characters."""
         if self._budgets is None or way not in WAYS_BY_NAME:
             raise self.refusal()
-        return plan(
-            way,
-            self.divided,
-            self._budgets,
-            self._counter,
-            window=self._window,
-            text_tokens=self._text_tokens,
-        )
+        if way not in self._plans:
+            self._plans[way] = plan(
+                way,
+                self.divided,
+                self._budgets,
+                self._counter,
+                window=self._window,
+                text_tokens=self._text_tokens,
+            )
+        return self._plans[way]
 
     @cached_property
     def _text_tokens(self) -> int:

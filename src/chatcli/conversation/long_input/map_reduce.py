@@ -9,11 +9,13 @@ from chatcli.conversation.long_input import prompts
 from chatcli.conversation.long_input.asking import Answered, Ask
 from chatcli.conversation.long_input.budgets import asked
 from chatcli.conversation.long_input.notes import Notes, shortened, together
+from chatcli.conversation.long_input.splitting import halves
 from chatcli.core.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from chatcli.conversation.long_input.splitting import TextPart
     from chatcli.conversation.long_input.work import Work
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
@@ -62,17 +64,22 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
 
 def _part_asks(work: Work) -> list[Ask]:
     instructions = prompts.part_instructions(work.budgets.notes_tokens)
-    count = len(work.plan.parts)
+    text, parts = work.divided.text, work.plan.parts
     return [
-        Ask(
-            number,
-            asked(
-                instructions, work.divided, prompts.label(work.divided.text, part, number, count), part.text
-            ),
-            (instructions, work.divided.words, part.text),
-        )
-        for number, part in enumerate(work.plan.parts, start=1)
+        _part_ask(work, number, instructions, prompts.label(text, part, number, len(parts)), part)
+        for number, part in enumerate(parts, start=1)
     ]
+
+
+def _part_ask(work: Work, number: int, instructions: str, label: str, part: TextPart) -> Ask:
+    return Ask(
+        number,
+        asked(instructions, work.divided, label, part.text),
+        (instructions, work.divided.words, part.text),
+        smaller=lambda: [
+            _part_ask(work, number, instructions, label, half) for half in halves(part, work.counter)
+        ],
+    )
 
 
 def _merge_asks(work: Work, groups: Sequence[Sequence[Notes]]) -> list[Ask]:

@@ -106,6 +106,14 @@ def split(
     return parts
 
 
+def halves(part: TextPart, counter: TokenCounter) -> Sequence[TextPart]:
+    """Return ``part`` in about two halves, in nothing where it is too small for that."""
+    budget_tokens = part.tokens // 2 + 1
+    if budget_tokens < _SIGN_TOKENS:
+        return ()
+    return split(part.text, counter, budget_tokens=budget_tokens, overlap_tokens=budget_tokens // 16)
+
+
 def _fitting(measured: MeasuredText, first: int, done: int, budget_tokens: int) -> tuple[int, int, int]:
     """Return where the next part begins and ends, and its tokens. It goes on beyond ``done``.
 
