@@ -35,10 +35,14 @@ def key_of(*texts: str) -> str:
 
 
 class KeptParts:
-    """Answers in ``folder``, for ``KEPT_FOR_S`` seconds. Without a folder nothing is kept."""
+    """Answers in ``folder``, for ``KEPT_FOR_S`` seconds and within limits. Without a folder nothing is kept."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self, folder: Path | None, *, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._folder = folder
+        self._most_files = most_files
+        self._most_bytes = most_bytes
 
     @property
     def is_on(self) -> bool:
@@ -80,6 +84,7 @@ class KeptParts:
         kept_bytes = 0
         for number, (changed_s, size_bytes, path) in enumerate(found):
             kept_bytes += size_bytes
-            if now_s - changed_s > KEPT_FOR_S or kept_bytes > MOST_BYTES or number >= MOST_FILES:
+            is_too_much = kept_bytes > self._most_bytes or number >= self._most_files
+            if is_too_much or now_s - changed_s > KEPT_FOR_S:
                 with suppress(OSError):
                     path.unlink()
