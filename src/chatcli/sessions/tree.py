@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcli.core.collector import collector_at_rest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,7 +42,8 @@ class Tree:
     """
 
     def __init__(self, session: Session) -> None:
-        self.exchanges: tuple[Exchange, ...] = tuple(_exchanges(session))
+        with collector_at_rest():
+            self.exchanges: tuple[Exchange, ...] = tuple(_exchanges(session))
         self._by_id = {exchange.id: exchange for exchange in self.exchanges}
         self._following: dict[str | None, list[Exchange]] = {}
         for exchange in self.exchanges:
@@ -75,7 +78,7 @@ class Tree:
 
 def _exchanges(session: Session) -> Iterator[Exchange]:
     said = [record for record in session.messages() if record.role != "system"]
-    before = {record.id: _said_before(session, record.id) for record in said}
+    before = {record.id: _said_before(session, record) for record in said}
     questions: dict[str, MessageRecord] = {}  # for each message the question it is or answers
     answers: dict[str, list[MessageRecord]] = {}
     for record in said:
@@ -102,8 +105,11 @@ def _exchanges(session: Session) -> Iterator[Exchange]:
         yield Exchange(number, before[question.id], question, None if is_question else record)
 
 
-def _said_before(session: Session, message_id: str) -> str | None:
-    ancestors = session.line_to(message_id)
+def _said_before(session: Session, record: MessageRecord) -> str | None:
+    parent = None if record.parent is None else session.message(record.parent)
+    if parent is not None and parent.role != "system" and parent.id != record.id:
+        return parent.id  # as nearly always
+    ancestors = session.line_to(record.id)
     next(ancestors, None)
     return next((record.id for record in ancestors if record.role != "system"), None)
 
@@ -124,7 +130,7 @@ def _goes_on(part: str, whole: str) -> bool:
 def _path_to_head(session: Session, exchanges: dict[str, Exchange]) -> Iterator[Exchange]:
     """Yield the exchanges of the conversation, the newest first."""
     later: Exchange | None = None
-    for record in session.line_to(session.head):
+    for record in reversed(session.path()):
         exchange = exchanges.get(record.id)
         # A question that was gone on from without an answer is an exchange of its own only where that was done.
         if exchange is not None and (later is None or later.question.id != record.id):
