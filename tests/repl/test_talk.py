@@ -393,6 +393,23 @@ async def test_context_compares_with_another_strategy_or_model_and_changes_nothi
         await talk.connection.close()
 
 
+async def test_context_tells_what_the_endpoint_counts_beyond_the_vocabulary(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("Capital of France?")
+        talk.chat.target.counts.learn("small", 1000, 1120)
+        await talk.take("/context")
+        await talk.connection.close()
+    assert " counts up to 12% more than the vocabulary says" in talk.surface.text
+
+
+async def test_context_completes_strategies_where_nobody_answers(talking):
+    talk = talking()
+    offered = [text for text, _ in await completions(talk, "/context ")]
+    await talk.connection.close()
+    assert "truncate" in offered
+
+
 async def test_context_completes_strategies_and_models(talking):
     async with serving(MODELS) as server:
         talk = talking(server)

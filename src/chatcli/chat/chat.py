@@ -157,6 +157,11 @@ class Chat:
         beside = self._manager_of(target, self.manager.history, self._log)
         return seen(beside, target, self.session, question)
 
+    def counted_beyond(self) -> float:
+        """Return how much more than by the vocabulary the endpoint was seen to count, as a share."""
+        target = self._connected()
+        return 0.0 if target.counts is None else target.counts.share(target.model_name)
+
     def cached_tokens(self) -> tuple[int, int]:
         """Return how many tokens were sent for the answers of the conversation, and how many the provider had cached."""
         replies = (record.reply for record in self.session.path() if record.role == "assistant")

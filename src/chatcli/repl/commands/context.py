@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES
-from chatcli.core.errors import UsageError
+from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.model import models_to_choose
 from chatcli.repl.context_view import comparison, context_view, differences, left_out_lines
@@ -39,6 +39,10 @@ async def _show(talk: Talk) -> None:
     for line in left_out_lines(seen):
         talk.surface.remark(line)
     talk.surface.remark(f"strategy {seen.context}: {CONTEXT_STRATEGIES[seen.context]}")
+    if beyond := chat.counted_beyond():
+        talk.surface.remark(
+            f"{chat.endpoint.name} counts up to {beyond:.0%} more than the vocabulary says: that is in these numbers"
+        )
     prompts, cached = chat.cached_tokens()
     if cached:
         talk.surface.remark(f"the provider had {cached:,} of {prompts:,} prompt tokens in its cache so far")
@@ -82,7 +86,10 @@ def _known(name: str) -> str:
 async def _choices(talk: Talk) -> Iterable[Choice]:
     strategies = [Choice(name, meaning) for name, meaning in CONTEXT_STRATEGIES.items()]
     used = [Choice(f"use {choice.text}", choice.meaning) for choice in strategies]
-    models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(talk)]
+    try:
+        models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(talk)]
+    except ChatcliError:
+        models = []  # nobody answers; strategies need nobody
     return [*strategies, *used, *models]
 
 

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 SHOWN_CHARACTERS: Final = 60
+MOST_CHOICES: Final = 200
+"""Of a long conversation the newest turns are offered; every number can be typed."""
 
 
 async def questions_to_choose(talk: Talk) -> Iterable[Choice]:
     pinned, dropped = set(talk.chat.session.pinned), set(talk.chat.session.dropped)
     state = dict.fromkeys(pinned, "pinned: ") | dict.fromkeys(dropped, "dropped: ")
+    asked = list(enumerate(talk.chat.session.questions, start=1))
     return [
         Choice(str(number), state.get(record.id, "") + record.message.own_words[:SHOWN_CHARACTERS])
-        for number, record in enumerate(talk.chat.session.questions, start=1)
+        for number, record in asked[-MOST_CHOICES:]
     ]
 
 
