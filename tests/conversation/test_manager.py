@@ -9,9 +9,12 @@ import pytest
 
 from chatcli.conversation.context import ContextUsage
 from chatcli.conversation.counting import MessageTokens
-from chatcli.conversation.history import Entry, History
+from chatcli.conversation.fitted import LeftOut
+from chatcli.conversation.history import Entry, History, Turn
 from chatcli.conversation.manager import REFITS, ConversationManager
 from chatcli.conversation.play import play
+from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core.errors import (
     ContextOverflow,
     IncompleteAnswer,
@@ -52,6 +55,7 @@ def conversation(
     counter=None,
     clock=None,
     happened=None,
+    strategy=None,
 ):
     """Return a manager with the fake model and the fake journal it stands on."""
     happened = [] if happened is None else happened
@@ -66,6 +70,7 @@ def conversation(
         window_tokens=window_tokens,
         parameters=parameters,
         clock=clock or ManualClock(),
+        strategy=strategy,
     )
     return manager, model, journal
 
@@ -574,3 +579,85 @@ class TestTheUsageOfTheContext:
         usage = manager.context_usage()
         assert (usage.turns_tokens, usage.kept_turns, usage.left_out_turns) == (1004, 1, 1)
         assert usage.free_tokens == 0
+
+    async def test_is_worked_out_once_until_something_changes(self):
+        strategy = CountingStrategy()
+        manager, _, _ = conversation(PARIS, history=said(3), strategy=strategy)
+        first = manager.context_usage()
+        assert manager.context_usage() is first
+        assert strategy.fitted == 1
+        await turn(manager)
+        assert manager.context_usage().kept_turns == 4
+        manager.resume(said(2))
+        assert manager.context_usage().kept_turns == 2
+
+
+class CountingStrategy(Truncate):
+    """Counts how often it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.fitted = 0
+
+    def fit(self, *situation):
+        self.fitted += 1
+        return super().fit(*situation)
+
+
+class TestTheContext:
+    def test_is_told_part_by_part_with_what_is_left_out_counted_roughly(self):
+        history = said(5)
+        history.system = system("Be brief.")
+        fitted = conversation(history=history, window_tokens=1000)[0].context()
+        assert [(part.kind, part.turn) for part in fitted.parts] == [
+            ("system", None),
+            ("turn", 4),
+            ("turn", 5),
+            ("question", None),
+        ]
+        assert fitted.left_out == (LeftOut(1, 3, "does not fit", 3 * 2 * (100 // 4 + 4)),)
+
+    def test_is_what_must_be_sent_where_even_that_is_too_long(self):
+        history = History([Entry("1", question("x" * 1000), pinned=True), Entry("2", question("Hi"))])
+        fitted = conversation(history=history, window_tokens=1000)[0].context()
+        assert [part.kind for part in fitted.parts] == ["pinned", "question"]
+        assert fitted.sent_tokens > 750
+
+
+class TestEveryStrategy:
+    OVERFLOW = ContextOverflow("the prompt is too long", hint="shorten it")
+
+    @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "none"])
+    async def test_sends_less_where_the_endpoint_counts_more(self, name):
+        manager, model, _ = conversation(
+            (self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=said(9), strategy=STRATEGIES[name]()
+        )
+        events = await turn(manager)
+        sent = [event.sent_tokens for event in events if isinstance(event, ContextFitted)]
+        assert sent[0] > sent[1] > sent[2]
+        assert isinstance(events[-1], TurnFinished)
+        assert all(request.messages[-1] == ASKED for request in model.requests)
+
+    async def test_that_leaves_nothing_out_lets_the_endpoint_have_the_last_word(self):
+        manager, model, _ = conversation((self.OVERFLOW,), history=said(9), strategy=STRATEGIES["none"]())
+        end = (await turn(manager))[-1]
+        assert isinstance(end, TurnFailed)
+        assert end.result.error is self.OVERFLOW
+        assert len(model.requests) == 1
+
+    async def test_that_leaves_nothing_out_refuses_what_does_not_fit_before_it_is_stored(self):
+        manager, model, journal = conversation(
+            history=said(9), window_tokens=1500, strategy=STRATEGIES["none"]()
+        )
+        end = (await turn(manager))[-1]
+        assert isinstance(end.result.error, InputTooLong)
+        assert (model.requests, journal.messages) == ([], [])
+
+    async def test_that_calls_turns_back_tells_which(self):
+        history = said(9)
+        history.turns[0] = Turn((question("Paris is lovely."), answer("Indeed.")), ids=("q0", "a0"))
+        manager, _, _ = conversation(
+            PARIS, history=history, window_tokens=1500, strategy=STRATEGIES["recall"]()
+        )
+        events = await turn(manager, question("lovely?"))
+        assert Notice("recalled", "back in the context: Paris is lovely.") in events
