@@ -16,7 +16,7 @@ from chatcli.attachments.documents import document
 from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
-from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError, UsageError
+from chatcli.core.errors import ConfigurationError, ContextOverflow, LocalIOError, NetworkError, UsageError
 from chatcli.core.events import (
     AnswerContinued,
     Completion,
@@ -969,3 +969,26 @@ class TestCounting:
         assert by_vocabulary * 1.5 <= first_turn.tokens <= by_vocabulary * 1.5 + 2
         # What is compared with the endpoint's count is the vocabulary's.
         assert by_vocabulary < model.requests[0].counted_tokens < by_vocabulary + 20
+
+    async def test_goes_by_the_window_a_refusal_tells_of_from_then_on(self, open_chat):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one " * 900, "two " * 900)
+        too_long = ContextOverflow("too long")
+        too_long.window_tokens = 2048
+        model = ScriptedModel((too_long,), says("c"), says("d"))
+        chat.connect(target(model=model))
+        await ask(chat, "three", "four")
+        assert [len(request.messages) for request in model.requests] == [5, 3, 5]
+        assert chat.manager.context_usage().window_tokens == 2048
+        assert_a_resume_finds_it(chat)
+
+    @pytest.mark.parametrize("window_tokens", [None, 9_000, 64])
+    async def test_sends_less_where_a_refusal_tells_nothing_of_use(self, open_chat, window_tokens):
+        chat, _ = open_chat(says("a"), says("b"))
+        await ask(chat, "one " * 900, "two " * 900)
+        too_long = ContextOverflow("too long")
+        too_long.window_tokens = window_tokens
+        model = ScriptedModel((too_long,), says("c"))
+        chat.connect(replace(target(model=model), parameters=Parameters(max_tokens=100)))
+        await ask(chat, "three")
+        assert [len(request.messages) for request in model.requests] == [5, 3]

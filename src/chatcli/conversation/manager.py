@@ -217,7 +217,7 @@ class ConversationManager:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
             except ContextOverflow as error:
-                budget_tokens = int(fitted.sent_tokens * REFIT_SHARE)
+                budget_tokens = self._smaller_budget(error, fitted.sent_tokens)
                 smaller = self._fit_or_none(question, budget_tokens)
                 if began or smaller is None or not refits_left:
                     raise
@@ -225,6 +225,14 @@ class ConversationManager:
                 fitted = smaller
             else:
                 return
+
+    def _smaller_budget(self, error: ContextOverflow, sent_tokens: int) -> int:
+        """Return how much may be sent after all; a window the endpoint tells of is gone by from here on."""
+        if error.window_tokens is not None and error.window_tokens < self._window.tokens:
+            self._window = Window.of(error.window_tokens, self._parameters.max_tokens)
+            self._usage = None
+        told_tokens = self._window.budget_tokens
+        return told_tokens if 0 < told_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
 
     def _fit(self, question: Message, budget_tokens: int) -> Fitted:
         return self._strategy.fit(self._history, question, budget_tokens, self._tokens)
