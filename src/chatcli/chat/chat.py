@@ -321,9 +321,8 @@ class Chat:
         return history_of(self.session, longest_tokens=self._long.longest_tokens if self._long else None)
 
     def _long_questions(self, target: Target) -> LongQuestions:
-        tokens = self._tokens_for(target.model_name)
         counter = self._counter_for(target.model_name)
-        return LongQuestions(target, tokens, counter, partial(self._manager_of, target))
+        return LongQuestions(target, self._tokens_at(target), counter, partial(self._manager_of, target))
 
     def _asking(
         self,
@@ -352,13 +351,15 @@ class Chat:
         finally:
             self._resume()
 
-    def _manager_of(self, target: Target, history: History, journal: Journal) -> ConversationManager:
+    def _manager_of(
+        self, target: Target, history: History, journal: Journal, tokens: MessageTokens | None = None
+    ) -> ConversationManager:
         return ConversationManager(
             model=target.model,
             model_name=target.model_name,
             history=history,
             journal=journal,
-            tokens=self._tokens_at(target),
+            tokens=tokens or self._tokens_at(target),
             window_tokens=target.window_tokens,
             parameters=target.parameters,
             strategy=STRATEGIES[target.context](),

@@ -35,7 +35,7 @@ _SHORT_BYTES: Final = 100_000
 class LongQuestions:
     """Asks what does not fit ``target``: read part by part, or cut. ``way`` says how, until another is chosen.
 
-    ``manager`` makes what asks the last request, with a history and a journal.
+    ``manager`` makes what asks the last request, with a history, a journal and what counts.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LongQuestions:
         target: Target,
         tokens: MessageTokens,
         counter: TokenCounter,
-        manager: Callable[[History, Journal], ConversationManager],
+        manager: Callable[[History, Journal, MessageTokens], ConversationManager],
     ) -> None:
         self.way = target.long_input.way
         self._target = target
@@ -61,14 +61,17 @@ class LongQuestions:
         if not does_not_fit(question, history, self._window, self._tokens):
             return None
         # Only where there is such a question: this room is loaded with every start.
+        from chatcli.conversation.long_input.counting import CorrectedCounter  # noqa: PLC0415
         from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
 
+        counts, model = self._target.counts, self._target.model_name
+        share = 0.0 if counts is None else counts.share(model)
         return LongQuestion(
             question,
             history=history,
             window=self._window,
-            tokens=self._tokens,
-            counter=self._counter,
+            tokens=self._tokens.corrected(lambda: share),
+            counter=CorrectedCounter(self._counter, share),
             answer_so_far=answer_so_far,
         )
 
@@ -102,14 +105,16 @@ class LongQuestions:
         target = self._target
         long_question = self.found(question, history(), answer_so_far=answer_so_far)
 
+        tokens = self._tokens if long_question is None else long_question.tokens
+
         def send(last: Message, spending: Spending) -> AsyncGenerator[Event]:
-            manager = self._manager(history(), WholeQuestionJournal(journal, question, spending))
+            kept = WholeQuestionJournal(journal, question, spending)
+            manager = self._manager(history(), kept, tokens)
             return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)
 
         if long_question is None:
-            events = self._manager(history(), journal).send(
-                question, kept_as=kept_as, answer_so_far=answer_so_far
-            )
+            manager = self._manager(history(), journal, tokens)
+            events = manager.send(question, kept_as=kept_as, answer_so_far=answer_so_far)
         elif self.way == FAIL:
             events = refused_turn(long_question, target.model_name, session=journal.name)
         else:

@@ -65,8 +65,8 @@ class LongQuestion:
         answer_so_far: str = "",
     ) -> None:
         self.divided = divide(question)
+        self.tokens = tokens
         self._window = window
-        self._tokens = tokens
         self._counter = counter
         self._required_tokens = required_tokens(history, tokens)
         self._needed_tokens = self._required_tokens + tokens(question)
@@ -134,7 +134,7 @@ class LongQuestion:
             asked.model,
             asked.model_name,
             asked.parameters,
-            tokens=self._tokens,
+            tokens=self.tokens,
             kept=how.kept,
             spending=spending,
             concurrency=how.concurrency,

@@ -1,0 +1,140 @@
+"""Questions that do not fit, in a conversation that goes on."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+from dataclasses import replace
+
+import pytest
+
+from chatcli.attachments.documents import document
+from chatcli.chat import Chat
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.learned_counts import LearnedCounts
+from chatcli.conversation.long_input.how import LongInput
+from chatcli.core.errors import NetworkError
+from chatcli.core.events import AnswerContinued, TurnFailed, TurnFinished
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.store import SessionStore
+from chatcli.target import Target
+from conversation.long_input.reading import AnsweringModel
+from conversation.long_input.test_long_question import facts_of, tell_facts, text_with
+
+TEXT = text_with(40, apart=400)
+FACTS = facts_of(TEXT)
+LONG = question("Which facts?", document("minutes.md", TEXT))
+
+
+def target(model, *, way="map-reduce", counts=None):
+    return Target(
+        model=model,
+        model_name="small",
+        window_tokens=2_000,
+        parameters=Parameters(),
+        endpoint=Endpoint("http://127.0.0.1:1/v1", loopback=True),
+        long_input=LongInput(way),
+        counts=counts,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SessionStore(tmp_path / "data")
+
+
+@pytest.fixture
+def chat(store):
+    with closing(Chat(SessionLog(store.resolve("trip"), app="x"), store)) as opened:
+        yield opened
+
+
+async def played(events):
+    async with aclosing(events):
+        return [event async for event in events]
+
+
+def told(chat):
+    return [[message.text for message in turn.messages] for turn in chat.manager.history.turns]
+
+
+async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
+    chat.connect(target(AnsweringModel(tell_facts)))
+    assert isinstance((await played(chat.send(LONG)))[-1], TurnFinished)
+    ((asked, answered),) = told(chat)
+    assert asked.startswith("Which facts?")
+    assert TEXT not in asked
+    assert facts_of(answered) == FACTS
+    assert next(record.message.text for record in chat.session.path()) == LONG.text
+    with closing(
+        Chat(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
+    ) as resumed:
+        resumed.connect(target(AnsweringModel(tell_facts)))
+        assert told(resumed) == told(chat)
+
+
+async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
+    model = AnsweringModel(tell_facts)
+    chat.connect(target(model, way="fail"))
+    *_, end = await played(chat.send(LONG))
+    assert end.result.error.code == "input_too_long"
+    assert not model.prompts
+    assert chat.turns == 0
+
+
+async def test_a_way_that_was_chosen_serves_another_answer_too(chat):
+    chat.connect(target(AnsweringModel(tell_facts), way="fail"))
+    chat.long_questions.way = "head"
+    await played(chat.send(LONG))
+    await played(chat.retry())
+    assert chat.turns == 1
+    assert len(chat.branches.tree.alternatives(chat.branches.tree.path[0])) == 2
+
+
+async def test_a_part_that_fails_leaves_the_conversation_as_it_was(chat):
+    chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
+    assert isinstance((await played(chat.send(LONG)))[-1], TurnFailed)
+    assert chat.turns == 0
+    chat.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.send(LONG))
+    assert isinstance((await played(chat.send(question("And which first?"))))[-1], TurnFinished)
+    assert chat.turns == 2
+
+
+async def test_another_answer_that_fails_leaves_the_old_one(chat):
+    chat.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.send(LONG))
+    before = told(chat)
+    chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
+    await played(chat.retry())
+    assert told(chat) == before
+
+
+async def test_a_long_question_can_take_the_place_of_another(chat):
+    chat.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.send(question("Hi")))
+    chat.branches.edit()
+    await played(chat.send(LONG))
+    assert chat.turns == 1
+    assert facts_of(told(chat)[0][1]) == FACTS
+
+
+async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):
+    chat.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.send(LONG))
+    reply = chat.session.path()[-1]
+    events = await played(chat._ask_again(chat.branches.latest(1)[0], answer_so_far=reply.message.text))
+    assert any(isinstance(event, AnswerContinued) for event in events)
+    assert isinstance(events[-1], TurnFinished)
+
+
+async def test_an_endpoint_that_counts_more_is_sent_less(chat):
+    plain, more = AnsweringModel(tell_facts), AnsweringModel(tell_facts)
+    counts = LearnedCounts("http://127.0.0.1:1/v1")
+    counts.learn("small", 1_000, 1_300)
+    chat.connect(target(plain))
+    await played(chat.send(LONG))
+    chat.connect(replace(target(more), counts=counts))
+    assert isinstance((await played(chat.send(LONG)))[-1], TurnFinished)
+    assert len(more.requests) > len(plain.requests)
