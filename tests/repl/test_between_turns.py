@@ -66,3 +66,16 @@ async def test_where_nothing_was_begun_there_is_nothing_to_wait_for():
     between = BetweenTurns(print)
     await between.settle()
     await between.stop()
+
+
+async def test_it_knows_when_it_is_what_asks():
+    between = BetweenTurns(print)
+    seen = []
+
+    async def look():
+        seen.append(between.is_asking)
+
+    between.begin(GettingReady(look))
+    assert not between.is_asking
+    await between.settle()
+    assert seen == [True]

@@ -34,6 +34,11 @@ class BetweenTurns:
         """Begin, now that a turn is over."""
         self._task = asyncio.create_task(self._get_ready(chat))
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether it is this that asks a model, and not the person."""
+        return self._task is not None and asyncio.current_task() is self._task
+
     async def settle(self) -> None:
         """Wait a moment, and give up what is not done then."""
         if self._task is not None:

@@ -208,6 +208,8 @@ class Talk:
         return SessionInHand(self.chat.name, self.chat.session.cost_usd)
 
     async def _may_cost(self, told: str) -> bool:
+        if self.between_turns.is_asking:
+            return False  # nobody is asked about what they did not ask for
         answer = await self.surface.ask(f"{told} [y/N] ")
         return (answer or "").strip().lower() in {"y", "yes"}
 

@@ -44,7 +44,8 @@ class Recall(Strategy):
             for_newest = int(selection.room_tokens * (1 - SHARE_OF_RECALLED))
             cut = self._cut.find(selection, for_newest)
         selection.keep_from(cut)
-        if cut:
+        # A look at the context, without a question, must not take as long as reading all of a long conversation.
+        if cut and question.own_words:
             self._recall(selection, question, cut)
         return selection.fitted(cut)
 
