@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.cost.budget import RUN, Budget
 from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.cost.pricing import Pricing
+from chatcli.local.discovery import WELL_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +102,9 @@ def answering(
 
 def pricing_at(endpoint: Endpoint, settings: Settings) -> Pricing:
     """Return what the models of an endpoint cost."""
-    return Pricing(endpoint.host, is_free=endpoint.loopback or endpoint.embedded, own=settings.prices)
+    return Pricing(
+        endpoint.host, is_free=endpoint.embedded or _runs_models_here(endpoint), own=settings.prices
+    )
 
 
 def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
@@ -114,6 +118,12 @@ def dialect_of(settings: Settings) -> Dialect:
     from chatcli.client.responses import Responses  # noqa: PLC0415
 
     return Responses() if settings.api == "responses" else ChatCompletions()
+
+
+def _runs_models_here(endpoint: Endpoint) -> bool:
+    """Return whether it is a server known to run models itself: another on loopback may pass them on for money."""
+    port = urlsplit(endpoint.base_url).port
+    return endpoint.loopback and any(server.runs_models and server.port == port for server in WELL_KNOWN)
 
 
 def _about_tokens(request: Request) -> int:

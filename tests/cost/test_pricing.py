@@ -34,9 +34,20 @@ def test_what_runs_here_is_free_whatever_it_is_called():
     assert pricing("127.0.0.1:8080", is_free=True).cost_of(MILLION, "gpt-5-mini") == 0
 
 
-def test_elsewhere_the_price_is_unknown():
-    assert pricing("models.example").price_of("gpt-5-mini") is None
-    assert pricing("models.example").cost_of(MILLION, "gpt-5-mini") is None
+def test_at_a_gateway_a_model_costs_what_its_only_vendor_asks_and_that_is_said():
+    for host in ("models.example", "127.0.0.1:4000"):
+        in_force = pricing(host).price_of("gpt-5-mini")
+        assert in_force.price == pricing().price_of("gpt-5-mini").price
+        assert in_force.source.endswith(f"{host} may ask something else")
+
+
+def test_of_a_model_nobody_lists_the_price_is_unknown():
+    assert pricing("models.example").price_of("our-model") is None
+    assert pricing("models.example").cost_of(MILLION, "our-model") is None
+
+
+def test_a_vendor_knows_what_it_offers():
+    assert pricing("api.anthropic.com").price_of("gpt-5-mini") is None
 
 
 def test_the_model_that_answered_tells_more_than_the_one_that_was_asked():

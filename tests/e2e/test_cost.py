@@ -10,7 +10,7 @@ import pytest
 from e2e.program import asked, records_of
 from scripted_server import Answer, event_stream, serving_in_thread
 
-# A server on this machine is free unless the configuration says otherwise.
+# Nobody lists a model of this name.
 PRICES = '[prices."small"]\ninput = 100\ncached = 10\noutput = 1000\n'
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 500}}
 COST = 0.05 + 0.005 + 0.1
@@ -45,7 +45,8 @@ def test_json_the_session_and_the_ledger_tell_what_an_answer_cost(program, confi
     assert line["endpoint"] == server.base_url.split("/")[2]
 
 
-def test_what_runs_here_is_free_and_leaves_no_line(program):
+def test_what_is_free_leaves_no_line(program, configured):
+    configured(prices='[prices."small"]\ninput = 0\ncached = 0\noutput = 0\n')
     with serving_in_thread(PARIS) as server:
         done = program.run("-v", "Capital?", server=server)
     assert " · free · " in done.stderr

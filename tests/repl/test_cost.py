@@ -67,14 +67,14 @@ async def test_what_nobody_knows_is_named_and_never_nothing(talk):
     ]
 
 
-async def test_what_runs_here_is_told_to_be_free(talk):
+async def test_what_is_free_is_told_to_be(talk):
     async with serving(PARIS) as server:
-        there = talk(server)
+        there = talk(server, prices={"small": {"input": 0, "cached": 0, "output": 0}})
         await there.take("Capital?")
         lines = await shown(there)
         await there.connection.close()
     assert lines[:2] == ["this answer      free", "this session     free"]
-    assert lines[-1] == "small is free: it runs on this machine"
+    assert lines[-1] == "price of small: free in, free cached, free out per million tokens (config.toml)"
 
 
 async def test_a_ledger_that_cannot_be_read_is_said(talk):

@@ -85,7 +85,7 @@ def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path
 
 @pytest.mark.parametrize(("host", "is_free"), [("127.0.0.1:1", True), ("models.example", False)])
 def test_of_what_is_free_or_unknown_no_cost_is_told_beforehand(tmp_path, host, is_free):
-    chat = chat_of(tmp_path, pricing=Pricing(host, is_free=is_free, own={}))
+    chat = chat_of(tmp_path, model="our-model", pricing=Pricing(host, is_free=is_free, own={}))
     assert "$" not in line(chat, draft_bytes=8)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chatcli.cost.price import FREE, Price
-from chatcli.cost.table import listed_price
+from chatcli.cost.table import listed_price, passed_on_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ class PriceInForce:
 class Pricing:
     """The prices at one endpoint, at ``host``.
 
-    ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: it runs on this machine,
-    and nothing it says costs anything.
+    ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: the model itself runs on this
+    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks.
     """
 
     def __init__(self, host: str, *, is_free: bool, own: Mapping[str, Mapping[str, Any]]) -> None:
@@ -46,10 +46,14 @@ class Pricing:
             if name in self._own:
                 return PriceInForce(Price.of(self._own[name]), "config.toml")
         if self._is_free:
-            return PriceInForce(FREE, "runs on this machine")
+            return PriceInForce(FREE, "it runs on this machine")
         for name in reversed(names):
             if (listed := listed_price(self.host, name)) is not None:
                 return PriceInForce(listed.price, f"{listed.vendor}, as of {listed.as_of}")
+        for name in reversed(names):
+            if (passed_on := passed_on_price(self.host, name)) is not None:
+                asks = f"what {passed_on.vendor} asks, as of {passed_on.as_of}"
+                return PriceInForce(passed_on.price, f"{asks}; {self.host} may ask something else")
         return None
 
     def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:

@@ -51,10 +51,7 @@ class _Vendor:
 
 
 def listed_price(host: str, model: str) -> Listed | None:
-    """Return what the vendor at ``host`` asks for ``model``, ``None`` where the table does not know.
-
-    A model of the same name at anybody else's endpoint has a price of its own, which is not known.
-    """
+    """Return what the vendor at ``host`` asks for ``model``, ``None`` where the table does not know."""
     if host == OPENROUTER_HOST:
         prefix, slash, model = model.partition("/")
         vendors = [vendor for vendor in _vendors() if slash and vendor.openrouter == prefix]
@@ -63,6 +60,17 @@ def listed_price(host: str, model: str) -> Listed | None:
         # Google lists its models with the name of their collection.
         model = model.removeprefix("models/")
     return vendors[0].listed(model) if vendors else None
+
+
+def passed_on_price(host: str, model: str) -> Listed | None:
+    """Return what the only vendor of a ``model`` of this name asks for it, as a gateway at ``host`` may pass it on.
+
+    ``None`` where ``host`` is a vendor's own, which would know.
+    """
+    if host == OPENROUTER_HOST or any(host in vendor.hosts for vendor in _vendors()):
+        return None
+    listed = [found for vendor in _vendors() if (found := vendor.listed(model)) is not None]
+    return listed[0] if len(listed) == 1 else None
 
 
 def _spelled(model: str) -> str:

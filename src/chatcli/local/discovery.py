@@ -22,13 +22,21 @@ _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.I
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A server to look for, and the loopback port it takes unless told otherwise."""
+    """A server to look for, and the loopback port it takes unless told otherwise.
+
+    ``runs_models``: no other program takes that port, so what answers there is a model of this machine.
+    """
 
     name: str
     port: int
+    runs_models: bool = False
 
 
-WELL_KNOWN = (Candidate("Ollama", 11434), Candidate("LM Studio", 1234), Candidate("llama.cpp", 8080))
+WELL_KNOWN = (
+    Candidate("Ollama", 11434, runs_models=True),
+    Candidate("LM Studio", 1234, runs_models=True),
+    Candidate("llama.cpp", 8080),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _price(target: Target) -> str:
             f'price of {model} at {target.endpoint.host}: unknown; [prices."{model}"] in config.toml sets it'
         )
     if in_force.price.is_free:
-        return f"{model} is free: it {in_force.source}"
+        return f"{model} is free: {in_force.source}"
     return f"price of {model}: {_per_million(in_force.price)} per million tokens ({in_force.source})"
 
 
