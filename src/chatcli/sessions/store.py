@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.collector import collector_at_rest
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatcli.sessions.records import Clock, IdSource
+
+_READ_BYTES: Final = 1_048_576
+"""How much of a file is read at once; a long session is fifty of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ def _replayed(path: Path) -> Session:
     # A device or a pipe could be read for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise not_a_session(path)
-    with path.open("rb") as file, collector_at_rest():
+    with path.open("rb", buffering=_READ_BYTES) as file, collector_at_rest():
         find_header(file.read(HEADER_SEARCH_BYTES), path)
         file.seek(0)
         # Line by line: each record keeps its own, and all of them together are the file.
