@@ -107,7 +107,7 @@ class Connection:
         chat.connect(await self._open(chat, settings))
         self._opened()
         vocabulary = Warmup([chat.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
-        self._counting = asyncio.create_task(vocabulary.run())
+        self._counting = asyncio.create_task(_get_ready(vocabulary, chat))
 
     async def _open(self, chat: Chat, settings: Settings) -> Target:
         opened = AsyncExitStack()
@@ -126,6 +126,11 @@ class Connection:
             task.cancel()
             with suppress(asyncio.CancelledError, ChatcliError):
                 await task
+
+
+async def _get_ready(vocabulary: Warmup, chat: Chat) -> None:
+    await vocabulary.run()
+    await chat.manager.look_ahead()
 
 
 def _steps(settings: Settings, *, draws: bool) -> list[Callable[[], object]]:
