@@ -12,7 +12,7 @@ if sys.platform == "win32":
 
 from e2e.program import command
 from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
-from e2e.test_long_input import FACT, FACTS, TEXT, WINDOW_TOKENS, tell_facts
+from e2e.test_long_input import FACT, FACTS, TEXT, WINDOW_TOKENS, failing_at, tell_facts
 from scripted_server import HOLD, Answer, serving_in_thread, text_events
 
 ONE_SHOT = ("-f", "long.txt", "Which facts?")
@@ -93,6 +93,22 @@ def test_a_bar_tells_how_far_it_is(terminal):
         assert "left" in shown
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
+
+
+def test_in_a_conversation_a_part_that_fails_gives_the_draft_back(terminal):
+    with (
+        serving_in_thread(choose=failing_at(3)) as server,
+        terminal(server=server, CHATCLI_RETRIES="0", CHATCLI_LONG_CONCURRENCY="1") as screen,
+    ):
+        screen.wait_for("\n>")
+        screen.type("Which facts are in @long.txt ?\r")
+        screen.wait_for("How? (1-5")
+        screen.type("\r")
+        shown = screen.wait_for("the same question goes on from there")
+        assert "2 of " in shown
+        screen.wait_for("\n> Which facts are in @long.txt ?\n")
+        screen.type(CTRL_C + CTRL_D)
+        assert screen.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.core.events import Retrying, TextDelta, Waiting
+from chatcli.core.events import LongProgress, Retrying, TextDelta, Waiting
 from chatcli.render.spoken_waiting import SpokenWaiting
 
 
@@ -25,3 +25,8 @@ async def test_a_short_wait_is_passed_over():
 
 async def test_what_can_be_done_while_another_attempt_is_waited_for_is_said():
     assert await said(Retrying(1, 60.0, "429")) == ["Enter tries at once."]
+
+
+async def test_how_far_a_long_text_is_read_is_told_at_each_quarter():
+    told = await said(*(LongProgress(done, 8, 0) for done in range(9)))
+    assert told == [f"{done} of 8 requests are answered." for done in (2, 4, 6, 8)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import Retrying, Waiting
+from chatcli.core.events import LongProgress, Retrying, Waiting
 from chatcli.render.sentences import sentence
 from chatcli.safety.terminal import sanitize_line
 
@@ -17,12 +17,16 @@ _FIRST_AFTER_S: Final = 3.0
 
 
 class SpokenWaiting:
-    """Says that the wait goes on, each time after twice as long, and ``hint`` when another attempt is waited for."""
+    """Says that the wait goes on, each time after twice as long, and ``hint`` when another attempt is waited for.
+
+    How far a long text is read it says at each quarter.
+    """
 
     def __init__(self, write_line: Callable[[str], object], *, hint: str) -> None:
         self._write_line = write_line
         self._hint = hint
         self._due_s = _FIRST_AFTER_S
+        self._quarter = 0
 
     async def __call__(self, event: Event) -> None:
         match event:
@@ -31,6 +35,11 @@ class SpokenWaiting:
                     self._due_s = 2 * elapsed_s
                     what = sanitize_line(reason) or "waiting for the answer"
                     self._write_line(sentence(f"{what}, {elapsed_s:.0f} seconds so far"))
+            case LongProgress(done, total):
+                quarter = 4 * done // max(1, total)
+                if quarter > self._quarter:
+                    self._write_line(sentence(f"{done} of {total} requests are answered"))
+                self._quarter = quarter
             case Retrying():
                 self._due_s = _FIRST_AFTER_S
                 self._write_line(self._hint)

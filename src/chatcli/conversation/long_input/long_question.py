@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chatcli.core.ports import ChatModel, TokenCounter
     from chatcli.core.request import Parameters
 
-_READERS: Final = {
+READERS: Final = {
     "map-reduce": map_reduce,
     "refine": refine,
     "head": cut_to_fit,
@@ -185,7 +185,7 @@ async def _read(work: Work) -> AsyncGenerator[Event | Message]:
     """Yield progress and, last, the question that fits."""
     if work.plan.requests > 1:
         yield work.reader.spending.progress()
-    async with aclosing(_READERS[work.plan.way](work)) as events:
+    async with aclosing(READERS[work.plan.way](work)) as events:
         async for event in events:
             yield event
 

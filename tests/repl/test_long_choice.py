@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from chatcli.conversation.long_input.planning import Plan
+from chatcli.core.errors import InputTooLong
+from chatcli.core.long_ways import WAYS
+from chatcli.repl.long_choice import choices, choose_way
+from repl.fakes import KeptSurface
+
+
+class Planned:
+    """A question whose plans are known."""
+
+    numbers = "20,000 tokens, 1,500 allowed"
+
+    def plans(self):
+        return [Plan(way.name, 20_000, (), 14 if way.reads_all else 1, 21_500, 900) for way in WAYS]
+
+
+async def choice(*answers):
+    surface = KeptSurface(*answers)
+    way = await choose_way(Planned(), say=surface.say, ask=surface.ask, cost_of=lambda plan: None)
+    return way, surface
+
+
+@pytest.mark.parametrize(
+    ("answer", "way"),
+    [("", "map-reduce"), ("2", "refine"), (" TAIL ", "tail"), ("5", "middle-out"), (None, None)],
+)
+async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, way):
+    chosen, surface = await choice(answer)
+    assert chosen == way
+    assert surface.said[0] == "the question does not fit: 20,000 tokens, 1,500 allowed"
+    assert len(surface.said) == 1 + len(WAYS)
+
+
+@pytest.mark.parametrize("answer", ["0", "6", "all of it", "²"])
+async def test_anything_else_is_asked_again(answer):
+    chosen, surface = await choice(answer, "1")
+    assert chosen == "map-reduce"
+    assert surface.said[-1] == "a number from 1 to 5"
+
+
+def test_what_a_way_takes_is_told_in_a_line():
+    plans = Planned().plans()
+    first, *_, last = choices(plans, lambda plan: None)
+    assert (
+        first
+        == " 1 map-reduce  at most 14 requests, 21.5k tokens, cost unknown: all of it, parts at the same time"
+    )
+    assert last == " 5 middle-out  1 request, 21.5k tokens, cost unknown: its beginning and its end"
+    assert "$0.05:" in choices(plans, lambda plan: 0.05)[0]
+    assert "free:" in choices(plans, lambda plan: 0.0)[0]
+
+
+async def test_where_there_is_no_way_that_is_raised():
+    class Hopeless(Planned):
+        def plans(self):
+            raise InputTooLong("no room")
+
+    with pytest.raises(InputTooLong):
+        await choose_way(Hopeless(), say=print, ask=KeptSurface().ask, cost_of=lambda plan: None)
