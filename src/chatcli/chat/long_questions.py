@@ -96,11 +96,7 @@ class LongQuestions:
     ) -> AsyncGenerator[Event]:
         """Ask a question that was ``found``; ``history`` is called when the turn begins, and again before the answer."""
         from chatcli.conversation.long_input.journal import WholeQuestionJournal  # noqa: PLC0415 - as above
-        from chatcli.conversation.long_input.long_question import (  # noqa: PLC0415
-            Asked,
-            long_turn,
-            refused_turn,
-        )
+        from chatcli.conversation.long_input.turn import Asked, long_turn, refused_turn  # noqa: PLC0415
 
         target = self._target
         long_question = self.found(question, history(), answer_so_far=answer_so_far)

@@ -9,7 +9,8 @@ from chatcli.conversation.context import Window
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
 from chatcli.conversation.history import History
 from chatcli.conversation.long_input.how import LongInput
-from chatcli.conversation.long_input.long_question import Asked, LongQuestion, long_turn
+from chatcli.conversation.long_input.long_question import LongQuestion
+from chatcli.conversation.long_input.turn import Asked, long_turn
 from chatcli.core.events import Completion, TextDelta, TurnFinished, TurnResult, TurnStarted
 from chatcli.core.request import Parameters
 

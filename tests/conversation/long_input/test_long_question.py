@@ -158,6 +158,16 @@ async def test_another_question_is_asked_anew(reading, tmp_path):
     assert other.prompts
 
 
+async def test_what_was_spent_before_a_part_failed_is_told(reading):
+    model = AnsweringModel(
+        lambda prompt: NetworkError("gone") if "part 3 of" in prompt else tell_facts(prompt)
+    )
+    how = LongInput(concurrency=1, cost_of=lambda usage: 0.01)
+    *_, end = await reading(text_with(40, apart=800)).read("map-reduce", model, how)
+    assert end.result.cost_usd == pytest.approx(0.02)
+    assert end.result.usage.input_tokens > 1_000
+
+
 async def test_a_part_that_is_answered_with_nothing_at_all_fails_the_turn(reading):
     events = await reading(text_with(60)).read("map-reduce", AnsweringModel(lambda prompt: " "))
     assert events[-1].result.error.code == "bad_response"
@@ -226,6 +236,8 @@ def test_costs_are_told_where_prices_are_known(reading):
     costs = [event.cost_usd for event in events if isinstance(event, LongProgress)]
     assert costs[0] is None
     assert all(before < after for before, after in itertools.pairwise(costs[1:]))
+    # The fake that asks last does not say what it took.
+    assert events[-1].result.cost_usd is None
     assert how.cost_of(Usage(1, 1)) == 2e-6
 
 

@@ -1,0 +1,158 @@
+"""The turn of a question that does not fit: its text is read, and then it is asked like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.long_input.asking import PartReader, Spending
+from chatcli.conversation.long_input.cutting import cut_to_fit
+from chatcli.conversation.long_input.map_reduce import map_reduce
+from chatcli.conversation.long_input.refine import refine
+from chatcli.conversation.long_input.work import Work
+from chatcli.core.errors import ChatcliError
+from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
+from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
+from chatcli.core.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from chatcli.conversation.long_input.how import LongInput
+    from chatcli.conversation.long_input.long_question import LongQuestion
+    from chatcli.conversation.long_input.planning import Plan
+    from chatcli.core.events import Event
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Parameters
+
+READERS: Final = {
+    "map-reduce": map_reduce,
+    "refine": refine,
+    "head": cut_to_fit,
+    "tail": cut_to_fit,
+    "middle-out": cut_to_fit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which model is asked, and how."""
+
+    model: ChatModel
+    model_name: str
+    parameters: Parameters
+
+
+async def long_turn(
+    question: LongQuestion,
+    way: str,
+    asked: Asked,
+    how: LongInput,
+    *,
+    session: str | None,
+    send: Callable[[Message, Spending], AsyncGenerator[Event]],
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncGenerator[Event]:
+    """Yield the turn's events: of reading the text, and then of the last request, which ``send`` asks.
+
+    Nothing is stored before that; the answers to parts are kept by hash, so that the same question goes on from there.
+    """
+    began_s, work, last = clock(), None, None
+    yield TurnStarted(asked.model_name, session)
+    try:
+        # Millions of characters take seconds to count; keys and signals are heard meanwhile.
+        work = await asyncio.to_thread(_work, question, way, asked, how)
+        yield Notice("long_input", told(work.plan, question.numbers))
+        async with aclosing(_read(work)) as events:
+            async for event in events:
+                if isinstance(event, Message):
+                    last = event
+                else:
+                    yield event
+    except ChatcliError as error:
+        if work is not None and (kept := _kept_line(work, is_kept=how.kept.is_on)):
+            yield Notice("long_input_kept", kept)
+        result = TurnResult(text="", model=asked.model_name, session=session, error=error)
+        yield TurnFailed(work.reader.spending.added_to(replace(result, cost_usd=0.0)) if work else result)
+    if work is not None and last is not None:
+        spending = work.reader.spending
+        async with aclosing(_with_all(send(last, spending), spending, clock() - began_s)) as answering:
+            async for event in answering:
+                yield event
+
+
+def _work(question: LongQuestion, way: str, asked: Asked, how: LongInput) -> Work:
+    planned = question.plan(way)
+    reader = PartReader(
+        asked.model,
+        asked.model_name,
+        asked.parameters,
+        tokens=question.tokens,
+        kept=how.kept,
+        spending=Spending(planned.requests, cost_of=how.cost_of),
+        concurrency=how.concurrency,
+    )
+    how.kept.prune(now_s=time.time())
+    return Work(question.divided, question.budgets, planned, question.counter, reader)
+
+
+async def _read(work: Work) -> AsyncGenerator[Event | Message]:
+    """Yield progress and, last, the question that fits."""
+    if work.plan.requests > 1:
+        yield work.reader.spending.progress()
+    async with aclosing(READERS[work.plan.way](work)) as events:
+        async for event in events:
+            yield event
+
+
+async def _with_all(
+    events: AsyncGenerator[Event], spending: Spending, before_s: float
+) -> AsyncGenerator[Event]:
+    """Yield the last request's events as the end of a longer turn, which has begun already."""
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case TurnStarted():
+                    pass
+                case TurnFinished(result):
+                    yield TurnFinished(_later(spending.added_to(result), before_s))
+                case TurnFailed(result):
+                    yield TurnFailed(_later(spending.added_to(result), before_s))
+                case _:
+                    yield event
+
+
+async def refused_turn(question: LongQuestion, model: str, *, session: str | None) -> AsyncGenerator[Event]:
+    """Yield the events of a turn that is not sent, as the question does not fit."""
+    yield TurnStarted(model, session)
+    yield TurnFailed(TurnResult(text="", model=model, session=session, error=question.refusal()))
+
+
+def told(planned: Plan, numbers: str) -> str:
+    """Return in one line what is done with a text that does not fit."""
+    if not planned.parts:
+        return f"the question does not fit ({numbers}): only {WAYS_BY_NAME[planned.way].summary} is sent"
+    most = "at most " if planned.way == RECOMMENDED else ""
+    return (
+        f"the question does not fit ({numbers}): {planned.way} in {len(planned.parts):,} parts, "
+        f"{most}{planned.requests:,} requests"
+    )
+
+
+def _kept_line(work: Work, *, is_kept: bool) -> str | None:
+    done, requests = work.reader.spending.done, work.reader.spending.total
+    if not done or not is_kept:
+        return None
+    return f"{done:,} of {requests:,} answers are kept: the same question goes on from there"
+
+
+def _later(result: TurnResult, before_s: float) -> TurnResult:
+    """Return ``result`` with the time that reading took before the last request."""
+    return replace(
+        result,
+        latency_s=None if result.latency_s is None else result.latency_s + before_s,
+        ttft_s=None if result.ttft_s is None else result.ttft_s + before_s,
+    )
