@@ -10,7 +10,7 @@ import pytest
 from chatcli.conversation.context import ContextUsage
 from chatcli.conversation.counting import MessageTokens
 from chatcli.conversation.fitted import LeftOut
-from chatcli.conversation.history import Entry, History, Turn
+from chatcli.conversation.history import Entry, History, Summary, Turn
 from chatcli.conversation.manager import REFITS, ConversationManager
 from chatcli.conversation.play import play
 from chatcli.conversation.strategies import STRATEGIES
@@ -652,6 +652,16 @@ class TestEveryStrategy:
         end = (await turn(manager))[-1]
         assert isinstance(end.result.error, InputTooLong)
         assert (model.requests, journal.messages) == ([], [])
+
+    async def test_does_not_tell_of_turns_that_a_summary_stands_for(self):
+        history = said(9)
+        history.summary = Summary("what was said", 5, "q0", "a4")
+        strategy = STRATEGIES["summarize"]()
+        manager, model, _ = conversation(PARIS, history=history, window_tokens=1500, strategy=strategy)
+        events = await turn(manager)
+        assert events[1].dropped_turns == 0
+        assert manager.context_usage().left_out_turns == 5
+        assert model.requests[0].messages[1].text == "what was said"
 
     async def test_that_calls_turns_back_tells_which(self):
         history = said(9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.messages import Message
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from chatcli.conversation.history import Turn
 
 PartKind: TypeAlias = Literal["system", "note", "summary", "pinned", "retrieved", "turn", "question"]
+
+NOT_FITTING: Final = "does not fit"
+NO_QUESTION: Final = "an answer without a question"
+IN_SUMMARY: Final = "in the summary"
+"""Why turns are left out."""
 
 
 # A named tuple, as one is made for every turn that is sent with every question, ten times as fast as a frozen class.
@@ -83,6 +88,11 @@ class Fitted:
     @property
     def dropped_turns(self) -> int:
         return sum(gap.turns for gap in self.left_out)
+
+    @property
+    def forgotten_turns(self) -> int:
+        """How many turns the model knows nothing of: those that are not sent and in no summary either."""
+        return sum(gap.turns for gap in self.left_out if gap.reason != IN_SUMMARY)
 
     @property
     def retrieved(self) -> tuple[int, ...]:

@@ -312,7 +312,7 @@ class ConversationManager:
 
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
-    return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.dropped_turns, fitted.estimated)
+    return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.forgotten_turns, fitted.estimated)
 
 
 def _told_of_recalled(fitted: Fitted) -> str:

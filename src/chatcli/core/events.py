@@ -38,6 +38,7 @@ class AnswerContinued:
 class ContextFitted:
     """What the model will see: ``sent_tokens`` of at most ``budget_tokens``, without ``dropped_turns`` older ones.
 
+    Turns that a summary stands for are not dropped.
     ``estimated`` marks a ``sent_tokens`` from before the vocabulary was loaded: nothing had to be left out by
     any count.
     """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatcli.conversation.context import too_long
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
-from chatcli.conversation.fitted import Fitted, FittedPart, LeftOut
+from chatcli.conversation.fitted import IN_SUMMARY, NO_QUESTION, NOT_FITTING, Fitted, FittedPart, LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from chatcli.conversation.fitted import PartKind
     from chatcli.conversation.history import History, Summary
     from chatcli.core.messages import Message
-
-NOT_FITTING: Final = "does not fit"
-NO_QUESTION: Final = "an answer without a question"
-IN_SUMMARY: Final = "in the summary"
 
 
 class Selection:
