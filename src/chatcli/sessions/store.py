@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.collector import collector_at_rest
+from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
 from chatcli.sessions.attachments import remove_attachments
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from chatcli.sessions.records import Clock, IdSource
 
+_MANY_RECORDS: Final = 20_000
 _READ_BYTES: Final = 1_048_576
 """How much of a file is read at once; a long session is fifty of them."""
 
@@ -214,7 +215,10 @@ def _replayed(path: Path) -> Session:
         find_header(file.read(HEADER_SEARCH_BYTES), path)
         file.seek(0)
         # Line by line: each record keeps its own, and all of them together are the file.
-        return Session.replay(records_in(file))
+        session = Session.replay(records_in(file))
+        if len(session.records) >= _MANY_RECORDS:
+            leave_alone_what_is_there()
+        return session
 
 
 def _exists(path: Path) -> bool:
