@@ -66,6 +66,7 @@ where the price is not known. `-o jsonl` is one event a line; readers ignore typ
 | `context_fitted` | `sent_tokens`, `budget_tokens`, `dropped_turns`, `estimated` |
 | `waiting` | `elapsed_s`, `reason` |
 | `retrying` | `attempt`, `wait_s`, `reason` |
+| `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: how far a long text is read, in requests; `total` may change |
 | `notice` | `code`, `message` |
 | `reasoning_delta`, `text_delta` | `text`: a piece of the answer, or several that came at once |
 | `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one and last | the keys of the `-o json` object |
