@@ -19,6 +19,7 @@ from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
+from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
@@ -95,7 +96,8 @@ class Target:
 
     ``counts`` knows how the endpoint counts, ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the
     strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
-    itself. ``long_input`` says what is done with a question that does not fit.
+    itself, ``turn_vectors`` what finds turns by their meaning, where a model for that is set. ``long_input`` says what is
+    done with a question that does not fit.
     """
 
     model: ChatModel
@@ -110,6 +112,7 @@ class Target:
     context: str = DEFAULT_CONTEXT_STRATEGY
     counts: LearnedCounts | None = None
     summary_model: str | None = None
+    turn_vectors: TurnVectors | None = None
     long_input: LongInput = field(default_factory=LongInput)
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
@@ -163,6 +166,7 @@ class TargetFinder:
             context=self._settings.context,
             counts=self._counts_of(endpoint),
             summary_model=None if endpoint.embedded else self._settings.summary_model,
+            turn_vectors=self._turn_vectors(client, endpoint),
             long_input=LongInput(
                 self._settings.long,
                 self._settings.long_concurrency,
@@ -181,6 +185,14 @@ class TargetFinder:
             budget=self._budget,
             counts=self._counts_of(endpoint),
         )
+
+    def _turn_vectors(self, client: AsyncOpenAI, endpoint: Endpoint) -> TurnVectors | None:
+        model = self._settings.embedding_model
+        if model is None or endpoint.embedded:
+            return None
+        from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
+
+        return TurnVectors(EndpointEmbedder(client, endpoint, model))
 
     def _counts_of(self, endpoint: Endpoint) -> LearnedCounts:
         if endpoint.base_url not in self._counts:

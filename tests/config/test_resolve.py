@@ -78,6 +78,7 @@ SAMPLES = {
     "max_cost": ("0.5", 0.5),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),
+    "embedding_model": ("near", "near"),
     "context_window": ("1024", 1024),
     "timeout_s": ("1.5", 1.5),
     "connect_timeout_s": ("2", 2.0),

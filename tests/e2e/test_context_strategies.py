@@ -8,7 +8,7 @@ from chatcli.core.messages import answer, question
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from e2e.program import asked, records_of
-from scripted_server import Answer, event_stream, serving_in_thread
+from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 SUMMARY = Answer(event_stream("They spoke of words."))
 DONE = Answer(event_stream("Done."))
@@ -88,3 +88,30 @@ def test_a_strategy_nobody_knows_is_refused_with_those_there_are(program):
     done = program.run("--context", "forget", "hi")
     assert done.exit_code == 2
     assert "truncate or summarize or middle-out or recall or none" in done.stderr
+
+
+def test_a_turn_comes_back_by_its_meaning_where_a_model_for_embeddings_is_set(program, go_on):
+    def near(text: str) -> list[float]:
+        return [1.0, 3.0 * ("dentist" in text or "molars" in text)]
+
+    def choose(request):
+        if request.path != "/v1/embeddings":
+            return DONE
+        return json_answer({"data": [{"embedding": near(text)} for text in request.json["input"]]})
+
+    (program.config_folder / "config.toml").write_text('context = "recall"\nembedding_model = "near"\n')
+    with serving_in_thread(choose=choose) as server:
+        done = go_on(server, asked="Whom to ask about molars?")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert "back in the context: My dentist is Dr Okafor." in done.stderr
+    assert [request.path for request in server.requests] == ["/v1/embeddings", "/v1/chat/completions"]
+    assert server.requests[0].json["model"] == "near"
+
+
+def test_where_embedding_fails_the_question_is_asked_all_the_same(program, go_on):
+    (program.config_folder / "config.toml").write_text('context = "recall"\nembedding_model = "near"\n')
+    with serving_in_thread(REFUSED, DONE) as server:
+        done = go_on(server, asked="Who is my dentist?")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert "older turns are found by their words alone: " in done.stderr
+    assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")

@@ -17,7 +17,7 @@ from chatcli.chat.summaries import Summaries
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
-from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.strategies import strategy_of
 from chatcli.conversation.summarizing import ModelSummarizer
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
@@ -362,7 +362,7 @@ class Chat:
             tokens=tokens or self._tokens_at(target),
             window_tokens=target.window_tokens,
             parameters=target.parameters,
-            strategy=STRATEGIES[target.context](),
+            strategy=strategy_of(target.context, target.turn_vectors),
         )
 
     def _tokens_at(self, target: Target) -> MessageTokens:

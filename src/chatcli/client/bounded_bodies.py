@@ -19,7 +19,10 @@ _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
 async def bound(response: httpx2.Response) -> None:
-    """Let no more of ``response`` be read than an error or a list of models can have; answers are bounded elsewhere."""
+    """Let no more of ``response`` be read than an error, a list of models or vectors can have.
+
+    Answers are bounded elsewhere.
+    """
     # All that is read is JSON or an error's plain text. Some of the charsets a server can name unpack, or raise.
     response.encoding = "utf-8"
     stream = response.stream
@@ -33,7 +36,7 @@ async def bound(response: httpx2.Response) -> None:
         # An error that stays packed is told by its status alone.
         is_readable = packed_as in _PACKED | {"", "identity"}
         stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0)
-    elif response.request.method == "GET":
+    elif response.request.method == "GET" or response.request.url.path.endswith("/embeddings"):
         stream = _Bounded(stream, _LONGEST_LIST_BYTES)
     response.stream = stream
 

@@ -38,6 +38,7 @@ class Settings:
     options: Mapping[str, Any]
     context: str
     summary_model: str | None
+    embedding_model: str | None
     long: str
     long_concurrency: int
     context_window: int | None

@@ -117,6 +117,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("summary_model", "Model of the same endpoint that sums up, for summarize", parsers.name),
     Setting(
+        "embedding_model",
+        "Model of the same endpoint that finds older turns by what they mean, for recall",
+        parsers.name,
+    ),
+    Setting(
         "long",
         f"What to do with a question too long for the window: {', '.join(WAYS_BY_NAME)}, or {FAIL} to refuse it",
         parsers.choice(*WAYS_BY_NAME, FAIL),

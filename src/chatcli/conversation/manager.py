@@ -174,9 +174,12 @@ class ConversationManager:
         if answer_so_far:
             yield AnswerContinued(answer_so_far)
         try:
-            await self._strategy.prepare(self._history, self._window.budget_tokens, self._tokens)
+            budget_tokens = self._window.budget_tokens
+            notice = await self._strategy.prepare(self._history, budget_tokens, self._tokens, question)
+            if notice is not None:
+                yield notice
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
-            fitted = self._fit(question, self._window.budget_tokens - self._tokens_of(answer_so_far))
+            fitted = self._fit(question, budget_tokens - self._tokens_of(answer_so_far))
             identity = kept_as or self._journal.message(question, parent=self._history.head)
             turn.asked = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from typing import TypeAlias
 
     from chatcli.core.events import Event, ModelEvent, TurnResult
@@ -37,6 +37,17 @@ class TokenCounter(Protocol):
 
     def count(self, text: str) -> int:
         """Return how many tokens ``text`` has, special tokens taken as plain text."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors that lie the nearer to each other the more alike the texts are in meaning."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+        """Return a vector for each text, in their order and all of one length; raise an ``EndpointError``.
+
+        A long text may be read from its beginning only.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatcli.conversation.strategies.strategy import Strategy
+    from chatcli.conversation.turn_vectors import TurnVectors
 
 STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
     "truncate": Truncate,
@@ -23,3 +24,8 @@ STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
     "none": NothingLeftOut,
 }
 """What makes each strategy, by the names of ``core.context_strategies``, which also says what each does."""
+
+
+def strategy_of(name: str, vectors: TurnVectors | None = None) -> Strategy:
+    """Return a new strategy by its name; ``vectors`` are for the one that finds older turns by their meaning."""
+    return Recall(vectors) if name == "recall" else STRATEGIES[name]()

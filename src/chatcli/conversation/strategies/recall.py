@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.conversation.strategies.cut import Cut
 from chatcli.conversation.strategies.selection import Selection, surely_whole
 from chatcli.conversation.strategies.strategy import Strategy
 from chatcli.conversation.turn_index import TurnIndex
+from chatcli.core.errors import EndpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
     from chatcli.conversation.history import History
+    from chatcli.conversation.turn_vectors import TurnVectors
+    from chatcli.core.events import Notice
     from chatcli.core.messages import Message
 
 SHARE_OF_RECALLED: Final = 0.3
@@ -22,27 +28,29 @@ SHARE_OF_RECALLED: Final = 0.3
 MOST_RECALLED: Final = 8
 
 _TURNS_AT_ONCE: Final = 100
+_FUSION_RANKS: Final = 60
+"""What keeps the first of one ranking from outdoing all who stand in both."""
 
 
 class Recall(Strategy):
     """Sends what must be sent, the newest turns, and the older ones nearest to the question; see ``Strategy``.
 
-    Those stand where they stood in the conversation: a model takes what it reads last for what was said last.
+    Those stand where they stood in the conversation: a model takes what it reads last for what was said last. They are
+    found by their words and, for a question that was prepared, by ``vectors`` where there are some.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vectors: TurnVectors | None = None) -> None:
         self._cut = Cut()
         self._index: TurnIndex | None = None
+        self._vectors = vectors
+        self._near = _Near()
 
     def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
         whole = surely_whole(history, question, budget_tokens, tokens)
         if whole is not None:
             return whole
         selection = Selection(history, question, budget_tokens, tokens)
-        cut = self._cut.place(history)
-        if cut or selection.newest_within(selection.room_tokens):
-            for_newest = int(selection.room_tokens * (1 - SHARE_OF_RECALLED))
-            cut = self._cut.find(selection, for_newest)
+        cut = self._cut_of(selection)
         selection.keep_from(cut)
         # A look at the context, without a question, must not take as long as reading all of a long conversation.
         if cut and question.own_words:
@@ -52,8 +60,24 @@ class Recall(Strategy):
     def sent(self, history: History, fitted: Fitted) -> None:
         self._cut.remember(history, fitted)
 
-    async def prepare(self, history: History, budget_tokens: int, tokens: MessageTokens) -> None:
-        end = _surely_in_window(history, budget_tokens, tokens)
+    async def prepare(
+        self, history: History, budget_tokens: int, tokens: MessageTokens, question: Message | None = None
+    ) -> Notice | None:
+        await self._fill_index(history, _surely_in_window(history, budget_tokens, tokens))
+        if self._vectors is None or question is None or not question.own_words:
+            return None
+        self._near = _Near()
+        if surely_whole(history, question, budget_tokens, tokens) is not None:
+            return None
+        cut = self._cut_of(Selection(history, question, budget_tokens, tokens))
+        try:
+            places = await self._vectors.nearest(history.turns, cut, question.own_words)
+        except EndpointError as error:
+            return self._vectors.failed(error)
+        self._near = _Near(_asked_in(history, question), places)
+        return None
+
+    async def _fill_index(self, history: History, end: int) -> None:
         if end == 0:
             return
         self._index = self._index or TurnIndex()
@@ -62,17 +86,51 @@ class Recall(Strategy):
             is_all = self._index.take(history.turns, end, at_most=_TURNS_AT_ONCE)
             await asyncio.sleep(0)
 
+    def _cut_of(self, selection: Selection) -> int:
+        """Return where the newest turns begin: 0 as long as all of them have room."""
+        cut = self._cut.place(selection.history)
+        if cut or selection.newest_within(selection.room_tokens):
+            for_newest = int(selection.room_tokens * (1 - SHARE_OF_RECALLED))
+            cut = self._cut.find(selection, for_newest)
+        return cut
+
     def _recall(self, selection: Selection, question: Message, cut: int) -> None:
         self._index = self._index or TurnIndex()
         self._index.take(selection.history.turns, cut)
+        by_meaning = self._near.places if self._near.asked == _asked_in(selection.history, question) else ()
         recalled = 0
-        for number in self._index.nearest(question.own_words):
+        for number in _fused(self._index.nearest(question.own_words), by_meaning):
             tokens = selection.tokens_of(number)
             if number < cut and 0 < tokens <= selection.room_tokens:
                 selection.keep([number], "retrieved")
                 recalled += 1
             if recalled == MOST_RECALLED:
                 break
+
+
+class _Near(NamedTuple):
+    """The places found by their meaning, and what for: see ``_asked_in``."""
+
+    asked: tuple[str | None, int, str] | None = None
+    places: Sequence[int] = ()
+
+
+def _asked_in(history: History, question: Message) -> tuple[str | None, int, str]:
+    """Return what tells a question, and the conversation it is asked in, from all others."""
+    return history.head, len(history.turns), question.own_words
+
+
+def _fused(*rankings: Sequence[int]) -> list[int]:
+    """Return what stands in any of ``rankings``, each with the nearest first, in one.
+
+    Reciprocal rank fusion: scores of different kinds do not compare, and ranks do.
+    https://plg.uwaterloo.ca/~gvcormac/cormacksigir09-rrf.pdf
+    """
+    scores: defaultdict[int, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, place in enumerate(ranking, start=1):
+            scores[place] += 1 / (_FUSION_RANKS + rank)
+    return sorted(scores, key=lambda place: (-scores[place], -place))
 
 
 def _surely_in_window(history: History, budget_tokens: int, tokens: MessageTokens) -> int:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.fitted import Fitted
     from chatcli.conversation.history import History
+    from chatcli.core.events import Notice
     from chatcli.core.messages import Message
 
 
@@ -34,9 +35,11 @@ class Strategy(Protocol):
         history: History,  # noqa: ARG002 - for those who have something to do
         budget_tokens: int,  # noqa: ARG002
         tokens: MessageTokens,  # noqa: ARG002
-    ) -> None:
+        question: Message | None = None,  # noqa: ARG002
+    ) -> Notice | None:
         """Do what takes long beforehand, in small steps between which others have their turn.
 
-        It is called before a question is fitted, and may be earlier.
+        It is called before ``question`` is fitted to be sent, and may be earlier, without one: only with one may
+        anybody else be asked. Return what the person is to be told of it. It raises ``InputTooLong`` where ``fit`` will.
         """
-        return
+        return None

@@ -1,0 +1,102 @@
+"""Texts as vectors, from ``POST /embeddings`` of an endpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.client.error_bodies import only_complains
+from chatcli.client.openai_errors import stream_error, translated
+from chatcli.client.wire_text import wire_text
+from chatcli.core.errors import BadResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.endpoint import Endpoint
+
+_MOST_TEXTS: Final = 64
+_LONGEST_TEXT_BYTES: Final = 8_000
+"""A token is at least one byte, and the models that read most take 8,192: a longer text would have all be refused."""
+
+_HINT: Final = "check that embedding_model names a model for embeddings"
+
+
+class EndpointEmbedder:
+    """The ``Embedder`` that ``model`` of an endpoint is, asked through the ``client`` that is connected to it."""
+
+    def __init__(self, client: AsyncOpenAI, endpoint: Endpoint, model: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._model = model
+
+    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+        vectors: list[Sequence[float]] = []
+        for start in range(0, len(texts), _MOST_TEXTS):
+            vectors += await self._ask([_cut(text) for text in texts[start : start + _MOST_TEXTS]])
+        if len({len(vector) for vector in vectors}) > 1:
+            raise self._malformed("are not all of one length")
+        return vectors
+
+    async def _ask(self, texts: list[str]) -> list[list[float]]:
+        with translated(self._endpoint):
+            # Left to itself the package asks for base64, which not every server knows.
+            response = await self._client.embeddings.with_raw_response.create(
+                model=self._model, input=texts, encoding_format="float"
+            )
+            content = response.content
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self._malformed("are not JSON") from error
+        if isinstance(body, dict) and (body.get("error") or only_complains(body, "data")):
+            raise stream_error(self._endpoint, body)
+        vectors = _vectors(body.get("data") if isinstance(body, dict) else None)
+        if vectors is None:
+            raise self._malformed("are no vectors of numbers")
+        if len(vectors) != len(texts):
+            raise self._malformed(f"are {len(vectors)} for {len(texts)} texts")
+        return vectors
+
+    def _malformed(self, what: str) -> BadResponse:
+        return BadResponse(f"{self._endpoint.host}: the embeddings {what}", hint=_HINT)
+
+
+def _cut(text: str) -> str:
+    return wire_text(text).encode()[:_LONGEST_TEXT_BYTES].decode(errors="ignore")
+
+
+def _vectors(data: object) -> list[list[float]] | None:
+    """Return the vectors in the order of their texts, ``None`` for what are none."""
+    entries = data if isinstance(data, list) else [None]
+    placed: dict[int, list[float]] = {}
+    for position, entry in enumerate(entries):
+        vector = _vector(entry)
+        if vector is None:
+            return None
+        placed[_index(entry, position)] = vector
+    return (
+        [placed[number] for number in range(len(entries))]
+        if set(placed) == set(range(len(entries)))
+        else None
+    )
+
+
+def _vector(entry: object) -> list[float] | None:
+    numbers = entry.get("embedding") if isinstance(entry, dict) else None
+    if not isinstance(numbers, list) or not numbers:
+        return None
+    try:
+        vector = [float(number) for number in numbers if type(number) in (int, float)]
+    except OverflowError:
+        return None
+    return vector if len(vector) == len(numbers) and all(map(math.isfinite, vector)) else None
+
+
+def _index(entry: Mapping[str, Any], position: int) -> int:
+    """Return which text an entry belongs to. Servers that do not tell answer in order."""
+    index = entry.get("index")
+    return index if type(index) is int else position
