@@ -110,7 +110,7 @@ def pricing_at(endpoint: Endpoint, settings: Settings) -> Pricing:
 def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
     """Return how much may be spent. ``data`` is the folder that has the ledger."""
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
-    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME))
+    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME, is_kept=settings.save))
 
 
 def dialect_of(settings: Settings) -> Dialect:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import unicodedata
 from contextlib import closing
 
 import pytest
@@ -176,7 +177,9 @@ def test_a_place_is_where_the_word_stands_as_it_was_written(word, before, after)
     text = f"{before} {word} {after}"
     for term in terms(f"{word} "):
         start, end = locate(text, term)
-        assert folded(re.sub(r"[\W_]", "", text[start:end])).startswith(folded(term.text)[:1])
+        # The index passes over accents.
+        found, sought = (unicodedata.normalize("NFD", folded(each)) for each in (text[start:end], term.text))
+        assert re.sub(r"[\W_]", "", found).startswith(sought[:1])
 
 
 @given(st.text("aé天気 .ß", max_size=30), st.text("aé天気 ", max_size=4))

@@ -53,17 +53,18 @@ def test_what_is_free_leaves_no_line(program, configured):
     assert not (program.data_folder / "spending.jsonl").exists()
 
 
-def test_a_budget_holds_without_a_trace_of_the_conversation_too(program, configured):
+def test_what_leaves_no_trace_leaves_none_in_the_ledger_and_is_held_to_it(program, configured):
     configured("[budget]\nday = 0.3\n")
     with serving_in_thread(PARIS) as server:
-        first = program.run("--no-save", "--max-tokens", "100", "Capital?", server=server)
-        second = program.run("--no-save", "--max-tokens", "200", "Capital?", server=server)
-    assert (first.exit_code, second.exit_code) == (0, 9)
+        private = program.run("--no-save", "--max-tokens", "100", "Capital?", server=server)
+        assert not program.data_folder.exists()
+        program.run("--max-tokens", "100", "Capital?", server=server)
+        refused = program.run("--no-save", "--max-tokens", "200", "Capital?", server=server)
+    assert (private.exit_code, refused.exit_code) == (0, 9)
     (line,) = ledger(program)
-    assert (line["session"], line["cost_usd"]) == (None, COST)
-    assert program.session_paths == []
-    assert "$0.1550 of today's $0.30 are spent" in second.stderr
-    assert "→ [budget] day in config.toml" in second.stderr
+    assert line["cost_usd"] == COST
+    assert "$0.1550 of today's $0.30 are spent" in refused.stderr
+    assert "→ [budget] day in config.toml" in refused.stderr
 
 
 def test_in_a_pipe_nothing_is_sent_that_would_pass_the_limit_of_the_run(program, configured):

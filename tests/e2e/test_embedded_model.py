@@ -114,7 +114,8 @@ def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out
         told = re.fullmatch(r"left out 1\d older turns: (\d+|1,00\d) of 1,008 tokens sent\n", done.stderr)
         assert told is not None, done.stderr
     # The model's own tokenizer counts a little otherwise; the whole would be 2,600.
-    assert 900 < answer["usage"]["input_tokens"] < 1200
+    # Each call empties a full window to 70 % anew.
+    assert 500 < answer["usage"]["input_tokens"] < 1200
     # On a slow machine parts of an answer are kept while it comes.
     kept = [record for record in records_of(path) if record["type"] != "partial"]
     assert len(kept) == 1 + 2 * 20 + 1 + 4

@@ -99,12 +99,20 @@ class Ledger:
     ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that are torn or
     somebody else's are skipped. Days are those of the person's own time, which ``clock`` tells. A file of more than
     ``large_bytes`` is looked through once a day for what can be put together. Methods raise ``OSError``.
+
+    Of a run that leaves no trace, which ``is_kept`` denies, nothing is to be written here.
     """
 
     def __init__(
-        self, path: Path, *, clock: Callable[[], datetime] = local_now, large_bytes: int = _LARGE_BYTES
+        self,
+        path: Path,
+        *,
+        is_kept: bool = True,
+        clock: Callable[[], datetime] = local_now,
+        large_bytes: int = _LARGE_BYTES,
     ) -> None:
         self.path = path
+        self.is_kept = is_kept
         self.clock = clock
         self._large_bytes = large_bytes
         self._lock_path = path.with_suffix(".lock")

@@ -39,7 +39,7 @@ class Spending:
         self.reserved_usd = Decimal(0)
         """What the requests on their way are about to cost."""
         self.unwritten: list[Expense] = []
-        """What the ledger would not take."""
+        """What is not in the ledger: it would not take it, or is to know nothing of this run."""
         self._told: set[str] = set()
         self._before: dict[str | None, Decimal] = {}
         self._in_run: dict[str | None, Decimal] = {}
@@ -70,6 +70,9 @@ class Spending:
         self._in_run[expense.session] = self._in_run.get(expense.session, Decimal(0)) + (
             expense.cost_usd or 0
         )
+        if not ledger.is_kept:
+            self.unwritten.append(expense)
+            return None
         try:
             ledger.append(expense)
         except OSError as error:
