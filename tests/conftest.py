@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Two test processes on two busy cores: a deadline would measure the machine.
-settings.register_profile("chatcli", deadline=None)
-settings.load_profile("chatcli")
+# Several test processes on two busy cores: a deadline would measure the machine. What every run tries a little of,
+# scripts/test --slow tries at length.
+settings.register_profile("every-run", deadline=None, max_examples=40)
+settings.register_profile("at-length", deadline=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every-run"))
 
 LOCAL_MODEL_FOLDER = Path(
     os.environ.get("CHATCLI_LOCAL_DIR") or Path(__file__).parent.parent / ".local-model"
