@@ -1,85 +1,29 @@
-"""``chatcli sessions``: the saved conversations. One file an action, collected into one table."""
+"""``chatcli sessions``: the saved conversations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.actions import Family
 from chatcli.cli.setup import world_of
-from chatcli.core.errors import UsageError
 from chatcli.sessions.library import Library
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
-    from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.core.exit_codes import ExitCode
 
 
-class ActionModule(Protocol):
-    """What a file in this folder holds."""
-
-    NAME: str
-    """The word that starts it."""
-    HELP: str
-    """One line for ``chatcli sessions --help``, and the first of its own ``--help``."""
-
-    def add_arguments(self, parser: Parser) -> None:
-        """Say which options and words the action takes; ``parser.epilog`` may show examples."""
-        ...
-
-    def run(self, options: Namespace, library: Library, terminal: Terminal) -> ExitCode: ...
+def _library(terminal: Terminal) -> AbstractContextManager[Library]:
+    return closing(Library.of(world_of(terminal).paths.data))
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """An action as ``cli.main`` runs it: a command of its own below ``sessions``."""
-
-    module: ActionModule
-
-    @property
-    def name(self) -> str:
-        return self.module.NAME
-
-    @property
-    def help(self) -> str:
-        return self.module.HELP
-
-    def add_arguments(self, parser: Parser) -> None:
-        self.module.add_arguments(parser)
-
-    def run(self, options: Namespace, terminal: Terminal) -> ExitCode:
-        library = Library.of(world_of(terminal).paths.data)
-        try:
-            return self.module.run(options, library, terminal)
-        finally:
-            library.close()
-
-
-_MODULES: Final = ("list_", "show", "search", "rename", "remove", "prune", "export", "import_")
-"""The files of the actions, in the order of ``--help``."""
-
-
-def actions() -> dict[str, Action]:
-    """Return the actions by the word that starts each."""
-    modules = (import_module(f"{__name__}.{module}") for module in _MODULES)
-    found = [Action(cast("ActionModule", module)) for module in modules]
-    return {action.name: action for action in found}
-
-
-def add_arguments(parser: Parser) -> None:
-    table = actions()
-    parser.add_argument("action", choices=list(table), help="one of the actions below")
-    parser.add_argument(
-        "words", nargs="*", metavar="...", help="what it needs: chatcli sessions ACTION --help"
-    )
-    parser.add_argument("--json", action="store_true", help="list, show, search: as JSON")
-    parser.usage = f"{parser.prog} ACTION [OPTIONS] ..."
-    lines = [f"  {action.name:<8}{action.help}" for action in table.values()]
-    parser.epilog = "actions:\n" + "\n".join(lines)
-
-
-def run(options: Namespace, terminal: Terminal) -> ExitCode:  # noqa: ARG001 - every action is run by itself
-    raise UsageError("do what with the sessions?", hint="chatcli sessions --help lists the actions")
+_FAMILY: Final = Family(
+    "sessions",
+    __name__,
+    ("list_", "show", "search", "rename", "remove", "prune", "export", "import_"),
+    "list, show, search",
+    _library,
+)
+actions = _FAMILY.actions
+add_arguments = _FAMILY.add_arguments
+run = _FAMILY.run
