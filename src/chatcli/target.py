@@ -188,7 +188,12 @@ class TargetFinder:
 
     def _turn_vectors(self, client: AsyncOpenAI, endpoint: Endpoint) -> TurnVectors | None:
         model = self._settings.embedding_model
-        if model is None or endpoint.embedded:
+        if model is None or endpoint.embedded or self._settings.context != "recall":
+            return None
+        if self._budget.is_set:
+            # Nobody knows what an embedding costs, and a budget is kept.
+            told = "older turns are found by their words alone: embedding_model is not asked while a budget is set"
+            self._tell(Notice("embeddings_not_asked", told))
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
 

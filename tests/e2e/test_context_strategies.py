@@ -108,6 +108,18 @@ def test_a_turn_comes_back_by_its_meaning_where_a_model_for_embeddings_is_set(pr
     assert server.requests[0].json["model"] == "near"
 
 
+def test_nothing_is_embedded_where_a_budget_is_set(program, go_on):
+    (program.config_folder / "config.toml").write_text(
+        'context = "recall"\nembedding_model = "near"\n[budget]\nday = 5.0\n'
+    )
+    with serving_in_thread(DONE) as server:
+        done = go_on(server, asked="Who is my dentist?")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    assert "embedding_model is not asked while a budget is set" in done.stderr
+    assert [request.path for request in server.requests] == ["/v1/chat/completions"]
+    assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")
+
+
 def test_where_embedding_fails_the_question_is_asked_all_the_same(program, go_on):
     (program.config_folder / "config.toml").write_text('context = "recall"\nembedding_model = "near"\n')
     with serving_in_thread(REFUSED, DONE) as server:
