@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,19 @@ def local_model_folder() -> Path:
     if not any(LOCAL_MODEL_FOLDER.glob("*.gguf")):
         pytest.fail("the embedded model is missing: run scripts/test once, which fetches it")
     return LOCAL_MODEL_FOLDER
+
+
+SKIPPED = pytest.StashKey[Counter[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reports = terminalreporter.stats.get("skipped", [])
+    config.stash[SKIPPED] = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reports)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Name, as the very last line, what tests were skipped for want of."""
+    if (skipped := config.stash.get(SKIPPED, None)) is None:
+        return
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in skipped.most_common())
+    sys.stdout.write(f"skipped: {reasons or 'nothing'}\n")

@@ -17,7 +17,7 @@ from chatcli.sessions.store import SessionStore
 from doctor.conftest import PLAIN
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
-not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="nothing is forbidden to root")
+not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="needs a user who is not root")
 
 
 def saved(data, name="talk"):

@@ -126,7 +126,7 @@ def socket():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
+@pytest.mark.skipif(TMUX is None, reason="needs tmux")
 def test_resizing_in_the_middle_loses_and_repeats_no_finished_line(program, socket):
     paragraphs = [
         f"Mark {number:03} and words that wrap where it is narrow, 中文也一样。" for number in range(80)

@@ -293,7 +293,7 @@ def socket():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
+@pytest.mark.skipif(TMUX is None, reason="needs tmux")
 def test_resizing_leaves_no_rows_of_the_picker_behind(library, socket):
     with (
         serving_in_thread(PARIS) as server,

@@ -17,7 +17,7 @@ from e2e.program import command
 from e2e.tmux_terminal import TMUX, on_tmux
 from scripted_server import Answer, event_stream, serving_in_thread
 
-pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
+pytestmark = pytest.mark.skipif(TMUX is None, reason="needs tmux")
 
 PARAGRAPHS = [
     f"Mark {number:03} and some words that wrap where it is narrow, 中文也一样." for number in range(80)

@@ -39,7 +39,7 @@ UP, DOWN, RIGHT, CTRL_R = "\x1b[A", "\x1b[B", "\x1b[C", "\x12"
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="rights are the profile's own on Windows")
 # The super-user may read and write everything.
-not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="nothing is forbidden to root")
+not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="needs a user who is not root")
 
 
 @pytest.fixture

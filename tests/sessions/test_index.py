@@ -250,7 +250,7 @@ def test_no_file_is_written_through_a_link(shelf, index, tmp_path):
 
 
 @posix_only
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="needs a user who is not root")
 def test_a_folder_that_cannot_be_written_has_no_index(shelf, index):
     shelf.keep("trip", "Rome")
     shelf.folder.chmod(0o500)

@@ -363,7 +363,7 @@ def test_a_full_disk_is_done_without_the_index(shelf):
 
 
 @posix_only
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="needs a user who is not root")
 def test_a_folder_that_cannot_be_written_is_listed_and_searched(shelf):
     shelf.keep("trip", "Rome")
     shelf.folder.chmod(0o500)

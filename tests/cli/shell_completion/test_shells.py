@@ -85,9 +85,9 @@ def _lines(command, environment=None):
 
 @pytest.fixture(
     params=[
-        pytest.param(in_bash, id="bash", marks=pytest.mark.skipif(BASH is None, reason="no bash")),
-        pytest.param(in_zsh, id="zsh", marks=pytest.mark.skipif(ZSH is None, reason="no zsh")),
-        pytest.param(in_fish, id="fish", marks=pytest.mark.skipif(FISH is None, reason="no fish")),
+        pytest.param(in_bash, id="bash", marks=pytest.mark.skipif(BASH is None, reason="needs bash")),
+        pytest.param(in_zsh, id="zsh", marks=pytest.mark.skipif(ZSH is None, reason="needs zsh")),
+        pytest.param(in_fish, id="fish", marks=pytest.mark.skipif(FISH is None, reason="needs fish")),
     ]
 )
 def complete(request, scripts, here):
@@ -142,32 +142,32 @@ def test_what_stands_in_the_script_needs_no_program(complete, here):
     assert not (here.parent / "asked").exists()
 
 
-@pytest.mark.skipif(BASH is None, reason="no bash")
+@pytest.mark.skipif(BASH is None, reason="needs bash")
 def test_bash_takes_a_value_behind_an_equals_sign_for_words_of_their_own(scripts, here):
     assert in_bash(scripts, "--output", "=", "j") == ["json", "jsonl"]
     assert in_bash(scripts, "--output", "=") == ["text", "markdown", "json", "jsonl"]
     assert in_bash(scripts, "--out", "=", "x", "--tempe") == ["--temperature"]
 
 
-@pytest.mark.skipif(BASH is None, reason="no bash")
+@pytest.mark.skipif(BASH is None, reason="needs bash")
 def test_a_system_prompt_is_a_file_behind_an_at_sign(scripts, here):
     assert in_bash(scripts, "-S", "@no") == ["@notes.md"]
     assert in_bash(scripts, "-S", "no") == []
 
 
-@pytest.mark.skipif(FISH is None, reason="no fish")
+@pytest.mark.skipif(FISH is None, reason="needs fish")
 def test_fish_completes_behind_an_equals_and_an_at_sign(scripts, here):
     assert in_fish(scripts, "--output=j") == ["--output=json", "--output=jsonl"]
     assert in_fish(scripts, "-S", "@no") == ["@notes.md"]
 
 
-@pytest.mark.skipif(ZSH is None, reason="no zsh")
+@pytest.mark.skipif(ZSH is None, reason="needs zsh")
 def test_zsh_completes_behind_an_equals_and_an_at_sign(scripts, here):
     assert in_zsh(scripts, "--output=j") == ["json", "jsonl"]
     assert in_zsh(scripts, "-S", "@no") == ["notes.md"]
 
 
-@pytest.mark.skipif(ZSH is None, reason="no zsh")
+@pytest.mark.skipif(ZSH is None, reason="needs zsh")
 def test_zsh_at_a_real_prompt(scripts, here, tmp_path):
     shutil.copy(scripts / "zsh", tmp_path / "_chatcli")
     script = tmp_path / "typed.zsh"
