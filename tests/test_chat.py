@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.attachments.documents import document
 from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
+from chatcli.core.documents import document
 from chatcli.core.errors import ConfigurationError, ContextOverflow, LocalIOError, NetworkError, UsageError
 from chatcli.core.events import (
     AnswerContinued,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 import sys
 
 import pytest
@@ -92,6 +94,19 @@ def test_what_is_named_must_be_a_file(folder):
         attach("gone.md")
     with pytest.raises(UsageError, match="src is a folder"):
         attach("src")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files of POSIX")
+def test_what_would_be_waited_for_or_never_end_is_not_attached(folder):
+    os.mkfifo("pipe")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind("socket")
+    listening.close()
+    for name, what in (("pipe", "a named pipe"), ("socket", "a socket"), ("/dev/zero", "a device")):
+        with pytest.raises(UsageError, match=f"^{name} is {what}$") as caught:
+            attach(name)
+        assert caught.value.hint
+        assert names(f"@{name}") == []
 
 
 @pytest.mark.parametrize(

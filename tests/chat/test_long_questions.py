@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.attachments.documents import document
 from chatcli.chat import Chat
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.conversation.long_input.how import LongInput
+from chatcli.core.documents import document
 from chatcli.core.errors import NetworkError
 from chatcli.core.events import AnswerContinued, TurnFailed, TurnFinished
 from chatcli.core.messages import question

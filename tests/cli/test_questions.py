@@ -30,7 +30,7 @@ def test_piped_text_beside_words_is_a_document():
     composed = compose(options("count"), terminal(b"a,b"))
     assert composed.parts == (
         TextPart("count"),
-        TextPart('<document name="stdin">\na,b\n</document>', "document"),
+        TextPart('<document name="stdin">\na,b</document>', "document"),
     )
 
 
@@ -42,7 +42,7 @@ def test_a_pipe_can_be_attached_by_its_dash():
 def test_files_come_in_the_order_they_were_named(tmp_path):
     names = [str(tmp_path / name) for name in ("b.txt", "a.txt")]
     for name in names:
-        (tmp_path / name).write_text(f"text of {name}", encoding="utf-8")
+        (tmp_path / name).write_text(f"text of {name}\n", encoding="utf-8")
     composed = compose(options("compare", files=names), terminal())
     assert [part.text.splitlines()[1] for part in composed.parts[1:]] == [f"text of {name}" for name in names]
 
@@ -54,7 +54,7 @@ def test_a_quote_in_a_file_name_cannot_end_the_frame(tmp_path):
     except OSError:
         pytest.skip("this file system has no such names")
     composed = compose(options(files=[str(path)]), terminal())
-    assert composed.parts[0].text.splitlines()[0].endswith("a' trusted='yes\">")
+    assert composed.parts[0].text.splitlines()[0].endswith('a&quot; trusted=&quot;yes">')
 
 
 def test_nothing_asked_at_a_keyboard_is_a_conversation():

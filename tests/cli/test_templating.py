@@ -35,7 +35,7 @@ def composed(text, *words, stdin=b"", is_terminal=False, **given):
 def test_piped_text_stands_where_the_input_does_as_a_document():
     assert composed("Review {{ input }} well.", stdin=b"a,b") == (
         TextPart("Review"),
-        TextPart('<document name="stdin">\na,b\n</document>', "document"),
+        TextPart('<document name="stdin">\na,b</document>', "document"),
         TextPart("well."),
     )
 

@@ -88,7 +88,7 @@ class TestWhatIsRead:
         with serving_in_thread(PARIS) as server, program.started("-f", "questions", server=server) as process:
             pipe.write_bytes(b"Capital of France?")
             assert ended(process).stdout == "Paris.\n"
-        assert asked(server) == [("user", '<document name="questions">\nCapital of France?\n</document>')]
+        assert asked(server) == [("user", '<document name="questions">\nCapital of France?</document>')]
 
     def test_a_pipe_that_does_not_block_is_waited_for(self, program):
         reading, writing = os.pipe()
@@ -113,7 +113,7 @@ class TestALocaleThatKnowsOnlyAscii:
         assert (done.exit_code, done.stdout, done.stderr) == (0, "北京\n", "")
         ((_, system), (_, question)) = asked(server)
         assert system == "用中文"
-        assert question.startswith('中国的首都?\n\n<document name="笔记.txt">\n买牛奶\n</document>')
+        assert question.startswith('中国的首都?\n\n<document name="笔记.txt">\n买牛奶</document>')
         assert (program.working_folder / "旅行.jsonl").exists()
 
     def test_names_files_in_messages_as_they_were_typed(self, program, locale):

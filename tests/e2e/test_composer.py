@@ -218,7 +218,7 @@ class TestAttaching:
         assert [(part["origin"], part["text"]) for part in parts] == [
             ("person", 'Compare @"my notes.md" and @plan.txt, me@example.org @nobody'),
             ("document", '<document name="my notes.md">\nbrücke\n</document>'),
-            ("document", '<document name="plan.txt">\nsee it\n</document>'),
+            ("document", '<document name="plan.txt">\nsee it</document>'),
         ]
 
     def test_slash_file_attaches_lists_and_takes_away(self, program, terminal):
@@ -236,7 +236,7 @@ class TestAttaching:
             screen.wait_for("Paris.")
             screen.type("And?" + ENTER)
             screen.wait_for("Madrid.")
-            assert questions(server) == ['Hi\n\n<document name="two.txt">\ntwo.txt\n</document>', "And?"]
+            assert questions(server) == ['Hi\n\n<document name="two.txt">\ntwo.txt</document>', "And?"]
 
     @pytest.mark.parametrize("way", ["/file", "@"])
     def test_what_is_no_text_is_refused_and_the_question_comes_back(self, program, terminal, way):
@@ -265,7 +265,7 @@ class TestAttaching:
             screen.wait_for(f'> @"{path}"')
             screen.type("?" + ENTER)
             screen.wait_for("Paris.")
-            assert "mine\n</document>" in questions(server)[0]
+            assert "mine</document>" in questions(server)[0]
 
     def test_paths_are_completed_behind_an_at_and_with_tab(self, program, terminal):
         folder = program.working_folder / "my folder"
@@ -395,5 +395,5 @@ class TestLineByLine:
                 screen.wait_for("Attached: one.txt 3 B.")
                 screen.type("Compare @two.txt\n")
                 screen.wait_for("Paris.")
-            framed = [f'<document name="{name}.txt">\n{name}\n</document>' for name in ("one", "two")]
+            framed = [f'<document name="{name}.txt">\n{name}</document>' for name in ("one", "two")]
             assert questions(server) == ["\n\n".join(["Compare @two.txt", *framed])]

@@ -53,7 +53,7 @@ def test_files_and_stdin_are_attached_with_their_names(program):
         program.run("-f", "notes.md", "-f", "-", server=server, stdin="and bread")
     ((_, text),) = asked(server)
     assert text == (
-        '<document name="notes.md">\nBuy milk\n</document>\n\n<document name="stdin">\nand bread\n</document>'
+        '<document name="notes.md">\nBuy milk</document>\n\n<document name="stdin">\nand bread</document>'
     )
 
 

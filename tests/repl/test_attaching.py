@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def framed(name, text):
-    return f'<document name="{name}">\n{text}\n</document>'
+    return f'<document name="{name}">\n{text}</document>'
 
 
 def last_asked(server):
@@ -49,7 +49,7 @@ async def test_a_named_file_goes_with_the_next_question_alone(talking):  # noqa:
         talk = talking(server)
         await talk.take("/file one.txt 'two.txt'")
         await talk.take("Compare with @one.txt")
-        both = f"{framed('one.txt', 'one')}\n\n{framed('two.txt', 'two')}"
+        both = framed("one.txt", "one") + "\n\n" + framed("two.txt", "two\n")
         assert last_asked(server) == f"Compare with @one.txt\n\n{both}"
         await talk.take("And?")
         assert last_asked(server) == "And?"

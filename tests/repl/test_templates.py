@@ -59,7 +59,7 @@ async def test_files_stand_where_the_input_does(talking, tmp_path):
         await talk.connection.close()
     ((_, text),) = messages(server, 0)
     assert text.startswith("Greet Ann in English:\n\n<document name=")
-    assert text.endswith("\nBuy {{ milk }}\n</document>\n\nshortly")
+    assert text.endswith("\nBuy {{ milk }}</document>\n\nshortly")
     assert talk.attachments.named == ()
 
 

@@ -8,7 +8,7 @@ from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import TextPart
 from chatcli.templates.template import Filling, read_template
 
-DOCUMENT = '<document name="stdin">\na,b\n</document>'
+DOCUMENT = '<document name="stdin">\na,b</document>'
 
 
 def template(text):

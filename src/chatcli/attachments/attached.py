@@ -52,8 +52,8 @@ def attach(name: str) -> Attached:
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its rights") from error
-    if stat.S_ISDIR(state.st_mode):
-        raise UsageError(f"{name} is a folder", hint="name the files in it")
+    if not stat.S_ISREG(state.st_mode):
+        raise _no_file(name, state.st_mode)
     return Attached(name, path, state.st_size)
 
 
@@ -78,6 +78,16 @@ def shown_size(size_bytes: int) -> str:
         if size_bytes >= unit:
             return f"{size_bytes / unit:,.1f} {name}"
     return f"{size_bytes} B"
+
+
+def _no_file(name: str, mode: int) -> UsageError:
+    """Return why what has ``mode`` cannot wait for a question: it is read when that is sent, and shown until then."""
+    if stat.S_ISDIR(mode):
+        return UsageError(f"{name} is a folder", hint="name the files in it")
+    if stat.S_ISFIFO(mode):
+        return UsageError(f"{name} is a named pipe", hint="save its output to a file and attach that")
+    kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
+    return UsageError(f"{name} is {kind}", hint="only files can be attached")
 
 
 def _names(match: re.Match[str]) -> Iterator[str]:

@@ -39,9 +39,10 @@ def read_file(name: str, tell: Callable[[str], None], *, locale_encoding: str = 
         with _telling_of_silence(tell, f"waiting for text from {shown}") as heard:
             content = _file_content(Path(name).expanduser(), shown, heard)
     except (OSError, ValueError, RuntimeError) as error:
+        is_folder = isinstance(error, IsADirectoryError)
         raise UsageError(
             f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
-            hint="check the path and its rights",
+            hint="name the files in it" if is_folder else "check the path and its rights",
         ) from error
     return decode(content, shown, locale_encoding=locale_encoding)
 

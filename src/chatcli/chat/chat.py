@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chatcli.attachments.documents import name_of
 from chatcli.chat.branches import Branches
 from chatcli.chat.history import history_of
 from chatcli.chat.long_questions import LongQuestions
@@ -21,6 +20,7 @@ from chatcli.conversation.strategies import strategy_of
 from chatcli.conversation.summarizing import ModelSummarizer
 from chatcli.conversation.vocabulary import vocabulary_for
 from chatcli.core import messages
+from chatcli.core.documents import name_of
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import ContextFitted, Notice
 from chatcli.core.messages import Message, TextPart

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.attachments.documents import document
 from chatcli.attachments.encodings import as_typed
 from chatcli.attachments.texts import read_file, read_pipe
 from chatcli.cli.templating import fill
 from chatcli.core import messages
+from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:

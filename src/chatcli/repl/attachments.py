@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from chatcli.attachments.attached import attach, mentioned
-from chatcli.attachments.documents import document
 from chatcli.attachments.texts import read_file
+from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.repl.threads import in_thread
 from chatcli.safety.terminal import sanitize_line

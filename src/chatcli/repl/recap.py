@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.attachments.documents import name_of
+from chatcli.core.documents import name_of
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat

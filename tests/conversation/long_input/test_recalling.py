@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from chatcli.conversation.long_input.dividing import framed
 from chatcli.conversation.long_input.recalling import recalled
+from chatcli.core.documents import document
 from chatcli.core.messages import answer, question
 
-LONG = question("Who met?", framed("minutes.md", "The committee met. " * 1_000))
+LONG = question("Who met?", document("minutes.md", "The committee met. " * 1_000))
 
 
 def test_a_question_that_was_too_long_is_told_of_in_short():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.documents import document, read_document
 from chatcli.core.messages import Message, TextPart
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ LONGEST_QUESTION_CHARACTERS: Final = 1_000
 SUMMARIZE: Final = "Say what the text says."
 """What is asked where the person gave a text and no question."""
 
-_FRAME: Final = re.compile(r'<document name="([^"]*)">\n(.*?)\n?</document>\Z', re.DOTALL)
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*\n\s*")
 _ASKS: Final = ("?", "？", "؟")
 _ANNOUNCES: Final = (*_ASKS, ":", "：")
@@ -54,7 +54,9 @@ class Divided:
 
     def about(self, name: str, text: str) -> Message:
         """Return the question about ``text`` in place of the whole."""
-        return Message("user", (TextPart(self.words), TextPart(framed(name, text), "document"), *self.others))
+        return Message(
+            "user", (TextPart(self.words), TextPart(document(name, text), "document"), *self.others)
+        )
 
 
 def divide(question: Message, *, longest_words: int = LONGEST_QUESTION_CHARACTERS) -> Divided:
@@ -71,23 +73,15 @@ def divide(question: Message, *, longest_words: int = LONGEST_QUESTION_CHARACTER
     return Divided(words or SUMMARIZE, _joined(sources), others)
 
 
-def framed(name: str, text: str) -> str:
-    """Return ``text`` in the frame that attached text has."""
-    end = "" if text.endswith("\n") else "\n"
-    shown = name.replace('"', "'")
-    return f'<document name="{shown}">\n{text}{end}</document>'
-
-
-def _source(document: str) -> tuple[str, str]:
-    frame = _FRAME.match(document)
-    return (frame[1], frame[2]) if frame else ("the text", document)
+def _source(framed: str) -> tuple[str, str]:
+    return read_document(framed) or ("the text", framed)
 
 
 def _joined(sources: list[tuple[str, str]]) -> LongText:
     # One text needs no frame of its own; of several, each part is to show where one ends and another begins.
     texts = [text for _, text in sources]
     if len(sources) > 1:
-        texts = [framed(name, text) + "\n\n" for name, text in sources]
+        texts = [document(name, text) + "\n\n" for name, text in sources]
     starts = tuple(accumulate(map(len, texts[:-1]), initial=0))
     return LongText("".join(texts), tuple(name for name, _ in sources), starts)
 

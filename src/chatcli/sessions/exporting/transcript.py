@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from chatcli.core.documents import read_document
 from chatcli.core.messages import TextPart
 from chatcli.sessions.session import INTERRUPTED
 from chatcli.sessions.titles import title_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _SPEAKERS: Final[dict[Role, str]] = {"system": "System", "user": "You", "assistant": "Assistant"}
 _UNTITLED: Final = "Conversation"
 _TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[\d:.]*Z")
-_FRAME: Final = re.compile(r'<document name="([^"\n]*)">\n(.*)</document>', re.DOTALL)
 _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at its token limit"}
 
 
@@ -108,8 +108,8 @@ def _piece(part: Part) -> Piece:
         return Piece("tool", part.text)
     if part.origin != "document":
         return Piece("markdown" if part.origin == "model" else "words", part.text)
-    frame = _FRAME.fullmatch(part.text)
-    return Piece("document", frame[2], frame[1]) if frame else Piece("document", part.text)
+    name, text = read_document(part.text) or ("", part.text)
+    return Piece("document", text, name)
 
 
 @dataclass(frozen=True, slots=True)
