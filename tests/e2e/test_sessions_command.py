@@ -9,6 +9,7 @@ import time
 import pytest
 
 from e2e.program import command
+from scripted_server import Answer, event_stream, serving_in_thread
 from sessions.shelf import Shelf
 
 if sys.platform != "win32":
@@ -190,3 +191,78 @@ def test_on_a_terminal_the_hit_is_bold_and_in_sight(program, shelf):
         assert terminal.wait_for_exit() == 0
         assert b"\x1b[1mneedle\x1b[22m" in terminal.received
         assert max(map(len, terminal.shown.splitlines())) < 80
+
+
+def message_line(part, **fields):
+    parts = [{"type": "text", "text": "Venice"} | part]
+    message = {
+        "type": "message",
+        "id": "b",
+        "parent": None,
+        "at": "t",
+        "message": {"role": "user", "parts": parts},
+    }
+    return json.dumps(message | {"model": "m"} | fields).encode() + b"\n"
+
+
+DAMAGE = [
+    message_line({"origin": {}}),
+    message_line({}, cost_usd=int("9" * 400)),
+    b'{"type":"mark","id":"b","parent":{},"at":"t","kind":"title","value":'
+    + b"[" * 5_000
+    + b"]" * 5_000
+    + b"}\n",
+    b"\0" * 4_096 + b"\n",
+    b"\xff\xfe{}\n",
+    b"7" * 5_000 + b"\n",
+]
+
+
+@pytest.fixture
+def damaged(shelf):
+    """Sound sessions, and beside them one with every damage and a file that is no session at all."""
+    shelf.keep("sound", "To Rome", "By train.", used_s=2_000)
+    file = shelf.keep("hurt", "To Milan", used_s=1_000)
+    with file.path.open("ab") as stream:
+        stream.writelines(DAMAGE)
+    (shelf.folder / "diary.jsonl").write_bytes(b"Dear diary\n")
+    return file
+
+
+def test_a_damaged_session_is_named_and_touches_no_other(sessions, damaged):
+    before = damaged.path.read_bytes()
+    listed = sessions("list")
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["hurt", "sound"]
+    assert "(damaged)" in listed.stdout.splitlines()[0]
+    assert "hurt has 6 damaged records\n→ what cannot be read is left out" in listed.stderr
+    assert "diary.jsonl is not a chatcli session" in listed.stderr
+    assert [row["damaged_records"] for row in json.loads(sessions("list", "--json").stdout)] == [6, 0]
+    assert "sound" in sessions("search", "train").stdout
+    assert "hurt" in sessions("search", "venice").stdout
+    shown = sessions("show", "hurt")
+    assert "Venice" in shown.stdout
+    assert "hurt has 6 damaged records" in shown.stderr
+    assert damaged.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", ["json", "markdown", "html"])
+def test_a_damaged_session_is_exported_with_the_others(sessions, damaged, tmp_path, form):
+    done = sessions("export", "--all", "--format", form, "--out", str(tmp_path / "out") + "/")
+    assert done.exit_code == 0
+    assert "hurt has 6 damaged records" in done.stderr
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == ["hurt", "sound"]
+
+
+def test_a_damaged_session_is_removed_alone(sessions, damaged, shelf):
+    assert sessions("rm", "hurt").exit_code == 0
+    assert [line.split()[0] for line in sessions("list").stdout.splitlines()] == ["sound"]
+
+
+def test_a_damaged_session_is_gone_on_with(program, damaged):
+    before = damaged.path.read_bytes()
+    with serving_in_thread(Answer(event_stream("Sunny."))) as server:
+        done = program.run("-s", "hurt", "How is the weather?", server=server)
+    assert (done.exit_code, done.stdout) == (0, "Sunny.\n")
+    assert done.stderr.count("hurt has 6 damaged records") == 1
+    assert damaged.path.read_bytes().startswith(before)

@@ -6,13 +6,17 @@ import stat
 import sys
 import threading
 from contextlib import closing
+from datetime import timedelta, timezone
 
 import pytest
 
+from chatcli.core.errors import ConfigurationError
 from chatcli.core.messages import question
 from chatcli.core.search_text import terms
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import FILE_NAME, IndexBroken, IndexClosed, IndexUnusable
+from chatcli.sessions.library import Library
+from chatcli.sessions.store import NOT_READ, SessionStore
 from sessions.shelf import Shelf, names
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights")
@@ -238,6 +242,58 @@ def test_a_file_of_another_version_is_broken(shelf, index):
         other.execute("PRAGMA user_version = 999")
     with closing(SessionIndex(shelf.store)) as later, pytest.raises(IndexBroken):
         later.summaries()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON texts BEGIN DELETE FROM sessions; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE other(a)",
+        "DROP TABLE texts",
+        "DROP TABLE sessions; CREATE VIEW sessions AS SELECT 1 AS name, 2 AS mtime_ns, 3 AS size_bytes",
+        "DROP TABLE words; CREATE TABLE words(text)",
+        "UPDATE sessions SET turns = 'many'",
+        "UPDATE sessions SET title = 7",
+        "UPDATE sessions SET preview = x'ff'",
+        "UPDATE sessions SET name = 'trip'",
+    ],
+)
+def test_a_file_that_is_not_its_own_is_broken(shelf, statement):
+    shelf.keep("trip", "Rome")
+    with closing(SessionIndex(shelf.store)) as index:
+        index.refresh()
+    with closing(sqlite3.connect(shelf.folder / FILE_NAME)) as other:
+        other.executescript(statement)
+    with closing(SessionIndex(shelf.store)) as later, pytest.raises(IndexBroken):
+        later.summaries()
+    with closing(Library.of(shelf.data)) as library:
+        assert [(found.name, found.title) for found in library.sessions()] == [("trip", "Rome")]
+
+
+@pytest.mark.parametrize("mtime_s", [-(2**33), 0, 2**33, 2**40])
+def test_a_time_no_calendar_has_is_the_nearest_it_has(shelf, index, mtime_s):
+    file = shelf.keep("trip", "Rome")
+    os.utime(file.path, (mtime_s, mtime_s))
+    index.refresh()
+    (summary,) = index.summaries()
+    assert summary.last_used.astimezone(timezone(timedelta(hours=14))).year in range(1969, 10_000)
+
+
+class ClosedStore(SessionStore):
+    """Sessions that nobody may open, though they can be seen."""
+
+    def load(self, file):
+        raise ConfigurationError(f"cannot read {file.path}", code=NOT_READ)
+
+
+def test_a_session_that_could_not_be_opened_is_looked_at_again(shelf, index):
+    shelf.keep("trip", "Rome")
+    with closing(SessionIndex(ClosedStore(shelf.data))) as refused:
+        refused.refresh()
+        assert (refused.summaries(), refused.unreadable()) == ([], ["trip"])
+    index.refresh()
+    assert (names(index.summaries()), index.unreadable()) == (["trip"], [])
 
 
 @posix_only

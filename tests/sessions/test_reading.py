@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import question
-from chatcli.sessions.reading import find_header, read_records
-from chatcli.sessions.records import HeaderRecord, MessageRecord, encode
+from chatcli.sessions.reading import find_header, lines_of, read_records, records_in
+from chatcli.sessions.records import HeaderRecord, MessageRecord, UnreadableRecord, encode
+from chatcli.sessions.session import Session
 
 PATH = Path("trip.jsonl")
 HEADER = HeaderRecord("s", "2026-11-23T21:05:07.123Z", "chatcli 1.2.3")
@@ -60,7 +62,28 @@ def test_an_editor_may_have_left_a_byte_order_mark_and_carriage_returns():
 
 def test_damaged_lines_are_skipped_one_by_one():
     content = encode(HEADER) + b'{"type":"mess\n\n\xff\xfe\n\0\0\0\n' + encode(MESSAGE) + b'{"ty'
-    assert list(read_records(content)) == [HEADER, MESSAGE]
+    damaged = UnreadableRecord()
+    assert list(read_records(content)) == [HEADER, damaged, damaged, damaged, MESSAGE, damaged]
+    assert Session.replay(read_records(content)).path() == (MESSAGE,)
+
+
+def test_a_session_whose_header_is_damaged_is_a_session_without():
+    for header in (
+        b'{"type":"header","format":1,"id":{},"at":"","app":""}',
+        b'{"type":"header","format":1,"\xff',
+    ):
+        assert find_header(header + b"\n" + encode(MESSAGE), PATH) is None
+        assert find_header(header + b"\n" + encode(MESSAGE) + encode(HEADER), PATH) == HEADER
+
+
+def test_a_line_that_is_too_long_is_passed_over():
+    content = encode(HEADER) + b"x" * 3_000_000 + b"\n" + encode(MESSAGE)
+    records = list(records_in(lines_of(io.BytesIO(content), longest_bytes=1_000)))
+    assert records == [HEADER, UnreadableRecord(), MESSAGE]
+    assert [record.is_damaged for record in records] == [False, True, False]
+    endless = list(lines_of(io.BytesIO(b"x" * 3_000_000), longest_bytes=1_000))
+    assert len(endless) == 1
+    assert len(endless[0]) < 1_000
 
 
 def test_only_a_line_feed_ends_a_record():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.messages import answer, question
+import hostile_json
+from chatcli.core.messages import ImagePart, Message, TextPart, answer, question
 from chatcli.core.usage import Usage
 from chatcli.sessions.records import (
     HeaderRecord,
@@ -17,11 +19,14 @@ from chatcli.sessions.records import (
     PartialRecord,
     ReplyMetadata,
     UnknownRecord,
+    UnreadableRecord,
     decode,
     encode,
     new_id,
     timestamp,
 )
+from chatcli.sessions.session import Session
+from hostile_json import HUGE
 from sessions.strategies import any_text, messages, replies
 
 AT = "2026-11-23T21:05:07.123Z"
@@ -114,8 +119,22 @@ def test_a_changed_record_is_written_anew_and_what_was_changed_is_gone():
     ],
     ids=lambda line: ascii(line[:12]),
 )
-def test_a_line_that_is_no_json_object_is_no_record(line):
-    assert decode(line) is None
+def test_a_line_that_is_no_json_object_is_kept_as_one_that_cannot_be_read(line):
+    record = decode(line)
+    assert isinstance(record, UnreadableRecord)
+    assert encode(record) == line + b"\n"
+
+
+def test_a_torn_line_is_no_damage_and_any_other_that_cannot_be_read_is():
+    assert not decode(b'{"type":"mess').is_damaged
+    assert not decode(b'{"type":"partial","id":"a","text":"Rom').is_damaged
+    for line in (
+        b"\0\0\0",
+        b'{"type":"partial","id":"a",\xff"text":"Rome"}',
+        b'\xff{"type":"partial"',
+        b"[1]",
+    ):
+        assert decode(line).is_damaged
 
 
 @pytest.mark.parametrize(
@@ -165,6 +184,109 @@ def test_reply_metadata_of_the_wrong_type_counts_as_not_told():
     assert record == MessageRecord(
         "a", None, AT, answer("Hi"), ReplyMetadata(usage=Usage(), finish_reason="stop")
     )
+    assert record.is_damaged
+
+
+def message_line(**fields):
+    part = {"type": "text", "text": "Rome", "origin": "model"}
+    sound = {
+        "type": "message",
+        "id": "a",
+        "parent": None,
+        "at": AT,
+        "message": {"role": "assistant", "parts": [part]},
+    }
+    return json.dumps(sound | {"model": "m", "finish_reason": "stop"} | fields).encode()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cost_usd": HUGE},
+        {"cost_usd": float("inf")},
+        {"latency_s": {}},
+        {"usage": [1]},
+        {"model": 7},
+        {"finish_reason": []},
+        {"parent": {}},
+        {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome", "origin": {}}]}},
+        {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome"}, {"type": {}}, 7]}},
+        {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome"}], "provider_data": 7}},
+    ],
+    ids=str,
+)
+def test_a_field_of_the_wrong_type_is_damage_and_does_not_cost_the_text(fields):
+    record = decode(message_line(**fields))
+    assert record.message.text == "Rome"
+    assert record.is_damaged
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        message_line(),
+        message_line(future={"any": 1}),
+        message_line(message={"role": "tool", "parts": []}),
+        message_line(message={"role": "user", "parts": [{"type": "tool_call", "id": 1}]}),
+        message_line(message={"role": "user", "parts": [{"type": "text", "text": "", "origin": "oracle"}]}),
+        b'{"type":"thought","id":{}}',
+    ],
+)
+def test_what_a_newer_version_may_have_written_is_no_damage(line):
+    assert not decode(line).is_damaged
+
+
+SOUND = [
+    json.loads(encode(record))
+    for record in (
+        HeaderRecord("s", AT, "chatcli", folder="/home"),
+        MessageRecord("a", "b", AT, question("Hi", "a document")),
+        MessageRecord(
+            "a",
+            "b",
+            AT,
+            Message(
+                "assistant", (TextPart("Hi", "model"), ImagePart("0", "image/png", "a")), {"signature": "x"}
+            ),
+            ReplyMetadata("m", Usage(1, 2, 3, 4), "stop", 1.5, 0.01),
+        ),
+        PartialRecord("a", "b", AT, "Hi"),
+        MarkRecord("m", "a", AT, "summary", {"from": "a", "to": "b", "text": "c"}),
+        MarkRecord("m", "a", AT, "title", "Rome"),
+    )
+]
+
+
+@given(hostile_json.damaged(SOUND) | hostile_json.values)
+def test_whatever_a_record_is_made_of_nothing_that_is_read_from_it_fails(fields):
+    line = hostile_json.dumped(fields)
+    record = decode(line)
+    assert encode(record) == line + b"\n"
+    repr(record)
+    if isinstance(record, MessageRecord):
+        assert record.message.role == record.role
+        assert isinstance(record.message.text + record.message.own_words, str)
+        reply = record.reply or ReplyMetadata()
+        assert reply.cost_usd == record.cost_usd
+        assert math.isfinite((reply.cost_usd or 0.0) * 1e9 + (reply.latency_s or 0.0))
+    again = Session.replay([record, record])
+    assert (
+        Session.replay([decode(encode(found).removesuffix(b"\n")) for found in again.records]).path()
+        == again.path()
+    )
+
+
+@given(st.binary())
+def test_any_bytes_are_some_record(line):
+    assert encode(decode(line)) == line + b"\n"
+
+
+def test_what_nests_too_deep_is_not_read_whatever_else_stands_in_it():
+    for extra in ("", '"\\ud800",'):
+        shallow = f'{{"type":"mark","id":"a","at":"","kind":"new","value":{"[" * 100}{extra}1{"]" * 100}}}'
+        deep = f'{{"type":"mark","id":"a","at":"","kind":"new","value":{"[" * 250}{extra}1{"]" * 250}}}'
+        assert isinstance(decode(shallow.encode()), MarkRecord)
+        assert isinstance(decode(deep.encode()), UnreadableRecord)
 
 
 def test_a_text_of_unknown_origin_is_trusted_least():
@@ -216,6 +338,6 @@ def test_a_line_is_read_as_every_json_reader_reads_it(value):
     try:
         expected = json.loads(line)["value"]
     except ValueError:
-        assert decode(line.encode()) is None
+        assert isinstance(decode(line.encode()), UnreadableRecord)
     else:
         assert repr(decode(line.encode()).value) == repr(expected)

@@ -16,7 +16,6 @@ merged away and the pages they were on are overwritten.
 from __future__ import annotations
 
 import zlib
-from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -31,21 +30,20 @@ from chatcli.sessions.index_file import (
     transaction,
 )
 from chatcli.sessions.names import SUFFIX
-from chatcli.sessions.stamps import Stamp, newest_first, stamp_of, stamps
-from chatcli.sessions.store import SessionFile, SessionSummary
+from chatcli.sessions.stamps import Stamp, moment_of, newest_first, stamp_of, stamps
+from chatcli.sessions.store import NOT_READ, SessionFile, SessionSummary
 from chatcli.sessions.utterances import utterances
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable, Sequence
-    from typing import TypeAlias
+    from typing import Any
 
     from chatcli.core.search_text import Term
     from chatcli.sessions.store import SessionStore
 
-    _Row: TypeAlias = tuple[bytes, int, bytes, int, bytes | None, bytes]
-
-_COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview"
+_COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview, damaged_records"
+_LARGEST_WORDS_BYTES: Final = 1 << 30
 _BATCH_FILES: Final = 50
 """How much is read before it is written: others wait for a write no longer than a few tenths of a second."""
 
@@ -97,13 +95,19 @@ class SessionIndex:
         condition, values = _condition(terms)
         return self._select(condition, values, folder, limit=limit)
 
+    def unreadable(self) -> list[str]:
+        """Return the names of the files that are no sessions, or cannot be read as such."""
+        query = "SELECT name FROM sessions WHERE NOT is_session ORDER BY name"
+        with self._reader.opened() as connection:
+            return [_text(name) for (name,) in connection.execute(query)]
+
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
         """Return how many sessions ``find`` knows of; without terms, how many there are."""
         condition, values = _condition(terms)
         condition, values = _in_folder(condition, values, folder)
         with self._reader.opened() as connection:
             row = connection.execute(f"SELECT count(*) FROM sessions WHERE {condition}", values).fetchone()  # noqa: S608
-        return int(row[0])
+            return int(row[0])
 
     def discard(self) -> None:
         """Remove the file, so that the next call makes a new one."""
@@ -127,20 +131,20 @@ class SessionIndex:
         condition, values = _in_folder(condition, values, folder)
         query = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} ORDER BY mtime_ns DESC, name LIMIT ?"  # noqa: S608
         with self._reader.opened() as connection:
-            rows = connection.execute(query, [*values, limit]).fetchall()
-        return [self._summary(row) for row in rows]
+            return [self._summary(row) for row in connection.execute(query, [*values, limit])]
 
-    def _summary(self, row: _Row) -> SessionSummary:
-        name, mtime_ns, title, turns, folder, preview = row
+    def _summary(self, row: tuple[Any, ...]) -> SessionSummary:
+        name, mtime_ns, title, turns, folder, preview, damaged_records = row
         file_name = _text(name)
         return SessionSummary(
             name=file_name,
             path=self._store.folder / f"{file_name}{SUFFIX}",
             title=_text(title),
-            turns=turns,
-            last_used=_moment(mtime_ns),
+            turns=_count(turns),
+            last_used=moment_of(mtime_ns),
             folder=None if folder is None else _text(folder),
             preview=_text(preview),
+            damaged_records=_count(damaged_records),
         )
 
     def _take_in(self, changed: dict[str, Stamp], progress: Callable[[int, int], None]) -> None:
@@ -155,22 +159,23 @@ class SessionIndex:
         # Nothing is held while files are read: others may remove a session, and another chatcli may be as far.
         with self._writer.opened() as connection:
             left = [(name, stamp) for name, stamp in batch.items() if _stamp(connection, name) != stamp]
-        read = [(name, stamp, self._read(name, stamp)) for name, stamp in left]
+        read = [(name, *self._read(name, stamp)) for name, stamp in left]
         with self._writer.opened() as connection, transaction(connection):
             for name, stamp, reading in read:
                 _replace(connection, name, stamp, reading)
 
-    def _read(self, name: str, stamp: Stamp) -> _Reading | None:
+    def _read(self, name: str, stamp: Stamp) -> tuple[Stamp, _Reading | None]:
         if self._closed.is_set():
             raise IndexClosed
         file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
         try:
             session = self._store.load(file)
-        except ConfigurationError:
-            return None
-        summary = self._store.summary(file, session, last_used=_moment(stamp.mtime_ns))
+        except ConfigurationError as error:
+            # One that could not even be opened is tried again the next time: its rights leave no stamp.
+            return (stamp if error.code != NOT_READ else stamp._replace(size_bytes=-1)), None
+        summary = self._store.summary(file, session, last_used=moment_of(stamp.mtime_ns))
         said = [name, session.title or summary.title, *utterances(session.records)]
-        return _Reading(summary, "\n".join(map(indexed, said)))
+        return stamp, _Reading(summary, "\n".join(map(indexed, said)))
 
     def _forget(self, names: Collection[str]) -> None:
         if not names:
@@ -212,8 +217,9 @@ def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _
         summary.turns if summary else None,
         _bytes(summary.folder) if summary and summary.folder is not None else None,
         _bytes(summary.preview) if summary else None,
+        summary.damaged_records if summary else None,
     ]
-    new_key = connection.execute("REPLACE INTO sessions VALUES(?,?,?,?,?,?,?,?,?)", row).lastrowid
+    new_key = connection.execute("REPLACE INTO sessions VALUES(?,?,?,?,?,?,?,?,?,?)", row).lastrowid
     if reading is not None:
         connection.execute(
             "INSERT INTO texts VALUES(?,?)", [new_key, zlib.compress(reading.words.encode(), 1)]
@@ -228,7 +234,7 @@ def _take_out(connection: sqlite3.Connection, key: int) -> None:
     row = connection.execute("SELECT words FROM texts WHERE id = ?", [key]).fetchone()
     if row is None:
         return
-    words = zlib.decompress(row[0]).decode()
+    words = zlib.decompressobj().decompress(row[0], _LARGEST_WORDS_BYTES).decode()
     connection.execute("INSERT INTO words(words, rowid, text) VALUES('delete',?,?)", [key, words])
     connection.execute(
         "INSERT INTO beginnings(beginnings, rowid, text) VALUES('delete',?,?)", [key, beginnings(words)]
@@ -264,16 +270,20 @@ def _in_folder(condition: str, values: list[object], folder: str | None) -> tupl
     )
 
 
-def _moment(mtime_ns: int) -> datetime:
-    return datetime.fromtimestamp(mtime_ns / 1e9, UTC)
-
-
 def _bytes(text: str) -> bytes:
     # A file name may hold what is no Unicode; SQLite takes no such text.
     return text.encode("utf-8", "surrogatepass")
 
 
-def _text(content: bytes) -> str:
+def _count(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("no count")
+    return value
+
+
+def _text(content: Any) -> str:
+    if type(content) is not bytes:
+        raise TypeError("no text")
     return content.decode("utf-8", "surrogatepass")
 
 

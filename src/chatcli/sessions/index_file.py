@@ -18,21 +18,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = ".index.db"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """To be raised when anything that is stored changes, the folding of words included."""
 SCHEMA_VERSION: Final = _FORMAT * 1_000_000 + int(unicodedata.unidata_version.replace(".", ""))
 """With the version of Unicode: words that are cut otherwise could not be taken out again."""
 
-_SCHEMA: Final = f"""
-    CREATE TABLE sessions(
+_TABLES: Final = {
+    "sessions": """CREATE TABLE sessions(
         id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
-        is_session INTEGER NOT NULL, title BLOB, turns INTEGER, folder BLOB, preview BLOB);
-    CREATE TABLE texts(id INTEGER PRIMARY KEY, words BLOB NOT NULL);
-    CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}');
-    CREATE VIRTUAL TABLE beginnings USING fts5(
-        text, content='', columnsize=0, detail=none, prefix='1 2', tokenize='{TOKENIZER}');
-    PRAGMA user_version = {SCHEMA_VERSION};
-"""
+        is_session INTEGER NOT NULL, title BLOB, turns INTEGER, folder BLOB, preview BLOB,
+        damaged_records INTEGER)""",
+    "texts": "CREATE TABLE texts(id INTEGER PRIMARY KEY, words BLOB NOT NULL)",
+    "words": f"CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}')",
+    "beginnings": f"""CREATE VIRTUAL TABLE beginnings USING fts5(
+        text, content='', columnsize=0, detail=none, prefix='1 2', tokenize='{TOKENIZER}')""",
+}
+_SHADOWS: Final = ("data", "idx", "docsize", "config", "content")
+"""What FTS5 keeps beside each of its tables, where it needs it."""
 PATIENCE_S: Final = 5.0
 _RETRY_S: Final = 0.01
 
@@ -89,7 +91,11 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         _write_ahead(connection, patience_s)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
+        # Whoever can put a file here must not have it run anything.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         _make_tables(connection)
+        _refuse_anothers(connection)
     except BaseException:
         connection.close()
         raise
@@ -122,8 +128,22 @@ def _make_tables(connection: sqlite3.Connection) -> None:
             return
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise IndexBroken("it is of another version")
-        for statement in _SCHEMA.split(";"):
+        for statement in _TABLES.values():
             connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _refuse_anothers(connection: sqlite3.Connection) -> None:
+    """Raise ``IndexBroken`` for a file that calls itself an index and has other tables, views or triggers."""
+    shadows = {f"{table}_{shadow}" for table in ("words", "beginnings") for shadow in _SHADOWS}
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    for kind, name, table, sql in rows:
+        is_own = kind == "table" and (sql == _TABLES.get(name) or name in shadows)
+        # The one that SQLite makes for a UNIQUE has no SQL.
+        if not (is_own or (kind == "index" and sql is None and table in _TABLES.keys() | shadows)):
+            raise IndexBroken(f"{name!r} is not its own")
+    if not _TABLES.keys() <= {name for _, name, _, _ in rows}:
+        raise IndexBroken("a table is missing")
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -154,5 +174,6 @@ def _translated_errors() -> Iterator[None]:
         if str(error).startswith("no such table"):
             raise IndexBroken(str(error)) from error
         raise IndexUnusable(str(error)) from error
-    except (sqlite3.DatabaseError, zlib.error) as error:
+    except (sqlite3.DatabaseError, zlib.error, TypeError, ValueError, ArithmeticError) as error:
+        # The last three: a value of another type than was ever put there.
         raise IndexBroken(str(error)) from error

@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from chatcli.core.search_text import terms
+from chatcli.safety import private_files
 from chatcli.sessions import renaming
 from chatcli.sessions.excerpts import excerpt
 from chatcli.sessions.index import SessionIndex
@@ -50,6 +51,7 @@ class Catalog(Protocol):
     def find(
         self, terms: Sequence[Term], folder: str | None = None, *, limit: int
     ) -> list[SessionSummary]: ...
+    def unreadable(self) -> list[str]: ...
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int: ...
     def look_again(self, names: Iterable[str]) -> None: ...
     def close(self) -> None: ...
@@ -102,6 +104,10 @@ class Library:
         wanted = terms(words)
         return self._ask(lambda catalog: catalog.count(wanted, folder), 0)
 
+    def unreadable(self) -> list[str]:
+        """Return the names of the files beside the sessions that are none, or cannot be read as such."""
+        return self._ask(lambda catalog: catalog.unreadable(), [])
+
     def rename(self, name: str, title: str) -> None:
         """Give a session a title. When it was used last stays as it was.
 
@@ -145,7 +151,10 @@ class Library:
 
     def older_than(self, age: timedelta) -> list[SessionSummary]:
         """Return the sessions that were not used for so long, newest first."""
-        before = self._clock().astimezone(UTC) - age
+        try:
+            before = self._clock().astimezone(UTC) - age
+        except OverflowError:
+            return []  # so long ago there were none
         return [summary for summary in self.sessions() if summary.last_used < before]
 
     def close(self) -> None:
@@ -196,7 +205,7 @@ class Library:
 
 def _with_excerpt(summary: SessionSummary, wanted: Sequence[Term]) -> Found:
     try:
-        content = summary.path.read_bytes()
+        content = private_files.read(summary.path)
     except OSError:
         return Found(summary, "", (0, 0))
     return Found(summary, *excerpt(content, wanted))

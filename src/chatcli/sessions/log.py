@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import Notice
+from chatcli.sessions.reading import damage
 from chatcli.sessions.record_file import InUse, RecordFile
 from chatcli.sessions.records import (
     HeaderRecord,
@@ -112,6 +113,9 @@ class SessionLog:
         except BaseException:
             records.close()
             raise
+        if count := log.session.damaged_records:
+            told = f"{file.name} has {damage(count)}; what cannot be read is left out, and stays in the file"
+            log._untold.append(Notice("session_damaged", told))
         if not is_ours:
             log._go_on_in_a_copy()
         return log

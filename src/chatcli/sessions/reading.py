@@ -6,22 +6,30 @@ import codecs
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.sessions.records import FORMAT, HeaderRecord, decode
+from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from chatcli.sessions.records import Record
 
 HEADER_SEARCH_BYTES: Final = 65_536
 """How much of a file ``find_header`` needs to see."""
 
+LONGEST_LINE_BYTES: Final = 1 << 28
+"""A longer line is no record: memory is not endless."""
+
 _HEADER_START: Final = b'{"type":"header"'
+_OWN_HEADER_START: Final = b'{"type":"header","format":1,'
+_SKIPPED_BYTES: Final = 1 << 20
+_TOO_LONG: Final = b"\0"
+"""What stands for a line that is too long: no record either."""
 
 
 def read_records(content: bytes) -> Iterator[Record]:
-    """Yield the records of a session file in file order; a line that is torn or damaged is skipped."""
+    """Yield the records of a session file in file order, with those that cannot be read."""
     # Not splitlines(): a message may hold U+2028, NEL or a form feed, and only \n ends a record.
     return records_in(content.split(b"\n"))
 
@@ -36,23 +44,43 @@ def records_in(lines: Iterable[bytes]) -> Iterator[Record]:
         bare = line.removesuffix(b"\n")
         if is_first:
             bare, is_first = bare.removeprefix(codecs.BOM_UTF8), False
-        if bare and (record := decode(bare)) is not None:
-            yield record
+        if bare.strip():
+            yield decode(bare)
+
+
+def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iterator[bytes]:
+    """Yield the lines of a file, and of one that is longer than ``longest_bytes`` that it is none."""
+    while line := file.readline(longest_bytes + 1):
+        if len(line) <= longest_bytes:
+            yield line
+            continue
+        yield _TOO_LONG
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_SKIPPED_BYTES)
 
 
 def find_header(content: bytes, path: Path) -> HeaderRecord | None:
     """Return the header ``content`` begins with, ``None`` where none was written yet.
 
-    A file that was cut inside its header is a session in which nothing was said. Raises ``ConfigurationError`` for
-    anything that is no session of this format.
+    A file that was cut inside its header is a session in which nothing was said; one whose header is damaged is a
+    session without. Raises ``ConfigurationError`` for anything that is no session of this format.
     """
+    is_damaged = False
     for line in content[:HEADER_SEARCH_BYTES].removeprefix(codecs.BOM_UTF8).split(b"\n"):
         record = decode(line)
         if isinstance(record, HeaderRecord):
             return _of_this_format(record, path)
-        if record is not None or not _HEADER_START.startswith(line[: len(_HEADER_START)]):
+        # What else begins so is no other program's file.
+        is_damaged = is_damaged or line.startswith(_OWN_HEADER_START)
+        is_cut = isinstance(record, UnreadableRecord) and _HEADER_START.startswith(line[: len(_HEADER_START)])
+        if not (is_damaged or is_cut):
             raise not_a_session(path)
     return None
+
+
+def damage(count: int) -> str:
+    """Return what is wrong with a session of which ``count`` records are damaged."""
+    return f"{count:,} damaged record{'' if count == 1 else 's'}"
 
 
 def not_a_session(path: Path) -> ConfigurationError:

@@ -10,16 +10,19 @@
     {"type":"mark","id","parent","at","kind","value"}
 
 Ids are opaque, ``at`` is RFC 3339 in UTC with milliseconds. A line is UTF-8 and ends in a line feed.
+
+Reading is total: ``decode`` makes of any line a record, and nothing that is read from one raises later, whatever types
+its fields have. What cannot be read is kept as it is in the file and counts as damage; what a newer version may have
+written does not.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jiter import from_json
 
@@ -37,6 +40,12 @@ if TYPE_CHECKING:
     """Makes an id that no other record has."""
 
 FORMAT: Final = 1
+
+_DEEPEST_LEVELS: Final = 200
+"""How deep a record may nest, as jiter sees it: what reads or writes it again never runs out of stack."""
+_LARGEST_NUMBER: Final = 10**15
+"""No answer takes as many tokens, seconds or dollars, and all of them can be added up as floats."""
+_RECORD_START: Final = b'{"type":"'
 
 _ROLES: Final = frozenset({"system", "user", "assistant"})
 _ORIGINS: Final = frozenset({"person", "model", "document", "tool"})
@@ -66,10 +75,12 @@ class _AsRead:
     """Keeps the line a record was read from.
 
     It is written back as it was, with every field a newer version put there. ``dataclasses.replace`` makes a
-    record without it, so what was replaced never comes back.
+    record without it, so what was replaced never comes back. ``is_damaged`` says that a known field has a type it
+    cannot have, or that nothing can be read.
     """
 
     line: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    is_damaged: bool = field(default=False, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +183,13 @@ class MessageRecord(_AsRead):
         record = cls.__new__(cls)
         # Frozen is what others find; that not all of it is there yet is between this method and ``__getattr__``.
         fill = object.__setattr__
+        role, is_sound = _checked_role(fields.get("message"))
         fill(record, "id", _text(fields, "id"))
         fill(record, "parent", _parent(fields))
         fill(record, "at", _text(fields, "at"))
-        fill(record, "role", _checked_role(fields.get("message")))
+        fill(record, "role", role)
         fill(record, "cost_usd", _optional_number(fields.get("cost_usd")) if _is_reply(fields) else None)
+        fill(record, "is_damaged", not (is_sound and _has_sound_metadata(fields)))
         return record
 
     def __getattr__(self, name: str) -> Any:
@@ -252,7 +265,10 @@ class MarkRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class UnknownRecord(_AsRead):
-    """A JSON object that this version cannot read: kept as it is, skipped by the replay."""
+    """A JSON object that this version cannot read: kept as it is, skipped by the replay.
+
+    It is from a newer version or, where its fields have the wrong types, ``is_damaged``.
+    """
 
     content: dict[str, Any]
 
@@ -268,7 +284,20 @@ class UnknownRecord(_AsRead):
         return self.content
 
 
-Record: TypeAlias = HeaderRecord | MessageRecord | PartialRecord | MarkRecord | UnknownRecord
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord(_AsRead):
+    """A line that is no JSON object, or one that nests too deep: kept as it is, skipped by the replay.
+
+    One that was torn when its writer died is no damage: nobody was told that it was kept.
+    """
+
+    def fields(self) -> dict[str, Any]:
+        return {}
+
+
+Record: TypeAlias = (
+    HeaderRecord | MessageRecord | PartialRecord | MarkRecord | UnknownRecord | UnreadableRecord
+)
 
 _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Record]]] = {
     "header": HeaderRecord.read,
@@ -291,15 +320,18 @@ def encode(record: Record) -> bytes:
     return b"".join([*(piece.encode("utf-8", "backslashreplace") for piece in pieces), b"\n"])
 
 
-def decode(line: bytes) -> Record | None:
-    """Return the record of a line without its line feed; ``None`` for one that is torn or no JSON object."""
+def decode(line: bytes) -> Record:
+    """Return the record of a line without its line feed, whatever is in it."""
+    record: Record
     try:
         fields = _fields_of(line)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(fields, dict):
-        return None
-    record = _read(fields)
+        fields = None
+    if isinstance(fields, dict):
+        record = _read(fields)
+    else:
+        is_torn = line.startswith(_RECORD_START) and not line.endswith(b"}")
+        record = _damaged(UnreadableRecord(), is_damaged=not is_torn)
     # The one place that fills ``line``: it is no argument of the constructor, see ``_AsRead``.
     object.__setattr__(record, "line", line)
     return record
@@ -310,19 +342,55 @@ def _fields_of(line: bytes) -> Any:
         # A third of the time json takes, and short texts that come again, as ids do, are there once.
         return from_json(line, cache_mode="all")
     except ValueError:
-        # It refuses lone surrogates, which a session may hold, and whatever nests two hundred levels deep.
-        return json.loads(line.decode())
+        # It refuses lone surrogates, which a session may hold.
+        fields = json.loads(line.decode())
+        if _nests_too_deep(fields):
+            raise
+        return fields
+
+
+def _nests_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST_LEVELS):
+        inside: list[Any] = []
+        for found in level:
+            if isinstance(found, dict):
+                inside += found.values()
+            elif isinstance(found, list):
+                inside += found
+        if not inside:
+            return False
+        level = inside
+    return True
 
 
 def _read(fields: dict[str, Any]) -> Record:
     kind = fields.get("type")
     reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        return UnknownRecord(fields)
+        return _damaged(UnknownRecord(fields), is_damaged=not isinstance(kind, str))
     try:
-        return reader(fields)
-    except (TypeError, ValueError):
+        record = reader(fields)
+    except _NewerRole:
         return UnknownRecord(fields)
+    except (TypeError, ValueError):
+        return _damaged(UnknownRecord(fields))
+    # Of a message more can be wrong, and it has looked itself.
+    if isinstance(record, MessageRecord) or _is_text_or_none(fields.get("parent")):
+        return record
+    return _damaged(record)
+
+
+_AnyRecord = TypeVar("_AnyRecord", bound=_AsRead)
+
+
+def _damaged(record: _AnyRecord, *, is_damaged: bool = True) -> _AnyRecord:
+    object.__setattr__(record, "is_damaged", is_damaged)
+    return record
+
+
+class _NewerRole(ValueError):
+    """A role that a newer version may know."""
 
 
 def _message_fields(message: Message) -> dict[str, Any]:
@@ -357,23 +425,44 @@ def _is_reply(fields: Mapping[str, Any]) -> bool:
     return "model" in fields or "finish_reason" in fields
 
 
-def _checked_role(fields: Any) -> Role:
-    """Return whose message it is; raise what ``_read_message`` does where it is none."""
+def _has_sound_metadata(fields: Mapping[str, Any]) -> bool:
+    usage = fields.get("usage")
+    return (
+        _is_text_or_none(fields.get("parent"))
+        and _is_text_or_none(fields.get("model"))
+        and _is_text_or_none(fields.get("finish_reason"))
+        and (usage is None or isinstance(usage, dict))
+        and all(
+            fields.get(name) is None or _optional_number(fields[name]) is not None
+            for name in ("latency_s", "cost_usd")
+        )
+    )
+
+
+def _checked_role(fields: Any) -> tuple[Role, bool]:
+    """Return whose message it is, and whether all of it is sound; raise ``_read_message``'s errors where it is none."""
     if not isinstance(fields, dict):
         raise TypeError("message")
     role, parts = fields.get("role"), fields.get("parts")
-    if role not in _ROLES or not isinstance(parts, list):
-        raise ValueError("message")
+    if not isinstance(role, str) or not isinstance(parts, list):
+        raise TypeError("message")
+    if role not in _ROLES:
+        raise _NewerRole(role)
+    is_sound = isinstance(fields.get("provider_data", {}), dict | None)
     for part in parts:
         # Nearly all parts are texts, and of those nothing else can be wrong.
-        if not (type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str):
+        is_text = type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str
+        if not (is_text and type(part.get("origin", "")) is str):
             _read_part(part)
-    checked: Role = role
-    return checked
+            is_sound = (
+                is_sound and not is_text and isinstance(part, dict) and isinstance(part.get("type"), str)
+            )
+    checked: Role = role  # type: ignore[assignment]
+    return checked, is_sound
 
 
 def _read_message(fields: Any) -> Message:
-    role, parts, provider_data = _checked_role(fields), fields["parts"], fields.get("provider_data")
+    (role, _), parts, provider_data = _checked_role(fields), fields["parts"], fields.get("provider_data")
     read = [_read_part(part) for part in parts]
     return Message(
         role,
@@ -387,7 +476,8 @@ def _read_part(fields: Any) -> Part | None:
     if kind == "text":
         origin = fields.get("origin")
         # A text of unknown origin is trusted least.
-        return TextPart(_text(fields, "text"), origin if origin in _ORIGINS else "document")
+        is_known = isinstance(origin, str) and origin in _ORIGINS
+        return TextPart(_text(fields, "text"), origin if is_known else "document")
     attachment = _ATTACHMENTS.get(kind) if isinstance(kind, str) else None
     if attachment is None:
         return None
@@ -421,9 +511,13 @@ def _optional_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 def _optional_count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= _LARGEST_NUMBER else None
 
 
 def _optional_number(value: Any) -> float | None:
-    return value if type(value) in {int, float} and math.isfinite(value) else None
+    return value if type(value) in {int, float} and abs(value) <= _LARGEST_NUMBER else None

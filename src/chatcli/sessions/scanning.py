@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.search_text import locate
 from chatcli.sessions.names import SUFFIX
-from chatcli.sessions.stamps import Stamp, newest_first, stamp_of, stamps
+from chatcli.sessions.stamps import Stamp, moment_of, newest_first, stamp_of, stamps
 from chatcli.sessions.store import SessionFile
 from chatcli.sessions.utterances import utterances
 
@@ -60,6 +59,10 @@ class SessionScan:
             found.append(summary)
         return found
 
+    def unreadable(self) -> list[str]:
+        with self._lock:
+            return sorted(name for name, (_, summary) in self._rows().items() if summary is None)
+
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
         return sum(1 for _ in self._matching(terms, folder))
 
@@ -96,4 +99,4 @@ class SessionScan:
             session = self._store.load(file)
         except ConfigurationError:
             return None
-        return self._store.summary(file, session, last_used=datetime.fromtimestamp(stamp.mtime_ns / 1e9, UTC))
+        return self._store.summary(file, session, last_used=moment_of(stamp.mtime_ns))

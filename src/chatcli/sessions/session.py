@@ -13,6 +13,7 @@ from chatcli.sessions.records import (
     PartialRecord,
     ReplyMetadata,
     UnknownRecord,
+    UnreadableRecord,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Session:
         """What all its answers cost, on the path or not, as far as it is known; ``None`` where it is of none."""
         self.model: str | None = None
         """The model the person chose for this conversation last."""
+        self.damaged_records = 0
+        """How many records cannot be read, or not all of them: they are kept in the file."""
         self._messages: dict[str, MessageRecord] = {}
         self._partials: dict[str, _PartialReply] = {}
         self._parents: dict[str, str | None] = {}
@@ -86,6 +89,9 @@ class Session:
                 self.header = self.header or record
             case UnknownRecord():
                 self._pass_through(record)
+            case UnreadableRecord():
+                pass
+        self.damaged_records += record.is_damaged
         self.records.append(record)
 
     def message(self, message_id: str) -> MessageRecord | None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.sessions.names import SUFFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_MOST_NS: Final = 2**63 - 1
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+"""From here on a time can be shown in every time zone."""
 
 
 class Stamp(NamedTuple):
@@ -37,6 +44,12 @@ def stamp_of(folder: Path, name: str) -> Stamp | None:
     return _stamp(folder / f"{name}{SUFFIX}")
 
 
+def moment_of(mtime_ns: int) -> datetime:
+    """Return a time of a file; one that no calendar has, as a clock gone wrong may set it, is the nearest it has."""
+    seconds = mtime_ns / 1e9
+    return datetime.fromtimestamp(min(max(seconds, _EARLIEST.timestamp()), _LATEST.timestamp()), UTC)
+
+
 def newest_first(found: dict[str, Stamp]) -> list[str]:
     return sorted(found, key=lambda name: (-found[name].mtime_ns, name))
 
@@ -46,4 +59,6 @@ def _stamp(entry: os.DirEntry[str] | Path) -> Stamp | None:
         status = entry.stat()
     except OSError:
         return None
-    return Stamp(status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
+    # A file system may know later times than the index does.
+    mtime_ns = max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
+    return Stamp(mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None

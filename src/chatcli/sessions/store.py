@@ -6,7 +6,6 @@ import itertools
 import json
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,16 +14,20 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
 from chatcli.sessions.attachments import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
-from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, lines_of, not_a_session, records_in
 from chatcli.sessions.records import local_now, new_id
 from chatcli.sessions.session import Session
+from chatcli.sessions.stamps import moment_of
 from chatcli.sessions.titles import preview_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from chatcli.sessions.records import Clock, IdSource
 
+NOT_READ: Final = "session_not_read"
+"""The code of the error for a file that is there and cannot be opened or read."""
 _MANY_RECORDS: Final = 20_000
 _READ_BYTES: Final = 1_048_576
 """How much of a file is read at once; a long session is fifty of them."""
@@ -54,7 +57,7 @@ class SessionSummary:
     """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty.
 
     ``folder`` is where the person was when it began, as far as it tells; ``preview`` the beginning of what was said
-    last, on one line.
+    last, on one line; ``damaged_records`` how many of its records cannot be read.
     """
 
     name: str
@@ -64,6 +67,7 @@ class SessionSummary:
     last_used: datetime
     folder: str | None = None
     preview: str = ""
+    damaged_records: int = 0
 
 
 class SessionStore:
@@ -112,7 +116,7 @@ class SessionStore:
             raise ConfigurationError(
                 f"cannot read the session {file.path}: {error.strerror or error}",
                 hint="make it readable, or give -s another name or path",
-                code="session_not_read",
+                code=NOT_READ,
             ) from error
 
     def summaries(self) -> list[SessionSummary]:
@@ -130,6 +134,7 @@ class SessionStore:
             last_used=last_used,
             folder=session.header.folder if session.header else None,
             preview=preview_of(session),
+            damaged_records=session.damaged_records,
         )
 
     def existing(self, name_or_path: str) -> SessionFile:
@@ -189,13 +194,15 @@ class SessionStore:
 
     def _remembered(self) -> Path | None:
         try:
-            path = Path(json.loads(self._last.read_bytes())["path"])
-        except (OSError, ValueError, LookupError, TypeError):
+            path = Path(json.loads(private_files.read(self._last))["path"])
+            return path if path.is_absolute() and path.is_file() else None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        return path if path.is_absolute() and path.is_file() else None
 
     def _newest_first(self) -> list[Path]:
-        modified = ((_modified_s(path), path) for path in self._sessions.glob(f"*{SUFFIX}") if path.is_file())
+        modified = (
+            (_modified_ns(path), path) for path in self._sessions.glob(f"*{SUFFIX}") if path.is_file()
+        )
         return [path for _, path in sorted(modified, key=lambda pair: pair[0], reverse=True)]
 
     def _summary(self, path: Path) -> SessionSummary | None:
@@ -204,7 +211,7 @@ class SessionStore:
             session = self.load(file)
         except ConfigurationError:
             return None
-        return self.summary(file, session, last_used=datetime.fromtimestamp(_modified_s(path), UTC))
+        return self.summary(file, session, last_used=moment_of(_modified_ns(path)))
 
 
 def _replayed(path: Path) -> Session:
@@ -215,7 +222,7 @@ def _replayed(path: Path) -> Session:
         find_header(file.read(HEADER_SEARCH_BYTES), path)
         file.seek(0)
         # Line by line: each record keeps its own, and all of them together are the file.
-        session = Session.replay(records_in(file))
+        session = Session.replay(records_in(lines_of(file)))
         if len(session.records) >= _MANY_RECORDS:
             leave_alone_what_is_there()
         return session
@@ -229,8 +236,8 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _modified_s(path: Path) -> float:
+def _modified_ns(path: Path) -> int:
     try:
-        return path.stat().st_mtime
+        return path.stat().st_mtime_ns
     except OSError:
-        return 0.0
+        return 0

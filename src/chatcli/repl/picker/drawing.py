@@ -114,6 +114,7 @@ class Drawing:
         if columns < _TITLE_COLUMNS:
             columns, right = self.columns - _INDENT, ""
         note = " (current)" if session.name == self.current else ""
+        note = f"{note} (damaged)" if session.damaged_records else note
         title = self._cut(session.title or session.name, columns - len(note))
         blanks = " " * (columns - width(title) - len(note))
         pointer = self.pointer if is_marked else " " * _INDENT

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.sessions.records import HeaderRecord, decode
+from chatcli.sessions.records import HeaderRecord, UnreadableRecord, decode
 from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def to_document(session: Session, name: str) -> dict[str, Any]:
         "version": VERSION,
         "name": name,
         "title": title_of(session),
-        "records": [_fields(record) for record in session.records],
+        # JSON has no place for a line that is none.
+        "records": [
+            _fields(record) for record in session.records if not isinstance(record, UnreadableRecord)
+        ],
     }
 
 
@@ -83,8 +86,8 @@ def _record(fields: Any) -> Record:
     line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     # As in a session file: a lone surrogate has no UTF-8 and stays an escape.
     record = decode(line.encode("utf-8", "backslashreplace"))
-    if record is None:
-        raise ValueError("one of its records is no JSON object")
+    if isinstance(record, UnreadableRecord):
+        raise ValueError("one of its records is no JSON object")  # noqa: TRY004 - what is in a file is a value
     return record
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.answer_targets import FileTarget
+from chatcli.cli.commands.sessions.layout import warn_of_damage, warn_of_unreadable
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
@@ -20,12 +21,15 @@ from chatcli.sessions.exporting.transcript import transcript
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.sessions.library import Library
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile
+
+    Load: TypeAlias = Callable[[SessionFile], Session]
 
 NAME = "export"
 HELP = "write conversations as Markdown, HTML or JSON"
@@ -95,10 +99,17 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     files = _chosen(options, library)
+    damaged: dict[str, int] = {}
+
+    def load(file: SessionFile) -> Session:
+        session = library.store.load(file)
+        damaged[file.name] = session.damaged_records
+        return session
+
     out = None if options.out is None else Path(options.out).expanduser()
     row = _format(options, out)
     if out is not None and _is_folder(options.out, out, row, len(files)):
-        written = _Folder(out, row, force=options.force).write(files, library, whole_tree=options.whole_tree)
+        written = _Folder(out, row, force=options.force).write(files, load, whole_tree=options.whole_tree)
     elif row is not _JSON and len(files) > 1:
         raise UsageError(
             f"{len(files)} sessions do not go into one {row.name} document",
@@ -107,12 +118,15 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     else:
         written = [] if out is None else [out]
         _refuse_existing(written, force=options.force)
-        pieces = _one_document(files, row, library, whole_tree=options.whole_tree, as_list=_is_list(options))
+        pieces = _one_document(files, row, load, whole_tree=options.whole_tree, as_list=_is_list(options))
         if out is None:
             for piece in pieces:
                 terminal.stdout.write(piece)
         else:
             _write(out, pieces)
+    warn_of_damage(damaged, terminal)
+    if options.all:
+        warn_of_unreadable(library, terminal)
     if written and not options.quiet:
         count = f"{len(files)} session{'' if len(files) == 1 else 's'}"
         terminal.warn(f"exported {count} to {sanitize_line(str(out))}")
@@ -158,11 +172,11 @@ def _is_folder(given: str, out: Path, row: _Format, sessions: int) -> bool:
 
 
 def _one_document(
-    files: Sequence[SessionFile], row: _Format, library: Library, *, whole_tree: bool, as_list: bool
+    files: Sequence[SessionFile], row: _Format, load: Load, *, whole_tree: bool, as_list: bool
 ) -> Iterable[str]:
     if row is _JSON and as_list:
-        return to_json((to_document(library.store.load(file), _name(file)) for file in files), as_list=True)
-    return row.written(library.store.load(files[0]), _name(files[0]), whole_tree)
+        return to_json((to_document(load(file), _name(file)) for file in files), as_list=True)
+    return row.written(load(files[0]), _name(files[0]), whole_tree)
 
 
 class _Folder:
@@ -173,7 +187,7 @@ class _Folder:
         self._format = row
         self._force = force
 
-    def write(self, files: Sequence[SessionFile], library: Library, *, whole_tree: bool) -> list[Path]:
+    def write(self, files: Sequence[SessionFile], load: Load, *, whole_tree: bool) -> list[Path]:
         targets = list(self._targets(files))
         _refuse_existing(targets, force=self._force)
         try:
@@ -184,7 +198,7 @@ class _Folder:
                 hint="check the path and its rights",
             ) from error
         for file, target in zip(files, targets, strict=True):
-            _write(target, self._format.written(library.store.load(file), _name(file), whole_tree))
+            _write(target, self._format.written(load(file), _name(file), whole_tree))
         return targets
 
     def _targets(self, files: Sequence[SessionFile]) -> Iterator[Path]:

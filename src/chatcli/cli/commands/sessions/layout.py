@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
+from chatcli.core.errors import ConfigurationError
 from chatcli.safety.terminal import sanitize_line
+from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.reading import damage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chatcli.cli.terminal import Terminal
-    from chatcli.sessions.library import Found
+    from chatcli.sessions.library import Found, Library
     from chatcli.sessions.store import SessionSummary
 
 _INDENTATION: Final = "    "
+_SHOWN_NAMES: Final = 3
 
 
 def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None:
@@ -24,8 +28,33 @@ def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None
     name_columns = max(map(cell_len, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-        line = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}  {sanitize_line(summary.title)}"
+        title = f"(damaged) {summary.title}" if summary.damaged_records else summary.title
+        line = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}  {sanitize_line(title)}"
         terminal.stdout.write(fitting(line, terminal) + "\n")
+
+
+def warn_of_damage(damaged: Mapping[str, int], terminal: Terminal) -> None:
+    """Tell which sessions have damaged records, and how many; without any, nothing."""
+    for name, count in damaged.items():
+        if count:
+            terminal.warn(f"{sanitize_line(name)} has {damage(count)}")
+    if any(damaged.values()):
+        terminal.warn("→ what cannot be read is left out and stays in the file; the rest can be used as ever")
+
+
+def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
+    """Tell of the files beside the sessions that are none, and what to do with them."""
+    names = library.unreadable()
+    for name in names[:_SHOWN_NAMES]:
+        file = library.store.resolve(str(library.store.folder / f"{name}{SUFFIX}"))
+        try:
+            library.store.load(file)
+        except ConfigurationError as error:
+            terminal.warn(f"not listed: {sanitize_line(error.message)}")
+    if len(names) > _SHOWN_NAMES:
+        terminal.warn(f"not listed: {len(names) - _SHOWN_NAMES:,} more that cannot be read")
+    if names:
+        terminal.warn("→ mend these files, or move them away; chatcli leaves them as they are")
 
 
 def write_found(found: Found, terminal: Terminal) -> None:
@@ -86,4 +115,5 @@ def json_fields(summary: SessionSummary) -> dict[str, Any]:
         "turns": summary.turns,
         "last_used": summary.last_used.isoformat(timespec="seconds"),
         "folder": summary.folder,
+        "damaged_records": summary.damaged_records,
     }

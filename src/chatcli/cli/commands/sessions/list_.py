@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.cli.commands.sessions.here import add_here_option, folder_of
-from chatcli.cli.commands.sessions.layout import json_fields, write_table
+from chatcli.cli.commands.sessions.layout import (
+    json_fields,
+    warn_of_damage,
+    warn_of_unreadable,
+    write_table,
+)
 from chatcli.cli.commands.sessions.refreshing import refresh
 from chatcli.core.exit_codes import ExitCode
 
@@ -42,6 +47,8 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return ExitCode.DONE
     write_table(summaries, terminal)
+    warn_of_damage({summary.name: summary.damaged_records for summary in summaries}, terminal)
+    warn_of_unreadable(library, terminal)
     if not summaries:
         began = " that began here" if folder else ""
         terminal.warn(f"no sessions{began} yet; every conversation is saved by itself")

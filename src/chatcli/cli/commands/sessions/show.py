@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from chatcli.cli.commands.sessions.layout import warn_of_damage
 from chatcli.cli.commands.sessions.naming import add_sessions_argument, named_sessions
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize, sanitize_line
@@ -29,7 +30,9 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     write = _write_json if options.json else _write
     for name in named_sessions(options, NAME):
-        write(library.store.load(library.store.existing(name)), terminal)
+        session = library.store.load(library.store.existing(name))
+        write(session, terminal)
+        warn_of_damage({name: session.damaged_records}, terminal)
     return ExitCode.DONE
 
 
