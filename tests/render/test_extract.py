@@ -15,6 +15,10 @@ from render.markdown.specification import EXAMPLES
 from render.markdown.test_block_stream import DIFFERS, DOCUMENTS
 
 
+INNER = "# Title\n\n```bash\npip install thing\n```\n\n"
+NESTED = f"Here:\n\n```markdown\n{INNER}Text.\n```\n\nMore?\n"
+
+
 @pytest.mark.parametrize(
     ("markdown", "code"),
     [
@@ -31,6 +35,12 @@ from render.markdown.test_block_stream import DIFFERS, DOCUMENTS
         ("inline ``` code ``` is no fence", None),
         ("text", None),
         ("", None),
+        (NESTED, "# Title\n\n```bash\npip install thing\n```\n\nText.\n"),
+        (
+            NESTED.replace("```markdown", "````md").replace("Text.\n```", "```c\nopen\n````"),
+            f"{INNER}```c\nopen\n",
+        ),
+        (NESTED.replace("```markdown", "```text"), "# Title\n\n```bash\npip install thing\n"),
     ],
 )
 def test_the_code_of_the_first_fence_is_found_exactly(markdown, code):

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from chatcli.render.markdown.block_stream import blocks_of
+from chatcli.render.markdown.blocks import CodeStart, CodeText, FormulaStart, HtmlStart
+
 
 def code_blocks(markdown: str) -> list[str]:
     """Return the code of the fenced blocks in order, each ending in a newline: block 1, block 2 and so on.
 
     Fences are those of CommonMark 0.31 §4.5, in lists and quotes too; one that is never closed runs to the end
-    of what holds it. The fence lines and their indentation are not part of the code.
+    of what holds it. In a block of Markdown an inner fence with an info string opens a block that belongs to it.
+    The fence lines and their indentation are not part of the code.
     """
-    # Here, so that a program that extracts nothing does not pay for the parser.
-    from markdown_it import MarkdownIt  # noqa: PLC0415
-
-    fences = (token.content for token in MarkdownIt().parse(markdown) if token.type == "fence")
-    return [code if code.endswith("\n") else code + "\n" for code in fences]
+    blocks: list[list[str]] = []
+    code: list[str] = []
+    for block in blocks_of(markdown):
+        match block:
+            case CodeStart(info=info):
+                code = []
+                if info is not None:
+                    blocks.append(code)
+            case HtmlStart() | FormulaStart():
+                code = []
+            case CodeText(text=text):
+                code.append(text)
+    return ["\n".join(lines) + "\n" for lines in blocks]
 
 
 def first_code_block(markdown: str) -> str | None:

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
 
 FRAME_S: Final = 1 / 30
-_SHARE_FOR_DRAWING: Final = 24
-"""Drawing the tail takes at most a twenty-fifth of the time, however slow it is."""
+_PAUSE_PER_DRAWING: Final = 24
+"""Drawing the tail takes at most a twenty-fifth of a core ..."""
+
+LONGEST_PAUSE_S: Final = 0.3
+"""... but however dear a frame is, this is how long a reader waits for new text at most."""
 
 _MUCH: Final = 4_000
 """How many characters are not left for the next frame: what it takes to draw them would hold up everything else."""
@@ -60,6 +63,7 @@ class Canvas(Protocol):
 class LiveAnswer:
     """An observer of one turn that draws the first text and the last at once and what comes between in frames.
 
+    ``clock`` tells the time and ``cpu_clock`` the CPU time of this thread, both in seconds.
     ``reasoning`` is shown above the answer where ``shows_reasoning``, else folded to a line. Where nothing else
     tells what is going on, ``tells_activity`` adds a row to the tail while the model thinks or is silent.
     """
@@ -74,9 +78,11 @@ class LiveAnswer:
         tells_activity: bool = False,
         silence_after_s: float = SILENCE_AFTER_S,
         clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._canvas = canvas
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._stream = MarkdownStream(theme)
         self._texts: list[str] = []
         self._texts_length = 0
@@ -162,15 +168,16 @@ class LiveAnswer:
     def _draw(self) -> None:
         # What is printed for good has to be drawn sooner or later; only the tail is drawn again and again.
         self._take_texts()
-        began_s = self._clock()
+        began_s = self._cpu_clock()
         columns, rows = self._canvas.columns(), self._canvas.rows()
         tail = self._stream.tail(columns, rows) or self._thoughts.tail(columns, rows)
         if self._activity is not None:
-            told = self._activity.row(self._thoughts.since_s, self._heard_s, began_s, columns)
+            told = self._activity.row(self._thoughts.since_s, self._heard_s, self._clock(), columns)
             tail = [*tail, *told][-rows:]
         self._flush(tail)
-        now_s = self._clock()
-        self._due_s = now_s + max(FRAME_S, _SHARE_FOR_DRAWING * (now_s - began_s))
+        # The CPU time of this thread: on a busy machine a frame takes long by the clock without being dear.
+        pause_s = _PAUSE_PER_DRAWING * (self._cpu_clock() - began_s)
+        self._due_s = self._clock() + min(max(FRAME_S, pause_s), LONGEST_PAUSE_S)
 
     def _take_texts(self) -> None:
         text = "".join(self._texts)

@@ -11,6 +11,8 @@ from chatcli.render.themes import theme
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from chatcli.render.themes import Theme
+
 PLAIN = theme("dark", None)
 COLORED = theme("dark", "truecolor")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
@@ -21,9 +23,9 @@ def lines(markdown: str, columns: int = 60) -> list[str]:
     return rendered(markdown, PLAIN, columns).split("\n")[:-1]
 
 
-def in_pieces(pieces: Iterable[str], columns: int) -> str:
+def in_pieces(pieces: Iterable[str], columns: int, theme: Theme = COLORED) -> str:
     """Return what the terminal's scrollback holds at the end, with a tail drawn after every piece."""
-    stream = MarkdownStream(COLORED)
+    stream = MarkdownStream(theme)
     shown = []
     for piece in pieces:
         shown.append(stream.feed(piece, columns))

@@ -127,8 +127,8 @@ class TestBeyondTheLookAhead:
 
     def test_the_items_of_a_long_list_are_told_one_by_one(self):
         stream = BlockStream({})
-        stream.feed("- item\n" * 30)
-        assert [len(stream.feed("- item\n")) for _ in range(5)] == [3] * 5
+        list(stream.feed("- item\n" * 30))
+        assert [len(list(stream.feed("- item\n"))) for _ in range(5)] == [3] * 5
 
     def test_a_loose_list_is_told_at_its_first_blank_line_between_items(self):
         during, _ = told("- one\n\n- two\n")
@@ -155,7 +155,7 @@ class TestBeyondTheLookAhead:
     def test_what_is_shown_ahead_stays_small_however_long_a_line_gets(self):
         stream = BlockStream({})
         for _ in range(500):
-            stream.feed("# " + "x" * 1_000)
+            list(stream.feed("# " + "x" * 1_000))
         assert sum(len(text) for block in stream.ahead() for text in texts_of(block)) < 10_000
 
     def test_quotes_and_lists_are_opened_to_a_depth(self):

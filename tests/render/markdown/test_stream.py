@@ -28,6 +28,9 @@ LONG = "\n\n".join(
     ]
 )
 WIDTHS = st.integers(20, 200)
+_TEXTS = [example.markdown for example in EXAMPLES]
+TENS = ["\n\n".join(_TEXTS[at : at + 10]) for at in range(0, len(_TEXTS), 10)]
+"""Documents longer than the look-ahead, with definitions of links that come late."""
 
 
 class TestHoweverTheTextIsCut:
@@ -42,6 +45,22 @@ class TestHoweverTheTextIsCut:
     @given(WIDTHS, st.lists(st.integers(0, len(LONG)), max_size=60))
     def test_a_long_answer_ends_up_the_same(self, columns, ends):
         assert in_pieces(cut(LONG, ends), columns) == rendered(LONG, COLORED, columns)
+
+    @pytest.mark.parametrize("columns", [34, 80])
+    @pytest.mark.parametrize("text", TENS, ids=range(len(TENS)))
+    def test_ten_examples_in_a_row_end_up_the_same_character_by_character(self, text, columns):
+        stream = MarkdownStream(COLORED)
+        shown = "".join(stream.feed(character, columns) for character in text)
+        assert shown + stream.finish(columns) == rendered(text, COLORED, columns)
+
+    @given(st.sampled_from(TENS), st.sampled_from([34, 80]), st.lists(st.integers(0, 5_000), max_size=20))
+    def test_ten_examples_in_a_row_end_up_the_same(self, text, columns, ends):
+        assert in_pieces(cut(text, ends), columns) == rendered(text, COLORED, columns)
+
+    def test_a_link_whose_definition_comes_too_late_is_text_however_it_was_cut(self):
+        text = "Foo [bar] here\n\n" + "A paragraph of its own.\n\n" * 12 + "[bar]: /url\n"
+        assert rendered(text, PLAIN, 80) == in_pieces(text, 80, PLAIN)
+        assert rendered(text, PLAIN, 80).startswith("Foo [bar] here\n")
 
     @pytest.mark.parametrize("columns", [20, 39, 80, 200])
     def test_a_long_answer_character_by_character_ends_up_the_same(self, columns):
@@ -156,6 +175,32 @@ class TestBlocks:
 
     def test_a_code_line_is_never_broken(self):
         assert lines("```\n" + "x " * 100 + "y\n```", 20)[1] == "x " * 100 + "y"
+
+    def test_a_fence_in_a_block_of_markdown_is_part_of_it(self):
+        text = "```markdown\n# T\n\n```bash\nls\n```\n\nEnd\n```\n\nAfter"
+        assert lines(text) == [
+            "── 1 · markdown ──",
+            "# T",
+            "",
+            "```bash",
+            "ls",
+            "```",
+            "",
+            "End",
+            "",
+            "After",
+        ]
+
+    def test_a_formula_of_several_lines_is_left_as_it_is(self):
+        formula = ["$$", r"\begin{aligned}", r"a &= b_1 * c_1 \\", r"  &= *d*", r"\end{aligned}", "$$"]
+        assert lines("\n".join(["so", *formula, "and *so*"])) == ["so", "", *formula, "", "and so"]
+        assert lines("- \\[\n  x_1 * y_1 * z\n  \\]\n") == [r"• \[", "  x_1 * y_1 * z", r"  \]"]
+        assert lines("$$ a *b*\n*c* $$\n*d*") == ["$$ a *b*", "*c* $$", "", "d"]
+
+    def test_what_is_no_formula_of_several_lines_is_text(self):
+        assert lines("$$ is the *pid*\n\nand *so*") == ["$$ is the *pid*", "", "and so"]
+        assert lines("the pid is\n$$ in *sh*") == ["the pid is $$ in sh"]
+        assert lines("$$a*b*c$$ is *one*") == ["$$a*b*c$$ is one"]
 
     def test_text_that_looks_like_a_fence_and_is_none_is_text(self):
         assert lines("``` a`b\ntext") == ["``` a`b text"]

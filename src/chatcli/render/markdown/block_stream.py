@@ -17,7 +17,7 @@ from chatcli.render.markdown.parser import BlockParser
 from chatcli.render.markdown.references import waits_for_definition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from chatcli.render.markdown.references import References
 
@@ -52,15 +52,18 @@ class BlockStream:
         # A line longer than the look-ahead is begun before its end is known, if it is text.
         self._is_begun = False
 
-    def feed(self, text: str) -> list[Block]:
-        told: list[Block] = []
+    def feed(self, text: str) -> Iterator[Block]:
+        """Yield the blocks that are certain now, each before the text behind it is read.
+
+        So whoever draws a block while it is yielded knows the same definitions however the text was cut. Nothing is
+        read beyond the last block that is taken.
+        """
         for at, part in enumerate(text.split("\n")):
             if at:
                 self._end_line()
-                self._tell(told)
+                yield from self._certain()
             if self._add(part):
-                self._tell(told)
-        return told
+                yield from self._certain()
 
     def finish(self) -> list[Block]:
         """Tell the rest: nothing more comes."""
@@ -141,9 +144,9 @@ class BlockStream:
     def _wait(self, blocks: Iterable[Block]) -> None:
         self._waiting.extend(_Waiting(block, self._characters, self._lines) for block in blocks)
 
-    def _tell(self, told: list[Block]) -> None:
+    def _certain(self) -> Iterator[Block]:
         while self._waiting and self._is_decided(self._waiting[0]):
-            told.append(self._waiting.popleft().block)
+            yield self._waiting.popleft().block
 
     def _is_decided(self, waiting: _Waiting) -> bool:
         is_past = (
@@ -155,6 +158,13 @@ class BlockStream:
             block.kind.is_decided |= is_past or block.kind.is_loose
             return block.kind.is_decided
         return is_past or not any(waits_for_definition(text, self._references) for text in texts_of(block))
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """Yield the blocks of a whole text."""
+    stream = BlockStream({})
+    yield from stream.feed(text)
+    yield from stream.finish()
 
 
 def _with_own_kind(block: Block, kinds: dict[ListKind, ListKind]) -> Block:

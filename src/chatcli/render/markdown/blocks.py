@@ -71,8 +71,13 @@ class HtmlStart:
 
 
 @dataclass(frozen=True, slots=True)
+class FormulaStart:
+    """The first line of a formula that stands by itself; its lines, marks included, follow as ``CodeText``."""
+
+
+@dataclass(frozen=True, slots=True)
 class CodeText:
-    """Code or HTML. Without ``is_whole_line`` more of the same line follows."""
+    """Code, HTML or a formula. Without ``is_whole_line`` more of the same line follows."""
 
     text: str
     is_whole_line: bool = True
@@ -114,6 +119,7 @@ Block: TypeAlias = (
     | Rule
     | CodeStart
     | HtmlStart
+    | FormulaStart
     | CodeText
     | CodeEnd
     | Table

@@ -11,6 +11,7 @@ from chatcli.render.markdown.blocks import (
     CodeStart,
     CodeText,
     End,
+    FormulaStart,
     Heading,
     HtmlStart,
     ItemStart,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from chatcli.render.markdown.blocks import Block
     from chatcli.render.markdown.inline import Inline
+    from chatcli.render.themes import Role
 
 _BULLETS: Final = ("•", "◦", "▪")
 _UNDERLINES: Final = {1: "═", 2: "─"}
@@ -68,7 +70,8 @@ class Drawing:
         self._inline = inline
         self._levels: list[_Level] = [_Level()]
         self._code_blocks = 0
-        self._code: CodeHighlighter | None = None  # None in HTML
+        self._code: CodeHighlighter | None = None  # None in HTML and in a formula
+        self._verbatim: Role = "html"
         self._wrapper: Wrapper | None = None  # a paragraph of which more comes
         self._table: TableLayout | None = None
 
@@ -77,6 +80,7 @@ class Drawing:
         copied._levels = list(self._levels)
         copied._code_blocks = self._code_blocks
         copied._code = self._code.copy() if self._code else None
+        copied._verbatim = self._verbatim
         copied._wrapper = self._wrapper.copy() if self._wrapper else None
         copied._table = self._table
         return copied
@@ -113,11 +117,12 @@ class Drawing:
                 self._code = CodeHighlighter(info or "")
                 if info is not None:
                     self._add([self._label(info)], columns, rows)
-            case HtmlStart():
+            case HtmlStart() | FormulaStart():
                 self._begin(rows)
                 self._code = None
+                self._verbatim = "html" if isinstance(block, HtmlStart) else "math"
             case CodeText(text=text):
-                code = self._code.line(text) if self._code else [("html", text)]
+                code = self._code.line(text) if self._code else [(self._verbatim, text)]
                 self._add([[Run(part, (role,) if role else ()) for role, part in code]], columns, rows)
             case Table():
                 self._begin(rows)

@@ -203,7 +203,9 @@ def _parser() -> MarkdownIt:
     # Here, so that nobody who does not render Markdown pays for it.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
-    parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
+    from chatcli.render.markdown.emphasis import with_cjk_emphasis  # noqa: PLC0415
+
+    parser = with_cjk_emphasis(MarkdownIt("commonmark", {"maxNesting": _DEEPEST}))
     parser.enable("strikethrough")
     parser.inline.ruler.before("escape", "formula", _formula)
     parser.inline.ruler.before("link", "footnote", _footnote)

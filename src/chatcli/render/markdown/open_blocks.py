@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from chatcli.render.markdown.syntax import CODE_INDENT, FENCE, holds_markdown, is_closing_fence
+
 if TYPE_CHECKING:
     import re
 
@@ -50,14 +52,37 @@ class ParagraphLines:
         return replace(self, lines=list(self.lines))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fenced:
+    """``inner`` are the fences that are open in it, where it holds Markdown."""
+
     fence: str
     indent: int
     info: str
+    inner: list[str] = field(default_factory=list)
 
     def copy(self) -> Self:
-        return self
+        return replace(self, inner=list(self.inner))
+
+    def is_closed_by(self, text: str, indent: int) -> bool:
+        """Read a line that is ``indent`` columns in; return whether it closes this block.
+
+        In Markdown a fence with an info string opens a block of its own, which the next bare fence closes.
+        """
+        closes = indent < CODE_INDENT and is_closing_fence(text, self.fence)
+        if not holds_markdown(self.info):
+            return closes
+        if self.inner and is_closing_fence(text, self.inner[-1]):
+            # A fence that is too long for the inner block is the end of the outer one.
+            if closes and len(self.fence) > len(self.inner[-1]):
+                return True
+            self.inner.pop()
+            return False
+        if not self.inner and closes:
+            return True
+        if (opening := FENCE.match(text)) and opening["info"].strip(" \t"):
+            self.inner.append(opening["fence"])
+        return False
 
 
 @dataclass(slots=True)
@@ -70,6 +95,14 @@ class Indented:
 
 @dataclass(frozen=True, slots=True)
 class Html:
+    end: re.Pattern[str]
+
+    def copy(self) -> Self:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
     end: re.Pattern[str]
 
     def copy(self) -> Self:
@@ -90,4 +123,4 @@ class Rows:
 
 
 Container: TypeAlias = Quote | ItemList | Item
-Leaf: TypeAlias = ParagraphLines | Fenced | Indented | Html | Rows
+Leaf: TypeAlias = ParagraphLines | Fenced | Indented | Html | Formula | Rows

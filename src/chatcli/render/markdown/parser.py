@@ -16,6 +16,7 @@ from chatcli.render.markdown.blocks import (
     CodeStart,
     CodeText,
     End,
+    FormulaStart,
     Heading,
     HtmlStart,
     ItemStart,
@@ -31,6 +32,7 @@ from chatcli.render.markdown.blocks import (
 from chatcli.render.markdown.open_blocks import (
     Container,
     Fenced,
+    Formula,
     Html,
     Indented,
     Item,
@@ -53,8 +55,8 @@ from chatcli.render.markdown.syntax import (
     cells_of,
     columns_of,
     heading_in,
+    formula_end,
     html_end,
-    is_closing_fence,
     marker_in,
 )
 
@@ -150,22 +152,22 @@ class BlockParser:
         if kept < len(self._open):
             return False
         match self._leaf:
-            case Fenced(fence=fence, indent=indent):
-                if cursor.indent < CODE_INDENT and is_closing_fence(cursor.text, fence):
+            case Fenced() as fenced:
+                if fenced.is_closed_by(cursor.text, cursor.indent):
                     self._close_leaf()
                 else:
-                    cursor.skip_indent(indent)
+                    cursor.skip_indent(fenced.indent)
                     self._told.append(CodeText(cursor.rest))
-            case Html(end=end):
-                if end is BLANK_LINE and cursor.is_blank:
+            case Html(end=end) | Formula(end=end):
+                if cursor.is_blank and (end is BLANK_LINE or isinstance(self._leaf, Formula)):
                     return False
-                self._add_html(cursor.rest, end)
+                self._add_verbatim(cursor.rest, end)
             case _:
                 return False
         self._after_blank = False
         return True
 
-    def _add_html(self, line: str, end: re.Pattern[str]) -> None:
+    def _add_verbatim(self, line: str, end: re.Pattern[str]) -> None:
         self._told.append(CodeText(line))
         if end is not BLANK_LINE and end.search(line):
             self._close_leaf()
@@ -240,7 +242,13 @@ class BlockParser:
             self._make_room(kept)
             self._leaf = Html(end)
             self._told.append(HtmlStart())
-            self._add_html(cursor.rest, end)
+            self._add_verbatim(cursor.rest, end)
+        elif end := formula_end(text, in_paragraph=not has_opened and self._has_text):
+            self._make_room(kept)
+            self._leaf = Formula(end)
+            self._told.append(FormulaStart())
+            # Its own mark does not end it.
+            self._told.append(CodeText(cursor.rest))
         elif self._is_heading(text, kept, has_opened=has_opened):
             self._underline(2 if text.startswith("-") else 1)
         elif not has_opened and kept == len(self._open) and self._table_under(cursor):
@@ -381,7 +389,7 @@ class BlockParser:
                 lines = lines if is_cut else without_definitions(lines, self._references)
                 if lines:
                     self._told.append(Paragraph("\n".join(lines).rstrip(" \t")))
-            case Fenced() | Indented() | Html():
+            case Fenced() | Indented() | Html() | Formula():
                 self._told.append(CodeEnd())
             case Rows(is_told=is_told):
                 if not is_told:

@@ -15,6 +15,8 @@ from chatcli.render.markdown.painting import Painter, last_folded
 from chatcli.safety.terminal import TerminalSanitizer, sanitize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chatcli.render.markdown.blocks import Block
     from chatcli.render.markdown.references import References
     from chatcli.render.themes import Theme
@@ -40,8 +42,8 @@ class MarkdownStream:
 
     def finish(self, columns: int) -> str:
         """Return the rest: nothing more comes."""
-        blocks = self._blocks.feed(self._sanitizer.finish())
-        return self._painted([*blocks, *self._blocks.finish()], columns)
+        rest = self._painted(self._blocks.feed(self._sanitizer.finish()), columns)
+        return rest + self._painted(self._blocks.finish(), columns)
 
     def tail(self, columns: int, count: int) -> list[str]:
         """Return the last ``count`` rows of what ``finish`` would give out now, none wider than ``columns``."""
@@ -56,10 +58,11 @@ class MarkdownStream:
         self._drawing.draw(before.finish(), _ANY_WIDTH)
         self._drawing.forget_gap()
         if fence is not None:
-            self._blocks.feed(fence + "\n")
+            for _ in self._blocks.feed(fence + "\n"):
+                pass
             self._drawing.reopen_code(fence.lstrip("`~"))
 
-    def _painted(self, blocks: list[Block], columns: int) -> str:
+    def _painted(self, blocks: Iterable[Block], columns: int) -> str:
         rows = self._drawing.draw(blocks, columns)
         return "".join([self._painter.painted(row) + "\n" for row in rows])
 

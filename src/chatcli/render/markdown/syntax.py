@@ -51,6 +51,11 @@ _HTML_LONE_TAG: Final = re.compile(
 )
 BLANK_LINE: Final = re.compile(r"[ \t]*$")
 
+# A formula of several lines begins with its mark alone or, where no paragraph is open, with text behind it.
+_FORMULA: Final = re.compile(r"(?P<mark>\$\$|\\\[)(?P<text>[ \t]*(?!\$).*)$")
+_FORMULA_ENDS: Final = {"$$": re.compile(r"\$\$[ \t]*$"), "\\[": re.compile(r"\\\][ \t]*$")}
+_MARKDOWN_LANGUAGES: Final = {"markdown", "md", "mdx", "commonmark", "gfm"}
+
 
 class Cursor:
     """The rest of a line, and the column it starts in: tabs reach to columns that are multiples of four (§2.2)."""
@@ -139,6 +144,25 @@ def html_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
     if _HTML_BLOCK_TAG.match(text) or (not in_paragraph and _HTML_LONE_TAG.match(text)):
         return BLANK_LINE
     return None
+
+
+def formula_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
+    """Return what ends the formula of several lines that starts with ``text``, ``None`` where none does.
+
+    A blank line ends it as well: TeX allows none in a formula.
+    """
+    match = _FORMULA.match(text) if text.startswith(("$$", "\\[")) else None
+    if match is None:
+        return None
+    has_text = bool(match["text"].strip(" \t"))
+    if has_text and (in_paragraph or match["mark"] != "$$" or "$$" in match["text"]):
+        return None
+    return _FORMULA_ENDS[match["mark"]]
+
+
+def holds_markdown(info: str) -> bool:
+    """Whether the code behind a fence with this ``info`` is Markdown, and so may have fences of its own."""
+    return info.split(maxsplit=1)[:1] != [] and info.split(maxsplit=1)[0].lower() in _MARKDOWN_LANGUAGES
 
 
 def columns_of(delimiter_row: str) -> tuple[Alignment, ...]:
