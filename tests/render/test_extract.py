@@ -14,7 +14,6 @@ from chatcli.render.themes import theme
 from render.markdown.specification import EXAMPLES
 from render.markdown.test_block_stream import DIFFERS, DOCUMENTS
 
-
 INNER = "# Title\n\n```bash\npip install thing\n```\n\n"
 NESTED = f"Here:\n\n```markdown\n{INNER}Text.\n```\n\nMore?\n"
 

@@ -54,8 +54,8 @@ from chatcli.render.markdown.syntax import (
     Marker,
     cells_of,
     columns_of,
-    heading_in,
     formula_end,
+    heading_in,
     html_end,
     marker_in,
 )
