@@ -289,7 +289,9 @@ def _renderer(
 
             colors = None if options.out or settings.plain else terminal.color_system(terminal.stdout)
             theme = answer_theme(settings, terminal, colors, target.when_closed)
-            return MarkdownRenderer(target.write, theme, width=terminal.columns)
+            return MarkdownRenderer(
+                target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks
+            )
         case "markdown":
             return _live_answer(settings, terminal, target)
         case _:
@@ -314,6 +316,7 @@ def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Obse
     return LiveAnswer(
         screen,
         theme,
+        line_breaks=settings.line_breaks,
         reasoning=reasoning,
         shows_reasoning=settings.show_reasoning,
         tells_activity=True,

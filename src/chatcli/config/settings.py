@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chatcli.config.config_file import profile_place
 
@@ -59,6 +59,7 @@ class Settings:
     save: bool
     plain: bool
     theme: str
+    line_breaks: Literal["auto", "keep", "join"]
     repl_prompt: str
     editing_mode: str
     keys: Mapping[str, tuple[str, ...]]

@@ -210,6 +210,13 @@ SETTINGS: tuple[Setting, ...] = (
         "auto",
         only_looks=True,
     ),
+    Setting(
+        "line_breaks",
+        "Line breaks within a paragraph: keep, join, or auto, which joins lines that were wrapped by hand",
+        parsers.choice("auto", "keep", "join"),
+        "auto",
+        only_looks=True,
+    ),
     Setting("repl_prompt", "What stands before what you write", parsers.prompt, "> "),
     Setting(
         "editing_mode",

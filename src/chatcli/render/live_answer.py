@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatcli.core.events import Event
+    from chatcli.render.markdown.inline import LineBreaks
     from chatcli.render.reasoning import Reasoning
     from chatcli.render.themes import Theme
 
@@ -73,6 +74,7 @@ class LiveAnswer:
         canvas: Canvas,
         theme: Theme,
         *,
+        line_breaks: LineBreaks = "auto",
         reasoning: Reasoning,
         shows_reasoning: bool,
         tells_activity: bool = False,
@@ -83,7 +85,7 @@ class LiveAnswer:
         self._canvas = canvas
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._stream = MarkdownStream(theme)
+        self._stream = MarkdownStream(theme, line_breaks)
         self._texts: list[str] = []
         self._texts_length = 0
         self._thoughts = _Thoughts(reasoning, canvas, shown=shows_reasoning)

@@ -12,6 +12,7 @@ from chatcli.safety.terminal import sanitize, sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
@@ -33,7 +34,7 @@ Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 class Page:
     """A ``Surface``: styled, wrapped between words, and safe for a terminal.
 
-    ``theme`` and ``shows_reasoning`` are asked for each answer.
+    ``theme`` and ``settings`` are asked for each answer.
     ``unicode`` says whether the terminal can show more than ASCII.
     ``takes_commands`` says whether the terminal reads operating system commands (OSC), as those that mark questions and
     answers. ``watchers`` returns what else follows a turn.
@@ -49,7 +50,7 @@ class Page:
         *,
         ink: Ink,
         theme: Callable[[], Theme],
-        shows_reasoning: Callable[[], bool],
+        settings: Callable[[], Settings],
         prompt: str,
         quiet: bool,
         unicode: bool,
@@ -61,7 +62,7 @@ class Page:
         self._activity = activity
         self._ink = ink
         self._theme = theme
-        self._shows_reasoning = shows_reasoning
+        self._settings = settings
         self._prompt = prompt
         self._quiet = quiet
         self._unicode = unicode
@@ -105,7 +106,8 @@ class Page:
     def answer(self, text: str) -> None:
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - its parser takes a moment to load
 
-        self._screen.print(rendered(text, self._theme(), self.columns()))
+        line_breaks = self._settings().line_breaks
+        self._screen.print(rendered(text, self._theme(), self.columns(), line_breaks))
 
     def pause(self) -> None:
         self._print(self._marks.end())
@@ -114,12 +116,13 @@ class Page:
         from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415 - as above
         from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
 
-        theme = self._theme()
+        theme, settings = self._theme(), self._settings()
         answer = LiveAnswer(
             self._screen,
             theme,
+            line_breaks=settings.line_breaks,
             reasoning=Reasoning(lambda text: theme.paint(text, "reasoning")),
-            shows_reasoning=self._shows_reasoning(),
+            shows_reasoning=settings.show_reasoning,
         )
         status = StatusRenderer(self._print_status, dim=False, verbose=verbose, quiet=self._quiet)
         return (self._activity, answer, status, self._marks, *self._watchers())
@@ -152,7 +155,7 @@ class Page:
     async def page_through(self, answer: str) -> None:
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
 
-        text = rendered(answer, self._theme(), self.columns())
+        text = rendered(answer, self._theme(), self.columns(), self._settings().line_breaks)
         with self._screen.lent():
             await self._pager.show(text)
 

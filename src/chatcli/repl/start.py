@@ -137,7 +137,7 @@ class Repl:
             activity,
             ink=Ink(tty.color_system is not None),
             theme=self._theme,
-            shows_reasoning=lambda: self._talk.settings.show_reasoning,
+            settings=lambda: self._talk.settings,
             prompt=settings.repl_prompt,
             quiet=quiet,
             unicode=tty.shows_unicode,

@@ -11,6 +11,7 @@ from chatcli.render.themes import theme
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from chatcli.render.markdown.inline import LineBreaks
     from chatcli.render.themes import Theme
 
 PLAIN = theme("dark", None)
@@ -18,14 +19,16 @@ COLORED = theme("dark", "truecolor")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
 
 
-def lines(markdown: str, columns: int = 60) -> list[str]:
+def lines(markdown: str, columns: int = 60, line_breaks: LineBreaks = "auto") -> list[str]:
     """Return ``markdown`` as a terminal without colours shows it."""
-    return rendered(markdown, PLAIN, columns).split("\n")[:-1]
+    return rendered(markdown, PLAIN, columns, line_breaks).split("\n")[:-1]
 
 
-def in_pieces(pieces: Iterable[str], columns: int, theme: Theme = COLORED) -> str:
+def in_pieces(
+    pieces: Iterable[str], columns: int, theme: Theme = COLORED, line_breaks: LineBreaks = "auto"
+) -> str:
     """Return what the terminal's scrollback holds at the end, with a tail drawn after every piece."""
-    stream = MarkdownStream(theme)
+    stream = MarkdownStream(theme, line_breaks)
     shown = []
     for piece in pieces:
         shown.append(stream.feed(piece, columns))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,7 +127,7 @@ class TestAResize:
 
 class TestBlocks:
     def test_stand_apart_by_one_blank_line(self):
-        assert lines("one\ntwo\n\n\n\nthree\n***\n") == ["one two", "", "three", "", "─" * 60]
+        assert lines("one\n\n\n\nthree\n***\n") == ["one", "", "three", "", "─" * 60]
 
     def test_headings_are_underlined_as_long_as_they_are(self):
         assert lines("# 标题\n## Two `x`\n### Three") == [
@@ -199,11 +201,11 @@ class TestBlocks:
 
     def test_what_is_no_formula_of_several_lines_is_text(self):
         assert lines("$$ is the *pid*\n\nand *so*") == ["$$ is the *pid*", "", "and so"]
-        assert lines("the pid is\n$$ in *sh*") == ["the pid is $$ in sh"]
+        assert lines("the pid is\n$$ in *sh*") == ["the pid is", "$$ in sh"]
         assert lines("$$a*b*c$$ is *one*") == ["$$a*b*c$$ is one"]
 
     def test_text_that_looks_like_a_fence_and_is_none_is_text(self):
-        assert lines("``` a`b\ntext") == ["``` a`b text"]
+        assert lines("``` a`b\ntext") == ["``` a`b", "text"]
 
     def test_html_is_shown_as_it_is(self):
         assert lines("<details>\n<b>x</b>\n\ny <i>z</i><br>w") == [
@@ -243,8 +245,24 @@ class TestTables:
             "x                   │          y",
         ]
 
-    def test_become_a_list_where_the_terminal_is_narrow(self):
-        assert lines(self.TABLE, 30) == ["Name: 日本", "数量: 2", "", "Name: b", "数量: 100"]
+    def test_stay_tables_on_narrow_terminals_as_long_as_their_columns_are_readable(self):
+        assert lines(self.TABLE, 15)[0] == "Name │ 数量"
+        assert lines("| a | b |\n|---|---|\n| 北京市海淀区中关村 | x |\n", 12) == [
+            "a        │ b",
+            "─────────┼──",
+            "北京市海 │ x",
+            "淀区中关 │",
+            "村       │",
+        ]
+
+    @pytest.mark.parametrize(("columns", "is_table"), [(19, True), (18, False)])
+    def test_become_records_where_a_column_would_be_narrower_than_eight(self, columns, is_table):
+        drawn = lines("| a | b |\n|---|---|\n| one two three | four five six |\n", columns)
+        assert ("│" in drawn[0]) is is_table
+
+    def test_become_records_where_even_their_borders_do_not_fit(self):
+        table = "| a " * 10 + "|\n" + "|-" * 10 + "|\n" + "| x " * 10 + "|\n"
+        assert lines(table, 20) == ["a: x"] * 10
 
     @given(
         st.lists(st.lists(st.text("ab 中文é👩‍👩‍👧", max_size=30), min_size=3, max_size=3), max_size=4),
@@ -256,6 +274,50 @@ class TestTables:
         assert all(width(row) <= max(columns, 10) for row in drawn)
         letters = [sum(text.count(letter) for text in drawn) for letter in "ab中文é"]
         assert letters == [sum(cell.count(letter) for row in rows for cell in row) for letter in "ab中文é"]
+
+
+VERSES = "The harbour sleeps, the lamps are low,\nthe ferries neither come nor go."
+WRAPPED = (
+    "A paragraph that somebody has wrapped by hand at the usual seventy-odd columns\n"
+    "goes on in its next line and is one paragraph, as Markdown has always meant it."
+)
+
+
+class TestLineBreaks:
+    def test_after_short_lines_are_kept(self):
+        assert lines(VERSES, 80) == VERSES.split("\n")
+        assert lines("Regards,\nAnna\nExample Street 5") == ["Regards,", "Anna", "Example Street 5"]
+        assert lines("> *one*\n> two\n\n- three\n  four") == ["│ one", "│ two", "", "• three", "  four"]
+
+    def test_of_somebody_who_wrapped_by_hand_are_joined(self):
+        assert lines(WRAPPED, 200) == [WRAPPED.replace("\n", " ")]
+
+    @pytest.mark.parametrize(("columns", "count"), [(51, 2), (52, 1)])
+    def test_count_the_next_word_in_columns(self, columns, count):
+        # The word takes seven columns, the blank one: 59 is under 60, 60 is not.
+        assert len(lines("x" * columns + "\nanother line", 200)) == count
+        assert len(lines("字" * 25 + "x" * (columns - 50) + "\n字字字字", 200)) == 2
+
+    def test_can_be_kept_or_joined_altogether(self):
+        assert lines(WRAPPED, 200, "keep") == WRAPPED.split("\n")
+        assert lines(VERSES, 200, "join") == [VERSES.replace("\n", " ")]
+
+    def test_do_not_part_what_one_mark_holds_together(self):
+        assert lines("see `a\nb` and [c\nd](/u)") == ["see `a b` and c", "d (/u)"]
+
+    @given(
+        st.lists(st.sampled_from(["word ", "\n", "字字", "longer-word ", "*a* ", "x" * 30]), min_size=300),
+        st.lists(st.integers(0, 5_000), max_size=20),
+        st.sampled_from(["auto", "keep", "join"]),
+    )
+    def test_are_the_same_however_a_long_paragraph_is_cut(self, words, ends, line_breaks):
+        text = re.sub("\n+", "\n", "".join(words))
+        shown = rendered(text, PLAIN, 60, line_breaks)
+        assert in_pieces(cut(text, ends), 60, PLAIN, line_breaks) == shown
+
+    def test_of_a_hand_wrapped_paragraph_of_any_length_are_all_joined(self):
+        text = "\n".join(["word " * 14 + "end"] * 60)
+        assert lines(text, 1_000_000) == [text.replace("\n", " ")]
 
 
 class TestText:

@@ -41,10 +41,16 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph or, of a very long one, a part: ``goes_on`` when another part follows."""
+    """A paragraph or, of a very long one, a part: ``goes_on`` when another part follows.
+
+    ``line_before`` is what an earlier part has of the line of source that ``text`` begins in, ``word_after`` the word
+    that the next part begins with.
+    """
 
     text: str
     goes_on: bool = False
+    line_before: str = ""
+    word_after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

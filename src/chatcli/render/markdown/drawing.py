@@ -148,21 +148,17 @@ class Drawing:
                 self._end_level(columns, rows)
 
     def _draw_paragraph(self, paragraph: Paragraph, columns: int, rows: list[Row]) -> None:
-        text = paragraph.text
         if self._wrapper is None:
             self._begin(rows)
-            text = self._without_task(text)
+            paragraph = replace(paragraph, text=self._without_task(paragraph.text))
             self._wrapper = Wrapper(self._room(columns))
         full, self._wrapper = self._wrapper.resized(self._room(columns))
-        full += self._wrapper.add(self._runs(text))
+        roles: tuple[Role, ...] = ("quote",) if any(level.is_quote for level in self._levels) else ()
+        full += self._wrapper.add(self._inline.paragraph(paragraph, *roles))
         if not paragraph.goes_on:
             full += self._wrapper.finish()
             self._wrapper = None
         self._add(full, columns, rows)
-
-    def _runs(self, text: str) -> list[Run]:
-        roles = ("quote",) if any(level.is_quote for level in self._levels) else ()
-        return self._inline.runs(text, *roles)
 
     def _without_task(self, text: str) -> str:
         """Make a box of the mark of a task, in place of the item's bullet."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from chatcli.render.markdown.widths import columns_of, words_of
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
+    from chatcli.render.markdown.blocks import Paragraph
     from chatcli.render.markdown.references import References
     from chatcli.render.themes import Role
 
@@ -48,6 +50,15 @@ class Run:
 
 LINE_BREAK: Final = Run("\n")
 
+LineBreaks: TypeAlias = Literal["auto", "keep", "join"]
+"""What becomes of a line break within a paragraph: it is kept, joined with a blank as CommonMark says, or either.
+
+``auto`` joins where somebody seems to have wrapped by hand: where the next line's first word would not have fitted into
+``WRAPPED_BY_HAND`` columns. So verses and addresses stay lines.
+"""
+
+WRAPPED_BY_HAND: Final = 60
+
 
 class Inline:
     """Reads what stands in a leaf, with the ``references`` that are defined by then.
@@ -55,9 +66,20 @@ class Inline:
     ``shows_code_marks`` keeps the backticks of code, for terminals that could not tell it from text otherwise.
     """
 
-    def __init__(self, references: References, *, shows_code_marks: bool) -> None:
+    def __init__(
+        self, references: References, *, shows_code_marks: bool, line_breaks: LineBreaks = "auto"
+    ) -> None:
         self._references = references
+        self._line_breaks = line_breaks
         self._code_mark = "`" if shows_code_marks else ""
+
+    def paragraph(self, paragraph: Paragraph, *roles: Role) -> list[Run]:
+        """Return the text of ``paragraph`` as ``runs`` does, with the line breaks that are kept."""
+        if self._line_breaks == "join" or "\n" not in paragraph.text:
+            return self.runs(paragraph.text, *roles)
+        before, after = paragraph.line_before, paragraph.word_after
+        keeps = partial(_keeps_break, before=before, after=after) if self._line_breaks == "auto" else _always
+        return self._runs(paragraph.text, roles, {"keeps_break": keeps})
 
     def runs(self, text: str, *roles: Role) -> list[Run]:
         """Return ``text``, sanitized before, as runs that all have ``roles`` to begin with.
@@ -65,13 +87,17 @@ class Inline:
         What the parser decodes (``&#x202E;``, ``%1B`` in an address) is sanitized as well. HTML is shown as it is
         written, and so is a text that the parser fails at.
         """
-        if _MARKS.search(text) is None or len(text) > _LONGEST_READ:
+        return self._runs(text, roles, {})
+
+    def _runs(self, text: str, roles: tuple[Role, ...], environment: dict[str, Any]) -> list[Run]:
+        is_plain = not environment and _MARKS.search(text) is None
+        if is_plain or len(text) > _LONGEST_READ:
             return [Run(_LINE_END.sub(" ", text), roles)] if text else []
         text = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each on a line of its own
         tokens: list[Token] = []
         parser = _parser()
         try:
-            parser.inline.parse(text, parser, {"references": self._references}, tokens)
+            parser.inline.parse(text, parser, {"references": self._references, **environment}, tokens)
         except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
             return [Run(_LINE_END.sub(" ", text), roles)]
         return _Reader(roles, self._code_mark).read(tokens)
@@ -158,6 +184,34 @@ _READERS: Final = {
 }
 
 
+def _keeps_break(text: str, at: int, *, before: str, after: str) -> bool:
+    """Whether the line that ends at ``at`` is so short that the next word would have fitted into it."""
+    start = text.rfind("\n", 0, at) + 1
+    line = (text[start:at] if start else before + text[:at]).strip(" \t")
+    rest = text[at + 1 :].lstrip(" \t")
+    words = words_of(rest.partition("\n")[0] or after)
+    return columns_of(line) + 1 + columns_of(words[0] if words else "") < WRAPPED_BY_HAND
+
+
+def _always(_text: str, _at: int) -> bool:
+    return True
+
+
+def _newline(state: StateInline, silent: bool) -> bool:
+    """Read a line end as markdown-it does, and make a hard break of one that is kept."""
+    from markdown_it.rules_inline import newline  # noqa: PLC0415 - as below
+
+    at, count = state.pos, len(state.tokens)
+    if not newline(state, silent):
+        return False
+    keeps = state.env.get("keeps_break")
+    if not silent and keeps is not None and keeps(state.src, at):
+        for token in state.tokens[count:]:
+            if token.type == "softbreak":
+                token.type = "hardbreak"
+    return True
+
+
 def _shown_image(token: Token) -> str:
     address = sanitize_line(str(token.attrs.get("src", "")))
     alternative = sanitize_line("".join(_texts(token.children or ())))
@@ -207,6 +261,7 @@ def _parser() -> MarkdownIt:
 
     parser = with_cjk_emphasis(MarkdownIt("commonmark", {"maxNesting": _DEEPEST}))
     parser.enable("strikethrough")
+    parser.inline.ruler.at("newline", _newline)
     parser.inline.ruler.before("escape", "formula", _formula)
     parser.inline.ruler.before("link", "footnote", _footnote)
     return parser

@@ -46,6 +46,7 @@ class Item:
 class ParagraphLines:
     lines: list[str]
     is_cut: bool = False  # a part of it is told already
+    line_before: str = ""  # what of the first line was in that part
     last_is_lazy: bool = False
 
     def copy(self) -> Self:

@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 DEEPEST: Final = 50
 """How many quotes, lists and items may hold each other; what would open another one is text."""
 
+_LONGEST_WORD: Final = 100
+"""How much of a line of source is remembered beyond the part of the paragraph it belongs to: nobody asks for more."""
+
 FIRST_ROWS: Final = 20
 """How many rows of a table are waited for before its beginning is told."""
 
@@ -122,10 +125,14 @@ class BlockParser:
     def cut_paragraph(self, at: int) -> list[Block]:
         """Tell the first ``at`` characters of the open paragraph. From then on it can be nothing else."""
         if isinstance(self._leaf, ParagraphLines):
-            text = "\n".join(self._leaf.lines)
-            self._told.append(Paragraph(text[:at], goes_on=True))
+            text, before = "\n".join(self._leaf.lines), self._leaf.line_before
+            word_after = text[at : at + _LONGEST_WORD].split(maxsplit=1)[:1]
+            self._told.append(Paragraph(text[:at], True, before, "".join(word_after)))
             self._leaf.lines = text[at:].split("\n")
             self._leaf.is_cut = True
+            cut_line = text[:at].rpartition("\n")
+            line = cut_line[2] if cut_line[1] else before + cut_line[2]
+            self._leaf.line_before = line[-_LONGEST_WORD:]
         return self._taken()
 
     def _taken(self) -> list[Block]:
@@ -385,10 +392,11 @@ class BlockParser:
     def _close_leaf(self) -> None:
         leaf, self._leaf = self._leaf, None
         match leaf:
-            case ParagraphLines(lines=lines, is_cut=is_cut):
+            case ParagraphLines(lines=lines, is_cut=is_cut, line_before=before):
                 lines = lines if is_cut else without_definitions(lines, self._references)
                 if lines:
-                    self._told.append(Paragraph("\n".join(lines).rstrip(" \t")))
+                    text = "\n".join(lines).rstrip(" \t")
+                    self._told.append(Paragraph(text, line_before=before))
             case Fenced() | Indented() | Html() | Formula():
                 self._told.append(CodeEnd())
             case Rows(is_told=is_told):

@@ -11,16 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatcli.core.events import Event
+    from chatcli.render.markdown.inline import LineBreaks
     from chatcli.render.themes import Theme
 
 
 class MarkdownRenderer:
     """Writes the rows of one answer, each once it is finished. ``width`` is asked for each, in columns."""
 
-    def __init__(self, write: Callable[[str], object], theme: Theme, *, width: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        theme: Theme,
+        *,
+        width: Callable[[], int],
+        line_breaks: LineBreaks = "auto",
+    ) -> None:
         self._write = write
         self._width = width
-        self._stream = MarkdownStream(theme)
+        self._stream = MarkdownStream(theme, line_breaks)
 
     async def __call__(self, event: Event) -> None:
         match event:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatcli.render.markdown.blocks import Block
+    from chatcli.render.markdown.inline import LineBreaks
     from chatcli.render.markdown.references import References
     from chatcli.render.themes import Theme
 
@@ -27,11 +28,14 @@ _ANY_WIDTH: Final = 80
 class MarkdownStream:
     """One answer. Widths are in columns of the terminal; rows given out end in a newline."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto") -> None:
         references: References = {}
         self._sanitizer = TerminalSanitizer()
         self._blocks = BlockStream(references)
-        self._drawing = Drawing(Inline(references, shows_code_marks=not theme.codes.get("code")))
+        shows_code_marks = not theme.codes.get("code")
+        self._drawing = Drawing(
+            Inline(references, shows_code_marks=shows_code_marks, line_breaks=line_breaks)
+        )
         self._painter = Painter(theme)
         # prompt_toolkit, which draws the tail, knows colours only.
         self._tail_painter = Painter(theme, has_links=False)
@@ -67,7 +71,7 @@ class MarkdownStream:
         return "".join([self._painter.painted(row) + "\n" for row in rows])
 
 
-def rendered(markdown: str, theme: Theme, columns: int) -> str:
+def rendered(markdown: str, theme: Theme, columns: int, line_breaks: LineBreaks = "auto") -> str:
     """Return the whole of ``markdown``."""
-    stream = MarkdownStream(theme)
+    stream = MarkdownStream(theme, line_breaks)
     return stream.feed(markdown, columns) + stream.finish(columns)

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.inline import Inline
     from chatcli.render.markdown.syntax import Alignment
 
-NARROWEST: Final = 40
-"""Where there are fewer columns than this, a table becomes a list."""
+NARROWEST: Final = 8
+"""A table becomes a list of records where one of its columns would be narrower than this, and than what it holds."""
 
-_NARROWEST_CELL: Final = 4
 _BORDER: Final = Run(" │ ", ("border",))
 _UNDER_HEADER: Final = "─"
 _BETWEEN_ROWS: Final = "╌"
@@ -37,8 +36,10 @@ class TableLayout:
             for cells in zip(table.header, *table.rows, strict=True)
         ]
         room = columns - len(_BORDER.text) * (len(natural) - 1)
-        self._is_list = columns < NARROWEST or room < _NARROWEST_CELL * len(natural)
         self._widths = natural if sum(natural) <= room else _narrowed(natural, room)
+        self._is_list = sum(self._widths) > room or any(
+            given < min(wanted, NARROWEST) for given, wanted in zip(self._widths, natural, strict=True)
+        )
         # Where cells wrap, it takes a line to see where a row ends.
         self._is_ruled = self._widths != natural
 
