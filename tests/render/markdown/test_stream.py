@@ -73,9 +73,9 @@ class TestHoweverTheTextIsCut:
 
 class TestTheTail:
     @given(DOCUMENTS, WIDTHS)
-    def test_is_what_would_be_given_out_if_nothing_more_came(self, text, columns):
+    def test_of_whole_blocks_is_what_would_be_given_out_if_nothing_more_came(self, text, columns):
         stream = MarkdownStream(PLAIN)
-        stream.feed(text, columns)
+        stream.feed(text + "\n", columns)
         tail = stream.tail(columns, 1_000)
         rest = stream.finish(columns).split("\n")[:-1]
         # A terminal goes on in the next line where a row of code is too wide, and its tabs are eight columns wide.

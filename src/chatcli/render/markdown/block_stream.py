@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.blocks import Block, ListKind, ListStart, texts_of
 from chatcli.render.markdown.cutting import cut_at
+from chatcli.render.markdown.open_ends import ended_well, is_beginning, table_lines
 from chatcli.render.markdown.parser import BlockParser
 from chatcli.render.markdown.references import waits_for_definition
 
@@ -75,14 +76,24 @@ class BlockStream:
         return told
 
     def ahead(self) -> list[Block]:
-        """Return what ``finish`` would tell now."""
+        """Return what ``finish`` would yield now if the text ended well: with nothing open that is closed by a mark."""
         kinds: dict[ListKind, ListKind] = {}
         parser = self._parser.copy(kinds)
         blocks = [_with_own_kind(waiting.block, kinds) for waiting in self._waiting]
-        if self._line_length and not self._is_begun:
-            line = "".join(self._line)
-            blocks += parser.line(line[:_LONGEST_DRAWN])
-        return blocks + parser.finish()
+        line = "" if self._is_begun else "".join(self._line)[:_LONGEST_DRAWN]
+        if parser.may_begin:
+            last = parser.paragraph.rpartition("\n")[2] if parser.paragraph and not self._is_begun else None
+            lines = table_lines(last, line) or ((line,) if line and not is_beginning(line) else ())
+        else:
+            lines = (line,) if line else ()
+        coming = [block for coming_line in lines for block in parser.line(coming_line)]
+        rest = parser.finish()
+        ending = rest if any(map(texts_of, rest)) else coming if line else []
+        for at in range(len(ending) - 1, -1, -1):
+            if texts_of(ending[at]):
+                ending[at] = ended_well(ending[at])
+                break
+        return blocks + coming + rest
 
     @property
     def open_fence(self) -> str | None:

@@ -113,6 +113,11 @@ class BlockParser:
         return "\n".join(self._leaf.lines) if isinstance(self._leaf, ParagraphLines) else None
 
     @property
+    def may_begin(self) -> bool:
+        """Whether the next line may begin something: it does not belong to code, HTML, a formula or a table."""
+        return not isinstance(self._leaf, Fenced | Indented | Html | Formula | Rows)
+
+    @property
     def open_fence(self) -> str | None:
         """The line that opened the code block that is open, without its indent."""
         return self._leaf.fence + self._leaf.info if isinstance(self._leaf, Fenced) else None

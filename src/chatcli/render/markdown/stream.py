@@ -50,7 +50,10 @@ class MarkdownStream:
         return rest + self._painted(self._blocks.finish(), columns)
 
     def tail(self, columns: int, count: int) -> list[str]:
-        """Return the last ``count`` rows of what ``finish`` would give out now, none wider than ``columns``."""
+        """Return the last ``count`` rows of what ``finish`` would give out if the text ended well; see ``BlockStream.ahead``.
+
+        None is wider than ``columns``.
+        """
         rows = self._drawing.copy().draw(self._blocks.ahead(), columns)
         return [self._tail_painter.painted(row) for row in last_folded(rows, columns, count)]
 

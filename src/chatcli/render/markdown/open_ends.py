@@ -1,0 +1,164 @@
+"""The end of a text that is still coming, drawn as if it ended well: nothing flashes as source.
+
+This is for the tail only, which is drawn anew with each frame. What is given out for good never comes through here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.markdown.blocks import Heading, Paragraph, Table, TableRow
+from chatcli.render.markdown.syntax import cells_of
+
+if TYPE_CHECKING:
+    from chatcli.render.markdown.blocks import Block
+
+# A line of nothing else is the beginning of something that only its rest tells: a fence, a rule, an underline, an item.
+_BEGINNING: Final = re.compile(r"[ \t]*(?:[-=*_+]{1,2}|[`~]{1,2}|#{1,6}|\d{1,9}[.)]|[|<!\[]|\$)[ \t]*$")
+_DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$|[ \t]*\|[ \t]*:?$")
+
+_CODE: Final = re.compile(r"(?<!`)(`+)(?!`)")
+_MARK: Final = re.compile(r"\\.|(?P<emphasis>\*{1,3}|_{1,3}|~~)|\$\$?|(?P<link>!?\[)|\]", re.DOTALL)
+_ADDRESS: Final = re.compile(r"\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\"?\s*)?$")
+_UNFINISHED: Final = re.compile(r"(?:\\|<[a-zA-Z/][^<>\s]*|&#?\w{0,8})$")
+
+
+def is_beginning(line: str) -> bool:
+    """Whether ``line``, which is not complete, is better not shown before more of it has come."""
+    return _BEGINNING.match(line) is not None
+
+
+def table_lines(last: str | None, line: str) -> tuple[str, ...] | None:
+    """Return the lines that make a table of its header, before the row below it has come; ``None`` where none begins.
+
+    ``last`` is the last line of the open paragraph, ``line`` the one that is coming.
+    """
+    if last is not None and last.lstrip().startswith("|") and (not line or _DELIMITERS.match(line)):
+        return (_delimiter_row(last),)
+    if line.lstrip().startswith("|") and not _DELIMITERS.match(line):
+        return (line, _delimiter_row(line))
+    return None
+
+
+def _delimiter_row(header: str) -> str:
+    return "|" + "---|" * max(1, len(cells_of(header)))
+
+
+def ended_well(block: Block) -> Block:
+    """Return ``block``, the last one of a text, with what is open at its end closed or left out."""
+    match block:
+        case Paragraph(text=text) | Heading(text=text):
+            return replace(block, text=closed(text))
+        case Table(header=header, rows=()):
+            return replace(block, header=_with_last_closed(header))
+        case Table(rows=(*rows, last)):
+            return replace(block, rows=(*rows, _with_last_closed(last)))
+        case TableRow(cells=cells):
+            return TableRow(_with_last_closed(cells))
+        case _:
+            return block
+
+
+def _with_last_closed(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Close the last cell that has come; the cells behind it are still empty."""
+    at = max((at for at, cell in enumerate(cells) if cell), default=0)
+    return (*cells[:at], closed(cells[at]), *cells[at + 1 :])
+
+
+def closed(text: str) -> str:
+    """Return ``text`` with its open marks closed: half a link is its text, and a mark behind which nothing came is none."""
+    text, code = _without_open_code(text)
+    if code:
+        return text + code
+    text = _UNFINISHED.sub("", _ADDRESS.sub("]", text))
+    open_marks: list[tuple[str, int]] = []
+    links: list[int] = []
+    closed_links: list[tuple[int, int]] = []
+    for match in _MARK.finditer(_with_code_blanked(text)):
+        mark, at = match[0], match.start()
+        if match["emphasis"]:
+            _see_emphasis(open_marks, mark, at, text)
+        elif match["link"]:
+            links.append(at)
+        elif mark == "]" and links:
+            closed_links.append((links.pop(), match.end()))
+    removed = {at: len(_link_mark(text, at)) for at in links}
+    if closed_links and closed_links[-1][1] == len(text.rstrip()):
+        # Its address may follow, so that it is shown as its text.
+        start, end = closed_links[-1]
+        removed |= {start: len(_link_mark(text, start)), end - 1: 1}
+    end = len(text.rstrip())
+    closers: list[str] = []
+    for mark, at in open_marks:
+        if at + len(mark) >= end:
+            removed[at] = len(mark)
+        else:
+            closers.insert(0, mark)
+    kept = "".join(_without(text, removed)).rstrip()
+    while closers and kept.endswith(closers[0][0]):
+        kept = kept[:-1]  # half of what closes it
+    return kept + "".join(closers)
+
+
+def _link_mark(text: str, at: int) -> str:
+    return "![" if text.startswith("![", at) else "["
+
+
+def _without(text: str, removed: dict[int, int]) -> list[str]:
+    parts: list[str] = []
+    start = 0
+    for at in sorted(removed):
+        parts.append(text[start:at])
+        start = at + removed[at]
+    return [*parts, text[start:]]
+
+
+def _see_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: str) -> None:
+    """Open or close an emphasis by what stands beside its mark (CommonMark 0.31 §6.2, roughly)."""
+    before, after = text[at - 1 : at], text[at + len(mark) : at + len(mark) + 1]
+    if before.strip():
+        for place in range(len(open_marks) - 1, -1, -1):
+            if open_marks[place][0] == mark:
+                del open_marks[place:]
+                return
+    is_in_word = mark[0] == "_" and before.isalnum()
+    if not is_in_word and (after.strip() or not after):
+        open_marks.append((mark, at))
+
+
+def _with_code_blanked(text: str) -> str:
+    """Return ``text`` of the same length, in which marks within code are none."""
+    parts: list[str] = []
+    start = 0
+    for begin, end in _code_spans(text)[0]:
+        parts += text[start:begin], "x" * (end - begin)
+        start = end
+    return "".join([*parts, text[start:]])
+
+
+def _without_open_code(text: str) -> tuple[str, str]:
+    """Return ``text`` and the backticks that close the code it ends in; without those behind which nothing came."""
+    open_at = _code_spans(text)[1]
+    if open_at is None:
+        return text, ""
+    start, mark = open_at
+    content = text[start + len(mark) :]
+    if not content.strip("` \n"):
+        return closed(text[:start]), ""
+    trailing = len(content) - len(content.rstrip("`"))
+    return (text[: len(text) - trailing] if trailing else text), mark
+
+
+def _code_spans(text: str) -> tuple[list[tuple[int, int]], tuple[int, str] | None]:
+    """Return where code stands, marks included, and the mark that is open at the end."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while match := _CODE.search(text, at):
+        end = re.compile(rf"(?<!`){match[1]}(?!`)").search(text, match.end())
+        if end is None:
+            return spans, (match.start(), match[1])
+        spans.append((match.start(), end.end()))
+        at = end.end()
+    return spans, None

@@ -1,0 +1,106 @@
+"""The end of a text that is still coming: drawn as if it ended well."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.render.markdown.open_ends import closed
+from chatcli.render.markdown.stream import MarkdownStream
+from render.markdown.drawn import PLAIN
+
+DOCUMENT = """\
+# A **bold** title with `code`
+
+Some *slanted*, **bold**, ***both***, __bold too__ and ~~struck~~ words, a [link](https://example.com/a_b "Title"),
+`some code`, an ![image](cat.png) and a snake_case_name. 重要なのは**「安全性」**であり。
+
+- item with **bold
+  over lines**
+- [ ] a task with [a *link*](https://example.com)
+
+| Name | **What** | Link |
+|:-----|---------:|:----:|
+| one | *two* | [three](https://example.com) |
+| `a` | b | c |
+
+> A quote with **bold** words
+
+1. first
+2. second with `code`
+
+---
+
+Title
+=====
+
+The end.
+"""
+SOURCE = re.compile(r"\*|__|~~|\]\(|\[[a-z]|`{2,}|\|[ :]?-|^\s*[|#]|={3}|\bhttps:\S*\"|^-", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a **bold", "a **bold**"),
+        ("a **bold*", "a **bold**"),
+        ("a **bold ", "a **bold**"),
+        ("a **", "a"),
+        ("a *", "a"),
+        ("a **b** and *c", "a **b** and *c*"),
+        ("**a *b", "**a *b***"),
+        ("a ~~b", "a ~~b~~"),
+        ("2 * 3", "2 * 3"),
+        ("snake_case", "snake_case"),
+        ("see `co", "see `co`"),
+        ("see ``a ` b", "see ``a ` b``"),
+        ("see ``a`", "see ``a``"),
+        ("see `", "see"),
+        ("see `*`", "see `*`"),
+        ("see `**", "see `**`"),
+        ("see [the te", "see the te"),
+        ("see [the text]", "see the text"),
+        ("see [the text](", "see the text"),
+        ("see [the text](https://exa", "see the text"),
+        ('see [the text](https://example.com "ti', "see the text"),
+        ("see [a](b) and c", "see [a](b) and c"),
+        ("see [1] and c", "see [1] and c"),
+        ("an ![image](ca", "an image"),
+        ("see <https://exa", "see"),
+        ("a \\", "a"),
+        ("", ""),
+    ],
+)
+def test_what_is_open_is_closed_or_left_out(text, shown):
+    assert closed(text) == shown
+
+
+def test_at_no_moment_is_source_shown():
+    stream = MarkdownStream(PLAIN)
+    printed = ""
+    for at, character in enumerate(DOCUMENT):
+        printed += stream.feed(character, 100)
+        shown = printed + "\n".join(stream.tail(100, 40))
+        assert SOURCE.search(shown) is None, (at, shown)
+
+
+def test_a_table_is_one_from_its_header_on():
+    stream = MarkdownStream(PLAIN)
+    stream.feed("| Name | Qu", 60)
+    assert stream.tail(60, 9) == ["Name │ Qu", "─────┼───"]
+    stream.feed("antity |\n|--", 60)
+    assert stream.tail(60, 9) == ["Name │ Quantity", "─────┼─────────"]
+    stream.feed("--|---|\n| o", 60)
+    assert stream.tail(60, 9) == ["Name │ Quantity", "─────┼─────────", "o    │"]
+
+
+@given(st.text("ab *_~`[]()!\\<&\n", max_size=60))
+def test_closing_any_text_loses_no_letter(text):
+    def letters(part):
+        return re.sub("[^ab]", "", part)
+
+    shown = closed(text)
+    assert letters(text).startswith(letters(shown)) or letters(shown) in letters(text)
