@@ -15,14 +15,20 @@ _OTHER_WIDTH: Final = re.compile(
 _WIDE: Final = (
     "\u2e80-\u303e\u3041-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003fffd"
 )
-# No line begins with these, and none ends with those (JIS X 4051, GB/T 15834), as far as one character goes.
+# No line begins with these, and none ends with those (JIS X 4051 §§4.1, 6.1; GB/T 15834-2011 §5.1), as far as one
+# character goes.
 _CLOSING: Final = (
-    "、。，．：；？！）］｝〕〉》」』】〙〗’”…‥・ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々,.:;?!)\\]}%"
+    "、。，．：；？！‼⁇⁈⁉）］｝｠〕〉》」』】〙〗〟’”»›…‥·・／～〜％‰℃°′″ーヽヾゝゞ々〻ぁぃぅぇぉっゃゅょゎゕゖ"
+    "ァィゥェォッャュョヮヵヶㇰ-ㇿ゛゜｡｣､･ｰ,.:;?!/)\\]}%"
 )
-_OPENING: Final = "（［｛〔〈《「『【〘〖‘“(\\[{"
+_OPENING_WIDE: Final = "（［｛｟〔〈《「『【〘〖〝｢￥＄￡＃"
+_OPENING_NARROW: Final = "‘“«‹(\\[{"
+_OPENING: Final = _OPENING_WIDE + _OPENING_NARROW
 _WORD: Final = re.compile(
-    f" +|[{_OPENING}]*[{_WIDE}][\ufe00-\ufe0f\u3099\u309a]?[{_CLOSING}]*"
-    f"|(?:[{_OPENING}]+(?![{_WIDE}])|[^ {_WIDE}{_OPENING}]|[{_OPENING}](?=[{_OPENING}]*[^ {_WIDE}]))+"
+    f" +"
+    f"|[{_OPENING}]*(?:(?![{_OPENING}])[{_WIDE}][\ufe00-\ufe0f\u3099\u309a]*"
+    f"|(?:[^ {_WIDE}{_OPENING}]|[{_OPENING_NARROW}]++(?![{_WIDE}]))+)[{_CLOSING}]*"
+    f"|[{_OPENING}]+"
 )
 _WIDE_TEXT: Final = re.compile(f"[{_WIDE}]")
 _ALL_WIDE: Final = re.compile(
