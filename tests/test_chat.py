@@ -16,7 +16,14 @@ from chatcli.chat import Chat, history_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.core.documents import document
-from chatcli.core.errors import ConfigurationError, ContextOverflow, LocalIOError, NetworkError, UsageError
+from chatcli.core.errors import (
+    ConfigurationError,
+    ContextOverflow,
+    LocalIOError,
+    NetworkError,
+    RequestRefused,
+    UsageError,
+)
 from chatcli.core.events import (
     AnswerContinued,
     Completion,
@@ -37,6 +44,7 @@ from conversation.fakes import ScriptedModel, Stall
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)
 EMBEDDED = Endpoint("http://127.0.0.1:1/v1", loopback=True, embedded=True)
 BROKEN = (NetworkError("gone"),)
+REFUSED = (RequestRefused("host: 400 Bad Request: bad input", status=400),)
 
 
 def says(text):
@@ -732,6 +740,88 @@ class TestDrop:
             assert caught.value.hint == "/drop -1 brings it back"
 
 
+def sent(model, number=-1):
+    return [(message.role, message.text) for message in model.requests[number].messages]
+
+
+class TestARefusedQuestion:
+    async def test_is_not_sent_again_and_a_resume_knows_that(self, open_chat, store):
+        chat, model = open_chat(says("a"), REFUSED, says("c"))
+        await ask(chat, "one", "two")
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "three")
+        assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "three")]
+        assert chat.turns == 3
+        assert_a_resume_finds_it(chat)
+        chat.close()
+        resumed, model = open_chat(says("d"))
+        await ask(resumed, "four")
+        assert [text for _, text in sent(model)] == ["one", "a", "three", "c", "four"]
+
+    async def test_is_asked_again_by_retry_and_then_counts_with_its_answer(self, open_chat):
+        chat, model = open_chat(says("a"), REFUSED, says("b"), says("c"))
+        await ask(chat, "one", "two")
+        await played(chat.retry())
+        assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two")]
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "three")
+        assert [text for _, text in sent(model)] == ["one", "a", "two", "b", "three"]
+
+    @pytest.mark.parametrize("again", [(NetworkError("gone"),), (RequestRefused("bad", status=400),)])
+    async def test_of_which_nothing_comes_again_stays_left_out(self, open_chat, again):
+        chat, model = open_chat(says("a"), REFUSED, again, says("c"))
+        await ask(chat, "one", "two")
+        await played(chat.retry())
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "three")
+        assert [text for _, text in sent(model)] == ["one", "a", "three"]
+
+    async def test_that_has_an_answer_keeps_it_when_another_model_refuses(self, open_chat):
+        chat, model = open_chat(says("a"), says("b"))
+        await ask(chat, "one")
+        await played(chat.retry(target(REFUSED, name="large")))
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert [text for _, text in sent(model)] == ["one", "a", "two"]
+
+    async def test_is_edited_to_another_one_that_is_sent(self, open_chat):
+        chat, model = open_chat(REFUSED, says("b"), says("c"))
+        await ask(chat, "one")
+        chat.branches.edit()
+        await ask(chat, "the one", "two")
+        assert [text for _, text in sent(model)] == ["the one", "b", "two"]
+        assert_a_resume_finds_it(chat)
+
+    async def test_cannot_be_pinned(self, open_chat):
+        chat, _ = open_chat(REFUSED)
+        await ask(chat, "one")
+        with pytest.raises(UsageError, match="turn 1 was refused"):
+            chat.memory.pin(1)
+
+    async def test_is_not_seen_by_a_question_aside_either(self, open_chat):
+        chat, model = open_chat(says("a"), BROKEN, REFUSED, says("b"))
+        await ask(chat, "one", "two", "three")
+        await played(chat.aside(question("By the way?")))
+        assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two\n\nBy the way?")]
+
+
+class TestAQuestionStoppedBeforeItsFirstWord:
+    async def test_is_sent_together_with_the_next_and_after_a_resume_too(self, open_chat):
+        chat, model = open_chat((stall := Stall(),), says("b"))
+        asking = asyncio.ensure_future(ask(chat, "one"))
+        await stall.reached.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert_a_resume_finds_it(chat)
+        await ask(chat, "two")
+        assert sent(model) == [("user", "one\n\ntwo")]
+        chat.close()
+        resumed, model = open_chat(says("c"))
+        await ask(resumed, "three")
+        assert sent(model) == [("user", "one\n\ntwo"), ("assistant", "b"), ("user", "three")]
+
+
 class TestNotes:
     async def test_are_seen_by_the_model_with_the_system_prompt_and_outlive_a_clear(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
@@ -903,7 +993,23 @@ class TestSavingAs:
         assert chat.name == "trip"
 
 
-SCRIPTS = st.sampled_from([says("a"), says("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),)])
+SCRIPTS = st.sampled_from(
+    [says("a"), says("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),), REFUSED]
+)
+
+
+class AlternatingModel(ScriptedModel):
+    """Finds it a bug when what it is sent does not begin with a question, or has two of a side in a row."""
+
+    async def stream(self, request):
+        roles = [message.role for message in request.messages]
+        told = roles[roles[0] == "system" :]
+        assert told == ["user", "assistant"] * (len(told) // 2) + ["user"]
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event
+
+
 ACTS = st.sampled_from(
     ["send"] * 5
     + ["retry", "retry", "undo", "clear", "unclear", "pin", "unpin", "drop", "undrop", "note", "unnote"]
@@ -927,7 +1033,9 @@ async def do(chat, what, data):
         "note": lambda: memory.note(data.draw(st.sampled_from(["Ada", "Bob"]))),
         "unnote": lambda: memory.take_note_away(data.draw(numbers)),
         "system": lambda: chat.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None]))),
-        "switch": lambda: chat.switch(target(*[data.draw(SCRIPTS) for _ in range(12)])),
+        "switch": lambda: chat.switch(
+            target(model=AlternatingModel(*[data.draw(SCRIPTS) for _ in range(12)]))
+        ),
         "save": lambda: chat.save_as(chat.store.new()),
     }
     done = acts[what]()
@@ -936,8 +1044,9 @@ async def do(chat, what, data):
 
 
 async def live(store, data):
+    model = AlternatingModel(*[data.draw(SCRIPTS) for _ in range(12)])
     with closing(opened(store)) as chat:
-        chat.connect(target(*[data.draw(SCRIPTS) for _ in range(12)]))
+        chat.connect(target(model=model))
         for what in data.draw(st.lists(ACTS, min_size=1, max_size=12)):
             with suppress(UsageError):
                 await do(chat, what, data)

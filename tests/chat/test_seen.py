@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import aclosing, closing
+from dataclasses import replace
 
 import pytest
 
 from chatcli.chat import Chat
 from chatcli.chat.seen import NotSeen
 from chatcli.client.endpoint import Endpoint
+from chatcli.core.errors import RequestRefused
 from chatcli.core.events import Completion, TextDelta
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters
@@ -69,6 +71,22 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
     )
     assert seen.free_tokens == seen.budget_tokens - seen.sent_tokens
     assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)
+
+
+async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_again(chat):
+    refused = RequestRefused("models.example: 400 Bad Request: " + "too many pictures " * 9, status=400)
+    await ask(chat, "one")
+    for number in ("two", "three"):
+        chat.connect(replace(target(), model=ScriptedModel((refused,))))
+        await ask(chat, number)
+    told = [(gap.turns, gap.reason) for gap in chat.seen().left_out]
+    assert [turns for turns, _ in told] == [(2,), (3,)]
+    (_, earlier), (_, newest) = told
+    assert earlier.startswith("refused (models.example: 400 Bad Request: too many pictures too many")
+    assert earlier.endswith("…), /edit 2 asks it again")
+    assert newest.endswith("…), /retry asks it again")
+    chat.memory.drop(3)
+    assert [gap.reason[:7] for gap in chat.seen().left_out] == ["dropped", "refused"]
 
 
 async def test_what_another_target_would_see_is_told_without_changing_anything(chat):

@@ -86,7 +86,7 @@ class ScriptedModel:
 
 
 class ScriptedJournal:
-    """A ``Journal`` in memory that fails at the steps named in ``failing``: message, extend, finish."""
+    """A ``Journal`` in memory that fails at the steps named in ``failing``: message, extend, finish, refused."""
 
     name = "trip"
 
@@ -95,6 +95,7 @@ class ScriptedJournal:
         self.happened = [] if happened is None else happened
         self.messages: list[tuple[str, str | None, Message]] = []
         self.replies: list[ScriptedReply] = []
+        self.refusals: list[tuple[str, str]] = []
 
     def message(self, message: Message, *, parent: str | None) -> str:
         self.fail_at("message")
@@ -107,6 +108,10 @@ class ScriptedJournal:
         reply = ScriptedReply(self, f"reply {len(self.replies) + 1}", parent)
         self.replies.append(reply)
         return reply
+
+    def refused(self, message_id: str, reason: str) -> None:
+        self.fail_at("refused")
+        self.refusals.append((message_id, reason))
 
     def fail_at(self, step: str) -> None:
         if step in self.failing:

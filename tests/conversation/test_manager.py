@@ -16,12 +16,17 @@ from chatcli.conversation.play import play
 from chatcli.conversation.strategies import STRATEGIES
 from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core.errors import (
+    BadResponse,
     ContextOverflow,
     IncompleteAnswer,
     InputTooLong,
     KeyRefused,
     LocalIOError,
     NetworkError,
+    QuotaExceeded,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
 )
 from chatcli.core.events import (
     Completion,
@@ -260,7 +265,81 @@ class TestAFailedTurn:
         await turn(manager)
         end = (await turn(manager, question("And now?")))[-1]
         assert isinstance(end, TurnFinished)
-        assert model.requests[1].messages == (ASKED, question("And now?"))
+        (sent,) = model.requests[1].messages
+        assert (sent.role, sent.text) == ("user", "Capital of France?\n\nAnd now?")
+        assert [found.messages for found in manager.history.turns] == [
+            (ASKED,),
+            (question("And now?"), answer("Paris")),
+        ]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            RequestRefused("bad", status=400),
+            RequestRefused("moderated", status=403),
+            RequestRefused("too large", status=413),
+            RequestRefused("bad", status=422),
+            ContextOverflow("too long", status=429),
+            BadResponse("filtered", status=200, provider_code="content_filter"),
+        ],
+    )
+    async def test_by_a_question_that_is_refused_for_what_it_is_leaves_it_out_from_then_on(self, error):
+        manager, model, journal = conversation(*[(error,)] * (REFITS + 1), PARIS, history=said(1))
+        end = (await turn(manager))[-1]
+        while len(model.requests) < REFITS + 1:  # what overflows was asked again
+            await turn(manager, question("Of Spain?"))
+        assert end.result.error is error
+        assert journal.refusals[0] == ("message 1", error.message)
+        assert len(manager.history.turns) == 1
+        await turn(manager, question("And now?"))
+        assert [message.text.strip() for message in model.requests[-1].messages] == ["0?", "0!", "And now?"]
+        assert journal.messages[-1][1] == journal.messages[-2][0]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            KeyRefused("wrong key", status=401),
+            QuotaExceeded("pay", status=402),
+            QuotaExceeded("pay", status=403),
+            RequestRefused("no such model", status=404),
+            RateLimited("later", status=429),
+            ServerFailed("down", status=503),
+            NetworkError("gone"),
+            BadResponse("not JSON", status=200),
+            IncompleteAnswer("the stream ended early"),
+        ],
+    )
+    async def test_by_anything_else_is_asked_about_together_with_the_next_question(self, error):
+        manager, model, journal = conversation((error,), PARIS)
+        await turn(manager)
+        await turn(manager, question("And now?"))
+        assert [message.text for message in model.requests[1].messages] == ["Capital of France?\n\nAnd now?"]
+        assert journal.refusals == []
+
+    async def test_after_the_first_word_keeps_the_turn_whatever_the_error(self):
+        manager, _, journal = conversation((TextDelta("Par"), RequestRefused("no more", status=400)))
+        await turn(manager)
+        assert journal.refusals == []
+        assert [found.messages for found in manager.history.turns] == [(ASKED, answer("Par"))]
+
+    @pytest.mark.parametrize("deltas", [(), (ReasoningDelta("hm"),)])
+    async def test_of_which_the_content_filter_leaves_no_word_is_a_question_refused(self, deltas):
+        manager, _, journal = conversation((*deltas, Completion("content_filter")))
+        assert isinstance((await turn(manager))[-1], TurnFinished)
+        assert journal.refusals == [("message 1", "the content filter let no answer through")]
+        assert manager.history.turns == []
+
+    async def test_that_is_filtered_after_some_words_is_kept_with_them(self):
+        manager, _, journal = conversation((TextDelta("Par"), Completion("content_filter")))
+        await turn(manager)
+        assert journal.refusals == []
+        assert [found.messages for found in manager.history.turns] == [(ASKED, answer("Par"))]
+
+    async def test_fails_with_its_own_error_where_its_refusal_cannot_be_stored(self):
+        error = RequestRefused("bad", status=400)
+        manager, _, _ = conversation((error,), journal=ScriptedJournal(failing=("refused",)))
+        assert (await turn(manager))[-1].result.error is error
+        assert (manager.history.turns, manager.history.head) == ([], "message 1")
 
     async def test_that_fails_by_a_bug_hides_nothing(self):
         manager, _, _ = conversation((ZeroDivisionError("a bug"),))
@@ -321,7 +400,10 @@ class TestAnEndpointThatCountsMoreTokens:
         manager, model, _ = conversation((self.OVERFLOW,), (self.OVERFLOW,), history=history)
         end = (await turn(manager))[-1]
         assert end.result.error is self.OVERFLOW
-        assert model.requests[-1].messages == (system("Be brief."), question("Mind me"), ASKED)
+        assert [message.text for message in model.requests[-1].messages] == [
+            "Be brief.",
+            "Mind me\n\nCapital of France?",
+        ]
 
     async def test_is_not_asked_for_ever(self):
         manager, model, _ = conversation(*[(self.OVERFLOW,)] * 10, history=said(12))

@@ -26,6 +26,21 @@ def interrupted(program: Program, number: int, *arguments: str, server: Scripted
         return ended(process)
 
 
+def interrupted_before_the_first_word(
+    program: Program, number: int, *arguments: str, server: ScriptedServer
+) -> Ended:
+    """Return how a run ended that was sent the signal once its question was with the server."""
+    before = len(server.requests)
+    with program.started(*arguments, server=server) as process:
+        until_s = time.monotonic() + _PATIENCE_S
+        while len(server.requests) == before:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until_s, "nothing was asked"
+            time.sleep(0.05)
+        process.send_signal(number)
+        return ended(process)
+
+
 def _wait_for_partial(program: Program, process: Popen[bytes]) -> None:
     until_s = time.monotonic() + _PATIENCE_S
     while not any('"partial"' in path.read_text(encoding="utf-8") for path in program.session_paths):

@@ -15,6 +15,7 @@ GOLDEN = Path(__file__).parent / "golden"
 EVERY_RECORD = GOLDEN / "every-record.jsonl"
 GONE_BACK = GOLDEN / "gone-back.jsonl"
 KEPT_IN_MIND = GOLDEN / "kept-in-mind.jsonl"
+REFUSED = GOLDEN / "refused.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
 
@@ -124,6 +125,28 @@ def test_a_golden_file_replays_to_what_is_kept_in_mind():
     assert session.dropped == (first.id,)
     assert session.notes == ("I am Ada.",)
     assert session.last_clear is None
+
+
+def write_refused(log):
+    first = log.message(question("Hi"), parent=None)
+    log.refused(first, "models.example: 400 Bad Request: bad input")
+    second = log.message(question("And?"), parent=first)
+    log.refused(second, "the content filter let no answer through")
+    log.begin_reply(parent=second).finish(answer("Hello"), RESULT)
+    log.close()
+
+
+def test_questions_that_were_refused_are_written_as_the_golden_file_has_it(tmp_path, world):
+    path = tmp_path / "trip.jsonl"
+    write_refused(world.log(path))
+    assert path.read_bytes() == REFUSED.read_bytes()
+
+
+def test_a_golden_file_replays_to_the_questions_that_are_not_sent():
+    session = replayed(REFUSED)
+    first, second, _ = session.path()
+    assert session.refused == {first.id: "models.example: 400 Bad Request: bad input"}
+    assert second.role == "user"
 
 
 def test_a_file_of_a_newer_version_reads_as_far_as_it_is_known():

@@ -415,7 +415,7 @@ class Chat:
         stood: str | None,
     ) -> AsyncGenerator[Event]:
         history = self._history()
-        if self.session.head == asked.id:
+        if history.turns and history.turns[-1].ids[:1] == (asked.id,):
             history.drop_last()
         manager.resume(history)
         try:

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def history_of(session: Session, *, longest_tokens: int | None = None) -> History:
-    """Return what a resume of ``session`` goes on from, without the turns that were dropped.
+    """Return what a resume of ``session`` goes on from, without the turns that were dropped and questions refused.
 
     A question of more than ``longest_tokens`` is told of in short; see ``recalled``.
 
     What was said is read when a strategy looks at it.
     """
     history = History()
-    pinned, dropped = set(session.pinned), set(session.dropped)
+    pinned, left_out = set(session.pinned), {*session.dropped, *session.refused}
     with collector_at_rest():
         for records in _turns(session):
             ids = tuple([record.id for record in records])
-            if ids[0] in dropped:
+            if ids[0] in left_out:
                 continue
             history.append_turn(
                 Turn(StoredMessages(records, longest_tokens), not pinned.isdisjoint(ids), ids)

@@ -63,6 +63,12 @@ class Memory:
             raise UsageError(
                 f"turn {number} was dropped", hint=f"/drop -{number} brings it back", code="dropped"
             )
+        if asked.id in self._session.refused:
+            raise UsageError(
+                f"turn {number} was refused and is not sent",
+                hint=f"/edit {number} asks it again",
+                code="refused",
+            )
         if asked.id in self._session.pinned:
             raise UsageError(
                 f"turn {number} is pinned", hint=f"/unpin {number} lets it go", code="already_pinned"

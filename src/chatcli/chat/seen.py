@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from textwrap import shorten
+from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.sessions.session import Session
     from chatcli.target import Target
+
+_REASON_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,16 @@ def _not_seen(
         yield NotSeen(cleared, "from before /clear")
     if dropped:
         yield NotSeen(tuple(dropped), "dropped, /drop -N brings one back")
+    for message_id, reason in session.refused.items():
+        if message_id in known and message_id not in session.dropped:
+            yield NotSeen((numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason))
     for gap in fitted.left_out:
         yield NotSeen(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
+
+
+def _told_of_refused(number: int, newest: int, reason: str) -> str:
+    words = shorten(reason, _REASON_CHARACTERS, placeholder="…")
+    return f"refused ({words}), {'/retry' if number == newest else f'/edit {number}'} asks it again"
 
 
 def _numbers(session: Session) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -10,7 +10,7 @@ from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from chatcli.conversation.history import Turn
 
@@ -20,6 +20,8 @@ NOT_FITTING: Final = "does not fit"
 NO_QUESTION: Final = "an answer without a question"
 IN_SUMMARY: Final = "in the summary"
 """Why turns are left out."""
+
+_SIDES: Final = frozenset({"user", "assistant"})
 
 
 # A named tuple, as one is made for every turn that is sent with every question, ten times as fast as a frozen class.
@@ -55,10 +57,33 @@ class LeftOut(NamedTuple):
         return turns[self.first - 1 : self.last]
 
 
+def join_neighbours(messages: Iterable[Message]) -> list[Message]:
+    """Return ``messages`` with those of one side in a row made one, a blank line between them.
+
+    The chat templates of Mistral, Gemma and others refuse two questions, or two answers, in a row. Only what holds
+    nothing but text is joined: a call of a tool and its result are told apart by the message they stand in.
+    """
+    sent: list[Message] = []
+    for message in messages:
+        if sent and are_joined(sent[-1], message):
+            sent[-1] = replace(sent[-1], parts=sent[-1].parts + message.parts)
+        else:
+            sent.append(message)
+    return sent
+
+
+def are_joined(first: Message, second: Message) -> bool:
+    """Tell whether two messages that follow each other are sent as one."""
+    if first.role != second.role or first.role not in _SIDES:
+        return False
+    return first.holds_only_text and second.holds_only_text
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """What is sent, in this order, and which turns are not.
 
+    The parts hold the messages as they were said, and cost what they do as they are sent: see ``join_neighbours``.
     ``cut`` is the place, from 0, from which on every turn is sent. ``estimated`` marks counts by a rule of thumb, from
     before the vocabulary was loaded: nothing had to be left out by any count.
     """
@@ -72,9 +97,10 @@ class Fitted:
     def messages(self) -> tuple[Message, ...]:
         """The messages to send. What stands at the beginning in the system's name is one of them.
 
-        Many models, and the chat templates of local ones, know of one system message only.
+        Many models, and the chat templates of local ones, know of one system message only, and want questions and
+        answers to take turns.
         """
-        sent = [message for part in self.parts for message in part.messages]
+        sent = join_neighbours(message for part in self.parts for message in part.messages)
         opening = list(takewhile(lambda message: message.role == "system", sent))
         if len(opening) < 2:  # noqa: PLR2004 - nothing to join
             return tuple(sent)

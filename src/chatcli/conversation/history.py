@@ -91,6 +91,10 @@ class History:
         self.turns.append(turn)
         self._note_pin()
 
+    def pass_over(self, message_id: str) -> None:
+        """Go on behind a message that is not sent."""
+        self.head = message_id
+
     def drop_last(self) -> None:
         """Take the newest turn away."""
         self.turns.pop()

@@ -16,7 +16,7 @@ from chatcli.conversation.strategies.selection import counted, only_what_must_be
 from chatcli.conversation.strategies.summarize import Summarize, summary_tokens
 from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core import messages
-from chatcli.core.errors import ChatcliError, ContextOverflow, InputTooLong, LocalIOError
+from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
 from chatcli.core.events import (
     AnswerContinued,
     Completion,
@@ -291,8 +291,12 @@ class ConversationManager:
         asked, turn.asked = turn.asked, None
         if asked is None:
             return
-        self._history.append(asked)
         self._usage = None
+        if (reason := _refusal_of(result)) is not None:
+            self._history.pass_over(asked.id)
+            self._journal.refused(asked.id, reason)
+            return
+        self._history.append(asked)
         if turn.reply is not None and result.text:
             self._keep_reply(turn.reply, messages.answer(result.text), result, asked.id)
 
@@ -312,6 +316,15 @@ class ConversationManager:
         with suppress(LocalIOError):
             self._keep(turn, result)
         return result
+
+
+def _refusal_of(result: TurnResult) -> str | None:
+    """Return why the endpoint will not take the question, ``None`` where it may take it another time."""
+    if result.text:
+        return None
+    if isinstance(result.error, EndpointError):
+        return result.error.message if result.error.refuses_question else None
+    return "the content filter let no answer through" if result.finish_reason == "content_filter" else None
 
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:

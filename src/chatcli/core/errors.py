@@ -27,9 +27,15 @@ A foreign exception is translated once, where it enters: ``client/openai_errors.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from chatcli.core.exit_codes import ExitCode
+
+_REFUSING_STATUSES: Final = frozenset({400, 403, 413, 422})
+_FILTER_CODES: Final = frozenset(
+    {"content_filter", "content_policy_violation", "data_inspection_failed", "responsibleaipolicyviolation"}
+)
+"""How Azure and OpenAI, DashScope, and Azure once more call an objection to what is said."""
 
 
 class ChatcliError(Exception):
@@ -117,6 +123,11 @@ class EndpointError(ChatcliError):
         if retryable is not None:
             self.retryable = retryable
 
+    @property
+    def refuses_question(self) -> bool:
+        """Whether the question is refused for what it is, so that every later request with it would be as well."""
+        return (self.provider_code or "").lower() in _FILTER_CODES
+
 
 class KeyRefused(EndpointError):
     code = "key_refused"
@@ -127,9 +138,17 @@ class RequestRefused(EndpointError):
     code = "request_refused"
     exit_code = ExitCode.PROVIDER_REFUSED
 
+    @property
+    def refuses_question(self) -> bool:
+        return self.status in _REFUSING_STATUSES or super().refuses_question
+
 
 class QuotaExceeded(RequestRefused):
     code = "quota_exceeded"
+
+    @property
+    def refuses_question(self) -> bool:
+        return False
 
 
 class ContextOverflow(RequestRefused):
@@ -137,6 +156,10 @@ class ContextOverflow(RequestRefused):
 
     code = "context_overflow"
     window_tokens: int | None = None
+
+    @property
+    def refuses_question(self) -> bool:
+        return True
 
 
 class NetworkError(EndpointError):

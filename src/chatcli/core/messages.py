@@ -77,6 +77,11 @@ class Message:
         """The texts the person handed over."""
         return tuple(part for part in self.parts if isinstance(part, TextPart) and part.origin == "document")
 
+    @property
+    def holds_only_text(self) -> bool:
+        """Whether it is nothing but words, with nothing that belongs to this message alone."""
+        return self.provider_data is None and all(isinstance(part, TextPart) for part in self.parts)
+
 
 def system(text: str) -> Message:
     return Message("system", (TextPart(text),))

@@ -70,6 +70,10 @@ class Journal(Protocol):
         """Open the reply to message ``parent``."""
         ...
 
+    def refused(self, message_id: str, reason: str) -> None:
+        """Keep that the endpoint refused a question for what it is; without an answer it is not sent again."""
+        ...
+
 
 class Reply(Protocol):
     """A reply while it arrives."""

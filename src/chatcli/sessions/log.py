@@ -153,6 +153,10 @@ class SessionLog:
         self._open_replies[reply.id] = reply
         return reply
 
+    def refused(self, message_id: str, reason: str) -> None:
+        """Keep that the endpoint refused a question for what it is."""
+        self.mark("refused", {"message": message_id, "reason": reason}, parent=self.session.head)
+
     def save_as(self, file: SessionFile) -> None:
         """Copy the whole conversation to a new file and go on there.
 

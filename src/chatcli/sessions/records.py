@@ -233,7 +233,8 @@ class MarkRecord(_AsRead):
     ``value`` by ``kind``: ``title``, ``note``: a text; ``unnote``: the id of the mark with the note; ``pin``, ``unpin``:
     a message id; ``drop``, ``undrop``: the id of a question; ``head``: the message id the conversation continues from,
     ``None`` for its beginning; ``clear``: ``None``; ``unclear``: the id of the message after which it was cleared;
-    ``summary``: ``{"from","to","text"}``; ``model``: a name; ``fork``: ``{"session","message"}``.
+    ``summary``: ``{"from","to","text"}``; ``model``: a name; ``fork``: ``{"session","message"}``; ``refused``:
+    ``{"message","reason"}``, a question the endpoint refused for what it is, which is not sent unless it has an answer.
     """
 
     id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.messages import answer
@@ -17,7 +18,7 @@ from chatcli.sessions.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Record
@@ -64,6 +65,7 @@ class Session:
         self._cleared: set[str] = set()
         self._pinned: dict[str, None] = {}  # a set that keeps its order
         self._dropped: dict[str, None] = {}
+        self._refused: dict[str, str] = {}
         self._notes: dict[str, str] = {}
         self._summaries: list[tuple[str, str, str]] = []
         self._path: list[MessageRecord] | None = []
@@ -163,6 +165,21 @@ class Session:
         return tuple(self._dropped)
 
     @property
+    def refused(self) -> Mapping[str, str]:
+        """The questions of the path that the endpoint refused for what they are, by their ids, and why.
+
+        One that has an answer here, as another model gave it, is not among them.
+        """
+        if not self._refused:
+            return {}
+        said = [record for record in self.path() if record.role != "system"]
+        return {
+            record.id: self._refused[record.id]
+            for record, following in zip_longest(said, said[1:])
+            if record.id in self._refused and (following is None or following.role != "assistant")
+        }
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the model always sees, in the order it was noted."""
         return tuple(self._notes.values())
@@ -234,6 +251,8 @@ class Session:
                 self._cleared.add(record.parent)
             case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text)}:
                 self._summaries.append((first_id, last_id, text))
+            case "refused", {"message": str(message_id), "reason": str(reason)}:
+                self._refused[message_id] = reason
             case kind, str(value):
                 self._apply_to_context(record, kind, value)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
-from chatcli.conversation.fitted import LeftOut
+from chatcli.conversation.fitted import LeftOut, join_neighbours
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies import STRATEGIES
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
@@ -25,6 +25,10 @@ def said(fitted, *, summary=True):
     ]
 
 
+def words(sent):
+    return "\n\n".join(message.text for message in sent if message.parts)
+
+
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 
@@ -37,7 +41,7 @@ def test_the_settings_know_exactly_the_strategies_there_are():
 @given(talk=talks())
 def test_the_budget_is_never_exceeded(name, talk):
     for situation, fitted in talk.played(STRATEGIES[name]()):
-        assert fitted.sent_tokens == cost(said(fitted)) <= situation.budget_tokens
+        assert fitted.sent_tokens == cost(join_neighbours(said(fitted))) <= situation.budget_tokens
         assert cost(fitted.messages) <= fitted.sent_tokens
         assert not fitted.estimated
 
@@ -72,6 +76,22 @@ def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(n
             assert turn.has_question or not any(present)
         roles = [message.role for message in fitted.messages if message.role != "system"]
         assert roles[0] == "user"
+
+
+@every_strategy
+@given(talk=talks())
+def test_whatever_was_said_roles_alternate_and_a_question_is_the_first_and_the_last(name, talk):
+    for _, fitted in talk.played(STRATEGIES[name]()):
+        roles = [message.role for message in fitted.messages]
+        told = roles[roles[0] == "system" :]
+        assert told == ["user", "assistant"] * (len(told) // 2) + ["user"]
+
+
+@every_strategy
+@given(talk=talks())
+def test_what_is_joined_loses_no_word_and_says_none_twice(name, talk):
+    for _, fitted in talk.played(STRATEGIES[name]()):
+        assert words(fitted.messages) == words(said(fitted))
 
 
 @every_strategy

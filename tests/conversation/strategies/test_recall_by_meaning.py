@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from chatcli.conversation.counting import EstimatingCounter, MessageTokens
+from chatcli.conversation.fitted import join_neighbours
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies.recall import Recall
 from chatcli.conversation.turn_vectors import TurnVectors
@@ -182,7 +183,7 @@ def test_budget_order_and_what_must_be_sent_are_kept_and_it_is_always_the_same(s
         assert cost(situation.required) > situation.budget_tokens
         return
     sent = [message for part in once.parts for message in part.messages]
-    assert once.sent_tokens == cost(sent) <= situation.budget_tokens
+    assert once.sent_tokens == cost(join_neighbours(sent)) <= situation.budget_tokens
     assert [message for message in sent if message in situation.required] == situation.required
     remaining = iter(situation.everything)
     assert all(message in remaining for message in sent)

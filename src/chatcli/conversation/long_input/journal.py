@@ -29,6 +29,9 @@ class WholeQuestionJournal:
     def begin_reply(self, *, parent: str | None) -> Reply:
         return _WholeReply(self._inner.begin_reply(parent=parent), self._spending)
 
+    def refused(self, message_id: str, reason: str) -> None:
+        self._inner.refused(message_id, reason)
+
 
 class _WholeReply:
     def __init__(self, inner: Reply, spending: Spending) -> None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.context import too_long
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
-from chatcli.conversation.fitted import IN_SUMMARY, NO_QUESTION, NOT_FITTING, Fitted, FittedPart, LeftOut
+from chatcli.conversation.fitted import (
+    IN_SUMMARY,
+    NO_QUESTION,
+    NOT_FITTING,
+    Fitted,
+    FittedPart,
+    LeftOut,
+    are_joined,
+    join_neighbours,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
     from chatcli.conversation.fitted import PartKind
     from chatcli.conversation.history import History, Summary
     from chatcli.core.messages import Message
+
+_QUESTION_AND_ANSWER: Final = 2
 
 
 class Selection:
@@ -91,8 +102,26 @@ class Selection:
     def fitted(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> Fitted:
         """Return what came of it; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
-        parts = (*self._opening, *(self._kept[number] for number in numbers), self._question)
-        return Fitted(parts, tuple(self._left_out(numbers, reason)), cut, estimated)
+        said = (*self._opening, *(self._kept[number] for number in numbers), self._question)
+        return Fitted(tuple(self._as_sent(said)), tuple(self._left_out(numbers, reason)), cut, estimated)
+
+    def _as_sent(self, parts: Iterable[FittedPart]) -> Iterator[FittedPart]:
+        """Yield the parts with what they cost once neighbours are joined: mostly what they cost alone.
+
+        What is joined costs hardly more than its parts, and saves what the chat format spends around a message.
+        """
+        before: Message | None = None
+        for part in parts:
+            messages = part.messages
+            is_joined = before is not None and are_joined(before, messages[0])
+            if not is_joined and len(messages) <= _QUESTION_AND_ANSWER:
+                before = messages[-1]
+                yield part
+                continue
+            known = [before] if is_joined and before is not None else []
+            sent = join_neighbours((*known, *messages))
+            before = sent[-1]
+            yield part._replace(tokens=sum(map(self._count, sent)) - sum(map(self._count, known)))
 
     def _instructions(self) -> Iterator[FittedPart]:
         if (system := self.history.system) is not None:

@@ -18,9 +18,10 @@ MOST_CHOICES: Final = 200
 
 
 async def questions_to_choose(talk: Talk) -> Iterable[Choice]:
-    pinned, dropped = set(talk.chat.session.pinned), set(talk.chat.session.dropped)
-    state = dict.fromkeys(pinned, "pinned: ") | dict.fromkeys(dropped, "dropped: ")
-    asked = list(enumerate(talk.chat.session.questions, start=1))
+    session = talk.chat.session
+    states = {"pinned: ": session.pinned, "refused: ": session.refused, "dropped: ": session.dropped}
+    state = {message_id: name for name, ids in states.items() for message_id in ids}
+    asked = list(enumerate(session.questions, start=1))
     return [
         Choice(str(number), state.get(record.id, "") + record.message.own_words[:SHOWN_CHARACTERS])
         for number, record in asked[-MOST_CHOICES:]

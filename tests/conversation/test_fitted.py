@@ -1,0 +1,64 @@
+"""What is sent of what was said: who speaks twice in a row is heard once."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatcli.conversation.fitted import Fitted, FittedPart, join_neighbours
+from chatcli.core.messages import FilePart, ImagePart, Message, TextPart, answer, question, system
+
+PICTURE = Message("user", (TextPart("Look"), ImagePart("00" * 32, "image/png", "a.png")))
+FILE = Message("user", (FilePart("22" * 32, "application/pdf", "c.pdf"),))
+SIGNED = Message("assistant", (TextPart("Paris.", "model"),), {"signature": "x"})
+
+
+def test_questions_in_a_row_are_one_with_a_blank_line_between():
+    assert [
+        message.text for message in join_neighbours([question("one"), question("two"), question("three")])
+    ] == ["one\n\ntwo\n\nthree"]
+
+
+def test_whose_words_the_parts_are_is_kept():
+    (joined,) = join_neighbours([question("Sum it up", "a report"), question("Well?")])
+    assert joined.parts == (TextPart("Sum it up"), TextPart("a report", "document"), TextPart("Well?"))
+
+
+def test_answers_in_a_row_are_one():
+    assert join_neighbours([question("one"), answer("a"), answer("b"), question("two")]) == [
+        question("one"),
+        Message("assistant", (TextPart("a", "model"), TextPart("b", "model"))),
+        question("two"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (question("Well?"), PICTURE),
+        (PICTURE, question("Well?")),
+        (FILE, FILE),
+        (answer("It is"), SIGNED),
+        (SIGNED, answer("It is")),
+        (system("Be brief."), system("Rhyme.")),
+        (question("one"), answer("a"), question("two")),
+    ],
+)
+def test_what_holds_more_than_text_and_what_another_says_stays_apart(messages):
+    assert join_neighbours(messages) == list(messages)
+
+
+def test_what_holds_nothing_adds_no_blank_line():
+    assert [message.text for message in join_neighbours([question("one"), question("")])] == ["one"]
+
+
+def test_the_system_prompt_and_the_notes_are_one_message_before_them():
+    parts = [
+        FittedPart("system", 5, (system("Be brief."),)),
+        FittedPart("note", 5, (system("I am Ada."),)),
+        FittedPart("turn", 5, (question("one"),), 1),
+        FittedPart("question", 5, (question("two"),)),
+    ]
+    assert [(message.role, message.text) for message in Fitted(tuple(parts)).messages] == [
+        ("system", "Be brief.\n\nI am Ada."),
+        ("user", "one\n\ntwo"),
+    ]
