@@ -27,7 +27,7 @@ values = st.one_of(
         lambda inside: st.lists(inside, max_size=3) | st.dictionaries(any_text, inside, max_size=3),
         max_leaves=6,
     ),
-    st.just(DEEP),
+    st.builds(copy.deepcopy, st.just(DEEP)),
 )
 
 

@@ -253,6 +253,7 @@ SOUND = [
         PartialRecord("a", "b", AT, "Hi"),
         MarkRecord("m", "a", AT, "summary", {"from": "a", "to": "b", "text": "c"}),
         MarkRecord("m", "a", AT, "title", "Rome"),
+        MarkRecord("m", "a", AT, "refused", {"message": "a", "reason": "400"}),
     )
 ]
 
