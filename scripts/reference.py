@@ -88,6 +88,7 @@ def command_line() -> str:
         for setting in SETTINGS
     )
     codes = "\n".join(f"| {code.value} | {EXIT_CODES[code]} |" for code in ExitCode)
+    harmless = ", ".join(f"`{setting.name}`" for setting in SETTINGS if setting.harmless)
     reserved = ", ".join(f"`{command.name}`" for command in COMMANDS if command.is_reserved)
     return f"""\
 {MADE}
@@ -111,8 +112,10 @@ value and where it came from.
 |---|---|---|---|
 {settings}
 
-A `.env` in the working folder cannot redirect a key that came from elsewhere: its `base_url`, `api` and `profile` are
-then ignored, with a line on stderr. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
+A `.env` in the working folder may only set {harmless}, and a key for OpenAI if you
+have no other key and the file names no endpoint. The rest waits for `chatcli trust`; `--env-file .env` uses all of it for
+one run. `OPENAI_BASE_URL` wins over its older name `OPENAI_API_BASE`; an address without a scheme is `http://` on this
+machine and `https://` elsewhere. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
 `CHATCLI_LOCAL_DIR` move the folders.
 
 ## Exit codes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -44,10 +45,48 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
     )
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            "--schema",
+            "--schema-multi",
+            "--web-search",
+            "--compare",
+            "--tool",
+            "--allow-tool",
+            "--load",
+            "--frames",
+        ),
+        *(
+            "--kb",
+            "--cache",
+            "--no-cache",
+            "--speak",
+            "--pdf",
+            "--pages",
+            "--detail",
+            "--debug-http",
+            "--log-file",
+        ),
+    ],
+)
+def test_a_reserved_option_says_so_however_it_is_given(option):
+    for arguments in ([option], [option, "value", "Hi"], [f"{option}=value", "Hi"], ["Hi", option]):
+        recorded = terminal()
+        assert main(arguments, recorded) == 2
+        assert recorded.err == (
+            f"error: the option {option} is reserved and does nothing in this version\n→ leave it out\n"
+        )
+    shown = terminal()
+    assert main(["--help"], shown) == 0
+    assert not re.search(rf"{option}(?![\w-])", shown.out)
+
+
 def test_the_commands_are_those_of_the_public_surface():
     assert [command.name for command in COMMANDS] == [
         *("alerts", "batch", "cache", "completion", "config", "doctor", "image", "kb", "local"),
-        *("logs", "models", "sessions", "stats", "templates", "trust", "voice"),
+        *("logs", "mcp", "models", "sessions", "stats", "templates", "trust", "voice"),
     ]
     assert "stats" not in summary()
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatcli.config.endpoints import origin_of
+from chatcli.config.env_file import read_env_file
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
+from chatcli.config.trusted_folders import TrustedFolders
 from fake_keyring import FakeKeyring
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ class Machine:
 
     root: Path
     keyring: FakeKeyring = field(default_factory=FakeKeyring)
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.root / "config", self.root / "data", self.root / "cache", self.root / "local")
 
     @property
     def keys_file(self) -> Path:
@@ -49,15 +55,19 @@ class Machine:
         environment: Mapping[str, str] | None = None,
         env_file: str | None = None,
         dotenv: str | None = None,
+        trusted_dotenv: str | None = None,
         config: str | None = None,
         keys: Mapping[str, str | None] | None = None,
         template: TemplateSettings | None = None,
         changes: Mapping[str, object] | None = None,
     ) -> Settings:
-        """Settle the settings; ``keys`` are stored ones by URL, ``None`` for one in the keyring."""
+        """Settle the settings; ``keys`` are stored ones by URL, ``None`` for one in the keyring.
+
+        ``dotenv`` is the ``.env`` of the working folder as it came, ``trusted_dotenv`` one the person trusts.
+        """
         contents = {
             self.env_file: env_file,
-            self.dotenv: dotenv,
+            self.dotenv: dotenv if trusted_dotenv is None else trusted_dotenv,
             self.config_file: config,
             self.keys_file: None if keys is None else _key_file(keys),
         }
@@ -66,10 +76,12 @@ class Machine:
             path.parent.mkdir(exist_ok=True)
             if content is not None:
                 path.write_text(content, encoding="utf-8")
+        if trusted_dotenv is not None:
+            TrustedFolders.of(self.paths).trust(self.dotenv.parent, read_env_file(self.dotenv).sha256)
         return resolve(
             flags or {},
             environment or {},
-            Paths(self.root / "config", self.root / "data", self.root / "cache", self.root / "local"),
+            self.paths,
             self.root / "work",
             None if env_file is None else self.env_file,
             template=template,

@@ -33,8 +33,10 @@ def test_white_space_around_and_slashes_behind_a_url_do_not_count():
     "url",
     [
         "",
-        "localhost:8080",
-        "host.example/v1",
+        ":8080",
+        "/v1",
+        "::1",
+        "host.example:port/v1",
         "ftp://host.example",
         "file:///etc/passwd",
         "https://",
@@ -66,7 +68,50 @@ def test_any_other_url_is_refused(url):
         validated_url(url)
 
 
-@pytest.mark.parametrize("url", ["https://user:hunter2@host.example", "https://hunter2@host.example"])
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("localhost:11434", "http://localhost:11434"),
+        ("LOCALHOST/v1/", "http://LOCALHOST/v1"),
+        ("127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1"),
+        ("127.8.9.10", "http://127.8.9.10"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("llm.example.com/v1", "https://llm.example.com/v1"),
+        ("llm.example.com:8443", "https://llm.example.com:8443"),
+        ("localhost.example.com", "https://localhost.example.com"),
+        ("192.168.1.5:8000/v1", "https://192.168.1.5:8000/v1"),
+        ("[fe80::1]:8080", "https://[fe80::1]:8080"),
+    ],
+)
+def test_an_address_without_a_scheme_is_http_on_this_machine_and_https_elsewhere(address, url):
+    assert validated_url(address) == url
+
+
+@given(HOSTS, PORTS, st.sampled_from(["", "/v1", "/a/b/"]))
+def test_an_address_is_completed_once_and_never_sent_in_clear_to_another_machine(host, port, path):
+    url = validated_url(f"{host}:{port}{path}")
+    assert validated_url(url) == url
+    assert not sends_in_clear(url)
+
+
+@given(st.text())
+def test_any_text_is_a_url_with_a_known_scheme_or_refused(text):
+    try:
+        url = validated_url(text)
+    except ValueError:
+        return
+    assert origin_of(url).scheme in {"http", "https"}
+
+
+@pytest.mark.parametrize("quoted", ['"https://host.example"', "'host.example'", "“https://host.example”"])
+def test_quotes_around_a_url_are_named(quoted):
+    with pytest.raises(ValueError, match="without quotes around it"):
+        validated_url(quoted)
+
+
+@pytest.mark.parametrize(
+    "url", ["user:hunter2@host.example", "https://user:hunter2@host.example", "https://hunter2@host.example"]
+)
 def test_a_url_with_credentials_is_refused_without_repeating_them(url):
     with pytest.raises(ValueError, match="password") as caught:
         validated_url(url)

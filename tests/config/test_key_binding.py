@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.layers import table_layer, variable_layer
-from chatcli.config.paths import Paths
-from chatcli.config.resolve import resolve
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"
@@ -30,6 +28,11 @@ OPENAI = origin_of(OPENAI_URL)
         ({"OPENAI_BASE_URL": HOST}, HOST, HOST),
         ({"CHATCLI_BASE_URL": HOST}, HOST, OPENAI_URL),
         ({"CHATCLI_BASE_URL": HOST, "OPENAI_BASE_URL": OTHER}, HOST, OTHER),
+        ({"OPENAI_API_BASE": HOST}, HOST, HOST),
+        ({"OPENAI_API_BASE": OTHER, "OPENAI_BASE_URL": HOST}, HOST, HOST),
+        ({"OPENAI_API_BASE": OTHER, "CHATCLI_BASE_URL": HOST}, HOST, OTHER),
+        ({"OPENAI_BASE_URL": "host.example"}, HOST, HOST),
+        ({"OPENAI_API_BASE": "localhost:11434"}, "http://localhost:11434/v1", "http://localhost:11434"),
     ],
 )
 @pytest.mark.parametrize("place", ["environment", ".env", "--env-file given.env"])
@@ -103,7 +106,7 @@ KEYS = {
     "environment": {"environment": {"OPENAI_API_KEY": "k"}},
     "environment, own": {"environment": {"CHATCLI_API_KEY": "k"}},
     "env file": {"env_file": "OPENAI_API_KEY=k\n"},
-    ".env": {"dotenv": "OPENAI_API_KEY=k\n"},
+    ".env": {"trusted_dotenv": "OPENAI_API_KEY=k\n"},
     "config": {"config": 'api_key = "k"\n'},
     "profile": {"config": 'profile = "work"\n[profiles.work]\napi_key = "k"\n'},
     "keys.json": {"keys": {OPENAI_URL: "k"}},
@@ -114,7 +117,7 @@ URLS = {
     "environment": {"environment": {"OPENAI_BASE_URL": HOST}},
     "environment, own": {"environment": {"CHATCLI_BASE_URL": HOST}},
     "env file": {"env_file": f"OPENAI_BASE_URL={HOST}\n"},
-    ".env": {"dotenv": f"OPENAI_BASE_URL={HOST}\n"},
+    ".env": {"trusted_dotenv": f"OPENAI_BASE_URL={HOST}\n"},
     "config": {"config": f'base_url = "{HOST}"\n'},
     "profile": {"config": f'profile = "work"\n[profiles.work]\nbase_url = "{HOST}"\n'},
 }
@@ -145,14 +148,9 @@ def joined(first, second):
 @pytest.mark.parametrize(("key", "url"), NOT_BESIDE)
 def test_a_key_is_not_sent_to_a_url_from_another_place(machine, key, url):
     settings = machine.resolve(**joined(KEYS[key], URLS[url]))
-    if settings.base_url == HOST:
-        assert settings.credential is None
-        assert [one.endpoint_origin for one in settings.withheld] == [OPENAI]
-    else:
-        # Only the file in the folder is denied its routing; the key then goes where it belongs.
-        assert url == ".env"
-        assert settings.base_url == OPENAI_URL
-        assert settings.credential.endpoint_origin == OPENAI
+    assert settings.base_url == HOST
+    assert settings.credential is None
+    assert [one.endpoint_origin for one in settings.withheld] == [OPENAI]
 
 
 @pytest.mark.parametrize(("key", "url"), sorted(TOGETHER))
@@ -199,7 +197,7 @@ def test_of_several_keys_for_one_endpoint_the_strongest_place_counts(machine):
     places = {
         "environment": {"OPENAI_API_KEY": "environment", "CHATCLI_API_KEY": "own"},
         "env_file": "OPENAI_API_KEY=env-file",
-        "dotenv": "OPENAI_API_KEY=dotenv",
+        "trusted_dotenv": "OPENAI_API_KEY=dotenv",
         "config": 'profile = "work"\napi_key = "top"\n[profiles.work]\napi_key = "profile"\n',
         "keys": {OPENAI_URL: "stored"},
     }
@@ -223,103 +221,25 @@ def test_a_stronger_key_of_another_endpoint_does_not_hide_the_fitting_one(machin
     assert [one.source for one in settings.withheld] == ["environment OPENAI_API_KEY"]
 
 
-# The .env that merely lies in the working folder.
-
-ELSEWHERE = {
-    **{name: place for name, place in KEYS.items() if name != ".env"},
-    "a profile not in use": {"config": '[profiles.idle]\napi_key = "k"\n[profiles.work]\n'},
-    "a pointer": {"config": 'api_key_env = "WORK_KEY"\n'},
-    "a pointer in a profile not in use": {"config": '[profiles.idle]\napi_key_env = "WORK_KEY"\n'},
-}
-ROUTES = {
-    "base_url": f"CHATCLI_BASE_URL={HOST}\n",
-    "base_url of OpenAI": f"OPENAI_BASE_URL={HOST}\n",
-    "profile": "CHATCLI_PROFILE=work\n",
-    "api": "CHATCLI_API=chat\n",
-}
-
-
-@pytest.mark.parametrize("elsewhere", ELSEWHERE)
-@pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("own_key", ["", "CHATCLI_API_KEY=own\n"])
-def test_a_dotenv_may_not_route_while_a_key_comes_from_elsewhere(machine, elsewhere, route, own_key):
-    place = ELSEWHERE[elsewhere]
-    plain = machine.resolve(**place)
-    settings = machine.resolve(**place, dotenv=ROUTES[route] + own_key)
-    name = route.split(" ")[0]
-    assert settings.profile == plain.profile
-    assert settings.base_url in {plain.base_url, OPENAI_URL}
-    assert settings.origin(name) == plain.origin(name)
-    (warning,) = (line for line in settings.warnings if line.startswith("ignored"))
-    assert f".env {ROUTES[route].split('=')[0]}" in warning
-    assert "\n" not in warning
-
-
-def test_the_warning_tells_whose_key_was_protected_and_the_way_out(machine):
-    settings = machine.resolve(environment={"OPENAI_API_KEY": "k"}, dotenv="".join(ROUTES.values()))
-    (warning,) = settings.warnings
-    assert warning == (
-        "ignored .env CHATCLI_BASE_URL, .env CHATCLI_API, .env CHATCLI_PROFILE: a file in the working folder may "
-        "not redirect requests while a key comes from environment OPENAI_API_KEY (--env-file .env trusts the file)"
-    )
-
-
-def test_a_dotenv_may_route_its_own_key(machine):
-    settings = machine.resolve(dotenv=f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n")
-    assert settings.base_url == HOST
-    assert settings.credential.source == ".env OPENAI_API_KEY"
-    assert settings.warnings == ()
-
-
-def test_a_dotenv_may_route_where_there_is_no_key_at_all(machine):
-    settings = machine.resolve(dotenv="CHATCLI_BASE_URL=http://localhost:11434/v1\n")
-    assert settings.base_url == "http://localhost:11434/v1"
-    assert settings.warnings == ()
-
-
-def test_the_key_of_a_dotenv_stays_bound_to_the_url_that_was_ignored(machine):
-    settings = machine.resolve(
-        environment={"CHATCLI_API_KEY": "k"}, dotenv=f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n"
-    )
-    assert settings.credential.secret.reveal() == "k"
-    assert [one.source for one in settings.withheld] == [".env OPENAI_API_KEY"]
-
-
-def test_a_dotenv_may_say_how_to_answer_whoever_has_the_key(machine):
-    settings = machine.resolve(
-        environment={"OPENAI_API_KEY": "k"}, dotenv="CHATCLI_SYSTEM=Be brief.\nCHATCLI_MODEL=a\n"
-    )
-    assert (settings.system, settings.model, settings.warnings) == ("Be brief.", "a", ())
-
-
-def test_a_dotenv_given_by_name_is_trusted(tmp_path):
-    dotenv = tmp_path / ".env"
-    dotenv.write_text(f"OPENAI_BASE_URL={HOST}\nOPENAI_API_KEY=own\n", encoding="utf-8")
-    paths = Paths(tmp_path, tmp_path, tmp_path, tmp_path)
-    settings = resolve({}, {"CHATCLI_API_KEY": "k"}, paths, tmp_path, dotenv)
-    assert settings.base_url == HOST
-    assert settings.credential.secret.reveal() == "own"
-    assert settings.warnings == ()
-
-
 # And whatever the machine looks like.
 
 URL_TEXTS = st.none() | st.sampled_from([HOST, OTHER, "http://localhost:1/v1", OPENAI_URL])
 
 
-def variables(own_key, own_url, openai_key, openai_url):
+def variables(own_key, own_url, openai_key, openai_url, older_url):
     named = {
         "CHATCLI_API_KEY": own_key,
         "CHATCLI_BASE_URL": own_url,
         "OPENAI_API_KEY": openai_key,
         "OPENAI_BASE_URL": openai_url,
+        "OPENAI_API_BASE": older_url,
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
 def places_with_marked_keys(name):
     key = st.none() | st.just(name)
-    return st.builds(variables, key, URL_TEXTS, key, URL_TEXTS)
+    return st.builds(variables, key, URL_TEXTS, key, URL_TEXTS, URL_TEXTS)
 
 
 STORED = st.dictionaries(
@@ -337,18 +257,19 @@ def as_env_file(values):
     env_file=places_with_marked_keys("env-file"),
     dotenv=places_with_marked_keys("dotenv"),
     stored=STORED,
+    is_trusted=st.booleans(),
 )
 @hypothesis_settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
 def test_no_key_ever_meets_a_url_its_own_place_did_not_name(
-    machine, flag, environment, *, env_file, dotenv, stored
+    machine, flag, environment, *, env_file, dotenv, stored, is_trusted
 ):
     settings = machine.resolve(
         flags={"base_url": flag},
         environment=environment,
         env_file=as_env_file(env_file),
-        dotenv=as_env_file(dotenv),
+        **{"trusted_dotenv" if is_trusted else "dotenv": as_env_file(dotenv)},
         keys=stored,
     )
     if settings.credential is None:
@@ -358,27 +279,5 @@ def test_no_key_ever_meets_a_url_its_own_place_did_not_name(
         named = list(stored)
     else:
         place = {"environment": environment, "env-file": env_file, "dotenv": dotenv}[found_in]
-        named = [url for name, url in place.items() if name.endswith("_URL")] + [OPENAI_URL]
+        named = [url for name, url in place.items() if name.endswith(("_URL", "_BASE"))] + [OPENAI_URL]
     assert origin_of(settings.base_url) in {origin_of(url) for url in named}
-
-
-@given(
-    environment=places_with_marked_keys("environment"),
-    env_file=places_with_marked_keys("env-file"),
-    dotenv=places_with_marked_keys("dotenv"),
-    stored=STORED,
-)
-@hypothesis_settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
-)
-def test_a_dotenv_never_changes_the_endpoint_of_one_who_has_a_key(
-    machine, environment, env_file, dotenv, stored
-):
-    trusted = {"environment": environment, "env_file": as_env_file(env_file), "keys": stored}
-    before = machine.resolve(**trusted)
-    after = machine.resolve(**trusted, dotenv=as_env_file(dotenv))
-    if before.credential is not None:
-        assert after.base_url == before.base_url
-        assert after.credential.endpoint_origin == before.credential.endpoint_origin
-    if before.credential is not None and before.credential.source != "keys.json":
-        assert after.credential == before.credential

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.config import parsers
+from chatcli.config.endpoints import QuotedValue
 from chatcli.config.secret import Secret
 
 JSON = st.recursive(
@@ -162,3 +163,13 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
             parse(value)
         except ValueError as error:
             assert str(error).startswith("must ")  # noqa: PT017 -- most values pass, the message is what counts
+
+
+@pytest.mark.parametrize(
+    "quoted", ['"sk-0123456789"', "'sk-0123456789'", "'sk-0123456789", '  "sk-0123456789" ']
+)
+def test_quotes_around_a_key_are_named_and_the_key_is_not(quoted):
+    with pytest.raises(QuotedValue, match="must stand without quotes around it") as caught:
+        parsers.key(quoted)
+    assert "take the quotes off" in caught.value.hint
+    assert "0123" not in f"{caught.value}{caught.value.hint}"

@@ -32,7 +32,7 @@ def arguments(places):
         "flags": {"profile": "work", "model": "flag" if "flag" in places else None},
         "environment": {"CHATCLI_MODEL": "environment"} if "environment" in places else {},
         "env_file": "CHATCLI_MODEL='env file'" if "env file" in places else None,
-        "dotenv": "CHATCLI_MODEL=.env" if ".env" in places else None,
+        "trusted_dotenv": "CHATCLI_MODEL=.env" if ".env" in places else None,
         "config": f"{top}[profiles.work]\n{profile}",
     }
 
@@ -136,7 +136,7 @@ BAD = {
     "stream": "perhaps",
     "options": "[]",
     "api": "newest",
-    "base_url": "host.example",
+    "base_url": "ftp://host.example",
 }
 
 
@@ -151,7 +151,7 @@ def test_a_bad_variable_is_wrong_configuration_and_named(machine, name):
     variable = f"CHATCLI_{name.upper()}"
     for place, where in (
         ({"environment": {variable: BAD[name]}}, f"environment {variable} must "),
-        ({"dotenv": f"{variable}='{BAD[name]}'"}, rf"\.env {variable} must "),
+        ({"trusted_dotenv": f"{variable}='{BAD[name]}'"}, rf"\.env {variable} must "),
         ({"env_file": f"{variable}='{BAD[name]}'"}, rf"--env-file .*given\.env {variable} must "),
     ):
         with pytest.raises(ConfigurationError, match=where):
@@ -286,7 +286,7 @@ def test_a_variable_name_made_to_deceive_is_not_repeated(machine):
 
 def test_folder_variables_are_known_and_do_nothing_in_an_env_file(machine):
     folders = "".join(f"CHATCLI_{name}_DIR=/evil\n" for name in ("CONFIG", "DATA", "CACHE", "LOCAL"))
-    assert machine.resolve(dotenv=folders, env_file=folders) == machine.resolve()
+    assert machine.resolve(trusted_dotenv=folders, env_file=folders) == machine.resolve()
 
 
 def test_a_missing_env_file_is_a_clear_error(tmp_path):
@@ -299,7 +299,7 @@ def test_a_broken_dotenv_in_the_folder_stops_nobody(machine):
     settings = machine.resolve(dotenv="CHATCLI_MODEL='no end", config='model = "a"')
     assert settings.model == "a"
     assert len(settings.warnings) == 1
-    assert settings.warnings[0].startswith("ignored .env: ")
+    assert settings.warnings[0].startswith(".env: ignored line 1, which cannot be read")
 
 
 def test_windows_of_models_come_from_config(machine):
@@ -314,7 +314,7 @@ def test_windows_of_models_come_from_config(machine):
         {"flags": {"context_window": 512}},
         {"environment": {"CHATCLI_CONTEXT_WINDOW": "512"}},
         {"env_file": "CHATCLI_CONTEXT_WINDOW=512"},
-        {"dotenv": "CHATCLI_CONTEXT_WINDOW=512"},
+        {"trusted_dotenv": "CHATCLI_CONTEXT_WINDOW=512"},
     ],
 )
 def test_a_window_set_for_this_run_holds_for_every_model(machine, here):

@@ -21,7 +21,8 @@ HOST = origin_of("https://host.example/v1")
 ORIGINS = st.builds(
     EndpointOrigin, st.sampled_from(["http", "https"]), st.just("h.example"), st.integers(1, 9)
 )
-KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
+KEYS = st.from_regex(r"[!#-&(-_a-~]([!-~]*[!#-&(-_a-~])?", fullmatch=True)
+"""Keys, which neither begin nor end with a quote."""
 
 
 @pytest.fixture

@@ -232,8 +232,9 @@ def test_an_env_file_that_lies_in_the_folder_cannot_redirect_a_key(program):
     assert (done.exit_code, done.stdout) == (0, "Paris.\n")
     assert own.requests[0].headers["authorization"] == "Bearer sk-secret"
     assert thief.requests == []
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("chatcli: ignored .env CHATCLI_BASE_URL: ")
+    assert done.stderr == (
+        "chatcli: not used from .env: CHATCLI_BASE_URL (use it: chatcli trust, or --env-file .env)\n"
+    )
 
 
 def test_a_model_that_was_chosen_is_said_and_its_window_learned(program):

@@ -15,13 +15,26 @@ if TYPE_CHECKING:
 
 RESERVED_OPTIONS = (
     *(
+        "--schema",
+        "--schema-multi",
+        "--web-search",
+        "--compare",
+        "--tool",
+        "--allow-tool",
+        "--load",
+        "--frames",
+    ),
+    *(
         "--kb",
         "--cache",
         "--no-cache",
         "--speak",
         "--pdf",
+        "--pages",
+        "--detail",
+        "--debug-http",
+        "--log-file",
     ),
-    *("--pages", "--detail", "--debug-http", "--log-file"),
 )
 """Options of later versions: known, so that no script comes to depend on their being anything else."""
 
@@ -59,7 +72,8 @@ class Parser(argparse.ArgumentParser):
         if unknown != message:
             first = unknown.split()[0].partition("=")[0]
             message = f"unknown option {first}"
-            near = difflib.get_close_matches(first, list(self._option_string_actions), n=1)
+            usable = [name for name in self._option_string_actions if name not in RESERVED_OPTIONS]
+            near = difflib.get_close_matches(first, usable, n=1)
             hint = (
                 f"did you mean {near[0]}?" if near else f"{hint}; put -- before a prompt that begins with -"
             )
@@ -83,7 +97,9 @@ def main_parser(commands: str) -> Parser:
     _add_parameter_options(parser)
     _add_output_options(parser)
     add_general_options(parser)
-    parser.add_argument(*RESERVED_OPTIONS, dest="reserved", action=_Reserved, nargs=0, help=argparse.SUPPRESS)
+    parser.add_argument(
+        *RESERVED_OPTIONS, dest="reserved", action=_Reserved, nargs="?", help=argparse.SUPPRESS
+    )
     return parser
 
 

@@ -9,6 +9,7 @@ from chatcli.cli.questions import system_prompt
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.config.trusted_folders import mention_once
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import World
 
@@ -32,10 +33,12 @@ def settings_of(
     *,
     template: TemplateSettings | None = None,
     changes: Mapping[str, object] | None = None,
+    mentions_untrusted: bool = True,
 ) -> Settings:
     """Settle the settings, and say on stderr what was passed over on the way.
 
-    ``template`` is what a prompt template sets, ``changes`` what was changed since the start.
+    ``template`` is what a prompt template sets, ``changes`` what was changed since the start. What waits in the ``.env``
+    of the folder for the person's trust is mentioned once, unless the caller says it.
     """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     given["system"] = system_prompt(given.get("system"), terminal)
@@ -52,6 +55,14 @@ def settings_of(
     )
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
+    untrusted = settings.untrusted
+    if (
+        untrusted is not None
+        and mentions_untrusted
+        and not options.quiet
+        and mention_once(untrusted, world.paths, remember=settings.save)
+    ):
+        terminal.warn(f"chatcli: {untrusted.notice}")
     return settings
 
 
@@ -59,7 +70,7 @@ def resettling(
     options: Namespace, world: World, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
     """Return what settles the settings anew, with changes that win over everything else."""
-    return lambda changes: settings_of(options, world, terminal, changes=changes)
+    return lambda changes: settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
 
 
 def _working_folder() -> Path | None:

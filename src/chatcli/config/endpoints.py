@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -14,7 +14,15 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What URL parsers disagree about (backslashes, white space, letters that normalise to others) could make the
 # host that was checked differ from the host that is called.
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
+_QUOTES = ('"', "'", "`", "“", "”", "‘", "’")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+
+
+class QuotedValue(ValueError):
+    """A value that still has the quotes a shell would have taken off."""
+
+    hint: Final = "take the quotes off: what reads the value keeps them, as Docker's --env-file does"
 
 
 class EndpointOrigin(NamedTuple):
@@ -33,9 +41,13 @@ class EndpointOrigin(NamedTuple):
 def validated_url(text: str) -> str:
     """Return an endpoint's URL without white space around it or slashes behind it.
 
-    Raises ``ValueError`` with a reason that never repeats a password.
+    One without a scheme gets ``http://`` on this machine and ``https://`` elsewhere. Raises ``ValueError`` with a
+    reason that never repeats a password.
     """
     url = text.strip().rstrip("/")
+    refuse_quotes(url)
+    if url and not _SCHEME.match(url):
+        url = _with_scheme(url)
     parts = _split(url)
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or a password; give the key as api_key")
@@ -43,6 +55,21 @@ def validated_url(text: str) -> str:
         raise ValueError("must end before any '?' or '#'")
     _origin(parts)
     return url
+
+
+def _with_scheme(address: str) -> str:
+    url = f"http://{address}"
+    try:
+        return url if is_loopback(url) else f"https://{address}"
+    except ValueError:
+        # Which of them does not matter to what is wrong with it.
+        return f"https://{address}"
+
+
+def refuse_quotes(value: str) -> None:
+    """Raise ``QuotedValue`` where there is a quote at an end of a value that never has one."""
+    if value.startswith(_QUOTES) or value.endswith(_QUOTES):
+        raise QuotedValue("must stand without quotes around it")
 
 
 def origin_of(url: str) -> EndpointOrigin:

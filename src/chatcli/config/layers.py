@@ -5,10 +5,11 @@ Every value is checked, also one that a higher layer overrides: a mistake is tol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.credentials import Credential, bind
+from chatcli.config.endpoints import QuotedValue
 from chatcli.config.paths import PATH_VARIABLES
 from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE, Setting
 from chatcli.config.suggestions import did_you_mean
@@ -17,14 +18,17 @@ from chatcli.core.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chatcli.config.env_file import EnvFile
     from chatcli.config.parsers import Parser
 
 _PREFIX = "CHATCLI_"
+_MOST_NUMBERS: Final = 5
 _URLS_OF_KEYS = {
-    "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL"),
-    "OPENAI_API_KEY": ("OPENAI_BASE_URL",),
+    "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
 }
 """A key goes to the first of these URLs that is set beside it, otherwise to OpenAI."""
+URL_VARIABLES: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,34 @@ def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
     return Layer(found, _keys_of_variables(given), _unknown_variables(place, variables))
 
 
+def env_file_layer(place: str, file: EnvFile) -> Layer:
+    """Read an env file that is trusted."""
+    layer = variable_layer(place, file.variables)
+    warnings = odd_lines(place, file)
+    if layer.credentials and names_unread_endpoint(file):
+        # Left to themselves, the keys would go to another place than the one beside them.
+        layer = replace(layer, credentials=())
+        warnings += (f"the key in {place} is not used: the line with its base_url cannot be read",)
+    return replace(layer, warnings=(*warnings, *layer.warnings))
+
+
+def names_unread_endpoint(file: EnvFile) -> bool:
+    """Tell whether one of the lines that cannot be read names an endpoint."""
+    return not URL_VARIABLES.isdisjoint(file.odd_names)
+
+
+def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
+    """Return a line about the lines that cannot be read, where there are any."""
+    if not file.odd_lines:
+        return ()
+    numbers = ", ".join(map(str, file.odd_lines[:_MOST_NUMBERS]))
+    more = " …" if len(file.odd_lines) > _MOST_NUMBERS else ""
+    lines = "line" if len(file.odd_lines) == 1 else "lines"
+    return (
+        f"{place}: ignored {lines} {numbers}{more}, which cannot be read (check the quotes and the encoding)",
+    )
+
+
 def table_layer(
     place: str,
     table: Mapping[str, object],
@@ -103,7 +135,7 @@ def _read_flag(setting: Setting, value: object) -> Found:
     try:
         return Found(setting.parse(value), f"flag {flag}")
     except ValueError as error:
-        raise UsageError(f"{flag} {error}") from error
+        raise UsageError(f"{flag} {error}", hint=_hint(error)) from error
 
 
 def _read(parse: Parser, value: object, origin: str) -> Found:
@@ -114,7 +146,11 @@ def _parse(parse: Parser, value: object, where: str, hint: str | None = None) ->
     try:
         return parse(value)
     except ValueError as error:
-        raise ConfigurationError(f"{where} {error}", hint=hint) from error
+        raise ConfigurationError(f"{where} {error}", hint=_hint(error) or hint) from error
+
+
+def _hint(error: ValueError) -> str | None:
+    return error.hint if isinstance(error, QuotedValue) else None
 
 
 def _keys_of_variables(given: Mapping[str, Found]) -> tuple[Credential, ...]:

@@ -12,7 +12,7 @@ import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from chatcli.config.endpoints import validated_url
+from chatcli.config.endpoints import refuse_quotes, validated_url
 from chatcli.config.key_actions import key_changes
 from chatcli.config.secret import Secret
 from chatcli.config.suggestions import did_you_mean
@@ -76,6 +76,8 @@ def url(value: object) -> str:
 
 def key(value: object) -> Secret:
     """Return a key; no message repeats it."""
+    if isinstance(value, str):
+        refuse_quotes(value.strip())
     if not isinstance(value, str) or not _KEY.fullmatch(value.strip()):
         raise ValueError("must be a key: ASCII characters without spaces")
     return Secret(value.strip())

@@ -47,13 +47,18 @@ class Profile:
     @property
     def system_beginning(self) -> str:
         """The first words of the system prompt, on one line."""
-        words = " ".join(self.system.split())
-        return words if len(words) <= _LONGEST_BEGINNING else f"{words[: _LONGEST_BEGINNING - 1].rstrip()}…"
+        return beginning(self.system)
 
     def _text(self, name: str) -> str:
         # The values of a profile that is not in use are not checked: they may be meant for another version.
         value = self.table.get(name)
         return value if isinstance(value, str) else ""
+
+
+def beginning(text: str) -> str:
+    """Return the first words of a text, on one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_BEGINNING else f"{words[: _LONGEST_BEGINNING - 1].rstrip()}…"
 
 
 def read_profiles(paths: Paths) -> dict[str, Profile]:

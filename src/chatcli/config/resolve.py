@@ -1,7 +1,7 @@
 """From all the places settings come from to the settings in force.
 
-Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder, then
-the profile and last the top level of config.toml. What a person changes in a conversation comes before all of them,
+Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder as far
+as it is trusted, then the profile and last the top level of config.toml. What a person changes in a conversation comes before all of them,
 and so does the profile they change to: it is what they said last. Of keys, those stored with ``chatcli config login`` come after all others.
 """
 
@@ -14,13 +14,14 @@ from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, rea
 from chatcli.config.credentials import choose
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.env_file import env_file_of, read_env_file
-from chatcli.config.layers import Found, Layer, flag_layer, table_layer, variable_layer
+from chatcli.config.layers import Found, Layer, env_file_layer, flag_layer, table_layer, variable_layer
 from chatcli.config.settings import Settings
 from chatcli.config.specs import SETTINGS, Setting
 from chatcli.config.stored_keys import StoredKeys
 from chatcli.config.suggestions import did_you_mean
 from chatcli.config.system_keyring import system_keyring
-from chatcli.config.trust import confine
+from chatcli.config.trust import PLACE, Untrusted, confine
+from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -67,11 +68,18 @@ def resolve(
         chosen.append(table_layer(template.place, template.table, environment, hint=template.hint))
     chosen.append(variable_layer("environment", environment))
     if env_file is not None:
-        chosen.append(variable_layer(f"--env-file {env_file}", read_env_file(env_file)))
+        chosen.append(env_file_layer(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
     stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
-    keys_elsewhere = [*_key_sources(chosen), *file.key_places, *_key_sources([stored])]
-    above_file = [*chosen, confine(_folder_layer(working_folder, env_file), keys_elsewhere)]
     tables = _Tables(file, environment, hint=f"Edit {paths.config / FILE_NAME}.")
+    base_url = _first(_with_tables(tables, chosen, changed), "base_url")
+    folder_layer, untrusted = _folder_layer(
+        working_folder,
+        env_file,
+        TrustedFolders.of(paths),
+        has_other_key=bool(file.key_places or _credentials([*chosen, stored])),
+        base_url=base_url.value if base_url else None,
+    )
+    above_file = [*chosen, folder_layer]
     in_order = _with_tables(tables, above_file, changed)
     window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
     windows = {} if window_is_for_this_run else file.model_windows
@@ -79,6 +87,7 @@ def resolve(
     # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
     return replace(
         settings,
+        untrusted=untrusted,
         fallback_profiles={
             name: _settle([tables.profile(name), *above_file, tables.top, stored], windows)
             for name in settings.fallback
@@ -87,16 +96,29 @@ def resolve(
     )
 
 
-def _folder_layer(folder: Path, env_file: Path | None) -> Layer:
+def _folder_layer(
+    folder: Path, env_file: Path | None, trusted: TrustedFolders, *, has_other_key: bool, base_url: str | None
+) -> tuple[Layer, Untrusted | None]:
+    """Return what the ``.env`` of the working folder says, and what of it waits for the person's trust."""
     path = env_file_of(folder)
     if path is None or (env_file is not None and path.samefile(env_file)):
-        return Layer({})
+        return Layer({}), None
     try:
-        variables = read_env_file(path)
+        # Read once: what is trusted is what is used, whatever becomes of the file meanwhile.
+        file = read_env_file(path)
     except ConfigurationError as error:
         # Nobody named this file, so it must not stop anybody.
-        return Layer({}, warnings=(f"ignored .env: {error.message}",))
-    return variable_layer(".env", variables)
+        return Layer({}, warnings=(f"ignored {PLACE}: {error.message}",)), None
+    warnings: tuple[str, ...] = ()
+    try:
+        is_trusted = trusted.trusts(folder, file.sha256)
+    except ConfigurationError as error:
+        is_trusted, warnings = False, (f"no folder is trusted: {error.message}",)
+    if is_trusted:
+        return env_file_layer(PLACE, file), None
+    layer, waiting = confine(file, has_other_key=has_other_key, base_url=base_url)
+    layer = replace(layer, warnings=(*layer.warnings, *warnings))
+    return layer, Untrusted(folder, file.sha256, waiting) if waiting else None
 
 
 class _Tables:
@@ -170,10 +192,6 @@ def _first(layers: Iterable[Layer], name: str) -> Found | None:
 
 def _credentials(layers: Iterable[Layer]) -> list[Credential]:
     return [credential for layer in layers for credential in layer.credentials]
-
-
-def _key_sources(layers: Iterable[Layer]) -> list[str]:
-    return [credential.source for credential in _credentials(layers)]
 
 
 def _default_base_url(credentials: Iterable[Credential]) -> str | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chatcli.config.credentials import Credential
+    from chatcli.config.trust import Untrusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class Settings:
     key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
     ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
     sets ``context_window`` for this run. ``fallback_profiles`` are the settings of those names in ``fallback`` that
-    are profiles. ``warnings`` are lines for stderr.
+    are profiles. ``warnings`` are lines for stderr. ``untrusted`` is what the ``.env`` of the working folder sets beyond
+    what it may, ``None`` where that is nothing.
     """
 
     model: str | None
@@ -74,6 +76,7 @@ class Settings:
     warnings: tuple[str, ...]
     origins: Mapping[str, str]
     fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
+    untrusted: Untrusted | None = None
 
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""

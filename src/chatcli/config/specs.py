@@ -20,6 +20,7 @@ class Setting:
     ``routes`` marks what decides which endpoint is called.
     ``merges`` marks a table whose keys add up over the layers instead of replacing each other, from an empty one.
     ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
+    ``harmless`` marks what the ``.env`` of a working folder may set before the person trusts it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Setting:
     routes: bool = False
     merges: bool = False
     only_looks: bool = False
+    harmless: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -45,13 +47,13 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("model", "Model to talk to", parsers.name, flag="--model"),
+    Setting("model", "Model to talk to", parsers.name, flag="--model", harmless=True),
     Setting(
         "base_url",
         "URL of an OpenAI-compatible endpoint",
         parsers.url,
         flag="--base-url",
-        also_variables=("OPENAI_BASE_URL",),
+        also_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         routes=True,
     ),
     Setting(
@@ -86,20 +88,31 @@ SETTINGS: tuple[Setting, ...] = (
         "Randomness of the answer, 0 to 2",
         parsers.number(0, 2),
         flag="--temperature",
+        harmless=True,
     ),
-    Setting("top_p", "Share of likely tokens to choose from, 0 to 1", parsers.number(0, 1), flag="--top-p"),
-    Setting("max_tokens", "Longest answer, in tokens", parsers.whole_number(1), flag="--max-tokens"),
+    Setting(
+        "top_p",
+        "Share of likely tokens to choose from, 0 to 1",
+        parsers.number(0, 1),
+        flag="--top-p",
+        harmless=True,
+    ),
+    Setting(
+        "max_tokens", "Longest answer, in tokens", parsers.whole_number(1), flag="--max-tokens", harmless=True
+    ),
     Setting(
         "seed",
         "Seed for repeatable answers, where the endpoint has it",
         parsers.whole_number(-(2**63), 2**63 - 1),
         flag="--seed",
+        harmless=True,
     ),
     Setting(
         "reasoning",
         "Reasoning effort, in the endpoint's words: low, medium, high",
         parsers.name,
         flag="--reasoning",
+        harmless=True,
     ),
     Setting(
         "options",
@@ -209,6 +222,7 @@ SETTINGS: tuple[Setting, ...] = (
         parsers.choice("auto", "dark", "light"),
         "auto",
         only_looks=True,
+        harmless=True,
     ),
     Setting(
         "line_breaks",

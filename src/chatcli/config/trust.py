@@ -1,33 +1,120 @@
 """A ``.env`` that merely lies in the working folder may have come with somebody's repository.
 
-It may say how to answer, and bring an endpoint with a key of its own. It may not choose the endpoint for a
-person whose key comes from elsewhere.
+Until the person trusts it, it may say which model answers and how, and bring a key to one who has none. It may not say
+where requests go, what the model is told, what is kept and what is spent.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.config.endpoints import OPENAI_URL, origin_of
+from chatcli.config.layers import (
+    URL_VARIABLES,
+    Layer,
+    env_file_layer,
+    names_unread_endpoint,
+    odd_lines,
+    variable_layer,
+)
+from chatcli.config.profiles import beginning
+from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
+from chatcli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from chatcli.config.layers import Layer
+    from chatcli.config.env_file import EnvFile
+
+PLACE: Final = ".env"
+"""How a value from the ``.env`` of the working folder names where it comes from."""
+
+_KEYS: Final = frozenset(SETTINGS_BY_NAME["api_key"].variables)
 
 
-def confine(layer: Layer, keys_elsewhere: Sequence[str]) -> Layer:
-    """Return an untrusted layer without its routing if there are keys elsewhere, named by their places.
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """What the ``.env`` of ``folder`` with this content sets beyond what it may: the names of known variables."""
 
-    The layer's own keys stay bound to the endpoint the layer named.
+    folder: Path
+    sha256: str
+    names: tuple[str, ...]
+
+    @property
+    def notice(self) -> str:
+        return f"not used from .env: {', '.join(self.names)} (use it: chatcli trust, or --env-file .env)"
+
+
+class Change(NamedTuple):
+    """A variable that waits for trust, and as much of its value as a person needs to see; of a key, nothing."""
+
+    name: str
+    value: str
+
+
+def confine(file: EnvFile, *, has_other_key: bool, base_url: str | None) -> tuple[Layer, tuple[str, ...]]:
+    """Return what an untrusted file may set, and the names of known variables that wait for trust.
+
+    ``has_other_key`` says that a key comes from elsewhere, ``base_url`` is the endpoint set elsewhere. A value that
+    cannot be is left out with a warning: nobody named this file, so it must not stop anybody.
     """
-    routing = {name: found for name, found in layer.found.items() if SETTINGS_BY_NAME[name].routes}
-    if not (routing and keys_elsewhere):
-        return layer
-    warning = (
-        f"ignored {', '.join(found.origin for found in routing.values())}: a file in the working folder may not "
-        f"redirect requests while a key comes from {keys_elsewhere[0]} (--env-file .env trusts the file)"
+    names_endpoint = names_unread_endpoint(file) or not URL_VARIABLES.isdisjoint(file.variables)
+    is_default = base_url is None or origin_of(base_url) == origin_of(OPENAI_URL)
+    may_bring_key = is_default and not (names_endpoint or has_other_key)
+    kept: dict[str, str] = {}
+    warnings = list(odd_lines(PLACE, file))
+    waiting = []
+    for name in _known(file):
+        if not (SETTINGS_BY_VARIABLE[name].harmless or (name in _KEYS and may_bring_key)):
+            waiting.append(name)
+            continue
+        try:
+            variable_layer(PLACE, {name: file.variables[name]})
+        except ConfigurationError as error:
+            warnings.append(f"ignored: {error.message}")
+        else:
+            kept[name] = file.variables[name]
+    layer = variable_layer(PLACE, kept)
+    return Layer(layer.found, layer.credentials, tuple(warnings)), tuple(waiting)
+
+
+def changes(file: EnvFile) -> tuple[Change, ...]:
+    """Return what trusting the file lets it set. Raises ``ConfigurationError`` for a value that cannot be."""
+    layer = env_file_layer(PLACE, file)
+    places = {credential.source: str(credential.endpoint_origin) for credential in layer.credentials}
+    return tuple(
+        Change(name, _shown(name, file.variables[name], places))
+        for name in _known(file)
+        if not SETTINGS_BY_VARIABLE[name].harmless
     )
-    kept = {name: found for name, found in layer.found.items() if name not in routing}
-    return replace(layer, found=kept, warnings=(*layer.warnings, warning))
+
+
+def _known(file: EnvFile) -> Iterator[str]:
+    return (name for name in SETTINGS_BY_VARIABLE if name in file.variables)
+
+
+def _shown(name: str, text: str, places: dict[str, str]) -> str:
+    if name in _KEYS:
+        place = places.get(f"{PLACE} {name}")
+        return f"a key for {place}" if place else "a key that is not used"
+    setting = SETTINGS_BY_VARIABLE[name]
+    value = setting.parser_of(name)(text)
+    match setting.name, value:
+        case "base_url", str(url):
+            return str(origin_of(url))
+        case "options", dict(options):
+            # Their values may be secrets; their names say what they are about.
+            return beginning(_listed(options))
+        case "system", _:
+            shown = beginning(text)
+            return shown if shown == text else f"{shown} ({len(text):,} characters)"
+        case _, tuple(names):
+            return beginning(_listed(names))
+        case _:
+            return beginning(text)
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))

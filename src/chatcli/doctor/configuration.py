@@ -27,6 +27,8 @@ async def check(examination: Examination) -> Iterable[Finding]:
         error = examination.error
         return [of_error(_NAME, error) if error else problem(_NAME, "the settings cannot be read")]
     findings = [warning(_NAME, told) for told in settings.warnings]
+    if settings.untrusted is not None:
+        findings.append(warning(_NAME, settings.untrusted.notice))
     if base_url is None:
         return [*findings, ok(_NAME, "no endpoint is configured: the embedded model is asked")]
     findings.append(ok(_NAME, f"endpoint {base_url} ({settings.origin('base_url')})"))

@@ -68,11 +68,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("kb"),
     Command("local", "the embedded model: status, setup, serve, remove"),
     Command("logs"),
+    Command("mcp"),
     Command("models", "list the models of the endpoint"),
     Command("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
     Command("stats"),
     Command("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
-    Command("trust"),
+    Command("trust", "let the .env of a folder set everything: trust, --list, --remove"),
     Command("voice"),
 )
 

@@ -62,7 +62,10 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 
 
 def _show(options: Namespace, world: World, terminal: Terminal) -> None:
-    shown = rows(settings_of(options, world, terminal))
+    settings = settings_of(options, world, terminal, mentions_untrusted=False)
+    shown = rows(settings)
+    if settings.untrusted is not None and not options.quiet:
+        terminal.warn(f"chatcli: {settings.untrusted.notice}")
     if options.json:
         table = {row.name: {"value": row.value, "origin": row.origin} for row in shown}
         terminal.stdout.write(json.dumps(table, ensure_ascii=False, indent=2) + "\n")

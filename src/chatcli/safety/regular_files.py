@@ -1,0 +1,101 @@
+"""Reading files that are files: a pipe, a socket, a device or a folder in their place is refused, never waited for.
+
+The null device counts as an empty file, as a link to it is how people switch a file off.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import sys
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Windows has neither, and keeps its pipes and devices out of the file system.
+_NOT_BLOCKING: Final[int] = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_READ: Final[int] = os.O_RDONLY | _NOT_BLOCKING | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_CHUNK_BYTES: Final = 65_536
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; raise ``OSError`` where it is none, saying what is in its place."""
+    # Looked at first: opening a device can already do something to it.
+    check_regular(path.stat())
+    descriptor = os.open(path, _READ)
+    try:
+        # And again: what was opened may be something else by now.
+        check_regular(os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
+    """Return what is in a file; raise ``OSError`` where it is none, or holds more than ``most_bytes``."""
+    with open_regular(path) as file:
+        if most_bytes is None:
+            return file.read()
+        content = file.read(most_bytes + 1)
+    _check_size(len(content), most_bytes)
+    return content
+
+
+def read_regular_or_pipe(path: Path, *, most_bytes: int, patience_s: float) -> bytes:
+    """Read a file that the person named, which may be a pipe, as in ``<(pass show env)``.
+
+    Raise ``OSError`` as ``read_regular`` does, and where nothing comes through the pipe for ``patience_s``.
+    """
+    if sys.platform == "win32" or not stat.S_ISFIFO(path.stat().st_mode):
+        return read_regular(path, most_bytes=most_bytes)
+    descriptor = os.open(path, _READ)
+    try:
+        content = bytearray()
+        while select.select([descriptor], [], [], patience_s)[0]:
+            try:
+                chunk = os.read(descriptor, _CHUNK_BYTES)
+            except BlockingIOError:  # somebody else has read it
+                continue
+            if not chunk:
+                return bytes(content)
+            content += chunk
+            _check_size(len(content), most_bytes)
+    finally:
+        os.close(descriptor)
+    raise TimeoutError(errno.ETIMEDOUT, f"it is a pipe through which nothing comes for {patience_s:g} s")
+
+
+def check_regular(status: os.stat_result) -> None:
+    """Raise ``OSError`` for what is no file, saying what it is."""
+    if stat.S_ISREG(status.st_mode) or _is_null_device(status):
+        return
+    kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "something else")
+    number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+    raise OSError(number, f"it is {kind}, not a file")
+
+
+def _is_null_device(status: os.stat_result) -> bool:
+    if not stat.S_ISCHR(status.st_mode):
+        return False
+    try:
+        null = os.stat(os.devnull)  # noqa: PTH116 - no path of anybody's
+    except OSError:
+        return False
+    # Windows gives devices no numbers, but has no other ones among its files either.
+    return stat.S_ISCHR(null.st_mode) and status.st_rdev == null.st_rdev
+
+
+def _check_size(size_bytes: int, most_bytes: int) -> None:
+    if size_bytes > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes:,} bytes")

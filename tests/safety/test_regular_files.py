@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from chatcli.safety.regular_files import open_regular, read_regular, read_regular_or_pipe
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="pipes in the file system are POSIX")
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(Path.mkdir, "a folder"), (make_pipe, "a pipe"), (make_socket, "a socket"), (make_device, "a device")],
+)
+def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, monkeypatch, make, kind):
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    make(Path("file"))
+    for read in (open_regular, read_regular):
+        with pytest.raises(OSError, match="not a file") as caught:
+            read(Path("file"))
+        assert caught.value.strerror == f"it is {kind}, not a file"
+
+
+def test_a_file_is_read_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345\r\n")
+    assert read_regular(path) == read_regular(path, most_bytes=7) == b"12345\r\n"
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "none")
+    for read in (
+        read_regular,
+        lambda path, most_bytes: read_regular_or_pipe(path, most_bytes=most_bytes, patience_s=0),
+    ):
+        with pytest.raises(OSError, match="larger than 6 bytes"):
+            read(path, most_bytes=6)
+
+
+@posix_only
+def test_the_null_device_is_an_empty_file(tmp_path):
+    (tmp_path / "off").symlink_to(os.devnull)
+    assert read_regular(tmp_path / "off", most_bytes=5) == b""
+
+
+@posix_only
+def test_a_pipe_that_was_named_is_read_to_its_end(tmp_path):
+    make_pipe(tmp_path / "pipe")
+    content = bytes(range(256)) * 1000
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    assert read_regular_or_pipe(tmp_path / "pipe", most_bytes=len(content), patience_s=20) == content
+    writer.join()
+
+
+@posix_only
+def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path):
+    make_pipe(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a pipe through which nothing comes"):
+        read_regular_or_pipe(tmp_path / "pipe", most_bytes=1, patience_s=0.01)
