@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.cost.model_table import ModelTable
     from chatcli.cost.spending import Spending
 
 
@@ -60,6 +61,7 @@ def answering(
     cache: Path,
     budget: Budget,
     counts: LearnedCounts,
+    table: ModelTable,
 ) -> ChatModel:
     """Return one model of one endpoint, with all that makes it answer in the end; ``counts`` learns how it counts."""
     # The openai package takes half a second to import: only once somebody is to be asked.
@@ -85,7 +87,7 @@ def answering(
     limited = RateLimitedModel(waiting, limits, tokens=_about_tokens)
     budgeted = BudgetedModel(
         limited,
-        pricing_at(endpoint, settings),
+        pricing_at(endpoint, settings, table),
         budget,
         count=EstimatingCounter().count,
         # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
@@ -100,10 +102,13 @@ def answering(
     return MeasuringModel(adapting, endpoint, counts, windows)
 
 
-def pricing_at(endpoint: Endpoint, settings: Settings) -> Pricing:
+def pricing_at(endpoint: Endpoint, settings: Settings, table: ModelTable) -> Pricing:
     """Return what the models of an endpoint cost."""
     return Pricing(
-        endpoint.host, is_free=endpoint.embedded or _runs_models_here(endpoint), own=settings.prices
+        endpoint.host,
+        is_free=endpoint.embedded or runs_models_here(endpoint),
+        own=settings.prices,
+        table=table,
     )
 
 
@@ -120,7 +125,7 @@ def dialect_of(settings: Settings) -> Dialect:
     return Responses() if settings.api == "responses" else ChatCompletions()
 
 
-def _runs_models_here(endpoint: Endpoint) -> bool:
+def runs_models_here(endpoint: Endpoint) -> bool:
     """Return whether it is a server known to run models itself: another on loopback may pass them on for money."""
     port = urlsplit(endpoint.base_url).port
     return endpoint.loopback and any(server.runs_models and server.port == port for server in WELL_KNOWN)

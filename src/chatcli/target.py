@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from chatcli.client.endpoint import Endpoint
@@ -20,12 +21,12 @@ from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.turn_vectors import TurnVectors
-from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, EndpointError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
+from chatcli.cost.model_table import FILE_NAME, ModelTable
 from chatcli.cost.spending import Spending
 from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
 from chatcli.local.discovery import find_servers
@@ -72,6 +73,11 @@ class World:
     paths: Paths
     folder: Path | None = None
     spending: Spending = field(default_factory=Spending, compare=False)
+
+    @property
+    def table(self) -> ModelTable:
+        """What is known of models; nothing is read before it is asked."""
+        return _table_at(self.paths.data / FILE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ class TargetFinder:
             name, offered = await self.model(session, client, endpoint)
             window_tokens = await self._window_tokens(name, offered, client, endpoint)
         pause = Pause()
-        pricing = pricing_at(endpoint, self._settings)
+        pricing = pricing_at(endpoint, self._settings, self._world.table)
         return Target(
             model=layers(
                 self._answering(client, endpoint, pause),
@@ -184,6 +190,7 @@ class TargetFinder:
             cache=self._world.paths.cache,
             budget=self._budget,
             counts=self._counts_of(endpoint),
+            table=self._world.table,
         )
 
     def _turn_vectors(self, client: AsyncOpenAI, endpoint: Endpoint) -> TurnVectors | None:
@@ -323,7 +330,9 @@ class TargetFinder:
             return set_by_person
         # What the endpoint itself said when a prompt was too long counts more than what its model could hold elsewhere.
         _, remembered = self._memory(WINDOWS_FILE).recall(endpoint.base_url, model)
-        tokens = remembered if _is_window(remembered) else known_window_tokens(model)
+        tokens = (
+            remembered if _is_window(remembered) else self._world.table.window_tokens(endpoint.host, model)
+        )
         return tokens or await self._learned_window_tokens(model, offered, client, endpoint)
 
     async def _learned_window_tokens(
@@ -341,6 +350,11 @@ class TargetFinder:
             if self._settings.save:
                 memory.remember(endpoint.base_url, model, tokens)
         return tokens or DEFAULT_WINDOW_TOKENS
+
+
+@cache
+def _table_at(kept: Path) -> ModelTable:
+    return ModelTable(kept)
 
 
 def _is_window(remembered: object) -> TypeGuard[int]:

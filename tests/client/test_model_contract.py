@@ -29,6 +29,7 @@ from chatcli.core.events import Completion, TextDelta, Waiting
 from chatcli.cost.budget import Budget
 from chatcli.cost.budgeted import BudgetedModel
 from chatcli.cost.ledger import Ledger
+from chatcli.cost.model_table import ModelTable
 from chatcli.cost.pricing import Pricing
 from chatcli.cost.spending import Spending
 from chatcli.layers import answering, layers
@@ -80,6 +81,7 @@ def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatMode
         cache=Path("unused"),
         budget=budget,
         counts=LearnedCounts(endpoint.base_url),
+        table=ModelTable(),
     )
     return layers(model, endpoint, settings)
 

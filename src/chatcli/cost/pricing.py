@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chatcli.cost.model_table import ModelTable
 from chatcli.cost.price import FREE, Price
-from chatcli.cost.table import listed_price, passed_on_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,20 @@ class Pricing:
     """The prices at one endpoint, at ``host``.
 
     ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: the model itself runs on this
-    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks.
+    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks, which
+    ``table`` knows: without one it is the shipped table.
     """
 
-    def __init__(self, host: str, *, is_free: bool, own: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        is_free: bool,
+        own: Mapping[str, Mapping[str, Any]],
+        table: ModelTable | None = None,
+    ) -> None:
         self.host = host
+        self.table = table or ModelTable()
         self._is_free = is_free
         self._own = own
 
@@ -48,11 +57,11 @@ class Pricing:
         if self._is_free:
             return PriceInForce(FREE, "it runs on this machine")
         for name in reversed(names):
-            if (listed := listed_price(self.host, name)) is not None:
-                return PriceInForce(listed.price, f"{listed.vendor}, as of {listed.as_of}")
+            if (listed := self.table.price(self.host, name)) is not None:
+                return PriceInForce(listed.price, f"{listed.provider}, as of {listed.as_of}")
         for name in reversed(names):
-            if (passed_on := passed_on_price(self.host, name)) is not None:
-                asks = f"what {passed_on.vendor} asks, as of {passed_on.as_of}"
+            if (passed_on := self.table.passed_on_price(self.host, name)) is not None:
+                asks = f"what {passed_on.provider} asks, as of {passed_on.as_of}"
                 return PriceInForce(passed_on.price, f"{asks}; {self.host} may ask something else")
         return None
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from chatcli.app import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
-from chatcli.conversation.windows import known_window_tokens
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import Wish
@@ -39,7 +38,10 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         endpoint,
         offered,
     ):
-        found = [(model.id, model.window_tokens or known_window_tokens(model.id)) for model in offered]
+        found = [
+            (model.id, model.window_tokens or world.table.window_tokens(endpoint.host, model.id))
+            for model in offered
+        ]
     if options.json:
         listed = [{"id": name, "context_window": window} for name, window in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")

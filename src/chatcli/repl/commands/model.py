@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.conversation.windows import known_window_tokens
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.table import table
 
@@ -29,7 +28,8 @@ async def _run(talk: Talk, argument: str) -> None:
 
 async def models_to_choose(talk: Talk) -> Iterable[Choice]:
     offered = await talk.connection.offered(talk.chat, talk.settings)
-    windows = ((model.id, model.window_tokens or known_window_tokens(model.id)) for model in offered)
+    table, host = talk.world.table, talk.chat.endpoint.host
+    windows = ((model.id, model.window_tokens or table.window_tokens(host, model.id)) for model in offered)
     return [Choice(name, f"{window:,} tokens" if window else "") for name, window in windows]
 
 

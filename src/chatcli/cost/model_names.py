@@ -1,0 +1,97 @@
+"""The names of models: how they are spelled, and which are names of the same model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_NAME: Final = 200
+"""No model is called more than that; what is longer is not looked up."""
+
+_MOST_NAMES: Final = 24
+
+# gpt-5-mini-2025-08-07, claude-opus-4-20250514, claude-opus-4@20250514, anthropic.claude-opus-4-20250514-v1:0.
+_SNAPSHOT: Final = re.compile(r"(?P<name>.+?)(?:[-@]\d{4}-\d{2}-\d{2}|[-@]\d{8}|(?:[-@]\d{8})?-v\d:\d)")
+# kimi-k2p6 is how Fireworks writes kimi-k2.6.
+_POINT: Final = re.compile(r"(?<=\d)p(?=\d)")
+# us.anthropic.claude-opus-4-1 is how Bedrock writes claude-opus-4-1.
+_BEDROCK: Final = re.compile(r"(?:(?:us|eu|ap|apac|jp|au|global)\.)?[a-z]\w*\.(?=[a-z])")
+_FINE_TUNED: Final = re.compile(r"ft:([^:]+)(:.*)?")
+
+_QUANTIZED: Final = (
+    r"i?q\d(?:_\w+)?|bf16|f16|f32|fp\d\w*|int\d|w\d+a\d+|awq|gptq|gguf|mlx|mxfp4|nvfp4|\d-?bit|qat"
+)
+_SUFFIXES: Final = (
+    re.compile(r"@[^/]*$"),
+    re.compile(rf"[-_:](?:{_QUANTIZED})$"),
+    re.compile(r":[^/:]*$"),
+    re.compile(r"-(?:19|20)\d\d-\d\d-\d\d$|-20\d{6}$|-\d\d-20\d\d$|-20\d\d-\d\d$|-\d\d-\d\d$|-\d{3,4}$"),
+    re.compile(r"-v\d+$"),
+    re.compile(r"-(?:latest|preview|experimental|exp|beta|free|thinking|cloud|instruct|chat|it|hf)$"),
+)
+_ENDS: Final = re.compile("|".join(f"(?:{suffix.pattern})" for suffix in _SUFFIXES))
+
+
+def spelled(name: str) -> str:
+    """Return a model's name as the table writes it: without the vendor's prefix, in small letters, points as dashes.
+
+    ``anthropic/Claude-Sonnet-4.5`` is ``claude-sonnet-4-5``, ``accounts/fireworks/models/kimi-k2p6`` ``kimi-k2-6``.
+    """
+    last = name.strip().lower().rstrip("/").rpartition("/")[2]
+    return _POINT.sub("-", _BEDROCK.sub("", last, count=1) if _BEDROCK.match(last) else last).replace(
+        ".", "-"
+    )
+
+
+def snapshot_of(name: str) -> str | None:
+    """Return the model that a spelled ``name`` is a dated state of, ``None`` where it is none."""
+    found = _SNAPSHOT.fullmatch(name)
+    return found["name"] if found else None
+
+
+def priced_names(name: str) -> Iterator[str]:
+    """Yield the spelled names under which a model's price stands: its own, that of its state, that of its latest.
+
+    Nothing else: ``gpt-4o:free`` is not charged as ``gpt-4o`` is, nor a fine-tuned model as what it was made of.
+    """
+    own = spelled(name)
+    yield own
+    if (dated := snapshot_of(own)) is not None:
+        yield dated
+    if own.endswith("-latest"):
+        yield own.removesuffix("-latest")
+
+
+def names_of_base(name: str) -> Iterator[str]:
+    """Yield the spelled names of the models that ``name`` is one of, the nearest first.
+
+    Dates, releases, quantization and what comes behind ``:`` or ``@`` are taken off, one after the other:
+    ``qwen3:8b-q4_K_M`` is ``qwen3:8b``, that is ``qwen3-8b``, and that is ``qwen3``.
+    """
+    fine_tuned = _FINE_TUNED.fullmatch(name.strip().lower())
+    seen: set[str] = set()
+    waiting = [spelled(fine_tuned[1] if fine_tuned else name)]
+    while waiting and len(seen) < _MOST_NAMES:
+        shorter = waiting.pop(0)
+        if not shorter or shorter in seen:
+            continue
+        seen.add(shorter)
+        yield shorter
+        # Ollama's tags tell the size, where everybody else has it in the name.
+        if ":" in shorter:
+            waiting.append(shorter.replace(":", "-"))
+        waiting += [shorter[: found.start()] for ending in _SUFFIXES if (found := ending.search(shorter))]
+
+
+def is_same_base(longer: str, base: str) -> bool:
+    """Return whether only dates, releases or quantization are added to ``base`` in ``longer``."""
+    rest = longer
+    while rest.startswith(base) and rest != base:
+        found = _ENDS.search(rest)
+        if found is None or found.start() < len(base):
+            return False
+        rest = rest[: found.start()]
+    return rest == base
