@@ -21,9 +21,15 @@ PARIS = [TextDelta("Paris"), Completion("stop")]
 
 
 def refusal(
-    message: str, code: str | None = None, parameter: str | None = None, status: int = 400
+    message: str,
+    code: str | None = None,
+    parameter: str | None = None,
+    status: int = 400,
+    full: str | None = None,
 ) -> RequestRefused:
-    return RequestRefused(message, status=status, provider_code=code, parameter=parameter)
+    return RequestRefused(
+        message, status=status, provider_code=code, parameter=parameter, provider_message=full
+    )
 
 
 TEMPERATURE = refusal(
@@ -94,6 +100,12 @@ async def test_a_field_that_is_refused_again_is_a_failure():
         (refusal("stream_options.include_usage is not supported", status=422), "stream_options"),
         (refusal('[{"type": "extra_forbidden", "loc": ["body", "seed"]}]', status=422), "seed"),
         (refusal("Unknown parameter: 'store'.", "unknown_parameter", "store"), "store"),
+        (refusal("Model grok does not support parameter topP."), None),
+        (refusal("Model grok does not support parameter topK."), "top_k"),
+        (refusal("invalid temperature: only 1 is allowed for this model"), "temperature"),
+        (refusal("seed: Extra inputs are not permitted", status=200), "seed"),
+        (refusal("No.", "extra_forbidden", "stream_options.include_usage", 422), "stream_options"),
+        (refusal("x" * 300 + "…", full="x" * 300 + " is wrong: unknown field 'top_k'"), "top_k"),
         (refusal("temperature is not supported", status=403), None),
         (refusal("temperature must be at most 2"), None),
         (refusal("The model 'x' is not supported"), None),

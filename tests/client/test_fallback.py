@@ -4,9 +4,13 @@ import pytest
 
 from chatcli.client.fallback import Candidate, FallbackModel
 from chatcli.core.errors import (
+    BadResponse,
     ConfigurationError,
+    ContextOverflow,
+    EndpointError,
     IncompleteAnswer,
     KeyRefused,
+    NetworkError,
     QuotaExceeded,
     RateLimited,
     RequestRefused,
@@ -38,7 +42,17 @@ async def test_a_model_that_answers_is_the_only_one_asked():
 
 
 @pytest.mark.parametrize(
-    "failure", [BUSY, TimedOut("silence"), RateLimited("429", retryable=True)], ids=lambda error: error.code
+    "failure",
+    [
+        BUSY,
+        ServerFailed("503 for good", retryable=False),
+        TimedOut("silence"),
+        NetworkError("no certificate", retryable=False),
+        RateLimited("429"),
+        RateLimited("429 for today", retryable=False),
+        BadResponse("empty", retryable=True),
+    ],
+    ids=lambda error: error.message,
 )
 async def test_where_one_fails_the_next_is_asked_visibly_and_named(failure):
     other = ScriptedModel(PARIS)
@@ -53,7 +67,15 @@ async def test_where_one_fails_the_next_is_asked_visibly_and_named(failure):
 
 @pytest.mark.parametrize(
     "failure",
-    [KeyRefused("401"), RequestRefused("400"), QuotaExceeded("quota")],
+    [
+        KeyRefused("401"),
+        RequestRefused("400"),
+        QuotaExceeded("quota"),
+        ContextOverflow("too long"),
+        BadResponse("a page"),
+        IncompleteAnswer("cut"),
+        EndpointError("unknown"),
+    ],
     ids=lambda error: error.code,
 )
 async def test_what_is_not_the_endpoints_trouble_is_not_passed_on(failure):

@@ -104,10 +104,112 @@ async def test_the_words_of_the_server_are_found_in_every_known_shape(chat, comp
     assert error.message == "models.example: 400 Bad Request: It broke"
 
 
-async def test_details_that_are_not_text_are_told_as_json(chat, completions):
+async def test_the_places_that_were_found_wrong_are_told_in_words(chat, completions):
     completions.respond(422, json={"detail": [{"loc": ["body", "温度"], "msg": "too warm"}]})
     _, error = await failure_of(chat)
-    assert error.message.endswith('[{"loc": ["body", "温度"], "msg": "too warm"}]')
+    assert error.message.endswith(": 温度: too warm")
+
+
+async def test_what_stands_beside_an_empty_error_is_read_as_well(chat, completions):
+    completions.respond(400, json={"error": None, "detail": "It broke"})
+    _, error = await failure_of(chat)
+    assert error.message == "models.example: 400 Bad Request: It broke"
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 422, 500])
+async def test_a_wrong_key_is_one_whatever_its_status(chat, completions, status):
+    said = "API key not valid. Please pass a valid API key."
+    completions.respond(
+        status, json=[{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}]
+    )
+    _, error = await failure_of(chat)
+    assert type(error) is KeyRefused
+    assert not error.retryable
+    assert error.hint == "the key set for models.example is wrong or expired: set another one"
+
+
+async def test_a_key_that_a_gateway_has_of_its_own_is_not_the_persons(chat, completions):
+    metadata = {"provider_name": "X", "raw": '{"error": {"message": "Incorrect API key provided"}}'}
+    completions.respond(400, json={"error": {"message": "no", "code": 400, "metadata": metadata}})
+    _, error = await failure_of(chat)
+    assert type(error) is KeyRefused
+    assert error.message.endswith(": X: Incorrect API key provided")
+    assert error.hint == "models.example has a key of its own for X: correct it in the settings there"
+
+
+def quota_failure(period: str) -> list[object]:
+    violation = {"quotaId": f"GenerateRequests{period}PerProjectPerModel-FreeTier"}
+    details = [{"violations": [violation]}, {"retryDelay": "34s"}]
+    said = "You exceeded your current quota, please check your plan and billing details."
+    return [{"error": {"code": 429, "message": said, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+
+
+async def test_a_limit_for_a_minute_is_waited_for_and_one_for_a_day_is_not(chat, completions):
+    completions.respond(429, json=quota_failure("PerMinute"))
+    _, error = await failure_of(chat)
+    assert (type(error), error.retryable, error.retry_after_s) == (RateLimited, True, 34)
+    completions.respond(429, json=quota_failure("PerDay"))
+    _, error = await failure_of(chat)
+    assert (type(error), error.retryable) == (RateLimited, False)
+    assert "today" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "retryable"),
+    [
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, QuotaExceeded, False),
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, RateLimited, True),
+        ({"base_resp": {"status_code": 1004, "status_msg": "no"}}, KeyRefused, False),
+        ({"base_resp": {"status_code": 1013, "status_msg": "internal"}}, ServerFailed, True),
+        ({"base_resp": {"status_code": 2013, "status_msg": "invalid params"}}, RequestRefused, False),
+        ({"base_resp": {"status_code": 7, "status_msg": "strange"}}, BadResponse, False),
+        ({"success": False, "errors": [{"code": 7003, "message": "bad input"}]}, BadResponse, False),
+        ([{"error": {"code": 503, "message": "busy"}}], ServerFailed, True),
+        ({"error": {"code": 402, "message": "pay"}}, QuotaExceeded, False),
+        ({"error": {"code": 400, "message": "no"}}, RequestRefused, False),
+        ({"error": {"type": "invalid_request_error", "message": "no"}}, RequestRefused, False),
+    ],
+)
+async def test_an_error_with_status_200_is_of_the_kind_its_body_says(
+    chat, completions, body, kind, retryable
+):
+    in_a_stream = f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode()
+    for answer in (
+        {"json": body},
+        {"content": in_a_stream, "content_type": "text/event-stream"},
+    ):
+        completions.respond(**answer)
+        _, error = await failure_of(chat)
+        assert (type(error), error.retryable, error.status) == (kind, retryable, 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked_s"),
+    [({"retry-after": "7"}, 7), ({"retry-after": "0"}, 34), ({"retry-after": "soon"}, 34), ({}, 34)],
+)
+async def test_a_header_that_asks_to_wait_comes_before_the_details(chat, completions, headers, asked_s):
+    completions.respond(429, json={"error": {"details": [{"retryDelay": "34s"}]}}, headers=headers)
+    _, error = await failure_of(chat)
+    assert error.retry_after_s == asked_s
+
+
+async def test_a_wait_until_a_moment_is_reckoned_by_the_servers_clock(chat, completions):
+    metadata = {"headers": {"X-RateLimit-Reset": "1741305600000"}}
+    body = {
+        "error": {"message": "Rate limit exceeded: free-models-per-day", "code": 429, "metadata": metadata}
+    }
+    completions.respond(429, json=body, headers={"date": "Thu, 06 Mar 2025 23:59:00 GMT"})
+    _, error = await failure_of(chat)
+    assert (type(error), error.retryable, error.retry_after_s) == (RateLimited, True, 60)
+
+
+async def test_all_that_a_provider_says_is_kept_beside_the_line_that_is_shown(chat, completions):
+    said = "x" * 320 + " retry in 34.07s."
+    completions.respond(429, json={"error": {"message": said}})
+    _, error = await failure_of(chat)
+    assert error.message.endswith("x…")
+    assert error.provider_message == said
+    assert error.retry_after_s == 34.07
 
 
 async def test_plain_text_is_told_on_one_line_and_shortened(chat, completions):
@@ -142,6 +244,12 @@ async def test_a_page_is_never_in_the_message(chat, completions, content, conten
     assert "<" not in error.message
     assert "nginx" not in error.message
     assert error.message.startswith("models.example: 502 Bad Gateway")
+
+
+async def test_the_title_of_a_page_is_told(chat, completions):
+    completions.respond(403, html="<html><head><title>Just a moment...</title></head><body>x</body></html>")
+    _, error = await failure_of(chat)
+    assert error.message == 'models.example: 403 Forbidden: a web page titled "Just a moment..."'
 
 
 async def test_an_error_without_a_body_is_told_by_its_status(chat, completions):

@@ -242,6 +242,13 @@ async def test_a_page_instead_of_an_answer_is_named_but_not_shown(chat, completi
     assert error.status == 200
 
 
+async def test_the_title_of_a_page_instead_of_an_answer_is_told(chat, completions):
+    completions.respond(html="<html><title>Sign in to Acme</title>")
+    _, error = await failure_of(chat)
+    said = 'answered with text/html instead of a completion: a web page titled "Sign in to Acme"'
+    assert error.message == f"models.example: {said}"
+
+
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}, {"content-type": "text/html"}])
 async def test_an_empty_answer_is_worth_another_try(chat, unstreamed, completions, headers):
     completions.respond(content=b"", headers=headers)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.client.retry_timing import retry_after_s, said_s, should_retry
+from chatcli.client.retry_timing import retry_after_s, said_s, should_retry, span_in, until_s
 
 
 def test_a_date_without_the_servers_clock_is_read_against_ours():
@@ -47,6 +47,11 @@ def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers
         ("Please retry after 20 seconds.", 20),
         ("Wait 1 hour and 2 minutes", 3720),
         ("try again in 1h2m3s", 3723),
+        ("try again in 1m2.5s", 62.5),
+        ("Please wait 20 seconds before you ask again", 20),
+        ("Please wait another 20 seconds", 20),
+        ("Please try again in about 2 minutes", 120),
+        ("Your quota will reset after 51s.", 51),
     ],
 )
 def test_a_wait_is_understood_in_the_words_of_each_provider(said, asked_s):
@@ -60,9 +65,25 @@ def test_words_without_a_span_of_time_ask_for_no_wait(said):
     assert said_s(said) is None
 
 
-def test_a_header_comes_before_the_words():
-    assert retry_after_s({"retry-after": "3"}, "try again in 20 s") == 3
-    assert retry_after_s({"retry-after": "soon"}, "try again in 20 s") == 20
+@pytest.mark.parametrize(
+    ("text", "asked_s"),
+    [
+        ("34s", 34),
+        ("34.074824224s", 34.074824224),
+        ("1m2.5s", 62.5),
+        ("20", 20),
+        ("soon", None),
+        ("34s or so", None),
+    ],
+)
+def test_a_span_of_time_is_read_where_a_text_is_nothing_else(text, asked_s):
+    assert span_in(text) == asked_s
+
+
+def test_a_moment_is_read_against_the_servers_clock():
+    assert until_s(1_000_060, {"date": "Mon, 12 Jan 1970 13:46:40 GMT"}) == 60
+    assert until_s(999_999, {"date": "Mon, 12 Jan 1970 13:46:40 GMT"}) == 0
+    assert until_s(time.time() + 1_000_000, {}) > 900_000
 
 
 @given(

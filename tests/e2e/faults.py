@@ -178,7 +178,99 @@ FAULTS: tuple[Fault, ...] = (
         (refusal(503, "Busy"),),
         {**NONE, "CHATCLI_FALLBACK": "spare"},
     ),
+    Fault(
+        _STATUS,
+        "400 that says the key is wrong (Gemini)",
+        (
+            json_answer(
+                [{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}],
+                status=400,
+            ),
+        ),
+    ),
+    Fault(
+        _STATUS,
+        "400 of a provider behind a gateway (OpenRouter)",
+        (
+            json_answer(
+                {
+                    "error": {
+                        "message": "Provider returned error",
+                        "code": 400,
+                        "metadata": {
+                            "provider_name": "X",
+                            "raw": '{"error": {"message": "too many pictures"}}',
+                        },
+                    }
+                },
+                status=400,
+            ),
+        ),
+    ),
+    Fault(
+        _STATUS,
+        "400 with a list of errors (Cloudflare)",
+        (json_answer({"success": False, "errors": [{"code": 7003, "message": "bad input"}]}, status=400),),
+    ),
+    Fault(
+        _STATUS,
+        "422 that names the places (FastAPI, Mistral)",
+        (json_answer({"detail": [{"loc": ["body", "messages", 0], "msg": "Field required"}]}, status=422),),
+    ),
+    Fault(
+        _STATUS,
+        "422: stream_options is not known, which only the place tells (Mistral)",
+        (
+            json_answer(
+                {"message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"]}]}},
+                status=422,
+            ),
+        ),
+    ),
+    Fault(
+        _STATUS,
+        "429 whose details ask for 34 s (Gemini)",
+        (json_answer({"error": {"code": 429, "details": [{"retryDelay": "34s"}]}}, status=429),),
+        {**FEW, "CHATCLI_RETRY_BUDGET_S": "20"},
+    ),
+    Fault(
+        _STATUS,
+        "429 of a limit for the day (Gemini)",
+        (
+            json_answer(
+                {
+                    "error": {
+                        "code": 429,
+                        "message": "You exceeded your current quota.",
+                        "details": [
+                            {"violations": [{"quotaId": "GenerateRequestsPerDay-FreeTier"}]},
+                            {"retryDelay": "34s"},
+                        ],
+                    }
+                },
+                status=429,
+            ),
+        ),
+        FEW,
+    ),
+    Fault(_STATUS, "403 with nothing", (Answer([], 403),)),
     Fault(_STREAM, "a page with status 200", (page(200),)),
+    Fault(
+        _STREAM,
+        "an error of MiniMax with status 200",
+        (
+            json_answer(
+                {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+            ),
+        ),
+        FEW,
+    ),
+    Fault(
+        _STREAM,
+        "a list with an error as an event (Gemini)",
+        (stream(b'data: [{"error": {"code": 503, "message": "Busy", "status": "UNAVAILABLE"}}]\n\n'),),
+        FEW,
+    ),
     Fault(_STREAM, "a JSON error with status 200", (json_answer({"error": {"message": "Strange"}}),)),
     Fault(
         _STREAM,

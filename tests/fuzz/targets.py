@@ -16,7 +16,7 @@ from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
 from chatcli.client.rate_limit import span_s
 from chatcli.client.responses import Responses
-from chatcli.client.retry_timing import retry_after_s, said_s
+from chatcli.client.retry_timing import retry_after_s, said_s, span_in
 from chatcli.client.server_sent_events import event_data
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
@@ -53,7 +53,8 @@ def answers(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     said_s(text)
     span_s(text, local_now())
-    retry_after_s({"retry-after": text, "retry-after-ms": text, "date": text}, text)
+    retry_after_s({"retry-after": text, "retry-after-ms": text, "date": text})
+    span_in(text)
     assert "\x1b" not in sanitize(text)
     assert "\n" not in sanitize_line(text)
     values = list(_json_values(data))

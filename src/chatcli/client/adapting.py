@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
 
-_STATUSES: Final = {400, 422}
+_STATUSES: Final = {200, 400, 422}
+"""With 200 come the errors that stand in the body."""
 _OPTIONAL: Final = frozenset(
     {
         "temperature",
@@ -38,11 +39,14 @@ _OTHER_SPELLING: Final = {
     "max_tokens": "max_completion_tokens",
     "max_completion_tokens": "max_tokens",
 }
+# The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = re.compile(
-    r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support|extra_forbidden",
+    r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
+    r"|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class AdaptingModel:
@@ -89,11 +93,17 @@ class AdaptingModel:
 
 def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
     """Return the field of the request body that ``error`` is about, ``None`` where it is about something else."""
-    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {error.message}"):
+    said = error.provider_message or error.message
+    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {said}"):
         return None
     optional = (_OPTIONAL | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
-    named = [error.parameter or "", *_WORD.findall(error.message)]
-    return next((name for name in (word.partition(".")[0] for word in named) if name in optional), None)
+    named = (word for text in (error.parameter or "", said) for word in _WORD.findall(text))
+    return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
+
+
+def _in_snake_case(word: str) -> str:
+    """Return ``reasoningEffort``, as xAI names it, in the spelling of the request."""
+    return _HUMP.sub("_", word).lower()
 
 
 def _not_asked_for(request: Request) -> set[str]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatcli.client.error_bodies import only_complains
+from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.core.errors import BadResponse
 
@@ -43,8 +43,8 @@ async def offered_models(
         raise BadResponse(
             f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
         ) from error
-    if isinstance(listed, dict) and (listed.get("error") or only_complains(listed, "data")):
-        raise stream_error(endpoint, listed)
+    if (said := error_in(listed, "data")) is not None:
+        raise stream_error(endpoint, said, response.http_response)
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(
         OfferedModel(entry["id"], _window_tokens(entry))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.error_bodies import only_complains
+from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import Remainder
 from chatcli.client.wire_text import count, wire_text
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
@@ -46,10 +46,8 @@ class ChatCompletions:
     def reader(self) -> CompletionReader:
         return CompletionReader()
 
-    def error_in(self, event: Mapping[str, Any]) -> object | None:
-        # vLLM tells an error as an object of its own.
-        is_error = event.get("error") or "error" in (event.get("object"), event.get("type"))
-        return event if is_error or only_complains(event, "choices") else None
+    def error_in(self, event: object) -> object | None:
+        return error_in(event, "choices")
 
 
 def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[str, Any]:

@@ -56,6 +56,6 @@ class Dialect(Protocol):
 
     def reader(self) -> AnswerReader: ...
 
-    def error_in(self, event: Mapping[str, Any]) -> object | None:
+    def error_in(self, event: object) -> object | None:
         """Return what an event says about an error, ``None`` where it is no error."""
         ...

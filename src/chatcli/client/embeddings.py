@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.error_bodies import only_complains
+from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.wire_text import wire_text
 from chatcli.core.errors import BadResponse
@@ -52,8 +52,8 @@ class EndpointEmbedder:
             body = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise self._malformed("are not JSON") from error
-        if isinstance(body, dict) and (body.get("error") or only_complains(body, "data")):
-            raise stream_error(self._endpoint, body)
+        if (said := error_in(body, "data")) is not None:
+            raise stream_error(self._endpoint, said, response.http_response)
         vectors = _vectors(body.get("data") if isinstance(body, dict) else None)
         if vectors is None:
             raise self._malformed("are no vectors of numbers")

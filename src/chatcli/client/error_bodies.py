@@ -1,74 +1,102 @@
-"""What a server says about an error, whichever shape it chose, and which kind of error that is."""
+"""The facts of an error, whichever shape its provider chose: tables of where they stand."""
 
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.error_kinds import (
+    DAILY,
+    OVERFLOW,
+    OVERLOAD,
+    QUOTA,
+    RATE_LIMIT,
+    REFUSAL,
+    WRONG_KEY,
+    plain_code,
+    plausible_window,
+    window_in,
+)
+from chatcli.client.error_words import (
+    DEEPEST,
+    MOST_ITEMS,
+    TOGETHER,
+    digits_of,
+    http_status,
+    parsed,
+    place_of,
+    shortened,
+    split_at_object,
+    without_key,
+    words_of,
+    written,
+)
+from chatcli.client.retry_timing import said_s, span_in
+from chatcli.client.wire_text import wire_text
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_MESSAGE_CHARACTERS: Final = 300
-_SHORTEST_KEY: Final = 12
-"""What a local server takes for a key, like its own name, is no secret but a word."""
+    from chatcli.client.error_kinds import ErrorKind
 
-_PAGE: Final = re.compile(
-    r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
-    r"\b.*|<\?xml.*",
-    re.IGNORECASE | re.DOTALL,
+_TEXT_CHARACTERS: Final = 64 * 1024
+"""All that is read of one text: its beginning, and its end, where waits are named."""
+_CODE_CHARACTERS: Final = 200
+_MOST_OBJECTS: Final = 100
+_LONGEST_WAIT_S: Final = 1e9
+_LOWEST_FAILURE: Final = 400
+
+_INSIDE: Final = ("response", "error", "Error", "errors", "base_resp", "message", "detail")
+"""What holds the error itself, whose codes come before those of what is around it."""
+
+_BESIDE: Final = (
+    "metadata",
+    "raw",
+    "details",
+    "violations",
+    "fieldViolations",
+    "innererror",
+    "inner_error",
+    "headers",
 )
+"""What holds more about it: OpenRouter; Google, with its RetryInfo, QuotaFailure and BadRequest; Azure."""
 
-_QUOTA_CODES: Final = {
-    "account_deactivated",
-    "billing_error",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "credit_balance_too_low",
-    "insufficient_balance",
-    "insufficient_quota",
+_CODES: Final = (
+    "code",  # OpenAI and most others
+    "error_code",  # Baidu, Databricks
+    "errorCode",
+    "__type",  # AWS
+    "reason",  # Google's ErrorInfo
+    "status",  # Google; others repeat the HTTP status
+    "error_type",  # Hugging Face
+    "status_code",  # MiniMax
+    "quotaId",  # Google's QuotaFailure
+)
+_NUMBERS: Final = ("code", "status", "status_code")
+_PARAMETERS: Final = ("param", "parameter", "field")  # OpenAI; gateways; Google's BadRequest
+
+_WAITS_S: Final = {
+    "retryDelay": 1.0,  # Google's RetryInfo: "34s"
+    "retry_after": 1.0,
+    "retryAfter": 1.0,
+    "retry_after_seconds": 1.0,
+    "retry_after_ms": 0.001,
+    "estimated_time": 1.0,  # Hugging Face, while a model is loaded
 }
-_OVERFLOW_CODES: Final = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
-_OVERFLOW_WORDS: Final = re.compile(
-    r"maximum context length|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens"
-    # A single request above the tokens a minute: OpenAI says it with 429, Groq with 413; no wait helps.
-    r"|request too large for",
-    re.IGNORECASE,
-)
-_RATE_CODES: Final = {"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted"}
-_OVERLOAD_CODES: Final = {
-    "api_error",
-    "engine_overloaded",
-    "internal_server_error",
-    "overloaded",
-    "overloaded_error",
-    "server_error",
-    "service_unavailable",
-    "timeout",
-    "unavailable",
-}
-_OVERLOAD_STATUS: Final = re.compile(r"408|409|5\d\d")
-
-
-# OpenAI and vLLM: "maximum context length is 8192 tokens"; llama.cpp: "available context size (4096 tokens)"; Mistral:
-# "32768 maximum context length"; Anthropic: "210000 tokens > 200000 maximum"; Gemini: "maximum number of tokens allowed
-# (1048576)".
-_WINDOW: Final = re.compile(
-    r"context (?:length|size|window)(?: is| of)?(?: only)?[ :=(]*(?P<of>\d[\d,]*)"
-    r"|(?P<before>\d[\d,]*) maximum context length|> (?P<above>\d[\d,]*) maximum"
-    r"|maximum number of tokens allowed \((?P<allowed>\d[\d,]*)\)",
-    re.IGNORECASE,
-)
-_SMALLEST_WINDOW, _LARGEST_WINDOW = 64, 100_000_000
+_RESET: Final = "X-RateLimit-Reset"  # OpenRouter: milliseconds since 1970, in the headers of its metadata
+_COMPLAINTS: Final = ("message", "Message", "detail", "error_msg", "error_message")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
     """The parts of an error body that are of use, each empty where the body lacks it.
 
-    ``code`` is the most telling of the body's words for the error, ``type`` its class of errors, ``parameter`` what
-    in the request it names, ``window_tokens`` how large it says the model's window is.
+    ``message`` is for a person: one line, shortened. ``text`` is all of it. ``code`` is the most telling of the body's
+    words for the error, ``codes`` all of them as ``plain_code`` gives them, ``type`` its class of errors, ``status``
+    the HTTP status it repeats. ``parameter`` is what in the request it names, ``window_tokens`` how large it says the
+    model's window is, ``provider`` who stands behind a gateway. ``wait_s`` is how long it asks to wait, in seconds,
+    ``resets_at_s`` until when, in seconds since 1970.
     """
 
     message: str = ""
@@ -76,86 +104,192 @@ class ErrorDetails:
     type: str = ""
     parameter: str = ""
     window_tokens: int | None = None
+    provider: str = ""
+    wait_s: float | None = None
+    resets_at_s: float | None = None
+    status: int | None = None
+    text: str = field(default="", compare=False, repr=False)
+    codes: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def is_wrong_key(self) -> bool:
+        return self._is(WRONG_KEY)
 
     @property
     def is_quota(self) -> bool:
-        return not _QUOTA_CODES.isdisjoint(self._words)
+        return self._is(QUOTA)
 
     @property
     def is_overflow(self) -> bool:
-        return not _OVERFLOW_CODES.isdisjoint(self._words) or bool(_OVERFLOW_WORDS.search(self.message))
+        return self._is(OVERFLOW)
 
     @property
     def is_rate_limit(self) -> bool:
-        return not _RATE_CODES.isdisjoint(self._words) or self.code == "429"
+        return self._is(RATE_LIMIT)
+
+    @property
+    def is_used_up_for_today(self) -> bool:
+        """Whether it is a limit for a day that no wait it asks for ends.
+
+        Google asks to wait some seconds all the same, Groq and OpenAI for as long as it takes.
+        """
+        told = self.wait_s is not None or self.resets_at_s is not None
+        return any("perday" in code for code in self.codes) or (not told and self._is(DAILY))
 
     @property
     def is_overload(self) -> bool:
-        return not _OVERLOAD_CODES.isdisjoint(self._words) or bool(_OVERLOAD_STATUS.fullmatch(self.code))
+        return self._is(OVERLOAD)
 
     @property
-    def _words(self) -> tuple[str, str]:
-        return self.code.lower(), self.type.lower()
+    def is_refusal(self) -> bool:
+        return self._is(REFUSAL)
+
+    def _is(self, kind: ErrorKind) -> bool:
+        return kind.fits(self.codes, self.text)
+
+
+def error_body(content: bytes) -> object:
+    """Return the JSON that ``content`` is, the text that it is otherwise."""
+    text = content.decode("utf-8-sig", "replace")
+    value = parsed(text)
+    return text if value is None else value
+
+
+def error_in(body: object, mark: str) -> object | None:
+    """Return ``body`` where it tells of an error though its status is 200, ``None`` where it does not.
+
+    That is a body that has an error, or lacks the ``mark`` of every answer and has words instead.
+    """
+    if isinstance(body, list):
+        return next((one for one in body[:1] if isinstance(one, dict) and _has_error(one)), None)
+    if not isinstance(body, dict):
+        return None
+    complains = body.get(mark) is None and any(isinstance(body.get(name), str | list) for name in _COMPLAINTS)
+    return body if _has_error(body) or (complains and words_of(body)) else None
 
 
 def error_details(body: object, *, key: str | None = None) -> ErrorDetails:
-    """Return what ``body``, the JSON of an error, says, without the ``key`` that a server repeats.
+    """Return what ``body``, the JSON of an error or a text, says, without the ``key`` that a server repeats.
 
-    Known shapes: ``{"error": {"message", "code", "type", "param"}}`` (OpenAI), the inner object alone (as the openai
-    package hands it on), ``{"error": "text"}`` (Ollama), ``{"detail": …}`` (FastAPI), a list of one (Gemini), and
-    ``{"response": {"error": …}}`` (an event of the Responses API).
+    Never raises, whatever ``body`` is.
     """
-    if isinstance(body, list) and body:
-        body = body[0]
-    if isinstance(body, dict) and isinstance(response := body.get("response"), dict):
-        body = response
-    inner: Any = body.get("error") or body if isinstance(body, dict) else body
-    if isinstance(inner, str):
-        inner = {"message": "" if "\0" in inner else inner}  # bytes of something else are no words
-    if not isinstance(inner, dict):
-        return ErrorDetails()
-    message = inner.get("message") or inner.get("detail") or ""
-    text = without_key(message if isinstance(message, str) else _as_json(message), key)
-    # Gemini and OpenRouter repeat the HTTP status as the code and have a better word elsewhere.
-    code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
-    known = code if not code.isdigit() else str(inner.get("status") or "")
-    parameter = inner.get("param")
+    found = list(_objects(body))
+    text = _clean(words_of(body) or _unread(body, found), key)
+    waits = [*_waits_s(found), *filter(None, [said_s(text)])]
+    kind = _first_text(found, ("type",), key)
+    numbers = [digits for one in found for name in _NUMBERS if (digits := digits_of(one.get(name)))]
+    statuses = [status for number in numbers if (status := http_status(number) or 0) >= _LOWEST_FAILURE]
+    windows = [tokens for one in found if (tokens := plausible_window(one.get("n_ctx")))]
     return ErrorDetails(
-        on_one_line(text),
-        known or kind or code,
+        shortened(text),
+        _first_text(found, _CODES, key) or kind or _best_number(numbers),
         kind,
-        parameter if isinstance(parameter, str) else "",
-        _window_tokens(inner.get("n_ctx"), text),
+        _first_text(found, _PARAMETERS, key) or _clean(next(filter(None, map(place_of, found)), ""), key),
+        next(iter(windows), None) or window_in(text),
+        _first_text(found, ("provider_name",), key),
+        max(waits, default=None),
+        next(filter(None, map(_resets_at_s, found)), None),
+        next(iter(statuses), None),
+        text,
+        frozenset(_plain_codes(found)),
     )
 
 
-def _window_tokens(told: object, message: str) -> int | None:
-    """Return the size of a window: llama.cpp's own field, or what the words say of one."""
-    if type(told) is not int:
-        match = _WINDOW.search(message)
-        digits = next(filter(None, match.groups()), "") if match else ""
-        told = int(digits[:12].replace(",", "")) if digits else 0
-    return told if _SMALLEST_WINDOW <= told <= _LARGEST_WINDOW else None
+def _has_error(body: Mapping[str, Any]) -> bool:
+    base = body.get("base_resp")
+    return bool(
+        body.get("error")
+        or body.get("errors")
+        or "error" in (body.get("object"), body.get("type"))  # vLLM tells an error as an object of its own
+        or (isinstance(base, dict) and base.get("status_code"))
+    )
 
 
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # what could just be read may be too deep to be written
-        return ""
+def _objects(body: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects that tell of the error, the most telling first."""
+    visits_left = _MOST_OBJECTS
+
+    def walk(value: object, depth: int) -> Iterator[Mapping[str, Any]]:
+        nonlocal visits_left
+        if depth > DEEPEST or visits_left <= 0 or value is None:
+            return
+        visits_left -= 1
+        if isinstance(value, str):
+            yield from walk(split_at_object(value)[1], depth + 1)
+        elif isinstance(value, list):
+            for item in value[:MOST_ITEMS]:
+                yield from walk(item, depth + 1)
+        elif isinstance(value, dict):
+            for name in _INSIDE:
+                yield from walk(value.get(name), depth + 1)
+            yield value
+            for name in _BESIDE:
+                yield from walk(value.get(name), depth + 1)
+
+    return walk(body, 0)
 
 
-def only_complains(value: Mapping[str, Any], mark: str) -> bool:
-    """Tell whether ``value`` lacks the ``mark`` of every answer and has words instead: a ``message``, FastAPI's ``detail``."""
-    return mark not in value and bool(value.get("detail") or isinstance(value.get("message"), str))
+def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
+    """Return a body in which nothing is known as it is, and details that are known but hold no words."""
+    known = {*_INSIDE, *TOGETHER, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
+    names = {name for one in found for name in one}
+    inner = (
+        one[name] for one in found for name in ("message", "detail") if isinstance(one.get(name), dict | list)
+    )
+    unread = next(inner, None) if known & names else body
+    return written(unread) if isinstance(unread, dict | list) and unread else ""
 
 
-def without_key(text: str, key: str | None) -> str:
-    """Return ``text``, which may go into a bug report, with a mark in the place of the key."""
-    return text.replace(key, "[the key]") if key and len(key) >= _SHORTEST_KEY else text
+def _first_text(found: Iterable[Mapping[str, Any]], names: Iterable[str], key: str | None) -> str:
+    """Return the first text under one of ``names``, of which the first is the best: no number, and not an event's kind."""
+    values = (one.get(name) for name in names for one in found)
+    return next((_code(value, key) for value in values if isinstance(value, str) and _is_telling(value)), "")
 
 
-def on_one_line(text: str) -> str:
-    """Return ``text`` on one line, shortened, up to where a proxy's page begins."""
-    line = " ".join(_PAGE.sub("", text).strip("\ufeff").split())
-    return line if len(line) <= _MESSAGE_CHARACTERS else line[: _MESSAGE_CHARACTERS - 1] + "…"
+def _best_number(numbers: Sequence[str]) -> str:
+    """Return the first of ``numbers`` that is the provider's own and no HTTP status, else the first."""
+    return next((number for number in numbers if http_status(number) is None), next(iter(numbers), ""))
+
+
+def _is_telling(text: str) -> bool:
+    return bool(text.strip()) and text != "error" and not (text.isdigit() or text.startswith("response."))
+
+
+def _code(text: str, key: str | None = None) -> str:
+    """Return a code without the namespace that AWS writes before it."""
+    return _clean(text.rpartition("#")[2], key)[:_CODE_CHARACTERS]
+
+
+def _plain_codes(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for one in found:
+        for name in (*_CODES, "type", "error"):
+            value = one.get(name)
+            if digits := digits_of(value):
+                is_minimax = name == "status_code" and http_status(digits) is None
+                yield plain_code(f"minimax-{digits}") if is_minimax else digits
+            elif isinstance(value, str) and value.isprintable() and len(value) <= _CODE_CHARACTERS:
+                yield plain_code(_code(value))
+
+
+def _waits_s(found: Iterable[Mapping[str, Any]]) -> Iterator[float]:
+    for one in found:
+        for name, unit_s in _WAITS_S.items():
+            value = one.get(name)
+            wait = span_in(value) if isinstance(value, str) else value
+            if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 < wait < _LONGEST_WAIT_S:
+                yield wait * unit_s
+
+
+def _resets_at_s(error: Mapping[str, Any]) -> float | None:
+    milliseconds = digits_of(error.get(_RESET))
+    return int(milliseconds) / 1000 if milliseconds else None
+
+
+def _clean(text: str, key: str | None) -> str:
+    """Return ``text`` as one line of whole characters, without the key."""
+    text = without_key(without_key(text, key), key and json.dumps(key)[1:-1])
+    if len(text) > _TEXT_CHARACTERS:
+        half = _TEXT_CHARACTERS // 2
+        text = f"{text[:half]} … {text[-half:]}"
+    # Once more: what was taken out of the midst of a text may have stood within the key.
+    return without_key(" ".join(wire_text(text).split()), key)

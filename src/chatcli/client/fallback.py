@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, ServerFailed
+from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, ServerFailed
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class FallbackModel:
 
 
 def _may_fail_over(error: EndpointError) -> bool:
-    return error.retryable or isinstance(error, NetworkError | ServerFailed)
+    return error.retryable or isinstance(error, NetworkError | RateLimited | ServerFailed)
 
 
 def _tell_what_came_before(error: ChatcliError, earlier: Sequence[str]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx2
 import openai
 
-from chatcli.client.error_bodies import error_details, on_one_line, without_key
+from chatcli.client.error_bodies import error_body, error_details
+from chatcli.client.error_words import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
 from chatcli.client.redirects import redirect_hint
-from chatcli.client.retry_timing import retry_after_s, said_s, should_retry
+from chatcli.client.retry_timing import retry_after_s, should_retry, until_s
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -24,7 +25,7 @@ from chatcli.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.error_bodies import ErrorDetails
@@ -42,7 +43,7 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
     try:
         yield
     except openai.APIStatusError as error:
-        raise status_error(endpoint, error.response, error.body) from error
+        raise status_error(endpoint, error.response) from error
     except (openai.APITimeoutError, httpx2.TimeoutException) as error:
         raise timed_out(endpoint, error) from error
     except (openai.APIConnectionError, httpx2.TransportError) as error:
@@ -63,56 +64,65 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
         ) from error
 
 
-def status_error(endpoint: Endpoint, response: httpx2.Response, body: object) -> EndpointError:
+def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError:
     """Return the error for a response with a status of 300 or more."""
     status = response.status_code
     if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
         return proxy_wants_a_password(endpoint)
-    details = error_details(body, key=endpoint.key)
-    said = details.message or _said_in_plain_text(endpoint, response)
+    details = error_details(_body(response), key=endpoint.key)
     reason = on_one_line(without_key(response.reason_phrase, endpoint.key))
-    message = f"{endpoint.host}: {status} {reason}".rstrip() + (f": {said}" if said else "")
-    kind, hint = _kind_of_status(endpoint, status, details)
+    said = f": {details.message}" if details.message and details.message != reason else ""
+    kind, hint = _kind(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
         hint = redirect_hint(response)
-    error = kind(
-        message,
-        hint=hint,
-        status=status,
-        request_id=_request_id(response),
-        retry_after_s=retry_after_s(response.headers, said),
-        retryable=_is_retryable(kind, response),
-        provider_code=details.code or None,
-        parameter=details.parameter or None,
-    )
-    return _with_window(error, details)
+    message = f"{endpoint.host}: {status} {reason}".rstrip() + said
+    error = kind(message, hint=hint, retryable=_is_retryable(kind, response))
+    return _with_details(error, details, response)
 
 
 def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
-    """Return the error for an error event inside ``response``, which began with status 200."""
+    """Return the error that stands in the body of ``response``, or in an event of it, though its status is 200."""
     details = error_details(body, key=endpoint.key)
-    kind, hint = _kind_of_event(details)
-    error = kind(
-        f"{endpoint.host}: {details.message or 'an error without a message'}",
-        hint=hint,
-        status=None if response is None else response.status_code,
-        request_id=None if response is None else _request_id(response),
-        retry_after_s=said_s(details.message),
-        provider_code=details.code or None,
-        parameter=details.parameter or None,
-    )
-    return _with_window(error, details)
+    kind, hint = _kind(endpoint, details.status, details)
+    message = f"{endpoint.host}: {details.message or details.code or 'an error without a message'}"
+    return _with_details(kind(message, hint=hint), details, response)
 
 
-def _with_window(error: EndpointError, details: ErrorDetails) -> EndpointError:
+def _with_details(
+    error: EndpointError, details: ErrorDetails, response: httpx2.Response | None
+) -> EndpointError:
+    """Return ``error`` with what a program can use of its body and of the headers that came with it."""
+    if response is not None:
+        error.status, error.request_id = response.status_code, _request_id(response)
+    error.retry_after_s = _wait_s(details, {} if response is None else response.headers)
+    error.provider_code, error.parameter = details.code or None, details.parameter or None
+    error.provider_message = details.text or None
+    if isinstance(error, RateLimited) and details.is_used_up_for_today:
+        error.retryable = False
     if isinstance(error, ContextOverflow):
         error.window_tokens = details.window_tokens
     return error
 
 
+def _wait_s(details: ErrorDetails, headers: Mapping[str, str]) -> float | None:
+    """Return how long to wait: as the headers say, else the body. A header that names no time is none."""
+    asked_s = retry_after_s(headers)
+    if asked_s:
+        return asked_s
+    if details.wait_s is not None:
+        return details.wait_s
+    return asked_s if details.resets_at_s is None else until_s(details.resets_at_s, headers)
+
+
+def _body(response: httpx2.Response) -> object:
+    # The package hands on a part of it only: what stands in "error", even where that is null.
+    try:
+        return error_body(response.content)
+    except httpx2.ResponseNotRead:
+        return None
+
+
 _LATER_HINT = "wait a little and try again"
-_QUOTA_HINT = "check the plan and billing of this account; waiting does not help"
-_OVERFLOW_HINT = "set context_window to what the server really has, or lower --max-tokens"
 
 
 def _request_id(response: httpx2.Response) -> str | None:
@@ -124,7 +134,7 @@ def _request_id(response: httpx2.Response) -> str | None:
 
 def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool | None:
     """Return whether the server's own word or the status makes it so; ``None`` leaves it to the kind of error."""
-    if issubclass(kind, QuotaExceeded | ContextOverflow):
+    if issubclass(kind, QuotaExceeded | ContextOverflow | KeyRefused):
         return False
     asked = should_retry(response.headers)
     if asked is not None and response.status_code not in _HTTP_NEVER:
@@ -132,35 +142,49 @@ def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool 
     return True if response.status_code in _HTTP_TRANSIENT else None
 
 
-def _kind_of_status(
-    endpoint: Endpoint, status: int, details: ErrorDetails
-) -> tuple[type[EndpointError], str]:
-    if status == httpx2.codes.UNAUTHORIZED:
-        return KeyRefused, _key_hint(endpoint)
-    if details.is_quota or status == httpx2.codes.PAYMENT_REQUIRED:
-        return QuotaExceeded, _QUOTA_HINT
-    if status in _HTTP_SERVER_ERRORS:
-        return ServerFailed, _LATER_HINT
-    if details.is_overflow:
-        return ContextOverflow, _OVERFLOW_HINT
-    if status == httpx2.codes.TOO_MANY_REQUESTS:
-        return RateLimited, _LATER_HINT
-    return RequestRefused, _refusal_hint(status)
+def _kind(endpoint: Endpoint, status: int | None, details: ErrorDetails) -> tuple[type[EndpointError], str]:
+    """Return the kind of an error and what to do; ``status`` is ``None`` for one that only has words."""
+    kind, hint = next((kind, hint) for fits, kind, hint in _KINDS if fits(status, details))
+    if kind is KeyRefused:
+        return kind, _key_hint(endpoint, details)
+    return kind, hint or _refusal_hint(status)
 
 
-def _kind_of_event(details: ErrorDetails) -> tuple[type[EndpointError], str]:
-    if details.is_quota:
-        return QuotaExceeded, _QUOTA_HINT
-    if details.is_overflow:
-        return ContextOverflow, _OVERFLOW_HINT
-    if details.is_rate_limit:
-        return RateLimited, _LATER_HINT
-    if details.is_overload:
-        return ServerFailed, _LATER_HINT
-    return BadResponse, "try again; if it stays, look the error up in the provider's documentation"
+def _is_rate_limit(status: int | None, details: ErrorDetails) -> bool:
+    return status == httpx2.codes.TOO_MANY_REQUESTS or details.is_rate_limit
 
 
-def _refusal_hint(status: int) -> str:
+_KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[EndpointError], str], ...]] = (
+    (lambda status, said: status == httpx2.codes.UNAUTHORIZED or said.is_wrong_key, KeyRefused, ""),
+    (
+        lambda status, said: status == httpx2.codes.PAYMENT_REQUIRED or said.is_quota,
+        QuotaExceeded,
+        "check the plan and billing of this account; waiting does not help",
+    ),
+    (lambda status, _: status in _HTTP_SERVER_ERRORS, ServerFailed, _LATER_HINT),
+    (
+        lambda _, said: said.is_overflow,
+        ContextOverflow,
+        "set context_window to what the server really has, or lower --max-tokens",
+    ),
+    (
+        lambda status, said: _is_rate_limit(status, said) and said.is_used_up_for_today,
+        RateLimited,
+        "what this account may ask of this model today is used up: try another model, or again tomorrow",
+    ),
+    (_is_rate_limit, RateLimited, _LATER_HINT),
+    (lambda status, said: status is None and said.is_overload, ServerFailed, _LATER_HINT),
+    (
+        lambda status, said: status is None and not said.is_refusal,
+        BadResponse,
+        "try again; if it stays, look the error up in the provider's documentation",
+    ),
+    (lambda _status, _said: True, RequestRefused, ""),
+)
+"""Which error it is, and what to do: the first row that fits."""
+
+
+def _refusal_hint(status: int | None) -> str:
     if status == httpx2.codes.NOT_FOUND:
         return (
             "check the model's name (chatcli models) and that base_url ends as the server wants it, often /v1"
@@ -170,7 +194,11 @@ def _refusal_hint(status: int) -> str:
     return "change the request; the same one will be refused again"
 
 
-def _key_hint(endpoint: Endpoint) -> str:
+def _key_hint(endpoint: Endpoint, details: ErrorDetails) -> str:
+    if details.provider and details.status != httpx2.codes.UNAUTHORIZED:
+        return (
+            f"{endpoint.host} has a key of its own for {details.provider}: correct it in the settings there"
+        )
     if endpoint.key is not None:
         return f"the key set for {endpoint.host} is wrong or expired: set another one"
     reason = f"no key is set for {endpoint.host}"
@@ -181,12 +209,3 @@ def _key_hint(endpoint: Endpoint) -> str:
             return f"{reason}; {source} belongs to another endpoint and was not sent"
         case sources:
             return f"{reason}; {', '.join(sources)} belong to other endpoints and were not sent"
-
-
-def _said_in_plain_text(endpoint: Endpoint, response: httpx2.Response) -> str:
-    if not response.headers.get("content-type", "").startswith("text/plain"):
-        return ""
-    try:
-        return on_one_line(without_key(response.text, endpoint.key))
-    except httpx2.ResponseNotRead:
-        return ""

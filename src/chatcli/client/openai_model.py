@@ -25,6 +25,7 @@ from chatcli.client.answer_bytes import (
     watched,
     whole,
 )
+from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.floods import joined
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.server_sent_events import StreamTooLong, event_data
@@ -157,7 +158,7 @@ class OpenAIModel:
 
     async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         content = await whole(received.chunks, received.silence, self._endpoint)
-        is_json = "json" in received.content_type or content.lstrip(BLANK).startswith(b"{")
+        is_json = "json" in received.content_type or content.lstrip(BLANK).startswith((b"{", b"["))
         if not content.strip(BLANK) or not is_json:
             raise self._not_an_answer(received, content)
         for event in reader.read_whole(self._json_object(content, received)):
@@ -171,18 +172,20 @@ class OpenAIModel:
                 f"{self._endpoint.host}: sent something that is not JSON",
                 hint="try again; is this an OpenAI-compatible API?",
             ) from error
-        if not isinstance(value, dict):
-            raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
         if (said := self._dialect.error_in(value)) is not None:
             raise stream_error(self._endpoint, said, received.response)
+        if not isinstance(value, dict):
+            raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
         return value
 
     def _not_an_answer(self, received: _Received, content: bytes) -> BadResponse:
         kind = received.content_type.partition(";")[0]
         empty = not content.strip(BLANK)
         what = "an empty response" if empty else (kind or "an unknown kind of response")
+        is_text = kind.startswith("text/")
+        said = error_details(error_body(content), key=self._endpoint.key).message if is_text else ""
         return BadResponse(
-            f"{self._endpoint.host}: answered with {what} instead of a completion",
+            f"{self._endpoint.host}: answered with {what} instead of a completion{said and f': {said}'}",
             hint="check base_url: it often ends in /v1",
             status=received.response.status_code,
             # A proxy in trouble sends nothing with status 200; a wrong address keeps sending its page.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.chat_completions import wire_message
-from chatcli.client.error_bodies import only_complains
+from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import Remainder
 from chatcli.client.wire_text import count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
@@ -62,9 +62,11 @@ class Responses:
     def reader(self) -> ResponseReader:
         return ResponseReader()
 
-    def error_in(self, event: Mapping[str, Any]) -> object | None:
-        failed = _kind(event) in _FAILURES or event.get("error") or event.get("status") == "failed"
-        return event if failed or only_complains(event, "output") else None
+    def error_in(self, event: object) -> object | None:
+        has_failed = isinstance(event, dict) and (
+            _kind(event) in _FAILURES or event.get("status") == "failed"
+        )
+        return event if has_failed else error_in(event, "output")
 
 
 class ResponseReader:

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
 _SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
-# "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure).
+# "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
+# after 51s" (Google's Code Assist).
 _ASKED: Final = re.compile(
-    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait)(?: in| after| for)?(?: at least)? "
+    r"\b(?:(?:try(?:ing)? again|retry(?:ing)?|wait)(?: in| after| for)?|resets? (?:in|after))"
+    r"(?: (?:at least|about|approximately|another))? "
     rf"((?:\d{{1,9}}(?:\.\d{{1,9}})?\s*{_UNIT}[ ,]*(?:and )?)+)",
     re.IGNORECASE,
 )
 
 
-def retry_after_s(headers: Mapping[str, str], message: str = "") -> float | None:
-    """Return how long the server asks to wait, in seconds, ``None`` where it does not say.
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the headers ask to wait, in seconds, ``None`` where they do not say.
 
-    ``retry-after-ms`` and ``retry-after`` (seconds, or a date that is read against the server's own clock) come
-    before what ``message`` says.
+    ``retry-after-ms`` comes before ``retry-after``: seconds, or a date that is read against the server's own clock.
     """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return max(0.0, milliseconds / 1000)
@@ -34,8 +35,13 @@ def retry_after_s(headers: Mapping[str, str], message: str = "") -> float | None
     if (seconds := _number(asked)) is not None:
         return max(0.0, seconds)
     if (until := _date(asked)) is not None:
-        return max(0.0, (until - (_date(headers.get("date")) or datetime.now(UTC))).total_seconds())
-    return said_s(message)
+        return max(0.0, (until - _server_time(headers)).total_seconds())
+    return None
+
+
+def until_s(resets_at_s: float, headers: Mapping[str, str]) -> float:
+    """Return how long it is until a moment in seconds since 1970, by the clock of the server that sent ``headers``."""
+    return max(0.0, resets_at_s - _server_time(headers).timestamp())
 
 
 def said_s(message: str) -> float | None:
@@ -44,6 +50,18 @@ def said_s(message: str) -> float | None:
     if asked is None:
         return None
     return sum(_seconds(span) for span in _SPAN.finditer(asked[1]))
+
+
+def span_in(text: str) -> float | None:
+    """Return the seconds of a text that is a span of time and nothing else: ``34s``, ``1m2.5s``, ``20``."""
+    if (seconds := _number(text)) is not None:
+        return seconds
+    is_span = re.fullmatch(rf"(?:{_SPAN.pattern}\s*)+", text, re.IGNORECASE)
+    return sum(_seconds(span) for span in _SPAN.finditer(text)) if is_span else None
+
+
+def _server_time(headers: Mapping[str, str]) -> datetime:
+    return _date(headers.get("date")) or datetime.now(UTC)
 
 
 def _seconds(span: re.Match[str]) -> float:

@@ -11,7 +11,7 @@
     ├── NothingToExtract       10
     ├── Cancelled             130  the person stopped the turn
     └── EndpointError              the model's endpoint, with its status and request id
-        ├── KeyRefused          4  401
+        ├── KeyRefused          4  401, or words that say so
         ├── RequestRefused      5  400, 403, 404, 413, 422 and other 4xx
         │   ├── QuotaExceeded   5  billing: waiting does not help
         │   └── ContextOverflow 5  the endpoint says the prompt is too long
@@ -94,7 +94,8 @@ class EndpointError(ChatcliError):
     """The endpoint, or the way to it.
 
     ``retryable`` says that the same request may succeed later; ``retry_after_s`` is how long the server asked
-    to wait. ``provider_code`` is the server's own word for the error, ``parameter`` what in the request it names.
+    to wait. ``provider_code`` is the server's own word for the error, ``provider_message`` all that it says, unshortened,
+    ``parameter`` what in the request it names.
     """
 
     code = "endpoint"
@@ -113,6 +114,7 @@ class EndpointError(ChatcliError):
         retryable: bool | None = None,
         provider_code: str | None = None,
         parameter: str | None = None,
+        provider_message: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.status = status
@@ -120,6 +122,7 @@ class EndpointError(ChatcliError):
         self.retry_after_s = retry_after_s
         self.provider_code = provider_code
         self.parameter = parameter
+        self.provider_message = provider_message
         if retryable is not None:
             self.retryable = retryable
 

@@ -135,7 +135,8 @@ async def _shortest_answer(
         return await time_answer(endpoint, environment, dialect, request, streamed=settings.stream)
     except RequestRefused as error:
         # Models that think refuse a limit in which no thought has room.
-        if "limit" not in error.message and "token" not in error.message:
+        said = error.provider_message or error.message
+        if "limit" not in said and "token" not in said:
             raise
     roomy = replace(request, parameters=replace(parameters, max_tokens=_MORE_TOKENS))
     return await time_answer(endpoint, environment, dialect, roomy, streamed=settings.stream)
