@@ -335,6 +335,17 @@ class TestTheEditor:
 
 
 class TestKeys:
+    def test_are_understood_in_every_encoding_and_what_is_none_is_not_typed(self, terminal):
+        with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
+            screen.wait_for(READY)
+            screen.type("one\x1b[13;2utwo\x1b[27;2;13~\x1bOq\x1bOr\x1bOk\x1b[I\x1b[O\x1b[<0;1;1M")
+            screen.wait_for("> one\n  two\n  12+")
+            screen.type("\x1b[99;5u")
+            screen.wait_for("leaves\n\n>\n")
+            screen.type("four\x1bOM")
+            screen.wait_for("Paris.\n\n>")
+            assert questions(server) == ["four"]
+
     def test_vi_keys_with_the_mode_shown(self, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)

@@ -5,6 +5,7 @@ from prompt_toolkit.key_binding import KeyBindings
 
 from chatcli.config.key_actions import KEY_ACTIONS
 from chatcli.config.key_names import NAMED, key_sequence
+from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
 from chatcli.repl.key_strokes import strokes
 
 
@@ -14,6 +15,8 @@ from chatcli.repl.key_strokes import strokes
         ("enter", ("enter",)),
         ("ctrl-x ctrl-e", ("c-x", "c-e")),
         ("alt-enter", ("escape", "enter")),
+        ("shift-enter", (SHIFT_ENTER,)),
+        ("ctrl-enter", (CTRL_ENTER,)),
         ("alt-shift-s", ("escape", "S")),
         ("alt-space", ("escape", " ")),
         ("alt--", ("escape", "-")),

@@ -32,10 +32,10 @@ class KeyAction:
 
 # Keys are chosen from those that every terminal sends and no terminal, multiplexer or shell takes for itself: control
 # characters and keys of their own. Alt is none of them, as macOS types letters with it; with Enter it has Ctrl-J
-# beside it. Ctrl-S sends at once: it only stops output where a terminal is left in the mode of a shell.
+# beside it, and Shift-Enter, which only newer terminals tell from Enter. Ctrl-S sends at once: it only stops output where a terminal is left in the mode of a shell.
 KEY_ACTIONS: Final = (
     KeyAction("send", ("enter",), "send what is written; queue it while an answer is coming"),
-    KeyAction("new_line", ("alt-enter", "ctrl-j"), "add a line"),
+    KeyAction("new_line", ("shift-enter", "alt-enter", "ctrl-j"), "add a line"),
     KeyAction(
         "stop_and_send",
         ("ctrl-s",),

@@ -42,8 +42,10 @@ _MODIFIER: Final = re.compile(r"(?P<word>[a-z]+)[-+](?=.)")
 
 # What a terminal sends for these is the key beside it.
 _SAME_BYTE: Final = {"i": "tab", "m": "enter", "[": "escape", "h": "backspace"}
-_WITH_CTRL: Final = frozenset({*"abcdefghijklmnopqrstuvwxyz@\\]^_", "space", *_MOVING, *_FUNCTION_KEYS})
-_WITH_SHIFT: Final = frozenset({"tab", *_MOVING})
+_WITH_CTRL: Final = frozenset(
+    {*"abcdefghijklmnopqrstuvwxyz@\\]^_", "space", "enter", *_MOVING, *_FUNCTION_KEYS}
+)
+_WITH_SHIFT: Final = frozenset({"tab", "enter", *_MOVING})
 _SHOWN: Final = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown"}
 
 
@@ -90,7 +92,13 @@ def _combined(word: str, modifiers: set[str], key: str) -> str:
         modifiers, key = modifiers - {"ctrl"}, _SAME_BYTE[key]
     is_letter = len(key) == 1 and key.isalpha()
     allowed_shift = key in _WITH_SHIFT or (is_letter and "alt" in modifiers and "ctrl" not in modifiers)
-    if ("ctrl" in modifiers and key not in _WITH_CTRL) or ("shift" in modifiers and not allowed_shift):
+    # What tells Enter with Shift or Ctrl from Enter alone carries one of them.
+    is_enter_with_many = key == "enter" and len(modifiers) > 1
+    if (
+        ("ctrl" in modifiers and key not in _WITH_CTRL)
+        or ("shift" in modifiers and not allowed_shift)
+        or is_enter_with_many
+    ):
         plain = "-".join([*(part for part in _ORDER if part == "alt" and part in modifiers), key])
         raise ValueError(f"{word!r} cannot be told from {plain} by a terminal")
     return "-".join([*(modifier for modifier in _ORDER if modifier in modifiers), key])

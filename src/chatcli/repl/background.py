@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+from chatcli.repl.key_decoding import KeyDecoder
 from chatcli.repl.paste_gathering import PasteGatherer
 
 if TYPE_CHECKING:
@@ -80,24 +81,28 @@ else:
     from prompt_toolkit.input.vt100 import Vt100Input
 
     class _Reader(PosixStdinReader):
-        """Reads what the terminal sends, without its answers, and a paste as a whole."""
+        """Reads the keys a terminal sends, without its answers and whatever its encoding, and a paste as a whole."""
 
         def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
             super().__init__(*options, **named)
             self._replies = replies
+            self._keys = KeyDecoder()
             self._pastes = PasteGatherer()
 
         def read(self, count: int = _READ_BYTES) -> str:
-            return self._pastes.feed(self._replies.feed(super().read(count)))
+            return self._pastes.feed(self._keys.feed(self._replies.feed(super().read(count))))
+
+        def flush(self) -> str:
+            """Return what was held back and is a key after all."""
+            return self._keys.feed(self._replies.flush()) + self._keys.flush()
 
     class _Keyboard(Vt100Input):
         def __init__(self, stdin: TextIO, replies: ReplyFilter) -> None:
             super().__init__(stdin)
-            self._replies = replies
-            self.stdin_reader = _Reader(replies, stdin.fileno(), encoding=stdin.encoding)
+            self.stdin_reader: _Reader = _Reader(replies, stdin.fileno(), encoding=stdin.encoding)
 
         def flush_keys(self) -> list[KeyPress]:
-            self.vt100_parser.feed(self._replies.flush())
+            self.vt100_parser.feed(self.stdin_reader.flush())
             return super().flush_keys()
 
     def keyboard(stdin: TextIO, replies: ReplyFilter) -> Input:

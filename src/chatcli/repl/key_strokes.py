@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
+
 _PLAIN = {"space": " "}
+_ENTERS = {"shift": SHIFT_ENTER, "ctrl": CTRL_ENTER}
 
 
 def strokes(sequence: str) -> tuple[str, ...]:
@@ -12,7 +15,9 @@ def strokes(sequence: str) -> tuple[str, ...]:
 
 def _presses(stroke: str) -> tuple[str, ...]:
     modifiers, key = _parts(stroke)
-    if "shift" in modifiers and len(key) == 1:
+    if key == "enter" and (named := [_ENTERS[word] for word in modifiers if word in _ENTERS]):
+        name = named[0]
+    elif "shift" in modifiers and len(key) == 1:
         name = key.upper()
     else:
         short = "".join(letter for letter, word in (("c-", "ctrl"), ("s-", "shift")) if word in modifiers)

@@ -10,9 +10,11 @@ from prompt_toolkit.filters.app import emacs_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
 from prompt_toolkit.key_binding.bindings.search import abort_search
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
 from chatcli.config.key_actions import KEY_ACTIONS
+from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
 from chatcli.repl.key_strokes import strokes
 
 if TYPE_CHECKING:
@@ -84,10 +86,20 @@ def key_bindings(
 
 def _from_table(actions: Actions, composer: Composer, table: KeyTable) -> KeyBindings:
     keys = KeyBindings()
+    _add_enters(keys)
     for name, (act, where) in _bindings(actions, composer).items():
         for sequence in table.keys(name):
             keys.add(*strokes(sequence), filter=where)(_pressed(act))
     return keys
+
+
+def _add_enters(keys: KeyBindings) -> None:
+    """Let Enter with a modifier be Enter wherever nothing else is bound to it."""
+
+    @keys.add(SHIFT_ENTER)
+    @keys.add(CTRL_ENTER)
+    def _enter(event: KeyPressEvent) -> None:
+        event.key_processor.feed(KeyPress(Keys.Enter, "\r"), first=True)
 
 
 def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
