@@ -108,6 +108,7 @@ async def check_key(
     from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
 
     refuse_key_in_clear(base_url, accepted=insecure_http)
+    world.redactor.know(key)
     endpoint = endpoint_at(base_url, settings, world, key=key)
     async with connect(endpoint, world.environment) as client:
         try:
@@ -123,6 +124,7 @@ def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = 
 
     May wait for the person to unlock the keyring. Raises ``ConfigurationError`` and ``LocalIOError``.
     """
+    world.redactor.know(key)
     folder = world.paths.config
     place = StoredKeys(folder, find_keyring).store(origin_of(base_url), key)
     return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)

@@ -33,6 +33,7 @@ from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
+from chatcli.safety.redaction import Redactor
 from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ _CATALOG_TIMEOUT_S = 5.0
 class World:
     """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere.
 
-    ``spending`` is what this run takes out of it: all whom it asks share one account.
+    ``spending`` is what this run takes out of it: all whom it asks share one account. ``redactor`` is given every key of
+    the run.
     """
 
     environment: Mapping[str, str]
     paths: Paths
     folder: Path | None = None
     spending: Spending = field(default_factory=Spending, compare=False)
+    redactor: Redactor = field(default_factory=Redactor, compare=False)
 
     @property
     def table(self) -> ModelTable:

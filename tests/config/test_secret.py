@@ -52,3 +52,11 @@ def test_a_key_is_not_fetched_for_a_representation():
 
 def test_a_key_that_cannot_be_fetched_says_why_instead_of_raising():
     assert str(Secret(locked)) == "… (the keyring is locked)"
+
+
+def test_what_fetches_a_value_is_called_once_and_only_to_reveal_it():
+    calls = []
+    secret = Secret(lambda: calls.append(1) or "sk-0123456789")
+    assert (secret.revealed(), calls) == (None, [])
+    assert [secret.reveal(), secret.reveal(), secret.revealed()] == ["sk-0123456789"] * 3
+    assert calls == [1]

@@ -16,7 +16,7 @@ from chatcli.cli.terminal import ClosedPipe, Terminal
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.status import error_lines
-from chatcli.safety.terminal import sanitize_line
+from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     """Run chatcli and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
+    terminal.redactor.know_variables(terminal.environment)
     try:
         with raising_signals():
             return _run(arguments, terminal)
@@ -119,5 +120,5 @@ def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
 
 def _after_traceback(code: ExitCode, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if "--debug" in itertools.takewhile(lambda argument: argument != "--", arguments):
-        terminal.warn(traceback.format_exc().rstrip())
+        terminal.warn(sanitize(traceback.format_exc()).rstrip())
     return code

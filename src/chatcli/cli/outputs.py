@@ -118,7 +118,7 @@ class StatusOutput:
         if self._wait is not None:
             await self._wait(event)
         if self._debug and isinstance(event, TurnFailed) and event.result.error is not None:
-            self._terminal.warn("".join(traceback.format_exception(event.result.error)).rstrip())
+            self._terminal.warn(sanitize("".join(traceback.format_exception(event.result.error))).rstrip())
 
     def tell(self, notice: Notice) -> None:
         """Tell something before there is a turn."""

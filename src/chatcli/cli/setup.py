@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def world_of(terminal: Terminal) -> World:
-    return World(terminal.environment, find_paths(terminal.environment), _working_folder())
+    return World(
+        terminal.environment,
+        find_paths(terminal.environment),
+        _working_folder(),
+        redactor=terminal.redactor,
+    )
 
 
 def settings_of(
@@ -53,6 +58,8 @@ def settings_of(
         template=template,
         changes=changes,
     )
+    for credential in settings.every_credential():
+        world.redactor.know_later(credential.secret.revealed)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     untrusted = settings.untrusted

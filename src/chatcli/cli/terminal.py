@@ -10,12 +10,13 @@ import os
 import select
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.cli.windows_console import obey_escapes
 from chatcli.core.errors import LocalIOError
+from chatcli.safety.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ class Stream:
 class Terminal:
     """Where a run reads and writes. ``stdin`` is ``None`` when it is closed.
 
-    ``locale_encoding`` is how a text is encoded that is not in UTF-8, as far as the person's system knows.
+    ``redactor`` takes the keys it knows out of what ``warn`` writes. ``locale_encoding`` is how a text is encoded that is not in UTF-8, as far as the person's system knows.
     """
 
     stdin: BinaryIO | None
@@ -92,6 +93,7 @@ class Terminal:
     stderr: Stream
     environment: Mapping[str, str]
     locale_encoding: str = "utf-8"
+    redactor: Redactor = field(default_factory=Redactor, compare=False)
 
     @classmethod
     def of_this_process(cls) -> Terminal:
@@ -146,9 +148,9 @@ class Terminal:
         return None
 
     def warn(self, text: str) -> None:
-        """Write a line to stderr. Losing it must not lose the answer."""
+        """Write a line to stderr, without any key. Losing it must not lose the answer."""
         try:
-            self.stderr.write(f"{text}\n")
+            self.stderr.write(f"{self.redactor.redact(text)}\n")
         except (ClosedPipe, LocalIOError):
             return
 

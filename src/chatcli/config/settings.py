@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from chatcli.config.config_file import profile_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from chatcli.config.credentials import Credential
     from chatcli.config.trust import Untrusted
@@ -88,6 +88,14 @@ class Settings:
         is_of_profile = self.profile is not None and origin == profile_place(self.profile)
         asked = self.origin("profile") if is_of_profile else origin
         return asked.startswith(("flag ", "template "))
+
+    def every_credential(self) -> Iterator[Credential]:
+        """Yield every key that was found, those of profiles that stand in among them."""
+        yield from self.withheld
+        if self.credential is not None:
+            yield self.credential
+        for profile in self.fallback_profiles.values():
+            yield from profile.every_credential()
 
     def window_for(self, model: str) -> int | None:
         """Return the configured context window of a model, in tokens."""

@@ -9,7 +9,7 @@ Format 1, where a key is either in the system keyring (service ``chatcli``, user
 from __future__ import annotations
 
 import json
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chatcli.config import parsers
@@ -68,8 +68,7 @@ class StoredKeys:
     def _credential(self, origin: EndpointOrigin, secret: Secret | None) -> Credential:
         if secret is not None:
             return Credential(secret, origin, IN_FILE)
-        # Asked once: a keyring may ask the person each time.
-        return Credential(Secret(cache(partial(_fetched, self._find_keyring, origin))), origin, IN_KEYRING)
+        return Credential(Secret(partial(_fetched, self._find_keyring, origin)), origin, IN_KEYRING)
 
     def _put_into_keyring(self, origin: EndpointOrigin, key: str) -> bool:
         keyring = self._find_keyring()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from chatcli.safety.redaction import MARK, PART_CHARACTERS, Redactor
+
+BODY = "Ab3dEf6hIj9lMn2pQr5tUv8x"
+KEY = f"sk-proj-{BODY}"
+
+# Letters and digits that no sentence around a key holds, so that what is left over is seen.
+BODIES = st.text(st.sampled_from("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"), min_size=PART_CHARACTERS, max_size=60)
+PREFIXES = st.sampled_from(["", "sk-", "sk-proj-", "sk-ant-api03-", "sk-or-v1-", "gsk_", "xai-", "hf_"])
+AROUND = st.text(st.sampled_from(" \n\t.:;()[]{}\"'=,äöü漢\u202e\x1b"), max_size=20)
+
+
+def redact(text, *keys):
+    redactor = Redactor()
+    for key in keys:
+        redactor.know(key)
+    return redactor.redact(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"Bearer {KEY}", f"Bearer {MARK}"),
+        (f"b'{KEY}' and {KEY}", f"b'{MARK}' and {MARK}"),
+        (f"key={KEY.lower()}", f"key={MARK}"),
+        (f"… {BODY[5:17]} …", f"… {MARK} …"),
+        (f"… {BODY[5:16]} …", f"… {BODY[5:16]} …"),
+        ("sk-proj- and sk-", "sk-proj- and sk-"),
+        ("Incorrect API key provided: sk-proj-Ab3d***tUv8x.", f"Incorrect API key provided: {MARK}."),
+        ("sk-proj-************************************Uv8x", MARK),
+        ("sk-pr...Uv8x; sk-proj-Ab…; ****tUv8x", f"{MARK}; {MARK}; {MARK}"),
+        ("wait ... for 8x", "wait ... for 8x"),
+        ("http://ada:hunter2@proxy:3128/ and a@b", f"http://{MARK}@proxy:3128/ and a@b"),
+        ("", ""),
+    ],
+)
+def test_a_key_is_taken_out_whole_in_part_and_masked(text, left):
+    assert redact(text, KEY) == left
+
+
+def test_a_short_key_is_taken_out_as_a_whole_only():
+    assert redact("sk-short1 sk-shor short1 sk-sh***rt1", "sk-short1") == f"{MARK} sk-shor short1 sk-sh***rt1"
+    assert redact("ollama ollamas", "ollama") == f"{MARK} ollamas"
+    assert redact("none of them", "none") == "none of them"
+
+
+def test_spellings_of_a_key_with_signs_are_taken_out():
+    key = 'a"b\\c/d+e=='
+    assert redact(f"{key} {quote(key, safe='')} {json.dumps(key)}", key) == f'{MARK} {MARK} "{MARK}"'
+
+
+def test_a_key_that_is_fetched_later_is_known_from_then_on():
+    fetched = []
+    redactor = Redactor()
+    redactor.know_later(lambda: fetched[0] if fetched else None)
+    assert redactor.redact(KEY) == KEY
+    fetched.append(KEY)
+    assert redactor.redact(KEY) == MARK
+
+
+def test_variables_named_like_keys_are_keys_whichever_program_they_are_for():
+    redactor = Redactor()
+    redactor.know_variables(
+        {
+            "WORK_API_KEY": KEY,
+            "GH_TOKEN": "ghp_0123",
+            "KEYBOARD": "qwertzui",
+            "DB_PASSWORD": "hunter22",
+            "A_KEY": "true",
+        }
+    )
+    assert redactor.redact(f"{KEY} ghp_0123 qwertzui hunter22 true") == f"{MARK} {MARK} qwertzui {MARK} true"
+
+
+@given(PREFIXES, BODIES, AROUND, AROUND, st.data())
+def test_no_part_of_twelve_characters_is_ever_left(prefix, body, before, after, data):
+    start = data.draw(st.integers(0, len(body) - PART_CHARACTERS))
+    end = data.draw(st.integers(start + PART_CHARACTERS, len(body)))
+    left = redact(f"{before}{body[start:end]}{after}", prefix + body)
+    assert body[start:end] not in left
+    assert not set(left.replace(MARK, "")) & set(string.ascii_uppercase + string.digits)
+
+
+@given(PREFIXES, BODIES, AROUND, AROUND)
+def test_a_whole_key_leaves_nothing_but_the_mark(prefix, body, before, after):
+    assert redact(f"{before} {prefix}{body} {after}", prefix + body) == f"{before} {MARK} {after}"
+
+
+@given(
+    PREFIXES.filter(bool),
+    BODIES,
+    st.integers(0, 11),
+    st.integers(0, 11),
+    st.sampled_from(["**", "***", "…", "....", "XXXX"]),
+)
+def test_a_masked_key_leaves_nothing(prefix, body, beginning, end, mask):
+    assume(mask != "XXXX" or not (body[:beginning].endswith("X") or body[-end:].startswith("X")))
+    assume(len(prefix) + beginning + end > 3)  # less is nobody's key
+    shown = f"{prefix}{body[:beginning]}{mask}{body[len(body) - end :]}"
+    assert redact(f"key: {shown} ", prefix + body) == f"key: {MARK} "
+
+
+@given(st.text(max_size=200), st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=80))
+def test_any_text_is_taken(text, key):
+    left = redact(text, key)
+    assert len(key) < PART_CHARACTERS or key.lower() not in left.lower().replace(MARK, "")
+
+
+@given(st.text(st.sampled_from("abc *.x"), max_size=60))
+def test_text_without_a_key_is_left_as_it_is(text):
+    assert redact(text, KEY) == text
