@@ -311,6 +311,22 @@ def test_bytes_that_are_no_json_are_a_text():
     assert error_body(b"9" * 5000) == "9" * 5000
 
 
+@pytest.mark.parametrize("part", ["9", "1m", "wait 1 ", "{'message': '", '[{"', "<title", "a\\", "api key "])
+def test_a_long_text_that_was_made_to_be_slow_to_read_is_read_at_once(part):
+    text = part * (300_000 // len(part))
+    for body in (text, {"error": {"message": text, "retry_after": text}}, openrouter(text)):
+        assert len(error_details(body).message) <= 300
+
+
+def test_what_is_packed_into_each_other_without_end_is_read_as_deep_as_makes_sense():
+    body: object = {"message": "deep"}
+    for _ in range(12):
+        body = {"error": json.dumps(body)}
+    for _ in range(300):
+        body = {"error": body}
+    assert error_details(body).message == ""
+
+
 def test_the_parameter_an_error_names_is_kept():
     body = {"error": {"message": "No.", "code": "unsupported_parameter", "param": "temperature"}}
     assert error_details(body) == ErrorDetails("No.", "unsupported_parameter", "", "temperature")

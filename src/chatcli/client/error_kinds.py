@@ -84,7 +84,7 @@ OVERFLOW: Final = _kind(
     maximum\ (?:context|prompt)\ length|context\ (?:length|window|size)|(?:prompt|input)\ is\ too\ long
     |input\ token\ count\b.{0,80}\bexceeds|exceeds?\ the\ maximum\ number\ of\ (?:input\ )?tokens
     |range\ of\ input\ length\ should\ be|prompt\ exceeds\ max\ length|too\ many\ (?:input\ )?tokens
-    |\binputs`\ (?:must\ have\ less\ than|tokens\ \+)|prompt\ token\ count\ of\ \d+\ exceeds
+    |\binputs`\ (?:must\ have\ less\ than|tokens\ \+)|prompt\ token\ count\ of\ \d{1,12}\ exceeds
     # A single request above the tokens a minute: OpenAI says it with 429, Groq with 413; no wait helps.
     |request\ (?:body\ )?too\ large\ for
     """,
@@ -116,12 +116,12 @@ REFUSAL: Final = _kind(
 # (1048576)"; xAI: "maximum prompt length is 131072"; GitHub: "Max size: 8000 tokens", "exceeds the limit of 128000";
 # LM Studio: "context length of only 4096 tokens"; DashScope: "Range of input length should be [1, 30720]".
 _WINDOW: Final = re.compile(
-    r"(?:context|prompt) (?:length|size|window)(?: is| of)?(?: only)?[ :=(]*(?P<of>\d[\d,]*)"
-    r"|(?P<before>\d[\d,]*) maximum context length|> (?P<above>\d[\d,]*) maximum"
-    r"|maximum number of tokens allowed \((?P<allowed>\d[\d,]*)\)"
-    r"|too large for [^.]{1,80}\. max size: (?P<size>\d[\d,]*) tokens"
-    r"|token count of \d+ exceeds the limit of (?P<limit>\d[\d,]*)"
-    r"|input length should be \[\d+, (?P<range>\d[\d,]*)\]",
+    r"(?:context|prompt) (?:length|size|window)(?: is| of)?(?: only)?[ :=(]*(?P<of>\d[\d,]{0,15})"
+    r"|(?<![\d,])(?P<before>\d[\d,]{0,15}) maximum context length|> (?P<above>\d[\d,]{0,15}) maximum"
+    r"|maximum number of tokens allowed \((?P<allowed>\d[\d,]{0,15})\)"
+    r"|too large for [^.]{1,80}\. max size: (?P<size>\d[\d,]{0,15}) tokens"
+    r"|token count of \d{1,12} exceeds the limit of (?P<limit>\d[\d,]{0,15})"
+    r"|input length should be \[\d{1,12}, (?P<range>\d[\d,]{0,15})\]",
     re.IGNORECASE,
 )
 

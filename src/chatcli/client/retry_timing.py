@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
+_LONGEST_SPAN: Final = 100
 _SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
 # "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
 # after 51s" (Google's Code Assist).
@@ -56,7 +57,7 @@ def span_in(text: str) -> float | None:
     """Return the seconds of a text that is a span of time and nothing else: ``34s``, ``1m2.5s``, ``20``."""
     if (seconds := _number(text)) is not None:
         return seconds
-    is_span = re.fullmatch(rf"(?:{_SPAN.pattern}\s*)+", text, re.IGNORECASE)
+    is_span = len(text) <= _LONGEST_SPAN and re.fullmatch(rf"(?:{_SPAN.pattern}\s*)+", text, re.IGNORECASE)
     return sum(_seconds(span) for span in _SPAN.finditer(text)) if is_span else None
 
 
