@@ -1,4 +1,4 @@
-"""Fuzz the readers of streams, answers and session files: guided by coverage where atheris installs, else by hypothesis.
+"""Fuzz the readers of what comes from outside, and of the files that are kept: guided by coverage where atheris installs, else by hypothesis.
 
 What makes a reader fail is kept in ``tests/fuzz/findings``, where every run of the tests reads it again.
 """
@@ -17,7 +17,9 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 FUZZ = TESTS / "fuzz"
-NAMES = ("sse", "answers", "sessions")
+NAMES = ("sse", "answers", "sessions", "imports", "llm", "index", "ledger", "memory", "history", "config")
+LONGEST_BYTES = {"llm": 32_768, "index": 65_536}
+"""A database has pages; of all others this is 4,096."""
 
 
 def main() -> int:
@@ -26,6 +28,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5, help="for each target")
     parser.add_argument("--hypothesis", action="store_true", help="even where atheris is there")
     options = parser.parse_args()
+    if options.targets == ["all"]:
+        options.targets = []
     if unknown := set(options.targets) - set(NAMES):
         parser.error(f"no target is called {', '.join(sorted(unknown))}")
     guided = not options.hypothesis and has_atheris()
@@ -51,7 +55,8 @@ def run_atheris(name: str, time_s: float) -> bool:
         corpus = Path(found) / "corpus"
         corpus.mkdir()
         command = [sys.executable, __file__, "--one", name, str(corpus), str(FUZZ / "corpus" / name)]
-        limits = [f"-max_total_time={time_s:.0f}", "-max_len=4096", f"-artifact_prefix={found}/"]
+        longest_bytes = LONGEST_BYTES.get(name, 4096)
+        limits = [f"-max_total_time={time_s:.0f}", f"-max_len={longest_bytes}", f"-artifact_prefix={found}/"]
         command += [*limits, "-timeout=10", "-print_final_stats=1", "-verbosity=0"]
         ended = subprocess.run(command, check=False)
         for path in Path(found).glob("*-*"):

@@ -61,6 +61,7 @@ EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
 
 _CATALOG_TIMEOUT_S = 5.0
+_LARGEST_WINDOW_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +362,7 @@ def _table_at(kept: Path) -> ModelTable:
 
 
 def _is_window(remembered: object) -> TypeGuard[int]:
-    return type(remembered) is int and remembered > 0
+    return type(remembered) is int and 0 < remembered <= _LARGEST_WINDOW_TOKENS
 
 
 def endpoint_at(

@@ -207,6 +207,24 @@ def test_a_home_that_is_not_there_costs_the_session_and_nothing_else(program):
 
 
 @posix_only
+@pytest.mark.parametrize("home", ["/dev/null/x", "a_file"])
+def test_a_home_that_is_no_folder_costs_the_session_and_nothing_else(program, home):
+    (program.working_folder / "a_file").write_text("")
+    home = str(program.working_folder / home)
+    unset = {f"CHATCLI_{kind}_DIR": "" for kind in ("CONFIG", "DATA", "CACHE", "LOCAL")}
+    with serving_in_thread(PARIS, PARIS) as server:
+        done = program.run("Capital?", server=server, HOME=home, **unset)
+        named = program.run("-q", "-s", "trip", "Capital?", server=server, HOME=home, **unset)
+    assert (done.stdout, done.exit_code) == ("Paris.\n", 0)
+    told, hint = done.stderr.splitlines()
+    assert told.startswith("nothing of this conversation is kept in ")
+    assert hint.startswith("→ set HOME or CHATCLI_DATA_DIR")
+    # A session that was named was part of what was asked for.
+    assert (named.stdout, named.exit_code) == ("Paris.\n", 8)
+    assert "Traceback" not in done.stderr + named.stderr
+
+
+@posix_only
 def test_a_terminated_run_keeps_what_had_come(program):
     with (
         serving_in_thread(HELD) as server,

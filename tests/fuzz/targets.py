@@ -27,6 +27,7 @@ from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import decode, encode, local_now
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
+from fuzz.files import FILES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -88,7 +89,7 @@ def sessions(data: bytes) -> None:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    target.__name__: target for target in (sse, answers, sessions)
+    target.__name__: target for target in (sse, answers, sessions, *FILES)
 }
 
 

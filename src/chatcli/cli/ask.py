@@ -13,6 +13,7 @@ from chatcli.cli.agreeing import agrees, answered, can_be_asked
 from chatcli.cli.context_data import context_data
 from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
+from chatcli.cli.setup import is_unkept
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, InputTooLong
@@ -85,7 +86,8 @@ class _OneShot:
                     end = await play(chat.send(question), *waiting, answer, status, *notifying)
                     take_back_unsent(chat, end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
-                    is_lost = was_asked_to_keep and self._settings.save and not chat.is_kept
+                    is_to_be_kept = self._settings.save or is_unkept(self._settings)
+                    is_lost = was_asked_to_keep and is_to_be_kept and not chat.is_kept
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
                 await answer(end)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.ask import ask, wish_of
 from chatcli.cli.background import can_be_asked
 from chatcli.cli.questions import compose
-from chatcli.cli.setup import resettling, settings_of, world_of
+from chatcli.cli.setup import resettling, settings_of, with_a_place_to_keep, world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.cli.templating import chosen_template
 from chatcli.core.errors import ConfigurationError, UsageError
@@ -35,6 +35,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     template, set_by_template = chosen_template(options, world) or (None, None)
     settings = settings_of(options, world, terminal, template=set_by_template)
     question = compose(options, terminal, template)
+    settings = with_a_place_to_keep(settings, options, world, terminal)
     if question is not None and options.resume:
         raise UsageError(
             "--resume only chooses a session to talk in",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.questions import system_prompt
-from chatcli.config.paths import find_paths
+from chatcli.config.paths import find_paths, obstacle
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.config.trusted_folders import mention_once
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
     from chatcli.config.resolve import TemplateSettings
     from chatcli.config.settings import Settings
+
+
+_NO_PLACE: Final = "no folder to keep it in"
 
 
 def world_of(terminal: Terminal) -> World:
@@ -77,7 +81,34 @@ def resettling(
     options: Namespace, world: World, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
     """Return what settles the settings anew, with changes that win over everything else."""
-    return lambda changes: settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
+
+    def resettle(changes: Mapping[str, object]) -> Settings:
+        settings = settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
+        return settings if obstacle(world.paths.data) is None else _unkept(settings)
+
+    return resettle
+
+
+def with_a_place_to_keep(
+    settings: Settings, options: Namespace, world: World, terminal: Terminal
+) -> Settings:
+    """Return ``settings``, those of a run of which nothing is kept where there is no place for it; that is said once."""
+    reason = obstacle(world.paths.data) if settings.save and not options.dry_run else None
+    if reason is None:
+        return settings
+    if not options.quiet:
+        terminal.warn(sanitize_line(f"nothing of this conversation is kept in {world.paths.data}: {reason}"))
+        terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a folder that can be written, or use --no-save")
+    return _unkept(settings)
+
+
+def is_unkept(settings: Settings) -> bool:
+    """Whether nothing is kept although it was to be."""
+    return settings.origin("save") == _NO_PLACE
+
+
+def _unkept(settings: Settings) -> Settings:
+    return replace(settings, save=False, origins={**settings.origins, "save": _NO_PLACE})
 
 
 def _working_folder() -> Path | None:

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chatcli.safety.private_files import make_folder, replace
+from chatcli.safety.private_files import make_folder, read, replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,13 +45,14 @@ class EndpointMemory:
             key=_at_s,
         )[-MOST_ENTRIES:]
         fresh = dict(newest)
-        with suppress(OSError):
+        # What another version remembers may nest deeper than it can be written here.
+        with suppress(OSError, RecursionError):
             make_folder(self._path.parent)
             replace(self._path, json.dumps(fresh, indent=1).encode())
 
     def _entries(self) -> dict[str, dict[str, object]]:
         try:
-            entries = json.loads(self._path.read_bytes())
+            entries = json.loads(read(self._path))
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(entries, dict):
@@ -59,7 +60,7 @@ class EndpointMemory:
         return {key: entry for key, entry in entries.items() if isinstance(entry, dict)}
 
     def _is_fresh(self, at_s: object) -> bool:
-        return isinstance(at_s, int | float) and 0 <= self._now_s - at_s < KEPT_FOR_S
+        return isinstance(at_s, int | float) and self._now_s - KEPT_FOR_S < at_s <= self._now_s
 
 
 def _at_s(item: tuple[str, dict[str, object]]) -> float:

@@ -76,7 +76,7 @@ def file_text(path: Path) -> str | None:
     try:
         # Windows editors put a byte order mark first, which TOML does not know.
         return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ConfigurationError(

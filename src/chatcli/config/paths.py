@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,17 @@ def find_paths(environment: Mapping[str, str]) -> Paths:
         cache=_folder(environment, "CHATCLI_CACHE_DIR", "user_cache_path"),
         local=Path(local) if local else data / "local",
     )
+
+
+def obstacle(folder: Path) -> str | None:
+    """Return why nothing can be kept in a folder that need not be there yet; ``None`` where nothing is in the way."""
+    try:
+        there = next(level for level in (folder, *folder.parents) if level.exists())
+        if not there.is_dir():
+            return f"{there} is no folder"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if os.access(there, os.W_OK) else f"{there} cannot be written"
 
 
 def ensure_private_folder(path: Path) -> Path:

@@ -96,7 +96,7 @@ class StoredKeys:
     def _read(self) -> _Keys:
         try:
             content = self._path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
             raise ConfigurationError(

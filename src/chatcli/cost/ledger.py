@@ -25,6 +25,11 @@ KEPT: Final = timedelta(days=400)
 
 _AT: Final = b'{"at":"'
 
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9998
+"""Until then a time has a day in every time zone."""
+_LARGEST_USD: Final = Decimal(10**12)
+_MOST_REQUESTS: Final = 10**12
 _LARGE_BYTES: Final = 1_000_000
 """A smaller file is read in no time, and is left as it is."""
 
@@ -126,17 +131,17 @@ class Ledger:
         if (now.year, now.month) != (self._month.first.year, self._month.first.month):
             self._start_over(None)
         try:
-            with self.path.open("rb") as file:
+            with private_files.open_to_read(self.path) as file:
                 self._follow(file, now)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._start_over(None)
         return self._month
 
     def expenses(self) -> list[Expense]:
         """Return all there is, which takes a while where it is much."""
         try:
-            lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
+            lines = private_files.read(self.path).split(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
             return []
         # The last one is torn, or nothing.
         return [expense for line in lines[:-1] if (expense := _expense(line)) is not None]
@@ -255,16 +260,34 @@ def _expense(line: bytes) -> Expense | None:
         cost_usd, requests = fields["cost_usd"], fields.get("requests", 1)
         expense = Expense(
             datetime.fromisoformat(fields["at"]),
-            str(fields["model"]),
-            str(fields["endpoint"]),
-            None if cost_usd is None else Decimal(cost_usd),
-            fields["session"],
+            _text(fields["model"]),
+            _text(fields["endpoint"]),
+            None if cost_usd is None else _decimal(cost_usd),
+            None if fields["session"] is None else _text(fields["session"]),
             int(requests),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
-    is_sound = expense.cost_usd is None or (expense.cost_usd.is_finite() and expense.cost_usd >= 0)
-    return expense if is_sound and expense.at.tzinfo is not None and expense.requests > 0 else None
+    is_sound = (
+        (expense.cost_usd is None or 0 <= expense.cost_usd <= _LARGEST_USD)
+        and expense.at.tzinfo is not None
+        and _FIRST_YEAR <= expense.at.year <= _LAST_YEAR
+        and 0 < expense.requests <= _MOST_REQUESTS
+    )
+    return expense if is_sound else None
+
+
+def _decimal(value: Any) -> Decimal:
+    amount = Decimal(value)
+    if not amount.is_finite():
+        raise ValueError("no amount")
+    return amount
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _write(descriptor: int, line: bytes) -> None:

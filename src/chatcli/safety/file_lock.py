@@ -14,6 +14,8 @@ else:
     import fcntl
 
 _TAKEN: Final = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_PAUSE_S: Final = 0.01
+_ATTEMPTS: Final = 500
 # Where Windows locks, nobody can read: far behind the end of any file.
 _LOCKED_BYTE: Final = 1 << 40
 
@@ -24,33 +26,27 @@ def try_to_lock(descriptor: int) -> bool:
     A file system that knows no locks lets everybody have it.
     """
     try:
-        _lock(descriptor, wait=False)
+        _lock(descriptor)
     except OSError as error:
         return error.errno not in _TAKEN
     return True
 
 
 def lock(descriptor: int) -> None:
-    """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free."""
-    _lock(descriptor, wait=True)
+    """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free.
+
+    What is waited for is held for milliseconds; whoever holds it for seconds was stopped, and may be for ever.
+    """
+    for _ in range(_ATTEMPTS):
+        if try_to_lock(descriptor):
+            return
+        time.sleep(_PAUSE_S)
+    raise OSError(errno.EAGAIN, "another program holds its lock")
 
 
 if sys.platform == "win32":
-    _PAUSE_S: Final = 0.01
-    _ATTEMPTS: Final = 100
 
-    def _lock(descriptor: int, *, wait: bool) -> None:
-        # Windows's own waiting looks once a second; what is waited for here is held for milliseconds.
-        for _ in range(_ATTEMPTS if wait else 0):
-            try:
-                _lock_byte(descriptor)
-            except OSError:
-                time.sleep(_PAUSE_S)
-            else:
-                return
-        _lock_byte(descriptor)
-
-    def _lock_byte(descriptor: int) -> None:
+    def _lock(descriptor: int) -> None:
         before = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -60,5 +56,5 @@ if sys.platform == "win32":
 
 else:
 
-    def _lock(descriptor: int, *, wait: bool) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -113,6 +113,8 @@ class SessionStore:
         except FileNotFoundError:
             return Session()
         except OSError as error:
+            if isinstance(error, NotADirectoryError) and not file.is_named_by_path:
+                return Session()  # the data folder is nowhere
             raise ConfigurationError(
                 f"cannot read the session {file.path}: {error.strerror or error}",
                 hint="make it readable, or give -s another name or path",

@@ -11,7 +11,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.safety.private_files import make_folder, replace
+from chatcli.safety.private_files import make_folder, read, replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class KeptParts:
         if self._folder is None:
             return None
         try:
-            kept = json.loads((self._folder / f"{key}{_SUFFIX}").read_bytes())
+            kept = json.loads(read(self._folder / f"{key}{_SUFFIX}"))
         except (OSError, ValueError, RecursionError):
             return None
         text = kept.get("text") if isinstance(kept, dict) else None

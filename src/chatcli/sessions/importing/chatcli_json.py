@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.sessions.exporting.json_document import records_of
 from chatcli.sessions.importing.conversation import Conversation, stable_name
+from chatcli.sessions.reading import damage
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def to_conversation(value: Any) -> Conversation:
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     records = records_of(value)
+    if count := sum(record.is_damaged for record in records):
+        raise ValueError(f"it has {damage(count)}")
     header, name = records[0], value.get("name")
     own_id = header.id if isinstance(header, HeaderRecord) else ""
     return Conversation(

@@ -30,6 +30,7 @@ _ROLES: Final[dict[str, Role]] = {
     "tool": "assistant",
 }
 _MARK_START: Final = "\ue200"
+_KIND_CHARACTERS: Final = 40
 _INSTRUCTIONS: Final = "user_editable_context"
 _LEFT_OUT: Final = {
     "thoughts": "thoughts",
@@ -71,7 +72,7 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
         # Always hidden, and yet what the answers were made by.
         return _content("system", list(_instructions(content)))
     if kind not in _READERS:
-        left_out[_LEFT_OUT.get(kind, f"messages of the kind {kind}")] += 1
+        left_out[_LEFT_OUT.get(kind, f"messages of the kind {kind[:_KIND_CHARACTERS]}")] += 1
         return None
     texts = [text for text in _READERS[kind](content) if text.strip()]
     metadata = _object(fields.get("metadata"))
@@ -79,7 +80,8 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
         left_out["hidden messages"] += 1
         return None
     texts = [_without_marks(text, metadata) for text in texts]
-    if role == "assistant" and kind == "text" and fields.get("recipient", "all") not in {"all", None}:
+    recipient = fields.get("recipient")
+    if role == "assistant" and kind == "text" and isinstance(recipient, str) and recipient != "all":
         texts = [fenced(text) for text in texts]  # said to a tool: a search, a program, a document
     return _content(role, texts, list(_attached(content, metadata, left_out)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ def stable_name(source: str, source_id: str) -> str:
 
 def moment(seconds: Any) -> datetime | None:
     """Return a time given in seconds since 1970, ``None`` for what is none."""
-    if type(seconds) not in {int, float} or not math.isfinite(seconds):
+    if type(seconds) not in {int, float}:
         return None
     try:
         return datetime.fromtimestamp(seconds, UTC)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.safety import private_files
 from chatcli.sessions.importing.conversation import Damaged, stable_name
 from chatcli.sessions.names import SUFFIX, checked_name
 from chatcli.sessions.reading import find_header
@@ -81,7 +82,7 @@ class Importer:
         copies = file.copies()
         while True:
             try:
-                content = file.path.read_bytes()
+                content = private_files.read(file.path)
             except FileNotFoundError:
                 return file, None
             except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -23,7 +24,19 @@ ZIP_MAGIC: Final = b"PK\x03\x04"
 
 # Large exports are split: conversations-000.json, conversations-001.json and so on.
 _MEMBER: Final = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
-_BROKEN_ZIP: Final = (zipfile.BadZipFile, BrokenDeflate, EOFError, NotImplementedError, RuntimeError)
+_BROKEN_ZIP: Final = (
+    zipfile.BadZipFile,
+    BrokenDeflate,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    # What the package itself stumbles over: names that are no text, places before the beginning.
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+)
+_COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def read_items(
@@ -135,6 +148,8 @@ def _members(path: Path, progress: Progress) -> Iterator[_Member]:
         if not members:
             raise not_importable(path, "a zip without conversations.json")
         for info in members:
+            if info.compress_type not in _COMPRESSIONS:
+                raise not_importable(path, "a zip that is compressed in another way")
             try:
                 stream = opened.enter_context(archive.open(info))
             except _BROKEN_ZIP as error:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
         def read(self, size: int, /) -> bytes: ...
 
 
-LONGEST_CHARACTERS: Final = 1 << 28
+LONGEST_CHARACTERS: Final = 1 << 27
 """Of one value: what is longer is no conversation, and memory is not endless."""
+MOST_VALUES: Final = 8_000_000
+"""In one value, as far as commas and brackets tell: even empty ones take sixty bytes each."""
 
 _CHUNK_BYTES: Final = 1 << 18
+_MOST_AT_ONCE_BYTES: Final = 1 << 25
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 # How far before the end of a piece the decoder may already stumble over what is only cut: -Infinity, \ud83d\ude00.
 _CUT_CHARACTERS: Final = 16
@@ -112,9 +115,9 @@ class _Text:
         if self._is_at_end:
             return False
         waiting = self._text[self._at :]
-        if len(waiting) > LONGEST_CHARACTERS:
+        if len(waiting) > LONGEST_CHARACTERS or sum(map(waiting.count, ",[{")) > MOST_VALUES:
             raise self.broken("one entry is too long")
-        content = self._stream.read(max(_CHUNK_BYTES, len(waiting)))
+        content = self._stream.read(min(max(_CHUNK_BYTES, len(waiting)), _MOST_AT_ONCE_BYTES))
         self._is_at_end = not content
         self._given += self._at
         self._text = waiting + self._decoder.decode(content, final=self._is_at_end)

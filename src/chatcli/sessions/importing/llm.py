@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.errors import LocalIOError
 from chatcli.sessions.importing.conversation import Damaged
 from chatcli.sessions.importing.json_files import not_importable
-from chatcli.sessions.importing.llm_database import Database
+from chatcli.sessions.importing.llm_database import Database, TookTooLong
 from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
 from chatcli.sessions.importing.llm_threads import ThreadsTable
 
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 SOURCE: Final = "llm"
 
 _PATIENCE_S: Final = 10.0
+_LONGEST_VALUE_BYTES: Final = 1 << 28
+_SHOWN_CHARACTERS: Final = 64
+_STEPS_AT_ONCE: Final = 1_000_000
+_MOST_STEPS: Final = 2_000
+"""So often a million steps of SQLite's, some seconds each ten, for one conversation: what takes longer was made to."""
 # Newest first: a conversation that was gone on with by a newer llm is complete in the newer tables.
 _TABLES: Final = (ThreadsTable, ResponsesTable, LogsTable)
 
@@ -55,6 +60,12 @@ def read(path: Path, progress: Progress, *, app: str) -> Generator[Item]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
+    # Nothing in the file may be run, whatever it was made to be.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
     return connection
@@ -65,16 +76,29 @@ def _conversations(database: Database, path: Path, progress: Progress, app: str)
     if not tables:
         raise not_importable(path, "a database, but not that of llm")
     listed: dict[str, Any] = {}
-    for table in tables:
-        for conversation_id in table.conversation_ids():
-            listed.setdefault(conversation_id, table)
+    try:
+        with database.hurried(_STEPS_AT_ONCE, _MOST_STEPS):
+            for table in tables:
+                for conversation_id in table.conversation_ids():
+                    listed.setdefault(conversation_id, table)
+    except (ValueError, TookTooLong) as error:
+        raise not_importable(path, "a database with more conversations than can be read") from error
     progress.total += len(listed)
     for conversation_id, table in listed.items():
-        try:
-            yield table.conversation(conversation_id)
-        except ValueError as error:
-            yield Damaged(f"conversation {conversation_id}", str(error))
+        yield _item(table, conversation_id, database)
         progress.done += 1
+
+
+def _item(table: Any, conversation_id: str, database: Database) -> Item:
+    where = f"conversation {conversation_id[:_SHOWN_CHARACTERS]}"
+    try:
+        with database.hurried(_STEPS_AT_ONCE, _MOST_STEPS):
+            conversation: Item = table.conversation(conversation_id)
+    except TookTooLong:
+        return Damaged(where, "reading it takes too long")
+    except (ValueError, RecursionError) as error:
+        return Damaged(where, str(error))
+    return conversation
 
 
 def _text(content: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -10,25 +12,59 @@ from chatcli.core.usage import Usage
 from chatcli.sessions.records import ReplyMetadata
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+MOST_ROWS: Final = 1_000_000
+"""Of one query: nobody said so much in one conversation, and memory is not endless."""
+
+
+class TookTooLong(Exception):
+    """Reading a conversation took more than any conversation takes."""
+
+
 class Database:
-    """A database whose tables and columns depend on its age: what is not there counts as empty."""
+    """A database whose tables and columns depend on its age: what is not there counts as empty.
+
+    Views and virtual tables are no tables of ``llm``: what is behind them could be anything.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @contextmanager
+    def hurried(self, steps: int, times: int) -> Iterator[None]:
+        """Raise ``TookTooLong`` where what is read meanwhile takes ``times`` as many ``steps`` of SQLite's."""
+        left = times
+
+        def count() -> bool:
+            nonlocal left
+            left -= 1
+            return left <= 0
+
+        self._connection.set_progress_handler(count, steps)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if left > 0:
+                raise
+            raise TookTooLong from error
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
     @cached_property
     def tables(self) -> frozenset[str]:
-        rows = self._connection.execute("select name from sqlite_master where type = 'table'")
+        rows = self._connection.execute(
+            "select name from sqlite_master where type = 'table' and rootpage > 0"
+        )
         return frozenset(str(row["name"]) for row in rows)
 
     def rows(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
-        for row in self._connection.execute(query, values):
+        for number, row in enumerate(self._connection.execute(query, values)):
+            if number == MOST_ROWS:
+                raise ValueError(f"it has more than {MOST_ROWS:,} rows")
             yield dict(row)
 
     def rows_of(self, table: str, query: str, *values: Any) -> Iterator[dict[str, Any]]:
@@ -46,9 +82,9 @@ def moment_of(row: dict[str, Any], *names: str) -> datetime:
     for name in names:
         try:
             at = datetime.fromisoformat(text_of(row, name))
-        except ValueError:
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             continue
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
     return BEGINNING
 
 

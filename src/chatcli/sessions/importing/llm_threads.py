@@ -50,6 +50,9 @@ _ORIGINS: Final[dict[str, Origin]] = {
 }
 
 
+_LARGEST_KEY: Final = 2**63
+
+
 class ThreadsTable:
     """``threads``, ``turns``, ``messages``, ``parts``."""
 
@@ -107,15 +110,14 @@ class _Thread:
             for message_hash in reversed(list(self._unseen(end, seen))):
                 row = self._rows[message_hash]
                 message = self._message(message_hash, text_of(row, "role"))
-                yield MessageRecord(
-                    message_hash, row["parent_hash"], timestamp(at), message, replies.get(message_hash)
-                )
+                parent = _text_or_none(row["parent_hash"])
+                yield MessageRecord(message_hash, parent, timestamp(at), message, replies.get(message_hash))
 
     def _unseen(self, message_hash: Any, seen: set[str]) -> Iterator[str]:
         while message_hash in self._rows and message_hash not in seen:
             seen.add(message_hash)
             yield message_hash
-            message_hash = self._rows[message_hash]["parent_hash"]
+            message_hash = _text_or_none(self._rows[message_hash]["parent_hash"])
 
     def _message(self, message_hash: str, role: str) -> Message:
         parts = (self._read_part(part, role) for part in self._parts.get(message_hash, []))
@@ -139,7 +141,7 @@ class _Thread:
                 self._left_out["attachments"] += 1
                 yield TextPart(self._attachment(payload), "document")
             case kind:
-                self._left_out[f"parts of the kind {kind}"] += 1
+                self._left_out[f"parts of the kind {str(kind)[:40]}"] += 1
 
     def _borrowed(self, payload: dict[str, Any], origin: Origin) -> Iterator[TextPart]:
         """Yield a text that is put together: what was typed, and fragments that were attached."""
@@ -152,7 +154,7 @@ class _Thread:
                 yield TextPart(text_of(piece, "literal").strip("\n"), origin)
                 continue
             rows = self._database.rows_of(
-                "fragments", "select content from fragments where id = ?", piece["fragment"]
+                "fragments", "select content from fragments where id = ?", _key(piece["fragment"])
             )
             for row in rows:
                 yield TextPart(text_of(row, "content"), "document" if origin == "person" else origin)
@@ -161,7 +163,17 @@ class _Thread:
         attachment = payload.get("attachment")
         own_id = attachment.get("id") if isinstance(attachment, dict) else None
         query = "select type, url, path from attachments where id = ?"
-        return attachment_line(next(self._database.rows_of("attachments", query, own_id), {}))
+        return attachment_line(next(self._database.rows_of("attachments", query, _key(own_id)), {}))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _key(value: Any) -> str | int | None:
+    """Return what SQLite takes for a key, ``None`` for what can be none."""
+    is_key = isinstance(value, str) or (type(value) is int and abs(value) < _LARGEST_KEY)
+    return value if is_key else None
 
 
 def _payload(part: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ HELP = "take over conversations of ChatGPT, llm or another chatcli"
 
 _AUTO: Final = "auto"
 _SHOWN_NAMES: Final = 3
+_SHOWN_KINDS: Final = 12
 _REDRAW_AFTER_ITEMS: Final = 20
 _EXAMPLES = """\
 examples:
@@ -125,7 +126,8 @@ def _closing_lines(summary: Summary, options: Namespace, is_stopped: bool) -> It
         yield f"left as they are, although there are newer messages for them: {names}"
         yield "→ to have those, remove such a session and import again"
     if summary.left_out:
-        kinds = ", ".join(f"{what} ({count:,})" for what, count in summary.left_out.most_common())
+        kinds = ", ".join(f"{what} ({count:,})" for what, count in summary.left_out.most_common(_SHOWN_KINDS))
+        kinds += ", …" if len(summary.left_out) > _SHOWN_KINDS else ""
         yield f"left out, as a session cannot keep it: {kinds}"
     if summary.first_damage is not None:
         damage = f"{summary.first_damage.where}: {summary.first_damage.reason}"
