@@ -180,3 +180,36 @@ def test_what_is_put_together_is_the_same_for_each_model_and_day(all_expenses):
 
     assert by_day(compacted) == by_day(all_expenses)
     assert together(compacted, before=(NOW - KEPT).astimezone(zone)) == compacted
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"at": {}},
+        {"cost_usd": "NaN"},
+        {"cost_usd": "sNaN"},
+        {"cost_usd": "9e999999"},
+        {"cost_usd": int("9" * 400)},
+        {"cost_usd": [0, [1], 2]},
+        {"model": {}},
+        {"session": {}},
+        {"requests": 10**400},
+        {"requests": "many"},
+    ],
+    ids=str,
+)
+def test_a_line_of_any_shape_is_passed_over(tmp_path, fields):
+    sound = {
+        "at": "2026-11-23T21:05:07.000Z",
+        "model": "m",
+        "endpoint": "e",
+        "session": None,
+        "cost_usd": 0.25,
+    }
+    path = tmp_path / "spending.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in (sound, sound | fields, sound)))
+    ledger = Ledger(path, clock=lambda: datetime(2026, 11, 23, 22, tzinfo=timezone(timedelta(hours=-12))))
+    assert ledger.month().total.usd == Decimal("0.5")
+    assert total(ledger.expenses()).usd == Decimal("0.5")

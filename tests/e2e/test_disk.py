@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import stat
@@ -222,6 +223,40 @@ def test_a_home_that_is_no_folder_costs_the_session_and_nothing_else(program, ho
     # A session that was named was part of what was asked for.
     assert (named.stdout, named.exit_code) == ("Paris.\n", 8)
     assert "Traceback" not in done.stderr + named.stderr
+
+
+DATA_FILES = (
+    "last",
+    "spending.jsonl",
+    "spending.lock",
+    "sessions/.index.db",
+    "sessions/.index.db-wal",
+    "sessions/trip.jsonl",
+)
+CACHE_FILES = ("windows.json", "parameters.json", "counts.json", "long-texts")
+
+
+@posix_only
+@pytest.mark.parametrize("in_its_place", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path)])
+def test_whatever_lies_where_a_file_should_be_nothing_hangs(program, in_its_place):
+    for folder, names in ((program.data_folder, DATA_FILES), (program.cache_folder, CACHE_FILES)):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            in_its_place(folder / name)
+    with serving_in_thread(*[PARIS] * 9) as server:
+        asked = program.run("Capital?", server=server)
+        assert (asked.stdout, asked.exit_code) == ("Paris.\n", 0)
+        for arguments in (
+            ["-c", "And?"],
+            ["sessions", "list"],
+            ["sessions", "search", "Capital"],
+            ["sessions", "export", "--all"],
+        ):
+            done = program.run(*arguments, server=server)
+            assert (done.exit_code, "Traceback" in done.stderr) == (0, False), done.stderr
+        named = program.run("-s", "trip", "And?", server=server)
+        assert named.exit_code == 3
+        assert "trip" in named.stderr
 
 
 @posix_only

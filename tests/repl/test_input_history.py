@@ -349,3 +349,14 @@ def test_copies_that_write_while_one_shortens_lose_nothing(path):
         own = [text for text in texts if text.startswith(name)]
         assert own == [f"{name} {number}" for number in range(count)]
     assert len(files) > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
+def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
+    path, told = tmp_path / "input-history.jsonl", []
+    os.mkfifo(path)
+    history = InputHistory(HistoryFile(path), told.append)
+    assert list(history.load_history_strings()) == []
+    assert "it is no file" in told[0]
+    history.store_string("Rome")
+    assert list(history.load_history_strings()) == ["Rome"]

@@ -278,6 +278,8 @@ def _expense(line: bytes) -> Expense | None:
 
 
 def _decimal(value: Any) -> Decimal:
+    if type(value) not in {int, float, Decimal}:
+        raise TypeError("no amount")
     amount = Decimal(value)
     if not amount.is_finite():
         raise ValueError("no amount")

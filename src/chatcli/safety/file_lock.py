@@ -15,7 +15,6 @@ else:
 
 _TAKEN: Final = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _PAUSE_S: Final = 0.01
-_ATTEMPTS: Final = 500
 # Where Windows locks, nobody can read: far behind the end of any file.
 _LOCKED_BYTE: Final = 1 << 40
 
@@ -32,15 +31,18 @@ def try_to_lock(descriptor: int) -> bool:
     return True
 
 
-def lock(descriptor: int) -> None:
+def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
     """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free.
 
     What is waited for is held for milliseconds; whoever holds it for seconds was stopped, and may be for ever.
     """
-    for _ in range(_ATTEMPTS):
-        if try_to_lock(descriptor):
-            return
+    until_s = time.monotonic() + patience_s
+    while not try_to_lock(descriptor):
+        if time.monotonic() >= until_s:
+            break
         time.sleep(_PAUSE_S)
+    else:
+        return
     raise OSError(errno.EAGAIN, "another program holds its lock")
 
 
