@@ -357,6 +357,6 @@ def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
     os.mkfifo(path)
     history = InputHistory(HistoryFile(path), told.append)
     assert list(history.load_history_strings()) == []
-    assert "it is no file" in told[0]
+    assert "it is a pipe" in told[0]
     history.store_string("Rome")
     assert list(history.load_history_strings()) == ["Rome"]

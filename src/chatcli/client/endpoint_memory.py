@@ -6,7 +6,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chatcli.safety.private_files import make_folder, read, replace
+from chatcli.safety.private_files import make_folder, replace
+from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 500
 """Whoever asks more models of more endpoints than that in a week asks some of them again."""
 
+_MOST_BYTES = 1 << 26
 _DAY_S = 86_400
 KEPT_FOR_S = 7 * _DAY_S
 """A server may load the same model in another way; after a week it is asked again."""
@@ -52,7 +54,7 @@ class EndpointMemory:
 
     def _entries(self) -> dict[str, dict[str, object]]:
         try:
-            entries = json.loads(read(self._path))
+            entries = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(entries, dict):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from chatcli.safety import private_files
 from chatcli.safety.file_lock import lock
+from chatcli.safety.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ _AT: Final = b'{"at":"'
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
 """Until then a time has a day in every time zone."""
+_MOST_BYTES: Final = 1 << 30
 _LARGEST_USD: Final = Decimal(10**12)
 _MOST_REQUESTS: Final = 10**12
 _LARGE_BYTES: Final = 1_000_000
@@ -131,7 +133,7 @@ class Ledger:
         if (now.year, now.month) != (self._month.first.year, self._month.first.month):
             self._start_over(None)
         try:
-            with private_files.open_to_read(self.path) as file:
+            with open_regular(self.path) as file:
                 self._follow(file, now)
         except (FileNotFoundError, NotADirectoryError):
             self._start_over(None)
@@ -140,7 +142,7 @@ class Ledger:
     def expenses(self) -> list[Expense]:
         """Return all there is, which takes a while where it is much."""
         try:
-            lines = private_files.read(self.path).split(b"\n")
+            lines = read_regular(self.path, most_bytes=_MOST_BYTES).split(b"\n")
         except (FileNotFoundError, NotADirectoryError):
             return []
         # The last one is torn, or nothing.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from prompt_toolkit.history import History, InMemoryHistory
 
 from chatcli.safety.file_lock import lock
-from chatcli.safety.private_files import make_folder, open_for_append, open_to_read, replace
+from chatcli.safety.private_files import make_folder, open_for_append, replace
+from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.records import local_now, timestamp
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class HistoryFile:
     def texts(self) -> Sequence[str]:
         """Return the newest texts, the oldest first; only what came since the last call is read."""
         try:
-            with open_to_read(self.path) as file:
+            with open_regular(self.path) as file:
                 self._follow(file)
         except FileNotFoundError:
             self._start_over(None)
@@ -149,7 +150,7 @@ class HistoryFile:
             return False
 
     def _newest(self) -> bytes:
-        with open_to_read(self.path) as file:
+        with open_regular(self.path) as file:
             lines, _ = self._lines(file, since=0)
         return b"".join(line + b"\n" for line in lines if _text(line))
 

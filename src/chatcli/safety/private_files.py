@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
+from typing import Final
 
 # Windows would otherwise turn every \n into \r\n.
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
@@ -19,27 +14,6 @@ _APPEND: Final = os.O_RDWR | os.O_APPEND | _BINARY
 _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 # O_EXCL does not follow a link at the end of the path; O_NOFOLLOW says it again where a file system forgets.
 _CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | _NO_LINK
-# Whoever opens a pipe with a name would wait for somebody to write to it. Windows has none in its folders.
-_NO_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)
-LARGEST_BYTES: Final = 1 << 30
-"""Of a file that is read as a whole: memory is not endless."""
-
-
-def open_to_read(path: Path) -> BinaryIO:
-    """Open a file; raise ``OSError`` for what is none, as a folder, a device or a pipe, which is never waited for."""
-    descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no file", str(path))
-
-
-def read(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> bytes:
-    """Return the content of a file; raise ``OSError`` for what is none and for one that is larger than that."""
-    with open_to_read(path) as file:
-        if os.fstat(file.fileno()).st_size > largest_bytes:
-            raise OSError(errno.EFBIG, "it is too large", str(path))
-        return file.read(largest_bytes)
 
 
 def make_folder(folder: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatcli.core.search_text import terms
-from chatcli.safety import private_files
+from chatcli.safety.regular_files import read_regular
 from chatcli.sessions import renaming
 from chatcli.sessions.excerpts import excerpt
 from chatcli.sessions.index import SessionIndex
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionFile, SessionSummary
 
 _Answer = TypeVar("_Answer")
+_MOST_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Library:
 
 def _with_excerpt(summary: SessionSummary, wanted: Sequence[Term]) -> Found:
     try:
-        content = private_files.read(summary.path)
+        content = read_regular(summary.path, most_bytes=_MOST_BYTES)
     except OSError:
         return Found(summary, "", (0, 0))
     return Found(summary, *excerpt(content, wanted))

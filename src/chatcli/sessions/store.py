@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
+from chatcli.safety.regular_files import read_regular
 from chatcli.sessions.attachments import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, lines_of, not_a_session, records_in
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NOT_READ: Final = "session_not_read"
 """The code of the error for a file that is there and cannot be opened or read."""
 _MANY_RECORDS: Final = 20_000
+_LONGEST_LAST_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1_048_576
 """How much of a file is read at once; a long session is fifty of them."""
 
@@ -196,7 +198,7 @@ class SessionStore:
 
     def _remembered(self) -> Path | None:
         try:
-            path = Path(json.loads(private_files.read(self._last))["path"])
+            path = Path(json.loads(read_regular(self._last, most_bytes=_LONGEST_LAST_BYTES))["path"])
             return path if path.is_absolute() and path.is_file() else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None

@@ -11,7 +11,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.safety.private_files import make_folder, read, replace
+from chatcli.safety.private_files import make_folder, replace
+from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ class KeptParts:
         if self._folder is None:
             return None
         try:
-            kept = json.loads(read(self._folder / f"{key}{_SUFFIX}"))
+            kept = json.loads(read_regular(self._folder / f"{key}{_SUFFIX}", most_bytes=MOST_BYTES))
         except (OSError, ValueError, RecursionError):
             return None
         text = kept.get("text") if isinstance(kept, dict) else None

@@ -6,10 +6,10 @@ import contextlib
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, UsageError
-from chatcli.safety import private_files
+from chatcli.safety.regular_files import read_regular
 from chatcli.sessions.importing.conversation import Damaged, stable_name
 from chatcli.sessions.names import SUFFIX, checked_name
 from chatcli.sessions.reading import find_header
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from chatcli.sessions.importing.conversation import Conversation, Item
     from chatcli.sessions.store import SessionFile, SessionStore
+
+
+_MOST_BYTES: Final = 1 << 30
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class Importer:
         copies = file.copies()
         while True:
             try:
-                content = private_files.read(file.path)
+                content = read_regular(file.path, most_bytes=_MOST_BYTES)
             except FileNotFoundError:
                 return file, None
             except OSError:
