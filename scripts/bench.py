@@ -1,6 +1,6 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [large] [--runs N] [--tokens N] [--sessions N]
+usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [large] [load] [--runs N] [--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import bench_endpoint
 from bench_context import context
 from bench_costs import Cost, show
 from bench_large_texts import large_texts
+from bench_load import load
 from bench_render import render
 from bench_resume import resume
 from bench_sessions import sessions
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS, FEWER_RUNS = 9, 3
+RUNS, LOADED_RUNS, FEWER_RUNS = 9, 5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def main() -> int:
         "--runs",
         type=int,
         metavar="N",
-        help="counted runs of each, after one warm-up (9; render, context and large: 3)",
+        help="counted runs of each, after one warm-up (9; load: 5; render, context and large: 3)",
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
@@ -95,6 +96,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
     "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
     "context": lambda options: long_conversations(options.runs or FEWER_RUNS),
+    "load": lambda options: load(options.runs or LOADED_RUNS),
     "large": lambda options: large_texts(options.runs or FEWER_RUNS),
 }
 

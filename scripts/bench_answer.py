@@ -64,6 +64,11 @@ def answer(tokens: int) -> Answer:
     return Answer(_TOKEN.findall(text), marks_in(text))
 
 
+def numbered_words(count: int) -> list[str]:
+    """Return words of which each is a mark, in paragraphs of forty."""
+    return [f"x{number:05}x" + ("\n\n" if number % 40 == 0 else " ") for number in range(1, count + 1)]
+
+
 class _Writer:
     def __init__(self) -> None:
         self._random = random.Random(1)

@@ -1,7 +1,8 @@
 """A server in a process of its own that streams answers made beforehand, as fast as they are read or at a pace.
 
 It speaks HTTP as the servers of models do: chunked, an event a token, a chunk an event. Answers are named: the model
-``50000`` has about so many tokens, ``50000@100`` sends a hundred of them a second. On stdout the server tells its
+``50000`` has about so many tokens, ``50000@100`` sends a hundred of them a second, and ``counted-1000`` is a thousand
+numbered words. On stdout the server tells its
 port, and then ``NAME SECONDS`` whenever a client took the last token of an answer from its socket.
 """
 
@@ -16,13 +17,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bench_answer import answer
+from bench_answer import answer, numbered_words
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
 WINDOW_TOKENS = 200_000
+COUNTED = "counted-"
 _AT_ONCE = 256
 _PATIENCE_S = 5.0
 
@@ -104,7 +106,9 @@ class Streams(http.server.BaseHTTPRequestHandler):
 @functools.cache
 def stream(name: str) -> tuple[list[bytes], bytes]:
     """Return the chunks of an answer's tokens, and what ends it."""
-    tokens = answer(int(name.partition("@")[0])).tokens
+    length = name.partition("@")[0]
+    counted = length.removeprefix(COUNTED)
+    tokens = answer(int(length)).tokens if counted == length else numbered_words(int(counted))
     return [chunk(event({"content": token})) for token in tokens], b"".join(_end())
 
 
