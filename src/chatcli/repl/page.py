@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.status import StatusRenderer, error_lines
@@ -155,7 +156,9 @@ class Page:
     async def page_through(self, answer: str) -> None:
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
 
-        text = rendered(answer, self._theme(), self.columns(), self._settings().line_breaks)
+        # A pager knows colours, and neither links nor columns.
+        theme = replace(self._theme(), links=False)
+        text = rendered(answer, theme, self.columns(), self._settings().line_breaks)
         with self._screen.lent():
             await self._pager.show(text)
 

@@ -38,8 +38,8 @@ class Pager:
 
     async def show(self, text: str) -> None:
         """Let the person read ``text`` until they leave the pager."""
-        # Without R less shows the styles as signs.
-        environment = {"LESS": "R", **self._environment}
+        # Without R less shows styles as signs, and without UTF-8 anything but ASCII as numbers, as under LANG=C.
+        environment = {"LESS": "R", "LESSCHARSET": "utf-8", **self._environment}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.command(), stdin=asyncio.subprocess.PIPE, env=environment

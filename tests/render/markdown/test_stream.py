@@ -245,6 +245,14 @@ class TestTables:
             "x                   │          y",
         ]
 
+    def test_have_straight_bars_whatever_a_terminal_takes_an_emoji_for(self):
+        table = "> | a | b |\n> |---|---|\n> | 👨‍👩‍👧 ok | x |\n> | plain | x |\n"
+        header, _, emoji, plain = rendered(table, COLORED, 60).split("\n")[:-1]
+        assert "\x1b[8G" in emoji
+        assert without_styles(emoji.replace("\x1b[8G", "")) == "│ 👨‍👩‍👧 ok │ x"
+        assert not any("\x1b[8G" in row for row in (header, plain))
+        assert "\x1b[" not in rendered(table, PLAIN, 60)
+
     def test_stay_tables_on_narrow_terminals_as_long_as_their_columns_are_readable(self):
         assert lines(self.TABLE, 15)[0] == "Name │ 数量"
         assert lines("| a | b |\n|---|---|\n| 北京市海淀区中关村 | x |\n", 12) == [

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.wrapping import Row
     from chatcli.render.themes import Theme
 
+BAR: Final = Run(" │ ", ("border",))
+"""What stands between the columns of a table."""
+
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
@@ -22,17 +25,30 @@ _RIGHT_TO_LEFT: Final = re.compile(
 _ISOLATED: Final = "\u2068{}\u2069"
 _LINK: Final = "\x1b]8;;{}\x1b\\{}\x1b]8;;\x1b\\"
 _UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
+# Cursor Character Absolute (ECMA-48 8.3.9).
+_TO_COLUMN: Final = "\x1b[{}G"
+# Terminals disagree about how wide these are: emoji, what joins them, and what asks for one.
+_DISPUTED_WIDTH: Final = re.compile(
+    "[\u200d\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55"
+    "\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
+)
 _TAB_WIDTH: Final = 8
 
 
 class Painter:
-    """Paints rows in the colours of ``theme``. ``has_links`` makes links that can be followed (OSC 8)."""
+    """Paints rows in the colours of ``theme``.
+
+    Where the terminal is written to directly, ``has_links`` makes links that can be followed (OSC 8), and a bar of a
+    table behind an emoji is placed by its column, so that it stands straight whatever the terminal takes the emoji for.
+    """
 
     def __init__(self, theme: Theme, *, has_links: bool = True) -> None:
         self._theme = theme
         self._has_links = has_links and theme.links
 
     def painted(self, row: Row) -> str:
+        if self._has_links and BAR in row and any(_DISPUTED_WIDTH.search(run.text) for run in row):
+            row = _with_columns(row)
         pieces: list[str] = []
         for (roles, link), runs in groupby(row, key=lambda run: (run.roles, run.link)):
             text = "".join([run.text for run in runs])
@@ -46,6 +62,18 @@ class Painter:
         if link and self._has_links and not _UNSAFE_IN_LINK.search(link):
             return _LINK.format(link, painted)
         return painted
+
+
+def _with_columns(row: Row) -> Row:
+    """Put before each bar of a table the way to its column."""
+    placed: Row = []
+    column = 1
+    for run in row:
+        if run == BAR:
+            placed.append(Run(_TO_COLUMN.format(column)))
+        placed.append(run)
+        column += columns_of(run.text)
+    return placed
 
 
 def without_ending_blanks(row: Row) -> Row:

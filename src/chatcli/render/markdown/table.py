@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.inline import LINE_BREAK, Run
+from chatcli.render.markdown.painting import BAR
 from chatcli.render.markdown.widths import columns_of
 from chatcli.render.markdown.wrapping import Row, wrapped
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 NARROWEST: Final = 8
 """A table becomes a list of records where one of its columns would be narrower than this, and than what it holds."""
 
-_BORDER: Final = Run(" │ ", ("border",))
 _UNDER_HEADER: Final = "─"
 _BETWEEN_ROWS: Final = "╌"
 
@@ -35,7 +35,7 @@ class TableLayout:
             max(_natural_width(self._cell(cell)) for cell in cells)
             for cells in zip(table.header, *table.rows, strict=True)
         ]
-        room = columns - len(_BORDER.text) * (len(natural) - 1)
+        room = columns - len(BAR.text) * (len(natural) - 1)
         self._widths = natural if sum(natural) <= room else _narrowed(natural, room)
         self._is_list = sum(self._widths) > room or any(
             given < min(wanted, NARROWEST) for given, wanted in zip(self._widths, natural, strict=True)
@@ -71,7 +71,7 @@ class TableLayout:
             for at, (part, width, alignment) in enumerate(
                 zip(line, self._widths, self.table.alignments, strict=True)
             ):
-                row += [_BORDER] if at else []
+                row += [BAR] if at else []
                 row += _aligned(part, width, alignment)
             yield row
 
