@@ -44,10 +44,20 @@ def terminal(program):
     return start
 
 
+SPOKEN = "It is Paris.\nTable, 2 columns: a, b.\nRow 1: a: 1; b: 2.\nEnd of table, 1 row.\nEnd of answer."
+
+
 @pytest.mark.parametrize(("arguments", "environment"), WISHES, ids=IDS)
-def test_a_single_answer_is_its_source(terminal, arguments, environment):
+def test_a_single_answer_is_read_in_words(terminal, arguments, environment):
     with serving_in_thread(PARIS) as server:
         with terminal("Capital of France?", *arguments, server=server, **environment) as screen:
+            assert screen.wait_for_exit() == 0
+        assert screen.shown == SPOKEN
+
+
+def test_its_source_is_there_for_who_asks_for_text(terminal):
+    with serving_in_thread(PARIS) as server:
+        with terminal("Capital of France?", "--plain", "-o", "text", server=server) as screen:
             assert screen.wait_for_exit() == 0
         assert screen.shown == "It is **Paris**.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
@@ -60,22 +70,20 @@ def test_a_conversation_names_who_speaks(terminal, arguments, environment):
     ):
         screen.wait_for("You are talking to small. Control C stops an answer, Control D leaves.\nYou:")
         screen.type("Capital of France?\n")
-        screen.wait_for("You: Capital of France?\nAssistant: It is **Paris**.\n\n| a | b |")
-        screen.wait_for("| 1 | 2 |\n\nYou:")
+        screen.wait_for(f"You: Capital of France?\nAssistant: {SPOKEN}\n\nYou:")
         screen.type(CTRL_D)
         assert screen.wait_for_exit() == 0
         assert screen.shown.endswith("To go on with it later, run: chatcli -s trip")
 
 
-def test_a_line_is_shown_when_it_is_whole(terminal):
+def test_words_are_said_when_their_sentence_is_too_long_in_coming(terminal):
     with serving_in_thread(HELD) as server, terminal("--plain", server=server) as screen:
         screen.wait_for("You:")
         screen.type("Capitals?\n")
-        screen.wait_for("Assistant: # Capitals")
-        screen.settle()
-        assert "It is" not in screen.shown
+        screen.wait_for("Assistant: Heading: Capitals\nIt is\n")
+        screen.wait_for("Nothing new for 5 seconds.")
         screen.type(CTRL_C)
-        screen.wait_for("It is **Par\nStopped before the answer was complete.")
+        screen.wait_for("Par\nStopped before the answer was complete.")
         screen.type("exit\n")
         assert screen.wait_for_exit() == 0
 
@@ -84,7 +92,7 @@ def test_what_a_model_says_cannot_act_on_the_terminal(terminal):
     attack = Answer(event_stream("safe\x1b[2J\rover\x9b31m\n"))
     with serving_in_thread(attack) as server, terminal("--plain", "Hi", server=server) as screen:
         assert screen.wait_for_exit() == 0
-        assert "safe␛[2J␍over<U+009B>31m" in screen.shown
+        assert "safe␛2J␍over<U+009B>31m" in screen.shown
 
 
 def test_failures_and_waits_are_told_in_sentences(terminal):

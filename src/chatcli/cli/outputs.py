@@ -295,10 +295,22 @@ def _renderer(
         case "markdown":
             return _live_answer(settings, terminal, target)
         case _:
-            from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
+            return _text_renderer(options, settings, terminal, target, speaker)
 
-            write = WholeLines(target.write, speaker=speaker) if settings.plain else target.write
-            return PlainRenderer(write, sanitize=not options.raw)
+
+def _text_renderer(
+    options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
+) -> Observer:
+    """Return what writes text: read aloud at a terminal, else as it comes, or in whole lines for who reads plain ones."""
+    is_spoken = settings.plain and terminal.stdout.is_terminal
+    if is_spoken and not (options.output or options.out or options.raw):
+        from chatcli.render.spoken_answer import SpokenAnswer  # noqa: PLC0415 - only for a voice
+
+        return SpokenAnswer(target.write, line_writer(terminal, plain=True), speaker=speaker)
+    from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
+
+    write = WholeLines(target.write, speaker=speaker) if settings.plain else target.write
+    return PlainRenderer(write, sanitize=not options.raw)
 
 
 def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Observer:

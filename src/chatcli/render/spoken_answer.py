@@ -1,0 +1,262 @@
+"""An answer as it is read aloud: a sentence at a time, with what a voice cannot show said in words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.events import ReasoningDelta, TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.render.markdown.inline import Inline
+from chatcli.render.markdown.open_ends import closed
+from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
+from chatcli.safety.terminal import TerminalSanitizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatcli.core.events import Event
+
+SPOKEN_AFTER_S: Final = 3.0
+"""How long words wait for the end of their sentence."""
+
+_SILENT_AFTER_S: Final = 5.0
+_END_OF_SENTENCE: Final = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？…]+[”’」』）*_]*")
+_LEAD: Final = re.compile(r"\A(?:(?:[ \t]*>)+[ \t]?|[ \t]+)")
+_BULLET: Final = re.compile(r"[ \t]*[-*+][ \t]+(?:\[(?P<task>[ xX])\][ \t]+)?")
+_DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$")
+_MARKS: Final = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|`")
+
+
+class SpokenAnswer:
+    """An observer that writes lines a voice reads well.
+
+    Text comes sentence by sentence, and what of a sentence has come at the latest after ``SPOKEN_AFTER_S``. Code is
+    announced with its language and its number of lines, a table is read as records, marks are left out. That nothing
+    more comes for a while, or that the model only thinks, is said through ``remark``. ``speaker`` stands before the first
+    words.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        remark: Callable[[str], object],
+        *,
+        speaker: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write = write
+        self._remark = remark
+        self._speaker = speaker
+        self._has_spoken = False
+        self._clock = clock
+        self._sanitizer = TerminalSanitizer()
+        self._inline = Inline({}, shows_code_marks=False)
+        self._line = ""  # what has come of the line, without what of it was said
+        self._is_begun = False  # whether some of the line was said
+        self._waiting_header: str | None = None
+        self._header: list[str] | None = None
+        self._rows = 0
+        self._fence = ""
+        self._language = ""
+        self._code: list[str] | None = None
+        self._code_lines = 0
+        self._spoken_s = clock()
+        self._heard_s = clock()
+        self._thinking_since_s: float | None = None
+        self._remarked_after_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, event: Event) -> None:
+        match event:
+            case TextDelta(text):
+                self._thinking_since_s = None
+                self._hear()
+                self._take(self._sanitizer.feed(text))
+                self._watch()
+            case ReasoningDelta():
+                self._hear()
+                if self._thinking_since_s is None:
+                    self._thinking_since_s = self._clock()
+                self._watch()
+            case TurnFinished() | TurnFailed() | TurnCancelled():
+                self._end(is_whole=isinstance(event, TurnFinished))
+            case _:
+                pass
+
+    def _hear(self) -> None:
+        self._heard_s = self._clock()
+        if self._thinking_since_s is None:
+            self._remarked_after_s = 0.0
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SPOKEN_AFTER_S / 3, self.look)
+
+    def look(self) -> None:
+        """Say what waits for too long, or that nothing comes."""
+        self._timer = None
+        self._watch()
+        now_s = self._clock()
+        if now_s - self._spoken_s >= SPOKEN_AFTER_S:
+            self._say_begun_words()
+            self._say_begun_code()
+        since_s = self._heard_s if self._thinking_since_s is None else self._thinking_since_s
+        waited_s = now_s - since_s
+        after_s = _SILENT_AFTER_S if self._thinking_since_s is None else SPOKEN_AFTER_S
+        if waited_s >= max(after_s, 2 * self._remarked_after_s):
+            self._remarked_after_s = waited_s
+            what = "nothing new" if self._thinking_since_s is None else "thinking"
+            self._remark(f"{what} for {waited_s:.0f} seconds")
+
+    def _take(self, text: str) -> None:
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self._line += line
+            self._end_line()
+        self._line += rest
+        if self._code is None and not self._fence and self._header is None:
+            self._say_sentences()
+
+    def _end_line(self) -> None:
+        line, self._line = self._line, ""
+        is_begun, self._is_begun = self._is_begun, False
+        if self._fence:
+            self._add_code(line)
+        elif is_begun:
+            self._say(line)
+        else:
+            self._read_line(line)
+
+    def _read_line(self, line: str) -> None:
+        waiting, self._waiting_header = self._waiting_header, None
+        if waiting is not None:
+            if columns_of(line) and len(columns_of(line)) == len(cells_of(waiting)):
+                self._header, self._rows = [self._plain(cell) for cell in cells_of(waiting)], 0
+                self._write_line(f"Table, {_count(len(self._header), 'column')}: {', '.join(self._header)}.")
+                return
+            self._say(waiting)
+        text = _LEAD.sub("", line, count=1)
+        if self._header is not None:
+            if text.strip().startswith("|") or ("|" in text and text.strip()):
+                self._say_row(text)
+                return
+            self._end_table()
+        if fence := FENCE.match(text):
+            self._fence, self._code, self._code_lines = fence["fence"], [], 0
+            self._language = fence["info"].strip().partition(" ")[0]
+        elif text.startswith("|"):
+            self._waiting_header = text
+        elif heading := heading_in(text):
+            self._say(f"Heading: {heading[1]}" if heading[1] else "")
+        elif not RULE.match(text):
+            self._say(line)
+
+    def _say_row(self, line: str) -> None:
+        self._rows += 1
+        header = self._header or []
+        cells = [self._plain(cell) for cell in cells_of(line)]
+        named = [
+            f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=False) if cell
+        ]
+        self._write_line(f"Row {self._rows}: {'; '.join(named) or 'empty'}.")
+
+    def _end_table(self) -> None:
+        if self._header is not None:
+            self._header = None
+            self._write_line(f"End of table, {_count(self._rows, 'row')}.")
+
+    def _add_code(self, line: str) -> None:
+        if is_closing_fence(line.strip(), self._fence):
+            self._end_code()
+            return
+        self._code_lines += 1
+        if self._code is None:
+            self._write_line(line)
+        else:
+            self._code.append(line)
+
+    def _end_code(self) -> None:
+        name = f"Code, {self._language}" if self._language else "Code"
+        if self._code is not None:
+            self._write_line(f"{name}, {_count(self._code_lines, 'line')}:")
+            for line in self._code:
+                self._write_line(line)
+            self._write_line("End of code.")
+        else:
+            self._write_line(f"End of code, {_count(self._code_lines, 'line')}.")
+        self._fence, self._code = "", None
+
+    def _say_begun_code(self) -> None:
+        """Begin with code whose number of lines nobody knows yet."""
+        if self._code:
+            self._write_line(f"Code, {self._language}:" if self._language else "Code:")
+            for line in self._code:
+                self._write_line(line)
+            self._code = None
+
+    def _say_sentences(self) -> None:
+        if not self._is_begun and not self._may_be_begun():
+            return
+        end = 0
+        for match in _END_OF_SENTENCE.finditer(self._line):
+            end = match.end()
+        if end:
+            self._say(self._line[:end])
+            self._line = self._line[end:].lstrip(" ")
+            self._is_begun = True
+
+    def _say_begun_words(self) -> None:
+        if self._fence or self._header is not None or not (self._is_begun or self._may_be_begun()):
+            return
+        words, blank, rest = self._line.rpartition(" ")
+        if blank and words.strip():
+            self._say(words)
+            self._line, self._is_begun = rest, True
+
+    def _may_be_begun(self) -> bool:
+        """Whether the line is text, however it goes on."""
+        text = _LEAD.sub("", self._line, count=1)
+        return not text.startswith(("|", "`", "~", "#")) and self._waiting_header is None
+
+    def _say(self, text: str) -> None:
+        text = _LEAD.sub("", text, count=1)
+        if bullet := _BULLET.match(text):
+            done = {"x": "Done: ", "X": "Done: ", " ": "To do: "}.get(bullet["task"] or "", "• ")
+            text = done + self._plain(text[bullet.end() :])
+        else:
+            text = self._plain(text)
+        if text.strip():
+            self._write_line(text.strip())
+
+    def _plain(self, text: str) -> str:
+        """Return ``text`` without marks, links as their text and their address."""
+        runs = self._inline.runs(closed(text))
+        return _MARKS.sub("", "".join(run.text for run in runs)).strip()
+
+    def _end(self, *, is_whole: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._take(self._sanitizer.finish())
+        if self._line or self._is_begun:
+            self._end_line()
+        if self._waiting_header is not None:
+            self._read_line("")
+        self._end_table()
+        if self._fence:
+            self._end_code()
+        if is_whole and self._has_spoken:
+            self._write_line("End of answer.")
+        self._has_spoken = self._is_begun = False
+        self._thinking_since_s = None
+
+    def _write_line(self, line: str) -> None:
+        self._write(f"{'' if self._has_spoken else self._speaker}{line}\n")
+        self._has_spoken = True
+        self._spoken_s = self._clock()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,127 @@
+"""What a voice reads: sentences, and in words what cannot be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.events import ReasoningDelta, TextDelta, TurnCancelled, TurnFinished, TurnResult
+from chatcli.render.spoken_answer import SPOKEN_AFTER_S, SpokenAnswer
+from conversation.fakes import ManualClock
+
+END = TurnFinished(TurnResult("", "m"))
+
+
+def start(speaker=""):
+    said, remarks, clock = [], [], ManualClock()
+    return SpokenAnswer(said.append, remarks.append, speaker=speaker, clock=clock), said, remarks, clock
+
+
+async def spoken(*texts, end=END):
+    answer, said, _, _ = start()
+    for text in texts:
+        await answer(TextDelta(text))
+    await answer(end)
+    return "".join(said).split("\n")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("It is Paris. Not Rome! Is it?", ["It is Paris. Not Rome!", "Is it?"]),
+        ("It is **Paris**, see `x` and [that](https://a.b).", ["It is Paris, see x and that (https://a.b)."]),
+        ("是巴黎。不是罗马。", ["是巴黎。不是罗马。"]),
+        ("Version 3.11 of e.g. this", ["Version 3.11 of e.g.", "this"]),
+        ("## Capitals\n\nParis", ["Heading: Capitals", "Paris"]),
+        ("- one\n- [x] two\n1. three\n> four\n---", ["• one", "Done: two", "1. three", "four"]),
+        (
+            "See:\n```python\nx = 1\n\ny = 2\n```\nSo.",
+            ["See:", "Code, python, 3 lines:", "x = 1", "", "y = 2", "End of code.", "So."],
+        ),
+        ("```\nnever closed", ["Code, 1 line:", "never closed", "End of code."]),
+        (
+            "| Name | **Qty** |\n|---|---|\n| a | 1 |\n| b | |\n\nDone.",
+            [
+                "Table, 2 columns: Name, Qty.",
+                "Row 1: Name: a; Qty: 1.",
+                "Row 2: Name: b.",
+                "End of table, 2 rows.",
+                "Done.",
+            ],
+        ),
+        ("| no | table |", ["| no | table |"]),
+        ("| no | table |\nat all.", ["| no | table |", "at all."]),
+    ],
+)
+async def test_an_answer_is_read_in_words(text, lines):
+    assert await spoken(text) == [*lines, "End of answer."]
+    by_letter = await spoken(*text)
+    assert "".join(by_letter).replace(" ", "") == "".join([*lines, "End of answer."]).replace(" ", "")
+
+
+async def test_a_sentence_is_said_as_soon_as_it_has_come_and_not_before():
+    answer, said, _, _ = start("Assistant: ")
+    await answer(TextDelta("It is Par"))
+    assert said == []
+    await answer(TextDelta("is. And"))
+    assert said == ["Assistant: It is Paris.\n"]
+    await answer(END)
+    assert said[1:] == ["And\n", "End of answer.\n"]
+
+
+async def test_words_do_not_wait_for_the_end_of_a_long_sentence():
+    answer, said, _, clock = start()
+    await answer(TextDelta("one two thr"))
+    clock.now_s += SPOKEN_AFTER_S
+    answer.look()
+    assert said == ["one two\n"]
+    await answer(TextDelta("ee.\n"))
+    await answer(END)
+    assert said[1] == "three.\n"
+
+
+async def test_code_that_comes_slowly_is_begun_without_its_number_of_lines():
+    answer, said, _, clock = start()
+    await answer(TextDelta("```sh\nls\n"))
+    clock.now_s += SPOKEN_AFTER_S
+    answer.look()
+    assert said == ["Code, sh:\n", "ls\n"]
+    await answer(TextDelta("pwd\n```\n"))
+    await answer(END)
+    assert said[2:] == ["pwd\n", "End of code, 2 lines.\n", "End of answer.\n"]
+
+
+async def test_silence_and_thinking_are_said_ever_more_rarely():
+    answer, _, remarks, clock = start()
+    await answer(ReasoningDelta("hm"))
+    for _ in range(15):
+        clock.now_s += 1
+        await answer(ReasoningDelta("hm"))
+        answer.look()
+    assert remarks == ["thinking for 3 seconds", "thinking for 6 seconds", "thinking for 12 seconds"]
+    await answer(TextDelta("Paris"))
+    for _ in range(12):
+        clock.now_s += 1
+        answer.look()
+    assert remarks[3:] == ["nothing new for 5 seconds", "nothing new for 10 seconds"]
+    await answer(END)
+
+
+async def test_an_answer_that_was_stopped_has_no_end_and_the_next_one_a_speaker():
+    answer, said, _, _ = start("Assistant: ")
+    await answer(TextDelta("It is"))
+    await answer(TurnCancelled(TurnResult("", "m")))
+    await answer(TextDelta("Paris."))
+    await answer(END)
+    assert said == ["Assistant: It is\n", "Assistant: Paris.\n", "End of answer.\n"]
+    await asyncio.sleep(0)
+
+
+@given(st.lists(st.text("ab .!?\n-#*>。", max_size=20), max_size=8))
+async def test_no_letter_is_lost(texts):
+    said = re.sub("Heading: |End of answer.", "", "".join(await spoken(*texts)))
+    assert re.sub("[^ab]", "", said) == re.sub("[^ab]", "", "".join(texts))
