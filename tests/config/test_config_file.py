@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chatcli.config.config_file import ConfigFile, read_config_file
+from chatcli.config.resolve import resolve
 from chatcli.core.errors import ConfigurationError
 
 FULL = """\
@@ -115,3 +121,74 @@ def test_profiles_and_models_are_tables(read, content):
 def test_a_window_of_a_model_is_checked(read, window):
     with pytest.raises(ConfigurationError, match=r"\[models\.a\] context_window must be a whole number"):
         read(f"[models.a]\ncontext_window = {window}")
+
+
+def test_a_windows_path_in_double_quotes_gets_the_right_hint(read):
+    with pytest.raises(ConfigurationError, match="is not valid TOML") as caught:
+        read('ca_bundle = "C:\\Users\\ada\\ca.pem"\n')
+    assert "single quotes" in caught.value.hint
+
+
+def test_a_pipe_in_its_place_is_a_clear_error(tmp_path):
+    os.mkfifo(tmp_path / "config.toml")
+    with pytest.raises(ConfigurationError, match=r"cannot read .*config\.toml: it is a pipe, not a file"):
+        read_config_file(tmp_path / "config.toml")
+
+
+TOML = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "model",
+                "api_key",
+                "profiles",
+                "models",
+                "base_url",
+                "options",
+                '"',
+                "'",
+                '"""',
+                "'''",
+                "\\",
+                "\n",
+            ),
+            *(
+                " = ",
+                "[",
+                "]",
+                "[[",
+                "]]",
+                "{",
+                "}",
+                ",",
+                ".",
+                "1",
+                "-inf",
+                "nan",
+                "1979-05-27",
+                "true",
+                "#",
+                "\r",
+                "\0",
+            ),
+            *(
+                "[profiles.work]\n",
+                '[models."a"]\n',
+                "context_window = ",
+                "\ud83d\ude00",
+                "\u202e",
+                "9" * 400,
+            ),
+        ]
+    )
+    | st.text(max_size=5)
+).map("".join)
+
+
+@given(st.binary(max_size=200) | TOML.map(lambda text: text.encode("utf-8", "surrogatepass")))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_any_bytes_are_a_configuration_or_a_clear_error(machine, content):
+    machine.config_file.parent.mkdir(exist_ok=True)
+    machine.config_file.write_bytes(content)
+    with suppress(ConfigurationError):
+        resolve({}, {}, machine.paths, machine.root)

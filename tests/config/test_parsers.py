@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.config import parsers
-from chatcli.config.endpoints import QuotedValue
+from chatcli.config.endpoints import MistypedValue
 from chatcli.config.secret import Secret
 
 JSON = st.recursive(
@@ -169,7 +169,15 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
     "quoted", ['"sk-0123456789"', "'sk-0123456789'", "'sk-0123456789", '  "sk-0123456789" ']
 )
 def test_quotes_around_a_key_are_named_and_the_key_is_not(quoted):
-    with pytest.raises(QuotedValue, match="must stand without quotes around it") as caught:
+    with pytest.raises(MistypedValue, match="must stand without quotes around it") as caught:
         parsers.key(quoted)
     assert "take the quotes off" in caught.value.hint
     assert "0123" not in f"{caught.value}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("mangled", ["C:\temp\\ca.pem", "C:\new", "a\rb"])
+def test_a_path_whose_backslashes_became_something_else_wants_single_quotes(mangled):
+    with pytest.raises(MistypedValue, match="must be a path without tabs and line breaks") as caught:
+        parsers.path(mangled)
+    assert "single quotes" in caught.value.hint
+    assert parsers.path(r" C:\temp\ca.pem ") == r"C:\temp\ca.pem"

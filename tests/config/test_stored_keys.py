@@ -183,3 +183,9 @@ def test_every_key_is_read_back_for_the_endpoint_it_was_stored_for(tmp_path_fact
     assert revealed(StoredKeys(folder, lambda: keyring)) == {
         origin: (key, IN_KEYRING if in_keyring else IN_FILE) for origin, (key, in_keyring) in keys.items()
     }
+
+
+def test_a_pipe_in_the_place_of_the_file_is_a_clear_error(stored, tmp_path):
+    os.mkfifo(tmp_path / "keys.json")
+    with pytest.raises(ConfigurationError, match=r"keys\.json: it is a pipe, not a file"):
+        stored().credentials()

@@ -89,8 +89,10 @@ def test_a_mistake_is_one_line_and_a_hint(program, folder, row):
         ),
         ("temperature = 9", "temperature must be a number from 0 to 2, not 9", "Edit "),
         ("model = unquoted", "is not valid TOML", "Texts stand in quotes"),
+        ('ca_bundle = "C:\\Users\\ada"', "is not valid TOML", "single quotes: 'C:\\Users\\ada'"),
+        ("api_key = '\"sk-0123456789\"'", "api_key must stand without quotes", "take the quotes off"),
     ],
-    ids=["unknown key", "unknown key of a profile", "bad value", "broken"],
+    ids=["unknown key", "unknown key of a profile", "bad value", "broken", "backslashes", "quotes"],
 )
 def test_a_mistake_in_the_config_file_is_told_where_it_stands(program, content, what, hint):
     (program.config_folder / "config.toml").write_text(content, encoding="utf-8")

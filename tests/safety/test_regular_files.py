@@ -34,7 +34,7 @@ def make_device(path):
 def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, monkeypatch, make, kind):
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     make(Path("file"))
-    for read in (open_regular, read_regular):
+    for read in (open_regular, lambda path: read_regular(path, most_bytes=1)):
         with pytest.raises(OSError, match="not a file") as caught:
             read(Path("file"))
         assert caught.value.strerror == f"it is {kind}, not a file"
@@ -43,9 +43,9 @@ def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, monkeypatch, ma
 def test_a_file_is_read_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345\r\n")
-    assert read_regular(path) == read_regular(path, most_bytes=7) == b"12345\r\n"
+    assert read_regular(path, most_bytes=8) == read_regular(path, most_bytes=7) == b"12345\r\n"
     with pytest.raises(FileNotFoundError):
-        read_regular(tmp_path / "none")
+        read_regular(tmp_path / "none", most_bytes=7)
     for read in (
         read_regular,
         lambda path, most_bytes: read_regular_or_pipe(path, most_bytes=most_bytes, patience_s=0),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import sys
+import threading
 
 import pytest
 
@@ -107,3 +109,14 @@ def test_one_that_cannot_be_used_says_why_and_hides_no_other(shelf, content, tol
         shelf.find(str(shelf.folder / "odd.md")).template()
     assert told in caught.value.message
     assert caught.value.hint
+
+
+def test_a_pipe_is_a_template_only_where_it_is_named(shelf, tmp_path):
+    shelf.folder.mkdir(exist_ok=True, parents=True)
+    os.mkfifo(shelf.folder / "own.md")
+    with pytest.raises(UsageError, match="there is no template own"):
+        shelf.find("own")
+    writer = threading.Thread(target=(shelf.folder / "own.md").write_text, args=("Say hello.",))
+    writer.start()
+    assert shelf.find(str(shelf.folder / "own.md")).text() == "Say hello."
+    writer.join()

@@ -9,6 +9,8 @@ from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.toml_mistakes import toml_hint
+from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +20,7 @@ FILE_NAME = "config.toml"
 
 _KEY_SETTINGS = ("api_key", "api_key_env")
 _TABLES = ("profiles", "models")
+_MOST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def file_text(path: Path) -> str | None:
     """Return the file's text, ``None`` for one that does not exist. Raises ``ConfigurationError``."""
     try:
         # Windows editors put a byte order mark first, which TOML does not know.
-        return path.read_bytes().decode("utf-8-sig")
+        return read_regular(path, most_bytes=_MOST_BYTES).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -87,9 +90,10 @@ def file_text(path: Path) -> str | None:
         raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
 
 
-def not_toml(path: Path, error: Exception) -> ConfigurationError:
+def not_toml(path: Path, text: str, error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is not valid TOML: {error}", hint="Texts stand in quotes; true and false in lower case."
+        f"{path} is not valid TOML: {error}",
+        hint=toml_hint(text, error) or "Texts stand in quotes; true and false in lower case.",
     )
 
 
@@ -99,7 +103,7 @@ def _parsed(path: Path, content: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content)
     except (ValueError, RecursionError) as error:
-        raise not_toml(path, error) from error
+        raise not_toml(path, content, error) from error
 
 
 def _tables(path: Path, document: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:

@@ -49,7 +49,7 @@ def _document(path: Path, text: str) -> TOMLDocument:
     try:
         return tomlkit.parse(text)
     except (TOMLKitError, ValueError, RecursionError) as error:
-        raise not_toml(path, error) from error
+        raise not_toml(path, text, error) from error
 
 
 def _with_new_setting(text: str, name: str, value: str | float | bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -19,10 +19,12 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
-class QuotedValue(ValueError):
-    """A value that still has the quotes a shell would have taken off."""
+class MistypedValue(ValueError):
+    """A value whose very mistake can be told, and ``hint``, what to do about it."""
 
-    hint: Final = "take the quotes off: what reads the value keeps them, as Docker's --env-file does"
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class EndpointOrigin(NamedTuple):
@@ -67,9 +69,12 @@ def _with_scheme(address: str) -> str:
 
 
 def refuse_quotes(value: str) -> None:
-    """Raise ``QuotedValue`` where there is a quote at an end of a value that never has one."""
+    """Raise ``MistypedValue`` where there is a quote at an end of a value that never has one."""
     if value.startswith(_QUOTES) or value.endswith(_QUOTES):
-        raise QuotedValue("must stand without quotes around it")
+        raise MistypedValue(
+            "must stand without quotes around it",
+            hint="take the quotes off: what reads the value keeps them, as Docker's --env-file does",
+        )
 
 
 def origin_of(url: str) -> EndpointOrigin:

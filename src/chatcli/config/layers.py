@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.credentials import Credential, bind
-from chatcli.config.endpoints import QuotedValue
+from chatcli.config.endpoints import MistypedValue
 from chatcli.config.paths import PATH_VARIABLES
 from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE, Setting
 from chatcli.config.suggestions import did_you_mean
@@ -150,7 +150,7 @@ def _parse(parse: Parser, value: object, where: str, hint: str | None = None) ->
 
 
 def _hint(error: ValueError) -> str | None:
-    return error.hint if isinstance(error, QuotedValue) else None
+    return error.hint if isinstance(error, MistypedValue) else None
 
 
 def _keys_of_variables(given: Mapping[str, Found]) -> tuple[Credential, ...]:

@@ -12,10 +12,11 @@ import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from chatcli.config.endpoints import refuse_quotes, validated_url
+from chatcli.config.endpoints import MistypedValue, refuse_quotes, validated_url
 from chatcli.config.key_actions import key_changes
 from chatcli.config.secret import Secret
 from chatcli.config.suggestions import did_you_mean
+from chatcli.core.toml_mistakes import SINGLE_QUOTES
 
 Parser: TypeAlias = Callable[[object], object]
 
@@ -53,6 +54,15 @@ def name(value: object) -> str:
     if not stripped:
         _refuse("a name", value)
     return stripped
+
+
+def path(value: object) -> str:
+    """Return the path of a file."""
+    named = name(value)
+    if any(character < " " for character in named):
+        # In double quotes TOML makes a tab of the \t in C:\temp.
+        raise MistypedValue("must be a path without tabs and line breaks", hint=SINGLE_QUOTES)
+    return named
 
 
 def profile(value: object) -> str | None:

@@ -164,7 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
         parsers.number(0.001, _DAY_S),
         120.0,
     ),
-    Setting("ca_bundle", "File of certificates to trust, beside the system's", parsers.name, routes=True),
+    Setting("ca_bundle", "File of certificates to trust, beside the system's", parsers.path, routes=True),
     Setting(
         "retries",
         "How often to try again after a failure, 0 to 20",

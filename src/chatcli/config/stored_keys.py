@@ -19,6 +19,7 @@ from chatcli.config.private_files import close_to_others, write_private_file
 from chatcli.config.secret import Secret
 from chatcli.config.system_keyring import KeyringFailed, system_keyring
 from chatcli.core.errors import ConfigurationError
+from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,8 @@ FILE_NAME = "keys.json"
 IN_KEYRING = "system keyring"
 IN_FILE = FILE_NAME
 SOURCES = (IN_KEYRING, IN_FILE)
+
+_MOST_BYTES = 10_000_000
 
 _Keys: TypeAlias = "dict[EndpointOrigin, Secret | None]"
 """The stored keys by endpoint, ``None`` for one that is in the system keyring."""
@@ -95,7 +98,7 @@ class StoredKeys:
 
     def _read(self) -> _Keys:
         try:
-            content = self._path.read_bytes()
+            content = read_regular(self._path, most_bytes=_MOST_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:

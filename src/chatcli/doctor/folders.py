@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from chatcli.doctor.finding import ok, problem, warning
+from chatcli.safety.regular_files import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,8 @@ _NAME = "folders"
 _LITTLE_BYTES = 100_000_000
 _FOR_OTHERS = 0o077
 _HAS_MODES = os.name == "posix"
-_PRIVATE_FILES = ("keys.json", "config.toml", "last", "input-history.jsonl", "sessions/*.jsonl")
+_FILES = ("keys.json", "trusted-folders.json", "config.toml", "last", "input-history.jsonl")
+_PRIVATE_FILES = (*_FILES, "sessions/*.jsonl")
 _SHOWN = 5
 
 
@@ -28,7 +30,9 @@ async def check(examination: Examination) -> Iterable[Finding]:
     paths = examination.world.paths
     named = {"config": paths.config, "data": paths.data, "cache": paths.cache}
     findings = [_look(what, folder) for what, folder in named.items()]
-    return findings + [finding for folder in (paths.config, paths.data) for finding in _open_files(folder)]
+    for folder in (paths.config, paths.data):
+        findings += [*_no_files(folder), *_open_files(folder)]
+    return findings
 
 
 def _look(what: str, folder: Path) -> Finding:
@@ -70,6 +74,16 @@ def _with_space(place: Path, before: str, after: str) -> Finding:
     if free_bytes < _LITTLE_BYTES:
         return warning(_NAME, text, "make room: conversations are kept here")
     return ok(_NAME, text)
+
+
+def _no_files(folder: Path) -> Iterable[Finding]:
+    for path in (folder / name for name in _FILES):
+        try:
+            check_regular(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            yield problem(_NAME, f"{path} cannot be used: {error.strerror or error}", f"move {path} away")
 
 
 def _open_files(folder: Path) -> Iterable[Finding]:

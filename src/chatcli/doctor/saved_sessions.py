@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.doctor.finding import ok, problem
+from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.store import SessionStore
@@ -48,7 +49,7 @@ def _look(data: Path) -> list[Finding]:
 
 def _damage(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             find_header(file.read(HEADER_SEARCH_BYTES), path)
     except ConfigurationError as error:
         return error.message

@@ -42,11 +42,9 @@ def open_regular(path: Path) -> BinaryIO:
         raise
 
 
-def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
+def read_regular(path: Path, *, most_bytes: int) -> bytes:
     """Return what is in a file; raise ``OSError`` where it is none, or holds more than ``most_bytes``."""
     with open_regular(path) as file:
-        if most_bytes is None:
-            return file.read()
         content = file.read(most_bytes + 1)
     _check_size(len(content), most_bytes)
     return content

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.toml_mistakes import toml_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,7 +66,8 @@ def _parsed(toml: str, where: str) -> dict[str, Any]:
         return tomllib.loads(toml)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
-            f"{where}: its front matter is not valid TOML: {error}", hint="Texts stand in quotes."
+            f"{where}: its front matter is not valid TOML: {error}",
+            hint=toml_hint(toml, error) or "Texts stand in quotes.",
         ) from error
 
 

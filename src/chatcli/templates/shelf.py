@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
+from chatcli.safety.regular_files import read_regular_or_pipe
 from chatcli.templates.template import read_template
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ SUFFIXES: Final = (".md", ".txt")
 _SHIPPED: Final = Path(__file__).parent / "shipped"
 _NAME: Final = re.compile(r"\w(?:[\w.-]{0,98}\w)?")
 _LONGEST_BYTES: Final = 1_000_000
+_PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +144,16 @@ def _expanded(name: str) -> Path:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST_BYTES + 1)
+        content = read_regular_or_pipe(path, most_bytes=_LONGEST_BYTES, patience_s=_PATIENCE_S)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EFBIG:
+            raise ConfigurationError(
+                f"{path} is too long for a template", hint="Attach what is to be read: -f PATH."
+            ) from error
         raise ConfigurationError(
             f"cannot read the template {path}: {getattr(error, 'strerror', None) or error}",
             hint="Check the path and its rights.",
         ) from error
-    if len(content) > _LONGEST_BYTES:
-        raise ConfigurationError(
-            f"{path} is too long for a template", hint="Attach what is to be read: -f PATH."
-        )
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

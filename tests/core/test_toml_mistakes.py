@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.toml_mistakes import SINGLE_QUOTES, toml_hint
+
+
+def hint_of(text):
+    try:
+        tomllib.loads(text)
+    except ValueError as error:
+        return toml_hint(text, error)
+    raise AssertionError("that is TOML")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'path = "C:\Users\ada"',
+        'a = 1\npath = "C:\\dev"\nb = 2\n',
+        r'path = "C:\x"',
+        'path = "C:\\',
+        r'o = { p = "\d" }',
+    ],
+)
+def test_a_backslash_in_double_quotes_wants_single_ones(text):
+    assert hint_of(text) == SINGLE_QUOTES
+
+
+@pytest.mark.parametrize("text", ["model = unquoted", "a = 'C:\\x'\nb = unquoted", "a = True", "[", 'a = "x'])
+def test_any_other_mistake_has_no_hint_of_its_own(text):
+    assert hint_of(text) is None
+
+
+@given(st.text(), st.text())
+def test_any_text_and_any_message_are_taken(text, message):
+    assert toml_hint(text, ValueError(message)) in {None, SINGLE_QUOTES}
