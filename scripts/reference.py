@@ -69,6 +69,7 @@ where the price is not known. `-o jsonl` is one event a line; readers ignore typ
 | `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: how far a long text is read, in requests; `total` may change |
 | `notice` | `code`, `message` |
 | `reasoning_delta`, `text_delta` | `text`: a piece of the answer, or several that came at once |
+| `text_reclassified` | `text`: the end of the answer so far, which turns out to be reasoning and is no longer part of it |
 | `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one and last | the keys of the `-o json` object |
 
 ## Input

@@ -1,7 +1,7 @@
 """The layers around a model, and their order.
 
-From the outside in: a cut answer is continued, another model stands in, what the endpoint counts is compared with what
-was counted, a refused field is left out, what failed is asked again, what it costs is counted and kept within the
+From the outside in: a cut answer is continued, another model stands in, reasoning in the text of an answer is set apart,
+what the endpoint counts is compared with what was counted, a refused field is left out, what failed is asked again, what it costs is counted and kept within the
 budget, the rate limit is kept to, waiting is told, the endpoint is asked. So every attempt counts against the limits, every part of an answer against the budget, and every
 model that stands in is given all of its own attempts.
 """
@@ -70,6 +70,7 @@ def answering(
     from chatcli.client.measuring import MeasuringModel  # noqa: PLC0415
     from chatcli.client.openai_model import OpenAIModel  # noqa: PLC0415
     from chatcli.client.rate_limit import RateLimitedModel, RateLimits  # noqa: PLC0415
+    from chatcli.client.reasoning_separation import ReasoningSeparatingModel  # noqa: PLC0415
     from chatcli.client.retry import RetryingModel  # noqa: PLC0415
     from chatcli.client.waiting import WaitingModel  # noqa: PLC0415
     from chatcli.cost.budgeted import BudgetedModel  # noqa: PLC0415
@@ -99,7 +100,11 @@ def answering(
     adapting = AdaptingModel(retrying, endpoint.base_url, memory)
     is_kept = settings.save and not endpoint.embedded
     windows = EndpointMemory(cache / WINDOWS_FILE, now_s=time.time()) if is_kept else None
-    return MeasuringModel(adapting, endpoint, counts, windows)
+    measuring = MeasuringModel(adapting, endpoint, counts, windows)
+    if settings.thoughts_in_text == "off":
+        return measuring
+    styles = EndpointMemory(cache / "reasoning.json", now_s=time.time()) if is_kept else None
+    return ReasoningSeparatingModel(measuring, endpoint.base_url, styles)
 
 
 def pricing_at(endpoint: Endpoint, settings: Settings, table: ModelTable) -> Pricing:

@@ -107,7 +107,8 @@ class Target:
     ``counts`` knows how the endpoint counts, ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the
     strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
     itself, ``turn_vectors`` what finds turns by their meaning, where a model for that is set. ``long_input`` says what is
-    done with a question that does not fit.
+    done with a question that does not fit. ``separates_reasoning`` tells that reasoning in the text of an answer is no part
+    of it.
     """
 
     model: ChatModel
@@ -124,6 +125,7 @@ class Target:
     summary_model: str | None = None
     turn_vectors: TurnVectors | None = None
     long_input: LongInput = field(default_factory=LongInput)
+    separates_reasoning: bool = True
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return what it costs to send and to get about so many tokens, ``None`` where no price is known."""
@@ -183,6 +185,7 @@ class TargetFinder:
                 KeptParts(self._world.paths.cache / "long-texts" if self._settings.save else None),
                 lambda usage: _float_or_none(pricing.cost_of(usage, name)),
             ),
+            separates_reasoning=self._settings.thoughts_in_text != "off",
         )
 
     def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:

@@ -77,3 +77,25 @@ def test_messages_that_are_read_later_are_those_that_were_said():
     assert stored != ()
     assert stored != "one"
     assert "one" in repr(stored)
+
+
+class TestAnswersThatWereStoredWithTheirReasoning:
+    SAID = (
+        said("q", None, question("<think>what is this</think>?")),
+        said("a", "q", answer("<think>\nhm\n</think>\n\nParis.")),
+        said("b", "a", answer("hm\n</think>\nLyon.")),
+        said("c", "b", answer("a < b")),
+        said("d", "c", answer("<think>hm")),
+    )
+
+    def sent(self, **options):
+        (turn,) = history_of(replayed(*self.SAID), **options).turns
+        return [message.text for message in turn.messages]
+
+    def test_are_sent_without_it(self):
+        asked = "<think>what is this</think>?"
+        assert self.sent(separates_reasoning=True) == [asked, "Paris.", "Lyon.", "a < b", "<think>hm"]
+        assert self.sent(separates_reasoning=True, longest_tokens=100)[1] == "Paris."
+
+    def test_are_sent_as_they_are_where_it_is_left_in_the_text(self):
+        assert self.sent() == [record.message.text for record in self.SAID]

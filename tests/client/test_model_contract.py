@@ -22,6 +22,7 @@ from chatcli.client.measuring import MeasuringModel
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pause import Pause
 from chatcli.client.rate_limit import RateLimitedModel, RateLimits
+from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.retry import RetryingModel
 from chatcli.client.waiting import WaitingModel
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
@@ -69,6 +70,7 @@ def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatMode
         requests_per_minute=None,
         tokens_per_minute=None,
         save=False,
+        thoughts_in_text="auto",
         prices={"small": {"input": 0, "cached": 0, "output": 0}},  # or there would be a ledger
         max_cost=None,
     )
@@ -108,6 +110,11 @@ def measuring(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
     return MeasuringModel(model, endpoint, LearnedCounts(endpoint.base_url))
 
 
+def separating_reasoning(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
+    model = OpenAIModel(connection, endpoint, ChatCompletions())
+    return ReasoningSeparatingModel(model, endpoint.base_url)
+
+
 def with_fallback(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
     return FallbackModel(OpenAIModel(connection, endpoint, ChatCompletions()), [])
 
@@ -126,6 +133,7 @@ def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
         budgeted,
         adapting,
         measuring,
+        separating_reasoning,
         with_fallback,
         as_the_program_does,
     ]

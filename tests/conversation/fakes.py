@@ -130,6 +130,9 @@ class ScriptedReply:
         self._journal.fail_at("extend")
         self.texts.append(text)
 
+    def begin_again(self, text: str) -> None:
+        self.texts = [text]
+
     def finish(self, message: Message, result: TurnResult) -> None:
         self._journal.fail_at("finish")
         self.finished.append((message, result))

@@ -18,3 +18,14 @@ def test_is_all_of_them_in_order_whenever_it_is_asked_for(pieces, times):
             assert gathered.text == "".join(expected)
     assert gathered.text == "".join(expected)
     assert bool(gathered) == bool(expected)
+
+
+@given(st.lists(st.text(), max_size=400), st.integers(0, 30), st.text())
+def test_loses_its_last_characters_where_they_are_dropped(pieces, count, after):
+    gathered = GatheredText()
+    for piece in pieces:
+        gathered.append(piece)
+    text = "".join(pieces)
+    gathered.drop_last(count)
+    gathered.append(after)
+    assert gathered.text == text[: max(0, len(text) - count)] + after

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.events import (
+    AnswerContinued,
     Notice,
     ReasoningDelta,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -168,6 +170,28 @@ class TestReasoning:
         await answer(END)
         assert ("hm" in paper.text) == shows_reasoning
         assert ("thought for 0 s, 1 word" in paper.text) != shows_reasoning
+
+    async def test_that_was_shown_as_the_answer_is_closed_off(self):
+        answer, paper, clock = start()
+        await answer(TextDelta("hm, *hm*\n```\n"))
+        clock.now_s += 1
+        await answer(TextDelta("x = 1"))
+        await answer(TextReclassified("hm, *hm*\n```\nx = 1"))
+        await answer(TextDelta("*Paris*"))
+        await answer(END)
+        shown, closed, after = paper.text.partition("\nthe text above is reasoning, not the answer\n\n")
+        assert shown == rendered("hm, *hm*\n```\nx = 1", PLAIN, 40)
+        assert closed
+        assert after == rendered("*Paris*", PLAIN, 40)
+
+    async def test_that_was_shown_as_the_rest_of_code_leaves_the_rest_code(self):
+        answer, paper, _ = start()
+        await answer(AnswerContinued("```python\nx = 1\n"))
+        await answer(TextDelta("hm"))
+        await answer(TextReclassified("hm"))
+        await answer(TextDelta("y = *2*\n```\n"))
+        await answer(END)
+        assert "y = *2*" in paper.text
 
 
 class TestWhereNothingElseTellsWhatIsGoingOn:

@@ -7,6 +7,7 @@ import pytest
 from chatcli.core.events import (
     ReasoningDelta,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -68,3 +69,12 @@ async def test_the_next_turn_starts_anew():
     pieces = []
     await show(PlainRenderer(pieces.append, sanitize=True), [TextDelta("a"), END, END, TextDelta("b"), END])
     assert "".join(pieces) == "a\nb\n"
+
+
+@pytest.mark.parametrize("text", ["hm", "hm\n"])
+async def test_text_that_was_reasoning_is_closed_off_and_that_is_said(text):
+    pieces, said = [], []
+    renderer = PlainRenderer(pieces.append, sanitize=True, say=said.append)
+    await show(renderer, [TextDelta(text), TextReclassified(text), TextDelta("Paris."), END])
+    assert "".join(pieces) == "hm\n</think>\n\nParis.\n"
+    assert said == ["the text before </think> is reasoning, not the answer"]

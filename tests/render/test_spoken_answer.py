@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.events import ReasoningDelta, TextDelta, TurnCancelled, TurnFinished, TurnResult
+from chatcli.core.events import (
+    ReasoningDelta,
+    TextDelta,
+    TextReclassified,
+    TurnCancelled,
+    TurnFinished,
+    TurnResult,
+)
 from chatcli.render.spoken_answer import SPOKEN_AFTER_S, SpokenAnswer
 from conversation.fakes import ManualClock
 
@@ -119,6 +126,16 @@ async def test_an_answer_that_was_stopped_has_no_end_and_the_next_one_a_speaker(
     await answer(END)
     assert said == ["Assistant: It is\n", "Assistant: Paris.\n", "End of answer.\n"]
     await asyncio.sleep(0)
+
+
+async def test_words_that_turn_out_to_be_reasoning_are_said_to_be():
+    answer, said, remarks, _ = start("Assistant: ")
+    await answer(TextDelta("hm, hm"))
+    await answer(TextReclassified("hm, hm"))
+    await answer(TextDelta("Paris."))
+    await answer(END)
+    assert said == ["Assistant: hm, hm\n", "Assistant: Paris.\n", "End of answer.\n"]
+    assert remarks == ["the text before is reasoning, the answer follows"]
 
 
 @given(st.lists(st.text("ab .!?\n-#*>。", max_size=20), max_size=8))

@@ -18,6 +18,7 @@ from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import PartialRecord, ReplyMetadata
 from chatcli.sessions.store import SessionFile, SessionStore
+from chatcli.sessions.utterances import utterances
 from sessions.world import RESULT, World, replayed, texts
 
 EVERY_RECORD = Path(__file__).parent / "golden" / "every-record.jsonl"
@@ -583,3 +584,49 @@ def test_whatever_is_done_the_session_is_what_a_replay_of_the_file_would_be(data
                 path = Path(folder) / f"copy {number}.jsonl"
                 log.save_as(SessionFile("copy", path))
         log.close()
+
+
+class TestAReplyThatBeginsAgain:
+    """Its text turned out to be reasoning."""
+
+    def test_holds_nothing_of_what_came_before(self, log, path, world):
+        asked = log.message(question("Hi"), parent=None)
+        reply = log.begin_reply(parent=asked)
+        reply.extend("hm, ")
+        world.wait(1)
+        reply.extend("hm")
+        reply.begin_again("")
+        assert texts(replayed(path)) == texts(log.session) == ["Hi"]
+        assert replayed(path).head == log.session.head == asked
+        reply.extend("Par")
+        world.wait(1)
+        assert texts(replayed(path)) == texts(log.session) == ["Hi", "Par"]
+        assert (replayed(path).path()[-1].id, replayed(path).path()[-1].parent) == (reply.id, asked)
+        assert "hm" not in "".join(utterances(replayed(path).records))
+
+    def test_goes_on_from_the_text_it_is_given(self, log, path, world):
+        reply = log.begin_reply(parent=None)
+        reply.extend("Paris hm")
+        world.wait(1)
+        reply.begin_again("Paris")
+        reply.extend(" is it")
+        world.wait(1)
+        assert texts(replayed(path)) == texts(log.session) == ["Paris is it"]
+
+    def test_leaves_no_trace_where_nothing_was_written(self, log, path, world):
+        reply = log.begin_reply(parent=None)
+        reply.extend("hm")
+        reply.begin_again("")
+        reply.extend("Paris")
+        world.wait(1)
+        assert partials(path) == ["Paris"]
+        assert "begins_again" not in path.read_text()
+
+    def test_is_replaced_by_the_whole_reply(self, log, path, world):
+        reply = log.begin_reply(parent=None)
+        reply.extend("hm")
+        world.wait(1)
+        reply.begin_again("")
+        reply.extend("Paris")
+        reply.finish(answer("Paris"), RESULT)
+        assert texts(replayed(path)) == texts(log.session) == ["Paris"]

@@ -109,6 +109,21 @@ def test_a_partial_after_its_message_is_ignored():
     assert texts(session) == ["q", "Paris."]
 
 
+def test_a_partial_that_begins_again_replaces_those_before_it():
+    again = PartialRecord("r", "q", AT, "Par", begins_again=True)
+    session = replay(asked("q", None), part("r", "q", "hm"), again, part("r", "q", "is"))
+    assert texts(session) == ["q", "Paris"]
+    assert session.records == [asked("q", None), again, part("r", "q", "is")]
+
+
+def test_a_reply_that_begins_again_with_nothing_is_none():
+    again = PartialRecord("r", "q", AT, "", begins_again=True)
+    session = replay(asked("q", None), part("r", "q", "hm"), again)
+    assert (texts(session), session.head) == (["q"], "q")
+    session.apply(asked("q2", "r"))
+    assert texts(session) == ["q", "q2"]
+
+
 def test_of_two_messages_with_one_id_the_first_stands():
     session = replay(asked("q", None, "first"), said("r", "q"), asked("q", "r", "second"))
     assert texts(session) == ["first", "r"]

@@ -318,7 +318,11 @@ class Chat:
         return await self.long_questions.look(asked, self.manager.history)
 
     def _history(self) -> History:
-        return history_of(self.session, longest_tokens=self._long.longest_tokens if self._long else None)
+        return history_of(
+            self.session,
+            longest_tokens=self._long.longest_tokens if self._long else None,
+            separates_reasoning=self.target is not None and self.target.separates_reasoning,
+        )
 
     def _long_questions(self, target: Target) -> LongQuestions:
         counter = self._counter_for(target.model_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from chatcli.chat.summaries import summary_of
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 
-def history_of(session: Session, *, longest_tokens: int | None = None) -> History:
+def history_of(
+    session: Session, *, longest_tokens: int | None = None, separates_reasoning: bool = False
+) -> History:
     """Return what a resume of ``session`` goes on from, without the turns that were dropped and questions refused.
 
-    A question of more than ``longest_tokens`` is told of in short; see ``recalled``.
+    A question of more than ``longest_tokens`` is told of in short; see ``recalled``. With ``separates_reasoning``
+    answers that were stored with reasoning in their text are sent without it.
 
     What was said is read when a strategy looks at it.
     """
@@ -33,7 +37,11 @@ def history_of(session: Session, *, longest_tokens: int | None = None) -> Histor
             if ids[0] in left_out:
                 continue
             history.append_turn(
-                Turn(StoredMessages(records, longest_tokens), not pinned.isdisjoint(ids), ids)
+                Turn(
+                    StoredMessages(records, longest_tokens, separates_reasoning=separates_reasoning),
+                    not pinned.isdisjoint(ids),
+                    ids,
+                )
             )
     system = session.system
     history.system = system if system is not None and system.parts else None
@@ -51,14 +59,22 @@ def note_message(note: str) -> Message:
 class StoredMessages(Sequence["Message"]):
     """The messages of some records, equal to any other sequence of the same messages.
 
-    Questions of more than ``longest_tokens`` are told of in short.
+    Questions of more than ``longest_tokens`` are told of in short; with ``separates_reasoning`` answers are without the
+    reasoning in their text.
     """
 
-    __slots__ = ("_longest_tokens", "_records")
+    __slots__ = ("_longest_tokens", "_records", "_separates_reasoning")
 
-    def __init__(self, records: Sequence[MessageRecord], longest_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        records: Sequence[MessageRecord],
+        longest_tokens: int | None = None,
+        *,
+        separates_reasoning: bool = False,
+    ) -> None:
         self._records = tuple(records)
         self._longest_tokens = longest_tokens
+        self._separates_reasoning = separates_reasoning
 
     def __len__(self) -> int:
         return len(self._records)
@@ -71,7 +87,9 @@ class StoredMessages(Sequence["Message"]):
 
     def __getitem__(self, at: int | slice) -> Message | Sequence[Message]:
         if isinstance(at, slice):
-            return StoredMessages(self._records[at], self._longest_tokens)
+            return StoredMessages(
+                self._records[at], self._longest_tokens, separates_reasoning=self._separates_reasoning
+            )
         return self._told(self._records[at])
 
     def __iter__(self) -> Iterator[Message]:
@@ -79,6 +97,8 @@ class StoredMessages(Sequence["Message"]):
 
     def _told(self, record: MessageRecord) -> Message:
         longest_tokens = self._longest_tokens
+        if record.role == "assistant":
+            return _without_reasoning(record.message) if self._separates_reasoning else record.message
         return record.message if longest_tokens is None else recalled(record.message, longest_tokens)
 
     def __eq__(self, other: object) -> bool:
@@ -89,6 +109,19 @@ class StoredMessages(Sequence["Message"]):
 
     def __repr__(self) -> str:
         return f"StoredMessages({list(self)!r})"
+
+
+def _without_reasoning(message: Message) -> Message:
+    if "<" not in message.text:
+        return message
+    # Only where it may be needed: this is loaded with every start.
+    from chatcli.client.inline_reasoning import answer_in  # noqa: PLC0415
+
+    parts = tuple(
+        replace(part, text=answer_in(part.text)) if isinstance(part, TextPart) else part
+        for part in message.parts
+    )
+    return message if parts == message.parts else replace(message, parts=parts)
 
 
 def _turns(session: Session) -> Iterator[list[MessageRecord]]:

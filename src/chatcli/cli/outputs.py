@@ -12,8 +12,9 @@ from chatcli.cli.answer_targets import FileTarget, Target
 from chatcli.cli.background import answer_theme
 from chatcli.cli.terminal import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
-from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.core.exit_codes import ExitCode
+from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import StatusRenderer, error_lines
@@ -142,19 +143,21 @@ class _Extraction:
         self._write = write
         self._say = say
         self._raw = raw
-        self._texts: list[str] = []
+        self._text = GatheredText()
         self.exit_code = ExitCode.DONE
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TextDelta):
-            self._texts.append(event.text)
+            self._text.append(event.text)
+        elif isinstance(event, TextReclassified):
+            self._text.drop_last(len(event.text))
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._end(failed=event.result.error is not None)
 
     def _end(self, *, failed: bool) -> None:
         from chatcli.render.extract import first_code_block  # noqa: PLC0415 - a parser only -x needs
 
-        code = first_code_block("".join(self._texts))
+        code = first_code_block(self._text.text)
         if code is not None:
             self._write(code if self._raw else sanitize(code))
         elif not failed:
@@ -273,8 +276,9 @@ def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observe
 def _renderer(
     options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
 ) -> Observer:
+    say = line_writer(terminal, plain=settings.plain)
     if options.extract:
-        return _Extraction(target.write, line_writer(terminal, plain=settings.plain), raw=options.raw)
+        return _Extraction(target.write, say, raw=options.raw)
     match options.output or _default_format(options, settings, terminal):
         case "json":
             from chatcli.render.json_lines import JsonRenderer  # noqa: PLC0415
@@ -290,7 +294,7 @@ def _renderer(
             colors = None if options.out or settings.plain else terminal.color_system(terminal.stdout)
             theme = answer_theme(settings, terminal, colors, target.when_closed)
             return MarkdownRenderer(
-                target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks
+                target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks, say=say
             )
         case "markdown":
             return _live_answer(settings, terminal, target)
@@ -302,15 +306,16 @@ def _text_renderer(
     options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
 ) -> Observer:
     """Return what writes text: read aloud at a terminal, else as it comes, or in whole lines for who reads plain ones."""
+    say = line_writer(terminal, plain=settings.plain)
     is_spoken = settings.plain and terminal.stdout.is_terminal
     if is_spoken and not (options.output or options.out or options.raw):
         from chatcli.render.spoken_answer import SpokenAnswer  # noqa: PLC0415 - only for a voice
 
-        return SpokenAnswer(target.write, line_writer(terminal, plain=True), speaker=speaker)
+        return SpokenAnswer(target.write, say, speaker=speaker)
     from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
 
     write = WholeLines(target.write, speaker=speaker) if settings.plain else target.write
-    return PlainRenderer(write, sanitize=not options.raw)
+    return PlainRenderer(write, sanitize=not options.raw, say=say)
 
 
 def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Observer:

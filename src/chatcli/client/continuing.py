@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from chatcli.client.seam import Seam
 from chatcli.core import messages
 from chatcli.core.errors import EndpointError, IncompleteAnswer
-from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class ContinuingModel:
                 async for event in events:
                     if isinstance(event, Completion):
                         answer.end(event)
+                    elif isinstance(event, TextReclassified):
+                        taken = answer.take_back_part()
+                        seam = Seam(answer.text)
+                        yield TextReclassified(taken) if taken else ReasoningDelta(event.text)
                     elif not isinstance(event, TextDelta):
                         yield event
                     elif new := answer.grow(seam.join(event.text)):
@@ -78,7 +82,12 @@ class ContinuingModel:
             return request
         beginning = replace(messages.answer(so_far), provider_data=self._opening or None)
         instruction = () if self._opening is not None else (messages.question(CONTINUE),)
-        return replace(request, messages=(*request.messages, beginning, *instruction), answer_so_far="")
+        return replace(
+            request,
+            messages=(*request.messages, beginning, *instruction),
+            answer_so_far="",
+            is_rest=True,
+        )
 
 
 class _Answer:
@@ -89,6 +98,7 @@ class _Answer:
         self.cut: str | None = None
         """Why the last part was not the last of the answer, ``None`` where it was or the rest cannot be had."""
         self._grown: list[str] = []
+        self._part_begins_at = 0
         self._usage: Usage | None = None
         self._cost_usd: float | None = 0.0
         self._end: Completion | EndpointError | None = None
@@ -98,12 +108,19 @@ class _Answer:
         return self._so_far + "".join(self._grown)
 
     def begin_part(self) -> None:
+        self._part_begins_at = len(self._grown)
         self.cut = self._end = None
 
     def grow(self, text: str) -> str:
         if text:
             self._grown.append(text)
         return text
+
+    def take_back_part(self) -> str:
+        """Take away what the last part has added, and return it."""
+        taken = "".join(self._grown[self._part_begins_at :])
+        del self._grown[self._part_begins_at :]
+        return taken
 
     def end(self, completion: Completion) -> None:
         self._end = completion

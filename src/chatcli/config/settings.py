@@ -37,6 +37,7 @@ class Settings:
     max_tokens: int | None
     seed: int | None
     reasoning: str | None
+    thoughts_in_text: str
     options: Mapping[str, Any]
     context: str
     summary_model: str | None

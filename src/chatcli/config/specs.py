@@ -115,6 +115,12 @@ SETTINGS: tuple[Setting, ...] = (
         harmless=True,
     ),
     Setting(
+        "thoughts_in_text",
+        "Reasoning in the text of an answer (think tags, channels): auto to set it apart, off to leave it there",
+        parsers.choice("auto", "off"),
+        "auto",
+    ),
+    Setting(
         "options",
         "Extra values for the request body",
         parsers.body_values,

@@ -25,6 +25,7 @@ from chatcli.core.events import (
     ReasoningDelta,
     Retrying,
     TextDelta,
+    TextReclassified,
     TurnFailed,
     TurnFinished,
     TurnResult,
@@ -383,6 +384,10 @@ class _RunningTurn:
                 self._gathered.append(new)
                 if self.reply is not None:
                     self.reply.extend(new)
+            case TextReclassified(text):
+                self._gathered.drop_last(len(text))
+                if self.reply is not None:
+                    self.reply.begin_again(self.text)
             case ReasoningDelta():
                 self._note_first_delta()
             case Retrying(attempt):

@@ -11,6 +11,7 @@ from chatcli.core.events import (
     AnswerContinued,
     Retrying,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -63,6 +64,8 @@ class _SoFar:
         match event:
             case TextDelta(text) | AnswerContinued(text):
                 self._text.append(text)
+            case TextReclassified(text):
+                self._text.drop_last(len(text))
             case TurnStarted():
                 self._started = event
             case Retrying(attempt):

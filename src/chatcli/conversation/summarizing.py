@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatcli.core import messages
-from chatcli.core.events import TextDelta
+from chatcli.core.events import TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
 
@@ -63,6 +63,8 @@ class ModelSummarizer:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text.append(event.text)
+                elif isinstance(event, TextReclassified):
+                    text.drop_last(len(event.text))
         return text.text.strip()
 
 

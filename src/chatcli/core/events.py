@@ -4,6 +4,7 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
 
     turn     := TurnStarted  AnswerContinued?  progress*  ( TurnFinished | TurnFailed )
     progress := ContextFitted | LongProgress | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
+              | TextReclassified
 
 ``TurnCancelled`` is told by ``play`` when the person stopped the turn. A reader ignores types it does not know.
 """
@@ -97,6 +98,16 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TextReclassified:
+    """The last ``text`` of the answer so far turns out to be reasoning; what follows is the answer.
+
+    ``text`` is what the ``TextDelta``s before it end in: it is no longer part of the answer.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The last event of a client's stream: the answer is complete, for this reason.
 
@@ -152,7 +163,7 @@ class TurnCancelled:
     result: TurnResult
 
 
-Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta
+Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta | TextReclassified
 ModelEvent: TypeAlias = Progress | Completion
 TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnCancelled
 Event: TypeAlias = TurnStarted | AnswerContinued | ContextFitted | LongProgress | Progress | TurnEnd

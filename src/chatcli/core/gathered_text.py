@@ -26,6 +26,12 @@ class GatheredText:
             self._parts.append("".join(self._pieces))
             self._pieces.clear()
 
+    def drop_last(self, characters: int) -> None:
+        """Take the last ``characters`` away."""
+        text = self.text
+        self._parts = [text[: max(0, len(text) - characters)]]
+        self._pieces.clear()
+
     @property
     def text(self) -> str:
         if self._pieces or len(self._parts) > 1:

@@ -85,6 +85,10 @@ class Reply(Protocol):
         """Take the new text of the reply; it is kept at the latest a second after it came."""
         ...
 
+    def begin_again(self, text: str) -> None:
+        """Let ``text`` be all there is of the reply so far."""
+        ...
+
     def finish(self, message: Message, result: TurnResult) -> None:
         """Keep the whole reply in place of its parts."""
         ...

@@ -33,7 +33,7 @@ class Request:
 
     ``without`` names fields of the request body that the endpoint refuses: they are left out, or spelled otherwise
     where there is another spelling. ``answer_so_far`` is the beginning of the answer, which only its rest is asked
-    for. ``counted_tokens`` is how long the messages are by the model's vocabulary, where that was counted.
+    for; ``is_rest`` marks the request that asks for it. ``counted_tokens`` is how long the messages are by the model's vocabulary, where that was counted.
     """
 
     model: str
@@ -41,4 +41,5 @@ class Request:
     parameters: Parameters = field(default_factory=Parameters)
     without: frozenset[str] = frozenset()
     answer_so_far: str = ""
+    is_rest: bool = False
     counted_tokens: int | None = field(default=None, compare=False)

@@ -19,6 +19,7 @@ from chatcli.core.events import (
     ReasoningDelta,
     Retrying,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -44,6 +45,7 @@ _PROGRESS: Final[dict[type, str]] = {
     Notice: "notice",
     ReasoningDelta: "reasoning_delta",
     TextDelta: "text_delta",
+    TextReclassified: "text_reclassified",
 }
 _ENDS: Final[dict[type, str]] = {
     TurnFinished: "turn_finished",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatcli.core.events import (
@@ -12,6 +13,7 @@ from chatcli.core.events import (
     ReasoningDelta,
     Retrying,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -41,6 +43,8 @@ SILENCE_AFTER_S: Final = 3.0
 """After how long without another piece of the answer that is said."""
 
 _SILENCE_STEP_S: Final = 1.0
+
+_WAS_REASONING: Final = "the text above is reasoning, not the answer"
 
 
 class Canvas(Protocol):
@@ -85,7 +89,10 @@ class LiveAnswer:
         self._canvas = canvas
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._stream = MarkdownStream(theme, line_breaks)
+        self._theme = theme
+        self._begin_stream = partial(MarkdownStream, theme, line_breaks)
+        self._answer_so_far = ""
+        self._stream = self._begin_stream()
         self._texts: list[str] = []
         self._texts_length = 0
         self._thoughts = _Thoughts(reasoning, canvas, shown=shows_reasoning)
@@ -113,7 +120,11 @@ class LiveAnswer:
                 self._printed += self._thoughts.feed(text, self._clock())
                 await self._draw_in_time()
             case AnswerContinued(text):
+                self._answer_so_far = text
                 self._stream.go_on_after(text)
+            case TextReclassified():
+                self._close_reasoning()
+                await self._draw_in_time()
             case Retrying() | Notice():
                 # A line about it comes next, and stands above what is still coming.
                 self._stop_listening()
@@ -126,6 +137,15 @@ class LiveAnswer:
                 self._flush(())
             case _:
                 pass
+
+    def _close_reasoning(self) -> None:
+        """Say of all that was shown that it was reasoning, and begin the answer anew."""
+        self._take_texts()
+        self._printed.append(self._stream.finish(self._canvas.columns()))
+        self._printed += ["\n", self._theme.paint(_WAS_REASONING, "reasoning"), "\n\n"]
+        self._stream = self._begin_stream()
+        if self._answer_so_far:
+            self._stream.go_on_after(self._answer_so_far)
 
     async def _draw_in_time(self) -> None:
         self._heard_s = self._clock()

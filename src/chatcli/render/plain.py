@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.safety.terminal import TerminalSanitizer
 
 if TYPE_CHECKING:
@@ -13,20 +13,34 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
 
 
+AFTER_REASONING: Final = "</think>\n\n"
+"""What is written behind text that turns out to be reasoning, as the model has written it: a script can tell by it."""
+
+REASONING_WRITTEN: Final = "the text before </think> is reasoning, not the answer"
+
+
 class PlainRenderer:
     """Writes the answer as it arrives and, where it lacks one, a newline at its end; nothing for no answer.
 
-    ``sanitize=False`` is ``--raw``: every character as received.
+    ``sanitize=False`` is ``--raw``: every character as received. ``say`` is given a line about what was written and
+    turns out to be reasoning: it cannot be taken back.
     """
 
-    def __init__(self, write: Callable[[str], object], *, sanitize: bool) -> None:
+    def __init__(
+        self, write: Callable[[str], object], *, sanitize: bool, say: Callable[[str], object] = lambda _: None
+    ) -> None:
         self._write = write
+        self._say = say
         self._sanitizer = TerminalSanitizer() if sanitize else None
         self._last = ""
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TextDelta):
             self._show(self._sanitizer.feed(event.text) if self._sanitizer else event.text)
+        elif isinstance(event, TextReclassified):
+            self._end()
+            self._write(AFTER_REASONING)
+            self._say(REASONING_WRITTEN)
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._end()
 

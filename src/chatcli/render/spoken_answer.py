@@ -7,7 +7,14 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import ReasoningDelta, TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import (
+    ReasoningDelta,
+    TextDelta,
+    TextReclassified,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+)
 from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.open_ends import closed
 from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
@@ -80,6 +87,9 @@ class SpokenAnswer:
                 if self._thinking_since_s is None:
                     self._thinking_since_s = self._clock()
                 self._watch()
+            case TextReclassified():
+                self._end(is_whole=False)
+                self._remark("the text before is reasoning, the answer follows")
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._end(is_whole=isinstance(event, TurnFinished))
             case _:

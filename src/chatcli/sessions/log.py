@@ -182,9 +182,11 @@ class SessionLog:
             self._open_replies.clear()
             self._let_go()
 
-    def keep_partial(self, reply_id: str, parent: str | None, text: str) -> None:
+    def keep_partial(
+        self, reply_id: str, parent: str | None, text: str, *, begins_again: bool = False
+    ) -> None:
         """Keep the new text of a reply that is still arriving."""
-        self._keep(PartialRecord(reply_id, parent, self._now(), text))
+        self._keep(PartialRecord(reply_id, parent, self._now(), text, begins_again))
 
     def keep_reply(self, reply_id: str, parent: str | None, message: Message, result: TurnResult) -> None:
         """Keep a whole reply in place of its parts."""
@@ -318,6 +320,7 @@ class SessionReply:
         self._timer = timer
         self._waiting: list[str] = []
         self._waiting_since_s = 0.0
+        self._is_partly_kept = False
         self._cancel_timer: Cancel = _nothing_to_cancel
 
     @property
@@ -335,6 +338,14 @@ class SessionReply:
         if self._monotonic_s() - self._waiting_since_s >= KEEP_WITHIN_S:
             self.flush()
 
+    def begin_again(self, text: str) -> None:
+        """Let ``text`` be all there is of the reply so far."""
+        self._forget_waiting()
+        if self._is_partly_kept:
+            self._log.keep_partial(self._id, self._parent, text, begins_again=True)
+        else:
+            self.extend(text)
+
     def finish(self, message: Message, result: TurnResult) -> None:
         """Keep the whole reply in place of its parts."""
         self._log.keep_reply(self._id, self._parent, message, result)
@@ -344,6 +355,7 @@ class SessionReply:
         """Write the text that waits, if any."""
         if self._waiting:
             self._log.keep_partial(self._id, self._parent, "".join(self._waiting))
+            self._is_partly_kept = True
             self._forget_waiting()
 
     def _forget_waiting(self) -> None:

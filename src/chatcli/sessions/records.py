@@ -211,19 +211,30 @@ class MessageRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class PartialRecord(_AsRead):
-    """The new text of the reply ``id``, whose message will replace all its partials."""
+    """The new text of the reply ``id``, whose message will replace all its partials.
+
+    One that ``begins_again`` replaces the partials before it: their text turned out to be no part of the answer.
+    """
 
     id: str
     parent: str | None
     at: str
     text: str
+    begins_again: bool = False
 
     def fields(self) -> dict[str, Any]:
-        return {"type": "partial", "id": self.id, "parent": self.parent, "at": self.at, "text": self.text}
+        fields = {"type": "partial", "id": self.id, "parent": self.parent, "at": self.at, "text": self.text}
+        return {**fields, "begins_again": True} if self.begins_again else fields
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> PartialRecord:
-        return cls(_text(fields, "id"), _parent(fields), _text(fields, "at"), _text(fields, "text"))
+        return cls(
+            _text(fields, "id"),
+            _parent(fields),
+            _text(fields, "at"),
+            _text(fields, "text"),
+            fields.get("begins_again") is True,
+        )
 
 
 @dataclass(frozen=True, slots=True)

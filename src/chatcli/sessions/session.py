@@ -224,6 +224,10 @@ class Session:
     def _apply_partial(self, record: PartialRecord) -> None:
         if record.id in self._messages:
             return
+        if record.begins_again:
+            self._take_back(record.id)
+            if not record.text:
+                return
         partial = self._partials.get(record.id)
         if partial is None:
             partial = _PartialReply(record)
@@ -234,6 +238,15 @@ class Session:
         elif record.id != self.head:
             self._path = None
         partial.texts.append(record.text)
+
+    def _take_back(self, reply_id: str) -> None:
+        """Forget a reply as far as it came: none of it was answer."""
+        if (partial := self._partials.pop(reply_id, None)) is None:
+            return
+        self._forget_parts(reply_id)
+        self._path = None
+        if self.head == reply_id:
+            self.head = partial.first.parent
 
     def _apply_mark(self, record: MarkRecord) -> None:
         self._pass_through(record)

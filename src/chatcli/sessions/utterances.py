@@ -25,6 +25,8 @@ def utterances(records: Iterable[Record]) -> Iterator[str]:
             if record.role != "system":
                 yield record.message.text
         elif isinstance(record, PartialRecord):
+            if record.begins_again:
+                parts.pop(record.id, None)
             parts.setdefault(record.id, []).append(record.text)
     for reply, texts in parts.items():
         if reply not in whole:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.kept_parts import key_of
 from chatcli.core.errors import BadResponse, ContextOverflow
-from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta
+from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
 from chatcli.core.usage import Usage
@@ -185,6 +185,8 @@ class PartReader:
                 match event:
                     case TextDelta(text):
                         gathered.append(text)
+                    case TextReclassified(text):
+                        gathered.drop_last(len(text))
                     case Retrying():
                         tell(event)
                     case Notice():

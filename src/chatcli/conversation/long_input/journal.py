@@ -45,5 +45,8 @@ class _WholeReply:
     def extend(self, text: str) -> None:
         self._inner.extend(text)
 
+    def begin_again(self, text: str) -> None:
+        self._inner.begin_again(text)
+
     def finish(self, message: Message, result: TurnResult) -> None:
         self._inner.finish(message, self._spending.added_to(result))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chatcli.core.events import AnswerContinued, TextDelta, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import (
+    AnswerContinued,
+    TextDelta,
+    TextReclassified,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+)
 from chatcli.render.markdown.stream import MarkdownStream
+from chatcli.render.plain import AFTER_REASONING, REASONING_WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class MarkdownRenderer:
-    """Writes the rows of one answer, each once it is finished. ``width`` is asked for each, in columns."""
+    """Writes the rows of one answer, each once it is finished. ``width`` is asked for each, in columns.
+
+    ``say`` is given a line about what was written and turns out to be reasoning.
+    """
 
     def __init__(
         self,
@@ -25,17 +37,28 @@ class MarkdownRenderer:
         *,
         width: Callable[[], int],
         line_breaks: LineBreaks = "auto",
+        say: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._write = write
         self._width = width
-        self._stream = MarkdownStream(theme, line_breaks)
+        self._say = say
+        self._begin_stream = partial(MarkdownStream, theme, line_breaks)
+        self._answer_so_far = ""
+        self._stream = self._begin_stream()
 
     async def __call__(self, event: Event) -> None:
         match event:
             case AnswerContinued(text):
+                self._answer_so_far = text
                 self._stream.go_on_after(text)
             case TextDelta(text):
                 self._show(self._stream.feed(text, self._width()))
+            case TextReclassified():
+                self._show(self._stream.finish(self._width()) + AFTER_REASONING)
+                self._say(REASONING_WRITTEN)
+                self._stream = self._begin_stream()
+                if self._answer_so_far:
+                    self._stream.go_on_after(self._answer_so_far)
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._show(self._stream.finish(self._width()))
             case _:

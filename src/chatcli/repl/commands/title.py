@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core import messages
 from chatcli.core.errors import BadResponse, UsageError
-from chatcli.core.events import TextDelta, TurnFailed
+from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
 from chatcli.repl.commands.command import NOTHING_ASKED, Choice, Command, something_was_asked
 from chatcli.sessions.asked_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
 
@@ -40,6 +40,8 @@ async def _asked_for(talk: Talk) -> str:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text
+                elif isinstance(event, TextReclassified):
+                    text = text.removesuffix(event.text)
                 elif isinstance(event, TurnFailed) and event.result.error is not None:
                     raise event.result.error
                 # No limit of tokens is set: who thinks first would spend it on thoughts. Hanging up costs nothing.

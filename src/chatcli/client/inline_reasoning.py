@@ -1,0 +1,450 @@
+"""Reasoning that stands in the text of an answer, set apart while the text streams.
+
+Servers without a reasoning parser leave it there in three forms: between ``<think>`` and ``</think>``; without the
+opening tag, where the chat template has put that into the prompt; and in the channels of gpt-oss
+(https://cookbook.openai.com/articles/openai-harmony). Tags count only at the beginning of the answer: further on, and
+in code, they are text. What comes out depends on the text alone, never on how it is cut into chunks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from chatcli.core.events import ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.gathered_text import GatheredText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Delta: TypeAlias = ReasoningDelta | TextDelta | TextReclassified
+    ReasoningStyle: TypeAlias = Literal["opened", "unopened"]
+
+_NAMES: Final = ("think", "thinking", "thought")
+_OPENING_TAGS: Final = tuple(f"<{name}>" for name in _NAMES)
+_CLOSING_TAGS: Final = tuple(f"</{name}>" for name in _NAMES)
+
+_START: Final = "<|start|>"
+_ASSISTANT: Final = "<|start|>assistant"
+_CHANNEL: Final = "<|channel|>"
+_CHANNELS: Final = ("analysis", "commentary", "final")
+_ENDS_OF_MESSAGE: Final = ("<|end|>", "<|return|>", "<|call|>")
+_HEADER: Final = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>(analysis|commentary|final)\b"
+    r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
+)
+_HEADER_BEHIND_CHANNEL: Final = re.compile(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
+_LONGEST_HEADER: Final = 400
+
+_FENCE: Final = re.compile(r"^[ \t>]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
+_BACKTICKS: Final = re.compile("`+")
+_QUOTES: Final = frozenset("\"'`“”‘’«»‹›「」『』([{")
+
+_LOOK_AHEAD: Final = 200
+"""How many characters behind a tag may decide whether it stands in inline code."""
+
+_MOST_BLANKS: Final = 1_000
+"""How many blank characters may stand before an opening tag."""
+
+_MOST_TAGS_IN_TEXT: Final = 64
+"""After so many tags that are text, none is looked for any more: looking at each takes longer in a longer text."""
+
+
+class InlineReasoning:
+    """Takes the text of one answer in chunks and returns deltas: what is reasoning, what is the answer.
+
+    With ``holds_text`` the model is known to begin with reasoning without an opening tag: text is reasoning until the
+    closing tag comes, and where the answer ends without one, all of it is the answer. Otherwise such text is returned
+    as it comes, and a ``TextReclassified`` follows where it turns out to be reasoning. Reasoning is returned without
+    blanks around it, and the blank lines between it and the answer are left out.
+    """
+
+    def __init__(self, *, holds_text: bool = False) -> None:
+        self.style: ReasoningStyle | None = None
+        """How the reasoning was marked, ``None`` while there was none."""
+        self.has_reasoning = False
+        self.has_text = False
+        self._holds_text = holds_text
+        self._is_native = False
+        self._is_shown = False
+        self._buffer = ""
+        self._begins_reasoning = True
+        self._blanks: list[str] = []  # that stand inside the reasoning if more of it follows
+        self._out: list[Delta] = []
+        self._section = _Section()
+        self._closing = _Marks()
+        self._step: Callable[[bool], bool] = self._begin
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether all that follows is the answer: it need not be fed any more."""
+        return self._step == self._pass and not self._buffer
+
+    def feed(self, chunk: str) -> list[Delta]:
+        """Return what is certain now."""
+        if self._step == self._watch and not self._buffer and chunk and "<" not in chunk:
+            self._section.append(chunk)
+            self.has_text = self._is_shown = True
+            return [TextDelta(chunk)]
+        self._buffer += chunk
+        return self._run(is_end=False)
+
+    def finish(self, *, is_complete: bool) -> list[Delta]:
+        """Return the rest. ``is_complete`` tells that the model ended the answer itself: it was not cut."""
+        out = self._run(is_end=True)
+        if is_complete and self._step in (self._think, self._hold):
+            self._out = out
+            if self._section.text_behind_fenced_tag:
+                self._say(TextDelta, self._section.text_behind_fenced_tag.lstrip())
+            elif self._step == self._hold:
+                self._say(TextDelta, self._section.text)
+        return out
+
+    def note_native_reasoning(self) -> None:
+        """Take note that the server sends reasoning in a field of its own: text is not taken for it without a tag."""
+        self._is_native = True
+        if self._step == self._watch:
+            self._step = self._pass
+
+    def _run(self, *, is_end: bool) -> list[Delta]:
+        self._out = []
+        while self._step(is_end):
+            pass
+        self._is_shown |= any(isinstance(delta, TextDelta) for delta in self._out)
+        return self._out
+
+    # A step takes what it can from the buffer and returns whether another step may go on with the rest.
+
+    def _begin(self, is_end: bool) -> bool:
+        """Look at the beginning of the answer, or at what follows reasoning."""
+        start = self._buffer.lstrip()
+        if self.style is not None:
+            self._buffer = _last_line_of(self._buffer[: len(self._buffer) - len(start)]) + start
+        if len(self._buffer) - len(start) <= _MOST_BLANKS:
+            if self._enter_reasoning(start):
+                return True
+            if not is_end and (not start or _is_begun(start)):
+                return False
+            if is_end and _is_header_begun(start) and (self.style is not None or _CHANNEL in start):
+                self._buffer = ""
+                return False
+        return self._enter_answer()
+
+    def _enter_reasoning(self, start: str) -> bool:
+        if (opening := _OPENING.pattern.match(start)) is not None:
+            name = opening[0].lower()
+            self._closing = _Marks(name.replace("<", "</"))
+            return self._enter(self._think, start[len(name) :], "opened")
+        if (closing := _CLOSING.pattern.match(start)) is not None:
+            return self._enter(self._begin, start[closing.end() :], "unopened")
+        if (header := _HEADER.match(start)) is not None:
+            step = self._answer_in_channel if header[1] == "final" else self._think_in_channel
+            return self._enter(step, start[header.end() :], "opened")
+        return False
+
+    def _enter(self, step: Callable[[bool], bool], rest: str, style: ReasoningStyle) -> bool:
+        self.style = self.style or style
+        self._buffer, self._section, self._step = rest, _Section(), step
+        self._blanks = []
+        self._begins_reasoning = True
+        return True
+
+    def _enter_answer(self) -> bool:
+        self._section = _Section()
+        if self.style is not None:
+            # The first line keeps its indentation.
+            start = self._buffer.lstrip()
+            self._buffer = self._buffer.removeprefix("\n") if start and self._buffer[0] == "\n" else start
+        if self.style is not None or self._is_native:
+            self._step = self._pass
+        else:
+            self._step = self._hold if self._holds_text else self._watch
+        return True
+
+    def _pass(self, is_end: bool) -> bool:  # noqa: ARG002 - as every step
+        self._tell_text(self._take(len(self._buffer)))
+        return False
+
+    def _watch(self, is_end: bool) -> bool:
+        """Pass the answer on, and look for the end of reasoning nobody has opened."""
+        mark = self._next_mark(_WATCHED, self._tell_text, is_end)
+        if mark is None:
+            return False
+        if mark in _OPENING_TAGS:
+            # An answer about such tags: the closing one is its as well.
+            self._step = self._pass
+            return True
+        if mark in _CLOSING_TAGS:
+            is_over = self._section.ends_at_tag(self._buffer[len(mark) :][:1], is_end)
+        else:
+            is_over = self._is_before_header(mark, is_end)
+        if is_over is None:
+            return False
+        if not is_over:
+            return self._keep_mark(mark, self._tell_text)
+        self._reclassify()
+        return self._enter(self._begin, self._behind(mark), "unopened")
+
+    def _think(self, is_end: bool) -> bool:
+        mark = self._next_mark(self._closing, self._tell_reasoning, is_end)
+        return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
+
+    def _hold(self, is_end: bool) -> bool:
+        mark = self._next_mark(_HELD, self._tell_reasoning, is_end)
+        if mark is None:
+            return False
+        is_over = mark in _CLOSING_TAGS or self._is_before_header(mark, is_end)
+        if is_over is None:
+            return False
+        if not is_over:
+            return self._keep_mark(mark, self._tell_reasoning)
+        return self._enter(self._begin, self._behind(mark), "unopened")
+
+    def _think_in_channel(self, is_end: bool) -> bool:
+        mark = self._next_mark(_HARMONY, self._tell_reasoning, is_end)
+        if mark is None:
+            return False
+        is_over = mark in _ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
+        if is_over is None:
+            return False
+        if not is_over:
+            return self._keep_mark(mark, self._tell_reasoning)
+        return self._enter(self._begin, self._behind(mark), "opened")
+
+    def _answer_in_channel(self, is_end: bool) -> bool:
+        mark = self._next_mark(_HARMONY, self._tell_text, is_end)
+        if mark is None:
+            return False
+        if is_end and mark in _ENDS_OF_MESSAGE and not self._buffer[len(mark) :].strip():
+            self._buffer = ""
+            return False
+        is_over = self._is_before_header(mark, is_end)
+        if is_over is None:
+            return False
+        if not is_over:
+            return self._keep_mark(mark, self._tell_text)
+        return self._enter(self._begin, self._behind(mark), "opened")
+
+    def _next_mark(self, marks: _Marks, tell: Callable[[str], None], is_end: bool) -> str | None:
+        """Tell the text before the next mark outside of code and return the mark, which then begins the buffer."""
+        while self._section.tags_in_text < _MOST_TAGS_IN_TEXT and (
+            match := marks.pattern.search(self._buffer)
+        ):
+            tell(self._take(match.start()))
+            mark = match[0].lower()
+            is_code = self._section.is_code(self._buffer[len(mark) :][:_LOOK_AHEAD], is_end)
+            if is_code is None:
+                return None
+            if not is_code:
+                return mark
+            self._keep_mark(mark, tell)
+        tell(self._take(len(self._buffer) if is_end else marks.begun_in(self._buffer)))
+        return None
+
+    def _keep_mark(self, mark: str, tell: Callable[[str], None]) -> bool:
+        """Take a mark as text."""
+        self._section.note_tag(mark)
+        tell(self._take(len(mark)))
+        return True
+
+    def _is_before_header(self, mark: str, is_end: bool) -> bool | None:
+        """Tell whether another message of harmony begins at ``mark`` or behind it, ``None`` while that is open."""
+        window = self._buffer[len(mark) if mark in _ENDS_OF_MESSAGE else 0 :][:_LONGEST_HEADER]
+        header = window.lstrip()
+        if _HEADER.match(header):
+            return True
+        is_open = _is_header_begun(header) and len(window) < _LONGEST_HEADER
+        if is_end:
+            return is_open and self.style is not None and bool(header)
+        return None if is_open else False
+
+    def _behind(self, mark: str) -> str:
+        return self._buffer if mark in (_START, _CHANNEL) else self._buffer[len(mark) :]
+
+    def _take(self, count: int) -> str:
+        taken, self._buffer = self._buffer[:count], self._buffer[count:]
+        return taken
+
+    def _reclassify(self) -> None:
+        shown = self._section.text
+        if self._is_shown:
+            self._out.append(TextReclassified(shown))
+            self.has_reasoning |= bool(shown.strip())
+        else:
+            # It came in one chunk with the tag.
+            self._out.clear()
+            self._say_reasoning(shown)
+        self.has_text = self._is_shown = False
+
+    def _tell_text(self, text: str) -> None:
+        if self._step != self._pass:
+            self._section.append(text)
+        self._say(TextDelta, text)
+
+    def _tell_reasoning(self, text: str) -> None:
+        self._section.append(text)
+        self._say_reasoning(text)
+
+    def _say_reasoning(self, text: str) -> None:
+        if self._begins_reasoning:
+            text = text.lstrip()
+            self._blanks = ["\n\n"] if self.has_reasoning else []
+        words = text.rstrip()
+        if words:
+            self._say(ReasoningDelta, "".join([*self._blanks, words]))
+            self._blanks = []
+            self._begins_reasoning = False
+            self.has_reasoning = True
+        if blanks := text[len(words) :]:
+            self._blanks.append(blanks)
+
+    def _say(self, kind: type[ReasoningDelta | TextDelta], text: str) -> None:
+        if not text:
+            return
+        self.has_text |= kind is TextDelta
+        if self._out and type(last := self._out[-1]) is kind:
+            text = last.text + text
+            self._out.pop()
+        self._out.append(kind(text))
+
+
+def answer_in(text: str) -> str:
+    """Return a whole answer without the reasoning in it; as it is where nothing else would be left."""
+    if not (_OPENING.pattern.search(text) or _CLOSING.pattern.search(text) or _CHANNEL in text):
+        return text
+    reasoning = InlineReasoning()
+    deltas = [*reasoning.feed(text), *reasoning.finish(is_complete=True)]
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) or text
+
+
+class _Marks:
+    """Literal marks, each beginning with the only ``<`` it has. Upper case counts as lower case."""
+
+    def __init__(self, *literals: str) -> None:
+        self._literals = literals
+        self.pattern = re.compile("|".join(map(re.escape, literals)), re.ASCII | re.IGNORECASE)
+
+    def begun_in(self, text: str) -> int:
+        """Return where a mark begins that may be complete with the next chunk, else the length of ``text``."""
+        at = text.rfind("<")
+        is_begun = at >= 0 and any(literal.startswith(text[at:].lower()) for literal in self._literals)
+        return at if is_begun else len(text)
+
+
+_OPENING: Final = _Marks(*_OPENING_TAGS)
+_CLOSING: Final = _Marks(*_CLOSING_TAGS)
+_HARMONY: Final = _Marks(_START, _CHANNEL, *_ENDS_OF_MESSAGE)
+_HELD: Final = _Marks(*_CLOSING_TAGS, _START, _CHANNEL, *_ENDS_OF_MESSAGE)
+_WATCHED: Final = _Marks(*_OPENING_TAGS, *_CLOSING_TAGS, _START, _CHANNEL, *_ENDS_OF_MESSAGE)
+
+
+class _Section:
+    """A stretch of reasoning or of the answer, and where in it there is code."""
+
+    def __init__(self) -> None:
+        self.tags_in_text = 0
+        self._gathered = GatheredText()
+        self._fence = ""
+        self._read_to = 0  # up to which line fences were looked for
+        self._behind_fenced_tag: int | None = None
+
+    def append(self, text: str) -> None:
+        if text:
+            self._gathered.append(text)
+
+    @property
+    def text(self) -> str:
+        return self._gathered.text
+
+    @property
+    def text_behind_fenced_tag(self) -> str:
+        """What follows the first tag on a line of its own in a code block.
+
+        A model may close its reasoning without having closed a code block in it.
+        """
+        return "" if self._behind_fenced_tag is None else self.text[self._behind_fenced_tag :]
+
+    def note_tag(self, mark: str) -> None:
+        """Take note of a tag, about to be appended, that is text."""
+        self.tags_in_text += 1
+        if (
+            self._fence
+            and mark in _CLOSING_TAGS
+            and self._behind_fenced_tag is None
+            and not self._line().strip()
+        ):
+            self._behind_fenced_tag = len(self.text) + len(mark)
+
+    def is_code(self, behind: str, is_end: bool) -> bool | None:
+        """Tell whether a tag at the end, before ``behind``, stands in code; ``None`` while that is open."""
+        line = self._line()
+        if self._fence:
+            return True
+        opened = 0
+        for run in _BACKTICKS.finditer(line):
+            opened = 0 if len(run[0]) == opened else opened or len(run[0])
+        if not opened:
+            return False
+        same_line, line_end, _ = behind.partition("\n")
+        is_whole = bool(line_end) or is_end or len(behind) >= _LOOK_AHEAD
+        for run in _BACKTICKS.finditer(same_line):
+            if len(run[0]) == opened and (is_whole or run.end() < len(same_line)):
+                return True
+        return False if is_whole else None
+
+    def ends_at_tag(self, behind: str, is_end: bool) -> bool | None:
+        """Tell whether a closing tag at the end, which nothing has opened, ends reasoning; ``None`` while that is open.
+
+        It stands on a line of its own, or directly behind what was said; a tag that is spoken of has blanks or
+        quotes around it.
+        """
+        line = self._line()
+        if not line.strip():
+            return True
+        if line[-1].isspace() or line[-1] in _QUOTES:
+            return False
+        if not behind and not is_end:
+            return None
+        return behind[:1] not in _QUOTES or not behind
+
+    def _line(self) -> str:
+        """Return the line the text ends in, having looked for fences in those before it."""
+        text = self.text
+        begin = text.rfind("\n") + 1
+        for match in _FENCE.finditer(text, self._read_to, begin):
+            mark, info = match[1], match[2]
+            if not self._fence:
+                self._fence = mark if mark[0] == "~" or "`" not in info else ""
+            elif mark.startswith(self._fence) and not info.strip():
+                self._fence = ""
+        self._read_to = begin
+        return text[begin:]
+
+
+def _last_line_of(blanks: str) -> str:
+    """Return the last of several blank lines with the end of the one before it."""
+    _, line_end, line = blanks.rpartition("\n")
+    return line_end + line[1 - _MOST_BLANKS :]
+
+
+def _is_begun(start: str) -> bool:
+    """Tell whether ``start`` may become a tag or a header of harmony."""
+    return _OPENING.begun_in(start) == 0 or _CLOSING.begun_in(start) == 0 or _is_header_begun(start)
+
+
+def _is_header_begun(start: str) -> bool:
+    if _ASSISTANT.startswith(start):
+        return True
+    header = start.removeprefix(_ASSISTANT)
+    if _CHANNEL.startswith(header):
+        return True
+    if not header.startswith(_CHANNEL) or len(start) >= _LONGEST_HEADER:
+        return False
+    name, _, _ = header.removeprefix(_CHANNEL).partition("<")
+    channel = re.match("[a-z]*", name)
+    assert channel is not None  # noqa: S101 - it matches nothing as well
+    rest = header[len(_CHANNEL) + channel.end() :]
+    if not rest:
+        return any(known.startswith(channel[0]) for known in _CHANNELS)
+    return channel[0] in _CHANNELS and _HEADER_BEHIND_CHANNEL.fullmatch(rest) is not None

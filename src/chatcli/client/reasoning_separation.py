@@ -1,0 +1,128 @@
+"""The layer that sets reasoning apart that a server sends in the text of an answer, and remembers who does that."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from chatcli.client.inline_reasoning import InlineReasoning
+from chatcli.core.errors import EndpointError, IncompleteAnswer
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+
+_NATIVE: Final = "native"
+_STYLES: Final = {"opened", "unopened", _NATIVE}
+_CUT: Final = "length"
+
+
+class ReasoningSeparatingModel:
+    """A ``ChatModel`` that yields reasoning in the text of ``inner`` as ``ReasoningDelta``s; see ``InlineReasoning``.
+
+    ``memory`` keeps for later runs how each model of the endpoint at ``base_url`` marks its reasoning. Text of one
+    known to leave out the opening tag is held as reasoning until the closing tag comes. The rest of an answer begins
+    with reasoning only where the model is known to have some in its text, and begins a message anew.
+    """
+
+    def __init__(self, inner: ChatModel, base_url: str, memory: EndpointMemory | None = None) -> None:
+        self._inner = inner
+        self._base_url = base_url
+        self._memory = memory
+        self._styles: dict[str, str | None] = {}
+        self._stored: set[str] = set()
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        style = self._recalled(request.model)
+        reasoning = None if _goes_on_in_answer(request, style) else _Separated(style)
+        try:
+            async with aclosing(self._inner.stream(request)) as events:
+                async for event in events:
+                    if reasoning is None or reasoning.passes(event):
+                        yield event
+                        continue
+                    for separated in reasoning.separated(event):
+                        yield separated
+                    self._learn(request.model, reasoning.style)
+        except EndpointError as error:
+            if reasoning is not None:
+                for separated in reasoning.rest():
+                    yield separated
+                reasoning.explain(error)
+            raise
+
+    def _recalled(self, model: str) -> str | None:
+        if model not in self._styles:
+            _, value = self._memory.recall(self._base_url, model) if self._memory else (False, None)
+            self._styles[model] = value if isinstance(value, str) and value in _STYLES else None
+        return self._styles[model]
+
+    def _learn(self, model: str, style: str | None) -> None:
+        known = self._styles[model]
+        if style is None or (style == "opened" and known == "unopened"):
+            return  # a model may open its reasoning at times
+        self._styles[model] = style
+        # Stored once a run although it is known, as the memory forgets after a week.
+        if self._memory is not None and (style != known or model not in self._stored):
+            self._stored.add(model)
+            self._memory.remember(self._base_url, model, style)
+
+
+class _Separated:
+    """One answer of a model whose reasoning is marked in ``known_style``, ``None`` where nobody knows."""
+
+    def __init__(self, known_style: str | None) -> None:
+        self._known_style = known_style
+        self._reasoning = InlineReasoning(holds_text=known_style == "unopened")
+        self._is_native = False
+
+    @property
+    def style(self) -> str | None:
+        if self._reasoning.style is None and self._is_native and self._known_style is not None:
+            return _NATIVE  # the server has learned to set it apart
+        return self._reasoning.style
+
+    def passes(self, event: ModelEvent) -> bool:
+        """Tell whether ``event`` goes on as it is, and may without being looked at."""
+        if isinstance(event, TextDelta):
+            return self._reasoning.is_decided
+        if isinstance(event, ReasoningDelta):
+            return self._is_native
+        return not isinstance(event, Completion)
+
+    def separated(self, event: ModelEvent) -> list[ModelEvent]:
+        match event:
+            case TextDelta(text):
+                return list(self._reasoning.feed(text))
+            case ReasoningDelta():
+                self._is_native = True
+                self._reasoning.note_native_reasoning()
+                return [event]
+            case Completion(finish_reason):
+                return [*self._reasoning.finish(is_complete=finish_reason != _CUT), event]
+            case _:
+                return [event]
+
+    def rest(self) -> list[ModelEvent]:
+        """Return what is left of an answer that broke off."""
+        return list(self._reasoning.finish(is_complete=False))
+
+    def explain(self, error: EndpointError) -> None:
+        """Say of an answer that broke off while the model was thinking that there is none to go on with."""
+        if (
+            isinstance(error, IncompleteAnswer)
+            and self._reasoning.has_reasoning
+            and not self._reasoning.has_text
+        ):
+            error.message = f"{error.message}, all of them reasoning"
+            error.hint = "/retry asks again"
+
+
+def _goes_on_in_answer(request: Request, style: str | None) -> bool:
+    """Tell whether what ``request`` asks for has no beginning of its own at which there could be reasoning."""
+    return request.is_rest and (style in {None, _NATIVE} or request.messages[-1].role == "assistant")
