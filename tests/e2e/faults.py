@@ -169,6 +169,26 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         _STATUS,
+        "400: the system role is not known",
+        (refusal(400, "System role not supported"),),
+        {"CHATCLI_SYSTEM": "Be brief."},
+    ),
+    Fault(
+        _STATUS,
+        "400: neither system nor developer is known",
+        (
+            refusal(400, "System role not supported"),
+            refusal(
+                400,
+                "'messages[0].role' does not support 'developer'",
+                "unsupported_value",
+                "messages[0].role",
+            ),
+        ),
+        {"CHATCLI_SYSTEM": "Be brief."},
+    ),
+    Fault(
+        _STATUS,
         "400: the context is too long",
         (refusal(400, "maximum context length is 10 tokens", "context_length_exceeded"),),
     ),
@@ -378,6 +398,11 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(_END, "the token limit", (Answer(event_stream("Par", finish_reason="length")),)),
     Fault(_END, "the content filter", (Answer(event_stream("Par", finish_reason="content_filter")),)),
+    Fault(
+        _END,
+        "the content filter, before the first word",
+        (Answer(event_stream(finish_reason="content_filter")),),
+    ),
     Fault(_END, "a refusal", (stream(chunk(delta={"refusal": "No."}), *END),)),
     Fault(
         _END,

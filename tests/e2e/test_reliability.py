@@ -74,7 +74,8 @@ def kept(program: Program) -> str:
     if not replies:
         return "nothing"
     if "assistant" not in replies:
-        return "the question"
+        is_refused = any(record.get("kind") == "refused" for record in records_of(path))
+        return "the question, not sent again" if is_refused else "the question"
     (reply,) = [record for record in records_of(path) if record.get("finish_reason")]
     return f"the question, `{replies['assistant']}` ({reply['finish_reason']})"
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from e2e.interrupting import interrupted_before_the_first_word
-from e2e.program import asked, records_of
+from e2e.program import asked, messages_of, records_of
 from scripted_server import SILENCE, Answer, event_stream, json_answer, serving_in_thread
 from sessions.importing.exports import chatgpt, message, node
 
@@ -101,6 +101,41 @@ def test_an_imported_conversation_of_any_shape_goes_on(program):
         ("assistant", "Let me think.\n\nParis it is."),
         ("user", "Sure?\n\nAnd Spain?\n\nWell?"),
     ]
+
+
+class KnowsOnly:
+    """Answers as a server does whose chat template knows only some roles."""
+
+    def __init__(self, *roles):
+        self._roles = roles
+
+    def __call__(self, request):
+        role = request.json["messages"][0]["role"]
+        known = role in self._roles
+        return PARIS if known else refusal(400, f"{role.capitalize()} role not supported")
+
+
+@pytest.mark.parametrize(
+    ("roles", "told", "sent"),
+    [
+        (("developer", "user"), ["the system role"], [("developer", "Be brief."), ("user", "Spain?")]),
+        (("user",), ["the system role", "the developer role"], [("user", "Be brief.\n\nSpain?")]),
+    ],
+)
+def test_a_system_prompt_finds_its_place_at_an_endpoint_without_such_a_role(program, roles, told, sent):
+    with serving_in_thread(choose=KnowsOnly(*roles)) as server:
+        first = program.run("-S", "Be brief.", "France?", server=server)
+        requests = len(server.requests)
+        again = program.run("-S", "Be brief.", "Spain?", server=server)
+        assert len(server.requests) == requests + 1
+    assert (first.exit_code, first.stdout) == (again.exit_code, again.stdout) == (0, "Paris.\n")
+    assert requests == 1 + len(told)
+    assert [line.count("does not take") for line in first.stderr.splitlines()] == [1] * len(told)
+    assert all(role in first.stderr for role in told)
+    assert again.stderr == ""
+    assert asked(server) == sent
+    roles_kept = [role for role, _ in messages_of(program.session_paths[0])]
+    assert roles_kept == ["system", "user", "assistant"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")

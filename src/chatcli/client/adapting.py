@@ -7,8 +7,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import RequestRefused
-from chatcli.core.events import Notice
+from chatcli.client.system_role import ROLES, refused_role, system_prompt_moved
+from chatcli.core.errors import EndpointError, RequestRefused
+from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -34,6 +35,7 @@ _OPTIONAL: Final = frozenset(
         "store",
     }
 )
+_KEPT: Final = _OPTIONAL | ROLES
 _NEEDED: Final = frozenset({"model", "messages", "input", "stream"})
 _OTHER_SPELLING: Final = {
     "max_tokens": "max_completion_tokens",
@@ -52,6 +54,7 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 class AdaptingModel:
     """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
 
+    So it does with the role of the system prompt, see ``client.system_role``.
     Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
     request needs is never left out. ``memory`` keeps it for later runs, about the endpoint at ``base_url``.
     """
@@ -63,32 +66,40 @@ class AdaptingModel:
         self._without: dict[str, frozenset[str]] = {}
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        without = request.without | self._recalled(request.model)
+        without, began = request.without | self._recalled(request.model), False
         while True:
             try:
                 async with aclosing(self._inner.stream(replace(request, without=without))) as events:
                     async for event in events:
+                        began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
-            except RequestRefused as error:
-                refused = refused_field(error, request, without)
+            except EndpointError as error:
+                refused = None if began else _refused(error, request, without)
                 if refused is None:
                     raise
             else:
                 return
             without |= {refused}
             self._remember(request.model, without - request.without)
-            yield Notice("parameter_dropped", _told(request.model, refused, without))
+            yield _notice(request.model, refused, without)
 
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
             _, names = self._memory.recall(self._base_url, model) if self._memory else (False, None)
-            self._without[model] = frozenset(map(str, names) if isinstance(names, list) else ()) & _OPTIONAL
+            self._without[model] = frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
         return self._without[model]
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
         self._without[model] = without
         if self._memory is not None:
             self._memory.remember(self._base_url, model, sorted(without))
+
+
+def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
+    role = refused_role(error, request, without)
+    if role is None and isinstance(error, RequestRefused):
+        return refused_field(error, request, without)
+    return role
 
 
 def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
@@ -120,7 +131,11 @@ def _not_asked_for(request: Request) -> set[str]:
     return absent - set(parameters.extra)
 
 
-def _told(model: str, refused: str, without: frozenset[str]) -> str:
+def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
+    if refused in ROLES:
+        return Notice(
+            "system_role_refused", f"{model} does not take the {refused}: {system_prompt_moved(refused)}"
+        )
     other = _OTHER_SPELLING.get(refused)
     how = f"asked with {other}" if other and other not in without else "asked without it"
-    return f"{model} does not take {refused}: {how}"
+    return Notice("parameter_dropped", f"{model} does not take {refused}: {how}")

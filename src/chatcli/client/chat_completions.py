@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import Remainder
-from chatcli.client.wire_text import count, wire_text
+from chatcli.client.system_role import wire_messages
+from chatcli.client.wire_text import count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
-    from chatcli.core.messages import Message
     from chatcli.core.request import Request
 
 _HIGHEST_COST_USD: Final = 1e6  # whatever is more is no price of an answer
@@ -67,7 +67,7 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
     }
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [wire_message(message) for message in request.messages],
+        "messages": wire_messages(request),
         "stream": streamed,
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
     }
@@ -80,11 +80,6 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
 def _name_of_limit(request: Request, *, is_openai: bool) -> str:
     first, second = reversed(_SPELLINGS) if is_openai else _SPELLINGS
     return second if first in request.without else first
-
-
-def wire_message(message: Message) -> dict[str, Any]:
-    """Return ``message`` as the API wants it, with what its provider wants echoed back."""
-    return {"role": message.role, "content": wire_text(message.text), **(message.provider_data or {})}
 
 
 class CompletionReader:

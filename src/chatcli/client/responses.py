@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.chat_completions import wire_message
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import Remainder
+from chatcli.client.system_role import wire_messages
 from chatcli.client.wire_text import count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
@@ -49,7 +49,7 @@ class Responses:
         extra = _given(others, request.without)
         return {
             "model": request.model,
-            "input": [wire_message(message) for message in request.messages],
+            "input": wire_messages(request),
             "stream": streamed,
             **_given(named, request.without),
             **({"extra_body": extra} if extra else {}),

@@ -31,9 +31,10 @@ class Parameters:
 class Request:
     """What a model is asked.
 
-    ``without`` names fields of the request body that the endpoint refuses: they are left out, or spelled otherwise
-    where there is another spelling. ``answer_so_far`` is the beginning of the answer, which only its rest is asked
-    for; ``is_rest`` marks the request that asks for it. ``counted_tokens`` is how long the messages are by the model's vocabulary, where that was counted.
+    ``without`` names fields of the request body that the endpoint refuses, and roles: they are left out, or spelled
+    otherwise where there is another spelling. ``answer_so_far`` is the beginning of the answer, which only its rest is
+    asked for; ``is_rest`` marks the request that asks for it. ``counted_tokens`` is how long the messages are by the
+    model's vocabulary, where that was counted.
     """
 
     model: str
