@@ -148,6 +148,8 @@ def test_a_system_prompt_without_any_question_is_one():
             '"msg": "Input should be \'user\' or \'assistant\'", "input": "system", "ctx": {}}]',
             422,
         ),
+        refused("System role not supported", 200),
+        refused("host: 400: a long text…", provider_message="a long text: System role not supported"),
         refused("Only user and assistant roles are supported!"),
         refused("Invalid role: system"),
         refused("role 'system' is not supported"),

@@ -279,6 +279,7 @@ class TestAFailedTurn:
             RequestRefused("moderated", status=403),
             RequestRefused("too large", status=413),
             RequestRefused("bad", status=422),
+            RequestRefused("bad, says the body", status=200),
             ContextOverflow("too long", status=429),
             BadResponse("filtered", status=200, provider_code="content_filter"),
         ],

@@ -4,7 +4,7 @@ import pytest
 
 from chatcli.core.messages import answer, question
 from chatcli.sessions.asked_titles import SHOWN_CHARACTERS, is_enough, question_for_title, title_in
-from chatcli.sessions.records import MessageRecord
+from chatcli.sessions.records import MarkRecord, MessageRecord
 from chatcli.sessions.session import Session
 from chatcli.sessions.titles import TITLE_CHARACTERS
 
@@ -51,6 +51,14 @@ def test_the_first_exchanges_are_shown_as_far_as_there_is_room():
     assert long.count("q") + long.count("a") < SHOWN_CHARACTERS + 100
     assert long.count("a") > SHOWN_CHARACTERS // 2 - 100
     assert "never" not in long
+
+
+def test_what_an_endpoint_refused_to_read_is_not_shown_to_it_again():
+    session = talk("Capital of France?", "Paris.", "And this picture?")
+    session.apply(MarkRecord("m", "2", AT, "refused", {"message": "2", "reason": "400"}))
+    shown = question_for_title(session)
+    assert "Paris." in shown
+    assert "picture" not in shown
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ DEVELOPER_ROLE: Final = "developer role"
 ROLES: Final = frozenset({SYSTEM_ROLE, DEVELOPER_ROLE})
 """What no field of a request is called: there is a space in them."""
 
-_REFUSED_WITH: Final = {400, 422}
+_REFUSED_WITH: Final = {200, 400, 422}
 _NAME: Final = r"[\"'`]?(?:system|developer)[\"'`]?"
 _WORD: Final = r"(?:roles?|messages?|prompts?|instructions?)"
 _NOT_TAKEN: Final = (
@@ -66,7 +66,8 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
     is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
     if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
         return None
-    return in_force if _is_about_role(f"{error.parameter or ''} {error.message}") else None
+    said = error.provider_message or error.message
+    return in_force if _is_about_role(f"{error.parameter or ''} {said}") else None
 
 
 def system_prompt_moved(refused: str) -> str:

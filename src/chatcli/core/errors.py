@@ -31,7 +31,8 @@ from typing import ClassVar, Final
 
 from chatcli.core.exit_codes import ExitCode
 
-_REFUSING_STATUSES: Final = frozenset({400, 403, 413, 422})
+_REFUSING_STATUSES: Final = frozenset({200, 400, 403, 413, 422})
+"""With 200 comes a refusal that stands in the body."""
 _FILTER_CODES: Final = frozenset(
     {"content_filter", "content_policy_violation", "data_inspection_failed", "responsibleaipolicyviolation"}
 )

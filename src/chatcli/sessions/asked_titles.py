@@ -35,9 +35,11 @@ _AT_THE_END: Final = ".。．"
 def question_for_title(session: Session) -> str:
     """Return what to ask about a conversation; its first exchanges stand in it, as far as there is room."""
     shown: list[str] = []
+    # What an endpoint refused to read it will refuse here as well.
+    refused = session.refused
     left = SHOWN_CHARACTERS
     for record in session.path():
-        if record.role not in _SPEAKERS or left <= 0:
+        if record.role not in _SPEAKERS or record.id in refused or left <= 0:
             continue
         # A long question leaves half of the room to what was answered.
         text = _own_words(record)[: left if shown else SHOWN_CHARACTERS // 2].strip()

@@ -110,17 +110,17 @@ class Selection:
 
         What is joined costs hardly more than its parts, and saves what the chat format spends around a message.
         """
-        before: Message | None = None
+        alone: Message | None = None  # a question, or what was joined to it, that no answer follows
         for part in parts:
             messages = part.messages
-            is_joined = before is not None and are_joined(before, messages[0])
+            is_joined = alone is not None and are_joined(alone, messages[0])
             if not is_joined and len(messages) <= _QUESTION_AND_ANSWER:
-                before = messages[-1]
+                alone = messages[0] if len(messages) == 1 else None
                 yield part
                 continue
-            known = [before] if is_joined and before is not None else []
+            known = [alone] if is_joined and alone is not None else []
             sent = join_neighbours((*known, *messages))
-            before = sent[-1]
+            alone = sent[0] if len(sent) == 1 else None
             yield part._replace(tokens=sum(map(self._count, sent)) - sum(map(self._count, known)))
 
     def _instructions(self) -> Iterator[FittedPart]:
