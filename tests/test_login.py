@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from chatcli.login import (
     EmbeddedModel,
     WaysIn,
     check_key,
+    clean_address,
     clean_key,
     forget_key,
     keep_key,
@@ -179,6 +181,31 @@ def test_what_is_left_is_a_key_or_a_usage_error(text):
     assert key.isascii()
     assert not any(character.isspace() for character in key)
     assert clean_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        (" https://host.example/v1/ ", "https://host.example/v1"),
+        ("localhost:11434/v1", "http://localhost:11434/v1"),
+        ('"host.example/v1"', "https://host.example/v1"),
+    ],
+)
+def test_an_address_is_taken_as_people_type_it(typed, address):
+    assert clean_address(typed) == address
+
+
+@given(st.text())
+def test_any_other_address_is_refused(text):
+    with suppress(UsageError):
+        assert clean_address(clean_address(text)) == clean_address(text)
+
+
+@pytest.mark.parametrize("typed", ["", "ftp://host.example", "https://user:geheim@host.example", "two words"])
+def test_what_cannot_be_an_address_says_so_without_a_password(typed):
+    with pytest.raises(UsageError, match="the address must") as caught:
+        clean_address(typed)
+    assert "geheim" not in caught.value.message
 
 
 @pytest.mark.parametrize("key", ["abc==", "KEY==", "a=b"])

@@ -97,6 +97,17 @@ def clean_key(text: str) -> str:
         ) from error
 
 
+def clean_address(text: str) -> str:
+    """Return the address of an endpoint in what was typed, completed by its scheme.
+
+    Raises ``UsageError`` for what cannot be one.
+    """
+    try:
+        return validated_url(text.strip().strip("\"'"))
+    except ValueError as error:
+        raise UsageError(f"the address {error}", hint="it looks like https://host.example/v1") from error
+
+
 async def check_key(
     base_url: str, key: str, settings: Settings, world: World, *, insecure_http: bool = False
 ) -> Checked:

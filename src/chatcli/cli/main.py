@@ -29,7 +29,6 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     """Run chatcli and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
-    terminal.redactor.know_variables(terminal.environment)
     try:
         with raising_signals():
             return _run(arguments, terminal)
@@ -69,6 +68,7 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if options.version:
         terminal.stdout.write(f"chatcli {__version__}\n")
         return ExitCode.DONE
+    terminal.redactor.know_variables(terminal.environment)
     from chatcli.cli.chat import chat  # noqa: PLC0415 - --help and --version need none of it
 
     return chat(options, terminal)
@@ -80,6 +80,7 @@ def _run_command(command: Command, arguments: Sequence[str], terminal: Terminal)
             f"the command {command.name} is reserved and does nothing in this version",
             hint=f"to ask it as a question: chatcli -- {command.name}",
         )
+    terminal.redactor.know_variables(terminal.environment)
     module = command.module()
     parser = _command_parser(f"chatcli {command.name}", command.help or "", module)
     at = first_word(parser, arguments)

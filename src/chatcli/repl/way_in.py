@@ -12,7 +12,7 @@ from chatcli.config.endpoints import OPENAI_URL
 from chatcli.core.errors import ChatcliError, KeyRefused, UsageError
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import SMOLLM2, status
-from chatcli.login import EmbeddedModel, check_key, clean_key, keep_key, use_endpoint, ways_in
+from chatcli.login import EmbeddedModel, check_key, clean_address, clean_key, keep_key, use_endpoint, ways_in
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
@@ -93,12 +93,13 @@ def _server(surface: Surface, world: World, server: FoundServer) -> _Way:
 
 
 async def _endpoint(surface: Surface, settings: Settings, world: World) -> bool:
-    base_url = await surface.ask("Address (like https://host.example/v1): ")
-    if not base_url:
+    address = await surface.ask("Address (like https://host.example/v1): ")
+    if not address:
         return False
-    if not await _key(surface, settings, world, base_url.strip(), may_be_empty=True):
+    base_url = clean_address(address)
+    if not await _key(surface, settings, world, base_url, may_be_empty=True):
         return False
-    await in_thread(lambda: use_endpoint(base_url.strip(), world))
+    await in_thread(lambda: use_endpoint(base_url, world))
     return True
 
 

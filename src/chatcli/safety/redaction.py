@@ -12,12 +12,10 @@ and of any URL the user name and password.
 
 from __future__ import annotations
 
-import json
 import re
 import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +87,9 @@ class _Key:
 
     @classmethod
     def of(cls, key: str) -> _Key:
+        import json  # noqa: PLC0415 - --help and --version hide no key
+        from urllib.parse import quote  # noqa: PLC0415 - as above
+
         value = key.translate(_LOWER)
         prefix = _PUBLIC_PREFIX.match(value)
         secret = value[prefix.end() :] if prefix else value
