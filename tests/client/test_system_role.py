@@ -201,3 +201,12 @@ def test_a_refusal_of_developer_is_known_where_the_roles_taken_are_told(error):
 )
 def test_what_is_about_something_else_is_none(error):
     assert refused_role(error, BRIEF, NONE) is None
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "'user' ", "system ", "not supported ", "unknown role ", "messages[0].role "]
+)
+def test_a_refusal_of_any_length_is_read_in_one_go(piece):
+    said = "messages[0].role 'user'" + piece * 100_000
+    error = refused("host: 400", provider_message=said)
+    assert refused_role(error, BRIEF, NONE) == (SYSTEM_ROLE if piece == "system " else None)

@@ -26,6 +26,8 @@ ROLES: Final = frozenset({SYSTEM_ROLE, DEVELOPER_ROLE})
 """What no field of a request is called: there is a space in them."""
 
 _REFUSED_WITH: Final = {200, 400, 422}
+_READ_CHARACTERS: Final = 10_000
+"""More than any refusal says; a server may repeat the whole request."""
 _NAME: Final = r"[\"'`]?(?:system|developer)[\"'`]?"
 _WORD: Final = r"(?:roles?|messages?|prompts?|instructions?)"
 _NOT_TAKEN: Final = (
@@ -49,7 +51,7 @@ _PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}\d+\W{1,5}role\b", re.IG
 """``messages[0].role`` (OpenAI, DeepSeek), ``messages.0.role`` (JSON Schema), ``"messages", 0, "role"`` (FastAPI)."""
 _ANY_ROLE: Final = r"[\"'`](?:system|developer|user|assistant|function|tool|model)[\"'`]"
 _ROLES_TAKEN: Final = re.compile(
-    rf"{_ANY_ROLE}(?:\s*(?:,|,?\s*\b(?:and|or)\b)\s*{_ANY_ROLE})+", re.IGNORECASE
+    rf"{_ANY_ROLE}(?:\s{{0,2}},?\s{{0,2}}(?:\b(?:and|or)\b)?\s{{0,2}}{_ANY_ROLE})+", re.IGNORECASE
 )
 _NAMED: Final = re.compile(r"\b(?:system|developer)\b", re.IGNORECASE)
 
@@ -66,7 +68,7 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
     is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
     if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
         return None
-    said = error.provider_message or error.message
+    said = (error.provider_message or error.message)[:_READ_CHARACTERS]
     return in_force if _is_about_role(f"{error.parameter or ''} {said}") else None
 
 
