@@ -17,12 +17,11 @@ from chatcli.client.pause import Pause
 from chatcli.client.proxies import proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
 from chatcli.config.paths import ensure_private_folder
-from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
-from chatcli.core.errors import ConfigurationError, EndpointError
+from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
@@ -35,13 +34,14 @@ from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
 from chatcli.safety.redaction import Redactor
 from chatcli.sessions.session import Session
+from chatcli.windows import WindowFinder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AsyncExitStack
     from decimal import Decimal
     from pathlib import Path
-    from typing import TypeAlias, TypeGuard
+    from typing import TypeAlias
 
     from openai import AsyncOpenAI
 
@@ -61,7 +61,6 @@ EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
 
 _CATALOG_TIMEOUT_S = 5.0
-_LARGEST_WINDOW_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,14 @@ class TargetFinder:
             name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
         else:
             name, offered = await self.model(session, client, endpoint)
-            window_tokens = await self._window_tokens(name, offered, client, endpoint)
+            window_tokens = self._settings.window_for(name) or await WindowFinder(
+                client,
+                endpoint,
+                table=self._world.table,
+                memory=self._memory(WINDOWS_FILE),
+                is_kept=self._settings.save,
+                tell=self._tell,
+            ).window_tokens(name, offered)
         pause = Pause()
         pricing = pricing_at(endpoint, self._settings, self._world.table)
         return Target(
@@ -330,42 +336,10 @@ class TargetFinder:
         self._tell(Notice("model_chosen", f"model {first}{rank} at {endpoint.host}"))
         return first, offered
 
-    async def _window_tokens(
-        self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
-    ) -> int:
-        if (set_by_person := self._settings.window_for(model)) is not None:
-            return set_by_person
-        # What the endpoint itself said when a prompt was too long counts more than what its model could hold elsewhere.
-        _, remembered = self._memory(WINDOWS_FILE).recall(endpoint.base_url, model)
-        tokens = (
-            remembered if _is_window(remembered) else self._world.table.window_tokens(endpoint.host, model)
-        )
-        return tokens or await self._learned_window_tokens(model, offered, client, endpoint)
-
-    async def _learned_window_tokens(
-        self, model: str, offered: tuple[OfferedModel, ...], client: AsyncOpenAI, endpoint: Endpoint
-    ) -> int:
-        """Return what the endpoint says of a model's window, asked once and remembered."""
-        memory = self._memory(WINDOWS_FILE)
-        asked, _ = memory.recall(endpoint.base_url, model)
-        tokens = None
-        if not asked:
-            offered = offered or await _offered_or_none(client, endpoint)
-            tokens = next((entry.window_tokens for entry in offered if entry.id == model), None)
-            if tokens is None:
-                self._tell(Notice("window_unknown", _window_unknown(model)))
-            if self._settings.save:
-                memory.remember(endpoint.base_url, model, tokens)
-        return tokens or DEFAULT_WINDOW_TOKENS
-
 
 @cache
 def _table_at(kept: Path) -> ModelTable:
     return ModelTable(kept)
-
-
-def _is_window(remembered: object) -> TypeGuard[int]:
-    return type(remembered) is int and 0 < remembered <= _LARGEST_WINDOW_TOKENS
 
 
 def endpoint_at(
@@ -425,18 +399,6 @@ async def list_offered(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[Offered
     from chatcli.client.catalog import offered_models  # noqa: PLC0415
 
     return await offered_models(client, endpoint, timeout_s=_CATALOG_TIMEOUT_S)
-
-
-async def _offered_or_none(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[OfferedModel, ...]:
-    try:
-        return await list_offered(client, endpoint)
-    except EndpointError:
-        # Not every server lists its models. If it is unwell, the question itself will say so.
-        return ()
-
-
-def _window_unknown(model: str) -> str:
-    return f"context window of {model} unknown: taken as {DEFAULT_WINDOW_TOKENS:,} tokens (context_window sets it)"
 
 
 _WAYS_OUT = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -56,3 +57,26 @@ def test_a_dry_run_tells_the_parts(program):
     assert '"kind": "turn"' in done.stdout
     assert '"left_out": []' in done.stdout
     assert asked(server) == [("user", "France?")]
+
+
+@pytest.mark.parametrize(
+    ("model", "owner", "window"),
+    [
+        ("deepseek/deepseek-v4-flash", "openai", 65_536),
+        ("qwen3:8b", "library", 16_384),
+        ("nobody-knows-it", "openai", 32_768),
+    ],
+)
+def test_a_conversation_is_fitted_into_the_window_the_model_has(program, model, owner, window):
+    answers = {
+        "/v1/models": json_answer({"data": [{"id": model, "owned_by": owner}]}),
+        "/api/ps": json_answer({"models": [{"name": model, "context_length": window}]}),
+        "/api/show": json_answer({}),
+    }
+    with serving_in_thread(choose=lambda request: answers.get(request.path, PARIS)) as server:
+        done = program.run("-o", "jsonl", "-m", model, "--base-url", server.base_url, "Hi")
+    fitted = next(
+        event for event in map(json.loads, done.stdout.splitlines()) if event["type"] == "context_fitted"
+    )
+    assert fitted["budget_tokens"] >= window - 4096
+    assert done.exit_code == 0

@@ -250,7 +250,7 @@ def test_a_window_nobody_knows_is_said_once(program):
     with serving_in_thread(json_answer({"data": [{"id": "odd"}]}), PARIS) as server:
         first = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
         second = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
-    assert first.stderr.startswith("context window of odd unknown: taken as 8,192 tokens")
+    assert first.stderr.startswith("context window of odd unknown: taken as 32,768 tokens")
     assert second.stderr == ""
     assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
 

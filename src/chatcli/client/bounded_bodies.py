@@ -36,7 +36,7 @@ async def bound(response: httpx2.Response) -> None:
         # An error that stays packed is told by its status alone.
         is_readable = packed_as in _PACKED | {"", "identity"}
         stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0)
-    elif response.request.method == "GET" or response.request.url.path.endswith("/embeddings"):
+    elif response.request.method == "GET" or response.request.url.path.endswith(("/embeddings", "/api/show")):
         stream = _Bounded(stream, _LONGEST_LIST_BYTES)
     response.stream = stream
 

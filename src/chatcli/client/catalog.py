@@ -24,10 +24,11 @@ _WINDOW_FIELDS_OF_META = ("n_ctx", "n_ctx_train")
 
 @dataclass(frozen=True, slots=True)
 class OfferedModel:
-    """A model of an endpoint; ``window_tokens`` is its context window where the endpoint tells it."""
+    """A model of an endpoint; ``window_tokens`` is its context window where the endpoint tells it, ``owner`` whose it is."""
 
     id: str
     window_tokens: int | None = None
+    owner: str = ""
 
 
 async def offered_models(
@@ -47,10 +48,15 @@ async def offered_models(
         raise stream_error(endpoint, said, response.http_response)
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(
-        OfferedModel(entry["id"], _window_tokens(entry))
+        OfferedModel(entry["id"], _window_tokens(entry), _owner(entry))
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
     )
+
+
+def _owner(entry: Mapping[str, Any]) -> str:
+    owner = entry.get("owned_by")
+    return owner if isinstance(owner, str) else ""
 
 
 def _window_tokens(entry: Mapping[str, Any]) -> int | None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
 
-DEFAULT_WINDOW_TOKENS = 8192
+DEFAULT_WINDOW_TOKENS = 32_768
 """The context window of a model nobody knows."""
+
+UNTOLD_WINDOW_TOKENS = 8192
+"""That of a model which a server runs itself and says nothing of: it has as much as there was memory for."""
 
 _ROOM_FOR_ANSWER_TOKENS = 4096
 _ROOM_FOR_ANSWER_SHARE = 4

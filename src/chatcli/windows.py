@@ -1,0 +1,125 @@
+"""How large the window of the model is that is asked: who says so, and who is believed first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.client.model_servers import MODEL_SERVERS, server_of
+from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS, UNTOLD_WINDOW_TOKENS
+from chatcli.core.errors import EndpointError, NetworkError
+from chatcli.core.events import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeGuard
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.catalog import OfferedModel
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.client.served_windows import ServedWindow
+    from chatcli.cost.model_table import ModelTable
+
+_LIST_TIMEOUT_S: Final = 2.0
+_SMALLEST_TOKENS, _LARGEST_TOKENS = 64, 10**9
+_WHOLE_SERVER: Final = ""
+"""The name under which it is remembered which server an endpoint is: no model is called so."""
+
+
+class WindowFinder:
+    """Finds the window of a model at one endpoint, and asks the endpoint where it has to.
+
+    A server that runs models itself is asked each time, as it may have loaded the same model in another way; every other
+    endpoint once, what it said is in ``memory``. ``tell`` is given what the person should know. No turn fails for want of
+    a window.
+    """
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        endpoint: Endpoint,
+        *,
+        table: ModelTable,
+        memory: EndpointMemory,
+        is_kept: bool,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._table = table
+        self._memory = memory
+        self._is_kept = is_kept
+        self._tell = tell
+
+    async def window_tokens(self, model: str, offered: Sequence[OfferedModel] = ()) -> int:
+        """Return the window of ``model``; ``offered`` is the endpoint's list of models where it has been read."""
+        was_asked, remembered = self._memory.recall(self._endpoint.base_url, model)
+        # What the endpoint itself said, of late when a prompt was too long, counts more than what is known elsewhere.
+        learned = remembered if _is_window(remembered) else None
+        listed = _window_in(offered, model)
+        known = self._table.window_tokens(self._endpoint.host, model)
+        if self._table.knows_host(self._endpoint.host) and (tokens := learned or listed or known):
+            return tokens
+        server = self._remembered_server()
+        if server is None and not was_asked:
+            try:
+                offered = offered or await self._list()
+            except NetworkError:
+                # The question will say so. Nothing is remembered: the server may be there the next time.
+                return known or DEFAULT_WINDOW_TOKENS
+            server, listed = server_of(self._endpoint, offered), _window_in(offered, model)
+        if server is None:
+            told, usual = learned or listed, known or DEFAULT_WINDOW_TOKENS
+            is_unknown = told is None and known is None
+        else:
+            # Its list has what the model could hold, not what it was loaded with.
+            served = await self._served(server, model)
+            told = (served.tokens if _is_window(served.tokens) else None) or learned
+            usual = min(UNTOLD_WINDOW_TOKENS, served.most_tokens or UNTOLD_WINDOW_TOKENS)
+            is_unknown = told is None
+        if not was_asked:
+            self._remember(model, told, server)
+            if is_unknown:
+                self._tell(Notice("window_unknown", _unknown(model, usual)))
+        return told or usual
+
+    async def _list(self) -> Sequence[OfferedModel]:
+        from chatcli.client.catalog import offered_models  # noqa: PLC0415
+
+        try:
+            return await offered_models(self._client, self._endpoint, timeout_s=_LIST_TIMEOUT_S)
+        except NetworkError:
+            raise
+        except EndpointError:
+            # Not every server lists its models. If it is unwell, the question itself will say so.
+            return ()
+
+    async def _served(self, server: str, model: str) -> ServedWindow:
+        from chatcli.client.served_windows import served_window  # noqa: PLC0415
+
+        return await served_window(self._client, self._endpoint, server, model)
+
+    def _remembered_server(self) -> str | None:
+        _, server = self._memory.recall(self._endpoint.base_url, _WHOLE_SERVER)
+        return server if isinstance(server, str) and server in MODEL_SERVERS else None
+
+    def _remember(self, model: str, told: int | None, server: str | None) -> None:
+        if not self._is_kept:
+            return
+        self._memory.remember(self._endpoint.base_url, model, told)
+        if server is not None:
+            self._memory.remember(self._endpoint.base_url, _WHOLE_SERVER, server)
+
+
+def _is_window(remembered: object) -> TypeGuard[int]:
+    return type(remembered) is int and _SMALLEST_TOKENS <= remembered <= _LARGEST_TOKENS
+
+
+def _window_in(offered: Sequence[OfferedModel], model: str) -> int | None:
+    listed = next((entry.window_tokens for entry in offered if entry.id == model), None)
+    return listed if _is_window(listed) else None
+
+
+def _unknown(model: str, tokens: int) -> str:
+    return f"context window of {model} unknown: taken as {tokens:,} tokens (context_window sets it)"
