@@ -1,6 +1,6 @@
 """Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [large] [load] [--runs N] [--tokens N] [--sessions N]
+usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [models] [large] [load] [--runs N] [--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bench_context import context
 from bench_costs import Cost, show
 from bench_large_texts import large_texts
 from bench_load import load
+from bench_models import models
 from bench_render import render
 from bench_resume import resume
 from bench_sessions import sessions
@@ -97,6 +98,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
     "context": lambda options: long_conversations(options.runs or FEWER_RUNS),
     "load": lambda options: load(options.runs or LOADED_RUNS),
+    "models": lambda options: models(options.runs or RUNS),
     "large": lambda options: large_texts(options.runs or FEWER_RUNS),
 }
 

@@ -25,7 +25,6 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
-from chatcli.cost.model_table import FILE_NAME, ModelTable
 from chatcli.cost.spending import Spending
 from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
 from chatcli.local.discovery import find_servers
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.cost.budget import Budget
+    from chatcli.cost.model_table import ModelTable
     from chatcli.cost.pricing import Pricing
 
     Tell: TypeAlias = Callable[[Notice], None]
@@ -80,7 +80,7 @@ class World:
     @property
     def table(self) -> ModelTable:
         """What is known of models; nothing is read before it is asked."""
-        return _table_at(self.paths.data / FILE_NAME)
+        return _table_in(self.paths.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +338,11 @@ class TargetFinder:
 
 
 @cache
-def _table_at(kept: Path) -> ModelTable:
-    return ModelTable(kept)
+def _table_in(data: Path) -> ModelTable:
+    # Not before it is asked: the prompt needs no table.
+    from chatcli.cost.model_table import FILE_NAME, ModelTable  # noqa: PLC0415
+
+    return ModelTable(data / FILE_NAME)
 
 
 def endpoint_at(

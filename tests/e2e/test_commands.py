@@ -51,15 +51,6 @@ def test_config_path_is_the_file_to_edit(program):
     assert program.run("config", "path").stdout == f"{program.config_folder / 'config.toml'}\n"
 
 
-def test_models_lists_what_the_endpoint_offers(program):
-    models = json_answer({"data": [{"id": "big", "context_length": 9000}, {"id": "odd\x1b"}]})
-    with serving_in_thread(models) as server:
-        done = program.run("models", server=server)
-        listed = program.run("models", "--json", server=server)
-    assert done.stdout == "big  9,000 tokens\nodd␛\n"
-    assert json.loads(listed.stdout)[0] == {"id": "big", "context_window": 9000}
-
-
 def test_models_of_an_endpoint_without_any_says_so(program):
     with serving_in_thread(json_answer({"data": []})) as server:
         done = program.run("models", server=server)

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
+from chatcli.safety.private_files import make_folder, read, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -307,6 +308,19 @@ def check_table(content: bytes) -> date:
     return read.date
 
 
+def keep_table(path: Path, content: bytes) -> date:
+    """Put a newer table at ``path`` and return its day; change nothing where it is damaged or older than the shipped one.
+
+    Raise ``DamagedTable``, or ``OSError`` where it cannot be written.
+    """
+    made_on, shipped_on = check_table(content), _shipped().date
+    if made_on < shipped_on:
+        raise DamagedTable(f"it is of {made_on}, older than the one that came with chatcli, of {shipped_on}")
+    make_folder(path.parent)
+    replace(path, content, durably=True)
+    return made_on
+
+
 def table_bytes(header: Mapping[str, Any], rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bytes:
     """Return the file for ``rows``, by name and provider: ``window``, ``abilities`` in words, ``price``, ``source``."""
     letters = {word: letter for letter, word in ABILITIES.items()}
@@ -333,8 +347,7 @@ def _newest(kept: Path | None) -> _Content:
     if kept is None:
         return shipped
     try:
-        with kept.open("rb") as file:
-            content = _Content(file.read(MOST_BYTES + 1))
+        content = _Content(read(kept, largest_bytes=MOST_BYTES))
     except (OSError, DamagedTable):
         # It is written whole or not at all; what is damaged all the same counts as none.
         return shipped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatcli.cost.model_table import ModelTable
+from chatcli.cost.amounts import per_million
 from chatcli.cost.price import FREE, Price
 
 if TYPE_CHECKING:
@@ -13,14 +13,30 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from chatcli.core.usage import Usage
+    from chatcli.cost.model_table import ModelTable
 
 
 @dataclass(frozen=True, slots=True)
 class PriceInForce:
-    """A price, and where it comes from, in words for the person."""
+    """A price, and where it comes from, in words for the person; ``is_passed_on``, it is what another one asks."""
 
     price: Price
     source: str
+    is_passed_on: bool = False
+
+    def per_million(self, *, briefly: bool = False) -> str:
+        """Return what a million tokens cost, with a ``~`` where the endpoint may ask something else."""
+        words = per_million(self.price, briefly=briefly)
+        return f"~{words}" if self.is_passed_on and words else words
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a person chooses a model by; ``None`` is what nobody knows."""
+
+    window_tokens: int | None
+    price: PriceInForce | None
+    abilities: frozenset[str] | None
 
 
 class Pricing:
@@ -40,7 +56,11 @@ class Pricing:
         table: ModelTable | None = None,
     ) -> None:
         self.host = host
-        self.table = table or ModelTable()
+        if table is None:
+            from chatcli.cost.model_table import ModelTable  # noqa: PLC0415
+
+            table = ModelTable()
+        self.table = table
         self._is_free = is_free
         self._own = own
 
@@ -62,8 +82,18 @@ class Pricing:
         for name in reversed(names):
             if (passed_on := self.table.passed_on_price(self.host, name)) is not None:
                 asks = f"what {passed_on.provider} asks, as of {passed_on.as_of}"
-                return PriceInForce(passed_on.price, f"{asks}; {self.host} may ask something else")
+                return PriceInForce(
+                    passed_on.price, f"{asks}; {self.host} may ask something else", is_passed_on=True
+                )
         return None
+
+    def facts_of(self, model: str, told_tokens: int | None) -> ModelFacts:
+        """Return what is known of a ``model`` that is offered, with a window of ``told_tokens`` if the endpoint says so.
+
+        How large a model was loaded that runs on this machine, only the server knows.
+        """
+        window_tokens = told_tokens or (None if self._is_free else self.table.window_tokens(self.host, model))
+        return ModelFacts(window_tokens, self.price_of(model), self.table.abilities(self.host, model))
 
     def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:
         """Return what ``usage`` cost in US dollars, ``None`` where that is not known."""

@@ -1,32 +1,75 @@
-"""``chatcli models``: what the endpoint offers."""
+"""``chatcli models``: what the endpoint offers, and the table that knows more of it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wcwidth import clip, width
 
 from chatcli.app import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
+from chatcli.config.endpoints import is_loopback
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
+from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
+from chatcli.cost.price import KINDS
+from chatcli.layers import pricing_at
+from chatcli.repl.table import table
+from chatcli.safety.private_files import read
 from chatcli.safety.terminal import sanitize_line
-from chatcli.target import Wish
+from chatcli.target import Wish, endpoint_at
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
+    from chatcli.client.catalog import OfferedModel
+    from chatcli.config.settings import Settings
+    from chatcli.cost.price import Price
+    from chatcli.cost.pricing import ModelFacts
+    from chatcli.target import World
+
+_EXAMPLES: Final = """\
+examples:
+  chatcli models                             names, windows, prices per million tokens, abilities
+  chatcli models -o json | jq '.[].id'       for programs
+  chatcli models --update models.jsonl       use a newer table of windows and prices
+"""
+
+_NARROW_COLUMNS, _WIDE_COLUMNS = 60, 100
+# What a window, a price and the abilities take beside the name; where there is little room, a short window and a price.
+_BESIDE_NAME, _BESIDE_NAME_NARROW = 52, 22
+_SHORTEST_NAME: Final = 16
+_SIGNS: Final = {
+    "pictures": "image",
+    "audio": "audio",
+    "tools": "tools",
+    "reasoning": "think",
+    "structured": "json",
+}
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="as a JSON list")
+    parser.add_argument(
+        "-o", "--output", choices=["text", "json"], default="text", help="as lines or as JSON"
+    )
+    parser.add_argument(
+        "--update", metavar="FILE|URL", help="take windows, prices and abilities from this newer table"
+    )
     add_model_options(parser)
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = RawDescriptionHelpFormatter
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    asyncio.run(_list(options, terminal))
+    asyncio.run(_update(options, terminal) if options.update else _list(options, terminal))
     return ExitCode.DONE
 
 
@@ -38,16 +81,109 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         endpoint,
         offered,
     ):
-        found = [
-            (model.id, model.window_tokens or world.table.window_tokens(endpoint.host, model.id))
-            for model in offered
-        ]
-    if options.json:
-        listed = [{"id": name, "context_window": window} for name, window in found]
+        pricing = pricing_at(endpoint, settings, world.table)
+        found = [(model.id, pricing.facts_of(model.id, _window(settings, model))) for model in offered]
+    if options.json or options.output == "json":
+        listed = [_as_json(name, known) for name, known in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return
     if not found:
         terminal.warn(f"{endpoint.name} lists no models")
-    for name, window in found:
-        tokens = f"  {window:,} tokens" if window else ""
-        terminal.stdout.write(f"{sanitize_line(name)}{tokens}\n")
+        return
+    columns = terminal.listing_columns()
+    rows = [_row(name, known, columns) for name, known in found]
+    terminal.stdout.write(table(rows, columns, right={1}) + "\n")
+    if terminal.stdout.is_terminal:
+        terminal.warn(f"prices in/out per million tokens, as of {world.table.date} (--update: newer ones)")
+
+
+def _window(settings: Settings, model: OfferedModel) -> int | None:
+    return settings.model_windows.get(model.id, model.window_tokens)
+
+
+def _row(name: str, known: ModelFacts, columns: int) -> tuple[str, ...]:
+    shown = sanitize_line(name)
+    if columns < _NARROW_COLUMNS:
+        name_columns = max(_SHORTEST_NAME, columns - _BESIDE_NAME_NARROW)
+        return _cut(shown, name_columns), _short(known.window_tokens), _price(known, briefly=True)
+    signs = " ".join(sign for ability, sign in _SIGNS.items() if ability in (known.abilities or ()))
+    window = f"{known.window_tokens:,}" if known.window_tokens else ""
+    price = _price(known, briefly=columns < _WIDE_COLUMNS)
+    return _cut(shown, columns - _BESIDE_NAME), window, price, signs
+
+
+def _price(known: ModelFacts, *, briefly: bool = False) -> str:
+    return known.price.per_million(briefly=briefly) if known.price else ""
+
+
+def _cut(name: str, columns: int) -> str:
+    return name if width(name) <= columns else clip(name, 0, columns - 1) + "…"
+
+
+def _short(tokens: int | None) -> str:
+    if not tokens:
+        return ""
+    million, thousand = 1_000_000, 1000
+    if tokens >= million:
+        return f"{tokens / million:.3g}M"
+    return f"{tokens / thousand:.3g}k" if tokens >= thousand else str(tokens)
+
+
+def _as_json(name: str, known: ModelFacts) -> dict[str, Any]:
+    can = (
+        None if known.abilities is None else [word for word in ABILITIES.values() if word in known.abilities]
+    )
+    return {
+        "id": name,
+        "context_window": known.window_tokens,
+        "price": None if known.price is None else _price_as_json(known.price.price),
+        "price_source": None if known.price is None else known.price.source,
+        "abilities": can,
+    }
+
+
+def _price_as_json(price: Price) -> dict[str, Any]:
+    """Return US dollars per million tokens as ``[prices]`` of the configuration writes them."""
+    told: dict[str, Any] = {kind: float(usd) for kind in KINDS if (usd := getattr(price, kind)) is not None}
+    if price.up_to_tokens is not None:
+        told["up_to_tokens"] = price.up_to_tokens
+        told["beyond"] = None if price.beyond is None else _price_as_json(price.beyond)
+    return told
+
+
+async def _update(options: Namespace, terminal: Terminal) -> None:
+    world, source = world_of(terminal), options.update
+    content = await _content(source, options, world, terminal)
+    try:
+        made_on = keep_table(world.paths.data / FILE_NAME, content)
+    except DamagedTable as error:
+        raise ConfigurationError(
+            f"{source} is not used: {error}",
+            hint="name a table as scripts/model_table.py makes it; the one in use stays",
+        ) from error
+    except OSError as error:
+        raise LocalIOError(
+            f"the table cannot be kept in {world.paths.data}: {error.strerror or error}",
+            hint="check the disk and the permissions of the folder",
+        ) from error
+    terminal.warn(f"windows and prices of {made_on} are used from now on")
+
+
+async def _content(source: str, options: Namespace, world: World, terminal: Terminal) -> bytes:
+    if "://" not in source:
+        try:
+            return read(Path(source), largest_bytes=MOST_BYTES)
+        except OSError as error:
+            raise LocalIOError(
+                f"{source} cannot be read: {error.strerror or error}",
+                hint="check the path and its permissions",
+            ) from error
+    scheme = source.partition("://")[0].lower()
+    if scheme != "https" and not (scheme == "http" and is_loopback(source)):
+        raise UsageError(f"{source} is not fetched: whoever is on the way could change it", hint="use https")
+    # httpx2 is slow to import: only once something is to be fetched.
+    from chatcli.client.download import download  # noqa: PLC0415
+
+    settings = settings_of(options, world, terminal)
+    endpoint = endpoint_at(source, settings, world, key=None)
+    return await download(endpoint, world.environment, most_bytes=MOST_BYTES)

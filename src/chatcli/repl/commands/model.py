@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.layers import pricing_at
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from chatcli.cost.pricing import ModelFacts
     from chatcli.repl.talk import Talk
 
 
@@ -28,9 +30,14 @@ async def _run(talk: Talk, argument: str) -> None:
 
 async def models_to_choose(talk: Talk) -> Iterable[Choice]:
     offered = await talk.connection.offered(talk.chat, talk.settings)
-    table, host = talk.world.table, talk.chat.endpoint.host
-    windows = ((model.id, model.window_tokens or table.window_tokens(host, model.id)) for model in offered)
-    return [Choice(name, f"{window:,} tokens" if window else "") for name, window in windows]
+    pricing = pricing_at(talk.chat.endpoint, talk.settings, talk.world.table)
+    facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
+    return [Choice(name, _meaning(known)) for name, known in facts]
+
+
+def _meaning(known: ModelFacts) -> str:
+    window = f"{known.window_tokens:,} tokens" if known.window_tokens else ""
+    return ", ".join(filter(None, (window, known.price.per_million() if known.price else "")))
 
 
 COMMAND = Command("model", "ask another model, or list those there are", _run, "[NAME]", models_to_choose)
