@@ -76,7 +76,8 @@ class WindowFinder:
             # Its list has what the model could hold, not what it was loaded with.
             served = await self._served(server, model)
             told = (served.tokens if _is_window(served.tokens) else None) or learned
-            usual = min(UNTOLD_WINDOW_TOKENS, served.most_tokens or UNTOLD_WINDOW_TOKENS)
+            most = served.most_tokens
+            usual = min(UNTOLD_WINDOW_TOKENS, most) if _is_window(most) else UNTOLD_WINDOW_TOKENS
             is_unknown = told is None
         if not was_asked:
             self._remember(model, told, server)

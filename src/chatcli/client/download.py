@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -38,15 +39,16 @@ async def download(
                     client.stream("GET", endpoint.base_url) as response,
                 ):
                     if not response.is_success:
-                        raise status_error(endpoint, response, None)
+                        raise status_error(endpoint, response)
                     # Nothing packed was asked for, and nothing is unpacked: a few bytes could become any number.
-                    async for chunk in response.aiter_raw():
-                        content += chunk
-                        if len(content) > most_bytes:
-                            raise BadResponse(
-                                f"{endpoint.host}: the file is larger than {most_bytes:,} bytes",
-                                hint="check the address",
-                            )
+                    async with aclosing(response.aiter_raw()) as chunks:
+                        async for chunk in chunks:
+                            content += chunk
+                            if len(content) > most_bytes:
+                                raise BadResponse(
+                                    f"{endpoint.host}: the file is larger than {most_bytes:,} bytes",
+                                    hint="check the address",
+                                )
     except TimeoutError as error:
         raise TimedOut(
             f"{endpoint.host}: the file was not there after {timeout_s:g} s",

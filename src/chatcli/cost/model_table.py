@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
-from chatcli.safety.private_files import make_folder, read, replace
+from chatcli.safety.private_files import make_folder, replace
+from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -347,7 +348,7 @@ def _newest(kept: Path | None) -> _Content:
     if kept is None:
         return shipped
     try:
-        content = _Content(read(kept, largest_bytes=MOST_BYTES))
+        content = _Content(read_regular(kept, most_bytes=MOST_BYTES))
     except (OSError, DamagedTable):
         # It is written whole or not at all; what is damaged all the same counts as none.
         return shipped

@@ -20,7 +20,7 @@ from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTa
 from chatcli.cost.price import KINDS
 from chatcli.layers import pricing_at
 from chatcli.repl.table import table
-from chatcli.safety.private_files import read
+from chatcli.safety.regular_files import read_regular_or_pipe
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import Wish, endpoint_at
 
@@ -46,6 +46,7 @@ _NARROW_COLUMNS, _WIDE_COLUMNS = 60, 100
 # What a window, a price and the abilities take beside the name; where there is little room, a short window and a price.
 _BESIDE_NAME, _BESIDE_NAME_NARROW = 52, 22
 _SHORTEST_NAME: Final = 16
+_PATIENCE_S: Final = 60.0
 _SIGNS: Final = {
     "pictures": "image",
     "audio": "audio",
@@ -172,7 +173,7 @@ async def _update(options: Namespace, terminal: Terminal) -> None:
 async def _content(source: str, options: Namespace, world: World, terminal: Terminal) -> bytes:
     if "://" not in source:
         try:
-            return read(Path(source), largest_bytes=MOST_BYTES)
+            return read_regular_or_pipe(Path(source), most_bytes=MOST_BYTES, patience_s=_PATIENCE_S)
         except OSError as error:
             raise LocalIOError(
                 f"{source} cannot be read: {error.strerror or error}",
