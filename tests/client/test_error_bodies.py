@@ -380,6 +380,19 @@ def test_an_overflow_is_known_in_the_words_of_each_provider(said):
     assert error_details({"error": {"message": said}}).is_overflow
 
 
+@pytest.mark.parametrize(("key", "is_secret"), [("k" * 11, False), ("k" * 12, True)])
+def test_what_is_long_enough_to_be_a_secret_is_taken_out(key, is_secret):
+    assert (key not in error_details({"error": f"no {key}"}, key=key).message) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"), [(63, None), (64, 64), (100_000_000, 100_000_000), (100_000_001, None)]
+)
+def test_a_window_is_of_a_size_that_models_have(told, tokens):
+    assert error_details({"message": f"context length is {told}"}).window_tokens == tokens
+    assert error_details({"message": "x", "n_ctx": told}).window_tokens == tokens
+
+
 def test_a_word_that_serves_as_a_key_stays_in_a_message():
     assert error_details({"error": "ollama is loading"}, key="ollama").message == "ollama is loading"
 

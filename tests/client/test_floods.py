@@ -19,6 +19,11 @@ def test_a_few_pieces_stay_as_they_are():
     assert list(joined(few)) == few
 
 
+@pytest.mark.parametrize(("pieces", "told"), [(15, 15), (16, 1)])
+def test_sixteen_pieces_are_many(pieces, told):
+    assert len(list(joined([TextDelta("a")] * pieces))) == told
+
+
 def test_of_many_the_text_is_told_as_one():
     assert list(joined([TextDelta("a")] * 1000)) == [TextDelta("a" * 1000)]
 

@@ -22,6 +22,15 @@ def test_a_larger_share_counts_at_once_and_a_smaller_one_is_come_to_in_steps():
 
 
 @pytest.mark.parametrize(
+    ("counted", "told", "share"), [(200, 300, 0.5), (1000, 2000, 1.0)], ids=["the shortest", "the most"]
+)
+def test_the_shortest_prompt_and_the_largest_share_count(counted, told, share):
+    counts = LearnedCounts(URL)
+    counts.learn("small", counted, told)
+    assert counts.share("small") == share
+
+
+@pytest.mark.parametrize(
     ("counted", "told"),
     [(199, 300), (1000, 2001), (1000, 10**12), (1000, 0), (1000, 900), (1000, 1000)],
     ids=["short", "too much", "absurd", "nothing", "less", "the same"],

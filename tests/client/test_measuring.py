@@ -50,19 +50,30 @@ async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
         (None, Usage(10, 5), False),
         (900, Usage(500, 5), False),
         (2000, Usage(1300, 5), False),
+        (2000, Usage(1200, 5), False),
+        (1000, Usage(500, 5), False),
         (2000, Usage(100, 5, cached_tokens=1800), False),
         (2000, Usage(100, 5, estimated=True), False),
         (2000, Usage(100, 5), True),
         (2000, Usage(None, 5), False),
         (2000, None, False),
     ],
-    ids=["not counted", "few", "another vocabulary", "cached apart", "counted here", "kept answer", "not told", "none"],
+    ids=["not counted", "few", "another vocabulary", "just as many", "just as few", "cached apart", "counted here", "kept answer", "not told", "none"],
 )  # fmt: skip
 async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cached):
     measuring = MeasuringModel(
         ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(ENDPOINT.base_url)
     )
     assert [type(event) for event in await told(measuring, asking(counted))] == [TextDelta, Completion]
+
+
+@pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
+async def test_the_least_that_is_far_less_is_told(counted, read):
+    model = ScriptedModel(answered(Usage(read, 5)))
+    _, notice, _ = await told(
+        MeasuringModel(model, ENDPOINT, LearnedCounts(ENDPOINT.base_url)), asking(counted)
+    )
+    assert notice.code == "prompt_cut_by_server"
 
 
 async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():

@@ -213,7 +213,12 @@ async def test_a_proxy_that_wants_a_password():
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [("403 Forbidden", False), ("502 Bad Gateway", True), ("504 Gateway Timeout", True)],
+    [
+        ("403 Forbidden", False),
+        ("500 Internal Server Error", True),
+        ("502 Bad Gateway", True),
+        ("504 Gateway Timeout", True),
+    ],
 )
 async def test_a_proxy_that_does_not_lead_there(status, retryable):
     async with listening(speaking(http_response(status))) as port:

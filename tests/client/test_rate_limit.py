@@ -140,6 +140,13 @@ async def test_tokens_a_server_told_of_are_kept_to():
     assert await admitted_at(limits, clock, 40, 40) == pytest.approx([0, 9])
 
 
+async def test_a_reset_as_far_away_as_may_be_waited_for_is_waited_for():
+    clock = Clock()
+    limits = limits_at(clock, longest_wait_s=60)
+    limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"})
+    assert await admitted_at(limits, clock, 0) == [60]
+
+
 async def test_a_reset_too_far_away_is_left_to_the_server_to_tell():
     clock = Clock()
     limits = limits_at(clock, longest_wait_s=60)

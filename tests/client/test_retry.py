@@ -154,6 +154,18 @@ async def test_a_server_that_asks_for_more_than_the_budget_is_not_waited_for(sle
     assert error.retry_after_s == 61.0
 
 
+async def test_a_wait_that_takes_all_of_the_budget_is_within_it(sleep):
+    inner = ScriptedModel([limited(60.0)], ANSWER)
+    model = RetryingModel(inner, retries=3, budget_s=60, sleep=sleep, clock=lambda: 0.0)
+    assert await events_of(model) == [Retrying(2, 60.0, "too fast"), *ANSWER]
+
+
+@pytest.mark.parametrize(("asked_s", "is_told"), [(2.0, True), (1.99, False)])
+async def test_a_wait_of_two_seconds_is_worth_telling(sleep, asked_s, is_told):
+    _, error = await failure_of(retrying(ScriptedModel([limited(asked_s)]), sleep, retries=0))
+    assert (error.hint is not None) is is_told
+
+
 async def test_all_waits_together_stay_within_the_budget(sleep):
     inner = ScriptedModel(*[[limited(25.0)] for _ in range(9)])
     await failure_of(retrying(inner, sleep, retries=8, budget_s=60))

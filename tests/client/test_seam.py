@@ -34,6 +34,8 @@ def joined(so_far: str, *pieces: str) -> str:
         ("10", "10", "10"),
         ("It is 10", "10", "It is 1010"),
         ("1, 2, 3, ", "3.5", "1, 2, 3, 3.5"),
+        ("So:\n1. ", "1. Wash", "So:\n1. 1. Wash"),
+        ("So:\n12.", "12. Wash", "So:\n12. Wash"),
         ("天天", "天向上", "天天天向上"),
         ("", "Hello", "Hello"),
     ],

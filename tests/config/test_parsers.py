@@ -181,3 +181,14 @@ def test_a_path_whose_backslashes_became_something_else_wants_single_quotes(mang
         parsers.path(mangled)
     assert "single quotes" in caught.value.hint
     assert parsers.path(r" C:\temp\ca.pem ") == r"C:\temp\ca.pem"
+
+
+@pytest.mark.parametrize("amount", [0, 0.01, 1_000_000])
+def test_an_amount_of_money_may_be_up_to_a_million_dollars(amount):
+    assert parsers.amount_usd(amount) == amount
+
+
+@pytest.mark.parametrize("amount", [-0.01, 1_000_000.01, math.inf, math.nan])
+def test_what_is_no_amount_of_money_is_refused(amount):
+    with pytest.raises(ValueError, match="dollars"):
+        parsers.amount_usd(amount)

@@ -19,6 +19,11 @@ def test_a_short_key_shows_nothing():
     assert str(Secret("ollama")) == "…"
 
 
+def test_of_twenty_characters_the_ends_may_be_shown_and_of_fewer_not():
+    assert str(Secret("abcdefghijklmnopqrst")) == "abc…qrst"
+    assert str(Secret("abcdefghijklmnopqrs")) == "…"
+
+
 def test_only_reveal_gives_the_value():
     assert Secret(KEY).reveal() == KEY
 

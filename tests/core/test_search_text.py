@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chatcli.core.search_text import (
     QUERY_CHARACTERS,
     TOKENIZER,
+    Term,
     beginnings,
     folded,
     indexed,
@@ -80,6 +81,13 @@ def test_a_word_is_found_by_each_of_its_beginnings(words, data):
     word = data.draw(st.sampled_from(words))
     for end in range(1, len(word) + 1):
         assert finds(" ".join(words), word[:end])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("ab", True), ("abc", True), ("abcd", False), ("éa", True), ("éab", False)]
+)
+def test_only_a_short_word_may_be_a_beginning_and_a_shorter_one_outside_of_ascii(text, is_one):
+    assert is_beginning(Term(text, is_prefix=True, is_run=False)) is is_one
 
 
 @given(st.lists(latin, min_size=1, max_size=5), st.data())
