@@ -118,3 +118,8 @@ def test_any_text_is_taken(text, key):
 @given(st.text(st.sampled_from("abc *.x"), max_size=60))
 def test_text_without_a_key_is_left_as_it_is(text):
     assert redact(text, KEY) == text
+
+
+def test_the_words_a_hint_has_for_a_name_and_a_password_stay():
+    hint = "put them into HTTPS_PROXY: http://user:password@host:port"
+    assert Redactor().redact(hint) == hint

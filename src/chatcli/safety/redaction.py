@@ -31,7 +31,8 @@ _SHORTEST_INSIDE_WORDS: Final = 8
 _SHOWN_BESIDE_MASK: Final = 4
 _PUBLIC_PREFIX: Final = re.compile(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
 _MASK: Final = re.compile(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
-_USER_IN_URL: Final = re.compile(r"(?<=://)[^\s/?#@\"'<>]{1,500}(?=@)")
+# What a hint writes in their place is none.
+_USER_IN_URL: Final = re.compile(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
 _SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 # Unlike str.lower, this keeps every character in its place.
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
