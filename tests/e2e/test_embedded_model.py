@@ -163,7 +163,7 @@ def test_local_serve_serves_until_ctrl_c(program, local_model_folder):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130
         gone = program.run("models", "--base-url", base_url)
-    assert listed.stdout == "smollm2-135m-instruct  8,192  free\n"
+    assert listed.stdout == "smollm2-135m-instruct  8,192\n"
     assert gone.exit_code == 6
 
 

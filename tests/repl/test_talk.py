@@ -375,10 +375,10 @@ async def test_context_shows_what_the_model_sees_and_what_it_does_not(talking, c
 async def test_context_compares_with_another_strategy_or_model_and_changes_nothing(talking):
     async with serving(PARIS) as server:
         talk = talking(server)
-        await talk.take("Capital of France? " * 1000)
-        await talk.take("And of Spain? " * 1000)
+        await talk.take("Capital of France? " * 4000)
+        await talk.take("And of Spain? " * 4000)
         await talk.take("/context")
-        assert "not sent: turn 1 (~4," in talk.surface.text
+        assert "not sent: turn 1 (~1" in talk.surface.text
         await talk.take("/context -m gpt-4o")
         assert "it would also send turn 1" in talk.surface.said
         await talk.take("/context middle-out")
