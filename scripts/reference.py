@@ -28,7 +28,8 @@ EXIT_CODES = {
     ExitCode.KEY_REFUSED: "the key was refused (401)",
     ExitCode.PROVIDER_REFUSED: "the provider refused the request (400, 403, 404, 413, 422, quota, context)",
     ExitCode.NETWORK: "network, time-out, 429 or 5xx after retries",
-    ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, or `length` that you did not set; the partial is on stdout",
+    ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, refused, a tool call that nobody answers, or `length` that you did not set; "
+    "what came is on stdout",
     ExitCode.LOCAL_IO: "a local file could not be read or written",
     ExitCode.BUDGET: "a budget is used up (reserved)",
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block",
@@ -54,11 +55,19 @@ pipe often ends on a terminal. `--raw` and the JSON formats keep every character
 {"text": "…", "model": "…", "finish_reason": "stop",
  "usage": {"input_tokens": 27, "output_tokens": 8, "cached_tokens": 0, "reasoning_tokens": null, "estimated": false},
  "cost_usd": null, "latency_s": 0.412, "ttft_s": 0.301, "session": "2026-11-23-2105-a1b2", "cached": false,
- "attempts": 1, "error": null}
+ "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": []}
 ```
 
 `error` is `{"code", "message", "hint", "status", "request_id"}`; `text` is then what had come. `cost_usd` is `null`
-where the price is not known. `-o jsonl` is one event a line; readers ignore types and keys they do not know:
+where the price is not known. Always there behind `error`:
+
+- `refusal`: what the model said instead of an answer, `null` where it did not refuse; `text` has what came before that.
+- `tool_calls`: what the model wanted to call and nobody answers, `[{"id", "name", "arguments"}]`. `arguments` is the JSON
+  the model wrote, as a text: `jq '.tool_calls[0].arguments | fromjson'`.
+- `sources`: what the answer cites, `[{"n", "title", "url"}]`; a file has `path` in the place of `url`. Where the answer
+  names its sources by number, `n` is that number.
+
+`-o jsonl` is one event a line; readers ignore types and keys they do not know:
 
 | `type` | keys |
 |---|---|

@@ -9,7 +9,8 @@ model that stands in is given all of its own attempts.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from chatcli.conversation.counting import EstimatingCounter
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 WINDOWS_FILE: Final = "windows.json"
 """What endpoints said of the windows of their models, in the cache folder."""
+
+
+PARAMETERS_FILE: Final = "parameters.json"
+"""What models do not take, in the cache folder."""
 
 
 def layers(
@@ -80,9 +85,14 @@ def answering(
         tokens_per_minute=settings.tokens_per_minute,
         longest_wait_s=settings.retry_budget_s,
     )
-    memory = EndpointMemory(cache / "parameters.json", now_s=time.time()) if settings.save else None
+    memory = EndpointMemory(cache / PARAMETERS_FILE, now_s=time.time()) if settings.save else None
     model = OpenAIModel(
-        client, endpoint, dialect_of(settings), streamed=settings.stream, on_headers=limits.learn
+        client,
+        endpoint,
+        dialect_of(settings),
+        streamed=settings.stream,
+        on_headers=limits.learn,
+        memory=EndpointMemory(cache / "endings.json", now_s=time.time()) if settings.save else None,
     )
     waiting = WaitingModel(model, reason=f"waiting for {endpoint.name}")
     limited = RateLimitedModel(waiting, limits, tokens=_about_tokens)
@@ -105,6 +115,18 @@ def answering(
         return measuring
     styles = EndpointMemory(cache / "reasoning.json", now_s=time.time()) if is_kept else None
     return ReasoningSeparatingModel(measuring, endpoint.base_url, styles)
+
+
+def body_to_send(request: Request, endpoint: Endpoint, settings: Settings, *, cache: Path) -> dict[str, Any]:
+    """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
+    from chatcli.client.adapting import refused_before  # noqa: PLC0415
+    from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
+
+    memory = EndpointMemory(cache / PARAMETERS_FILE, now_s=time.time()) if settings.save else None
+    without = request.without | refused_before(memory, endpoint.base_url, request.model)
+    return dialect_of(settings).body(
+        replace(request, without=without), streamed=settings.stream, endpoint=endpoint
+    )
 
 
 def pricing_at(endpoint: Endpoint, settings: Settings, table: ModelTable) -> Pricing:

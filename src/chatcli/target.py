@@ -313,6 +313,7 @@ class TargetFinder:
             timeout_s=self._settings.timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
             connect_timeout_s=self._settings.connect_timeout_s,
+            largest_answer_mb=self._settings.largest_answer_mb,
         )
 
     async def model(
@@ -363,6 +364,7 @@ def endpoint_at(
         timeout_s=settings.timeout_s,
         idle_timeout_s=settings.idle_timeout_s,
         connect_timeout_s=settings.connect_timeout_s,
+        largest_answer_mb=settings.largest_answer_mb,
         proxy=None if loopback else proxy_for(base_url, world.environment),
         ca_bundle=settings.ca_bundle,
         api_version=settings.api_version if versioned else None,

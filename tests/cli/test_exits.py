@@ -4,14 +4,16 @@ import pytest
 
 from chatcli.cli.exits import exit_code
 from chatcli.core.errors import Cancelled, KeyRefused, NetworkError
-from chatcli.core.events import TurnCancelled, TurnFailed, TurnFinished, TurnResult
+from chatcli.core.events import CitedSource, ToolCall, TurnCancelled, TurnFailed, TurnFinished, TurnResult
 
 
 @pytest.mark.parametrize(
     ("finish_reason", "length_was_chosen", "code"),
     [
         ("stop", False, 0),
-        ("tool_calls", False, 0),
+        ("tool_calls", False, 7),
+        ("function_call", False, 7),
+        ("refusal", True, 7),
         ("length", True, 0),
         ("length", False, 7),
         ("content_filter", True, 7),
@@ -21,6 +23,17 @@ from chatcli.core.events import TurnCancelled, TurnFailed, TurnFinished, TurnRes
 def test_a_finished_turn_is_complete_unless_something_cut_it(finish_reason, length_was_chosen, code):
     end = TurnFinished(TurnResult("text", "small", finish_reason))
     assert exit_code(end, length_was_chosen=length_was_chosen) == code
+
+
+@pytest.mark.parametrize("more", [{"refusal": "No."}, {"tool_calls": (ToolCall("1", "search", "{}"),)}])
+def test_a_refusal_and_a_call_nobody_answers_are_incomplete_whatever_the_finish_reason_says(more):
+    assert exit_code(TurnFinished(TurnResult("", "small", "stop", **more)), length_was_chosen=True) == 7
+
+
+def test_sources_and_pictures_make_no_answer_incomplete():
+    sources = (CitedSource(1, "Paris", "https://example.com"),)
+    end = TurnFinished(TurnResult("Paris.", "small", "stop", sources=sources))
+    assert exit_code(end, length_was_chosen=False) == 0
 
 
 @pytest.mark.parametrize(

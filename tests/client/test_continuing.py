@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from chatcli.client.continuing import CONTINUE, ContinuingModel
-from chatcli.core.errors import IncompleteAnswer, RateLimited, RequestRefused
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.errors import AnswerTooLarge, IncompleteAnswer, RateLimited, RequestRefused
+from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Request
 from chatcli.core.usage import Usage
@@ -52,6 +52,24 @@ async def test_the_parts_of_an_answer_cost_what_they_cost_together():
 async def test_the_cost_of_an_answer_with_a_part_nobody_told_of_is_unknown():
     inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), Completion("stop", cost_usd=0.5)])
     assert (await events_of(ContinuingModel(inner, times=1)))[-1].cost_usd is None
+
+
+async def test_the_sources_of_all_parts_are_told_each_once():
+    paris, france = (f"https://example.com/{name}" for name in ("paris", "france"))
+    first = Completion("length", sources=(CitedSource(1, "Paris", paris),))
+    rest = Completion("stop", sources=(CitedSource(1, "France", france), CitedSource(2, "Paris", paris)))
+    inner = ScriptedModel([TextDelta("The"), first], [TextDelta(" end"), rest])
+    assert (await events_of(ContinuingModel(inner, times=1)))[-1].sources == (
+        CitedSource(1, "Paris", paris),
+        CitedSource(2, "France", france),
+    )
+
+
+async def test_more_of_an_answer_that_is_too_large_is_not_asked_for():
+    inner = ScriptedModel([TextDelta("The"), AnswerTooLarge("the answer is larger than 64 MB")])
+    seen, error = await failure_of(ContinuingModel(inner, times=3))
+    assert (seen, type(error)) == ([TextDelta("The")], AnswerTooLarge)
+    assert len(inner.requests) == 1
 
 
 async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruction():

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import aclosing, suppress
 
 import httpcore2
 import httpx
 import pytest
 
-from chatcli.client import server_sent_events
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.proxies import Proxy
 from chatcli.core.errors import (
+    AnswerTooLarge,
     BadResponse,
     ContextOverflow,
     IncompleteAnswer,
@@ -26,6 +28,7 @@ from chatcli.core.errors import (
     TimedOut,
 )
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import Message, TextPart, answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
@@ -33,6 +36,7 @@ from client.wire import DONE, QUESTION, asked, chat_at, completion, delta, end, 
 from scripted_server import Answer, serving
 from way_servers import listening, say_nothing
 
+SMALL = Endpoint("https://models.example/v1", largest_answer_mb=1)
 PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
 USAGE = {
     "prompt_tokens": 12,
@@ -136,11 +140,6 @@ async def test_reasoning_of_an_answer_in_one_piece_is_kept(unstreamed, completio
     assert await events_of(unstreamed) == [ReasoningDelta("Easy."), *PARIS]
 
 
-async def test_a_refusal_is_the_text(chat, streams):
-    streams(delta(refusal="No."), end())
-    assert (await events_of(chat))[0] == TextDelta("No.")
-
-
 @pytest.mark.parametrize(
     "nothing",
     [
@@ -191,7 +190,13 @@ async def test_every_finish_reason_completes_an_answer(chat, streams):
         ("model_length", "length"),
         ("content_filter: SAFETY", "content_filter"),
         ("SAFETY", "content_filter"),
-        ("end_turn", "end_turn"),
+        ("PROHIBITED_CONTENT", "content_filter"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("eos", "stop"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "refusal"),
+        ("something new", "something new"),
     ],
 )
 async def test_an_answer_that_was_cut_is_known_in_the_words_of_other_apis(chat, streams, word, finish_reason):
@@ -214,9 +219,33 @@ async def test_a_stream_with_a_finish_reason_needs_no_done(chat, streams):
     assert await events_of(chat) == PARIS
 
 
-@pytest.mark.parametrize("ending", [b"", DONE])
-async def test_without_a_finish_reason_an_answer_is_incomplete(chat, streams, ending):
-    streams(delta("Pa"), delta("ris"), ending)
+async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once(
+    completions, endpoint, tmp_path
+):
+    completions.respond(content=delta("Paris") + DONE, content_type="text/event-stream")
+    notice = Notice(
+        "no_finish_reason",
+        "models.example gives no finish reason: an answer counts as complete when its stream is",
+    )
+
+    async def asked_of(model):
+        async with connect(endpoint, {}) as connection:
+            memory = EndpointMemory(tmp_path / "endings.json", now_s=1.0)
+            chat = OpenAIModel(connection, endpoint, ChatCompletions(), memory=memory)
+            return [await events_of(chat, Request(model, QUESTION.messages)) for _ in range(2)]
+
+    assert await asked_of("small") == [[TextDelta("Paris"), notice, Completion("stop", "small-1")], PARIS]
+    assert await asked_of("another") == [PARIS, PARIS]
+
+
+async def test_done_where_nothing_of_an_answer_came_is_no_end(chat, streams):
+    streams(delta(""), DONE)
+    _, error = await failure_of(chat)
+    assert error.retryable
+
+
+async def test_without_a_finish_reason_and_done_an_answer_is_incomplete(chat, streams):
+    streams(delta("Pa"), delta("ris"))
     seen, error = await failure_of(chat)
     assert seen == [TextDelta("Pa"), TextDelta("ris")]
     assert isinstance(error, IncompleteAnswer)
@@ -273,7 +302,7 @@ async def test_a_stream_is_read_where_none_was_asked_for(unstreamed, streams):
 
 
 @pytest.mark.parametrize(
-    "broken", [b'{"choices": [', b"\xff\xfe", b"Internal error", b"[" * 100_000, b"[1]", b"null", b'"text"']
+    "broken", [b'{"choices": [', b"\xff\xfe", b"Internal error", b"[" * 100_000, b"[1]", b'"text"']
 )
 async def test_what_is_not_a_json_object_is_a_bad_response_and_after_text_an_incomplete_answer(
     chat, streams, broken
@@ -341,19 +370,54 @@ async def test_a_connection_that_breaks_is_a_network_error_and_after_text_an_inc
     assert type(error) is IncompleteAnswer
 
 
-@pytest.mark.parametrize(("before", "kind"), [(b"", BadResponse), (delta("Pa"), IncompleteAnswer)])
-async def test_a_line_without_an_end_is_given_up(chat, completions, before, kind):
-    piece = bytes(server_sent_events.LONGEST_LINE_BYTES // 4)
-
+@pytest.mark.parametrize("before", [[], [delta("Pa")]])
+async def test_a_line_without_an_end_is_given_up(completions, before):
     async def endless():
-        yield before
-        for _ in range(6):
-            yield piece
+        for part in [*before, *[bytes(400_000)] * 6]:
+            yield part
 
     completions.respond(content=endless(), content_type="text/event-stream")
-    _, error = await failure_of(chat)
-    assert type(error) is kind
-    assert error.message.startswith("models.example: ")
+    async with chat_at(SMALL) as chat:
+        seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Pa")] * len(before)
+    assert_too_large(error)
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000, "\N{CJK UNIFIED IDEOGRAPH-4EAC}" * 1_000])
+@pytest.mark.parametrize("field", ["content", "reasoning"])
+async def test_of_an_answer_without_an_end_as_much_is_kept_as_may_be(completions, text, field):
+    chunks = [delta(**{field: text})] * 400
+    completions.respond(content=b"".join(chunks), content_type="text/event-stream")
+    async with chat_at(SMALL) as chat:
+        seen, error = await failure_of(chat)
+    kept = "".join(event.text for event in seen)
+    assert 999_990 <= len(kept.encode()) <= 1_000_000
+    assert kept == (text * 400)[: len(kept)]
+    assert_too_large(error)
+
+
+async def test_an_answer_that_is_just_as_large_as_it_may_be_is_complete(completions):
+    chunks = [delta("x" * 500_000), delta("y" * 500_000), end()]
+    completions.respond(content=b"".join(chunks), content_type="text/event-stream")
+    async with chat_at(SMALL) as chat:
+        assert (await events_of(chat))[-1] == Completion("stop", "small-1")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"refusal": "x" * 30_000}, {"tool_calls": [{"index": 0, "function": {"arguments": "x" * 30_000}}]}],
+)
+async def test_what_waits_for_the_end_has_the_same_limit(completions, held):
+    completions.respond(content=delta(**held) * 40 + end(), content_type="text/event-stream")
+    async with chat_at(SMALL) as chat:
+        _, error = await failure_of(chat)
+    assert_too_large(error)
+
+
+def assert_too_large(error):
+    assert type(error) is AnswerTooLarge
+    assert error.exit_code == ExitCode.INCOMPLETE
+    assert error.message == "models.example: the answer is larger than 1 MB, the rest was left out"
     assert not error.retryable
 
 
@@ -481,30 +545,31 @@ async def test_a_page_that_calls_itself_a_stream_is_not_shown_either(chat, strea
     assert "Sign in" not in error.message
 
 
-async def test_an_answer_in_one_piece_without_an_end_is_given_up(unstreamed, completions, monkeypatch):
-    monkeypatch.setattr("chatcli.client.answer_bytes.LONGEST_WHOLE_BYTES", 1000)
-    completions.respond(content=b"{" + b" " * 2000, headers={"content-type": "application/json"})
-    _, error = await failure_of(unstreamed)
-    assert isinstance(error, BadResponse)
-    assert "more than 1,000 bytes" in error.message
+async def test_an_answer_in_one_piece_without_an_end_is_given_up(completions):
+    completions.respond(content=b"{" + b" " * 1_000_000, headers={"content-type": "application/json"})
+    async with chat_at(SMALL, streamed=False) as unstreamed:
+        _, error = await failure_of(unstreamed)
+    assert_too_large(error)
 
 
-async def test_a_refusal_is_said_in_a_line(chat, streams):
-    streams(delta(refusal="No."), end())
-    assert await events_of(chat) == [
-        TextDelta("No."),
-        Notice("refusal", "the model refused to answer"),
-        Completion("stop", "small-1"),
-    ]
+SIGNS_OF_LIFE = [
+    b"data:\n\n",
+    b"data: \n\n",
+    b"data\n\n",
+    b"data: null\n\n",
+    b'data: ""\n\n',
+    b"data: ping\n\n",
+    b"event: ping\ndata: 2026-11-28 12:00:00\n\n",
+    b'event: ping\ndata: {"type": "ping"}\n\n',
+    b"event: keepalive\n\n",
+    b": OPENROUTER PROCESSING\n\n",
+]
 
 
-async def test_tools_nobody_offered_are_named_in_a_line(chat, streams):
-    calls = [{"index": 0, "function": {"name": "search", "arguments": ""}}, None, {"function": "?"}]
-    streams(delta(tool_calls=calls), delta(tool_calls=[{"function": {"arguments": "{}"}}]), end("tool_calls"))
-    assert await events_of(chat) == [
-        Notice("tool_calls", "the model asked for tools nobody offered it: search"),
-        Completion("tool_calls", "small-1"),
-    ]
+@pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
+async def test_a_sign_of_life_is_no_part_of_the_answer_before_or_between_its_chunks(chat, streams, sign):
+    streams(sign, delta("Par"), sign, sign, delta("is"), sign, end())
+    assert await events_of(chat) == [TextDelta("Par"), TextDelta("is"), Completion("stop", "small-1")]
 
 
 @pytest.mark.parametrize("broken", [b"data: {\n\n", event({"error": {"message": "late"}})])
@@ -541,18 +606,35 @@ async def test_a_server_that_does_not_end_after_the_end_is_left(more, monkeypatc
         await server.requests[0].hung_up()
 
 
-async def test_calls_of_tools_are_told_in_a_line_however_many_and_long(chat, streams):
-    again = [{"function": {"name": "search"}}] * 2000
-    others = [{"function": {"name": f"{number}" * 9000}} for number in range(2000)]
-    streams(delta(tool_calls=again), delta(tool_calls=others), end("tool_calls"))
-    told = (await events_of(chat))[0].message
-    assert told.count("search") == 1
-    assert len(told) < 1000
+FLOODS = [
+    b": ping\n\n" * 8_000,
+    b"data:\n\n" * 8_000,
+    b"data: {}\n\n" * 8_000,
+    b"event: ping\ndata: x\n\n" * 4_000,
+    b"\n" * 65_536,
+]
 
 
-async def test_a_tool_without_a_name_is_told_too(chat, streams):
-    streams(delta(tool_calls=[{"function": {"arguments": "{}"}}]), end("tool_calls"))
-    assert (await events_of(chat))[0] == Notice("tool_calls", "the model asked for tools nobody offered it")
+@pytest.mark.parametrize(
+    ("flood", "word"),
+    [*[(flood, b"") for flood in FLOODS], (FLOODS[0], delta("Par")), (FLOODS[2], delta("Par"))],
+)
+async def test_a_flood_of_nothing_outruns_no_limit_and_takes_no_core(flood, word):
+    async def pour(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + word)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(flood)
+                await writer.drain()
+
+    async with listening(pour) as port:
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", loopback=True, timeout_s=0.5, idle_timeout_s=0.5)
+        async with chat_at(endpoint) as model, asyncio.timeout(10):
+            used_s = time.thread_time()
+            _, error = await failure_of(model)
+            used_s = time.thread_time() - used_s
+    assert isinstance(error, IncompleteAnswer if word else TimedOut)
+    assert used_s < 0.4
 
 
 KEEP_ALIVE = [b": still here\n\n", delta(""), delta(None), event({"choices": []})]

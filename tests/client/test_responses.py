@@ -7,9 +7,10 @@ import pytest
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.remainder import MOST_CALLS
 from chatcli.client.responses import Responses
 from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta, ToolCall
 from chatcli.core.messages import answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
@@ -120,21 +121,6 @@ async def test_a_response_that_is_incomplete_for_an_unknown_reason_is_not_passed
     assert isinstance(error, IncompleteAnswer)
 
 
-async def test_a_refusal_is_the_text_and_said_in_a_line():
-    script = (of_type("response.refusal.delta", delta="No."), completed())
-    assert await told(*script) == [
-        TextDelta("No."),
-        Notice("refusal", "the model refused to answer"),
-        Completion("stop", "small-1"),
-    ]
-
-
-async def test_a_tool_nobody_offered_is_said_in_a_line():
-    item = {"type": "function_call", "name": "search"}
-    events = await told(of_type("response.output_item.added", item=item), completed())
-    assert events[0] == Notice("tool_calls", "the model asked for tools nobody offered it: search")
-
-
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
@@ -205,3 +191,129 @@ async def test_an_event_with_nothing_in_it_is_passed_over(odd):
         TextDelta("Paris"),
         Completion("stop"),
     ]
+
+
+REFUSED = [
+    Notice("refusal", "the model refused to answer: No. Never."),
+    Completion("stop", "small-1", refusal="No. Never."),
+]
+
+
+@pytest.mark.parametrize("deltas", [["No. ", "Never."], []])
+async def test_a_refusal_is_no_answer_but_said_and_in_the_completion(deltas):
+    # https://platform.openai.com/docs/api-reference/responses-streaming/response/refusal
+    script = [
+        *(of_type("response.refusal.delta", delta=each, output_index=0) for each in deltas),
+        of_type("response.refusal.done", refusal="No. Never.", output_index=0),
+        completed(output=[message({"type": "refusal", "refusal": "No. Never."})]),
+    ]
+    assert await told(*script) == REFUSED
+
+
+async def test_a_refusal_in_one_piece_reads_the_same():
+    whole = response(output=[message({"type": "refusal", "refusal": "No. Never."})])
+    assert (await asking(json_answer(whole), streamed=False))[0] == REFUSED
+
+
+FUNCTION_CALL = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "call_1",
+    "name": "get_weather",
+    "arguments": '{"city":"Paris"}',
+    "status": "completed",
+}
+CALLED = Completion("stop", "small-1", tool_calls=(ToolCall("call_1", "get_weather", '{"city":"Paris"}'),))
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_a_call_is_told_once_whichever_events_have_it(is_done):
+    # https://platform.openai.com/docs/guides/function-calling#streaming
+    begun = {**FUNCTION_CALL, "arguments": "", "status": "in_progress"}
+    script = [
+        of_type("response.output_item.added", item=begun, output_index=0),
+        of_type("response.function_call_arguments.delta", delta='{"city":', output_index=0),
+        of_type("response.function_call_arguments.delta", delta='"Paris"}', output_index=0),
+        *([of_type("response.output_item.done", item=FUNCTION_CALL, output_index=0)] if is_done else []),
+        completed(output=[FUNCTION_CALL]),
+    ]
+    assert await told(*script) == [
+        Notice("tool_calls", "the model tried to call a tool that was not offered: get_weather"),
+        CALLED,
+    ]
+
+
+async def test_a_call_of_a_whole_answer_is_told():
+    assert (await asking(json_answer(response(output=[FUNCTION_CALL])), streamed=False))[0][-1] == CALLED
+
+
+async def test_a_call_of_a_tool_that_was_offered_is_said_to_be_that():
+    tools = [{"type": "function", "name": "get_weather", "parameters": {}}]
+    request = Request("small", (question("Hi"),), Parameters(extra={"tools": tools}))
+    events, _ = await asking(Answer([completed(output=[FUNCTION_CALL])]), request=request)
+    assert events[0].message == "the model called a tool, which chatcli does not run: get_weather"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "image_generation_call",
+        "mcp_call",
+        "mcp_list_tools",
+        "tool_search_call",
+        "a_tool_of_next_year_call",
+    ],
+)
+async def test_a_tool_that_runs_with_the_server_is_nothing_to_say(kind):
+    item = {"type": kind, "id": "x_1", "status": "completed"}
+    script = [
+        of_type("response.output_item.added", item={**item, "status": "in_progress"}, output_index=0),
+        of_type(f"response.{kind}.searching", item_id="x_1", output_index=0),
+        of_type("response.output_item.done", item=item, output_index=0),
+        text("Paris.", 1),
+        completed(output=[item, message({"type": "output_text", "text": "Paris."})]),
+    ]
+    assert await told(*script) == [TextDelta("Paris."), Completion("stop", "small-1")]
+
+
+@pytest.mark.parametrize(
+    "kind", ["custom_tool_call", "computer_call", "local_shell_call", "mcp_approval_request"]
+)
+async def test_what_only_the_persons_side_can_answer_is_a_call(kind):
+    item = {"type": kind, "id": "x_1", "call_id": "call_1", "action": {"type": "screenshot"}}
+    events = await told(completed(output=[item]))
+    assert events[-1].tool_calls == (ToolCall("call_1", kind, '{"type": "screenshot"}'),)
+
+
+async def test_what_the_answer_cites_is_told_once_whichever_events_have_it():
+    # https://platform.openai.com/docs/guides/tools-web-search#output-and-citations
+    cited = {"type": "url_citation", "url": "https://example.com/paris", "title": "Paris", "start_index": 0}
+    whole = message({"type": "output_text", "text": "Paris.", "annotations": [cited]})
+    script = [
+        text("Paris."),
+        of_type("response.output_text.annotation.added", annotation=cited, output_index=0),
+        of_type("response.output_item.done", item=whole, output_index=0),
+        completed(output=[whole]),
+    ]
+    sources = (CitedSource(1, "Paris", "https://example.com/paris"),)
+    assert await told(*script) == [TextDelta("Paris."), Completion("stop", "small-1", sources=sources)]
+    assert (await asking(json_answer(response(output=[whole])), streamed=False))[0][-1].sources == sources
+
+
+async def test_a_picture_is_said_once_with_its_type_and_size():
+    # https://platform.openai.com/docs/guides/tools-image-generation
+    item = {"type": "image_generation_call", "id": "ig_1", "result": "AAAA" * 500, "output_format": "webp"}
+    script = [
+        of_type("response.image_generation_call.partial_image", partial_image_b64="AAAA", output_index=0),
+        of_type("response.output_item.done", item=item, output_index=0),
+        completed(output=[item]),
+    ]
+    assert (await told(*script))[0] == Notice("media_not_shown", "not shown: a picture (image/webp, 1.5 kB)")
+
+
+async def test_calls_without_number_end_somewhere():
+    items = [{**FUNCTION_CALL, "call_id": f"call_{number}"} for number in range(1000)]
+    assert len((await told(completed(output=items)))[-1].tool_calls) == MOST_CALLS

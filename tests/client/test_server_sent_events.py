@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.server_sent_events import (
-    LONGEST_LINE_BYTES,
-    StreamTooLong,
-    event_data,
-)
+from chatcli.client.server_sent_events import StreamTooLong, event_data
+
+LONGEST_BYTES = 4_000_000
 
 MARK = b"\xef\xbb\xbf"
-FIELDS = (b"data", b"data:", b"data: ", b"event: x", b"id: 1", b" ", b":")
+FIELDS = (b"data", b"data:", b"data: ", b"event: x", b"event: ping", b"event:Ping ", b"id: 1", b" ", b":")
 LINE_ENDS = (b"\n", b"\r", b"\r\n")
 OTHER = (MARK, b"\xef", b"{}", "é北".encode(), b"\x00", b"\x85", b"\x0b")
 PIECES = st.sampled_from(FIELDS + LINE_ENDS + OTHER)
@@ -28,20 +26,23 @@ async def pieces(*chunks: bytes):
 
 
 async def data_of(*chunks: bytes) -> list[bytes]:
-    async with aclosing(event_data(pieces(*chunks))) as events:
+    async with aclosing(event_data(pieces(*chunks), LONGEST_BYTES)) as events:
         return [data async for batch in events for data in batch]
 
 
 def as_the_standard_says(stream: bytes) -> list[bytes]:
     """Interpret a whole stream line by line, with its last event even if it is cut off."""
-    events, data = [], []
+    events, data, kind = [], [], b""
     for line in [*re.split(rb"\r\n|\r|\n", stream.removeprefix(MARK)), b""]:
         name, _, value = line.partition(b":")
         if name == b"data":
             data.append(value.removeprefix(b" "))
-        elif not line and data:
-            events.append(b"\n".join(data))
-            data = []
+        elif name == b"event" and b":" in line:
+            kind = value.strip().lower()
+        elif not line:
+            if data and kind not in {b"ping", b"keep-alive"}:
+                events.append(b"\n".join(data))
+            data, kind = [], b""
     return events
 
 
@@ -58,6 +59,9 @@ def as_the_standard_says(stream: bytes) -> list[bytes]:
         (b"data\n\ndata\ndata\n\ndata:\n\n", [b"", b"\n", b""]),
         (b"data:test\n\ndata: test\n\n", [b"test", b"test"]),
         (b"event: ping\nretry: 9\n\n", []),
+        (b"event: ping\ndata: 2026-11-28 12:00:00\n\ndata: a\n\n", [b"a"]),
+        (b"data: pong\nevent:Keep-Alive\n\nevent: x\ndata: a\n\n", [b"a"]),
+        (b"event: ping\n\ndata: a\n\n", [b"a"]),
         (b"database: x\nDATA: x\n data: x\n\n", []),
         (MARK + b"data: a\n\n", [b"a"]),
         (MARK + MARK + b"data: a\n\n", []),
@@ -96,7 +100,7 @@ async def test_an_event_is_told_as_soon_as_it_is_complete(line_end):
         yield line_end
         assert told == [b"a", b"b"]
 
-    async with aclosing(event_data(chunks())) as events:
+    async with aclosing(event_data(chunks(), LONGEST_BYTES)) as events:
         async for batch in events:
             told.extend(batch)
     assert told == [b"a", b"b"]
@@ -108,7 +112,7 @@ async def test_a_long_line_is_read_whole():
 
 
 async def test_a_line_without_an_end_is_given_up_while_short_ones_never_add_up():
-    piece = bytes(LONGEST_LINE_BYTES // 4)
+    piece = bytes(LONGEST_BYTES // 4)
     with pytest.raises(StreamTooLong):
         await data_of(*[piece] * 5)
     assert await data_of(*[b": " + piece, b"\n"] * 5, b"data: a\n\n") == [b"a"]
@@ -124,13 +128,13 @@ async def test_leaving_closes_the_source():
         finally:
             closed.append(True)
 
-    async with aclosing(event_data(chunks())) as events:
+    async with aclosing(event_data(chunks(), LONGEST_BYTES)) as events:
         assert list(await anext(events)) == [b"a"]
     assert closed == [True]
 
 
 async def test_an_event_without_an_end_is_given_up_however_short_its_lines():
-    piece = b"data: " + bytes(LONGEST_LINE_BYTES // 8) + b"\n"
+    piece = b"data: " + bytes(LONGEST_BYTES // 8) + b"\n"
     with pytest.raises(StreamTooLong):
         await data_of(*[piece] * 10)
     assert len(await data_of(*[piece + b"\n"] * 10)) == 10

@@ -29,12 +29,14 @@ from chatcli.core.errors import (
     ServerFailed,
 )
 from chatcli.core.events import (
+    CitedSource,
     Completion,
     ContextFitted,
     Notice,
     ReasoningDelta,
     Retrying,
     TextDelta,
+    ToolCall,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -183,10 +185,34 @@ class TestATurn:
         assert manager.history.head == "message 1"
 
     async def test_an_answer_of_tool_calls_is_called_empty_only_where_nothing_else_was_said_of_it(self):
-        called = Notice("tool_calls", "the model asked for tools nobody offered it: search")
-        for script, said in (((), "empty_answer"), ((called,), "tool_calls")):
-            manager, _, _ = conversation((*script, Completion("tool_calls")))
-            assert [event.code for event in await turn(manager) if isinstance(event, Notice)] == [said]
+        for code in ("tool_calls", "refusal", "media_not_shown"):
+            manager, _, _ = conversation((Notice(code, "said"), Completion("tool_calls")))
+            assert [event.code for event in await turn(manager) if isinstance(event, Notice)] == [code]
+        manager, _, _ = conversation((Completion("tool_calls"),))
+        assert [event.code for event in await turn(manager) if isinstance(event, Notice)] == ["empty_answer"]
+
+    @pytest.mark.parametrize("text", ["", "Well, "])
+    async def test_a_refusal_is_kept_as_one_and_the_model_knows_of_it(self, text):
+        deltas = (TextDelta(text),) if text else ()
+        manager, model, journal = conversation((*deltas, Completion("stop", refusal="No.")), PARIS)
+        end = (await turn(manager))[-1]
+        assert (end.result.text, end.result.refusal) == (text, "No.")
+        kept = answer(text, "No.")
+        assert journal.replies[0].finished == [(kept, end.result)]
+        assert (kept.refusal, kept.answer) == ("No.", text)
+        await turn(manager, question("Why?"))
+        assert [message.text for message in model.requests[1].messages][1:] == [
+            f"{text}\n\nNo." if text else "No.",
+            "Why?",
+        ]
+
+    async def test_what_came_beside_the_text_is_in_the_result(self):
+        calls, sources = (ToolCall("1", "f", "{}"),), (CitedSource(1, "Paris", "https://example.com"),)
+        manager, _, _ = conversation(
+            (TextDelta("Paris"), Completion("stop", tool_calls=calls, sources=sources))
+        )
+        result = (await turn(manager))[-1].result
+        assert (result.refusal, result.tool_calls, result.sources) == (None, calls, sources)
 
     async def test_an_answer_from_the_cache_says_so(self):
         manager, _, _ = conversation((TextDelta("Paris"), Completion("stop", cached=True)))

@@ -301,6 +301,34 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         _STREAM, "nothing but comments and [DONE], once", (stream(b": hello\n\n", b"data: [DONE]\n\n"),), FEW
     ),
+    Fault(
+        _STREAM,
+        "events with no data, null and pings before and between the words",
+        (
+            stream(
+                b"data:\n\n",
+                b"event: ping\ndata: 2026-11-28\n\n",
+                chunk(delta={"content": "Par"}),
+                b"data: null\n\n",
+                b"data: ping\n\n",
+                chunk(delta={"content": "is."}),
+                *END,
+            ),
+        ),
+    ),
+    Fault(_STREAM, "a flood of comments", (stream(*[b": ping\n\n" * 8_000] * 400),), IMPATIENT),
+    Fault(
+        _STREAM,
+        "a flood of empty events after a word",
+        (stream(WORD, *[b"data: {}\n\n" * 8_000] * 400),),
+        {**FEW, **IDLE},
+    ),
+    Fault(
+        _STREAM,
+        "an answer that is larger than it may be",
+        (stream(chunk(delta={"content": "Par"}), *[chunk(delta={"reasoning": "Hm. " * 10_000})] * 40),),
+        {**FEW, "CHATCLI_LARGEST_ANSWER_MB": "1"},
+    ),
     Fault(_STREAM, "malformed JSON", (stream(b'data: {"choices": [\n\n'),)),
     Fault(_STREAM, "malformed JSON in the middle", (stream(WORD, b"data: {\n\n", *END),)),
     Fault(
@@ -404,6 +432,7 @@ FAULTS: tuple[Fault, ...] = (
         (Answer(event_stream(finish_reason="content_filter")),),
     ),
     Fault(_END, "a refusal", (stream(chunk(delta={"refusal": "No."}), *END),)),
+    Fault(_END, "a refusal after a word", (stream(WORD, chunk(delta={"refusal": "No."}), *END),)),
     Fault(
         _END,
         "a call of a tool nobody offered",
@@ -411,6 +440,38 @@ FAULTS: tuple[Fault, ...] = (
             stream(
                 chunk(delta={"tool_calls": [{"function": {"name": "search"}}]}),
                 chunk(delta={}, finish_reason="tool_calls"),
+            ),
+        ),
+    ),
+    Fault(
+        _END,
+        "a picture in the answer",
+        (
+            stream(
+                WORD,
+                chunk(delta={"images": [{"image_url": {"url": "data:image/png;base64," + "AAAA" * 400}}]}),
+                *END,
+            ),
+        ),
+    ),
+    Fault(
+        _END,
+        "sources",
+        (
+            stream(
+                b'data: {"choices": [], "citations": ["https://example.com/paris"]}\n\n',
+                WORD,
+                chunk(
+                    delta={
+                        "annotations": [
+                            {
+                                "type": "url_citation",
+                                "url_citation": {"url": "https://example.com/paris", "title": "All of Paris"},
+                            }
+                        ]
+                    }
+                ),
+                *END,
             ),
         ),
     ),

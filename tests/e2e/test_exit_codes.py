@@ -21,6 +21,11 @@ RENAMED_STATUSES = {
     "Unprocessable Entity": "Unprocessable Content",
 }
 PARIS = Answer(event_stream("Paris."))
+REFUSED = b'data: {"choices": [{"index": 0, "delta": {"refusal": "No."}}]}\n\n'
+CALLED = (
+    b'data: {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "1", '
+    b'"function": {"name": "search", "arguments": "{}"}}]}}]}\n\n'
+)
 
 
 def refusal(status: int, message: str, code: str = "") -> Answer:
@@ -74,6 +79,11 @@ CASES = {
     "cut": Case(answer=Answer(text_events("Par"))),
     "cut at the limit": Case(answer=Answer(event_stream("Par", finish_reason="length"))),
     "filtered": Case(answer=Answer(event_stream("Par", finish_reason="content_filter"))),
+    "refused": Case(answer=Answer([REFUSED, *event_stream()[-2:]])),
+    "refused where code was wanted": Case(("-x", "Hi"), Answer([REFUSED, *event_stream()[-2:]])),
+    "a tool call nobody answers": Case(
+        answer=Answer([CALLED, *event_stream(finish_reason="tool_calls")[-2:]])
+    ),
     "no place for the file": Case(("--out", "missing/answer.txt", "Hi")),
     "nothing to extract": Case(("-x", "Hi")),
     "hung up": Case(answer=UNFINISHED, signal_name="SIGHUP"),

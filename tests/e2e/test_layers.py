@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from e2e.program import records_of
 from scripted_server import CUT, Answer, event_stream, json_answer, serving_in_thread, text_events
 
@@ -93,3 +95,37 @@ def test_a_dry_run_shows_the_request_of_the_api_that_would_be_asked(program):
         done = program.run("--api", "responses", "--dry-run", "Hi", server=server)
     assert json.loads(done.stdout)["request"]["input"] == [{"role": "user", "content": "Hi"}]
     assert server.requests == []
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_dry_run_shows_the_very_body_that_is_sent(program, api):
+    options = [
+        *("-O", "top_k=4", "-O", "temperature=0.1", "-O", 'tools=[{"type": "web_search"}]'),
+        *("-t", "0.5", "--seed", "7", "--max-tokens", "9", "--reasoning", "low", "--system", "Be brief."),
+    ]
+    with serving_in_thread(PARIS) as server:
+        dry = program.run("--api", api, *options, "--dry-run", "Hi", server=server)
+        program.run("--api", api, *options, "Hi", server=server)
+        (sent,) = [request.json for request in server.requests if request.method == "POST"]
+    assert json.loads(dry.stdout)["request"] == sent
+    assert sent["top_k"] == 4
+    assert sent["temperature"] == 0.1
+
+
+def test_a_dry_run_leaves_out_what_the_model_is_known_not_to_take(program):
+    refused = json_answer(
+        {
+            "error": {
+                "message": "Unsupported parameter: 'seed'",
+                "code": "unsupported_parameter",
+                "param": "seed",
+            }
+        },
+        status=400,
+    )
+    with serving_in_thread(refused, PARIS) as server:
+        program.run("--seed", "7", "Hi", server=server)
+        dry = program.run("--seed", "7", "--dry-run", "Hi", server=server)
+        sent = [request.json for request in server.requests if request.method == "POST"][-1]
+    assert json.loads(dry.stdout)["request"] == sent
+    assert "seed" not in sent

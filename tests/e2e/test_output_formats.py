@@ -23,6 +23,21 @@ USAGE = {
     "completion_tokens_details": {"reasoning_tokens": 1},
 }
 BUSY = json_answer({"error": {"message": "slow down"}}, status=429, **{"retry-after-ms": "10"})
+
+
+def chunk(delta: dict[str, object]) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode() + b"\n\n"
+
+
+def call(*, arguments: str, **begun: str) -> dict[str, object]:
+    identity = {"id": begun.pop("id")} if "id" in begun else {}
+    return {"index": 0, **identity, "function": {**begun, "arguments": arguments}}
+
+
+def cited(url: str, title: str) -> dict[str, object]:
+    return {"type": "url_citation", "url_citation": {"url": url, "title": title}}
+
+
 SCENARIOS = {
     "success": (
         Answer(
@@ -43,6 +58,26 @@ SCENARIOS = {
         ),
     ),
     "cut": (Answer(text_events("Par")),),
+    "refused": (Answer([chunk({"refusal": "No, "}), chunk({"refusal": "never."}), *event_stream()[-2:]]),),
+    "called": (
+        Answer(
+            [
+                chunk({"tool_calls": [call(id="call_1", name="search", arguments='{"q": ')]}),
+                chunk({"tool_calls": [call(arguments='"Paris\u202e"}')]}),
+                *event_stream(finish_reason="tool_calls")[-2:],
+            ]
+        ),
+    ),
+    "cited": (
+        Answer(
+            [
+                *text_events("Paris."),
+                chunk({"annotations": [cited("https://example.com/paris", "All of \x1b[31mParis")]}),
+                chunk({"annotations": [cited("https://example.com/france", "")]}),
+                *event_stream()[-2:],
+            ]
+        ),
+    ),
 }
 
 

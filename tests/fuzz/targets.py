@@ -21,6 +21,7 @@ from chatcli.client.server_sent_events import event_data
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import question
+from chatcli.core.request import Request
 from chatcli.safety.terminal import sanitize, sanitize_line
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _DIALECTS: Final[tuple[Dialect, ...]] = (ChatCompletions(), Responses())
+_REQUEST: Final = Request("fuzzed", (question("?"),))
+_MOST_BYTES: Final = 1_000_000
 _FOLDER: Final = tempfile.TemporaryDirectory(prefix="chatcli-fuzz-")
 
 
@@ -98,7 +101,7 @@ def _read(chunks: list[bytes]) -> list[bytes]:
         for chunk in chunks:
             yield chunk
 
-    return [data for events in _drained(event_data(source())) for data in events]
+    return [data for events in _drained(event_data(source(), _MOST_BYTES)) for data in events]
 
 
 def _drained(events: AsyncGenerator[T]) -> Iterator[T]:
@@ -124,16 +127,23 @@ def _events_of_the_format(stream: bytes) -> Iterator[bytes]:
     https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
     """
     data: list[bytes] = []
+    name = b""
     for line in _LINE_END.split(stream.removeprefix(b"\xef\xbb\xbf")):
         field, _, value = line.partition(b":")
         if not line:
-            if data:
+            if data and not _keeps_alive(name):
                 yield b"\n".join(data)
-            data = []
+            data, name = [], b""
+        elif field == b"event" and b":" in line:
+            name = value
         elif field == b"data":
             data.append(value.removeprefix(b" "))
-    if data:
+    if data and not _keeps_alive(name):
         yield b"\n".join(data)
+
+
+def _keeps_alive(name: bytes) -> bool:
+    return name.strip().lower() in {b"ping", b"heartbeat", b"keepalive", b"keep-alive"}
 
 
 def _json_values(data: bytes) -> Iterator[dict[str, Any]]:
@@ -147,12 +157,12 @@ def _json_values(data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _read_answer(dialect: Dialect, values: list[dict[str, Any]]) -> None:
-    reader = dialect.reader()
+    reader = dialect.reader(_REQUEST)
     for value in values:
         if (said := dialect.error_in(value)) is not None:
             error_details(said)
         pieces = reader.pieces
-        events = [*reader.read_event(value), *dialect.reader().read_whole(value)]
+        events = [*reader.read_event(value), *dialect.reader(_REQUEST).read_whole(value)]
         assert all(isinstance(event, TextDelta | ReasoningDelta) and event.text for event in events)
         assert reader.pieces >= pieces
     assert all(isinstance(event, TextDelta | Notice) for event in reader.rest())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import NothingToExtract
-from chatcli.core.events import TextDelta, TurnResult
+from chatcli.core.events import CitedSource, TextDelta, ToolCall, TurnResult
 from chatcli.render.json_lines import JsonLinesRenderer, JsonRenderer, result_object, to_json
 from render.turns import FAILED, TURNS, show
 
@@ -50,6 +50,24 @@ def test_an_error_that_is_not_the_endpoints_has_the_same_keys():
         "status": None,
         "request_id": None,
     }
+
+
+def test_what_came_beside_the_text_has_the_keys_of_the_format():
+    result = TurnResult(
+        "",
+        "m",
+        refusal="No.",
+        tool_calls=(ToolCall("call_1", "search", '{"q": "a"}'),),
+        sources=(CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")),
+    )
+    told = result_object(result)
+    assert list(told)[-4:] == ["error", "refusal", "tool_calls", "sources"]
+    assert told["refusal"] == "No."
+    assert told["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": '{"q": "a"}'}]
+    assert told["sources"] == [
+        {"n": 1, "title": "Paris", "url": "https://example.com"},
+        {"n": 2, "title": "deep.pdf", "path": "deep.pdf"},
+    ]
 
 
 async def test_an_event_of_a_later_version_is_passed_over():

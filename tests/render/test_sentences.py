@@ -20,6 +20,9 @@ from chatcli.render.sentences import sentence
         ("Done already.", "Done already."),
         ("… 1 earlier turn", "1 earlier turn."),
         ("Ctrl-C stops", "Control C stops."),
+        ("[12] Paris · https://example.com/paris", "Source 12: Paris, https://example.com/paris"),
+        ("[1] deep.pdf", "Source 1: deep.pdf."),
+        ("sources:", "Sources:"),
         ("", ""),
     ],
 )

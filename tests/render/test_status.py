@@ -6,6 +6,7 @@ import pytest
 
 from chatcli.core.errors import ConfigurationError, NetworkError
 from chatcli.core.events import (
+    CitedSource,
     ContextFitted,
     Notice,
     Retrying,
@@ -42,12 +43,44 @@ async def told(*events, dim=False, verbose=False, quiet=False):
             TurnFinished(TurnResult("a", "m", "content_filter")),
             "answer cut by the endpoint's content filter",
         ),
+        (TurnFinished(TurnResult("a", "m", "refusal")), "the model refused to go on"),
+        (TurnFinished(TurnResult("a", "m", "tool_calls")), "the model called a tool without naming it"),
     ],
 )
 async def test_what_a_person_should_know_is_one_line(event, line):
     assert await told(event) == [line]
     assert await told(event, dim=True) == [f"\x1b[2m{line}\x1b[0m"]
     assert await told(event, quiet=True) == []
+
+
+CITED = TurnFinished(
+    TurnResult(
+        "a",
+        "m",
+        "stop",
+        sources=(
+            CitedSource(1, "Paris \x1b]0;x", "https://example.com/paris"),
+            CitedSource(3, "", "https://example.com/\u202efrance"),
+            CitedSource(4, "deep.pdf", path="deep.pdf"),
+        ),
+    )
+)
+
+
+async def test_what_an_answer_cites_is_listed_below_it_and_cannot_act_on_the_terminal():
+    assert await told(CITED) == [
+        "sources:",
+        "[1] Paris ␛]0;x · https://example.com/paris",
+        "[3] https://example.com/<U+202E>france",
+        "[4] deep.pdf",
+    ]
+    assert await told(CITED, quiet=True) == []
+
+
+async def test_what_an_answer_cites_is_not_listed_where_the_answer_itself_tells_of_it():
+    lines = []
+    await show(StatusRenderer(lines.append, dim=False, lists_sources=False), [CITED])
+    assert lines == []
 
 
 async def test_a_stopped_turn_is_said_in_a_line():

@@ -343,6 +343,31 @@ async def test_a_session_is_shown_and_changed(talking):
         await talk.connection.close()
 
 
+async def test_a_refusal_is_no_answer_to_copy_and_is_shown_as_one_on_resuming(talking):
+    refused = Answer(
+        [
+            b'data: {"choices": [{"index": 0, "delta": {"refusal": "No, never."}}]}\n\n',
+            *event_stream()[-2:],
+        ]
+    )
+    async with serving(refused, PARIS) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("How?")
+        first = talk.chat.name
+        assert "the model refused to answer: No, never." in talk.surface.text
+        await talk.take("/copy")
+        assert "the model refused to answer, so there is no answer" in talk.surface.text
+        assert not talk.surface.sequences
+        assert await completions(talk, "/copy ") == []
+        await talk.take("/session trip")
+        talk.surface.said.clear()
+        await talk.take(f"/session {first}")
+        assert "the model refused to answer: No, never." in talk.surface.text
+        await talk.take("And now?")
+        assert messages(server)[-2:] == [("assistant", "No, never."), ("user", "And now?")]
+        await talk.connection.close()
+
+
 async def test_save_copies_the_conversation_and_goes_on_there(talking):
     async with serving(PARIS) as server:
         talk = talking(server, save=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
+from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
 from chatcli.core.usage import Usage
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import (
@@ -40,6 +40,7 @@ counts = st.none() | st.integers(0, 10**9)
 numbers = st.none() | st.floats(0, 1e6)
 parts = st.one_of(
     st.builds(TextPart, texts, st.sampled_from(["person", "model", "document", "tool"])),
+    st.builds(RefusalPart, texts),
     *(st.builds(part, any_text, any_text, any_text) for part in (ImagePart, AudioPart, FilePart)),
 )
 messages = st.builds(

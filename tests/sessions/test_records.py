@@ -93,6 +93,14 @@ def test_a_reply_tells_all_it_knows_in_the_order_of_the_format():
     )
 
 
+def test_a_refusal_is_a_part_of_its_own():
+    record = MessageRecord("a", None, AT, answer("Well, ", "No."), ReplyMetadata("small"))
+    assert json.loads(encode(record))["message"]["parts"] == [
+        {"type": "text", "text": "Well, ", "origin": "model"},
+        {"type": "refusal", "text": "No."},
+    ]
+
+
 def test_a_question_has_no_reply_metadata():
     assert reread(MessageRecord("a", None, AT, question("Hi"))).reply is None
 

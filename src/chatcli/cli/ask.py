@@ -20,12 +20,13 @@ from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.core.events import Notice, TurnFailed, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budgeted import longest_answer_tokens
-from chatcli.layers import dialect_of
+from chatcli.layers import body_to_send
 from chatcli.repl.long_choice import choose_way
 from chatcli.target import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from pathlib import Path
 
     from chatcli.chat import Chat
     from chatcli.cli.outputs import StatusOutput
@@ -73,7 +74,8 @@ class _OneShot:
                     self._settings, wish_of(self._options), self._world, status.tell
                 ) as chat:
                     if self._options.dry_run:
-                        answer.write(_dry_run(chat, self._settings, question))
+                        cache = self._world.paths.cache
+                        answer.write(_dry_run(chat, self._settings, question, cache=cache))
                         return ExitCode.DONE
                     if self._settings.is_for_this_run("context"):
                         await _get_ready(chat, question, status)
@@ -141,7 +143,7 @@ async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> Non
         status.tell(Notice("summary_failed", f"that failed, they are left out instead: {error.message}"))
 
 
-def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
+def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) -> str:
     """Return what would be sent, as JSON."""
     if (long := chat.long_questions.found(question, chat.manager.history)) is not None:
         return _long_dry_run(chat, long)
@@ -149,7 +151,7 @@ def _dry_run(chat: Chat, settings: Settings, question: Message) -> str:
     target, longest = chat.target, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.endpoint.base_url,
-        "request": dialect_of(settings).body(request, streamed=settings.stream, endpoint=chat.endpoint),
+        "request": body_to_send(request, chat.endpoint, settings, cache=cache),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,

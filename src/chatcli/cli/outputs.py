@@ -101,14 +101,23 @@ class StatusOutput:
     """An observer that writes a line a fact to stderr."""
 
     def __init__(
-        self, terminal: Terminal, *, verbose: bool, quiet: bool, plain: bool, debug: bool = False
+        self,
+        terminal: Terminal,
+        *,
+        verbose: bool,
+        quiet: bool,
+        plain: bool,
+        debug: bool = False,
+        lists_sources: bool = True,
     ) -> None:
         self._terminal = terminal
         self._quiet = quiet
         self._debug = debug
         self._dim = terminal.colors_on(terminal.stderr) and not plain
         self._say = line_writer(terminal, plain=plain)
-        self._render = StatusRenderer(self._say, dim=self._dim, verbose=verbose, quiet=quiet)
+        self._render = StatusRenderer(
+            self._say, dim=self._dim, verbose=verbose, quiet=quiet, lists_sources=lists_sources
+        )
         self._wait: Observer | None = None
         if plain and not quiet and terminal.stderr.is_terminal:
             keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
@@ -152,7 +161,8 @@ class _Extraction:
         elif isinstance(event, TextReclassified):
             self._text.drop_last(len(event.text))
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._end(failed=event.result.error is not None)
+            result = event.result
+            self._end(failed=bool(result.error or result.refusal or result.tool_calls))
 
     def _end(self, *, failed: bool) -> None:
         from chatcli.render.extract import first_code_block  # noqa: PLC0415 - a parser only -x needs
@@ -202,6 +212,7 @@ def status_output(
         quiet=options.quiet,
         plain=settings.plain,
         debug=options.debug,
+        lists_sources=options.output not in ("json", "jsonl"),
     )
 
 

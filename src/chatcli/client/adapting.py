@@ -85,8 +85,7 @@ class AdaptingModel:
 
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
-            _, names = self._memory.recall(self._base_url, model) if self._memory else (False, None)
-            self._without[model] = frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
+            self._without[model] = refused_before(self._memory, self._base_url, model)
         return self._without[model]
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
@@ -100,6 +99,12 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
     if role is None and isinstance(error, RequestRefused):
         return refused_field(error, request, without)
     return role
+
+
+def refused_before(memory: EndpointMemory | None, base_url: str, model: str) -> frozenset[str]:
+    """Return the fields and roles that ``model`` is known not to take."""
+    _, names = memory.recall(base_url, model) if memory else (False, None)
+    return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
 
 
 def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:

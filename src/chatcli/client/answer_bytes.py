@@ -7,16 +7,19 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.network_faults import timed_out
-from chatcli.client.reading_ahead import ReadingAhead
-from chatcli.core.errors import BadResponse, TimedOut
+from chatcli.client.reading_ahead import TOGETHER_S, ReadingAhead
+from chatcli.core.errors import AnswerTooLarge, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from chatcli.client.endpoint import Endpoint
 
-LONGEST_WHOLE_BYTES: Final = 64 * 1024 * 1024
-"""No answer in one piece is longer; more is an attack or not an answer."""
+_FLOOD_BYTES: Final = 64 * 1024
+"""How much of what is no answer may come before its sender is kept waiting."""
+
+_SHARE_FOR_FLOODS: Final = 9
+"""Reading what is no answer takes at most a tenth of the time."""
 
 _AFTER_END_S: Final = 5.0
 _LEFTOVER_S: Final = 0.05
@@ -30,7 +33,7 @@ class Silence:
 
     Before the answer begins that is ``endpoint.timeout_s``, from then on ``endpoint.idle_timeout_s``. What counts is
     pieces of an answer, not the comments and empty events that keep a connection alive; and only the time that was
-    spent waiting, not that in which a slow reader kept the server waiting.
+    spent waiting or on reading those, not that in which a slow reader kept the server waiting.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -38,6 +41,9 @@ class Silence:
         self._limit_s = self._left_s = endpoint.timeout_s
         self._began = False
         self._is_over = False
+        self._was_broken = False
+        self._useless_bytes = 0
+        self._rest_s = 0.0
 
     @asynccontextmanager
     async def bounded(self) -> AsyncIterator[None]:
@@ -51,10 +57,29 @@ class Silence:
             raise self._too_long(error) from error
         self._left_s = max(0.0, self._left_s - (loop.time() - began_s))
 
+    async def rest(self) -> None:
+        """Keep a server waiting that floods its reader with what is no answer."""
+        if self._rest_s:
+            await asyncio.sleep(self._rest_s)
+
+    def read(self, length: int, took_s: float) -> None:
+        """Note that so many bytes were read in so many seconds; raise ``TimedOut`` where that went on for too long."""
+        was_broken, self._was_broken = self._was_broken, False
+        if was_broken:
+            self._useless_bytes, self._rest_s = 0, 0.0
+            return
+        self._useless_bytes += length
+        if self._useless_bytes > _FLOOD_BYTES:
+            self._rest_s = max(TOGETHER_S, _SHARE_FOR_FLOODS * took_s)
+        self._left_s -= took_s
+        if self._left_s <= 0:
+            raise self._too_long(TimeoutError())
+
     def broken(self) -> None:
         """Count anew: a piece of the answer came."""
         self._began = True
         if not self._is_over:
+            self._was_broken = True
             self._allow(min(self._endpoint.idle_timeout_s, self._endpoint.timeout_s))
 
     def answer_is_complete(self) -> None:
@@ -77,13 +102,17 @@ class Silence:
 
 async def watched(chunks: AsyncGenerator[bytes], silence: Silence) -> AsyncGenerator[bytes]:
     """Yield ``chunks``, joined where they are there together; raise ``TimedOut`` when the silence is too long."""
+    loop = asyncio.get_running_loop()
     async with ReadingAhead(chunks) as reading:
         while True:
             async with silence.bounded():
+                await silence.rest()
                 came = await reading.next()
             if came is None:
                 return
+            began_s = loop.time()
             yield came
+            silence.read(len(came), loop.time() - began_s)
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
@@ -114,20 +143,24 @@ async def rejoined(start: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerato
 
 
 async def whole(chunks: AsyncGenerator[bytes], silence: Silence, endpoint: Endpoint) -> bytes:
-    """Return all of ``chunks``; raise ``BadResponse`` where they do not end."""
+    """Return all of ``chunks``; raise ``AnswerTooLarge`` where they do not end."""
     pieces: list[bytes] = []
     length = 0
     async for chunk in chunks:
         pieces.append(chunk)
         length += len(chunk)
-        if length > LONGEST_WHOLE_BYTES:
-            raise BadResponse(
-                f"{endpoint.host}: sent more than {LONGEST_WHOLE_BYTES:,} bytes in one piece",
-                hint="this is not a completion; check base_url",
-            )
+        if length > endpoint.largest_answer_bytes:
+            raise too_large(endpoint)
         if chunk.strip(BLANK):
             silence.broken()
     return b"".join(pieces)
+
+
+def too_large(endpoint: Endpoint) -> AnswerTooLarge:
+    return AnswerTooLarge(
+        f"{endpoint.host}: the answer is larger than {endpoint.largest_answer_mb:,} MB, the rest was left out",
+        hint="allow more with largest_answer_mb; if this is no answer, check base_url",
+    )
 
 
 async def drained(chunks: AsyncGenerator[object]) -> None:

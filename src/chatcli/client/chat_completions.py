@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.citations import SOURCE_LISTS
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import Remainder
 from chatcli.client.system_role import wire_messages
-from chatcli.client.wire_text import count
+from chatcli.client.wire_text import as_json, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from openai import AsyncOpenAI
 
@@ -29,7 +31,27 @@ _SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
 
 # OpenRouter, vLLM and DeepSeek say in the place of a finish reason that there is none.
 _BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
-_OTHER_WORDS: Final = {"max_tokens": "length", "model_length": "length", "safety": "content_filter"}
+
+# OpenAI's words by those of others: Mistral, Anthropic, Gemini
+# (https://ai.google.dev/api/generate-content#FinishReason), Cohere, Together.
+_OTHER_WORDS: Final = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "complete": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "sensitive": "content_filter",
+}
 
 
 class ChatCompletions:
@@ -38,20 +60,21 @@ class ChatCompletions:
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         return request_body(request, streamed=streamed, is_openai=endpoint.is_openai)
 
-    def create(self, client: AsyncOpenAI) -> Callable[..., Any]:
-        # The package's own create() wants typed arguments; its overloads say nothing that body does not.
+    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
+        # The package's own create() wants typed arguments; its overloads say nothing that ``body`` does not.
         create: Callable[..., Any] = client.chat.completions.with_streaming_response.create
-        return create
+        sending: AbstractAsyncContextManager[Any] = create(model=body["model"], messages=[], extra_body=body)
+        return sending
 
-    def reader(self) -> CompletionReader:
-        return CompletionReader()
+    def reader(self, request: Request) -> CompletionReader:
+        return CompletionReader(request)
 
     def error_in(self, event: object) -> object | None:
         return error_in(event, "choices")
 
 
 def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[str, Any]:
-    """Return the arguments of ``chat.completions.create`` for ``request``.
+    """Return the JSON that ``request`` is sent as.
 
     OpenAI wants ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server that refused
     the one gets the other.
@@ -65,16 +88,13 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
         "reasoning_effort": parameters.reasoning,
         "stream_options": {"include_usage": True} if streamed else None,
     }
-    body: dict[str, Any] = {
+    return {
         "model": request.model,
         "messages": wire_messages(request),
         "stream": streamed,
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
+        **{name: value for name, value in parameters.extra.items() if name not in request.without},
     }
-    extra = {name: value for name, value in parameters.extra.items() if name not in request.without}
-    if extra:
-        body["extra_body"] = extra
-    return body
 
 
 def _name_of_limit(request: Request, *, is_openai: bool) -> str:
@@ -91,13 +111,15 @@ class CompletionReader:
 
     is_over: Final = False  # the usage follows the finish reason, and then [DONE]
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
         self.pieces = 0
+        self._request = request
         self._finish_reason: str | None = None
+        self._broke_off = False
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost_usd: float | None = None
-        self._remainder = Remainder()
+        self._remainder = Remainder(request)
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         return self._read(event, "delta")
@@ -108,23 +130,43 @@ class CompletionReader:
     def rest(self) -> Iterator[TextDelta | Notice]:
         return self._remainder.told()
 
+    @property
+    def held(self) -> int:
+        return self._remainder.held
+
+    @property
+    def is_complete(self) -> bool:
+        return self._finish_reason is not None
+
+    def end_of_stream(self) -> bool:
+        if self._finish_reason is not None or self._broke_off or not self.pieces:
+            return False
+        self._finish_reason = "stop"
+        return True
+
     def completion(self) -> Completion | None:
         if self._finish_reason is None:
             return None
-        return Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
+        return self._remainder.completing(
+            Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
+        )
 
     def _read(self, data: Mapping[str, Any], content_key: str) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(model := data.get("model"), str) and model:
             self._model = model
         if isinstance(usage := data.get("usage"), dict):
             self._usage, self._cost_usd = _usage(usage), _cost_usd(usage)
+        if not SOURCE_LISTS.isdisjoint(data):
+            self._remainder.citations.read(data)
         choice = _first_choice(data)
-        if isinstance(reason := choice.get("finish_reason"), str) and reason and reason not in _BROKE_OFF:
-            self._finish_reason = _finish_reason(reason)
-            self.pieces += 1
+        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+            if reason in _BROKE_OFF:
+                self._broke_off = True
+            else:
+                self._finish_reason = _finish_reason(reason)
+                self.pieces += 1
         content = choice.get(content_key)
         if isinstance(content, dict):
-            self._note_tools(content)
             yield from self._deltas(content)
 
     def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -132,31 +174,76 @@ class CompletionReader:
         reasoning = content.get("reasoning_content") or content.get("reasoning")
         said = content.get("content")
         if isinstance(said, list):
+            self._note_parts(said)
             reasoning, said = reasoning or "".join(_thoughts(said)), "".join(_texts(said))
+        if len(content) > 1 or "content" not in content:  # nearly every delta has nothing else
+            said = self._note_others(content) or said
         if isinstance(reasoning, str) and reasoning:
             self.pieces += 1
             yield ReasoningDelta(reasoning)
-        refusal = content.get("refusal")
-        self._remainder.is_refusal |= isinstance(refusal, str) and bool(refusal)
-        text = said or refusal
-        if isinstance(text, str) and text:
+        if isinstance(said, str) and said:
             self.pieces += 1
-            if joined := self._remainder.joiner.join(text):
+            if joined := self._remainder.joiner.join(said):
                 yield TextDelta(joined)
 
-    def _note_tools(self, content: Mapping[str, Any]) -> None:
-        calls = content.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
+    def _note_others(self, content: Mapping[str, Any]) -> str | None:
+        """Note what comes beside the content; return the words of a sound where they are the content."""
+        if isinstance(refusal := content.get("refusal"), str) and refusal:
             self.pieces += 1
-            function = call.get("function") if isinstance(call, dict) else None
-            name = function.get("name") if isinstance(function, dict) else None
-            self._remainder.note_tool(name if isinstance(name, str) else "")
+            self._remainder.refuse(refusal)
+        for call in _dicts(content.get("tool_calls")):
+            self._note_call(call.get("index"), call.get("id"), call.get("function"))
+        if isinstance(function := content.get("function_call"), dict):  # the older name
+            self._note_call("function_call", None, function)
+        for image in _dicts(content.get("images")):
+            self._note_picture(image)
+        if not SOURCE_LISTS.isdisjoint(content):
+            self.pieces += 1
+            self._remainder.citations.read(content)
+        audio = content.get("audio")
+        return self._heard(audio) if isinstance(audio, dict) else None
+
+    def _note_call(self, place: object, identity: object, function: object) -> None:
+        self.pieces += 1
+        of = function if isinstance(function, dict) else {}
+        arguments = of.get("arguments")
+        if isinstance(arguments, dict):
+            arguments = as_json(arguments)
+        place = place if isinstance(place, int | str) else None
+        self._remainder.call(place, identity=identity, name=of.get("name"), arguments=arguments)
+
+    def _note_picture(self, part: Mapping[str, Any]) -> None:
+        self.pieces += 1
+        self._remainder.media.picture_at(part.get("image_url") or part.get("url"))
+
+    def _note_parts(self, parts: list[Any]) -> None:
+        """Note what is no text in a content of parts."""
+        for part in _dicts(parts):
+            if isinstance(refusal := part.get("refusal"), str) and refusal:
+                self.pieces += 1
+                self._remainder.refuse(refusal)
+            elif "image_url" in part:
+                self._note_picture(part)
+            elif part.get("type") == "tool_reference":
+                self._remainder.citations.reference(part)
+
+    def _heard(self, audio: Mapping[str, Any]) -> str | None:
+        self.pieces += 1
+        asked = self._request.parameters.extra.get("audio")
+        self._remainder.media.sound(
+            audio.get("data"), asked.get("format") if isinstance(asked, dict) else None
+        )
+        transcript = audio.get("transcript")
+        return transcript if isinstance(transcript, str) else None
 
 
 def _finish_reason(word: str) -> str:
     """Return OpenAI's word for what other APIs say: Mistral, Anthropic, Gemini with its ``content_filter: SAFETY``."""
-    first = word.partition(":")[0].lower()
-    return first if first == "content_filter" else _OTHER_WORDS.get(first, word)
+    return _OTHER_WORDS.get(word.partition(":")[0].lower(), word)
+
+
+def _dicts(values: object) -> Iterator[Mapping[str, Any]]:
+    return (value for value in (values if isinstance(values, list) else ()) if isinstance(value, dict))
 
 
 def _texts(parts: list[Any]) -> Iterator[str]:

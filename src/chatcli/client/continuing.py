@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chatcli.client.seam import Seam
 from chatcli.core import messages
-from chatcli.core.errors import EndpointError, IncompleteAnswer
+from chatcli.core.errors import AnswerTooLarge, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from chatcli.core.events import ModelEvent
+    from chatcli.core.events import CitedSource, ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
 
@@ -101,6 +101,7 @@ class _Answer:
         self._part_begins_at = 0
         self._usage: Usage | None = None
         self._cost_usd: float | None = 0.0
+        self._sources: tuple[CitedSource, ...] = ()
         self._end: Completion | EndpointError | None = None
 
     @property
@@ -126,20 +127,22 @@ class _Answer:
         self._end = completion
         self._usage = _sum(self._usage, completion.usage)
         self._cost_usd = _total(self._cost_usd, completion.cost_usd)
+        self._sources = _united(self._sources, completion.sources)
         if completion.finish_reason == "length" and self._grown:
             self.cut = "the answer was cut at the token limit"
 
     def fail(self, error: EndpointError) -> None:
         self._end = error
         self._cost_usd = None  # what it took for the part that came is not told
-        if isinstance(error, IncompleteAnswer):
+        # More of what is too large already is not asked for.
+        if isinstance(error, IncompleteAnswer) and not isinstance(error, AnswerTooLarge):
             self.cut = error.message
 
     def completion(self) -> Completion:
         """Return the end of the whole answer; raise what it failed by."""
         match self._end:
             case Completion():
-                return replace(self._end, usage=self._usage, cost_usd=self._cost_usd)
+                return replace(self._end, usage=self._usage, cost_usd=self._cost_usd, sources=self._sources)
             case IncompleteAnswer():
                 raise self._end
             case EndpointError() if self._grown:
@@ -156,6 +159,15 @@ def _incomplete(error: EndpointError) -> IncompleteAnswer:
         status=error.status,
         request_id=error.request_id,
         provider_code=error.provider_code,
+    )
+
+
+def _united(first: tuple[CitedSource, ...], second: tuple[CitedSource, ...]) -> tuple[CitedSource, ...]:
+    """Return the sources of both, each once; those of the second part are numbered on."""
+    places = {(source.url, source.path) for source in first}
+    highest = max((source.n for source in first), default=0)
+    return first + tuple(
+        replace(source, n=highest + source.n) for source in second if (source.url, source.path) not in places
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from openai import AsyncOpenAI
 
@@ -18,10 +19,17 @@ class AnswerReader(Protocol):
     """Turns the JSON of one answer into events and remembers what it said about its end.
 
     ``pieces`` grows with every piece of the answer, hidden ones too: what does not count is what only keeps the
-    connection alive. ``is_over`` tells that nothing of use can follow.
+    connection alive. ``held`` is how many characters wait for the end. ``is_complete`` says that the end was told,
+    ``is_over`` that nothing of use can follow.
     """
 
     pieces: int
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def is_complete(self) -> bool: ...
 
     @property
     def is_over(self) -> bool: ...
@@ -32,6 +40,10 @@ class AnswerReader(Protocol):
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[ModelEvent]:
         """Read an answer that came in one piece."""
+        ...
+
+    def end_of_stream(self) -> bool:
+        """Take the server's word that its stream is at its end; return whether that is all it says of the answer's end."""
         ...
 
     def rest(self) -> Iterator[ModelEvent]:
@@ -47,14 +59,16 @@ class Dialect(Protocol):
     """One API: how it is asked, and how its answers read."""
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
-        """Return the arguments of what ``create`` returns."""
+        """Return the JSON that ``request`` is sent as, all of it."""
         ...
 
-    def create(self, client: AsyncOpenAI) -> Callable[..., Any]:
-        """Return what sends a request; see ``with_streaming_response`` of the openai package."""
+    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
+        """Send ``body`` as it is; see ``with_streaming_response`` of the openai package."""
         ...
 
-    def reader(self) -> AnswerReader: ...
+    def reader(self, request: Request) -> AnswerReader:
+        """Return what reads the answer to ``request``."""
+        ...
 
     def error_in(self, event: object) -> object | None:
         """Return what an event says about an error, ``None`` where it is no error."""

@@ -25,7 +25,8 @@ class Endpoint:
 
     ``key`` is the one configured for this endpoint, or ``None`` where it needs none. ``withheld`` names the keys
     that were found but belong to other endpoints. Times are in seconds: ``timeout_s`` bounds the wait for an answer
-    to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the way to the server. ``proxy`` leads
+    to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the way to the server. Of an answer of
+    more than ``largest_answer_mb`` megabytes the rest is not taken. ``proxy`` leads
     there, never to loopback. ``ca_bundle`` is a PEM file of certificates to trust beside the system's.
     ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths.
     """
@@ -38,9 +39,14 @@ class Endpoint:
     timeout_s: float = 600.0
     idle_timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
+    largest_answer_mb: int = 64
     proxy: Proxy | None = None
     ca_bundle: str | None = None
     api_version: str | None = None
+
+    @property
+    def largest_answer_bytes(self) -> int:
+        return self.largest_answer_mb * 1_000_000
 
     @property
     def host(self) -> str:

@@ -22,6 +22,7 @@ from chatcli.client.answer_bytes import (
     beginning,
     drained,
     rejoined,
+    too_large,
     watched,
     whole,
 )
@@ -29,8 +30,8 @@ from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.floods import joined
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.server_sent_events import StreamTooLong, event_data
-from chatcli.core.errors import BadResponse, EndpointError, IncompleteAnswer
-from chatcli.core.events import TextDelta
+from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
+from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
 
     from chatcli.client.dialect import AnswerReader, Dialect
     from chatcli.client.endpoint import Endpoint
-    from chatcli.core.events import ModelEvent, ReasoningDelta
+    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.core.events import ModelEvent
     from chatcli.core.request import Request
 
 _END_OF_STREAM = b"[DONE]"
+_SIGNS_OF_LIFE = {b"", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive"}
+_ANY_MODEL = ""
 _CONTINUE_HINT = "/continue asks for the rest; chatcli -c leads back to it"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
@@ -54,7 +58,8 @@ def _nobody(_: Mapping[str, str]) -> None:
 class OpenAIModel:
     """A ``ChatModel`` over one of the APIs of OpenAI, streamed or in one piece.
 
-    ``on_headers`` is given the headers of every response, whatever its status.
+    ``on_headers`` is given the headers of every response, whatever its status. That an endpoint ends its streams
+    without a finish reason is told once, and kept in ``memory``.
     """
 
     def __init__(
@@ -65,28 +70,31 @@ class OpenAIModel:
         *,
         streamed: bool = True,
         on_headers: Callable[[Mapping[str, str]], None] = _nobody,
+        memory: EndpointMemory | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._dialect = dialect
         self._streamed = streamed
         self._on_headers = on_headers
+        self._memory = memory
         self._has_answered = False
+        self._has_told_of_endings = False
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         """Yield the answer; see ``core.ports.ChatModel``. Once text has come, every failure is an ``IncompleteAnswer``."""
         body = self._dialect.body(request, streamed=self._streamed, endpoint=self._endpoint)
-        reader = self._dialect.reader()
-        shown = _Shown()
+        reader = self._dialect.reader(request)
+        shown = _Shown(self._endpoint.largest_answer_bytes)
         with _incomplete_once_shown(shown):
             with _complete_once_finished(reader), translated(self._endpoint):
                 async with aclosing(self._answer(body, reader)) as events:
                     async for event in events:
-                        shown.note(event)
-                        yield event
+                        yield shown.taken(event)
+                        if shown.is_full:
+                            raise too_large(self._endpoint)
             for event in reader.rest():
-                shown.note(event)
-                yield event
+                yield shown.taken(event)
             completion = reader.completion()
             if completion is None:
                 raise self._ended_early(shown)
@@ -110,14 +118,15 @@ class OpenAIModel:
 
     async def _asked(self, body: dict[str, Any], stack: AsyncExitStack) -> AsyncAPIResponse[Any]:
         """Send the request and return the response once its headers are there."""
-        create = self._dialect.create(self._client)
         try:
-            response: AsyncAPIResponse[Any] = await stack.enter_async_context(create(**body))
+            response: AsyncAPIResponse[Any] = await stack.enter_async_context(
+                self._dialect.send(self._client, body)
+            )
         except openai.APIConnectionError as error:
             # A server may close a connection that was kept for the next question in the moment it is used.
             if not (self._has_answered and isinstance(error.__cause__, _STALE)):
                 raise
-            response = await stack.enter_async_context(create(**body))
+            response = await stack.enter_async_context(self._dialect.send(self._client, body))
         except openai.APIStatusError as error:
             self._on_headers(error.response.headers)
             raise
@@ -126,17 +135,22 @@ class OpenAIModel:
         return response
 
     async def _events(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
-        async with aclosing(event_data(received.chunks)) as reads:
+        longest_bytes = self._endpoint.largest_answer_bytes
+        async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
                 pieces = reader.pieces
                 for event in joined(self._told(events, received, reader)):
                     yield event
                 if reader.pieces != pieces:
                     received.silence.broken()
-                if reader.completion() is not None:
+                if reader.held > longest_bytes:
+                    raise too_large(self._endpoint)
+                if reader.is_complete:
                     received.silence.answer_is_complete()
                 if reader.is_over or received.is_over:
                     break
+            if received.is_over and reader.end_of_stream() and self._is_news():
+                yield Notice("no_finish_reason", _no_finish_reason(self._endpoint))
             await drained(reads)
 
     def _told(
@@ -148,13 +162,14 @@ class OpenAIModel:
                 if data == _END_OF_STREAM:
                     received.is_over = True
                     return
-                yield from reader.read_event(self._json_object(data, received))
+                if (value := self._json_of_event(data, received)) is not None:
+                    yield from reader.read_event(value)
                 if reader.is_over:
                     return
         except StreamTooLong as error:
-            raise BadResponse(
-                f"{self._endpoint.host}: sent {error}", hint="this is not a completion stream"
-            ) from error
+            if not reader.is_complete:
+                raise too_large(self._endpoint) from error
+            received.is_over = True
 
     async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         content = await whole(received.chunks, received.silence, self._endpoint)
@@ -164,6 +179,20 @@ class OpenAIModel:
         for event in reader.read_whole(self._json_object(content, received)):
             yield event
 
+    def _json_of_event(self, data: bytes, received: _Received) -> dict[str, Any] | None:
+        """Return the JSON of an event, ``None`` for one that is only a sign of life."""
+        try:
+            value = from_json(data)
+        except ValueError:
+            if data.strip(BLANK).lower() in _SIGNS_OF_LIFE:
+                return None
+        else:
+            if type(value) is dict:
+                return self._checked(value, received)
+            if not value:  # null, "", []
+                return None
+        return self._json_object(data, received)
+
     def _json_object(self, data: bytes, received: _Received) -> dict[str, Any]:
         try:
             value = _json(data)
@@ -172,11 +201,25 @@ class OpenAIModel:
                 f"{self._endpoint.host}: sent something that is not JSON",
                 hint="try again; is this an OpenAI-compatible API?",
             ) from error
+        return self._checked(value, received)
+
+    def _checked(self, value: object, received: _Received) -> dict[str, Any]:
+        """Return ``value``, an object; raise the error that it tells of."""
         if (said := self._dialect.error_in(value)) is not None:
             raise stream_error(self._endpoint, said, received.response)
         if not isinstance(value, dict):
             raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
         return value
+
+    def _is_news(self) -> bool:
+        """Tell, once, that nobody was told of how this endpoint ends its answers."""
+        was_told = self._has_told_of_endings
+        if not was_told and self._memory is not None:
+            was_told, _ = self._memory.recall(self._endpoint.base_url, _ANY_MODEL)
+            if not was_told:
+                self._memory.remember(self._endpoint.base_url, _ANY_MODEL, "no finish reason")
+        self._has_told_of_endings = True
+        return not was_told
 
     def _not_an_answer(self, received: _Received, content: bytes) -> BadResponse:
         kind = received.content_type.partition(";")[0]
@@ -225,23 +268,42 @@ def _json(data: bytes) -> Any:
         return json.loads(data.decode("utf-8-sig", "replace"))
 
 
+def _no_finish_reason(endpoint: Endpoint) -> str:
+    return f"{endpoint.name} gives no finish reason: an answer counts as complete when its stream is"
+
+
 class _Shown:
-    """How much of the answer the person may have seen."""
+    """How much of the answer the person may have seen, and how much more of it is taken."""
 
-    characters = 0
+    def __init__(self, limit_bytes: int) -> None:
+        self.characters = 0
+        self._left_bytes = limit_bytes
 
-    def note(self, event: ModelEvent) -> None:
+    @property
+    def is_full(self) -> bool:
+        return self._left_bytes < 0
+
+    def taken(self, event: ModelEvent) -> ModelEvent:
+        """Return ``event``, cut where it grows past the limit."""
+        if not isinstance(event, TextDelta | ReasoningDelta):
+            return event
+        text, left_bytes = event.text, self._left_bytes
+        self._left_bytes -= len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self.is_full:
+            text = text.encode("utf-8", "surrogatepass")[: max(0, left_bytes)].decode("utf-8", "ignore")
+            event = type(event)(text)
         if isinstance(event, TextDelta):
-            self.characters += len(event.text)
+            self.characters += len(text)
+        return event
 
 
 @contextmanager
 def _complete_once_finished(reader: AnswerReader) -> Iterator[None]:
-    """Pass over what breaks after the end of the answer was told."""
+    """Pass over what breaks after the end of the answer was told, if all of it was taken."""
     try:
         yield
-    except EndpointError:
-        if reader.completion() is None:
+    except EndpointError as error:
+        if not reader.is_complete or isinstance(error, AnswerTooLarge):
             raise
 
 

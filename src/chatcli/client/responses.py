@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
-from chatcli.client.remainder import Remainder
+from chatcli.client.remainder import MOST_CALLS, Remainder
 from chatcli.client.system_role import wire_messages
-from chatcli.client.wire_text import count
+from chatcli.client.wire_text import as_json, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from openai import AsyncOpenAI
 
@@ -24,12 +25,27 @@ if TYPE_CHECKING:
     from chatcli.core.events import Notice
     from chatcli.core.request import Request
 
-_TEXT_DELTAS: Final = {"response.output_text.delta", "response.refusal.delta"}
+_TEXT_DELTA: Final = "response.output_text.delta"
+_REFUSAL_DELTA: Final = "response.refusal.delta"
 _REASONING_DELTAS: Final = {"response.reasoning_text.delta", "response.reasoning_summary_text.delta"}
 _ENDS: Final = {"response.completed", "response.incomplete"}
 _FAILURES: Final = {"error", "response.failed"}
 _FINISH_REASONS: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_WORDS: Final = {"message", "reasoning"}
 _BETWEEN_MESSAGES: Final = "\n\n"
+
+# What only the person's side can answer. All other tools run with the server, and only where ``-O tools=…`` asks for
+# them: web_search_call, file_search_call, code_interpreter_call, image_generation_call, mcp_call and those to come.
+_CALLS_FOR_AN_ANSWER: Final = {
+    "function_call",
+    "custom_tool_call",
+    "computer_call",
+    "local_shell_call",
+    "shell_call",
+    "apply_patch_call",
+    "mcp_approval_request",
+}
+_ARGUMENTS: Final = ("arguments", "input", "action", "operation")
 
 
 class Responses:
@@ -46,21 +62,21 @@ class Responses:
         }
         # The API knows no seed: sent all the same, its refusal tells the person that it does not count.
         others = {"seed": parameters.seed, **parameters.extra}
-        extra = _given(others, request.without)
         return {
             "model": request.model,
             "input": wire_messages(request),
             "stream": streamed,
             **_given(named, request.without),
-            **({"extra_body": extra} if extra else {}),
+            **_given(others, request.without),
         }
 
-    def create(self, client: AsyncOpenAI) -> Callable[..., Any]:
+    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
         create: Callable[..., Any] = client.responses.with_streaming_response.create
-        return create
+        sending: AbstractAsyncContextManager[Any] = create(model=body["model"], input=[], extra_body=body)
+        return sending
 
-    def reader(self) -> ResponseReader:
-        return ResponseReader()
+    def reader(self, request: Request) -> ResponseReader:
+        return ResponseReader(request)
 
     def error_in(self, event: object) -> object | None:
         has_failed = isinstance(event, dict) and (
@@ -72,48 +88,81 @@ class Responses:
 class ResponseReader:
     """Reads the events of a response, or a whole one (``client.dialect.AnswerReader``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
         self.pieces = 0
         self.is_over = False
         self._completion: Completion | None = None
-        self._remainder = Remainder()
+        self._remainder = Remainder(request)
+        self._called: list[object] = []  # the places in the output of the calls that were noted
         self._message: object = None  # which of the output's messages the last text was of
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        kind, delta = _kind(event), event.get("delta")
-        if kind in _ENDS and isinstance(response := event.get("response"), dict):
+        kind = _kind(event)
+        if isinstance(delta := event.get("delta"), str):
+            if delta:
+                self.pieces += 1
+                yield from self._delta(kind, delta, event.get("output_index"))
+        elif kind in _ENDS and isinstance(response := event.get("response"), dict):
             if not self.pieces:
                 yield from self.read_whole(response)
+            for place, item in enumerate(_items(response)):
+                self._note_item(item, place)
             self._finish(response)
-        elif kind == "response.output_item.added":
-            self._note_tool(event.get("item"))
-        elif isinstance(delta, str) and delta:
-            self.pieces += 1
-            if kind in _REASONING_DELTAS:
-                yield ReasoningDelta(delta)
-            elif kind in _TEXT_DELTAS:
-                self._remainder.is_refusal |= kind == "response.refusal.delta"
-                yield from self._text(delta, event.get("output_index"))
+        else:
+            self._note_event(kind, event)
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        output = answer.get("output")
-        for place, item in enumerate(output if isinstance(output, list) else ()):
-            self._note_tool(item)
+        for place, item in enumerate(_items(answer)):
+            self._note_item(item, place)
             for part in _parts(item, "summary"):
                 if isinstance(text := part.get("text"), str) and text:
                     yield ReasoningDelta(text)
             for part in _parts(item, "content") if _kind(item) == "message" else ():
-                self._remainder.is_refusal |= bool(part.get("refusal"))
-                text = part.get("text") or part.get("refusal")
-                if isinstance(text, str) and text:
+                self._refuse(part)
+                if isinstance(text := part.get("text"), str) and text:
                     yield from self._text(text, place)
         self._finish(answer)
 
     def rest(self) -> Iterator[TextDelta | Notice]:
         return self._remainder.told()
 
+    @property
+    def held(self) -> int:
+        return self._remainder.held
+
+    @property
+    def is_complete(self) -> bool:
+        return self._completion is not None
+
+    def end_of_stream(self) -> bool:
+        return False  # this API ends with the response itself, which says how it stands
+
     def completion(self) -> Completion | None:
-        return self._completion
+        return None if self._completion is None else self._remainder.completing(self._completion)
+
+    def _delta(self, kind: str, delta: str, place: object) -> Iterator[TextDelta | ReasoningDelta]:
+        if kind == _TEXT_DELTA:
+            yield from self._text(delta, place)
+        elif kind in _REASONING_DELTAS:
+            yield ReasoningDelta(delta)
+        elif kind == _REFUSAL_DELTA:
+            self._remainder.refuse(delta)
+
+    def _note_event(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Note what an event tells that is no delta of words."""
+        match kind:
+            case "response.output_item.added" | "response.output_item.done":
+                item = event.get("item")
+                self.pieces += bool(_kind(item)) and _kind(item) not in _WORDS
+                if kind == "response.output_item.done":
+                    self._note_item(item, event.get("output_index"))
+            case "response.output_text.annotation.added":
+                self.pieces += 1
+                self._remainder.citations.annotate(event.get("annotation"))
+            case "response.refusal.done":
+                self._refuse(event)
+            case _:
+                pass
 
     def _text(self, text: str, message: object) -> Iterator[TextDelta]:
         if self._message is not None and message != self._message:
@@ -122,10 +171,30 @@ class ResponseReader:
         if joined := self._remainder.joiner.join(text):
             yield TextDelta(joined)
 
-    def _note_tool(self, item: object) -> None:
-        if isinstance(item, dict) and _kind(item).endswith("_call"):
+    def _refuse(self, whole: Mapping[str, Any]) -> None:
+        """Take a whole refusal, unless its deltas came before."""
+        if isinstance(refusal := whole.get("refusal"), str) and refusal and not self._remainder.has_refused:
             self.pieces += 1
-            self._remainder.note_tool(str(item.get("name") or _kind(item)))
+            self._remainder.refuse(refusal)
+
+    def _note_item(self, item: object, place: object) -> None:
+        """Note, once, what is no text in a whole item of the output; several events hold it."""
+        kind = _kind(item)
+        for part in _parts(item, "content"):
+            self._remainder.citations.annotate(part.get("annotations") or [])
+        if kind == "image_generation_call" and isinstance(item, dict):
+            self._remainder.media.generated(item)
+        elif kind in _CALLS_FOR_AN_ANSWER and isinstance(item, dict) and self._is_new(place):
+            self._called.append(place)
+            identity = item.get("call_id") or item.get("id")
+            written = next((item[name] for name in _ARGUMENTS if item.get(name)), None)
+            arguments = written if written is None or isinstance(written, str) else as_json(written)
+            self._remainder.call(
+                len(self._called), identity=identity, name=item.get("name") or kind, arguments=arguments
+            )
+
+    def _is_new(self, place: object) -> bool:
+        return len(self._called) < MOST_CALLS and place not in self._called
 
     def _finish(self, response: Mapping[str, Any]) -> None:
         status, model, usage = response.get("status"), response.get("model"), response.get("usage")
@@ -150,6 +219,11 @@ def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]
 def _kind(item: object) -> str:
     kind = item.get("type") if isinstance(item, dict) else None
     return kind if isinstance(kind, str) else ""
+
+
+def _items(response: Mapping[str, Any]) -> list[Any]:
+    output = response.get("output")
+    return output if isinstance(output, list) else []
 
 
 def _parts(item: object, name: str) -> Iterator[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """Server-sent events: the data of each event in a stream of bytes.
 
-Format: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments, event
-names and ids are passed over; chat completions use none of them.
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments and ids are
+passed over, and so is an event that by its name only keeps the connection alive; other names repeat what the data says.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-LONGEST_LINE_BYTES = 64 * 1024 * 1024
-"""A line without an end is an attack or not an event stream, and so is an event."""
+_SIGNS_OF_LIFE = {b"ping", b"heartbeat", b"keepalive", b"keep-alive"}
 
 
 class StreamTooLong(ValueError):
-    """A single line, or all of one event, grew past ``LONGEST_LINE_BYTES``."""
+    """A single line, or all of one event, grew past what an answer may have."""
 
 
-async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[Iterator[bytes]]:
+async def event_data(chunks: AsyncGenerator[bytes], longest_bytes: int) -> AsyncGenerator[Iterator[bytes]]:
     """Yield, for each chunk, the ``data`` of the events it completes, their lines joined by a newline.
 
+    A line, or an event, of more than ``longest_bytes`` raises ``StreamTooLong``.
     An event that the end of the stream cuts off is told too: some servers leave out the last blank line.
     """
-    reader = _EventReader()
+    reader = _EventReader(longest_bytes)
     async with aclosing(chunks):
         async for chunk in chunks:
             yield reader.feed(chunk)
@@ -35,10 +35,12 @@ async def event_data(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[Iterator[b
 
 
 class _EventReader:
-    def __init__(self) -> None:
-        self._splitter = _LineSplitter()
+    def __init__(self, longest_bytes: int) -> None:
+        self._longest_bytes = longest_bytes
+        self._splitter = _LineSplitter(longest_bytes)
         self._data: list[bytes] = []
         self._data_bytes = 0
+        self._is_sign_of_life = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         for line in self._splitter.feed(chunk):
@@ -46,6 +48,8 @@ class _EventReader:
                 yield from self._event()
             elif line.startswith(b"data:"):
                 self._add(line[6:] if line[5:6] == b" " else line[5:])
+            elif line.startswith(b"event:"):
+                self._is_sign_of_life = line[6:].strip().lower() in _SIGNS_OF_LIFE
             elif line == b"data":
                 self._add(b"")
 
@@ -56,20 +60,23 @@ class _EventReader:
     def _add(self, data: bytes) -> None:
         self._data.append(data)
         self._data_bytes += len(data) + 1
-        if self._data_bytes > LONGEST_LINE_BYTES:
-            raise StreamTooLong(f"an event of more than {LONGEST_LINE_BYTES:,} bytes")
+        if self._data_bytes > self._longest_bytes:
+            raise StreamTooLong("event")
 
     def _event(self) -> Iterator[bytes]:
         if self._data:
-            yield b"\n".join(self._data)
+            if not self._is_sign_of_life:
+                yield b"\n".join(self._data)
             self._data.clear()
             self._data_bytes = 0
+        self._is_sign_of_life = False
 
 
 class _LineSplitter:
     """Splits chunks into lines without their ends, which are LF, CRLF or CR wherever the chunks are cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_bytes: int) -> None:
+        self._longest_bytes = longest_bytes
         self._pieces: list[bytes] = []
         self._pending_bytes = 0
         self._after_cr = False
@@ -88,8 +95,8 @@ class _LineSplitter:
         first, *lines = chunk.split(b"\n")
         self._pieces.append(first)
         self._pending_bytes += len(first)
-        if self._pending_bytes > LONGEST_LINE_BYTES:
-            raise StreamTooLong(f"a line of more than {LONGEST_LINE_BYTES:,} bytes")
+        if self._pending_bytes > self._longest_bytes:
+            raise StreamTooLong("line")
         if not lines:
             return []
         lines.insert(0, b"".join(self._pieces))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from typing import Any, Final
 
 _MOST_TOKENS: Final = 10**12
 """No answer takes more; what follows from a count is reckoned with, and stored."""
@@ -11,6 +12,14 @@ _MOST_TOKENS: Final = 10**12
 def wire_text(text: str) -> str:
     """Return ``text`` without lone surrogates, which have no UTF-8: a pair becomes its character."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def as_json(value: Any) -> str:
+    """Return ``value`` as JSON, nothing where it is too deep to be written."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # what could just be read may be too deep to be written
+        return ""
 
 
 class SurrogateJoiner:

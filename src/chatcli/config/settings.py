@@ -48,6 +48,7 @@ class Settings:
     timeout_s: float
     connect_timeout_s: float
     idle_timeout_s: float
+    largest_answer_mb: int
     ca_bundle: str | None
     retries: int
     retry_budget_s: float

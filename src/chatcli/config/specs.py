@@ -170,6 +170,12 @@ SETTINGS: tuple[Setting, ...] = (
         parsers.number(0.001, _DAY_S),
         120.0,
     ),
+    Setting(
+        "largest_answer_mb",
+        "Largest answer to take, in megabytes, 1 to 4,096; the rest is left out",
+        parsers.whole_number(1, 4_096),
+        64,
+    ),
     Setting("ca_bundle", "File of certificates to trust, beside the system's", parsers.path, routes=True),
     Setting(
         "retries",

@@ -298,8 +298,9 @@ class ConversationManager:
             self._journal.refused(asked.id, reason)
             return
         self._history.append(asked)
-        if turn.reply is not None and result.text:
-            self._keep_reply(turn.reply, messages.answer(result.text), result, asked.id)
+        if turn.reply is not None and (result.text or result.refusal):
+            message = messages.answer(result.text, result.refusal)
+            self._keep_reply(turn.reply, message, result, asked.id)
 
     def _keep_reply(self, reply: Reply, message: Message, result: TurnResult, parent: str) -> None:
         head = parent
@@ -356,7 +357,7 @@ class _RunningTurn:
         self._gathered = GatheredText()
         self._attempts = 1
         self._completion: Completion | None = None
-        self._called_tools = False
+        self._has_told_why = False
 
     @property
     def text(self) -> str:
@@ -365,7 +366,7 @@ class _RunningTurn:
     @property
     def is_empty(self) -> bool:
         """Whether there is no answer and nothing was said about that yet."""
-        return not self.text and not self._called_tools
+        return not self.text and not self._has_told_why
 
     @property
     def emptiness(self) -> str:
@@ -396,8 +397,8 @@ class _RunningTurn:
                 self.sent_tokens = sent_tokens
             case Completion():
                 self._completion = event
-            case Notice("tool_calls"):
-                self._called_tools = True
+            case Notice("refusal" | "tool_calls" | "media_not_shown"):
+                self._has_told_why = True
             case _:
                 pass
 
@@ -416,6 +417,9 @@ class _RunningTurn:
             cached=bool(done and done.cached),
             attempts=self._attempts,
             error=self.error,
+            refusal=done.refusal if done else None,
+            tool_calls=done.tool_calls if done else (),
+            sources=done.sources if done else (),
         )
 
     def _note_first_delta(self) -> None:

@@ -21,6 +21,7 @@
         ├── ServerFailed        6  5xx, overload
         ├── BadResponse         6  something that is not an answer: HTML, broken JSON
         └── IncompleteAnswer    7  the stream ended without a finish reason
+            └── AnswerTooLarge  7  the answer grew past ``largest_answer_mb``
 
 A foreign exception is translated once, where it enters: ``client/openai_errors.py`` for the network.
 """
@@ -192,3 +193,7 @@ class BadResponse(EndpointError):
 class IncompleteAnswer(EndpointError):
     code = "incomplete_answer"
     exit_code = ExitCode.INCOMPLETE
+
+
+class AnswerTooLarge(IncompleteAnswer):
+    code = "answer_too_large"

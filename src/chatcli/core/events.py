@@ -108,10 +108,30 @@ class TextReclassified:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that a model asks for. ``arguments`` is the JSON it wrote, as it wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSource:
+    """What an answer cites: number ``n``, from 1, has a ``url``, or a ``path`` where it is a file."""
+
+    n: int
+    title: str
+    url: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The last event of a client's stream: the answer is complete, for this reason.
 
-    ``cost_usd`` is what the endpoint says it took for it.
+    ``cost_usd`` is what the endpoint says it took for it. ``refusal`` is what a model says that will not answer;
+    ``tool_calls`` are those nobody answers.
     """
 
     finish_reason: str
@@ -119,6 +139,9 @@ class Completion:
     usage: Usage | None = None
     cost_usd: float | None = None
     cached: bool = False
+    refusal: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    sources: tuple[CitedSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +163,9 @@ class TurnResult:
     cached: bool = False
     attempts: int = 1
     error: ChatcliError | None = None
+    refusal: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    sources: tuple[CitedSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

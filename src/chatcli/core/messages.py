@@ -20,6 +20,13 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalPart:
+    """What a model said instead of an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePart:
     """A picture, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
 
@@ -46,7 +53,7 @@ class FilePart:
     name: str
 
 
-Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+Part: TypeAlias = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,17 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The words of all text parts, parts apart by a blank line."""
+        """The words of all text parts and of a refusal, parts apart by a blank line."""
+        return "\n\n".join(part.text for part in self.parts if isinstance(part, (TextPart, RefusalPart)))
+
+    @property
+    def refusal(self) -> str | None:
+        """What the model said instead of an answer; ``None`` for one that did not refuse."""
+        return next((part.text for part in self.parts if isinstance(part, RefusalPart)), None)
+
+    @property
+    def answer(self) -> str:
+        """The words of a model's message without those of a refusal."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
@@ -80,7 +97,9 @@ class Message:
     @property
     def holds_only_text(self) -> bool:
         """Whether it is nothing but words, with nothing that belongs to this message alone."""
-        return self.provider_data is None and all(isinstance(part, TextPart) for part in self.parts)
+        return self.provider_data is None and all(
+            isinstance(part, (TextPart, RefusalPart)) for part in self.parts
+        )
 
 
 def system(text: str) -> Message:
@@ -93,5 +112,7 @@ def question(text: str, *documents: str) -> Message:
     return Message("user", own + tuple(TextPart(document, "document") for document in documents))
 
 
-def answer(text: str) -> Message:
-    return Message("assistant", (TextPart(text, "model"),))
+def answer(text: str, refusal: str | None = None) -> Message:
+    """Return a model's message: its answer, and what it said instead of one or of the rest of it."""
+    own = () if refusal is not None and not text else (TextPart(text, "model"),)
+    return Message("assistant", own if refusal is None else (*own, RefusalPart(refusal)))

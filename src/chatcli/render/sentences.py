@@ -8,6 +8,7 @@ from typing import Final
 _SPOKEN: Final = (
     (re.compile(r"\A→ "), "what to do: "),
     (re.compile(r"\A… "), ""),
+    (re.compile(r"\A\[(\d+)\] "), r"source \1: "),
     (re.compile(r" · "), ", "),
     (re.compile(r"~(?=\d)"), "about "),
     (re.compile(r"\bCtrl-(?=[A-Z]\b)"), "Control "),
@@ -15,6 +16,8 @@ _SPOKEN: Final = (
 # A name such as gpt-5 or config.toml is written as it is.
 _FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,]|\Z)")
 _OPEN_END: Final = re.compile(r"[\w)%]\Z")
+_ADDRESS_AT_END: Final = re.compile(r"https?://\S+\Z")
+"""What is copied or opened, and would not be found with a full stop."""
 
 
 def sentence(line: str) -> str:
@@ -22,4 +25,4 @@ def sentence(line: str) -> str:
     for sign, spoken in _SPOKEN:
         line = sign.sub(spoken, line)
     line = _FIRST_WORD.sub(lambda word: word[0].capitalize(), line)
-    return f"{line}." if _OPEN_END.search(line) else line
+    return f"{line}." if _OPEN_END.search(line) and not _ADDRESS_AT_END.search(line) else line

@@ -9,38 +9,49 @@ from chatcli.core.events import ContextFitted, Notice, Retrying, TurnCancelled, 
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
-    from chatcli.core.events import Event, TurnResult
+    from chatcli.core.events import CitedSource, Event, TurnResult
     from chatcli.core.usage import Usage
 
 _CUT: Final = {
     "length": "answer cut at the token limit: /continue asks for the rest",
     "content_filter": "answer cut by the endpoint's content filter",
+    "refusal": "the model refused to go on",
 }
 
 
 class StatusRenderer:
-    """Tells of left-out turns, retries, notices, errors and cut answers.
+    """Tells of left-out turns, retries, notices, errors, cut answers and what an answer cites.
 
     ``verbose`` adds a line with the turn's numbers, ``quiet`` leaves only errors, ``dim`` styles what is not an
-    error. It belongs after the renderer of the answer, which ends its last line first.
+    error; ``lists_sources`` is off where the answer itself tells of them. It belongs after the renderer of the answer, which ends its last line first.
     """
 
     def __init__(
-        self, write_line: Callable[[str], object], *, dim: bool, verbose: bool = False, quiet: bool = False
+        self,
+        write_line: Callable[[str], object],
+        *,
+        dim: bool,
+        verbose: bool = False,
+        quiet: bool = False,
+        lists_sources: bool = True,
     ) -> None:
         self._write_line = write_line
         self._dim = dim
         self._verbose = verbose
         self._quiet = quiet
+        self._lists_sources = lists_sources
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TurnFailed) and event.result.error is not None:
             self._tell_error(event.result.error)
         if not self._quiet:
             self._tell(_remark(event))
+            if self._lists_sources and isinstance(event, TurnFinished):
+                for line in source_lines(event.result.sources):
+                    self._tell(line)
         if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._tell(measurements(event.result))
 
@@ -59,6 +70,18 @@ def error_lines(error: ChatcliError) -> list[str]:
     if error.hint:
         lines.append(f"→ {sanitize_line(error.hint)}")
     return lines
+
+
+def source_lines(sources: Sequence[CitedSource]) -> list[str]:
+    """Return what an answer cites, a line each, under a heading; nothing for none."""
+    if not sources:
+        return []
+    return ["sources:", *(_source_line(source) for source in sources)]
+
+
+def _source_line(source: CitedSource) -> str:
+    title, place = sanitize_line(source.title), sanitize_line(source.url or source.path or "")
+    return f"[{source.n}] {title} · {place}" if title and title != place else f"[{source.n}] {place}"
 
 
 def measurements(result: TurnResult) -> str:
@@ -92,11 +115,16 @@ def _remark(event: Event) -> str | None:
         case Notice():
             return sanitize_line(event.message)
         case TurnFinished():
-            return _CUT.get(event.result.finish_reason or "")
+            return _CUT.get(event.result.finish_reason or "") or _unnamed_call(event.result)
         case TurnCancelled():
             return "stopped before the answer was complete"
         case _:
             return None
+
+
+def _unnamed_call(result: TurnResult) -> str | None:
+    is_call = result.finish_reason in ("tool_calls", "function_call") and not result.tool_calls
+    return "the model called a tool without naming it" if is_call else None
 
 
 def _reference(error: ChatcliError) -> str:

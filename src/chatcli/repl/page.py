@@ -175,8 +175,18 @@ class Page:
 
     def _print_status(self, line: str) -> None:
         """Print a line about a turn: what is no error and no way out of one stays in the background."""
-        shown = wrapped(line, self.columns())
+        shown = _with_whole_address(line, self.columns())
         self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")
+
+
+def _with_whole_address(line: str, columns: int) -> str:
+    """Break ``line`` but not the address at its end, which would not be one when it is copied or clicked."""
+    words, _, last = line.rpartition(" ")
+    if not last.startswith(("http://", "https://")):
+        return wrapped(line, columns)
+    shown = wrapped(words, columns)
+    is_room = len(shown.rpartition("\n")[2]) + 1 + len(last) <= columns
+    return f"{shown}{' ' if is_room else chr(10)}{last}"

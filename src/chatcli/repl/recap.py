@@ -46,6 +46,12 @@ def _show_question(surface: Surface, asked: MessageRecord) -> None:
 
 
 def _show_answer(surface: Surface, answer: MessageRecord) -> None:
-    surface.answer(answer.message.text)
+    refusal = answer.message.refusal
+    if refusal is None:
+        surface.answer(answer.message.text)
+    else:
+        if written := answer.message.answer:
+            surface.answer(written)
+        surface.remark(f"the model refused to answer: {refusal}")
     if answer.reply is not None and answer.reply.finish_reason == "interrupted":
         surface.remark("stopped before the answer was complete")

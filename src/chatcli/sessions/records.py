@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jiter import from_json
 
-from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
+from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -415,6 +415,8 @@ def _message_fields(message: Message) -> dict[str, Any]:
 def _part_fields(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text, "origin": part.origin}
+    if isinstance(part, RefusalPart):
+        return {"type": "refusal", "text": part.text}
     return {
         "type": _ATTACHMENT_TYPES[type(part)],
         "sha256": part.sha256,
@@ -490,6 +492,8 @@ def _read_part(fields: Any) -> Part | None:
         # A text of unknown origin is trusted least.
         is_known = isinstance(origin, str) and origin in _ORIGINS
         return TextPart(_text(fields, "text"), origin if is_known else "document")
+    if kind == "refusal":
+        return RefusalPart(_text(fields, "text"))
     attachment = _ATTACHMENTS.get(kind) if isinstance(kind, str) else None
     if attachment is None:
         return None

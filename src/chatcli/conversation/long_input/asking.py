@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.kept_parts import key_of
-from chatcli.core.errors import BadResponse, ContextOverflow
+from chatcli.core.errors import BadResponse, ContextOverflow, IncompleteAnswer
 from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
@@ -198,6 +198,12 @@ class PartReader:
         answer = gathered.text
         if done is not None:
             self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
+        if done is not None and done.refusal is not None:
+            raise IncompleteAnswer(
+                f"the model refused to answer about part {ask.number}: {done.refusal}",
+                hint="ask in other words, or another model (-m)",
+                code="refused",
+            )
         if not answer.strip():
             raise BadResponse(
                 f"the answer to part {ask.number} is empty",

@@ -38,7 +38,12 @@ def last_answer(talk: Talk) -> str:
     last = next(answers, None)
     if last is None:
         raise UsageError(NO_ANSWER, hint="ask something first", code="no_answer")
-    return sanitize(last.message.text)
+    answer, refusal = last.message.answer, last.message.refusal
+    if refusal is not None and not answer:
+        raise UsageError(
+            "the model refused to answer, so there is no answer", hint="/retry asks again", code="refused"
+        )
+    return sanitize(answer)
 
 
 def code_block(talk: Talk, number: int) -> str:
@@ -52,9 +57,13 @@ def code_block(talk: Talk, number: int) -> str:
 
 def blocks_to_choose(talk: Talk) -> list[Choice]:
     """Return the numbers of the blocks with the line each begins with."""
-    blocks = enumerate(code_blocks(last_answer(talk)), start=1)
+    try:
+        blocks = code_blocks(last_answer(talk))
+    except UsageError:
+        return []
     return [
-        Choice(str(number), code.strip().partition("\n")[0][:_SHOWN_CHARACTERS]) for number, code in blocks
+        Choice(str(number), code.strip().partition("\n")[0][:_SHOWN_CHARACTERS])
+        for number, code in enumerate(blocks, start=1)
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from chatcli.core.documents import read_document
-from chatcli.core.messages import TextPart
+from chatcli.core.messages import RefusalPart, TextPart
 from chatcli.sessions.session import INTERRUPTED
 from chatcli.sessions.titles import title_of
 
@@ -87,6 +87,8 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
         told.append(record.reply.model)
     if record.reply and record.reply.finish_reason in _ENDS:
         told.append(_ENDS[record.reply.finish_reason])
+    if record.message.refusal is not None:
+        told.append("refused to answer")
     if record.role == "system" and not record.message.parts:
         told.append("no system prompt from here on")
     return Turn(
@@ -102,6 +104,8 @@ def _moment(at: str) -> str:
 
 
 def _piece(part: Part) -> Piece:
+    if isinstance(part, RefusalPart):
+        return Piece("markdown", part.text)
     if not isinstance(part, TextPart):
         return Piece("attachment", "", f"{part.name} ({part.media_type})")
     if part.origin == "tool":
