@@ -77,7 +77,8 @@ def kept(program: Program) -> str:
         is_refused = any(record.get("kind") == "refused" for record in records_of(path))
         return "the question, not sent again" if is_refused else "the question"
     (reply,) = [record for record in records_of(path) if record.get("finish_reason")]
-    return f"the question, `{replies['assistant']}` ({reply['finish_reason']})"
+    said = " ".join(replies["assistant"].split())
+    return f"the question, `{said}` ({reply['finish_reason']})"
 
 
 def written_table() -> str:
