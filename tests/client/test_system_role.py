@@ -97,7 +97,7 @@ async def test_a_refused_field_is_left_out_beside_it():
     body = ChatCompletions().body(inner.requests[2], streamed=True, endpoint=ENDPOINT)
     assert body["messages"][0]["role"] == "developer"
     assert "temperature" not in body
-    assert body["extra_body"] == {"system": "x"}
+    assert body["system"] == "x"
 
 
 async def test_what_failed_after_the_first_word_is_not_asked_again():

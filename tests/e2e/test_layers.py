@@ -106,7 +106,7 @@ def test_a_dry_run_shows_the_very_body_that_is_sent(program, api):
     with serving_in_thread(PARIS) as server:
         dry = program.run("--api", api, *options, "--dry-run", "Hi", server=server)
         program.run("--api", api, *options, "Hi", server=server)
-        sent = [request.json for request in server.requests if request.method == "POST"][0]
+        sent = next(request.json for request in server.requests if request.method == "POST")
     assert json.loads(dry.stdout)["request"] == sent
     assert sent["top_k"] == 4
     assert sent["temperature"] == 0.1

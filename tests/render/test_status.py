@@ -83,6 +83,16 @@ async def test_what_an_answer_cites_is_not_listed_where_the_answer_itself_tells_
     assert lines == []
 
 
+async def test_what_is_said_of_an_answer_comes_below_its_last_line():
+    notice, other = Notice("refusal", "the model refused to answer: No."), Notice("x", "at once")
+    assert await told(notice, other) == ["at once"]
+    assert await told(notice, other, TurnFinished(TurnResult("Par", "m", "stop"))) == [
+        "at once",
+        "the model refused to answer: No.",
+    ]
+    assert await told(notice, CANCELLED[-1], quiet=True) == []
+
+
 async def test_a_stopped_turn_is_said_in_a_line():
     assert await told(CANCELLED[-1]) == ["stopped before the answer was complete"]
 

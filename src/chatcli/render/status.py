@@ -22,6 +22,10 @@ _CUT: Final = {
 }
 
 
+_AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
+"""Notices about an answer of which the last lines may not be printed yet; they wait for the end of the turn."""
+
+
 class StatusRenderer:
     """Tells of left-out turns, retries, notices, errors, cut answers and what an answer cites.
 
@@ -43,11 +47,18 @@ class StatusRenderer:
         self._verbose = verbose
         self._quiet = quiet
         self._lists_sources = lists_sources
+        self._waiting: list[Notice] = []
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TurnFailed) and event.result.error is not None:
             self._tell_error(event.result.error)
+        if isinstance(event, Notice) and event.code in _AFTER_ANSWER:
+            self._waiting.append(event)
+            return
         if not self._quiet:
+            if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+                for notice in self._waiting:
+                    self._tell(_remark(notice))
             self._tell(_remark(event))
             if self._lists_sources and isinstance(event, TurnFinished):
                 for line in source_lines(event.result.sources):
