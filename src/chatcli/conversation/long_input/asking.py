@@ -197,22 +197,18 @@ class PartReader:
                         pass  # waiting and thinking are told of as progress
         answer = gathered.text
         if done is not None:
-            self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
-        if done is not None and done.refusal is not None:
-            raise IncompleteAnswer(
-                f"the model refused to answer about part {ask.number}: {done.refusal}",
-                hint="ask in other words, or another model (-m)",
-                code="refused",
-            )
+            self._note_end(ask, answer, done)
         if not answer.strip():
-            raise BadResponse(
-                f"the answer to part {ask.number} is empty",
-                hint="ask again, or choose a larger --max-tokens if the model thinks before it answers",
-            )
+            raise _empty(ask)
         if done is not None and done.finish_reason in _CUT:
             cut = Notice("part_cut", "an answer about a part was cut by the endpoint: it may lack something")
             self._tell_once(cut, tell)
         return answer
+
+    def _note_end(self, ask: Ask, answer: str, done: Completion) -> None:
+        self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
+        if done.refusal is not None:
+            raise _refused(ask, done.refusal)
 
     def _tell_once(self, notice: Notice, tell: Callable[[Event | Answered], None]) -> None:
         if notice.code not in self._told:
@@ -222,3 +218,18 @@ class PartReader:
     def _estimated(self, ask: Ask, answer: str) -> Usage:
         sent = sum(map(self._tokens, ask.messages))
         return Usage(sent, self._tokens.estimate_text(answer), estimated=True)
+
+
+def _refused(ask: Ask, refusal: str) -> IncompleteAnswer:
+    return IncompleteAnswer(
+        f"the model refused to answer about part {ask.number}: {refusal}",
+        hint="ask in other words, or another model (-m)",
+        code="refused",
+    )
+
+
+def _empty(ask: Ask) -> BadResponse:
+    return BadResponse(
+        f"the answer to part {ask.number} is empty",
+        hint="ask again, or choose a larger --max-tokens if the model thinks before it answers",
+    )
