@@ -22,7 +22,7 @@ def surface_on(tmp_path):
         }
         settings = resolve({"plain": plain}, environment, find_paths(environment), tmp_path)
         return LineSurface(
-            Namespace(quiet=quiet, verbose=False, debug=False),
+            Namespace(quiet=quiet, verbose=False, debug=False, output=None),
             shown,
             TypedLines(shown),
             settings=lambda: settings,

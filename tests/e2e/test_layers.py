@@ -81,7 +81,8 @@ def test_the_second_api_gives_the_same_events(program):
         done = program.run("--api", "responses", "-o", "jsonl", "Capital?", server=server)
         assert server.requests[0].path == "/v1/responses"
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["type"] for event in events] == [
+    # On a busy machine the answer may have to be waited for.
+    assert [event["type"] for event in events if event["type"] != "waiting"] == [
         "turn_started",
         "context_fitted",
         "text_delta",
