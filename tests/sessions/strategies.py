@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from chatcli.core.events import CitedSource
 from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
 from chatcli.core.usage import Usage
 from chatcli.sessions.reading import read_records
@@ -56,6 +57,11 @@ replies = st.builds(
     st.none() | st.sampled_from(["stop", "length", "interrupted"]) | st.text(),
     numbers,
     numbers,
+    st.lists(
+        st.builds(CitedSource, st.integers(1, 99), any_text, any_text)
+        | st.builds(CitedSource, st.integers(1, 99), any_text, st.none(), any_text),
+        max_size=2,
+    ).map(tuple),
 )
 # Few ids, so that records know each other: as parents, as what a mark means, in circles.
 ids = st.sampled_from("abcdefgh")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hostile_json
+from chatcli.core.events import CitedSource
 from chatcli.core.messages import ImagePart, Message, TextPart, answer, question
 from chatcli.core.usage import Usage
 from chatcli.sessions.records import (
@@ -91,6 +92,27 @@ def test_a_reply_tells_all_it_knows_in_the_order_of_the_format():
         '"output_tokens":2,"cached_tokens":3,"reasoning_tokens":4,"estimated":false},"finish_reason":"stop",'
         '"latency_s":1.5,"cost_usd":null}\n'
     )
+
+
+def test_what_an_answer_cites_stands_behind_the_rest_and_only_where_there_is_something():
+    url, file = CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")
+    record = MessageRecord("a", None, AT, answer("Paris."), ReplyMetadata("small", sources=(url, file)))
+    fields = json.loads(encode(record))
+    assert list(fields)[-2:] == ["cost_usd", "sources"]
+    assert fields["sources"] == [
+        {"n": 1, "title": "Paris", "url": "https://example.com"},
+        {"n": 2, "title": "deep.pdf", "path": "deep.pdf"},
+    ]
+    assert reread(record).reply.sources == (url, file)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, 3, {}, [None], [{}], [{"n": 0, "title": "", "url": ""}], [{"n": 10**400, "title": "", "url": ""}],
+     [{"n": 1, "title": {}, "url": ""}], [{"n": 1, "title": "", "url": 3, "path": "x"}], [{"n": 1.5}]],
+)  # fmt: skip
+def test_what_is_no_source_costs_no_message(odd):
+    assert ReplyMetadata.read({"model": "small", "sources": odd}) == ReplyMetadata("small")
 
 
 def test_a_refusal_is_a_part_of_its_own():

@@ -125,6 +125,19 @@ class CitedSource:
     url: str | None = None
     path: str | None = None
 
+    @property
+    def line(self) -> str:
+        """The source on one line, as it is listed: ``[1] Paris · https://example.com/paris``."""
+        place = self.url or self.path or ""
+        return (
+            f"[{self.n}] {self.title} · {place}" if self.title not in ("", place) else f"[{self.n}] {place}"
+        )
+
+    def fields(self) -> dict[str, object]:
+        """Return the keys of the source in ``-o json`` and in session files."""
+        place = {"url": self.url} if self.path is None else {"path": self.path}
+        return {"n": self.n, "title": self.title, **place}
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatcli.core.errors import ChatcliError
-    from chatcli.core.events import CitedSource, Event, TurnResult
+    from chatcli.core.events import Event, TurnResult
 
 _PROGRESS: Final[dict[type, str]] = {
     TurnStarted: "turn_started",
@@ -97,7 +97,7 @@ def result_object(result: TurnResult) -> dict[str, Any]:
         "error": None if result.error is None else _error_object(result.error),
         "refusal": result.refusal,
         "tool_calls": [asdict(call) for call in result.tool_calls],
-        "sources": [_source_object(source) for source in result.sources],
+        "sources": [source.fields() for source in result.sources],
     }
 
 
@@ -128,11 +128,6 @@ def _error_object(error: ChatcliError) -> dict[str, Any]:
         "status": told.status if told else None,
         "request_id": told.request_id if told else None,
     }
-
-
-def _source_object(source: CitedSource) -> dict[str, Any]:
-    place = ("url", source.url) if source.path is None else ("path", source.path)
-    return {"n": source.n, "title": source.title, place[0]: place[1]}
 
 
 def _to_milliseconds(time_s: float | None) -> float | None:

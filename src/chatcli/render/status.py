@@ -87,12 +87,7 @@ def source_lines(sources: Sequence[CitedSource]) -> list[str]:
     """Return what an answer cites, a line each, under a heading; nothing for none."""
     if not sources:
         return []
-    return ["sources:", *(_source_line(source) for source in sources)]
-
-
-def _source_line(source: CitedSource) -> str:
-    title, place = sanitize_line(source.title), sanitize_line(source.url or source.path or "")
-    return f"[{source.n}] {title} · {place}" if title and title != place else f"[{source.n}] {place}"
+    return ["sources:", *(sanitize_line(source.line) for source in sources)]
 
 
 def measurements(result: TurnResult) -> str:

@@ -83,7 +83,7 @@ class Page:
 
     def remark(self, text: str) -> None:
         if not self._quiet:
-            self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
+            self._print(self._ink.dim(_with_whole_address(sanitize_line(text), self.columns())))
 
     def complain(self, error: ChatcliError) -> None:
         self._marks.failed()
@@ -188,5 +188,6 @@ def _with_whole_address(line: str, columns: int) -> str:
     if not last.startswith(("http://", "https://")):
         return wrapped(line, columns)
     shown = wrapped(words, columns)
-    is_room = len(shown.rpartition("\n")[2]) + 1 + len(last) <= columns
-    return f"{shown}{' ' if is_room else chr(10)}{last}"
+    # One that fits on no row goes on where the words end.
+    goes_on = len(last) > columns or len(shown.rpartition("\n")[2]) + 1 + len(last) <= columns
+    return f"{shown}{' ' if goes_on else chr(10)}{last}"

@@ -53,5 +53,9 @@ def _show_answer(surface: Surface, answer: MessageRecord) -> None:
         if written := answer.message.answer:
             surface.answer(written)
         surface.remark(f"the model refused to answer: {refusal}")
+    if answer.reply is not None and answer.reply.sources:
+        surface.remark("sources:")
+        for source in answer.reply.sources:
+            surface.remark(source.line)
     if answer.reply is not None and answer.reply.finish_reason == "interrupted":
         surface.remark("stopped before the answer was complete")

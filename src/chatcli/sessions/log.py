@@ -191,7 +191,12 @@ class SessionLog:
     def keep_reply(self, reply_id: str, parent: str | None, message: Message, result: TurnResult) -> None:
         """Keep a whole reply in place of its parts."""
         metadata = ReplyMetadata(
-            result.model, result.usage, result.finish_reason, result.latency_s, result.cost_usd
+            result.model,
+            result.usage,
+            result.finish_reason,
+            result.latency_s,
+            result.cost_usd,
+            result.sources,
         )
         self._keep(MessageRecord(reply_id, parent, self._now(), message, metadata))
         self._open_replies.pop(reply_id, None)

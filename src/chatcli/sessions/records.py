@@ -6,6 +6,7 @@
         and where it is known: "folder"
     {"type":"message","id","parent","at","message":{"role","parts":[...]}}
         and for a reply: "model", "usage", "finish_reason", "latency_s", "cost_usd"
+        and where it cites any: "sources":[{"n","title","url"|"path"}]
     {"type":"partial","id","parent","at","text"}
     {"type":"mark","id","parent","at","kind","value"}
 
@@ -26,11 +27,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jiter import from_json
 
+from chatcli.core.events import CitedSource
 from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from chatcli.core.messages import Part, Role
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     """Makes an id that no other record has."""
 
 FORMAT: Final = 1
+
+_HIGHEST_SOURCE: Final = 1_000_000
 
 _DEEPEST_LEVELS: Final = 200
 """How deep a record may nest, as jiter sees it: what reads or writes it again never runs out of stack."""
@@ -123,15 +127,17 @@ class ReplyMetadata:
     finish_reason: str | None = None
     latency_s: float | None = None
     cost_usd: float | None = None
+    sources: tuple[CitedSource, ...] = ()
 
     def fields(self) -> dict[str, Any]:
-        return {
+        own = {
             "model": self.model,
             "usage": None if self.usage is None else _usage_fields(self.usage),
             "finish_reason": self.finish_reason,
             "latency_s": self.latency_s,
             "cost_usd": self.cost_usd,
         }
+        return own | {"sources": [source.fields() for source in self.sources]} if self.sources else own
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> ReplyMetadata | None:
@@ -147,6 +153,7 @@ class ReplyMetadata:
             _optional_text(fields.get("finish_reason")),
             _optional_number(fields.get("latency_s")),
             _optional_number(fields.get("cost_usd")),
+            tuple(_read_sources(fields.get("sources"))),
         )
 
 
@@ -510,6 +517,17 @@ def _read_usage(fields: Any) -> Usage | None:
         _optional_count(fields.get("reasoning_tokens")),
         estimated=fields.get("estimated") is True,
     )
+
+
+def _read_sources(listed: Any) -> Iterator[CitedSource]:
+    for each in listed if isinstance(listed, list) else ():
+        fields = each if isinstance(each, dict) else {}
+        number, title, url, path = (fields.get(name) for name in ("n", "title", "url", "path"))
+        place = path if url is None else url
+        if type(number) is not int or not 0 < number <= _HIGHEST_SOURCE:
+            continue
+        if isinstance(title, str) and isinstance(place, str):
+            yield CitedSource(number, title, url, path if url is None else None)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

@@ -157,6 +157,12 @@ def test_attached_text_is_folded_under_its_name():
     assert "Attached, not in this file: a.png (image/png)" in html
 
 
+def test_what_an_answer_cites_is_text_and_no_link():
+    html = page(Piece("sources", "[1] <b>Paris</b> · https://example.com/paris"))
+    assert "[1] &lt;b&gt;Paris&lt;/b&gt; · https://example.com/paris</div>" in html
+    assert 'href="https://example.com' not in html
+
+
 @given(sessions())
 def test_whatever_was_said_is_safe_and_every_question_is_there(session):
     html = to_html(transcript(session, whole_tree=True))

@@ -33,6 +33,13 @@ def test_what_a_tool_said_and_what_is_no_text_can_be_told_from_words():
     assert "**Attached, not in this file: a.png (image/png)**" in made
 
 
+def test_what_an_answer_cites_is_listed_with_its_addresses_as_they_are():
+    made = document(Piece("sources", "[1] *Paris* · https://example.com/a_b_c\n[2] https://example.com"))
+    assert (
+        "**Sources:**\n\n```\n[1] *Paris* · https://example.com/a_b_c\n[2] https://example.com\n```" in made
+    )
+
+
 def test_a_title_is_one_line_of_text():
     made = document(title="<b> # *x*\nRm")
     assert made.startswith("# \\<b\\> \\# \\*x\\* Rm\n")

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from hypothesis import given
 
+from chatcli.core.events import CitedSource
 from chatcli.core.messages import FilePart, Message, TextPart, answer, question, system
-from chatcli.sessions.exporting.transcript import transcript
+from chatcli.sessions.exporting.transcript import Piece, transcript
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord, ReplyMetadata
 from chatcli.sessions.session import Session
 from sessions.strategies import sessions
@@ -71,6 +72,20 @@ def test_an_interrupted_reply_and_one_that_was_cut_off_say_so():
     turns = transcript(session).turns
     assert "cut off at its token limit" in turns[1].facts
     assert "interrupted" in turns[3].facts
+
+
+def test_a_refusal_is_said_to_be_one_and_what_an_answer_cites_stands_behind_it():
+    cited = ReplyMetadata("small", sources=(CitedSource(1, "Paris", "https://example.com"),))
+    turns = transcript(
+        replay(
+            asked("a", None),
+            MessageRecord("b", "a", AT, answer("Well, ", "no."), ReplyMetadata("small")),
+            MessageRecord("c", "b", AT, answer("Paris [1]."), cited),
+        )
+    ).turns
+    assert turns[1].facts[-1] == "refused to answer"
+    assert [piece.text for piece in turns[1].pieces] == ["Well, ", "no."]
+    assert turns[2].pieces[1] == Piece("sources", "[1] Paris · https://example.com")
 
 
 def test_a_system_prompt_that_was_taken_away_is_told():

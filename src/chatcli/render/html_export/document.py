@@ -108,6 +108,8 @@ def _piece_lines(piece: Piece) -> Iterator[str]:
         case "words":
             # As it was typed: few people mean Markdown by what they ask.
             yield f'<div class="words" dir="auto">{escape(sanitize(piece.text))}</div>'
+        case "sources":
+            yield f'<div class="words" dir="auto">{escape(sanitize(piece.text))}</div>'
         case "attachment":
             yield f'<p class="attached">Attached, not in this file: {_line(piece.name)}</p>'
         case "tool":

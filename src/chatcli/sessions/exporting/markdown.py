@@ -54,6 +54,10 @@ def _piece_blocks(piece: Piece, ended: Callable[[str], str]) -> Iterator[str]:
         case "tool":
             yield "**From a tool:**"
             yield _fenced(text)
+        case "sources":
+            # Fenced: an address stays what it is.
+            yield "**Sources:**"
+            yield _fenced(text)
         case "attachment":
             yield f"**Attached, not in this file: {_plain(piece.name)}**"
 

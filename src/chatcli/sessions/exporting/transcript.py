@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
 
-    PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment"]
+    PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment", "sources"]
 
 _SPEAKERS: Final[dict[Role, str]] = {"system": "System", "user": "You", "assistant": "Assistant"}
 _UNTITLED: Final = "Conversation"
@@ -30,7 +30,7 @@ _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at its token limi
 class Piece:
     """A part of a turn: ``words`` as they were typed, an answer's ``markdown``, or something else under its ``name``.
 
-    An ``attachment`` is what was attached and is no text; it has no ``text`` here.
+    ``sources`` are what an answer cites, one a line. An ``attachment`` is what was attached and is no text; it has no ``text`` here.
     """
 
     kind: PieceKind
@@ -94,8 +94,13 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
     return Turn(
         _SPEAKERS[record.role],
         (*told, *facts),
-        tuple(_piece(part) for part in record.message.parts),
+        (*map(_piece, record.message.parts), *_sources(record)),
     )
+
+
+def _sources(record: MessageRecord) -> Iterator[Piece]:
+    if record.reply and record.reply.sources:
+        yield Piece("sources", "\n".join(source.line for source in record.reply.sources))
 
 
 def _moment(at: str) -> str:
