@@ -930,7 +930,19 @@ class TestAnotherTarget:
         await ask(chat, "two")
         assert chat.model_name == model.requests[0].model == "large"
         assert model.requests[0].messages == (question("one"), answer("a"), question("two"))
-        assert chat.session.model is None
+
+    async def test_that_was_asked_is_asked_by_a_resume(self, open_chat, store):
+        chat, _ = open_chat(says("a"))
+        await ask(chat, "one")
+        first = chat.model_name, chat.endpoint.host
+        assert (store.load(chat.file).model, store.load(chat.file).model_endpoint) == first
+        chat.connect(target(model=ScriptedModel(says("b"), says("c")), name="large"))
+        assert store.load(chat.file).model == first[0]
+        await ask(chat, "two")
+        await ask(chat, "three")
+        assert store.load(chat.file).model == "large"
+        kinds = [getattr(record, "kind", None) for record in store.load(chat.file).records]
+        assert kinds.count("model") == 2
 
     async def test_that_the_person_chose_is_asked_by_a_resume(self, open_chat, store):
         chat, _ = open_chat(says("a"))
@@ -941,8 +953,10 @@ class TestAnotherTarget:
     async def test_that_is_embedded_is_not_remembered_by_its_name(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.switch(target(name="embedded", endpoint=EMBEDDED))
-        assert chat.session.model is None
+        before = chat.session.model
+        chat.switch(target(name="embedded", endpoint=EMBEDDED, model=ScriptedModel(says("b"))))
+        await ask(chat, "two")
+        assert chat.session.model == before
 
     async def test_counts_no_message_again_where_it_counts_alike(self, open_chat):
         chat, _ = open_chat(says("a"))

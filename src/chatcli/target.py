@@ -321,21 +321,37 @@ class TargetFinder:
     ) -> tuple[str, tuple[OfferedModel, ...]]:
         """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
         named = self._settings.model
-        if session.model is not None and not self._settings.is_for_this_run("model"):
-            named = session.model
         if named is None and endpoint.is_openai:
             named = DEFAULT_MODEL
+        remembered = None if self._settings.is_for_this_run("model") else session.model
+        if remembered is not None and session.model_endpoint in {None, endpoint.host}:
+            if remembered != named:
+                self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
+            return remembered, ()
+        # Another endpoint may know no such model, or another one by that name.
+        before = f"; before it was {remembered} at {session.model_endpoint}"
         if named is not None:
+            if remembered not in {None, named}:
+                self._tell_once("model_elsewhere", f"model {named} at {endpoint.host}{before}")
             return named, ()
         offered = await list_offered(client, endpoint)
+        if any(model.id == remembered for model in offered):
+            self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
+            return str(remembered), offered
         if not offered:
             raise ConfigurationError(
                 f"{endpoint.host} offers no model", hint="name one with --model, or load one into the server"
             )
         first = offered[0].id
         rank = f", the first of {len(offered)}" if len(offered) > 1 else ""
-        self._tell(Notice("model_chosen", f"model {first}{rank} at {endpoint.host}"))
+        self._tell(
+            Notice("model_chosen", f"model {first}{rank} at {endpoint.host}{before if remembered else ''}")
+        )
         return first, offered
+
+    def _tell_once(self, code: str, message: str) -> None:
+        if self._world.spending.is_news(message):
+            self._tell(Notice(code, f"{message} (-m or /model asks another)"))
 
 
 @cache

@@ -156,6 +156,20 @@ def test_two_processes_on_one_session_never_interleave(tmp_path):
         assert len(runs) <= 2
 
 
+def test_a_session_that_another_program_answers_in_is_listed_as_being_answered(program):
+    with serving_in_thread(HELD) as server:
+        with program.started("-s", "trip", "Capital?", server=server) as process:
+            assert process.stdout.read(3) == b"Par"
+            listed = program.run("sessions", "list")
+            found = program.run("sessions", "search", "capital", "--json")
+            process.kill()
+            process.wait()
+        assert "(answering) Capital?" in listed.stdout
+        assert '"is_being_answered": true' in found.stdout
+        assert "(answering)" not in program.run("sessions", "list").stdout
+    assert program.session_paths == [program.data_folder / "sessions" / "trip.jsonl"]
+
+
 def test_a_second_program_on_a_session_says_that_it_goes_on_in_a_copy(program):
     with (
         serving_in_thread(HELD) as held,

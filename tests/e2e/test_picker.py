@@ -273,7 +273,7 @@ class TestInAConversation:
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         assert screen.shown.endswith("resume with: chatcli -s trip")
-        assert marks_of(library, "new") == [("title", "Capitals")]
+        assert marks_of(library, "new") == [("model", "small"), ("title", "Capitals")]
 
     def test_words_are_searched_for_at_once_and_ctrl_c_closes_only_the_list(self, library, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:

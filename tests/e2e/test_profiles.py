@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from e2e.program import asked, command
-from scripted_server import Answer, event_stream, serving_in_thread
+from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 FINE = Answer(event_stream("Fine."))
 
@@ -41,7 +41,8 @@ def test_a_profile_named_for_this_call_counts_in_a_session_that_is_resumed(progr
         assert server.requests[-1].json["model"] == "large"
         assert asked(server)[0] == ("system", "Be brief.")
         program.run("-s", "trip", "Hi")
-    assert server.requests[-1].json["model"] == "small"
+    # What was asked last is what a session goes on with.
+    assert server.requests[-1].json["model"] == "large"
     assert asked(server)[0] == ("system", "Be brief.")
 
 
@@ -77,3 +78,43 @@ def test_line_by_line_the_profile_in_use_is_said_in_words(program):
             screen.wait_for("In use: desk  large  127.0.0.1")
             screen.type("/exit\n")
             assert screen.wait_for_exit() == 0
+
+
+def models_asked(server):
+    return [request.json["model"] for request in server.requests if request.method == "POST"]
+
+
+def test_a_session_goes_on_with_the_model_it_was_last_asked_with(program):
+    with serving_in_thread(*[FINE] * 6) as server:
+        program.run("-m", "large", "-s", "trip", "One?", server=server)
+        again = program.run("-s", "trip", "Two?", server=server)
+        last = program.run("-c", "-q", "Three?", server=server)
+        program.run("-m", "tiny", "-c", "Four?", server=server)
+        program.run("-c", "Five?", server=server, CHATCLI_MODEL="tiny")
+        program.run("Another?", server=server)
+        assert models_asked(server) == ["large", "large", "large", "tiny", "tiny", "small"]
+    assert again.stderr.splitlines() == [
+        "model large, as before in this conversation (-m or /model asks another)"
+    ]
+    assert last.stderr == ""
+
+
+def test_a_model_of_another_endpoint_is_not_asked_for_by_its_name(program):
+    with serving_in_thread(FINE) as there:
+        program.run("-m", "large", "-s", "trip", "One?", server=there)
+        host = there.base_url.removeprefix("http://").removesuffix("/v1")
+    with serving_in_thread(FINE, FINE) as here:
+        done = program.run("-s", "trip", "Two?", server=here)
+        again = program.run("-s", "trip", "Three?", server=here)
+        assert models_asked(here) == ["small", "small"]
+    assert f"; before it was large at {host} (-m or /model asks another)" in done.stderr
+    assert again.stderr == ""
+
+
+def test_a_model_that_another_endpoint_offers_as_well_is_asked_there(program):
+    with serving_in_thread(FINE) as there:
+        program.run("-m", "large", "-s", "trip", "One?", server=there)
+    offered = json_answer({"object": "list", "data": [{"id": "first"}, {"id": "large"}]})
+    with serving_in_thread(choose=lambda request: offered if request.method == "GET" else FINE) as here:
+        program.run("-s", "trip", "Two?", CHATCLI_BASE_URL=here.base_url, CHATCLI_CONTEXT_WINDOW="4096")
+        assert models_asked(here) == ["large"]

@@ -380,3 +380,24 @@ def test_after_closing_it_is_empty(shelf):
     library.refresh()
     library.close()
     assert (library.sessions(), library.count("rome")) == ([], 0)
+
+
+def test_a_session_is_being_answered_while_its_end_is_open_and_another_has_it(shelf):
+    now = datetime.now(UTC)
+    for name, said in (("asked", ["Hi"]), ("answered", ["Hi", "Ho"]), ("old", ["Hi"])):
+        shelf.keep(name, *said, used_s=now.timestamp() - (3_600 if name == "old" else 5))
+    with closing(Library.of(shelf.data)) as library:
+        library.refresh()
+        listed = library.sessions()
+        assert [summary for summary in listed if summary.is_being_answered(now)] == []
+        logs = [
+            SessionLog.resume(shelf.store.resolve(name), shelf.store.load, app="x")
+            for name in ("asked", "answered", "old")
+        ]
+        assert [summary.name for summary in listed if summary.is_being_answered(now)] == ["asked"]
+        # The clock of whoever looks may be behind.
+        (asked,) = [summary for summary in listed if summary.name == "asked"]
+        assert asked.is_being_answered(now - timedelta(minutes=5))
+        for log in logs:
+            log.close()
+        assert [summary for summary in listed if summary.is_being_answered(now)] == []

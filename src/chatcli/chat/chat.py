@@ -93,6 +93,11 @@ class Chat:
         """Whether all that was said is in the file."""
         return self._log.is_kept
 
+    @property
+    def answered_elsewhere(self) -> str | None:
+        """The message another chatcli was at work on when this conversation was copied from its session."""
+        return self._log.answered_elsewhere
+
     def untold(self) -> list[Notice]:
         """Return what became of the file that the person was not told yet."""
         told, self._untold = [*self._log.untold(), *self._untold], []
@@ -145,9 +150,7 @@ class Chat:
     def switch(self, target: Target) -> None:
         """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
         self.connect(target)
-        # The embedded model is chosen by its endpoint; no other endpoint knows its name.
-        if self.session.model != target.model_name and not target.endpoint.embedded:
-            self._mark("model", target.model_name)
+        self._mark_model(target)
 
     def seen(self, target: Target | None = None, question: Message | None = None) -> Seen:
         """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
@@ -382,6 +385,13 @@ class Chat:
         vocabulary = vocabulary_for(model_name)
         return self._counters.setdefault(vocabulary, TiktokenCounter(vocabulary))
 
+    def _mark_model(self, target: Target) -> None:
+        """Have the session remember the model, so that whoever goes on with it asks the same one."""
+        name, host = target.model_name, target.endpoint.host
+        # The embedded model is chosen by its endpoint; no other endpoint knows its name.
+        if not target.endpoint.embedded and (self.session.model, self.session.model_endpoint) != (name, host):
+            self._log.mark("model", name, parent=self.session.head, endpoint=host)
+
     def _mark(self, kind: str, value: Any = None) -> None:
         self._log.mark(kind, value, parent=self.session.head)
 
@@ -448,6 +458,8 @@ class Chat:
                 yield event
                 if isinstance(event, ContextFitted):
                     self._remember()
+                    if self.target is not None:
+                        self._mark_model(self.target)
 
     def _remember(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.documents import name_of
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from chatcli.repl.surface import Surface
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.tree import Exchange
+
+
+_BEING_ANSWERED: Final = "another chatcli is answering this question"
 
 
 def recap(chat: Chat, surface: Surface) -> None:
@@ -27,7 +30,9 @@ def recap(chat: Chat, surface: Surface) -> None:
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
         if record.role == "assistant":
-            _show_answer(surface, record)
+            _show_answer(surface, record, is_coming=record.id == chat.answered_elsewhere)
+    if questions[-1].id == chat.answered_elsewhere:
+        surface.remark(_BEING_ANSWERED)
 
 
 def show_exchange(surface: Surface, exchange: Exchange, *, with_question: bool = True) -> None:
@@ -45,7 +50,7 @@ def _show_question(surface: Surface, asked: MessageRecord) -> None:
         surface.remark(f"attached: {shown}")
 
 
-def _show_answer(surface: Surface, answer: MessageRecord) -> None:
+def _show_answer(surface: Surface, answer: MessageRecord, *, is_coming: bool = False) -> None:
     refusal = answer.message.refusal
     if refusal is None:
         surface.answer(answer.message.text)
@@ -57,5 +62,7 @@ def _show_answer(surface: Surface, answer: MessageRecord) -> None:
         surface.remark("sources:")
         for source in answer.reply.sources:
             surface.remark(source.line)
-    if answer.reply is not None and answer.reply.finish_reason == "interrupted":
+    if is_coming:
+        surface.remark(f"{_BEING_ANSWERED}; this is what had come")
+    elif answer.reply is not None and answer.reply.finish_reason == "interrupted":
         surface.remark("stopped before the answer was complete")

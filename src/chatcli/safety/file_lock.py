@@ -6,7 +6,12 @@ import errno
 import os
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from chatcli.safety.regular_files import open_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 if sys.platform == "win32":
     import msvcrt
@@ -31,6 +36,19 @@ def try_to_lock(descriptor: int) -> bool:
     return True
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock of a file; of one that cannot be opened nobody does.
+
+    That takes the lock for some microseconds, shared with all who look: whoever takes it for longer asks again.
+    """
+    try:
+        with open_regular(path) as file:
+            _share(file.fileno())
+    except OSError as error:
+        return error.errno in _TAKEN
+    return False
+
+
 def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
     """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free.
 
@@ -48,6 +66,9 @@ def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
 
 if sys.platform == "win32":
 
+    def _share(descriptor: int) -> None:
+        _lock(descriptor)  # Windows's C library locks for one alone
+
     def _lock(descriptor: int) -> None:
         before = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
@@ -57,6 +78,9 @@ if sys.platform == "win32":
             os.lseek(descriptor, before, os.SEEK_SET)
 
 else:
+
+    def _share(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -91,6 +91,8 @@ class SessionLog:
         self._copies: Iterator[SessionFile] | None = None
         self._is_failing = False
         self._untold: list[Notice] = []
+        self.answered_elsewhere: str | None = None
+        """The message another process was at work on when this one resumed the session: a question, or a part."""
         self._open_replies: dict[str, SessionReply] = {}
 
     @classmethod
@@ -117,6 +119,7 @@ class SessionLog:
             told = f"{file.name} has {damage(count)}; what cannot be read is left out, and stays in the file"
             log._untold.append(Notice("session_damaged", told))
         if not is_ours:
+            log.answered_elsewhere = log.session.head if log.session.is_unfinished else None
             log._go_on_in_a_copy()
         return log
 
@@ -141,9 +144,9 @@ class SessionLog:
         self._keep(record)
         return record.id
 
-    def mark(self, kind: str, value: Any = None, *, parent: str | None) -> str:
+    def mark(self, kind: str, value: Any = None, *, parent: str | None, endpoint: str | None = None) -> str:
         """Keep a mark set after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
-        record = MarkRecord(self._ids(), parent, self._now(), kind, value)
+        record = MarkRecord(self._ids(), parent, self._now(), kind, value, endpoint)
         self._keep(record)
         return record.id
 

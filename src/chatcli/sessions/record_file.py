@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.safety.file_lock import try_to_lock
+from chatcli.safety.file_lock import lock
 from chatcli.safety.private_files import create, make_folder, open_existing, open_for_append
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session
 from chatcli.sessions.records import HeaderRecord, encode
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.sessions.records import Record
+
+
+_PATIENCE_S: Final = 0.05
 
 
 class InUse(Exception):
@@ -120,7 +123,7 @@ class RecordFile:
 
     def _refuse_anothers(self, descriptor: int) -> None:
         has_changed = self._seen_bytes not in (None, os.fstat(descriptor).st_size)
-        if not try_to_lock(descriptor) or has_changed:
+        if not _lock_in_time(descriptor) or has_changed:
             raise InUse
 
     def _write(self, descriptor: int, line: bytes) -> None:
@@ -133,6 +136,15 @@ class RecordFile:
             self._torn = True
             left = left[written:]
         self._torn = False
+
+
+def _lock_in_time(descriptor: int) -> bool:
+    try:
+        # Whoever only looks whether it is locked holds it for microseconds.
+        lock(descriptor, patience_s=_PATIENCE_S)
+    except OSError:
+        return False
+    return True
 
 
 def _ends_torn(descriptor: int) -> bool:

@@ -9,6 +9,7 @@
         and where it cites any: "sources":[{"n","title","url"|"path"}]
     {"type":"partial","id","parent","at","text"}
     {"type":"mark","id","parent","at","kind","value"}
+        and for a model: "endpoint"
 
 Ids are opaque, ``at`` is RFC 3339 in UTC with milliseconds. A line is UTF-8 and ends in a line feed.
 
@@ -248,6 +249,8 @@ class PartialRecord(_AsRead):
 class MarkRecord(_AsRead):
     """Something about the conversation that is not said in it.
 
+    ``endpoint`` stands in a ``model`` mark: the host whose model it is, with its port where that is not the usual one.
+
     ``value`` by ``kind``: ``title``, ``note``: a text; ``unnote``: the id of the mark with the note; ``pin``, ``unpin``:
     a message id; ``drop``, ``undrop``: the id of a question; ``head``: the message id the conversation continues from,
     ``None`` for its beginning; ``clear``: ``None``; ``unclear``: the id of the message after which it was cleared;
@@ -260,9 +263,10 @@ class MarkRecord(_AsRead):
     at: str
     kind: str
     value: Any = None
+    endpoint: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        return {
+        own = {
             "type": "mark",
             "id": self.id,
             "parent": self.parent,
@@ -270,6 +274,7 @@ class MarkRecord(_AsRead):
             "kind": self.kind,
             "value": self.value,
         }
+        return own if self.endpoint is None else own | {"endpoint": self.endpoint}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> MarkRecord:
@@ -279,6 +284,7 @@ class MarkRecord(_AsRead):
             _text(fields, "at"),
             _text(fields, "kind"),
             fields.get("value"),
+            _optional_text(fields.get("endpoint")),
         )
 
 

@@ -56,7 +56,9 @@ class Session:
         self.cost_usd: float | None = None
         """What all its answers cost, on the path or not, as far as it is known; ``None`` where it is of none."""
         self.model: str | None = None
-        """The model the person chose for this conversation last."""
+        """The model this conversation was last asked with, or that the person chose for it since."""
+        self.model_endpoint: str | None = None
+        """The host whose model that is, ``None`` where nobody noted it."""
         self.damaged_records = 0
         """How many records cannot be read, or not all of them: they are kept in the file."""
         self._messages: dict[str, MessageRecord] = {}
@@ -153,6 +155,14 @@ class Session:
     def questions(self) -> tuple[MessageRecord, ...]:
         """What the person asked on the path, oldest first."""
         return tuple(record for record in self.path() if record.role == "user")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the path ends in an answer of which only parts were kept, or in a question that was not refused."""
+        path = self.path()
+        if not path:
+            return False
+        return self.head in self._partials or (path[-1].role == "user" and path[-1].id not in self._refused)
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -255,7 +265,7 @@ class Session:
             case "title", str(title):
                 self.title = title
             case "model", str(model):
-                self.model = model
+                self.model, self.model_endpoint = model, record.endpoint
             case "head", None:
                 self.head, self._path = None, []
             case "head", str(message_id) if self._is_message(message_id):

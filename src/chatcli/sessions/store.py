@@ -6,12 +6,14 @@ import itertools
 import json
 import stat
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
+from chatcli.safety.file_lock import is_locked
 from chatcli.safety.regular_files import read_regular
 from chatcli.sessions.attachments import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from chatcli.sessions.records import Clock, IdSource
 
+_LONGEST_SILENCE: Final = timedelta(minutes=10)
+"""While an answer comes it is written at least every second; before its first word a model may think so long."""
 NOT_READ: Final = "session_not_read"
 """The code of the error for a file that is there and cannot be opened or read."""
 _MANY_RECORDS: Final = 20_000
@@ -59,7 +63,8 @@ class SessionSummary:
     """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty.
 
     ``folder`` is where the person was when it began, as far as it tells; ``preview`` the beginning of what was said
-    last, on one line; ``damaged_records`` how many of its records cannot be read.
+    last, on one line; ``damaged_records`` how many of its records cannot be read. ``is_unfinished``: it ends in a
+    question, or in an answer of which only parts were kept.
     """
 
     name: str
@@ -70,6 +75,12 @@ class SessionSummary:
     folder: str | None = None
     preview: str = ""
     damaged_records: int = 0
+    is_unfinished: bool = False
+
+    def is_being_answered(self, now: datetime) -> bool:
+        """Whether another chatcli is at work on its end: it holds the file, and wrote to it not long before ``now``."""
+        is_recent = abs(now - self.last_used) < _LONGEST_SILENCE
+        return self.is_unfinished and is_recent and is_locked(self.path)
 
 
 class SessionStore:
@@ -139,6 +150,7 @@ class SessionStore:
             folder=session.header.folder if session.header else None,
             preview=preview_of(session),
             damaged_records=session.damaged_records,
+            is_unfinished=session.is_unfinished,
         )
 
     def existing(self, name_or_path: str) -> SessionFile:

@@ -114,6 +114,8 @@ class Drawing:
         if columns < _TITLE_COLUMNS:
             columns, right = self.columns - _INDENT, ""
         note = " (current)" if session.name == self.current else ""
+        is_current = session.name == self.current
+        note = f"{note} (answering)" if not is_current and session.is_being_answered(self.now) else note
         note = f"{note} (damaged)" if session.damaged_records else note
         title = self._cut(session.title or session.name, columns - len(note))
         blanks = " " * (columns - width(title) - len(note))

@@ -10,6 +10,7 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.safety.terminal import sanitize_line
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import damage
+from chatcli.sessions.records import local_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None
     name_columns = max(map(cell_len, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-        title = f"(damaged) {summary.title}" if summary.damaged_records else summary.title
+        title = f"{_remarks(summary)}{summary.title}"
         line = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}  {sanitize_line(title)}"
         terminal.stdout.write(fitting(line, terminal) + "\n")
 
@@ -60,7 +61,9 @@ def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
 def write_found(found: Found, terminal: Terminal) -> None:
     """Write a hit of a search: name, when it was used last and title, and below it the words around."""
     summary = found.summary
-    line = f"{sanitize_line(summary.name)}  {when(summary)}  {sanitize_line(summary.title)}"
+    line = (
+        f"{sanitize_line(summary.name)}  {when(summary)}  {sanitize_line(_remarks(summary) + summary.title)}"
+    )
     terminal.stdout.write(fitting(line, terminal) + "\n")
     if found.excerpt:
         terminal.stdout.write(f"{_INDENTATION}{_excerpt(found, terminal)}\n")
@@ -95,6 +98,12 @@ def _end(text: str, columns: int) -> str:
     return f"…{text.lstrip()}" if columns > 0 else ""
 
 
+def _remarks(summary: SessionSummary) -> str:
+    """Return what stands before a title of a session that is not as all others are."""
+    answering = "(answering) " if summary.is_being_answered(local_now()) else ""
+    return answering + ("(damaged) " if summary.damaged_records else "")
+
+
 def when(summary: SessionSummary) -> str:
     return summary.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
 
@@ -116,4 +125,5 @@ def json_fields(summary: SessionSummary) -> dict[str, Any]:
         "last_used": summary.last_used.isoformat(timespec="seconds"),
         "folder": summary.folder,
         "damaged_records": summary.damaged_records,
+        "is_being_answered": summary.is_being_answered(local_now()),
     }
