@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.attachments.encoding_hints import COMMON_ENCODINGS, EncodingHints, encoding_hints, encoding_named
 from chatcli.attachments.encodings import as_typed, decode
 from chatcli.core.errors import UsageError
 
@@ -22,7 +23,7 @@ WESTERN = [
         "l’été",
         "SÃO PAULO",
         "£5",
-        "ÄÖÜ äöü ß",
+        "Äpfel und Öl in der Straße",
         "Þórður",
     ),
 ]
@@ -62,7 +63,26 @@ def test_wide_text_without_a_mark_is_told_by_its_zeros(encoding, text):
 def test_text_from_before_unicode_is_recognized_and_the_guess_is_told(encoding, title, texts):
     for text in texts:
         read = decode(text.encode(encoding), "notes")
-        assert (read.text, read.note) == (text, f"notes is not UTF-8: read as {title}")
+        assert read.text == text
+        assert read.note.startswith(f"notes is not UTF-8: read as {title}")
+        assert read.note.endswith(
+            "; this is a guess (--encoding NAME sets another)" if read.readings else title
+        )
+
+
+@pytest.mark.parametrize("text", ["naïve", "Café", "résumé", "über"])
+def test_a_single_accent_is_western_and_no_damage(text):
+    assert decode(text.encode("cp1252"), "notes").text == text
+
+
+def test_a_text_of_some_length_is_no_guess():
+    for encoding, texts in (
+        ("gb18030", SIMPLIFIED),
+        ("big5", TRADITIONAL),
+        ("shift_jis", JAPANESE),
+        ("cp949", KOREAN),
+    ):
+        assert decode("\n".join(texts).encode(encoding), "notes").readings == ()
 
 
 def test_a_long_text_is_recognized_as_well_and_wherever_it_was_cut():
@@ -71,10 +91,10 @@ def test_a_long_text_is_recognized_as_well_and_wherever_it_was_cut():
 
 
 def test_what_nothing_recognizes_is_read_as_the_locale_says():
-    read = decode("Столица Франции?".encode("cp1251"), "notes", locale_encoding="cp1251")
+    read = decode("Столица Франции?".encode("cp1251"), "notes", EncodingHints(locale_encoding="cp1251"))
     assert (read.text, read.note) == (
         "Столица Франции?",
-        "notes is not UTF-8: read as cp1251, as the locale says",
+        "notes is not UTF-8: read as Cyrillic (Windows-1251)",
     )
 
 
@@ -135,3 +155,174 @@ def test_an_argument_of_any_bytes_becomes_text_that_can_be_sent(content):
 def test_an_argument_a_locale_of_ascii_could_not_read_is_what_was_typed():
     assert as_typed("caf\udcc3\udca9") == "café"
     assert as_typed("caf\udce9") == "café"
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "shift_jis", "euc_jp", "cp949"])
+def test_a_text_that_begins_in_mid_character_is_read_from_the_next_one_on(encoding):
+    line = {"cp949": "데이터베이스 연결에 실패했습니다", "big5": "無法開啟檔案存取被拒請稍候再試"}.get(
+        encoding, "一二三年月日大中小人"
+    )
+    log = "".join(f"12:00:{second:02} {line}\n" for second in range(40)).encode(encoding)
+    start = log.index(line.encode(encoding)) + 1
+    read = decode(log[start : start + 999], "notes")
+    lines = read.text.split("\n")
+    assert lines[0].lstrip("\ufffd").endswith(line[2:])
+    assert lines[1:-1] == [f"12:00:{second:02} {line}" for second in range(1, len(lines) - 1)]
+
+
+def test_a_long_line_that_begins_in_mid_character_is_read_to_its_end():
+    text = "订单保存失败，数据库连接超时。" * 2_000
+    read = decode(text.encode("gb18030")[1:], "notes")
+    assert read.text == "\ufffd" + text[1:]
+
+
+def test_a_damaged_byte_costs_the_characters_around_it_and_is_told():
+    content = "订单保存失败\n数据库连接超时\n用户已退出\n".encode("gb18030")
+    at = content.index("库".encode("gb18030"))
+    read = decode(content[:at] + content[at + 1 :], "notes")
+    first, second, third, _ = read.text.split("\n")
+    assert (first, third) == ("订单保存失败", "用户已退出")
+    assert second.endswith("连接超时")
+    assert read.note == (
+        "notes is not UTF-8: read as Simplified Chinese (GB18030); what could not be read in 1 place is replaced by \ufffd"
+    )
+
+
+def test_a_line_of_utf_8_among_others_is_read_as_such():
+    lines = ["订单保存失败：数据库连接超时", "用户张伟已登录", "第二次重试，等待五百毫秒"] * 20
+    content = b"\n".join(
+        line.encode("utf-8" if number == 31 else "gb18030") for number, line in enumerate(lines)
+    )
+    assert decode(content, "notes").text == "\n".join(lines)
+
+
+def test_what_may_be_utf_8_by_chance_is_not_taken_for_it():
+    text = "联通\n移动和电信\n订单保存失败"
+    assert decode(text.encode("gb18030"), "notes").text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "hints"),
+    [
+        ("名前変更", "euc_jp", {"LANG": "ja_JP.eucJP"}),
+        ("終了", "euc_jp", {"LC_ALL": "ja_JP.EUC-JP", "LANG": "C"}),
+        ("北京", "euc_jp", {"LC_CTYPE": "ja_JP.eucJP"}),
+        ("北京", "gb18030", {"LANG": "zh_CN.GBK"}),
+        ("Привет", "koi8_r", {"LANG": "ru_RU.KOI8-R"}),
+        ("Ça va déjà", "cp850", {"LANG": "fr_FR.CP850"}),
+    ],
+)
+def test_the_locale_weighs_where_a_text_is_short(text, encoding, hints):
+    read = decode(text.encode(encoding), "notes", encoding_hints(hints, "utf-8"))
+    assert read.text == text
+
+
+def test_the_language_of_the_locale_weighs_even_where_its_encoding_is_utf_8():
+    content = "終了".encode("euc_jp")
+    read = [
+        decode(content, "notes", encoding_hints({"LANG": f"{language}.UTF-8"}, "utf-8")).text
+        for language in ("ja_JP", "zh_CN")
+    ]
+    assert read == ["終了", "姜位"]
+
+
+def test_an_encoding_only_the_locale_knows_of_is_a_candidate():
+    read = decode("Größe übermäßig".encode("mac_roman"), "notes", EncodingHints(locale_encoding="mac_roman"))
+    assert (read.text, read.note) == (
+        "Größe übermäßig",
+        "notes is not UTF-8: read as mac_roman, as the locale says",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "widest"),
+    [
+        ("朱镕基", "gbk", "gb2312"),
+        ("錯誤㗎啲", "big5hkscs", "big5"),
+        ("①髙橋㈱", "cp932", "shift_jis"),
+        ("똠방각하", "cp949", "euc_kr"),
+        ("€5", "cp1252", "iso-8859-1"),
+    ],
+)
+def test_an_encoding_by_name_takes_what_people_write_in_it_besides(text, encoding, widest):
+    read = decode(text.encode(encoding), "notes", encoding_hints({}, "utf-8", given=widest))
+    assert (read.text, read.note) == (text, None)
+
+
+def test_the_characters_of_windows_are_read_in_euc_jp():
+    content = "①番".encode("euc_jis_2004") + b"\xfc\xe2" + "橋".encode("euc_jp")
+    assert decode(content, "notes", encoding_hints({}, "", given="euc-jp")).text == "①番髙橋"
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-8", "UTF8", "utf-16", "cp037", "iso-2022-jp", "windows-874", "mac-roman"]
+)
+def test_every_encoding_python_knows_can_be_named(name):
+    text = "Hi 5\n"
+    hints = encoding_hints({}, "utf-8", given=name)
+    assert decode(text.encode(hints.given), "notes", hints).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("gbk18030", "did you mean gb18030?"),
+        ("windows1251", "did you mean windows-1251?"),
+        ("base64", "such as utf-8, "),
+        ("unicode_escape", ""),
+        ("", "such as "),
+        ("a\0b", ""),
+    ],
+)
+def test_what_is_no_encoding_is_a_mistake_with_a_suggestion(name, hint):
+    with pytest.raises(UsageError) as caught:
+        encoding_named(name)
+    assert caught.value.message == f"there is no encoding {name}"
+    assert hint in caught.value.hint
+
+
+def test_all_that_is_offered_can_be_named():
+    for name in COMMON_ENCODINGS:
+        encoding_named(name)
+
+
+def test_a_text_that_may_be_in_several_encodings_offers_them():
+    read = decode("北京".encode("gb18030"), "notes")
+    assert len(read.readings) > 1
+    assert read.readings[0].text == read.text
+    other = read.read_as(read.readings[1])
+    assert (other.text, other.note, other.readings) == (read.readings[1].text, None, ())
+
+
+@given(st.binary(min_size=1), st.sampled_from(COMMON_ENCODINGS))
+def test_anything_is_refused_or_read_in_whatever_encoding_is_named(content, name):
+    with suppress(UsageError):
+        decode(content, "anything", encoding_hints({}, "utf-8", given=name)).text.encode()
+
+
+class TestTheThresholdOfBinary:
+    """Text has at most one control character in a hundred."""
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+    def test_one_control_in_a_hundred_is_text(self, encoding):
+        text = "\x01" + "é" + "x" * 98
+        assert decode(text.encode(encoding), "notes").text == text
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+    def test_one_in_ninety_nine_is_data(self, encoding):
+        with pytest.raises(UsageError, match="notes is not text"):
+            decode(("\x01" + "é" + "x" * 97).encode(encoding), "notes")
+
+    def test_what_moves_the_cursor_is_no_sign_of_data(self):
+        text = "é\t\n\f\x1b[1m"
+        assert decode(text.encode("cp1252"), "notes").text == text
+
+
+class TestTheThresholdOfDamagedUtf8:
+    """It is UTF-8 where there are four characters that are not ASCII for each place that is damaged."""
+
+    def test_four_for_one_are_enough(self):
+        assert decode("дело".encode() + b" \xff.", "notes").text == "дело \ufffd."
+
+    def test_three_for_one_are_not(self):
+        assert not decode("дел".encode() + b" \xc4\xe5\xeb\xee.", "notes").text.startswith("дел ")

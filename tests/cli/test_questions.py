@@ -10,8 +10,8 @@ from chatcli.core.messages import TextPart, question
 from cli.fakes import terminal
 
 
-def options(*words, prompt_option=None, files=None):
-    return Namespace(prompt=list(words), prompt_option=prompt_option, files=files)
+def options(*words, prompt_option=None, files=None, encoding=None):
+    return Namespace(prompt=list(words), prompt_option=prompt_option, files=files, encoding=encoding)
 
 
 def test_the_words_are_the_question():
@@ -80,6 +80,58 @@ def test_a_guess_about_piped_text_is_told():
     told = terminal("Café".encode("latin-1"))
     assert compose(options(), told) == question("Café")
     assert told.err.startswith("stdin is not UTF-8: ")
+    assert "--encoding NAME sets another" in told.err
+
+
+def test_the_encoding_that_is_named_is_taken_without_a_word(tmp_path):
+    (tmp_path / "names.txt").write_bytes("臼奨".encode("euc_jp"))
+    told = terminal("北京".encode("gb18030"))
+    asked = options("Who?", encoding="gbk", files=[str(tmp_path / "names.txt")])
+    assert [part.text.splitlines()[-1] for part in compose(asked, told).parts] == [
+        "Who?",
+        "北京</document>",
+        "北京</document>",
+    ]
+    assert told.err == ""
+
+
+def test_an_encoding_there_is_not_is_a_mistake_with_a_suggestion():
+    with pytest.raises(UsageError, match="there is no encoding gbk18030") as caught:
+        compose(options("Hi", encoding="gbk18030"), terminal())
+    assert caught.value.hint == "did you mean gb18030?"
+
+
+class TestAFileThatMayBeInSeveralEncodings:
+    @pytest.fixture
+    def names(self, tmp_path):
+        path = tmp_path / "names.txt"
+        path.write_bytes("北京".encode("gb18030"))
+        return str(path)
+
+    def read(self, names, answer):
+        asked = terminal(answer, is_terminal=True)
+        return compose(options("Who?", files=[names]), asked).parts[1].text.splitlines()[-1], asked.err
+
+    def test_is_asked_about_at_a_keyboard(self, names):
+        _, told = self.read(names, b"1\n")
+        lines = told.splitlines()
+        assert lines[0] == f"{names} is not UTF-8 and may be in any of these encodings:"
+        assert lines[1].split() == ["1", "Simplified", "Chinese", "(GB18030)", "北京"]
+        assert "Which one reads right? [1-" in told
+
+    def test_reads_as_the_person_chooses(self, names):
+        (first, _), (second, told) = self.read(names, b"\n"), self.read(names, b"2\n")
+        assert first == "北京</document>"
+        assert second != first
+        assert second.removesuffix("</document>") in told
+
+    def test_is_asked_about_again_after_an_answer_that_is_none(self, names):
+        assert self.read(names, b"9\nx\n1\n")[1].count("Which one reads right?") == 3
+
+    def test_is_not_sent_where_nothing_is_chosen(self, names):
+        with pytest.raises(UsageError, match="no encoding was chosen for ") as caught:
+            self.read(names, b"")
+        assert "--encoding" in caught.value.hint
 
 
 def test_a_system_prompt_is_its_text_or_a_file(tmp_path):

@@ -19,6 +19,7 @@ def options(*words, **given):
         "prompt": list(words),
         "prompt_option": None,
         "files": None,
+        "encoding": None,
         "variables": None,
         "template": None,
         "output": None,

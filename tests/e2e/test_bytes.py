@@ -61,6 +61,34 @@ class TestWhatIsRead:
         assert asked(server) == [("user", text)]
         assert done.stderr.rstrip().endswith(note)
 
+    def test_the_end_of_a_log_is_read_from_the_next_character_on(self, program):
+        lines = [f"08:22:{second:02} ERROR 订单保存失败: 数据库连接超时" for second in range(60)]
+        log = "".join(f"{line}\n" for line in lines).encode("gbk")
+        (program.working_folder / "gbk.log").write_bytes(log)
+        # Whether the cut is in mid-character or not.
+        for size in (999, 998):
+            with serving_in_thread(PARIS) as server:
+                tail = subprocess.run(
+                    ["tail", "-c", str(size), "gbk.log"],
+                    cwd=program.working_folder,
+                    capture_output=True,
+                    check=True,
+                )
+                done = program.run("Why?", server=server, stdin=tail.stdout)
+            ((_, text),) = asked(server)
+            assert text.splitlines()[4:-1] == lines[-(len(text.splitlines()) - 5) :]
+            assert done.stderr.startswith("stdin is not UTF-8: read as Simplified Chinese (GB18030)")
+
+    def test_an_encoding_is_taken_by_its_name(self, program):
+        with serving_in_thread(PARIS) as server:
+            done = program.run("--encoding", "koi8-r", server=server, stdin="Столица?".encode("koi8-r"))
+        assert (asked(server), done.stderr) == ([("user", "Столица?")], "")
+        wrong = program.run("--encoding", "koi9", stdin="Hi")
+        assert (wrong.exit_code, wrong.stderr) == (
+            2,
+            "error: there is no encoding koi9\n→ did you mean koi8-u?\n",
+        )
+
     def test_more_than_can_be_read_is_refused_and_so_is_more_than_fits(self, program):
         with serving_in_thread(PARIS) as server:
             endless = program.run(server=server, stdin=b"word and more. " * 5_000_000)

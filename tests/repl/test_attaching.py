@@ -124,3 +124,22 @@ async def test_there_are_no_keys_line_by_line(talking):  # noqa: F811
     talk = talking(surface=KeptSurface(draws=False))
     await talk.take("/keys")
     assert "error: /keys: line by line there are no keys" in talk.surface.text
+
+
+async def test_a_file_that_may_be_in_several_encodings_is_asked_about(talking, folder):  # noqa: F811
+    (folder / "names.txt").write_bytes("北京".encode("gb18030"))
+    async with serving(PARIS) as server:
+        talk = talking(server, surface=KeptSurface("7", "1"))
+        await talk.take("Who is in @names.txt?")
+        assert last_asked(server).endswith(framed("names.txt", "北京"))
+    assert "names.txt is not UTF-8 and may be in any of these encodings:" in talk.surface.text
+
+
+async def test_what_is_turned_down_there_sends_nothing(talking, folder):  # noqa: F811
+    (folder / "names.txt").write_bytes("北京".encode("gb18030"))
+    async with serving(PARIS) as server:
+        talk = talking(server, surface=KeptSurface(None))
+        await talk.take("Who is in @names.txt?")
+        assert [request for request in server.requests if request.method == "POST"] == []
+    assert "no encoding was chosen for names.txt" in talk.surface.text
+    assert talk.surface.drafted == "Who is in @names.txt?"

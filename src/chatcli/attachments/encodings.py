@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.attachments.east_asian import recognized
+from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
+from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatcli.attachments.recognition import Likelihood
+
+
 _SAMPLE: Final = 65_536
-_SPACE: Final = 0x20
 _LINE_CONTROLS: Final = frozenset("\t\n\r\f\x1b")
-_REPLACEMENT: Final = "\ufffd"
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_DAMAGE_OF_A_CUT_TEXT: Final = 2
+_LONGEST_COMMON_WORD: Final = 3  # a text may begin with "MZ" or "ID3"
+_LAST_ESCAPE: Final = re.compile(rb"\x1b[$(]?\Z")
+_DEAREST_CHARACTER: Final = 9.0
+_UNCERTAIN: Final = 8.0
+"""Another encoding is asked about where it is less than so much behind the best (nats: e to that power, 3,000 to 1)."""
+_MOST_READINGS: Final = 4
 _GOOD_FOR_EACH_BAD: Final = 4
 
 _BYTE_ORDER_MARKS: Final = (
@@ -23,12 +38,6 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_WIDE_ENCODINGS: Final = (
-    ("utf_32_le", "UTF-32"),
-    ("utf_32_be", "UTF-32"),
-    ("utf_16_le", "UTF-16"),
-    ("utf_16_be", "UTF-16"),
 )
 
 
@@ -65,30 +74,49 @@ _KINDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A decoded text; ``note`` says what had to be guessed or replaced."""
+class Reading:
+    """How a text reads in an ``encoding``, which people call ``title``."""
 
+    encoding: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The decoded text of what is called ``name``; ``note`` says what had to be guessed or replaced.
+
+    Where it may as well be in another encoding, ``readings`` are the likeliest ones, the best first; else there are none.
+    """
+
+    name: str
     text: str
     note: str | None = None
+    readings: tuple[Reading, ...] = ()
+
+    def read_as(self, reading: Reading) -> Text:
+        """Return the text as the person has chosen."""
+        return Text(self.name, reading.text, _replaced(self.name, damaged_places(reading.text)))
 
 
-def decode(content: bytes, name: str, *, locale_encoding: str = "utf-8") -> Text:
+def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
     """Decode ``content``, called ``name`` in messages. Raise ``UsageError`` for what is no text.
 
-    It is taken as what its byte order mark says, as UTF-8, as UTF-16 or UTF-32 without a mark, as an encoding of
-    East Asia that can be recognized, as ``locale_encoding``, and last as Western European, which nothing
-    contradicts. What is not certain comes with a note.
+    It is taken as the person says, as its byte order mark says, as UTF-8, even where that is a little damaged, and last
+    as what it reads best in. What cannot be read becomes \ufffd. What is not certain comes with a note.
     """
+    if hints.given is not None:
+        return _decode_given(content, name, hints.given)
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return _decode_marked(content, encoding, name)
     if b"\0" in content:
-        return _decode_wide(content, name)
+        return _decode_wide(content, name, hints)
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        return _decode_nearly_utf_8(content, name) or _decode_guessing(content, name, locale_encoding)
-    return _decode_mail(content, name) or Text(text)
+        return _decode_nearly_utf_8(content, name) or _decode_guessing(content, name, hints)
+    return _decode_mail(content, name) or Text(name, text)
 
 
 def as_typed(argument: str) -> str:
@@ -110,80 +138,123 @@ def _from_surrogates(argument: str) -> str:
         return argument.encode("utf-8", "replace").decode()
 
 
+def _decode_given(content: bytes, name: str, encoding: str) -> Text:
+    # A byte order mark is no part of the text.
+    text = decode_tolerantly(content, encoding).removeprefix(_BYTE_ORDER_MARK)
+    if _looks_binary(text):
+        raise _binary(content, name)
+    return Text(name, text, _replaced(name, damaged_places(text)))
+
+
 def _decode_marked(content: bytes, encoding: str, name: str) -> Text:
     text = content.decode(encoding, "replace")
-    bad = text.count(_REPLACEMENT)
+    bad = text.count(REPLACEMENT)
     # The end of a text that was cut may be half a character; more than that is no text.
-    if bad > 1 or (bad and text.strip(_REPLACEMENT) == "") or _looks_binary(text):
+    if bad > 1 or (bad and text.strip(REPLACEMENT) == "") or _looks_binary(text):
         raise _binary(content, name)
-    return Text(text, _replaced(name, bad))
+    return Text(name, text, _replaced(name, bad))
 
 
-def _decode_wide(content: bytes, name: str) -> Text:
-    for encoding, title in _WIDE_ENCODINGS:
-        try:
+def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
+    """Decode UTF-32 or UTF-16, which alone have zeros in a text."""
+    from chatcli.attachments.recognition import likelihoods  # noqa: PLC0415 - as in _decode_guessing
+
+    if _kind(content):
+        raise _binary(content, name)
+    for encoding in ("utf_32_le", "utf_32_be"):
+        with suppress(UnicodeDecodeError):
             text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if _is_plain(text):
-            return Text(text, f"{name} has no byte order mark: read as {title}")
-    raise _binary(content, name)
+            if _is_plain(text):
+                return Text(name, text, f"{name} has no byte order mark: read as UTF-32")
+    best = likelihoods(content, language=hints.language)[0]
+    text = decode_tolerantly(content, best.candidate.encoding)
+    # Bytes of data that are put together make rare characters.
+    characters = len(best.sample) - best.sample.count(REPLACEMENT)
+    is_likely = best.cost - damage_cost(best.sample) <= _DEAREST_CHARACTER * characters
+    if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT or not is_likely or not _is_plain(text):
+        raise _binary(content, name)
+    damage = _damage(text)
+    return Text(name, text, f"{name} has no byte order mark: read as {best.candidate.title}{damage}")
 
 
 def _is_plain(text: str) -> bool:
     """Tell text from bytes that were put together wrongly: every character is assigned and none is a control."""
     sample = text[:_SAMPLE]
-    return all(
-        character in _LINE_CONTROLS or unicodedata.category(character) not in {"Cc", "Cn", "Co"}
+    return len(sample) > 1 and all(
+        character in _LINE_CONTROLS or unicodedata.category(character) not in {"Cc", "Cn", "Co", "Cs"}
         for character in sample
-    ) and any(character.isascii() for character in sample)
+    )
 
 
 def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
     """Decode UTF-8 with a few bytes that are none: a text cut in the middle of a character, a mixed log."""
     text = content.decode("utf-8", "replace")
-    bad = text.count(_REPLACEMENT)
+    bad = text.count(REPLACEMENT)
     good = sum(not character.isascii() for character in text[: 16 * _SAMPLE]) - bad
-    is_cut = bad == 1 and text.endswith(_REPLACEMENT) and good > 0
+    is_cut = bad == 1 and text.endswith(REPLACEMENT) and good > 0
     if not is_cut and good < _GOOD_FOR_EACH_BAD * bad:
         return None
     if _looks_binary(text):
         raise _binary(content, name)
-    return Text(text, _replaced(name, bad))
+    return Text(name, text, _replaced(name, bad))
 
 
 def _decode_mail(content: bytes, name: str) -> Text | None:
-    """Decode ISO-2022-JP, the 7-bit encoding of Japanese mail."""
-    if b"\x1b$" not in content:
+    """Decode ISO-2022-JP, the 7-bit encoding of Japanese mail; the first or the last escape may have been cut."""
+    whole = b"\x1b" + content if content.startswith((b"$B", b"$@")) and b"\x1b(" in content else content
+    if b"\x1b$" not in whole:
         return None
-    try:
-        return Text(content.decode("iso2022_jp"), f"{name} is not UTF-8: read as Japanese (ISO-2022-JP)")
-    except UnicodeDecodeError:
+    text = _LAST_ESCAPE.sub(b"", whole).decode("iso2022_jp_ext", "replace")
+    if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT:
         return None
+    return Text(name, text, f"{name} is not UTF-8: read as Japanese (ISO-2022-JP){_damage(text)}")
 
 
-def _decode_guessing(content: bytes, name: str, locale_encoding: str) -> Text:
-    if found := recognized(content):
-        encoding, title = found
-        return _guessed(content, encoding, title, name)
-    if _kind(content) or _looks_binary(content[:_SAMPLE].decode("latin-1")):
+def _decode_guessing(content: bytes, name: str, hints: EncodingHints) -> Text:
+    from chatcli.attachments.recognition import likelihoods  # noqa: PLC0415 - text in UTF-8 needs none of it
+
+    found = likelihoods(content, locale_encoding=hints.locale_encoding, language=hints.language)
+    best = found[0]
+    text = decode_tolerantly(content, best.candidate.encoding)
+    kind = _kind(content)
+    if _looks_binary(text) or (kind is not None and len(kind.beginning) > _LONGEST_COMMON_WORD):
         raise _binary(content, name)
-    try:
-        content.decode(locale_encoding)
-    except (LookupError, UnicodeDecodeError):
-        return _guessed(content, "cp1252", "Western European (Windows-1252)", name)
-    return _guessed(content, locale_encoding, f"{locale_encoding}, as the locale says", name)
+    if best.candidate.encoding == "utf_8":
+        return Text(name, text, _replaced(name, damaged_places(text)))
+    readings = tuple(_readings(content, found))
+    guess = f"{name} is not UTF-8: read as {best.candidate.title}{_damage(text)}"
+    if len(readings) < 2:  # noqa: PLR2004 - one is no choice
+        return Text(name, text, guess)
+    return Text(name, text, f"{guess}; this is a guess (--encoding NAME sets another)", readings)
 
 
-def _guessed(content: bytes, encoding: str, title: str, name: str) -> Text:
-    return Text(content.decode(encoding, "replace"), f"{name} is not UTF-8: read as {title}")
+def _readings(content: bytes, found: Sequence[Likelihood]) -> Iterator[Reading]:
+    """Yield the readings that are about as likely as the best, each once."""
+    seen: set[str] = set()
+    for likelihood in found:
+        if likelihood.cost > found[0].cost + _UNCERTAIN or len(seen) == _MOST_READINGS:
+            return
+        # Whoever has a text that reads without damage does not look for one that has some.
+        is_worse = REPLACEMENT in likelihood.sample and REPLACEMENT not in found[0].sample
+        if likelihood.sample not in seen and not is_worse:
+            seen.add(likelihood.sample)
+            encoding = likelihood.candidate.encoding
+            yield Reading(encoding, likelihood.candidate.title, decode_tolerantly(content, encoding))
+
+
+def _damage(text: str) -> str:
+    count = damaged_places(text)
+    return f"; what could not be read in {_places(count)} is replaced by {REPLACEMENT}" if count else ""
 
 
 def _replaced(name: str, count: int) -> str | None:
     if not count:
         return None
-    places = "1 place" if count == 1 else f"{count:,} places"
-    return f"{name} is damaged: what could not be read in {places} is replaced by {_REPLACEMENT}"
+    return f"{name} is damaged: what could not be read in {_places(count)} is replaced by {REPLACEMENT}"
+
+
+def _places(count: int) -> str:
+    return "1 place" if count == 1 else f"{count:,} places"
 
 
 def _looks_binary(text: str) -> bool:

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from chatcli.attachments.encoding_hints import NO_HINTS
 from chatcli.attachments.encodings import Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import RawIOBase
+
+    from chatcli.attachments.encoding_hints import EncodingHints
 
 STALLED_AFTER_S: Final = 2.0
 LONGEST_TEXT_BYTES: Final = 64_000_000
@@ -24,7 +27,7 @@ LONGEST_TEXT_BYTES: Final = 64_000_000
 _PIECE_BYTES: Final = 1_000_000
 
 
-def read_file(name: str, tell: Callable[[str], None], *, locale_encoding: str = "utf-8") -> Text:
+def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
     """Return the text of a file the person named, which may be a device or a named pipe.
 
     ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds.
@@ -44,10 +47,10 @@ def read_file(name: str, tell: Callable[[str], None], *, locale_encoding: str = 
             f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
             hint="name the files in it" if is_folder else "check the path and its rights",
         ) from error
-    return decode(content, shown, locale_encoding=locale_encoding)
+    return decode(content, shown, hints)
 
 
-def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, locale_encoding: str = "utf-8") -> Text:
+def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
     """Read stdin to its end; ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds."""
     message = "waiting for text on stdin; end it with Ctrl-D, or start with </dev/null to skip it"
     try:
@@ -58,7 +61,7 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, locale_encoding: 
         raise LocalIOError(
             f"cannot read stdin: {error.strerror}", hint="check where it comes from"
         ) from error
-    return decode(content, "stdin", locale_encoding=locale_encoding)
+    return decode(content, "stdin", hints)
 
 
 @contextmanager

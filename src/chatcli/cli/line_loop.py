@@ -72,7 +72,7 @@ class _LineLoop:
             theme=ThemeInForce(lambda: self._talk.settings.theme, None),
             resettle=resettling(options, world, terminal),
             verbose=options.verbose,
-            attachments=Attachments(locale_encoding=terminal.locale_encoding),
+            attachments=Attachments(terminal.encoding_hints(options.encoding)),
             # Nor is anything done between two lines: what a summary takes is waited for with the next question.
             patience_s=_PATIENCE_S,
         )

@@ -155,6 +155,9 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-f", "--file", dest="files", metavar="PATH|-", action="append", help="attach a text file"
     )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="how stdin and files are encoded, where the guess is wrong"
+    )
 
 
 def _add_parameter_options(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.attachments import encoding_question
 from chatcli.attachments.encodings import as_typed
 from chatcli.attachments.texts import read_file, read_pipe
+from chatcli.cli.agreeing import answered, can_be_asked
 from chatcli.cli.templating import fill
 from chatcli.core import messages
 from chatcli.core.documents import document
@@ -14,6 +16,7 @@ from chatcli.core.errors import UsageError
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from chatcli.attachments.encoding_hints import EncodingHints
     from chatcli.attachments.encodings import Text
     from chatcli.cli.terminal import Terminal
     from chatcli.core.messages import Message
@@ -29,8 +32,11 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     """
     files: list[str] = options.files or []
     prompt = _prompt(options)
-    piped = _piped(terminal)
-    documents = [document(as_typed(name), _from_file(name, terminal)) for name in files if name != PIPE]
+    hints = terminal.encoding_hints(options.encoding)
+    piped = _piped(terminal, hints)
+    documents = [
+        document(as_typed(name), _from_file(name, terminal, hints)) for name in files if name != PIPE
+    ]
     if template is not None:
         handed_over = [*documents, *([document("stdin", piped)] if piped.strip() else [])]
         return fill(template, options, handed_over, terminal)
@@ -46,11 +52,11 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     raise UsageError("nothing was asked", hint='give a prompt: chatcli "PROMPT", or pipe one in')
 
 
-def system_prompt(given: str | None, terminal: Terminal) -> str | None:
+def system_prompt(given: str | None, terminal: Terminal, *, encoding: str | None = None) -> str | None:
     """Return the text of ``-S TEXT|@FILE``."""
     if given is None or not given.startswith("@"):
         return given and as_typed(given)
-    return _from_file(given[1:], terminal)
+    return _from_file(given[1:], terminal, terminal.encoding_hints(encoding))
 
 
 def _prompt(options: Namespace) -> str:
@@ -65,17 +71,29 @@ def _was_given(options: Namespace) -> bool:
     return bool(options.prompt) or options.prompt_option is not None
 
 
-def _piped(terminal: Terminal) -> str:
+def _piped(terminal: Terminal, hints: EncodingHints) -> str:
     if terminal.stdin is None or terminal.stdin_is_terminal:
         return ""
-    return _said(read_pipe(terminal.stdin, terminal.warn, locale_encoding=terminal.locale_encoding), terminal)
+    return _said(read_pipe(terminal.stdin, terminal.warn, hints=hints), terminal)
 
 
-def _from_file(name: str, terminal: Terminal) -> str:
-    return _said(read_file(name, terminal.warn, locale_encoding=terminal.locale_encoding), terminal)
+def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:
+    return _said(read_file(name, terminal.warn, hints=hints), terminal)
 
 
 def _said(text: Text, terminal: Terminal) -> str:
+    if text.readings and can_be_asked(terminal):
+        text = _chosen(text, terminal)
     if text.note:
         terminal.warn(text.note)
     return text.text
+
+
+def _chosen(text: Text, terminal: Terminal) -> Text:
+    """Let the person choose how ``text`` reads. Raise ``UsageError`` where they end the input instead."""
+    for line in encoding_question.choices(text):
+        terminal.warn(line)
+    while (answer := answered(encoding_question.prompt(text), terminal)) is not None:
+        if (chosen := encoding_question.chosen(text, answer)) is not None:
+            return chosen
+    raise encoding_question.not_chosen(text)

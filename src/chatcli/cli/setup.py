@@ -50,7 +50,9 @@ def settings_of(
     of the folder for the person's trust is mentioned once, unless the caller says it.
     """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
-    given["system"] = system_prompt(given.get("system"), terminal)
+    given["system"] = system_prompt(
+        given.get("system"), terminal, encoding=getattr(options, "encoding", None)
+    )
     env_file = getattr(options, "env_file", None)
     folder = world.folder or Path("/nonexistent")
     settings = resolve(

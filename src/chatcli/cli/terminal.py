@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from chatcli.attachments.encoding_hints import encoding_hints
 from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.cli.windows_console import obey_escapes
 from chatcli.core.errors import LocalIOError
@@ -21,6 +22,7 @@ from chatcli.safety.redaction import Redactor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chatcli.attachments.encoding_hints import EncodingHints
     from chatcli.render.themes import ColorSystem
 
 _NARROWEST_COLUMNS: Final = 10
@@ -115,6 +117,10 @@ class Terminal:
         """Whether nothing can be redrawn. A terminal of Windows needs no ``TERM`` to be able to."""
         usual = "windows" if sys.platform == "win32" else ""
         return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
+
+    def encoding_hints(self, given: str | None = None) -> EncodingHints:
+        """Return what is known of how texts are encoded. Raise ``UsageError`` where ``given`` is no encoding."""
+        return encoding_hints(self.environment, self.locale_encoding, given=given)
 
     def columns(self) -> int:
         return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))

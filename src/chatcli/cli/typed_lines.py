@@ -42,6 +42,6 @@ class TypedLines:
 
     def _decoded(self, content: bytes) -> str:
         try:
-            return decode(content, "the line", locale_encoding=self._terminal.locale_encoding).text
+            return decode(content, "the line", self._terminal.encoding_hints()).text
         except UsageError:
             return content.decode("utf-8", "replace")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from chatcli.attachments import encoding_question
 from chatcli.attachments.attached import attach, mentioned
+from chatcli.attachments.encoding_hints import NO_HINTS
 from chatcli.attachments.texts import read_file
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
@@ -13,17 +15,18 @@ from chatcli.repl.threads import in_thread
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from chatcli.attachments.attached import Attached
+    from chatcli.attachments.encoding_hints import EncodingHints
     from chatcli.attachments.encodings import Text
 
 
 class Attachments:
-    """Files are looked at when they are named and read when the question is sent, encoded as the locale says."""
+    """Files are looked at when they are named and read when the question is sent."""
 
-    def __init__(self, *, locale_encoding: str = "utf-8") -> None:
-        self._locale_encoding = locale_encoding
+    def __init__(self, hints: EncodingHints = NO_HINTS) -> None:
+        self._hints = hints
         self._named: tuple[Attached, ...] = ()
         self._looked_at: tuple[str, list[Attached]] = ("", [])
 
@@ -66,10 +69,18 @@ class Attachments:
             self._looked_at = written, [] if written.startswith("/") else mentioned(written)
         return attached_line([*self._named, *(found for found in self._looked_at[1] if not self._has(found))])
 
-    async def read(self, files: Iterable[Attached], tell: Callable[[str], None]) -> list[str]:
+    async def read(
+        self,
+        files: Iterable[Attached],
+        tell: Callable[[str], None],
+        *,
+        say: Callable[[str], None],
+        ask: Callable[[str], Awaitable[str | None]],
+    ) -> list[str]:
         """Return the framed texts of ``files``. Raise ``UsageError`` for what cannot be read or is no text.
 
-        ``tell`` is given what had to be guessed, and that nothing comes.
+        ``tell`` is given what had to be guessed, and that nothing comes. Where a text may be in several encodings, the
+        person is asked; where they turn that down, nothing is sent.
         """
         loop = asyncio.get_running_loop()
 
@@ -79,13 +90,15 @@ class Attachments:
         documents = []
         for attached in files:
             text = await in_thread(lambda attached=attached: self._read(attached, tell_from_thread))  # type: ignore[misc]
+            if text.readings:
+                text = await _chosen(text, say, ask)
             if text.note:
                 tell(text.note)
             documents.append(document(attached.name, text.text))
         return documents
 
     def _read(self, attached: Attached, tell: Callable[[str], None]) -> Text:
-        return read_file(attached.name, tell, locale_encoding=self._locale_encoding)
+        return read_file(attached.name, tell, hints=self._hints)
 
     def _has(self, found: Attached) -> bool:
         return any(attached.path == found.path for attached in self._named)
@@ -94,6 +107,16 @@ class Attachments:
 def attached_line(files: Sequence[Attached]) -> str:
     """Return the names and lengths of ``files`` in a line, nothing for none."""
     return "attached: " + sanitize_line(", ".join(attached.label for attached in files)) if files else ""
+
+
+async def _chosen(
+    text: Text, say: Callable[[str], None], ask: Callable[[str], Awaitable[str | None]]
+) -> Text:
+    say("\n".join(encoding_question.choices(text)))
+    while (answer := await ask(encoding_question.prompt(text))) is not None:
+        if (chosen := encoding_question.chosen(text, answer)) is not None:
+            return chosen
+    raise encoding_question.not_chosen(text)
 
 
 def _unheard(_: str) -> None:

@@ -10,6 +10,7 @@ from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
 from chatcli.app import open_session
+from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
 from chatcli.config.key_actions import KeyTable
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
@@ -55,7 +56,7 @@ class Tty:
     """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
 
     ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
-    ``locale_encoding`` is how files are encoded that are not in UTF-8.
+    ``encoding_hints`` say how files are encoded that are not in UTF-8.
     """
 
     stdin: TextIO
@@ -64,7 +65,7 @@ class Tty:
     color_system: ColorSystem | None
     background: Background | None
     can_be_asked: bool
-    locale_encoding: str = "utf-8"
+    encoding_hints: EncodingHints = NO_HINTS
 
     @property
     def shows_unicode(self) -> bool:
@@ -162,7 +163,7 @@ class Repl:
             theme=self._theme,
             resettle=resettle,
             verbose=verbose,
-            attachments=Attachments(locale_encoding=tty.locale_encoding),
+            attachments=Attachments(tty.encoding_hints),
         )
 
     async def run(self) -> ExitCode:

@@ -163,7 +163,9 @@ class Talk:
         ``draft`` is what the person wrote; they get it back for editing where nothing is asked.
         """
         try:
-            documents = await self.attachments.read(files, self.surface.remark)
+            documents = await self.attachments.read(
+                files, self.surface.remark, say=self.surface.say, ask=self.surface.ask
+            )
             chat = await self.connected()
         except ChatcliError as error:
             self.surface.complain(error)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.encoding_hints import COMMON_ENCODINGS
 from chatcli.cli.commands import COMMANDS, actions_of
 from chatcli.cli.options import Parser, add_general_options, main_parser
 
@@ -127,6 +128,8 @@ def _values(action: argparse.Action) -> Values:
         return Values(choices=tuple((str(choice), "") for choice in action.choices))
     if action.dest in _BY_DESTINATION:
         return Values(_BY_DESTINATION[action.dest])
+    if action.dest == "encoding":
+        return Values(choices=tuple((name, "") for name in COMMON_ENCODINGS))
     if _CHOICES.fullmatch(metavar):
         return Values(choices=tuple((word, "") for word in metavar.split("|")))
     if "@FILE" in metavar:

@@ -40,7 +40,7 @@ def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
     if any(entry.name == name for entry in shelf.entries()):
         raise UsageError(f"there is a template {name} already", hint=f"chatcli templates edit {name}")
     if terminal.stdin is not None and not terminal.stdin_is_terminal:
-        piped = read_pipe(terminal.stdin, terminal.warn, locale_encoding=terminal.locale_encoding).text
+        piped = read_pipe(terminal.stdin, terminal.warn, hints=terminal.encoding_hints()).text
         if piped.strip():
             return keep(name, piped, shelf, terminal)
     return write_in_editor(name, _STARTER, shelf, terminal)

@@ -1,0 +1,161 @@
+"""Recognizing the encoding of a text by what it would say.
+
+Every candidate decodes a sample, damaged as it may be, and the languages that are written in it say how likely the result
+is. What a person's locale says makes an encoding or a language likelier.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatcli.attachments.languages import Profile, languages
+from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, decode_tolerantly, widest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LOCALE_WEIGHT: Final = 5.0
+_LANGUAGE_WEIGHT: Final = 6.0
+"""How much likelier the encoding of the locale is, and a language that is the person's own (nats)."""
+
+_HOPELESSLY_BEHIND: Final = 40.0
+_SAMPLE_BYTES: Final = 2_000
+_LONGEST_LINE_BYTES: Final = 600
+_FEW_LINE_ENDS: Final = 100
+_LINE: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
+
+_CYRILLIC: Final = ("ru", "uk", "bg", "be", "sr", "mk", "kk")
+_WESTERN: Final = ("de", "fr", "es", "pt", "it", "sv", "da", "nb", "fi", "nl", "is", "ca")
+_CENTRAL: Final = ("pl", "cs", "sk", "hu", "ro", "hr", "sl", "sq", "de")
+_ALPHABETIC: Final = (*_WESTERN, *_CENTRAL, *_CYRILLIC, "el", "tr", "lt", "lv", "et")
+_HAN: Final = ("zh-Hans", "zh-Hant")
+_ALL_WIDE: Final = (*_HAN, "ja", "ko", "ru", "uk", "el", "ar", "fa", "he", "th", "vi", "de", "fr", "pl")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An encoding: what it is called, how rare it is (nats), and which languages are written in it."""
+
+    encoding: str
+    title: str
+    rarity: float
+    languages: tuple[str, ...]
+
+
+CANDIDATES: Final[tuple[Candidate, ...]] = (
+    Candidate("utf_8", "UTF-8", 0.0, (*_ALL_WIDE, *_WESTERN, *_CENTRAL, "tr")),
+    Candidate("gb18030", "Simplified Chinese (GB18030)", 0.0, _HAN),
+    Candidate("big5hkscs", "Traditional Chinese (Big5)", 0.5, ("zh-Hant",)),
+    Candidate("cp932", "Japanese (Shift-JIS)", 0.0, ("ja",)),
+    Candidate("euc_jp", "Japanese (EUC-JP)", 0.5, ("ja",)),
+    Candidate("cp949", "Korean (EUC-KR)", 0.0, ("ko",)),
+    Candidate("cp1252", "Western European (Windows-1252)", 0.0, _WESTERN),
+    Candidate("iso8859_15", "Western European (ISO-8859-15)", 2.0, _WESTERN),
+    Candidate("cp850", "Western European (cp850)", 3.0, _WESTERN),
+    Candidate("cp1250", "Central European (Windows-1250)", 0.5, _CENTRAL),
+    Candidate("iso8859_2", "Central European (ISO-8859-2)", 1.5, _CENTRAL),
+    Candidate("cp852", "Central European (cp852)", 3.0, _CENTRAL),
+    Candidate("cp1251", "Cyrillic (Windows-1251)", 0.0, _CYRILLIC),
+    Candidate("koi8_r", "Cyrillic (KOI8-R)", 1.0, _CYRILLIC),
+    Candidate("koi8_u", "Cyrillic (KOI8-U)", 1.5, _CYRILLIC),
+    Candidate("cp866", "Cyrillic (cp866)", 1.5, _CYRILLIC),
+    Candidate("cp1125", "Cyrillic (cp1125)", 3.0, ("uk",)),
+    Candidate("iso8859_5", "Cyrillic (ISO-8859-5)", 2.0, _CYRILLIC),
+    Candidate("cp1253", "Greek (Windows-1253)", 0.5, ("el",)),
+    Candidate("iso8859_7", "Greek (ISO-8859-7)", 1.0, ("el",)),
+    Candidate("cp737", "Greek (cp737)", 3.0, ("el",)),
+    Candidate("cp1254", "Turkish (Windows-1254)", 1.0, ("tr", "az")),
+    Candidate("iso8859_9", "Turkish (ISO-8859-9)", 1.5, ("tr",)),
+    Candidate("cp857", "Turkish (cp857)", 3.0, ("tr",)),
+    Candidate("cp1257", "Baltic (Windows-1257)", 3.0, ("lt", "lv", "et")),
+    Candidate("iso8859_13", "Baltic (ISO-8859-13)", 4.0, ("lt", "lv", "et")),
+    Candidate("cp1258", "Vietnamese (Windows-1258)", 1.5, ("vi",)),
+    Candidate("cp874", "Thai (Windows-874)", 0.5, ("th",)),
+    Candidate("cp1256", "Arabic (Windows-1256)", 0.5, ("ar", "fa")),
+    Candidate("iso8859_6", "Arabic (ISO-8859-6)", 1.5, ("ar",)),
+    Candidate("cp1255", "Hebrew (Windows-1255)", 0.5, ("he",)),
+    Candidate("iso8859_8", "Hebrew (ISO-8859-8)", 1.5, ("he",)),
+)
+WIDE: Final[tuple[Candidate, ...]] = (
+    Candidate("utf_16_le", "UTF-16", 1.0, _ALL_WIDE),
+    Candidate("utf_16_be", "UTF-16", 2.0, _ALL_WIDE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How well ``candidate`` explains a sample: its ``cost`` (nats), in ``language``, and the sample as it reads."""
+
+    candidate: Candidate
+    language: str
+    cost: float
+    sample: str
+
+
+def likelihoods(
+    content: bytes, *, locale_encoding: str | None = None, language: str | None = None
+) -> list[Likelihood]:
+    """Return every candidate for ``content``, which has bytes that are not ASCII, the likeliest first."""
+    if b"\0" in content:
+        chunks, candidates = [content[:_SAMPLE_BYTES]], WIDE
+    else:
+        chunks, candidates = _sample(content), CANDIDATES
+        # That a locale has UTF-8 says nothing of a text that is none.
+        locale_encoding = None if locale_encoding in {None, "utf_8", "ascii"} else widest(locale_encoding)
+        if locale_encoding and locale_encoding not in {known.encoding for known in CANDIDATES}:
+            title = f"{locale_encoding}, as the locale says"
+            candidates += (Candidate(locale_encoding, title, 0.0, _ALPHABETIC),)
+        if len(chunks) == 1 and len(chunks[0]) == min(len(content), _SAMPLE_BYTES):
+            candidates += WIDE
+    found: list[Likelihood] = []
+    limit = math.inf
+    for candidate in candidates:
+        likelihood = _likelihood(candidate, chunks, locale_encoding, language, limit)
+        if likelihood is not None:
+            found.append(likelihood)
+            limit = min(limit, likelihood.cost + _HOPELESSLY_BEHIND)
+    return sorted(found, key=lambda likelihood: likelihood.cost)
+
+
+def _sample(content: bytes) -> list[bytes]:
+    """Return lines that are not all ASCII, the first and others from everywhere."""
+    if content.count(b"\n") * _FEW_LINE_ENDS < len(content):
+        return [content[:_SAMPLE_BYTES]]
+    spans = [match.span() for match in _LINE.finditer(content)]
+    step = max(1, sum(min(end - start, _LONGEST_LINE_BYTES) for start, end in spans) // _SAMPLE_BYTES)
+    return [content[start : min(end, start + _LONGEST_LINE_BYTES)] for start, end in spans[::step]]
+
+
+def _likelihood(
+    candidate: Candidate,
+    chunks: Sequence[bytes],
+    locale_encoding: str | None,
+    language: str | None,
+    limit: float,
+) -> Likelihood | None:
+    """Return how well ``candidate`` explains ``chunks``, ``None`` where that costs more than ``limit``."""
+    profile, samples = Profile(), []
+    profile.cost = candidate.rarity - (_LOCALE_WEIGHT if candidate.encoding == locale_encoding else 0.0)
+    for chunk in chunks:
+        text = decode_tolerantly(chunk, candidate.encoding)
+        samples.append(text)
+        profile.cost += damage_cost(text)
+        for part in text.split(REPLACEMENT):
+            profile.add(part)
+        if profile.cost > limit:
+            return None
+    says_something = any(
+        character > "\x7f" and character != REPLACEMENT for sample in samples for character in sample
+    )
+    if not says_something and candidate not in WIDE:
+        return None  # everything that says something about the encoding would be damage
+    best = None
+    for name in candidate.languages:
+        bonus = _LANGUAGE_WEIGHT if name == language else 0.0
+        cost = languages()[name].cost(profile, limit + bonus) - bonus
+        if cost < limit:
+            best, limit = Likelihood(candidate, name, cost, "".join(samples)), cost
+    return best
