@@ -226,3 +226,18 @@ async def test_what_was_really_used_counts_in_the_end():
     inner = ScriptedModel([TextDelta("Paris"), Completion("stop", usage=Usage(20, 10))])
     await events_of(RateLimitedModel(inner, limits, tokens=lambda _: 60))
     assert await admitted_at(limits, clock, 30, 10) == pytest.approx([0, 10])
+
+
+@pytest.mark.parametrize("off_by", [timedelta(days=-400), timedelta(minutes=-5), timedelta(days=400)])
+async def test_a_date_is_read_against_the_servers_own_clock(off_by):
+    clock = Clock()
+    limits = RateLimits(clock=clock, sleep=clock.sleep, now=lambda: NOW + off_by)
+    limits.learn(
+        {
+            "date": "Tue, 24 Nov 2026 12:00:00 GMT",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "2026-11-24T12:00:07Z",
+        }
+    )
+    await limits.admit(1)
+    assert clock.now_s == 7

@@ -401,3 +401,12 @@ def test_a_session_is_being_answered_while_its_end_is_open_and_another_has_it(sh
         for log in logs:
             log.close()
         assert [summary for summary in listed if summary.is_being_answered(now)] == []
+
+
+@pytest.mark.parametrize("now", [datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_any_age_can_be_asked_for_at_any_time(shelf, now):
+    shelf.keep("trip", "Rome", used_s=1_000)
+    with closing(Library(shelf.store, clock=lambda: now)) as library:
+        library.refresh()
+        assert names(library.older_than(timedelta(days=99_999 * 365))) == []
+        assert names(library.older_than(timedelta(days=1))) == (["trip"] if now.year > 2_000 else [])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hostile_json
 from chatcli.core.events import CitedSource
-from chatcli.core.messages import ImagePart, Message, TextPart, answer, question
+from chatcli.core.messages import ImagePart, Message, RefusalPart, TextPart, answer, question
 from chatcli.core.usage import Usage
 from chatcli.sessions.records import (
     HeaderRecord,
@@ -238,6 +238,7 @@ def message_line(**fields):
         {"usage": [1]},
         {"model": 7},
         {"finish_reason": []},
+        {"sources": {}},
         {"parent": {}},
         {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome", "origin": {}}]}},
         {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome"}, {"type": {}}, 7]}},
@@ -276,9 +277,13 @@ SOUND = [
             "b",
             AT,
             Message(
-                "assistant", (TextPart("Hi", "model"), ImagePart("0", "image/png", "a")), {"signature": "x"}
+                "assistant",
+                (TextPart("Hi", "model"), RefusalPart("No."), ImagePart("0", "image/png", "a")),
+                {"signature": "x"},
             ),
-            ReplyMetadata("m", Usage(1, 2, 3, 4), "stop", 1.5, 0.01),
+            ReplyMetadata(
+                "m", Usage(1, 2, 3, 4), "stop", 1.5, 0.01, (CitedSource(1, "Rome", "https://a.example"),)
+            ),
         ),
         PartialRecord("a", "b", AT, "Hi"),
         MarkRecord("m", "a", AT, "summary", {"from": "a", "to": "b", "text": "c"}),

@@ -122,3 +122,18 @@ def test_whatever_a_file_says_every_question_is_in_the_tree_and_the_path_goes_th
     for exchange in found.exchanges:
         assert exchange in found.alternatives(exchange)
         assert found.newest_after(exchange).number >= exchange.number
+
+
+@given(st.lists(st.tuples(st.text("ab", max_size=3), st.sampled_from(["stop", "length"])), max_size=8))
+def test_a_part_is_hidden_by_any_later_answer_that_goes_on_from_it(written):
+    answers = [answered(f"r{at}", "q", text or "-", reason) for at, (text, reason) in enumerate(written)]
+    hidden = {
+        part.id
+        for at, part in enumerate(answers)
+        for whole in answers[at + 1 :]
+        if part.reply.finish_reason == "length"
+        and whole.message.text != part.message.text
+        and whole.message.text.startswith(part.message.text)
+    }
+    kept = [record.id for record in answers if record.id not in hidden]
+    assert shown(tree(asked("q"), *answers).exchanges) == (kept or ["q"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from chatcli.client.retry_timing import server_time
 from chatcli.core.events import Completion, Waiting
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ class RateLimits:
         for kind in _KINDS:
             for header in _HEADERS:
                 remaining = _amount(headers.get(header.format("remaining", kind)))
-                reset_s = span_s(headers.get(header.format("reset", kind), ""), self._now())
+                reset_s = span_s(
+                    headers.get(header.format("reset", kind), ""), server_time(headers, self._now)
+                )
                 if remaining is not None and reset_s is not None:
                     limit = _amount(headers.get(header.format("limit", kind)))
                     self._told[kind] = _as_told(kind, limit, remaining, reset_s, self._clock())

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
@@ -36,13 +36,13 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if (seconds := _number(asked)) is not None:
         return max(0.0, seconds)
     if (until := _date(asked)) is not None:
-        return max(0.0, (until - _server_time(headers)).total_seconds())
+        return max(0.0, (until - server_time(headers)).total_seconds())
     return None
 
 
 def until_s(resets_at_s: float, headers: Mapping[str, str]) -> float:
     """Return how long it is until a moment in seconds since 1970, by the clock of the server that sent ``headers``."""
-    return max(0.0, resets_at_s - _server_time(headers).timestamp())
+    return max(0.0, resets_at_s - server_time(headers).timestamp())
 
 
 def said_s(message: str) -> float | None:
@@ -61,8 +61,14 @@ def span_in(text: str) -> float | None:
     return sum(_seconds(span) for span in _SPAN.finditer(text)) if is_span else None
 
 
-def _server_time(headers: Mapping[str, str]) -> datetime:
-    return _date(headers.get("date")) or datetime.now(UTC)
+def server_time(
+    headers: Mapping[str, str], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> datetime:
+    """Return the time of the server that sent ``headers``, ``now`` where they do not tell.
+
+    A date that a server names is read against its own clock: the one here may be wrong.
+    """
+    return _date(headers.get("date")) or now()
 
 
 def _seconds(span: re.Match[str]) -> float:

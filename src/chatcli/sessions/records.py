@@ -459,6 +459,7 @@ def _has_sound_metadata(fields: Mapping[str, Any]) -> bool:
         and _is_text_or_none(fields.get("model"))
         and _is_text_or_none(fields.get("finish_reason"))
         and (usage is None or isinstance(usage, dict))
+        and isinstance(fields.get("sources", []), list | None)
         and all(
             fields.get(name) is None or _optional_number(fields[name]) is not None
             for name in ("latency_s", "cost_usd")

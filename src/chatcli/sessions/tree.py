@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -116,15 +117,14 @@ def _said_before(session: Session, record: MessageRecord) -> str | None:
 
 def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
     """Yield the answers that broke off and of which a later one is the whole."""
-    for at, part in enumerate(answers[:-1]):
+    later: list[str] = []  # sorted: what goes on from a text stands right behind it
+    for part in reversed(answers):
         is_cut = part.reply is None or part.reply.finish_reason != "stop"
         text = part.message.text
-        if is_cut and any(_goes_on(text, later.message.text) for later in answers[at + 1 :]):
+        behind = bisect_right(later, text)
+        if is_cut and behind < len(later) and later[behind].startswith(text):
             yield part
-
-
-def _goes_on(part: str, whole: str) -> bool:
-    return len(whole) > len(part) and whole.startswith(part)
+        later.insert(behind, text)
 
 
 def _path_to_head(session: Session, exchanges: dict[str, Exchange]) -> Iterator[Exchange]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.sessions.records import HeaderRecord, UnreadableRecord, decode
+from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
 from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def records_of(document: dict[str, Any]) -> list[Record]:
     found = [_record(fields) for fields in records]
     if not found or not isinstance(found[0], HeaderRecord):
         raise ValueError("it does not begin with a header")
+    if found[0].format > FORMAT:
+        raise ValueError("it was made by a newer chatcli, in a session format that this one does not read")
     return found
 
 

@@ -149,8 +149,11 @@ def _depth_first(session: Session) -> Iterator[_Place]:
     records = list(session.messages())
     parents = {record.id: _parent_id(session, record) for record in records}
     children: dict[str | None, list[MessageRecord]] = {}
+    versions: dict[str, int] = {}
     for record in records:
-        children.setdefault(parents[record.id], []).append(record)
+        siblings = children.setdefault(parents[record.id], [])
+        siblings.append(record)
+        versions[record.id] = len(siblings)
     path = {record.id for record in session.path()}
     numbers: dict[str | None, int] = {None: 0}
     # What hangs in a circle of parents is reached from no beginning, and comes last.
@@ -160,13 +163,12 @@ def _depth_first(session: Session) -> Iterator[_Place]:
         if record.id in numbers:
             continue
         number = numbers[record.id] = len(numbers)
-        siblings = children[parents[record.id]]
         yield _Place(
             record,
             number,
             numbers.get(parents[record.id], 0),
-            1 + next(at for at, sibling in enumerate(siblings) if sibling.id == record.id),
-            len(siblings),
+            versions[record.id],
+            len(children[parents[record.id]]),
             record.id in path,
         )
         waiting += reversed(children.get(record.id, []))

@@ -54,7 +54,8 @@ def read(path: Path, progress: Progress, *, app: str) -> Generator[Item]:
             hint="check the path and its rights, and whether another program keeps it locked",
             code="not_read",
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.Error, ValueError) as error:
+        # SQLite's own words repeat names of the database, which need be no text.
         raise not_importable(path, f"no database that can be read: {error}") from error
 
 
