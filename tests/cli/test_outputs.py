@@ -176,14 +176,14 @@ def test_quiet_says_no_notice():
     assert told.err == ""
 
 
-async def test_plain_text_comes_in_whole_lines_from_who_speaks():
+async def test_plain_text_comes_in_sentences_from_who_speaks():
     told = terminal(is_terminal=True)
     with answering(options("--plain"), told, speaker="Assistant: ") as output:
         await output(TextDelta("It is\nPar"))
         assert told.out == "Assistant: It is\n"
         await output(TextDelta("is."))
         await output(TurnFinished(TurnResult("", "small")))
-    assert told.out == "Assistant: It is\nParis.\n"
+    assert told.out == "Assistant: It is\nParis.\nEnd of answer.\n"
 
 
 async def test_plain_lines_beside_an_answer_are_sentences_without_colours():

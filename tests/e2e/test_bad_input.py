@@ -31,7 +31,7 @@ class Mistake(NamedTuple):
     "row",
     [
         (["-f", "absent.md", "Hi"], b"", 2, "cannot read absent.md: No such file", "check the path"),
-        (["-f", "folder.jsonl", "Hi"], b"", 2, "cannot read folder.jsonl: ", "check the path"),
+        (["-f", "folder.jsonl", "Hi"], b"", 2, "cannot read folder.jsonl: ", "name the files in it"),
         (["-f", "photo.jpg", "Hi"], b"", 2, "photo.jpg is not text", "convert it first"),
         (["-f", "https://host.example/a", "Hi"], b"", 2, "an address cannot be attached", "curl"),
         (["-S", "@absent.txt", "Hi"], b"", 2, "cannot read absent.txt", "check the path"),
@@ -119,4 +119,5 @@ def test_a_session_with_a_torn_last_line_goes_on(program):
         path.write_bytes(path.read_bytes()[:-40])
         done = program.run("-s", "trip", "And of Spain?", server=server)
     assert (done.exit_code, done.stdout) == (0, "Paris.\n")
-    assert server.requests[1].json["messages"][0]["content"] == "Capital of France?"
+    # Without its answer the question is asked together with the next.
+    assert server.requests[1].json["messages"][0]["content"] == "Capital of France?\n\nAnd of Spain?"

@@ -63,7 +63,7 @@ def test_continue_asks_for_the_rest_of_a_cut_answer(program, plain):
         screen.type("Go on\n")
         screen.wait_for("/continue asks for the rest")
         screen.type("/continue\n")
-        screen.wait_for("Assistant:  France.\n\nYou:")
+        screen.wait_for("Assistant: France.\nEnd of answer.\n\nYou:")
         leave(screen)
     assert asked(server)[:2] == [("user", "Go on"), ("assistant", "The capital of")]
     assert program.saved[-1] == ("assistant", "The capital of France.")
@@ -73,7 +73,7 @@ def test_save_keeps_what_was_not_kept(program, plain):
     with serving_in_thread(PARIS) as server, plain("--no-save", server=server) as screen:
         screen.wait_for(READY)
         screen.type("Capital of France?\n")
-        screen.wait_for("Paris.\n\nYou:")
+        screen.wait_for("Paris.\nEnd of answer.\n\nYou:")
         screen.type("/session\n")
         screen.wait_for("/save NAME keeps it")
         screen.type("/save trip\n")
@@ -87,9 +87,9 @@ def test_undo_says_what_could_be_sent_again_and_retry_asks_once_more(plain):
     with serving_in_thread(PARIS, MADRID, PARIS) as server, plain(server=server) as screen:
         screen.wait_for(READY)
         screen.type("Capital of France?\n")
-        screen.wait_for("Paris.\n\nYou:")
+        screen.wait_for("Paris.\nEnd of answer.\n\nYou:")
         screen.type("/retry\n")
-        screen.wait_for("Madrid.\n\nYou:")
+        screen.wait_for("Madrid.\nEnd of answer.\n\nYou:")
         screen.type("/undo\n")
         screen.wait_for("the session keeps what was said.\nTo send it again: Capital of France?\n\nYou:")
         screen.type("And now?\n")
@@ -119,7 +119,7 @@ def test_help_lists_what_makes_sense_on_lines(plain):
     with serving_in_thread(PARIS) as server, plain(server=server) as screen:
         screen.wait_for(READY)
         screen.type("Capital of France?\n")
-        screen.wait_for("Paris.\n\nYou:")
+        screen.wait_for("Paris.\nEnd of answer.\n\nYou:")
         screen.type("/help\n")
         screen.wait_for("Control D or exit leaves.\n\nYou:")
         shown = "\n".join(screen.everything)
@@ -294,7 +294,7 @@ def test_who_talks_in_lines_does_not_load_the_screen(plain):
     ):
         screen.wait_for(READY)
         screen.type("Capital of France?\n")
-        screen.wait_for("Paris.\n\nYou:")
+        screen.wait_for("Paris.\nEnd of answer.\n\nYou:")
         for typed in ("/help", "/model", "/model large", "/tokens"):
             screen.forget()
             screen.type(f"{typed}\n")
