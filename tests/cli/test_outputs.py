@@ -62,7 +62,6 @@ async def shown(arguments, terminal, *, text=ANSWER, error=None):
     ("arguments", "environment", "is_rendered"),
     [
         ([], {}, True),
-        (["--plain"], {}, False),
         (["--raw"], {}, False),
         (["-o", "text"], {}, False),
         ([], {"TERM": "dumb"}, False),
