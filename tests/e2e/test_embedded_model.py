@@ -81,7 +81,7 @@ def test_local_asks_the_embedded_model_whatever_else_is_configured(program, loca
     assert "Paris" in answer["text"]
     assert answer["model"] == "smollm2-135m-instruct"
     assert answer["usage"]["estimated"] is False
-    assert '<document name="stdin">\nThe capital of France is Paris.</document>' in program.saved[1][1]
+    assert '<document name="stdin">\nThe capital of France is Paris.\n</document>' in program.saved[1][1]
 
 
 @pytest.mark.parametrize("way", ["name", "path", "continue"])

@@ -187,7 +187,7 @@ class TestAsking:
             screen.wait_for("Address")
             screen.type("ftp://host.example\n")
             screen.wait_for("the address must be a URL that starts with http:// or https://")
-            screen.wait_for("https://host.example/v1.\nWhich one?")
+            screen.wait_for("https://host.example/v1\nWhich one?")
             screen.forget()
             screen.type("2\n")
             screen.wait_for("Address")

@@ -124,7 +124,7 @@ def test_what_is_no_key_is_a_usage_error(program, keys_file, stdin):
 
 
 def test_a_url_that_is_none_is_a_usage_error(program):
-    done = program.run("config", "login", "--base-url", "host.example", stdin=KEY)
+    done = program.run("config", "login", "--base-url", "ftp://host.example", stdin=KEY)
     assert (done.exit_code, done.stderr.splitlines()[0][:17]) == (2, "error: --base-url")
 
 
