@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.client.catalog import offered_models
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.model_servers import MODEL_SERVERS
 from chatcli.client.served_windows import ServedWindow, served_window
 from chatcli.cost.model_table import ModelTable
-from chatcli.windows import WindowFinder
+from chatcli.windows import WindowFinder, with_served_windows
 from scripted_server import SILENCE, Answer, json_answer, serving
 
 NOT_FOUND = json_answer({"error": "no such route"}, status=404)
@@ -224,6 +225,15 @@ async def test_a_vendor_in_the_table_is_not_asked(tmp_path):
         found.endpoint = Endpoint("https://api.openai.com/v1", key="sk-here")
         assert await found.window("gpt-6-sol") == 1_050_000
     assert found.asked == []
+
+
+async def test_a_list_of_models_has_the_windows_that_count_not_those_that_could_be(tmp_path):
+    shown = json_answer({"model_info": {"qwen3.context_length": 4096}})
+    answers = {**OLLAMA, "v1_models": listing("library", "qwen3:8b", "other"), "api_show": shown}
+    async with finding(tmp_path, **answers) as found, connect(found.endpoint, {}) as client:
+        offered = await offered_models(client, found.endpoint, timeout_s=5)
+        listed = await with_served_windows(client, found.endpoint, offered)
+    assert [(model.id, model.window_tokens) for model in listed] == [("qwen3:8b", 12_288), ("other", 4096)]
 
 
 async def test_a_question_does_not_wait_for_a_server_that_says_nothing():

@@ -13,6 +13,7 @@ from chatcli.sessions.log import SessionLog
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
 from chatcli.target import TargetFinder, list_offered
+from chatcli.windows import with_served_windows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,7 +67,8 @@ async def open_catalog(
     async with AsyncExitStack() as stack:
         finder = TargetFinder(settings, wish, world, tell, stack)
         endpoint = await finder.endpoint()
-        yield endpoint, await list_offered(await finder.connected(endpoint), endpoint)
+        client = await finder.connected(endpoint)
+        yield endpoint, await with_served_windows(client, endpoint, await list_offered(client, endpoint))
 
 
 def _nothing_said(_: SessionFile) -> Session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.model_servers import MODEL_SERVERS, server_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from chatcli.cost.model_table import ModelTable
 
 _LIST_TIMEOUT_S: Final = 2.0
+_MOST_ASKED: Final = 40
 _SMALLEST_TOKENS, _LARGEST_TOKENS = 64, 10**9
 _WHOLE_SERVER: Final = ""
 """The name under which it is remembered which server an endpoint is: no model is called so."""
@@ -75,9 +78,8 @@ class WindowFinder:
         else:
             # Its list has what the model could hold, not what it was loaded with.
             served = await self._served(server, model)
-            told = (served.tokens if _is_window(served.tokens) else None) or learned
-            most = served.most_tokens
-            usual = min(UNTOLD_WINDOW_TOKENS, most) if _is_window(most) else UNTOLD_WINDOW_TOKENS
+            told = served.tokens if _is_window(served.tokens) else learned
+            usual = _usual_tokens(served)
             is_unknown = told is None
         if not was_asked:
             self._remember(model, told, server)
@@ -111,6 +113,34 @@ class WindowFinder:
         self._memory.remember(self._endpoint.base_url, model, told)
         if server is not None:
             self._memory.remember(self._endpoint.base_url, _WHOLE_SERVER, server)
+
+
+async def with_served_windows(
+    client: AsyncOpenAI, endpoint: Endpoint, offered: Sequence[OfferedModel]
+) -> tuple[OfferedModel, ...]:
+    """Return ``offered`` with the windows that count: a server that runs models itself is asked for the first of them."""
+    server = server_of(endpoint, offered)
+    if server is None:
+        return tuple(offered)
+    from chatcli.client.served_windows import served_window  # noqa: PLC0415
+
+    asked, others = offered[:_MOST_ASKED], offered[_MOST_ASKED:]
+    windows = await asyncio.gather(*(served_window(client, endpoint, server, model.id) for model in asked))
+    return (
+        *(
+            replace(
+                model, window_tokens=served.tokens if _is_window(served.tokens) else _usual_tokens(served)
+            )
+            for model, served in zip(asked, windows, strict=True)
+        ),
+        *(replace(model, window_tokens=UNTOLD_WINDOW_TOKENS) for model in others),
+    )
+
+
+def _usual_tokens(served: ServedWindow) -> int:
+    """Return what is taken for a window that a server does not tell, though maybe how large it could be."""
+    most = served.most_tokens
+    return min(UNTOLD_WINDOW_TOKENS, most) if _is_window(most) else UNTOLD_WINDOW_TOKENS
 
 
 def _is_window(remembered: object) -> TypeGuard[int]:

@@ -10,6 +10,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.repl.threads import in_thread
 from chatcli.repl.warmup import Warmup
 from chatcli.target import TargetFinder, list_offered
+from chatcli.windows import with_served_windows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,7 +95,8 @@ class Connection:
             async with AsyncExitStack() as stack:
                 finder = TargetFinder(settings, self._wish, self._world, self._tell, stack)
                 client = await finder.connected(chat.endpoint)
-                self._offered = await list_offered(client, chat.endpoint)
+                listed = await list_offered(client, chat.endpoint)
+                self._offered = await with_served_windows(client, chat.endpoint, listed)
         return self._offered
 
     async def close(self) -> None:
