@@ -93,6 +93,18 @@ def test_nesting_without_end_is_broken_not_a_crash():
         read(b"[" * 200_000)
 
 
+@pytest.mark.parametrize("content", [b"7" * 6_000, b"[" + b"7" * 300_000, b'[{"a": ' + b"7" * 6_000 + b"}]"])
+def test_a_number_that_python_does_not_read_is_broken_not_a_crash(content):
+    with pytest.raises(BrokenJSON, match="a number is too long"):
+        read(content)
+
+
+def test_an_entry_may_not_have_parts_without_end(monkeypatch):
+    monkeypatch.setattr(json_values, "MOST_VALUES", 1_000)
+    with pytest.raises(BrokenJSON, match="too long"):
+        read(b'[{"a": [' + b"[]," * 500_000)
+
+
 def test_an_entry_may_not_be_endless(monkeypatch):
     monkeypatch.setattr(json_values, "LONGEST_CHARACTERS", 1000)
     with pytest.raises(BrokenJSON, match="too long"):

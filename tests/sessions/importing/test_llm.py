@@ -147,3 +147,58 @@ def test_odd_rows_do_no_harm(make):
         "update parts set type = 'hologram' where message_hash = 'b2:f';",
     )
     assert not [item for item in read(path).values() if isinstance(item, Damaged)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW responses AS SELECT 1 AS id, 'Hi' AS prompt, 'Ho' AS response",
+        "CREATE VIRTUAL TABLE responses USING fts5(id, conversation_id, prompt, response)",
+        "CREATE TABLE other(a); CREATE TRIGGER t AFTER INSERT ON other BEGIN DELETE FROM other; END",
+    ],
+)
+def test_what_only_looks_like_its_tables_is_not_read(make, statement):
+    with pytest.raises(ConfigurationError, match="not that of llm"):
+        read(make(statement))
+
+
+def test_a_trigger_and_a_view_beside_its_tables_are_not_run(make):
+    path = make(
+        LLM_RESPONSES,
+        "CREATE TRIGGER t AFTER INSERT ON responses BEGIN DELETE FROM responses; END;",
+        "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;",
+    )
+    before = path.read_bytes()
+    assert "llm-01old" in read(path)
+    assert path.read_bytes() == before
+
+
+def test_a_conversation_that_takes_too_long_is_damaged_and_no_other(make):
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+    path = make(
+        "CREATE TABLE threads(id, name, tip_message_hash, datetime_utc);"
+        "CREATE TABLE turns(id, thread_id, tip_message_hash, datetime_utc);"
+        "CREATE TABLE messages(hash, parent_hash, role); CREATE TABLE parts(message_hash, position, type, text, payload);"
+        "INSERT INTO threads VALUES('slow', '', 'a', ''), ('quick', '', 'b', '');"
+        f"INSERT INTO messages {many} SELECT 'a', 'p' || i, 'user' FROM n;"
+        "INSERT INTO messages VALUES('b', NULL, 'user');"
+        f"INSERT INTO parts {many} SELECT 'a', i, 'text', 'Hi', NULL FROM n;"
+        "INSERT INTO parts VALUES('b', 0, 'text', 'Hi', NULL)"
+    )
+    slow, quick = sorted(
+        llm.read(path, Progress(), app="x", most_steps=1_000_000),
+        key=lambda item: isinstance(item, Damaged),
+        reverse=True,
+    )
+    assert slow.where == "conversation slow"
+    assert slow.reason == "reading it takes too long"
+    assert texts(session_of(quick)) == ["Hi"]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "never", 7, None])
+def test_any_time_is_read(make, at):
+    path = make(
+        "CREATE TABLE responses(id, conversation_id, model, prompt, system, response, datetime_utc);"
+        f"INSERT INTO responses VALUES('r', 'c', 'm', 'Hi', NULL, 'Ho', {'NULL' if at is None else repr(at)})"
+    )
+    assert texts(session_of(read(path)["llm-c"])) == ["Hi", "Ho"]

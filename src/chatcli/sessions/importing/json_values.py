@@ -20,6 +20,7 @@ LONGEST_CHARACTERS: Final = 1 << 27
 MOST_VALUES: Final = 8_000_000
 """In one value, as far as commas and brackets tell: even empty ones take sixty bytes each."""
 
+_LARGEST_BYTES: Final = 1 << 28
 _CHUNK_BYTES: Final = 1 << 18
 _MOST_AT_ONCE_BYTES: Final = 1 << 25
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -92,6 +93,8 @@ class _Text:
                     raise self.broken(_reason(error)) from error
             except RecursionError as error:
                 raise self.broken("it is nested too deeply") from error
+            except ValueError as error:
+                raise self.broken("a number is too long") from error
             else:
                 if self._is_whole(value, end) or not self._read_on():
                     self._at = end
@@ -115,7 +118,9 @@ class _Text:
         if self._is_at_end:
             return False
         waiting = self._text[self._at :]
-        if len(waiting) > LONGEST_CHARACTERS or sum(map(waiting.count, ",[{")) > MOST_VALUES:
+        # One rare character makes Python keep four bytes for each of all the others.
+        is_large = len(waiting) > LONGEST_CHARACTERS or waiting.__sizeof__() > _LARGEST_BYTES
+        if is_large or sum(map(waiting.count, ",[{")) > MOST_VALUES:
             raise self.broken("one entry is too long")
         content = self._stream.read(min(max(_CHUNK_BYTES, len(waiting)), _MOST_AT_ONCE_BYTES))
         self._is_at_end = not content

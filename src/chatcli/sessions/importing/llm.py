@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.errors import LocalIOError
 from chatcli.sessions.importing.conversation import Damaged
 from chatcli.sessions.importing.json_files import not_importable
-from chatcli.sessions.importing.llm_database import Database, TookTooLong
+from chatcli.sessions.importing.llm_database import MOST_STEPS, Database, TookTooLong
 from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
 from chatcli.sessions.importing.llm_threads import ThreadsTable
 
@@ -33,21 +33,20 @@ SOURCE: Final = "llm"
 _PATIENCE_S: Final = 10.0
 _LONGEST_VALUE_BYTES: Final = 1 << 28
 _SHOWN_CHARACTERS: Final = 64
-_STEPS_AT_ONCE: Final = 1_000_000
-_MOST_STEPS: Final = 2_000
-"""So often a million steps of SQLite's, some seconds each ten, for one conversation: what takes longer was made to."""
 # Newest first: a conversation that was gone on with by a newer llm is complete in the newer tables.
 _TABLES: Final = (ThreadsTable, ResponsesTable, LogsTable)
 
 
-def read(path: Path, progress: Progress, *, app: str) -> Generator[Item]:
+def read(path: Path, progress: Progress, *, app: str, most_steps: int = MOST_STEPS) -> Generator[Item]:
     """Yield the conversations of a database, which is only read, also while ``llm`` writes to it.
+
+    One conversation may take ``most_steps`` of SQLite's.
 
     Raises ``ConfigurationError`` for a database that is not llm's, ``LocalIOError`` for one that cannot be read.
     """
     try:
         with closing(_connect(path)) as connection:
-            yield from _conversations(Database(connection), path, progress, app)
+            yield from _conversations(Database(connection, most_steps), path, progress, app)
     except sqlite3.OperationalError as error:
         raise LocalIOError(
             f"cannot read the database {path}: {error}",
@@ -78,7 +77,7 @@ def _conversations(database: Database, path: Path, progress: Progress, app: str)
         raise not_importable(path, "a database, but not that of llm")
     listed: dict[str, Any] = {}
     try:
-        with database.hurried(_STEPS_AT_ONCE, _MOST_STEPS):
+        with database.hurried():
             for table in tables:
                 for conversation_id in table.conversation_ids():
                     listed.setdefault(conversation_id, table)
@@ -93,11 +92,13 @@ def _conversations(database: Database, path: Path, progress: Progress, app: str)
 def _item(table: Any, conversation_id: str, database: Database) -> Item:
     where = f"conversation {conversation_id[:_SHOWN_CHARACTERS]}"
     try:
-        with database.hurried(_STEPS_AT_ONCE, _MOST_STEPS):
+        with database.hurried():
             conversation: Item = table.conversation(conversation_id)
     except TookTooLong:
         return Damaged(where, "reading it takes too long")
-    except (ValueError, RecursionError) as error:
+    except sqlite3.OperationalError:
+        raise  # what keeps one from being read keeps all
+    except (sqlite3.DatabaseError, ValueError, RecursionError) as error:
         return Damaged(where, str(error))
     return conversation
 

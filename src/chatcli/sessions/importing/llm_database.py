@@ -14,9 +14,13 @@ from chatcli.sessions.records import ReplyMetadata
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_COUNTED: Final = 100
+"""How often SQLite is asked how far it is."""
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+MOST_STEPS: Final = 200_000_000
+"""Of SQLite's, some seconds, for one conversation: what takes longer was made to."""
 MOST_ROWS: Final = 1_000_000
 """Of one query: nobody said so much in one conversation, and memory is not endless."""
 
@@ -31,20 +35,21 @@ class Database:
     Views and virtual tables are no tables of ``llm``: what is behind them could be anything.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, most_steps: int = MOST_STEPS) -> None:
         self._connection = connection
+        self._most_steps = most_steps
 
     @contextmanager
-    def hurried(self, steps: int, times: int) -> Iterator[None]:
-        """Raise ``TookTooLong`` where what is read meanwhile takes ``times`` as many ``steps`` of SQLite's."""
-        left = times
+    def hurried(self) -> Iterator[None]:
+        """Raise ``TookTooLong`` where what is read meanwhile takes too many of SQLite's steps."""
+        left = _COUNTED
 
         def count() -> bool:
             nonlocal left
             left -= 1
             return left <= 0
 
-        self._connection.set_progress_handler(count, steps)
+        self._connection.set_progress_handler(count, max(1, self._most_steps // _COUNTED))
         try:
             yield
         except sqlite3.OperationalError as error:
