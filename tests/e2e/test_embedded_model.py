@@ -118,7 +118,12 @@ def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out
     assert 500 < answer["usage"]["input_tokens"] < 1200
     # On a slow machine parts of an answer are kept while it comes.
     kept = [record for record in records_of(path) if record["type"] != "partial"]
-    assert len(kept) == 1 + 2 * 20 + 1 + 4
+    added = kept[1 + 2 * 20 :]
+    assert [record["kind"] for record in added if record["type"] == "mark"] == ["model"]
+    assert [record["message"]["role"] for record in added if record["type"] == "message"] == [
+        "system",
+        *["user", "assistant"] * 2,
+    ]
 
 
 def long_conversation(turns):
