@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.core.exit_codes import ExitCode
-from e2e.program import asked, records_of
+from e2e.program import asked, messages_of
 from scripted_server import (
     CUT,
     Answer,
@@ -201,7 +201,7 @@ def test_continue_finds_a_session_that_was_given_as_a_path(program):
         program.run("-s", "./trip.jsonl", "Capital of France?", server=server)
         program.run("-c", "And of Spain?", server=server)
     assert len(asked(server)) == 3
-    assert len(records_of(program.working_folder / "trip.jsonl")) == 5
+    assert len(messages_of(program.working_folder / "trip.jsonl")) == 4
 
 
 def test_what_was_left_out_is_said_on_stderr(program):
