@@ -13,7 +13,7 @@ from chatcli.client.learned_counts import LearnedCounts
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.documents import document
 from chatcli.core.errors import NetworkError
-from chatcli.core.events import AnswerContinued, TurnFailed, TurnFinished
+from chatcli.core.events import AnswerContinued, TextDelta, TextReclassified, TurnFailed, TurnFinished
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters
 from chatcli.sessions.log import SessionLog
@@ -72,6 +72,24 @@ async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
     ) as resumed:
         resumed.connect(target(AnsweringModel(tell_facts)))
         assert told(resumed) == told(chat)
+
+
+class ThinkingAloud(AnsweringModel):
+    async def stream(self, request):
+        yield TextDelta("hm, hm")
+        yield TextReclassified("hm, hm")
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event
+
+
+async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
+    model = ThinkingAloud(tell_facts)
+    chat.connect(target(model))
+    *_, end = await played(chat.send(LONG))
+    assert facts_of(end.result.text) == FACTS
+    assert len(model.prompts) > 2
+    assert "hm" not in "".join([*model.prompts, end.result.text])
 
 
 async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):

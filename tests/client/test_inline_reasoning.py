@@ -204,7 +204,7 @@ class TestAnAnswer:
         assert reasoning.feed("<think>a b") == [ReasoningDelta("a b")]
         assert reasoning.feed(" c") == [ReasoningDelta(" c")]
         assert reasoning.feed("</think>\nParis") == [TextDelta("Paris")]
-        assert reasoning.is_decided
+        assert reasoning.passes("</think>")
 
 
 class TestHeldText:

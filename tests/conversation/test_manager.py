@@ -36,6 +36,7 @@ from chatcli.core.events import (
     ReasoningDelta,
     Retrying,
     TextDelta,
+    TextReclassified,
     ToolCall,
     TurnCancelled,
     TurnFailed,
@@ -94,6 +95,35 @@ def said(count, *, length=100):
         entries.append(Entry(f"q{number}", question(f"{number}?".ljust(length))))
         entries.append(Entry(f"a{number}", answer(f"{number}!".ljust(length))))
     return History(entries)
+
+
+class TestTextThatTurnsOutToBeReasoning:
+    THOUGHT = (TextDelta("hm, "), TextDelta("hm"), TextReclassified("hm, hm"))
+
+    async def test_is_no_part_of_the_reply_that_is_stored_and_told(self):
+        manager, _, journal = conversation((*self.THOUGHT, *PARIS))
+        *_, end = await turn(manager)
+        (reply,) = journal.replies
+        assert (reply.texts, end.result.text) == (["", "Par", "is"], "Paris")
+        assert manager.history.turns[-1].messages[-1] == answer("Paris")
+
+    async def test_alone_is_no_answer(self):
+        manager, _, journal = conversation((*self.THOUGHT, DONE))
+        *_, notice, end = await turn(manager)
+        assert notice == Notice("empty_answer", "the model thought but sent no answer")
+        assert (end.result.text, journal.replies[0].finished) == ("", [])
+
+    async def test_is_no_part_of_what_came_before_a_failure(self):
+        manager, _, _ = conversation((*self.THOUGHT, TextDelta("Par"), NetworkError("gone")))
+        *_, end = await turn(manager)
+        assert (end.result.text, end.result.finish_reason) == ("Par", "interrupted")
+
+    async def test_leaves_the_answer_that_it_was_to_go_on_with(self):
+        manager, _, journal = conversation((*self.THOUGHT, *PARIS))
+        async with aclosing(manager.send(ASKED, answer_so_far="It is ")) as events:
+            *_, end = [event async for event in events]
+        assert end.result.text == "It is Paris"
+        assert journal.replies[0].texts == ["It is ", "Par", "is"]
 
 
 class TestATurn:

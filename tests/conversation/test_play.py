@@ -10,8 +10,10 @@ import pytest
 from chatcli.conversation.play import play
 from chatcli.core.errors import Cancelled, NetworkError
 from chatcli.core.events import (
+    Notice,
     Retrying,
     TextDelta,
+    TextReclassified,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
@@ -104,6 +106,13 @@ async def test_a_cancelled_turn_is_told_with_what_had_come():
     assert (result.text, result.finish_reason) == ("Par", "interrupted")
     assert (result.model, result.session, result.attempts) == ("small", "trip", 2)
     assert isinstance(result.error, Cancelled)
+
+
+async def test_a_cancelled_turn_is_told_without_what_turned_out_to_be_reasoning():
+    stage = Stage(STARTED, TextDelta("hm"), TextReclassified("hm"), Notice("stop", "here"), FINISHED)
+    await stage.cancelled_in(Notice)
+    result = stage.happened[-1][1].result
+    assert (result.text, result.finish_reason) == ("", None)
 
 
 async def test_a_turn_cancelled_before_the_first_word_has_no_text():

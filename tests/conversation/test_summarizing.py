@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from chatcli.conversation.history import Summary, Turn
 from chatcli.conversation.strategies.summarize import Fold
 from chatcli.conversation.summarizing import ModelSummarizer, shortened
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Parameters
 from conversation.fakes import ScriptedModel
@@ -31,6 +31,13 @@ async def test_the_model_is_given_the_summary_so_far_and_what_was_said_since():
         "<summary>\nThey met.\n</summary>\n\n<conversation>\n\nPerson: Where?\n\nAssistant: In Oslo.\n\n</conversation>"
     )
     assert request.parameters == Parameters(temperature=0.5, max_tokens=600)
+
+
+async def test_a_summary_has_nothing_of_what_turned_out_to_be_reasoning():
+    model = ScriptedModel(
+        (TextDelta("hm"), TextReclassified("hm"), TextDelta("In Oslo."), Completion("stop"))
+    )
+    assert await ModelSummarizer(model, "tiny", Parameters())(fold(TURN)) == "In Oslo."
 
 
 async def test_a_single_turn_that_is_too_long_to_read_is_read_without_its_middle():

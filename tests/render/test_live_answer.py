@@ -179,7 +179,7 @@ class TestReasoning:
         await answer(TextReclassified("hm, *hm*\n```\nx = 1"))
         await answer(TextDelta("*Paris*"))
         await answer(END)
-        shown, closed, after = paper.text.partition("\nthe text above is reasoning, not the answer\n\n")
+        shown, closed, after = paper.text.partition("\nthe text above was reasoning\n\n")
         assert shown == rendered("hm, *hm*\n```\nx = 1", PLAIN, 40)
         assert closed
         assert after == rendered("*Paris*", PLAIN, 40)

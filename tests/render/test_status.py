@@ -40,6 +40,10 @@ async def told(*events, dim=False, verbose=False, quiet=False):
             "answer cut at the token limit: /continue asks for the rest",
         ),
         (
+            TurnFinished(TurnResult("", "m", "length")),
+            "cut at the token limit before the answer began: raise max_tokens",
+        ),
+        (
             TurnFinished(TurnResult("a", "m", "content_filter")),
             "answer cut by the endpoint's content filter",
         ),

@@ -52,6 +52,17 @@ async def test_the_model_is_asked_beside_the_conversation(talking):
         await talk.connection.close()
 
 
+async def test_a_title_has_nothing_of_what_the_model_thought(talking):
+    known = Answer(event_stream("hm", "\n</think>\n\n", "Paris."))
+    named = Answer(event_stream("They ask\n", " for capitals", "\n</think>\n\n", "Capitals of Europe"))
+    async with serving(known, named) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("Capital of France?")
+        await talk.take("/title auto")
+        assert marks(talk) == ["Capitals of Europe"]
+        await talk.connection.close()
+
+
 @pytest.mark.parametrize(
     ("named", "told"),
     [

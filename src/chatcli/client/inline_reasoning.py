@@ -37,6 +37,8 @@ _HEADER: Final = re.compile(
 _HEADER_BEHIND_CHANNEL: Final = re.compile(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
 _LONGEST_HEADER: Final = 400
 
+_MAY_BE_MARK: Final = re.compile(r"<(?:/?t|\||/?\Z)", re.IGNORECASE)
+
 _FENCE: Final = re.compile(r"^[ \t>]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
 _BACKTICKS: Final = re.compile("`+")
 _QUOTES: Final = frozenset("\"'`“”‘’«»‹›「」『』([{")
@@ -76,17 +78,22 @@ class InlineReasoning:
         self._closing = _Marks()
         self._step: Callable[[bool], bool] = self._begin
 
-    @property
-    def is_decided(self) -> bool:
-        """Whether all that follows is the answer: it need not be fed any more."""
-        return self._step == self._pass and not self._buffer
+    def passes(self, chunk: str) -> bool:
+        """Tell whether ``chunk`` is text as it is, as nearly every chunk of an answer. It is then taken, not to be fed."""
+        if self._buffer:
+            return False
+        if self._step == self._pass:
+            return True
+        if self._step != self._watch or not chunk or ("<" in chunk and _MAY_BE_MARK.search(chunk)):
+            return False
+        self._section.append(chunk)
+        self.has_text = self._is_shown = True
+        return True
 
     def feed(self, chunk: str) -> list[Delta]:
         """Return what is certain now."""
-        if self._step == self._watch and not self._buffer and chunk and "<" not in chunk:
-            self._section.append(chunk)
-            self.has_text = self._is_shown = True
-            return [TextDelta(chunk)]
+        if self.passes(chunk):
+            return [TextDelta(chunk)] if chunk else []
         self._buffer += chunk
         return self._run(is_end=False)
 

@@ -88,9 +88,9 @@ class _Separated:
         return self._reasoning.style
 
     def passes(self, event: ModelEvent) -> bool:
-        """Tell whether ``event`` goes on as it is, and may without being looked at."""
+        """Tell whether ``event`` goes on as it is, as nearly every one does."""
         if isinstance(event, TextDelta):
-            return self._reasoning.is_decided
+            return self._reasoning.passes(event.text)
         if isinstance(event, ReasoningDelta):
             return self._is_native
         return not isinstance(event, Completion)

@@ -44,7 +44,7 @@ SILENCE_AFTER_S: Final = 3.0
 
 _SILENCE_STEP_S: Final = 1.0
 
-_WAS_REASONING: Final = "the text above is reasoning, not the answer"
+_WAS_REASONING: Final = "the text above was reasoning"
 
 
 class Canvas(Protocol):

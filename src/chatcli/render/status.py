@@ -20,6 +20,7 @@ _CUT: Final = {
     "content_filter": "answer cut by the endpoint's content filter",
     "refusal": "the model refused to go on",
 }
+_CUT_BEFORE: Final = "cut at the token limit before the answer began: raise max_tokens"
 
 
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
@@ -120,6 +121,8 @@ def _remark(event: Event) -> str | None:
             return f"{sanitize_line(event.reason)}, retrying in {wait} (attempt {event.attempt})"
         case Notice():
             return sanitize_line(event.message)
+        case TurnFinished(result) if result.finish_reason == "length" and not result.text:
+            return _CUT_BEFORE
         case TurnFinished():
             return _CUT.get(event.result.finish_reason or "") or _unnamed_call(event.result)
         case TurnCancelled():
