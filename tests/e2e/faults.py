@@ -477,4 +477,20 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(_END, "an answer without a word", (Answer(event_stream()),)),
     Fault(_END, "thoughts and no answer", (stream(chunk(delta={"reasoning_content": "Hm."}), *END),)),
+    Fault(_END, "thoughts in the text", (Answer(event_stream("<think>Hm.</th", "ink>\n\n", "Par")),)),
+    Fault(
+        _END,
+        "thoughts in the text without their opening tag",
+        (Answer(event_stream("Hm.", "\n</think>\n\nPar")),),
+    ),
+    Fault(
+        _END,
+        "thoughts in the text, cut by the token limit",
+        (Answer(event_stream("<think>Hm.", finish_reason="length")),),
+    ),
+    Fault(
+        _END,
+        "thoughts in the text, and the connection ends",
+        (stream(chunk(delta={"content": "<think>Hm."})),),
+    ),
 )

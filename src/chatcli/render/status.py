@@ -111,6 +111,12 @@ def _cost(cost_usd: float | None) -> str | None:
     return f"${cost_usd:.4f}"
 
 
+def _cut(result: TurnResult) -> str | None:
+    if result.finish_reason == "length" and not result.text:
+        return _CUT_BEFORE
+    return _CUT.get(result.finish_reason or "")
+
+
 def _remark(event: Event) -> str | None:
     match event:
         case ContextFitted(dropped_turns=dropped) if dropped > 0:
@@ -121,10 +127,8 @@ def _remark(event: Event) -> str | None:
             return f"{sanitize_line(event.reason)}, retrying in {wait} (attempt {event.attempt})"
         case Notice():
             return sanitize_line(event.message)
-        case TurnFinished(result) if result.finish_reason == "length" and not result.text:
-            return _CUT_BEFORE
-        case TurnFinished():
-            return _CUT.get(event.result.finish_reason or "") or _unnamed_call(event.result)
+        case TurnFinished(result):
+            return _cut(result) or _unnamed_call(result)
         case TurnCancelled():
             return "stopped before the answer was complete"
         case _:
