@@ -212,6 +212,9 @@ class TestAttaching:
             screen.wait_for("attached: my notes.md 7 B, plan.txt 6 B\n> Compare")
             screen.type(ENTER)
             screen.wait_for("\n  attached: my notes.md 7 B, plan.txt 6 B\n\nmy notes.md is not UTF-8")
+            screen.wait_for("1 Western European (Windows-1252)  brücke\n")
+            screen.wait_for("Which one reads right?")
+            screen.type(ENTER)
             screen.wait_for("Paris.")
         (path,) = program.session_paths
         parts = next(r for r in records_of(path) if r["type"] == "message")["message"]["parts"]
