@@ -362,6 +362,7 @@ FAULTS: tuple[Fault, ...] = (
         _STREAM,
         "a stream that unpacks to gigabytes",
         (Answer([gzip.compress(b"data: " + bytes(100_000_000))], headers={"content-encoding": "gzip"}),),
+        {"CHATCLI_LARGEST_ANSWER_MB": "2"},
     ),
     Fault(
         _STREAM,
