@@ -146,13 +146,15 @@ def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, nam
     assert b"rgb:" not in screen.received
 
 
-def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking):
+@pytest.mark.parametrize("late_s", [1.5 * ANSWERED_WITHIN_S, 1.2])
+def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking, late_s):
     with asking(answer=Answer([*text_events("## Paris\n\nand"), HOLD])) as screen:
         before = screen.attributes
         screen.wait_until_received(QUESTION)
-        time.sleep(1.5 * ANSWERED_WITHIN_S)
-        screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
         screen.wait_for("Paris")
+        time.sleep(late_s)
+        screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
+        screen.settle()
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
         assert screen.attributes == before
@@ -170,6 +172,9 @@ def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking):
         ([], {"COLORFGBG": "0;15"}),
         ([], {"CHATCLI_THEME": "dark"}),
         ([], {"TERM": "linux"}),
+        ([], {"TERM": "vt220"}),
+        ([], {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}),
+        ([], {"SSH_TTY": "/dev/pts/3"}),
     ],
 )
 def test_for_an_answer_that_needs_no_theme_nobody_is_asked(asking, arguments, environment):

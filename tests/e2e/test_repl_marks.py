@@ -78,14 +78,23 @@ class TestMarks:
 
 @pytest.mark.parametrize(
     ("arguments", "environment", "prompt"),
-    [(["--plain"], {}, "You:"), ([], {"TERM": "dumb"}, ">"), ([], {"TERM": "eterm-color"}, ">")],
-    ids=["plain", "dumb", "a terminal that would show them"],
+    [
+        (["--plain"], {}, "You:"),
+        ([], {"TERM": "dumb"}, ">"),
+        ([], {"TERM": "eterm-color"}, ">"),
+        ([], {"TERM": "vt100"}, ">"),
+        ([], {"TERM": "vt220"}, ">"),
+    ],
+    ids=["plain", "dumb", "a terminal that would show them", "vt100", "vt220"],
 )
 def test_a_terminal_that_may_not_take_commands_gets_none(terminal, arguments, environment, prompt):
-    with serving_in_thread(PARIS) as server, terminal(*arguments, server=server, **environment) as screen:
+    linked = Answer(event_stream("[Paris](https://example.com)."))
+    with serving_in_thread(linked) as server, terminal(*arguments, server=server, **environment) as screen:
         screen.wait_for(prompt)
         screen.type("Capital of France?" + ENTER)
-        screen.wait_for("Paris.")
+        screen.wait_for("Paris")
+        screen.type("/copy" + ENTER)
+        screen.wait_for("/copy")
         screen.type(CTRL_D)
         screen.wait_for_exit()
     assert b"\x1b]" not in screen.received

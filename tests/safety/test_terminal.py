@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.safety.terminal import SUSPICIOUS, TerminalSanitizer, sanitize, sanitize_line
+from chatcli.safety.terminal import SUSPICIOUS, TerminalSanitizer, sanitize, sanitize_line, takes_commands
 
 FLAG_OF_WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
 
@@ -177,3 +177,17 @@ def test_a_line_stays_one_line():
 def test_clean_text_is_not_even_copied(text):
     clean = text * 100_000
     assert sanitize(clean) is clean
+
+
+@pytest.mark.parametrize(
+    "term", ["vt100", "vt102-w", "vt220", "vt420", "linux", "linux-16color", "cons25", "eterm-color"]
+)
+def test_a_terminal_that_would_print_a_command_takes_none(term):
+    assert not takes_commands(term)
+
+
+@pytest.mark.parametrize(
+    "term", ["", "xterm", "xterm-256color", "vte", "vte-256color", "tmux-256color", "foot"]
+)
+def test_a_terminal_that_ignores_the_commands_it_does_not_know_takes_them(term):
+    assert takes_commands(term)

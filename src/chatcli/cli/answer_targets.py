@@ -20,12 +20,22 @@ class Target:
     def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
         self.write = write
         self.has_room = has_room
-        self._at_close: list[Callable[[], None]] = []
+        self._at_close: list[Callable[[], object]] = []
+        self._give_back_keyboard: list[Callable[[], object]] = []
 
-    def when_closed(self, do: Callable[[], None]) -> None:
+    def when_closed(self, do: Callable[[], object]) -> None:
         self._at_close.append(do)
 
+    def when_keyboard_freed(self, give_back: Callable[[], object]) -> None:
+        """Have ``give_back`` called once somebody else reads the keyboard, at the latest when this is closed."""
+        self._give_back_keyboard.append(give_back)
+
+    def free_keyboard(self) -> None:
+        while self._give_back_keyboard:
+            self._give_back_keyboard.pop()()
+
     def close(self) -> None:
+        self.free_keyboard()
         for do in self._at_close:
             do()
 

@@ -26,6 +26,7 @@ from chatcli.target import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
     from pathlib import Path
 
     from chatcli.chat import Chat
@@ -62,6 +63,7 @@ class _OneShot:
         self._settings = settings
         self._world = world
         self._terminal = terminal
+        self._free_keyboard: Callable[[], object] = lambda: None
 
     async def run(self, question: Message) -> ExitCode:
         if can_be_asked(self._terminal):
@@ -69,6 +71,7 @@ class _OneShot:
         status = status_output(self._options, self._settings, self._terminal)
         is_lost = False
         with answer_output(self._options, self._settings, self._terminal) as answer:
+            self._free_keyboard = answer.free_keyboard
             try:
                 async with open_chat(
                     self._settings, wish_of(self._options), self._world, status.tell
@@ -116,6 +119,7 @@ class _OneShot:
 
     async def _line(self, label: str) -> str | None:
         # Nothing else is going on that the loop would have to go on for.
+        self._free_keyboard()
         try:
             with raising_interrupts():
                 return answered(label, self._terminal)
@@ -125,6 +129,7 @@ class _OneShot:
 
     async def _approves(self, told: str) -> bool:
         # Nothing else is going on that the loop would have to go on for.
+        self._free_keyboard()
         with raising_interrupts():
             return agrees(told, self._terminal)
 

@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 LATEST_ANSWER_S: Final = 0.3
 """How long after the question the program does not end, as the shell would take an answer for keys."""
 
-QUIET_FOR_S: Final = 1.0
-"""How long after the question nothing that is typed is shown, as an answer would be, too."""
-
+_LOOK_EVERY_S: Final = 0.1
 _ENCODING: Final = "latin-1"  # a character a byte: keys go back as they came
-# These print the question instead of passing over it, or stand for a device nobody asks.
-_TERMS_NOT_ASKED: Final = ("dumb", "unknown", "linux", "cons", "vt", "ansi", "sun", "eterm")
 
 
 if sys.platform == "win32":
@@ -48,6 +44,8 @@ if sys.platform == "win32":
         def answer(self) -> Background | None:
             return None
 
+        async def swallow(self) -> None: ...
+
         def close(self) -> None: ...
 
 else:
@@ -58,7 +56,7 @@ else:
     def can_be_asked(terminal: Terminal) -> bool:
         """Whether stdin and stdout are one terminal that answers questions, and it listens to this process now."""
         term = terminal.environment.get("TERM", "")
-        if not term or term.startswith(_TERMS_NOT_ASKED) or terminal.stdin is None:
+        if term in ("", "dumb", "unknown") or not terminal.takes_commands or terminal.stdin is None:
             return False
         if not (terminal.stdin_is_terminal and terminal.stdout.is_terminal):
             return False
@@ -115,6 +113,15 @@ else:
             if not self.is_awaited:
                 self.close()
             return background_of(self._color) if self._color else None
+
+        async def swallow(self) -> None:
+            """Take an answer that comes late out of the keys. Without one it goes on until the question is closed."""
+            while self.is_awaited and self._mode is not None:
+                await asyncio.sleep(_LOOK_EVERY_S)
+                # No answer is a single byte: that is a key, and may be the Enter somebody else waits for.
+                if not _belongs_to_others(self._stdin) and self._waiting_bytes() > 1:
+                    self._listen(until_s=self._clock())
+            self.close()
 
         def close(self) -> None:
             """Leave the terminal as it was."""
@@ -184,21 +191,24 @@ def answer_theme(
     settings: Settings,
     terminal: Terminal,
     color_system: ColorSystem | None,
-    at_the_end: Callable[[Callable[[], None]], object],
+    before_reading: Callable[[Callable[[], object]], object],
 ) -> Theme:
     """Return the theme for an answer, asking the terminal only where nothing else decides.
 
-    What must be done once the answer is there is handed to ``at_the_end``.
+    What must be done before anybody else reads the keyboard is handed to ``before_reading``.
     """
-    in_force = ThemeInForce(lambda: settings.theme, color_system)
+    in_force = ThemeInForce(lambda: settings.theme, color_system, links=terminal.takes_commands)
     if in_force.follows_background and in_force.has_colors:
         background = told_background(terminal.environment)
-        if background is None and terminal.stdin is not None and can_be_asked(terminal):
+        # Over a slow line the answer would come when it is of no use any more.
+        is_asked = not terminal.is_remote and can_be_asked(terminal)
+        if background is None and terminal.stdin is not None and is_asked:
             question = BackgroundQuestion(terminal.stdin.fileno(), terminal.stdout.write)
-            at_the_end(question.close)
+            before_reading(question.close)
             background = question.answer()
             if question.is_awaited:
-                asyncio.get_running_loop().call_later(QUIET_FOR_S, question.close)
+                swallowing = asyncio.ensure_future(question.swallow())
+                before_reading(swallowing.cancel)
         if background is not None:
             in_force.learn(background, "told")
     return in_force()

@@ -141,7 +141,9 @@ class LineSurface:
         self.answer(answer)
 
     def to_terminal(self, sequence: str) -> bool:
-        takes_it = self._terminal.stdout.is_terminal and not self._terminal.is_dumb and not self._plain
+        terminal = self._terminal
+        reads_commands = terminal.takes_commands and not terminal.is_dumb
+        takes_it = terminal.stdout.is_terminal and reads_commands and not self._plain
         if takes_it:
             self._terminal.stdout.write(sequence)
         return takes_it

@@ -77,6 +77,10 @@ class AnswerOutput:
     def write(self, text: str) -> None:
         self._target.write(text)
 
+    def free_keyboard(self) -> None:
+        """Let somebody else read what is typed: a question to the person."""
+        self._target.free_keyboard()
+
     def exit_code(self) -> ExitCode:
         """Return what the output itself has to say about success: it may be full, or lack what was to be extracted."""
         if self._failed:
@@ -303,7 +307,7 @@ def _renderer(
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
             colors = None if options.out or settings.plain else terminal.color_system(terminal.stdout)
-            theme = answer_theme(settings, terminal, colors, target.when_closed)
+            theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
             return MarkdownRenderer(
                 target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks, say=say
             )
@@ -336,7 +340,7 @@ def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Obse
     from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
 
     colors = terminal.color_system(terminal.stdout)
-    theme = answer_theme(settings, terminal, colors, target.when_closed)
+    theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
     screen = LiveScreen(terminal)
     screen.attach()
     target.when_closed(screen.detach)

@@ -18,6 +18,7 @@ from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.cli.windows_console import obey_escapes
 from chatcli.core.errors import LocalIOError
 from chatcli.safety.redaction import Redactor
+from chatcli.safety.terminal import takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +118,16 @@ class Terminal:
         """Whether nothing can be redrawn. A terminal of Windows needs no ``TERM`` to be able to."""
         usual = "windows" if sys.platform == "win32" else ""
         return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether it reads operating system commands (OSC), if only to ignore them."""
+        return takes_commands(self.environment.get("TERM", ""))
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is at the other end of an SSH connection."""
+        return bool(self.environment.get("SSH_CONNECTION") or self.environment.get("SSH_TTY"))
 
     def encoding_hints(self, given: str | None = None) -> EncodingHints:
         """Return what is known of how texts are encoded. Raise ``UsageError`` where ``given`` is no encoding."""

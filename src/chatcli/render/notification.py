@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip
 
 from chatcli.core.events import TurnFailed, TurnFinished, TurnStarted
-from chatcli.safety.terminal import sanitize_line
+from chatcli.safety.terminal import sanitize_line, takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +107,7 @@ def notification(text: str, environment: Mapping[str, str]) -> str:
 
 def _terminal(environment: Mapping[str, str]) -> _Terminal | None:
     # GNU screen shows nothing it does not know, and lets nothing pass that is this long.
-    if "STY" in environment:
+    if "STY" in environment or not takes_commands(environment.get("TERM", "")):
         return None
     for terminal in _TERMINALS:
         value = environment.get(terminal.variable)

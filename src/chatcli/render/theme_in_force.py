@@ -18,8 +18,8 @@ UNTOLD: Final = "the terminal does not tell its background"
 class ThemeInForce:
     """The theme for what is shown next: the one that is wanted or, with ``auto``, the one for the background.
 
-    ``wanted`` tells the setting as it is now; ``color_system`` is what the terminal can show. ``ask`` gets the terminal
-    to tell its background, if it can. Until that is learned it is taken to be dark, as most are.
+    ``wanted`` tells the setting as it is now; ``color_system`` is what the terminal can show, ``links``
+    whether it reads the commands that make links. ``ask`` gets the terminal to report its background, if it can. Until that is learned it is taken to be dark, as most are.
     """
 
     def __init__(
@@ -27,16 +27,18 @@ class ThemeInForce:
         wanted: Callable[[], str],
         color_system: ColorSystem | None,
         *,
+        links: bool = True,
         ask: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._wanted = wanted
         self._color_system = color_system
+        self._links = links
         self._ask = ask
         self._background: Background = "dark"
         self.source = UNTOLD
 
     def __call__(self) -> Theme:
-        return theme(self.name, self._color_system)
+        return theme(self.name, self._color_system, links=self._links)
 
     @property
     def name(self) -> Background:

@@ -45,13 +45,16 @@ class Theme:
 
 
 @functools.cache
-def theme(name: Background, color_system: ColorSystem | None) -> Theme:
-    """Return the theme for a background; ``color_system=None`` uses no escape sequence at all."""
+def theme(name: Background, color_system: ColorSystem | None, *, links: bool = True) -> Theme:
+    """Return the theme for a background; ``color_system=None`` uses no escape sequence at all.
+
+    ``links``: whether the terminal reads the commands that make links.
+    """
     if color_system is None:
         return Theme(name, MappingProxyType({}), links=False)
     styles = {role: (chosen if color_system != "standard" else few) for role, chosen, few in PALETTES[name]}
     codes = {role: _sgr(style, color_system) for role, style in styles.items()}
-    return Theme(name, MappingProxyType(codes), links=True)
+    return Theme(name, MappingProxyType(codes), links=links)
 
 
 def _sgr(style: str, color_system: ColorSystem) -> str:

@@ -35,7 +35,7 @@ from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import Toolbar
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
-from chatcli.safety.terminal import sanitize_line
+from chatcli.safety.terminal import sanitize_line, takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from chatcli.target import Wish, World
 
 HISTORY_FILE = "input-history.jsonl"
-# They show an operating system command as text, or stop at it, where others ignore those they do not know.
-_TERMS_WITHOUT_COMMANDS = frozenset({"linux", "eterm-color"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Tty:
     @property
     def takes_commands(self) -> bool:
         """Whether it reads operating system commands (OSC), if only to ignore them."""
-        return self.term not in _TERMS_WITHOUT_COMMANDS
+        return takes_commands(self.term or "")
 
 
 class Repl:
@@ -104,7 +102,10 @@ class Repl:
         self._tty = tty
         self._completer = CommandCompleter()
         self._theme = ThemeInForce(
-            lambda: self._talk.settings.theme, tty.color_system, ask=self._ask_background
+            lambda: self._talk.settings.theme,
+            tty.color_system,
+            links=tty.takes_commands,
+            ask=self._ask_background,
         )
         if tty.background is not None:
             self._theme.learn(tty.background, "COLORFGBG tells the background")

@@ -25,6 +25,10 @@ import unicodedata
 from bisect import bisect_right
 from typing import Final
 
+# These print an operating system command, or wait for its end, where others ignore those they do not know:
+# terminals of hardware, and what is named after them (not VTE, whose name also begins with "vt").
+_TERMS_WITHOUT_COMMANDS: Final = re.compile(r"vt\d|linux|cons|sun|ansi|eterm")
+
 SUSPICIOUS: Final = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -206,3 +210,8 @@ def _is_in_flag(window: str, at: int) -> bool:
     flag = window.rfind(_BLACK_FLAG, max(0, at - _BEFORE), at)
     match = _FLAG.match(window, flag) if flag >= 0 else None
     return match is not None and at < match.end()
+
+
+def takes_commands(term: str) -> bool:
+    """Whether a terminal of the kind ``TERM`` names reads operating system commands (OSC), if only to ignore them."""
+    return _TERMS_WITHOUT_COMMANDS.match(term) is None
