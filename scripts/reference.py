@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
@@ -15,7 +16,10 @@ from chatcli.config.key_actions import KEY_ACTIONS
 from chatcli.config.key_names import shown_keys
 from chatcli.config.specs import SETTINGS
 from chatcli.core.exit_codes import ExitCode
-from chatcli.repl.commands import COMMANDS as SLASH_COMMANDS
+from chatcli.repl.commands import COMMAND_GROUPS
+
+if TYPE_CHECKING:
+    from chatcli.repl.commands.command import Command as SlashCommand
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 MADE = "<!-- Made by scripts/reference.py from the program's own tables. -->"
@@ -137,23 +141,30 @@ machine and `https://` elsewhere. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHA
 
 
 def slash_commands() -> str:
-    rows = "\n".join(
-        f"| `{command.usage.replace('|', chr(92) + '|')}` | {command.summary} |" for command in SLASH_COMMANDS
+    tables = "\n\n".join(
+        f"## {heading.capitalize()}\n\n| command | what it does |\n|---|---|\n"
+        + "\n".join(map(_slash_command, commands))
+        for heading, commands in COMMAND_GROUPS
     )
     return f"""\
 {MADE}
 
 # Slash commands
 
-In a conversation, a line that begins with `/` and a word is a command. Only those that can do something now are
-offered; on the screen, Tab completes names and arguments. A path such as `/etc/hosts` is not a command. `exit` and
-`quit` alone leave too. Where the conversation is held [line by line](../guides/themes-and-plain.md), `/theme` and
-`/reasoning` have nothing to change, and say so.
+In a conversation, a line that begins with `/` and a word is a command. `/help` lists them all, and says which can do
+nothing now; `?` alone does too. On the screen, Tab completes names and arguments. A path such as `/etc/hosts` is not a
+command. `exit` and `quit` alone leave too. A single line that begins with `!` is not sent, as other programs give such
+lines to a shell; put a space before it to send it. Where the conversation is held
+[line by line](../guides/themes-and-plain.md), `/theme` and `/reasoning` have nothing to change, and say so.
 
-| command | what it does |
-|---|---|
-{rows}
+{tables}
 """
+
+
+def _slash_command(command: SlashCommand) -> str:
+    usage = command.usage.replace("|", chr(92) + "|")
+    aliases = f" (also {', '.join(f'`/{alias}`' for alias in command.aliases)})" if command.aliases else ""
+    return f"| `{usage}` | {command.summary}{aliases} |"
 
 
 def keys() -> str:

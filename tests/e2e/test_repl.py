@@ -13,7 +13,7 @@ if sys.platform == "win32":
 
 from e2e.program import asked, messages_of, records_of
 from e2e.pseudo_terminal import CTRL_C, CTRL_D
-from scripted_server import HOLD, SILENCE, Answer, event_stream, serving_in_thread, text_events
+from scripted_server import HOLD, SILENCE, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 PARIS = Answer(event_stream("Par", "is."))
 MADRID = Answer(event_stream("Madrid."))
@@ -76,12 +76,18 @@ class TestTalking:
             assert forbidden not in screen.received
         assert screen.received.count(b"\x1b[?2026h") == screen.received.count(b"\x1b[?2026l") > 2
 
-    def test_a_question_that_cannot_be_sent_comes_back_for_editing(self, terminal):
+    def test_a_question_that_finds_no_model_waits_and_a_command_can_be_typed_at_once(self, terminal):
         with terminal(CHATCLI_BASE_URL="http://127.0.0.1:1/v1") as screen:
             screen.wait_for(READY)
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("error: ")
-            screen.wait_for("\n\n> Capital of France?")
+            screen.wait_for("not sent: Capital of France?\n>")
+            with serving_in_thread(json_answer({"data": [{"id": "small"}]}), PARIS) as server:
+                screen.type(f"/config base_url {server.base_url}" + ENTER)
+                screen.wait_for("flag --base-url")
+                screen.wait_for("not sent: Capital of France?\n>")
+                screen.type(ENTER)
+                screen.wait_for("Paris.\n\n>")
 
 
 class TestWriting:

@@ -17,18 +17,20 @@ class KeptSurface:
     ``chooses`` is the session that is chosen from those ``offered``.
     """
 
-    def __init__(self, *answers, lines=(), columns=80, draws=True, chooses=None):
+    def __init__(self, *answers, lines=(), columns=80, draws=True, chooses=None, color_system=None):
         self.draws = draws
         self.chooses = chooses
         self.offered = []
         self.said = []
         self.drafted = ""
+        self.aside = ""
         self.holds = 0
         self.sequences = []
         self.asked = []
         self._answers = list(answers)
         self._lines = list(lines)
         self._columns = columns
+        self._color_system = color_system
 
     @property
     def text(self):
@@ -43,7 +45,7 @@ class KeptSurface:
     remark = answer = doing = say
 
     def picture(self, draw):
-        self.said.append(draw(theme("dark", None)))
+        self.said.append(draw(theme("dark", self._color_system)))
 
     @property
     def keys(self):
@@ -94,6 +96,9 @@ class KeptSurface:
 
     def hold(self):
         self.holds += 1
+
+    def set_aside(self, text):
+        self.aside = text
 
     def draft(self, text):
         self.drafted = text

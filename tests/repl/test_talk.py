@@ -113,16 +113,57 @@ async def test_a_question_that_finds_nobody_comes_back_and_can_be_asked_again(ta
     talk = talking(model=None)
     await talk.take("Capital of France?")
     assert "error: " in talk.surface.text
-    assert talk.surface.drafted == "Capital of France?"
+    assert talk.surface.aside == "Capital of France?"
+    await talk.connection.close()
+
+
+@pytest.mark.parametrize("typed", ["!ls", "!", "! git status\n", "!important?"])
+async def test_a_line_for_a_shell_is_explained_and_not_sent(talking, typed):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take(typed)
+        assert "put a space before it to send it" in talk.surface.text
+        assert not server.requests
+        await talk.take(f" {typed}")
+        assert [role for role, _ in messages(server)] == ["user"]
+        await talk.connection.close()
+
+
+@pytest.mark.parametrize("typed", ["![a cat](cat.png)", "!a\nb", "wow!"])
+async def test_what_only_looks_like_a_line_for_a_shell_is_sent(talking, typed):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take(typed)
+        assert messages(server) == [("user", typed)]
+        await talk.connection.close()
+
+
+async def test_new_starts_an_unnamed_conversation_and_keeps_the_one_before(talking):
+    async with serving(PARIS, MADRID) as server:
+        talk = talking(server)
+        await talk.take("/session trip")
+        await talk.take("Capital of France?")
+        await talk.take("/new")
+        assert talk.surface.said[-1] == "new conversation; /session trip goes back"
+        assert talk.chat.name != "trip"
+        await talk.take("Capital of Spain?")
+        assert messages(server) == [("user", "Capital of Spain?")]
+        await talk.connection.close()
+
+
+async def test_new_needs_no_model(talking):
+    talk = talking(model=None)
+    await talk.take("/new")
+    assert talk.surface.said[-1] == "new conversation"
     await talk.connection.close()
 
 
 async def test_an_unknown_command_names_the_nearest(talking):
     talk = talking()
-    await talk.take("/retyr")
+    await talk.take("/modle")
     await talk.take("/ses")
-    assert "there is no command /retyr" in talk.surface.text
-    assert "did you mean /retry?" in talk.surface.text
+    assert "there is no command /modle" in talk.surface.text
+    assert "did you mean /model?" in talk.surface.text
     assert "did you mean /session?" in talk.surface.text
 
 
@@ -142,7 +183,8 @@ async def test_commands_about_how_answers_are_drawn_say_where_none_are(talking, 
     await talk.take(f"/{name}")
     assert f"error: /{name}: " in talk.surface.text
     await talk.take("/help")
-    assert f"/{name} " not in talk.surface.said[-2]
+    (line,) = [line for line in talk.surface.said[-2].split("\n") if line.startswith(f"/{name} ")]
+    assert "; not now: " in line
 
 
 async def test_how_the_program_speaks_is_settled_at_the_start(talking):
@@ -450,16 +492,6 @@ async def test_verbose_is_turned_on_and_off(talking):
     assert not talk.verbose
     await talk.take("/verbose perhaps")
     assert "/verbose cannot be perhaps" in talk.surface.text
-
-
-async def test_help_lists_what_can_be_done_now_in_any_width(talking):
-    for columns in (80, 30):
-        talk = talking(surface=KeptSurface(columns=columns))
-        await talk.take("/help")
-        assert "/model [NAME]" in talk.surface.text
-        assert "/undo" not in talk.surface.text
-        await talk.take("/help verbose")
-        assert "/verbose [on|off]" in talk.surface.said[-1]
 
 
 async def test_login_keeps_a_key_for_another_endpoint_and_asks_that_from_then_on(talking):

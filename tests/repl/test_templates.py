@@ -66,7 +66,7 @@ async def test_files_stand_where_the_input_does(talking, tmp_path):
 async def test_a_question_that_finds_nobody_comes_back_as_it_was_written(talking):
     talk = talking(base_url="https://api.openai.com/v1")
     await talk.take("/t plain")
-    assert talk.surface.drafted == "/t plain"
+    assert talk.surface.aside == "/t plain"
     await talk.connection.close()
 
 

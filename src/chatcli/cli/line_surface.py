@@ -151,6 +151,9 @@ class LineSurface:
     def hold(self) -> None:
         """Do nothing: a line is read when it is its turn."""
 
+    def set_aside(self, text: str) -> None:
+        self.draft(text)
+
     def draft(self, text: str) -> None:
         if not self._options.quiet:
             line = sanitize_line(text[:_LONGEST_DRAFT])

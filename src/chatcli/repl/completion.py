@@ -9,7 +9,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 
 from chatcli.attachments.attached import open_mention
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.commands import COMMANDS
+from chatcli.repl.commands import COMMANDS, named
 from chatcli.repl.path_completion import path_choices
 from chatcli.repl.threads import in_thread
 from chatcli.safety.terminal import sanitize_line
@@ -55,20 +55,21 @@ class CommandCompleter(Completer):
         name, blank, argument = before[1:].partition(" ")
         if not blank:
             return [
-                _completion(f"/{command.name}", command.summary, len(before))
-                for command in _matching(name, talk)
+                _completion(f"/{begun}", each.summary, len(before))
+                for each in COMMANDS
+                if (begun := _name_beginning(name, each)) and each.applies(talk)
             ]
-        command_named = next((command for command in COMMANDS if command.name == name), None)
-        if command_named is None or not command_named.applies(talk):
+        meant = named(name)
+        if meant is None or not meant.applies(talk):
             return []
         written = argument.lstrip()
         found = [
             _completion(choice.text, choice.meaning, len(written))
-            for choice in await self._choices(command_named, talk)
+            for choice in await self._choices(meant, talk)
             if written.lower() in choice.text.lower()
         ]
         # A disk is only looked at when that is asked for.
-        if command_named.takes_paths and complete_event.completion_requested:
+        if meant.takes_paths and complete_event.completion_requested:
             found += await _paths(_last_word(argument))
         return found
 
@@ -89,8 +90,9 @@ def _last_word(argument: str) -> str:
     return _LAST_WORD.search(argument)[0]  # type: ignore[index]  # it matches nothing at all as well
 
 
-def _matching(name: str, talk: Talk) -> Iterable[Command]:
-    return (command for command in COMMANDS if command.name.startswith(name) and command.applies(talk))
+def _name_beginning(written: str, command: Command) -> str | None:
+    """Return the name of the command that begins so, else such an alias."""
+    return next((each for each in (command.name, *command.aliases) if each.startswith(written)), None)
 
 
 def _completion(text: str, meaning: str, replaced: int, *, shown: str | None = None) -> Completion:

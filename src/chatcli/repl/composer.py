@@ -156,11 +156,15 @@ class Composer:
 
     def put(self, text: str) -> None:
         """Offer ``text`` for editing, the cursor behind it; pastes that were sent with it are folded as they were."""
-        written = self._taken if text == self._taken.text else Written.plain(text)
+        written = self.as_taken(text)
         if self.is_empty:
             self.put_back(written)
         elif self.text != text:
             self._crowded_out(written)
+
+    def as_taken(self, text: str) -> Written:
+        """Return ``text`` as it was written where it was taken last, with its pastes folded."""
+        return self._taken if text == self._taken.text else Written.plain(text)
 
     def put_back(self, written: Written) -> None:
         """Write what was taken in place of what is written."""

@@ -170,6 +170,9 @@ class Page:
     def hold(self) -> None:
         self._screen.hold()
 
+    def set_aside(self, text: str) -> None:
+        self._screen.set_aside(text)
+
     def draft(self, text: str) -> None:
         self._screen.composer.put(text)
 

@@ -275,6 +275,10 @@ class Screen:
         """Send nothing that is queued before the person wishes it."""
         self._queue.hold()
 
+    def set_aside(self, text: str) -> None:
+        """Hold ``text`` before all that is queued; the composer stays free."""
+        self._queue.hold_first(self.composer.as_taken(text))
+
     def edit_queued(self) -> None:
         if written := self._queue.take_newest():
             self.composer.put_back(written)

@@ -93,6 +93,10 @@ class Surface(Protocol):
         """Let what is queued wait for the person: what it was to follow has gone wrong."""
         ...
 
+    def set_aside(self, text: str) -> None:
+        """Keep ``text`` for the person to send later; what they write first may be something else."""
+        ...
+
     def draft(self, text: str) -> None:
         """Offer ``text`` for editing as what the person says next."""
         ...

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from chatcli.repl.written import Written
     from chatcli.target import Target, Wish, World
 
-FAREWELLS: Final = frozenset({"exit", "quit", "/quit"})
+FAREWELLS: Final = frozenset({"exit", "quit"})
+
+_SHELL_MARK: Final = "!"
+_IMAGE_MARK: Final = "!["
 
 
 class Talk:
@@ -92,6 +95,11 @@ class Talk:
             if shown:
                 self.surface.echo(shown)
             await self.surface.work(self._obey(*command), "working")
+        elif is_meant_for_a_shell(shown):
+            self.surface.echo(shown)
+            self.surface.remark(
+                "not sent: a line that begins with ! runs no command here; put a space before it to send it"
+            )
         else:
             files = self.attachments.of(shown)
             self.surface.echo(shown, attached_line(files))
@@ -140,10 +148,14 @@ class Talk:
         await self.change()
 
     async def turn_to(self, chat: Chat) -> None:
-        """Go on with another conversation; it is closed again where it has no model to ask."""
+        """Go on with another conversation; it is closed again where it has no model to ask, and this one has."""
         await self.between_turns.stop()
         try:
             chat.connect(await self.connection.replace(chat, self.settings))
+        except ChatcliError:
+            if self.chat.target is not None:
+                chat.close()
+                raise
         except BaseException:
             chat.close()
             raise
@@ -166,15 +178,24 @@ class Talk:
             documents = await self.attachments.read(
                 files, self.surface.remark, say=self.surface.say, ask=self.surface.ask
             )
-            chat = await self.connected()
         except ChatcliError as error:
             self.surface.complain(error)
             self.surface.draft(draft)
             self.surface.hold()
             return
         except CancelledError:
-            self.surface.remark("stopped before it was sent")
-            self.surface.draft(draft)
+            self._stop_before_sending(draft)
+            raise
+        try:
+            chat = await self.connected()
+        except ChatcliError as error:
+            self.surface.complain(error)
+            # What helps is a command, not another wording.
+            self.surface.set_aside(draft)
+            self.surface.hold()
+            return
+        except CancelledError:
+            self._stop_before_sending(draft)
             raise
         message, named = compose(documents), self.attachments.take()
         was_editing, stood = chat.branches.editing is not None, chat.session.head
@@ -189,6 +210,10 @@ class Talk:
             if is_unasked or (chat.session.head == stood and not was_editing):
                 self.attachments.put_back(named)
                 self.surface.draft(draft)
+
+    def _stop_before_sending(self, draft: str) -> None:
+        self.surface.remark("stopped before it was sent")
+        self.surface.draft(draft)
 
     async def _has_way(self, chat: Chat, message: Message) -> bool:
         """Let the person choose what is done with a question that does not fit; return whether there is an answer."""
@@ -226,3 +251,9 @@ class Talk:
     def tell_what_became_of_the_file(self) -> None:
         for notice in self.chat.untold():
             self.surface.remark(notice.message)
+
+
+def is_meant_for_a_shell(typed: str) -> bool:
+    """Whether a line asks for a shell, as ``!`` does in other programs; ``![`` begins a picture of Markdown."""
+    line = typed.rstrip("\n")
+    return line.startswith(_SHELL_MARK) and not line.startswith(_IMAGE_MARK) and "\n" not in line

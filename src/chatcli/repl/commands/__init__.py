@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
@@ -26,6 +27,7 @@ from chatcli.repl.commands import (
     last,
     login,
     model,
+    new,
     note,
     pin,
     profile,
@@ -47,69 +49,99 @@ from chatcli.repl.commands import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chatcli.repl.commands.command import Command
     from chatcli.repl.talk import Talk
 
-COMMANDS: Final[tuple[Command, ...]] = tuple(
-    module.COMMAND
-    for module in (
-        help,
-        keys,
-        file,
-        t,
-        model,
-        profile,
-        system,
-        retry,
-        continue_,
-        edit,
-        undo,
-        alt,
-        tree,
-        btw,
-        copy,
-        last,
-        clear,
-        pin,
-        unpin,
-        drop,
-        note,
-        context,
-        summary,
-        tokens,
-        cost,
-        session,
-        sessions,
-        title,
-        save,
-        fork,
-        config,
-        login,
-        theme,
-        reasoning,
-        verbose,
-        exit,
+COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = tuple(
+    (heading, tuple(module.COMMAND for module in modules))
+    for heading, modules in (
+        ("questions and answers", (file, t, retry, continue_, edit, undo, alt, tree, btw, copy, last)),
+        ("conversations", (new, sessions, session, title, save, fork, clear)),
+        ("what the model sees", (context, summary, pin, unpin, drop, note, system)),
+        ("models and settings", (model, profile, login, config, reasoning, theme)),
+        ("tokens and cost", (tokens, cost, verbose)),
+        ("help", (help, keys, exit)),
     )
 )
+"""The headings of ``/help``, and the commands below each."""
+
+COMMANDS: Final[tuple[Command, ...]] = tuple(
+    command for _, commands in COMMAND_GROUPS for command in commands
+)
+
+_HELP_MARKS: Final = frozenset({"?", "\uff1f"})
+"""A question mark alone, as it comes from a Latin and from a Chinese or Japanese keyboard."""
+
+_MEANT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "add": "file",
+        "attach": "file",
+        "commands": "help",
+        "back": "undo",
+        "bye": "exit",
+        "delete": "undo",
+        "forget": "clear",
+        "open": "sessions",
+        "paste": "file",
+        "prompt": "system",
+        "redo": "retry",
+        "regenerate": "retry",
+        "rename": "title",
+        "reset": "new",
+        "rewind": "undo",
+        "search": "sessions",
+        "settings": "config",
+        "set": "config",
+        "template": "t",
+        "templates": "t",
+        "usage": "cost",
+    }
+)
+"""What other programs call a command, for a hint."""
 
 # A path is not a command: /etc/hosts has a second slash where a command has a blank.
 _COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """Return the name and the argument of a command, ``None`` when ``line`` is none."""
+    """Return the name and the argument of a command, ``None`` when ``line`` is none. ``?`` alone is ``/help``."""
+    if line.strip() in _HELP_MARKS:
+        return "help", ""
     match = _COMMAND.fullmatch(line.strip())
     return (match["name"], (match["argument"] or "").strip()) if match else None
 
 
-def find(name: str, talk: Talk) -> Command:
-    """Return the command; raise ``UsageError``, naming the nearest one, where there is none or it does not apply now."""
-    for command in COMMANDS:
-        if name == command.name:
-            if not command.applies(talk):
-                raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
-            return command
-    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1, cutoff=0.5)
-    starting = [command.name for command in COMMANDS if name and command.name.startswith(name)]
-    hint = f"did you mean /{(starting or near)[0]}?" if starting or near else "/help lists the commands"
+def named(name: str) -> Command | None:
+    """Return the command of that name, or with it as an alias."""
+    return next((command for command in COMMANDS if name == command.name or name in command.aliases), None)
+
+
+def known(name: str, talk: Talk) -> Command:
+    """Return the command, usable now or not; raise ``UsageError``, naming what may be meant, where there is none."""
+    if command := named(name):
+        return command
+    suggested = _suggested(name)
+    hint = "/help lists the commands"
+    if (command := named(suggested)) is not None:
+        not_now = "" if command.applies(talk) else f" (not now: {command.when})"
+        hint = f"did you mean /{suggested}?{not_now}"
     raise UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
+
+
+def find(name: str, talk: Talk) -> Command:
+    """Return the command as ``known`` does; raise ``UsageError`` as well where it can do nothing now."""
+    command = known(name, talk)
+    if not command.applies(talk):
+        raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
+    return command
+
+
+def _suggested(name: str) -> str:
+    """Return the name a person may have meant, nothing where none is near."""
+    written = name.lower()
+    names = [each for command in COMMANDS for each in (command.name, *command.aliases)]
+    starting = sorted((each for each in names if written and each.startswith(written)), key=len)
+    near = difflib.get_close_matches(written, names, n=1, cutoff=0.5)
+    return next(iter([*filter(None, [_MEANT.get(written)]), *starting, *near]), "")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``argument`` is how help writes it, ``choices`` what completion offers for it.
+    """``argument`` is how help writes it, ``choices`` what completion offers for it; ``aliases`` are other names.
 
     ``takes_paths``: completion offers files as well, for each of its words, when Tab asks for them.
     ``applies`` says whether it can do anything now, ``when`` what is missing where it cannot.
@@ -50,6 +50,7 @@ class Command:
     applies: Callable[[Talk], bool] = _always
     when: str = ""
     takes_paths: bool = False
+    aliases: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -1,4 +1,4 @@
-"""``/help``: the commands that can be used now."""
+"""``/help``: all commands in groups, those that can do nothing now set apart."""
 
 from __future__ import annotations
 
@@ -8,48 +8,95 @@ from typing import TYPE_CHECKING, Final
 from chatcli.repl.commands.command import Choice, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
+    from chatcli.render.themes import Theme
     from chatcli.repl.talk import Talk
 
 _USAGE_COLUMNS: Final = 18
 _SUMMARY_COLUMNS: Final = 24
+_MORE: Final = "..."
 
 
 async def _run(talk: Talk, argument: str) -> None:
-    from chatcli.repl.commands import COMMANDS, find  # noqa: PLC0415 - the table holds this file too
-
     if argument:
-        command = find(argument.removeprefix("/"), talk)
-        talk.surface.say(f"{command.usage}\n  {command.summary}")
+        _explain(talk, argument)
         return
-    shown = [command for command in COMMANDS if command.applies(talk)]
-    if not talk.surface.draws:
-        # Read aloud, blanks between two columns are nothing.
-        talk.surface.say("\n".join(f"{command.usage}: {command.summary}" for command in shown))
+    if talk.surface.draws:
+        columns = talk.surface.columns()
+        talk.surface.picture(lambda theme: "\n".join(_in_columns(talk, theme, columns)))
     else:
-        talk.surface.say("\n".join(_in_columns(shown, talk.surface.columns())))
+        talk.surface.say("\n".join(_in_sentences(talk)))
     talk.surface.pause()
-    talk.surface.say(talk.surface.keys)
+    talk.surface.say(f"/help COMMAND explains one\n{talk.surface.keys}")
 
 
-def _in_columns(commands: Sequence[Command], columns: int) -> Iterator[str]:
+def _explain(talk: Talk, name: str) -> None:
+    from chatcli.repl.commands import known  # noqa: PLC0415 - the table holds this file too
+
+    command = known(name.removeprefix("/").lower(), talk)
+    lines = [command.usage, f"  {command.summary}"]
+    if command.aliases:
+        lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
+    if not command.applies(talk):
+        lines.append(f"  not now: {command.when}")
+    talk.surface.say("\n".join(lines))
+
+
+def _in_columns(talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
     """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
+    from chatcli.repl.commands import COMMAND_GROUPS  # noqa: PLC0415 - as above
+
+    for heading, commands in COMMAND_GROUPS:
+        yield theme.paint(heading, "heading")
+        for command in commands:
+            role = "" if command.applies(talk) else "label"
+            yield from (theme.paint(row, role) for row in _rows(command, columns))
+    for line in _unusable(talk):
+        yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
+
+
+def _rows(command: Command, columns: int) -> Iterator[str]:
     is_narrow = columns < _USAGE_COLUMNS + _SUMMARY_COLUMNS
-    indent = " " * (2 if is_narrow else _USAGE_COLUMNS + 2)
-    for command in commands:
-        told = wrap(command.summary, max(1, columns - len(indent))) or [""]
-        if is_narrow or len(command.usage) > _USAGE_COLUMNS:
-            yield command.usage
-        else:
-            yield f"{command.usage:<{_USAGE_COLUMNS}}  {told.pop(0)}"
-        yield from (indent + line for line in told)
+    indent = " " * (4 if is_narrow else _USAGE_COLUMNS + 2)
+    # What a long argument may be is told by /help COMMAND: here it would take a row of its own.
+    fits = len(command.usage) + 2 <= _USAGE_COLUMNS
+    usage = f"  {command.usage if fits else f'/{command.name} {_MORE}'}"
+    summary = wrap(command.summary, max(1, columns - len(indent))) or [""]
+    if is_narrow:
+        yield usage
+    else:
+        yield f"{usage:<{_USAGE_COLUMNS}}  {summary.pop(0)}"
+    yield from (indent + line for line in summary)
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    from chatcli.repl.commands import COMMANDS  # noqa: PLC0415
+def _in_sentences(talk: Talk) -> Iterator[str]:
+    """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
+    from chatcli.repl.commands import COMMAND_GROUPS  # noqa: PLC0415 - as above
 
-    return [Choice(command.name, command.summary) for command in COMMANDS if command.applies(talk)]
+    for heading, commands in COMMAND_GROUPS:
+        yield f"{heading}:"
+        for command in commands:
+            now = "" if command.applies(talk) else f"; not now: {command.when}"
+            yield f"{command.usage}: {command.summary}{now}"
+
+
+def _unusable(talk: Talk) -> Iterator[str]:
+    """Yield why some commands can do nothing now, a line for each reason."""
+    from chatcli.repl.commands import COMMANDS  # noqa: PLC0415 - as above
+
+    reasons: dict[str, list[str]] = {}
+    for command in COMMANDS:
+        if not command.applies(talk):
+            reasons.setdefault(command.when, []).append(f"/{command.name}")
+    for reason, names in reasons.items():
+        yield f"not now ({reason}): {', '.join(names)}"
+
+
+async def _choices(talk: Talk) -> Iterable[Choice]:  # noqa: ARG001 - all can be explained
+    from chatcli.repl.commands import COMMANDS  # noqa: PLC0415 - as above
+
+    return [Choice(command.name, command.summary) for command in COMMANDS]
 
 
 COMMAND = Command("help", "list the commands and keys", _run, "[COMMAND]", _choices)

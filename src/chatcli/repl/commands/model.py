@@ -40,4 +40,11 @@ def _meaning(known: ModelFacts) -> str:
     return ", ".join(filter(None, (window, known.price.per_million() if known.price else "")))
 
 
-COMMAND = Command("model", "ask another model, or list those there are", _run, "[NAME]", models_to_choose)
+COMMAND = Command(
+    "model",
+    "ask another model, or list those there are",
+    _run,
+    "[NAME]",
+    models_to_choose,
+    aliases=("models",),
+)

@@ -19,4 +19,10 @@ async def _run(talk: Talk, argument: str) -> None:
         await go_on_with(talk, chosen)
 
 
-COMMAND = Command("sessions", "choose a conversation from those there are, or search them", _run, "[WORDS]")
+COMMAND = Command(
+    "sessions",
+    "choose a conversation from those there are, or search them",
+    _run,
+    "[WORDS]",
+    aliases=("resume",),
+)

@@ -53,4 +53,5 @@ COMMAND = Command(
     _choices,
     applies=_has_any,
     when="nothing has been asked yet",
+    aliases=("history",),
 )
