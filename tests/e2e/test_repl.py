@@ -195,7 +195,7 @@ class TestCtrlC:
         with serving_in_thread(LATER, PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
             screen.type("Hi" + ENTER)
-            screen.wait_for("attempt 2 in")
+            screen.wait_for("retrying in")
             screen.type(CTRL_C)
             screen.wait_for("stopped before the answer was complete")
             screen.type("Capital of France?" + ENTER)

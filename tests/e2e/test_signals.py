@@ -47,7 +47,7 @@ class State(NamedTuple):
 REPL_STATES = {
     "text": State(PARIS, "half a question", "> half a question"),
     "waiting": State(SILENCE, "Hi" + ENTER, "waiting for 127.0.0.1"),
-    "countdown": State(LATER, "Hi" + ENTER, "attempt 2 in"),
+    "countdown": State(LATER, "Hi" + ENTER, "retrying in"),
     "question": State(PARIS, "/login" + ENTER, "Which one?"),
     "menu": State(PARIS, "/ver", "/verbose"),
     "search": State(PARIS, CTRL_R + "no such", "search back: no such"),
@@ -62,7 +62,7 @@ LINE_STATES = {
 ONE_SHOT_STATES = {
     "waiting": State(Answer([1.2, HOLD]), "", "waiting"),
     "streaming": State(HELD, "", "It is Paris."),
-    "countdown": State(LATER, "", "trying again in"),
+    "countdown": State(LATER, "", "retrying in"),
 }
 
 

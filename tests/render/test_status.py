@@ -34,6 +34,7 @@ async def told(*events, dim=False, verbose=False, quiet=False):
         (ContextFitted(980, 1008, 1), "left out 1 older turn: 980 of 1,008 tokens sent"),
         (Retrying(2, 7.0, "429 from host"), "429 from host, retrying in 7 s (attempt 2)"),
         (Retrying(3, 0.25, "no\nroute"), "no route, retrying in 0.2 s (attempt 3)"),
+        (Retrying(2, 7.0, "sorry about that!"), "sorry about that, retrying in 7 s (attempt 2)"),
         (Notice("x", "first\x1b]0;model"), "first␛]0;model"),
         (
             TurnFinished(TurnResult("a", "m", "length")),
@@ -134,13 +135,28 @@ async def test_an_error_body_cannot_act_on_the_terminal():
 
 async def test_verbose_ends_with_the_numbers_of_the_turn():
     assert (await told(*FINISHED, verbose=True))[-1] == (
-        "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · smollm2"
+        "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · 2 attempts · smollm2"
     )
     assert (await told(*CANCELLED, verbose=True))[-1] == "~8 in · ~1 out · 0.5 s · smollm2"
-    assert (await told(*FAILED, verbose=True))[-1] == "1 s · smollm2"
+    assert (await told(*FAILED, verbose=True))[-1] == "1 s · 3 attempts · smollm2"
 
 
 def test_numbers_nobody_knows_are_left_out():
     assert measurements(TurnResult("", "m\x1b", usage=Usage(output_tokens=3), cached=True)) == (
         "3 out · from the cache · m␛"
     )
+
+
+async def test_a_retry_is_no_line_where_another_line_shows_it():
+    lines = []
+    await show(StatusRenderer(lines.append, dim=False, lists_retries=False), [Retrying(2, 7.0, "429")])
+    assert lines == []
+
+
+def test_the_numbers_of_a_turn_say_how_often_it_was_asked():
+    assert measurements(TurnResult("", "m", attempts=3)) == "3 attempts · m"
+
+
+async def test_punctuation_is_not_doubled_before_a_reference():
+    error = NetworkError("the model is busy.", request_id="r1")
+    assert error_lines(error) == ["error: the model is busy (request r1)"]

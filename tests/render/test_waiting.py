@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wcwidth import width
 
 from chatcli.core.events import Retrying, TextDelta, TurnFinished, TurnResult, Waiting
-from chatcli.render.waiting import WaitingLine
+from chatcli.render.waiting import WaitingLine, retry_line
 from render.turns import show
 
 
@@ -52,7 +58,7 @@ class Countdown:
             self.pieces.append,
             color=False,
             columns=lambda: 80,
-            hint="Enter tries now",
+            hints=("Enter tries now",),
             clock=lambda: self.now_s,
             sleep=self.sleep,
         )
@@ -69,10 +75,10 @@ async def test_the_wait_for_another_attempt_is_counted_down():
     for _ in range(20):
         await asyncio.sleep(0)
     assert [piece[1:-3] for piece in countdown.pieces] == [
-        "trying again in 3 s · Enter tries now",
-        "trying again in 2 s · Enter tries now",
-        "trying again in 1 s · Enter tries now",
-        "trying again…",
+        "429, retrying in 3 s (attempt 2) · Enter tries now",
+        "429, retrying in 2 s (attempt 2) · Enter tries now",
+        "429, retrying in 1 s (attempt 2) · Enter tries now",
+        "429, retrying now (attempt 2)",
     ]
 
 
@@ -83,4 +89,33 @@ async def test_a_countdown_ends_with_what_comes_next():
     await countdown.line(TextDelta("a"))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert [piece[1:-3] for piece in countdown.pieces] == ["trying again in 60 s · Enter tries now", ""]
+    assert [piece[1:-3] for piece in countdown.pieces] == [
+        "429, retrying in 60 s (attempt 2) · Enter tries now",
+        "",
+    ]
+
+
+BUSY = "503 from openrouter.ai: The model is overloaded, sorry about that!"
+HINTS = ("Enter tries now", "Ctrl-C stops")
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (140, f"{BUSY[:-1]}, retrying in 7 s (attempt 2) · Enter tries now · Ctrl-C stops"),
+        (80, "503 from openrouter.ai: The mode…, retrying in 7 s (attempt 2) · Enter tries now"),
+        (70, "503 from openrouter.ai…, retrying in 7 s (attempt 2) · Enter tries now"),
+        (40, "503 from openrouter.ai…, retrying in 7 s"),
+        (16, "retrying in 7 s"),
+    ],
+)
+def test_a_retry_says_why_and_when_in_the_columns_there_are(columns, shown):
+    line = retry_line(BUSY, 2, 6.2, HINTS, columns)
+    assert line == shown
+
+
+@given(st.text(max_size=200), st.integers(1, 200), st.floats(0, 1e4))
+def test_a_retry_fits_its_row_and_doubles_no_punctuation(reason, columns, left_s):
+    line = retry_line(reason, 2, left_s, HINTS, columns)
+    assert width(line) <= columns
+    assert not re.search(r"[.!?:;,]\s*, retrying", line)

@@ -124,7 +124,7 @@ class TestTheMovingLine:
         activity, clock = self.start()
         await activity(Retrying(2, 7.0, "429"))
         clock.now_s += 2.5
-        assert activity.line().endswith("attempt 2 in 5 s · Enter tries now · Ctrl-C stops")
+        assert activity.line()[2:] == "429, retrying in 5 s (attempt 2) · Enter tries now · Ctrl-C stops"
         clock.now_s += 10
         assert "attempt 2 12 s" in activity.line()
 

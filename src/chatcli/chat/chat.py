@@ -467,7 +467,7 @@ class Chat:
                 self.store.remember(self.file)
         except LocalIOError as error:
             if not self._last_is_unknown:
-                self._untold.append(Notice(error.code, f"{error.message}; {error.hint}"))
+                self._untold.append(Notice(error.code, f"{error.clause}; {error.hint}"))
             self._last_is_unknown = True
 
 

@@ -120,7 +120,12 @@ class StatusOutput:
         self._dim = terminal.colors_on(terminal.stderr) and not plain
         self._say = line_writer(terminal, plain=plain)
         self._render = StatusRenderer(
-            self._say, dim=self._dim, verbose=verbose, quiet=quiet, lists_sources=lists_sources
+            self._say,
+            dim=self._dim,
+            verbose=verbose,
+            quiet=quiet,
+            lists_retries=not _redraws_waiting(terminal, quiet=quiet, plain=plain),
+            lists_sources=lists_sources,
         )
         self._wait: Observer | None = None
         if plain and not quiet and terminal.stderr.is_terminal:
@@ -263,13 +268,18 @@ def notification_output(
 
 
 def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) -> WaitingLine | None:
-    if options.quiet or settings.plain or not terminal.stderr.is_terminal or terminal.is_dumb:
+    if not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain):
         return None
     from chatcli.render.waiting import WaitingLine  # noqa: PLC0415 - only for a terminal
 
-    hint = "Enter tries now, Ctrl-C stops" if terminal.stdin_is_terminal else "Ctrl-C stops"
+    hints = ("Enter tries now", "Ctrl-C stops") if terminal.stdin_is_terminal else ("Ctrl-C stops",)
     colored = terminal.colors_on(terminal.stderr)
-    return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hint=hint)
+    return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hints=hints)
+
+
+def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:
+    """Whether one line that is redrawn shows what is waited for."""
+    return not (quiet or plain or terminal.is_dumb) and terminal.stderr.is_terminal
 
 
 def _reading_line(terminal: Terminal) -> Observer:

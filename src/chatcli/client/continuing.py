@@ -154,7 +154,7 @@ class _Answer:
 
 def _incomplete(error: EndpointError) -> IncompleteAnswer:
     return IncompleteAnswer(
-        f"{error.message}; the rest of the answer did not come",
+        f"{error.clause}; the rest of the answer did not come",
         hint="/continue asks for it again",
         status=error.status,
         request_id=error.request_id,

@@ -7,6 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.core.errors import clause
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -144,12 +146,12 @@ def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
     beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in TOGETHER))
     if beside and isinstance(error.get("error"), str):
         # A single word there, or what the sentence beside it says again, is only the error's name.
-        words = beside if " " not in words or words in beside else f"{words}: {beside}"
+        words = beside if " " not in words or words in beside else f"{clause(words)}: {beside}"
     words = words or beside or words_of(error.get("title"), depth + 1)
     if not words:
         return ""
     if (number := _own_number(error)) and number not in words:
-        words = f"{words} ({number})"
+        words = f"{clause(words)} ({number})"
     provider = _at(error, ("metadata", "provider_name"))
     before = (place_of(error), provider if isinstance(provider, str) else "", words)
     return ": ".join(filter(None, before))

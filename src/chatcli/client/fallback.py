@@ -58,8 +58,8 @@ class FallbackModel:
             standing_in = None
             while standing_in is None:
                 candidate = others.pop(0)
-                earlier.append(failure.message)
-                yield Notice("fallback", f"{failure.message}; asking {candidate.name} instead")
+                earlier.append(failure.clause)
+                yield Notice("fallback", f"{failure.clause}; asking {candidate.name} instead")
                 try:
                     standing_in = await candidate.open()
                 except ChatcliError as error:
@@ -76,7 +76,7 @@ def _may_fail_over(error: EndpointError) -> bool:
 
 def _tell_what_came_before(error: ChatcliError, earlier: Sequence[str]) -> None:
     if earlier:
-        error.message = f"{error.message} (before that: {'; '.join(earlier)})"
+        error.message = f"{error.clause} (before that: {'; '.join(earlier)})"
 
 
 def _named(event: ModelEvent, asked: Request) -> ModelEvent:

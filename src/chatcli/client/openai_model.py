@@ -316,7 +316,7 @@ def _incomplete_once_shown(shown: _Shown) -> Iterator[None]:
         if not shown.characters or isinstance(error, IncompleteAnswer):
             raise
         raise IncompleteAnswer(
-            f"{error.message}; the answer was cut after {shown.characters:,} characters",
+            f"{error.clause}; the answer was cut after {shown.characters:,} characters",
             hint=_CONTINUE_HINT,
             status=error.status,
             request_id=error.request_id,

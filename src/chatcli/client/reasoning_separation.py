@@ -119,7 +119,7 @@ class _Separated:
             and self._reasoning.has_reasoning
             and not self._reasoning.has_text
         ):
-            error.message = f"{error.message}, all of them reasoning"
+            error.message = f"{error.clause}, all of them reasoning"
             error.hint = "/retry asks again"
 
 

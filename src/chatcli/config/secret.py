@@ -39,7 +39,7 @@ class Secret:
         try:
             return _masked(self.reveal())
         except ChatcliError as error:
-            return f"… ({error.message})"
+            return f"… ({error.clause})"
 
     def __repr__(self) -> str:
         return f"Secret({_masked(self._source) if isinstance(self._source, str) else '…'})"

@@ -225,7 +225,7 @@ class ConversationManager:
                 smaller = self._fit_or_none(question, budget_tokens)
                 if began or smaller is None or not refits_left:
                     raise
-                yield Notice("context_overflow", f"{error.message}; sending less of the older turns")
+                yield Notice("context_overflow", f"{error.clause}; sending less of the older turns")
                 fitted = smaller
             else:
                 return

@@ -40,6 +40,14 @@ _FILTER_CODES: Final = frozenset(
 """How Azure and OpenAI, DashScope, and Azure once more call an objection to what is said."""
 
 
+_PUNCTUATION: Final = " .!?:;,…。！？：；，、"
+
+
+def clause(text: str) -> str:
+    """Return ``text`` without the punctuation at its end, as a part of a longer line: ``is busy!`` before ``, retrying``."""
+    return text.rstrip(_PUNCTUATION) or text
+
+
 class ChatcliError(Exception):
     """Something expected went wrong.
 
@@ -56,6 +64,11 @@ class ChatcliError(Exception):
         self.hint = hint
         if code is not None:
             self.code = code
+
+    @property
+    def clause(self) -> str:
+        """The message as a part of a longer line."""
+        return clause(self.message)
 
 
 class UsageError(ChatcliError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import EndpointError
+from chatcli.core.errors import EndpointError, clause
 from chatcli.core.events import ContextFitted, Notice, Retrying, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.safety.terminal import sanitize_line
 
@@ -31,7 +31,7 @@ class StatusRenderer:
     """Tells of left-out turns, retries, notices, errors, cut answers and what an answer cites.
 
     ``verbose`` adds a line with the turn's numbers, ``quiet`` leaves only errors, ``dim`` styles what is not an
-    error; ``lists_sources`` is off where the answer itself tells of them. It belongs after the renderer of the answer, which ends its last line first.
+    error; ``lists_retries`` is off where a line that is redrawn shows them, ``lists_sources`` is off where the answer itself tells of them. It belongs after the renderer of the answer, which ends its last line first.
     """
 
     def __init__(
@@ -41,12 +41,14 @@ class StatusRenderer:
         dim: bool,
         verbose: bool = False,
         quiet: bool = False,
+        lists_retries: bool = True,
         lists_sources: bool = True,
     ) -> None:
         self._write_line = write_line
         self._dim = dim
         self._verbose = verbose
         self._quiet = quiet
+        self._lists_retries = lists_retries
         self._lists_sources = lists_sources
         self._waiting: list[Notice] = []
 
@@ -55,6 +57,8 @@ class StatusRenderer:
             self._tell_error(event.result.error)
         if isinstance(event, Notice) and event.code in _AFTER_ANSWER:
             self._waiting.append(event)
+            return
+        if isinstance(event, Retrying) and not self._lists_retries:
             return
         if not self._quiet:
             if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
@@ -78,7 +82,8 @@ class StatusRenderer:
 
 def error_lines(error: ChatcliError) -> list[str]:
     """Return what happened and, on a line of its own, what to do about it."""
-    lines = [f"error: {sanitize_line(error.message)}{_reference(error)}"]
+    reference = _reference(error)
+    lines = [f"error: {sanitize_line(error.clause if reference else error.message)}{reference}"]
     if error.hint:
         lines.append(f"→ {sanitize_line(error.hint)}")
     return lines
@@ -100,6 +105,7 @@ def measurements(result: TurnResult) -> str:
         None if result.ttft_s is None else f"first text {_seconds(result.ttft_s)}",
         _cost(result.cost_usd),
         "from the cache" if result.cached else None,
+        f"{result.attempts:,} attempts" if result.attempts > 1 else None,
         sanitize_line(result.model),
     )
     return " · ".join(each for each in told if each)
@@ -124,7 +130,7 @@ def _remark(event: Event) -> str | None:
             return f"left out {dropped:,} older {turns}: {event.sent_tokens:,} of {event.budget_tokens:,} tokens sent"
         case Retrying():
             wait = _seconds(event.wait_s)
-            return f"{sanitize_line(event.reason)}, retrying in {wait} (attempt {event.attempt})"
+            return f"{clause(sanitize_line(event.reason))}, retrying in {wait} (attempt {event.attempt})"
         case Notice():
             return sanitize_line(event.message)
         case TurnFinished(result):

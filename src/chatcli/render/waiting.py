@@ -7,11 +7,14 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
+from wcwidth import clip, width
+
+from chatcli.core.errors import clause
 from chatcli.core.events import Retrying, Waiting
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.core.events import Event
 
@@ -19,12 +22,35 @@ _TO_LINE_START: Final = "\r"
 _UP: Final = "\x1b[A"
 _CLEAR_TO_LINE_END: Final = "\x1b[K"
 _REASON_LENGTH: Final = 40
+_SHORTEST_REASON: Final = 20
+
+
+def retry_line(reason: str, attempt: int, left_s: float, hints: Sequence[str], columns: int) -> str:
+    """Return why and when another attempt is made, and what the keys do meanwhile, in so many columns.
+
+    The reason is cut before anything else is left out, but its beginning is worth more than the last of ``hints``.
+    """
+    when = f"retrying in {max(0, math.ceil(left_s))} s" if left_s > 0 else "retrying now"
+    number = f"(attempt {attempt})"
+    said = clause(sanitize_line(reason))
+    ends = [" · ".join([f"{when} {number}", *hints[:count]]) for count in range(len(hints), 0, -1)]
+    shorter = [f"{when} · {hints[0]}"] if hints else []
+    for end in [*ends, *shorter, f"{when} {number}", when]:
+        room = columns - width(end) - len(", ")
+        if room >= min(width(said), _SHORTEST_REASON):
+            return f"{clipped(said, room)}, {end}"
+    return clipped(when, columns)
+
+
+def clipped(text: str, columns: int) -> str:
+    """Return ``text``, its end left out where it is wider than ``columns``."""
+    return text if width(text) <= columns else clip(text, 0, max(0, columns - 1)).rstrip() + "…"[:columns]
 
 
 class WaitingLine:
     """Redraws one line while the turn waits and takes it back before anything else is shown.
 
-    Only for a terminal, and first among the observers: what they write starts where this line was. ``hint`` says
+    Only for a terminal, and first among the observers: what they write starts where this line was. ``hints`` say
     what the person can do while another attempt is waited for.
     """
 
@@ -34,14 +60,14 @@ class WaitingLine:
         *,
         color: bool,
         columns: Callable[[], int],
-        hint: str = "Ctrl-C ends it",
+        hints: Sequence[str] = ("Ctrl-C stops",),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._write = write
         self._color = color
         self._columns = columns
-        self._hint = hint
+        self._hints = hints
         self._clock = clock
         self._sleep = sleep
         self._shown = False
@@ -53,10 +79,10 @@ class WaitingLine:
             case Waiting(elapsed_s, reason):
                 told = sanitize_line(reason)[:_REASON_LENGTH]
                 self._draw(f"waiting {elapsed_s:.0f} s…" + (f" ({told})" if told else ""))
-            case Retrying(wait_s=wait_s):
+            case Retrying():
                 self._take_back()
-                # The first drawing comes after the other observers have told what is retried and why.
-                self._counting = asyncio.ensure_future(self._count_down(self._clock() + wait_s))
+                # The first drawing comes after the other observers have shown what they have to.
+                self._counting = asyncio.ensure_future(self._count_down(event))
             case _:
                 self._take_back()
 
@@ -65,11 +91,15 @@ class WaitingLine:
         if self._shown:
             self._write(_UP)
 
-    async def _count_down(self, until_s: float) -> None:
-        while (left_s := until_s - self._clock()) > 0:
-            self._draw(f"trying again in {math.ceil(left_s)} s · {self._hint}")
+    async def _count_down(self, retry: Retrying) -> None:
+        until_s = self._clock() + retry.wait_s
+        while True:
+            left_s = until_s - self._clock()
+            hints = self._hints if left_s > 0 else ()
+            self._draw(retry_line(retry.reason, retry.attempt, left_s, hints, self._columns() - 1))
+            if left_s <= 0:
+                return
             await self._sleep(min(1.0, left_s))
-        self._draw("trying again…")
 
     def _stop_counting(self) -> None:
         if self._counting is not None:
@@ -77,8 +107,8 @@ class WaitingLine:
             self._counting = None
 
     def _draw(self, line: str) -> None:
-        # A line that wrapped could not be taken back. All of it is ASCII but for a dot or two of one column.
-        line = line[: self._columns() - 1]
+        # A line that wrapped could not be taken back.
+        line = clip(line, 0, self._columns() - 1)
         styled = f"\x1b[2m{line}\x1b[0m" if self._color else line
         self._write(_TO_LINE_START + styled + _CLEAR_TO_LINE_END)
         self._shown = True

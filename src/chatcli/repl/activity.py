@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
 from chatcli.render.long_progress import told as told_progress
+from chatcli.render.waiting import retry_line
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ STEP_S: Final = 0.1
 _STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _THINKING: Final = "thinking"
 _PLAIN_STEPS: Final = "|/-\\"
+_RETRY_HINTS: Final = ("Enter tries now", "Ctrl-C stops")
 _SILENCE_AFTER_S: Final = 3.0
 _SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
 
@@ -32,6 +33,7 @@ class _Doing:
 
     what: str
     since_s: float
+    retry: Retrying | None = None
     until_s: float | None = None
 
 
@@ -76,8 +78,8 @@ class Activity:
                 self.turn_to(sanitize_line(reason))
             case Retrying(attempt, wait_s):
                 self._heard_s = None
-                # Why is told in a line that stays.
-                self._doing = _Doing(f"attempt {attempt}", self._began_s, self._clock() + wait_s)
+                until_s = self._clock() + wait_s
+                self._doing = _Doing(f"attempt {attempt}", self._began_s, event, until_s)
             case LongProgress():
                 self._doing = _Doing(f"reading: {told_progress(event)} ·", self._began_s)
             case ReasoningDelta():
@@ -95,15 +97,17 @@ class Activity:
             # How long it thought is told afterwards as well, and that is not how long everything took.
             self._doing = _Doing(what, now_s)
 
-    def line(self) -> str:
-        """Return the line as it stands, empty while there is nothing to tell."""
+    def line(self, columns: int = 80) -> str:
+        """Return the line as it stands, for so many columns; empty while there is nothing to show."""
         doing, now_s = self._doing, self._clock()
         if doing is None or now_s - self._began_s < _SHOWN_AFTER_S:
             return ""
         step = self._steps[int(now_s / STEP_S) % len(self._steps)]
-        if doing.until_s is not None and now_s < doing.until_s:
-            told = f"{doing.what} in {math.ceil(doing.until_s - now_s)} s · Enter tries now"
-        elif self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
+        if doing.retry is not None and doing.until_s is not None and now_s < doing.until_s:
+            left_s = doing.until_s - now_s
+            room = columns - len(step) - 1
+            return f"{step} {retry_line(doing.retry.reason, doing.retry.attempt, left_s, _RETRY_HINTS, room)}"
+        if self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
             told = f"{doing.what}, still waiting {now_s - self._heard_s:.0f} s"
         else:
             told = f"{doing.what} {now_s - doing.since_s:.0f} s"

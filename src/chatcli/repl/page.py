@@ -125,7 +125,9 @@ class Page:
             reasoning=Reasoning(lambda text: theme.paint(text, "reasoning")),
             shows_reasoning=settings.show_reasoning,
         )
-        status = StatusRenderer(self._print_status, dim=False, verbose=verbose, quiet=self._quiet)
+        status = StatusRenderer(
+            self._print_status, dim=False, verbose=verbose, quiet=self._quiet, lists_retries=False
+        )
         return (self._activity, answer, status, self._marks, *self._watchers())
 
     async def work(self, work: Awaitable[None], what: str) -> None:

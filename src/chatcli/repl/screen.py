@@ -343,7 +343,7 @@ class Screen:
             with self._suspension.lent():
                 text = await self._editor.edit(self.composer.text)
         except ChatcliError as error:
-            self._hint = f"{error.message}: {error.hint}" if error.hint else error.message
+            self._hint = f"{error.clause}: {error.hint}" if error.hint else error.message
         else:
             self.composer.edited(text)
         finally:
@@ -373,7 +373,7 @@ class Screen:
     def _rows(self) -> HSplit:
         shown = Shown(
             tail=lambda: self._tail,
-            activity=self._activity.line,
+            activity=lambda: self._activity.line(self.columns()),
             queue=self._queue_rows,
             attached=self._attached_line,
             bottom=self._bottom_line,

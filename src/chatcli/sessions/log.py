@@ -271,7 +271,7 @@ class SessionLog:
 
     def _fail(self, error: ChatcliError) -> None:
         if not self._is_failing:
-            told = f"{error.message}; the conversation goes on in memory, /save NAME keeps it elsewhere"
+            told = f"{error.clause}; the conversation goes on in memory, /save NAME keeps it elsewhere"
             self._untold.append(Notice(error.code, told))
         self._is_failing = True
 

@@ -172,7 +172,7 @@ class PartReader:
             smaller = ask.smaller()
             if not smaller:
                 raise
-            self._tell_once(Notice("context_overflow", f"{error.message}; asking about smaller parts"), tell)
+            self._tell_once(Notice("context_overflow", f"{error.clause}; asking about smaller parts"), tell)
             text = "\n\n".join([await self._kept_or_asked(each, tell) for each in smaller])
         self._kept.keep(key, text)
         return text
