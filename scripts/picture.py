@@ -3,11 +3,7 @@
 usage: python scripts/picture.py OUT.svg [--columns N] [--rows N] [--light] [--answer FILE] COMMAND [COMMAND ...]
 
 Each COMMAND is a shell line; it is shown after a ``$`` as if typed. With ``--answer`` it finds a model that answers
-everything with the text of FILE. The pictures of the guide on Markdown:
-
-    python scripts/picture.py docs/pictures/answer-dark.svg --rows 60 --answer docs/pictures/answer.md \
-        'chatcli "How do I read a large file?"'
-    python scripts/picture.py docs/pictures/answer-light.svg --light ...
+everything with the text of FILE. ``scripts/pictures`` makes the pictures of the documents.
 """
 
 from __future__ import annotations

@@ -1,32 +1,32 @@
-r"""Draw a picture of a conversation: type at a real pseudo-terminal and export what the screen shows as SVG.
+r"""Draw a picture of a conversation: type in tmux and export what the screen shows as SVG.
 
-usage: python scripts/picture_talk.py STEPS OUT.svg [--columns N] [--rows N] [--light] [--resume]
+usage: python scripts/picture_talk.py STEPS OUT.svg [--columns N] [--rows N] [--light]
 
-STEPS is a file with one step a line: ``answer TEXT`` gives the model its next answer, ``pause S`` has it wait so long
-between two words from there on, ``session HOURS QUESTION | ANSWER ...`` makes a conversation that was held so long ago,
-``type KEYS`` types and ``wait TEXT`` waits until that is shown. KEYS and TEXT may hold JSON's escapes, like ``\\r``.
-The picture is of the screen after the last step. Those of the guides are made by
+STEPS is a file with one step a line, played in order; the picture is of the screen after the last one.
 
-    python scripts/picture_talk.py docs/pictures/composer.steps docs/pictures/composer-dark.svg
-    python scripts/picture_talk.py docs/pictures/picker.steps docs/pictures/picker-dark.svg --resume
+    arguments WORD ...    start chatcli with these
+    setting NAME=VALUE    set an environment variable for it; without a value, unset it
+    answer TEXT           give the model its next answer
+    pause S               have the model wait so long between two words from here on
+    session HOURS QUESTION | ANSWER ...    make a conversation that was held so long ago
+    type KEYS             type
+    wait TEXT             wait until that is shown
+    gone TEXT             wait until that is shown no more
 
-and with ``--light``, or ``--columns 40 --rows 12`` for a small terminal.
+KEYS and TEXT may hold JSON's escapes, like ``\\r``. ``scripts/pictures`` makes the pictures of the documents.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
+import contextlib
 import http.server
 import json
 import os
-import pty
-import select
-import struct
+import shlex
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from pathlib import Path
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 MODEL = "gpt-5-mini"
 PATIENCE_S = 20.0
+SETTLING_S = 0.4
 
 
 def main() -> int:
@@ -54,7 +55,6 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--light", action="store_true")
     parser.add_argument("--title", default="chatcli")
-    parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     steps = list(steps_of(options.steps.read_text(encoding="utf-8")))
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,9 @@ def make_session(home: Path, text: str) -> None:
 
 def environment(base_url: str, home: Path, *, light: bool) -> dict[str, str]:
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CHATCLI_", "OPENAI_"))
+        name: value
+        for name, value in os.environ.items()
+        if name == "CHATCLI_LOCAL_DIR" or not name.startswith(("CHATCLI_", "OPENAI_"))
     }
     folders = {f"CHATCLI_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE")}
     return {
@@ -109,49 +111,76 @@ def environment(base_url: str, home: Path, *, light: bool) -> dict[str, str]:
 def played(
     steps: list[tuple[str, str]], environment: dict[str, str], options: argparse.Namespace, home: Path
 ) -> pyte.Screen:
-    screen = pyte.Screen(options.columns, options.rows)
-    stream = pyte.ByteStream(screen)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", options.rows, options.columns, 0, 0))
     work = home / "work"
     work.mkdir()
     (work / "notes.md").write_text("# Notes\n\nWhat was said.\n" * 40, encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "chatcli", *(["--resume"] if options.resume else [])],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment,
-        cwd=work,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    arguments: list[str] = []
+    for word, text in steps:
+        if word == "arguments":
+            arguments += shlex.split(text)
+        elif word == "setting":
+            name, _, value = text.partition("=")
+            environment[name] = value
+    environment = {name: value for name, value in environment.items() if value}
+    pane = Pane(options.columns, options.rows)
     try:
+        pane.start([sys.executable, "-m", "chatcli", *arguments], environment, work)
         for word, text in steps:
             if word == "type":
-                os.write(ours, text.encode())
-                watch(ours, stream, lambda: False, 0.4)
-            elif word == "wait" and not watch(ours, stream, lambda t=text: t in shown(screen), PATIENCE_S):
-                raise SystemExit(f"no {text!r} in:\n{shown(screen)}")
+                pane.type(text)
+                time.sleep(SETTLING_S)
+            elif word in {"wait", "gone"}:
+                pane.wait_for(text, shown=word == "wait")
+        return pane.screen()
     finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    return screen
+        pane.close()
 
 
-def watch(descriptor: int, stream: pyte.ByteStream, until: object, within_s: float) -> bool:
-    end_s = time.monotonic() + within_s
-    while time.monotonic() < end_s:
-        if until():  # type: ignore[operator]
-            return True
-        if select.select([descriptor], [], [], 0.05)[0]:
-            stream.feed(os.read(descriptor, 65_536))
-    return bool(until())  # type: ignore[operator]
+class Pane:
+    """A terminal of tmux with a server of its own, so that it meets no other session and no configuration."""
 
+    def __init__(self, columns: int, rows: int) -> None:
+        self._columns, self._rows = columns, rows
+        self._server = f"chatcli-picture-{os.getpid()}"
 
-def shown(screen: pyte.Screen) -> str:
-    return "\n".join(line.rstrip() for line in screen.display)
+    def start(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
+        size = ["-x", str(self._columns), "-y", str(self._rows)]
+        self._tmux("new-session", "-d", *size, "-c", str(folder), *command, environment=environment)
+
+    def type(self, keys: str) -> None:
+        self._tmux("send-keys", "-l", "--", keys)
+
+    def wait_for(self, text: str, *, shown: bool) -> None:
+        end_s = time.monotonic() + PATIENCE_S
+        while (text in (screen := self._text())) is not shown:
+            if time.monotonic() > end_s:
+                raise SystemExit(f"{text!r} is{' not' if shown else ''} in:\n{screen}")
+            time.sleep(0.1)
+
+    def _text(self) -> str:
+        return "\n".join(line.rstrip() for line in self.screen().display)
+
+    def screen(self) -> pyte.Screen:
+        captured = self._tmux("capture-pane", "-e", "-p").rstrip("\n")
+        screen = pyte.Screen(self._columns, self._rows)
+        pyte.Stream(screen).feed(captured.replace("\n", "\r\n"))
+        return screen
+
+    def close(self) -> None:
+        pid = int(self._tmux("display-message", "-p", "#{pane_pid}"))
+        self._tmux("kill-server")
+        # It may be writing to its folders still.
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)
+                time.sleep(0.05)
+
+    def _tmux(self, *words: str, environment: dict[str, str] | None = None) -> str:
+        command = ["tmux", "-L", self._server, "-f", os.devnull, *words]
+        done = subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, encoding="utf-8", timeout=PATIENCE_S
+        )
+        return done.stdout
 
 
 def serve(answers: list[tuple[str, str]]) -> str:
@@ -173,6 +202,11 @@ def serve(answers: list[tuple[str, str]]) -> str:
             self.wfile.write(json.dumps(models).encode())
 
         def do_POST(self) -> None:
+            # The picture is taken, and chatcli ended, in the middle of an answer.
+            with contextlib.suppress(ConnectionError):
+                self.answer()
+
+        def answer(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             text, pause_s = prepared.pop(0)
             self.send_response(200)
