@@ -7,7 +7,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
-from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.layout.containers import Window
@@ -28,6 +27,7 @@ from chatcli.attachments.path_words import dropped_files, quoted
 from chatcli.repl.completing import Completing
 from chatcli.repl.pastes import PasteLabels, Pastes
 from chatcli.repl.steady_widths import SteadyWidths
+from chatcli.repl.word_motion import WordBuffer
 from chatcli.repl.written import Written
 from chatcli.safety.terminal import sanitize_line
 
@@ -73,7 +73,7 @@ class Composer:
         self._pastes = Pastes()
         self._crowded_out = crowded_out
         self._taken = self._offered = Written.plain("")
-        self.buffer = Buffer(
+        self.buffer = WordBuffer(
             multiline=True,
             history=history,
             auto_suggest=suggestions,
@@ -230,7 +230,7 @@ class AnswerLine:
         self._label = ""
         self._is_secret = False
         self._answer: Future[str | None] | None = None
-        self.buffer = Buffer(multiline=False, name="answer")
+        self.buffer = WordBuffer(multiline=False, name="answer")
         processors: list[Processor] = [SteadyWidths()]
         hidden = BufferControl(self.buffer, input_processors=[PasswordProcessor("•")])
         shown = BufferControl(self.buffer, input_processors=processors)

@@ -16,6 +16,7 @@ from prompt_toolkit.keys import Keys
 from chatcli.config.key_actions import KEY_ACTIONS
 from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
 from chatcli.repl.key_strokes import strokes
+from chatcli.repl.word_motion import word_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,7 @@ def key_bindings(
     """Return the bindings ``table`` asks for; those of the line editor come with prompt_toolkit."""
     return merge_key_bindings(
         [
+            word_keys(),
             load_auto_suggest_bindings(),
             _from_table(actions, composer, table),
             _fixed(actions, composer, answer),
