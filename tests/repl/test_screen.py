@@ -172,6 +172,33 @@ async def test_ctrl_c_clears_the_line_and_never_leaves():
         assert "Ctrl-D leaves" in found.glass.shown
 
 
+async def test_ctrl_d_while_an_answer_comes_warns_first_and_leaves_the_second_time():
+    async with desk() as found:
+        working = asyncio.ensure_future(found.screen.work(asyncio.Event().wait(), "waiting"))
+        await found.settle()
+        await found.type(CTRL_D)
+        assert "Ctrl-D again stops this and leaves" in found.glass.shown
+        assert not working.done()
+        await found.type("a", "\x7f")
+        assert "again" not in found.glass.shown
+        await found.type(CTRL_D)
+        assert not working.done()
+        await found.type(CTRL_D)
+        assert await working is False
+        assert await found.screen.line() is None
+
+
+async def test_ctrl_d_just_before_an_answer_ends_leaves_at_once():
+    async with desk() as found:
+        ending = asyncio.Event()
+        working = asyncio.ensure_future(found.screen.work(ending.wait(), "waiting"))
+        await found.settle()
+        await found.type(CTRL_D)
+        ending.set()
+        assert await working is True
+        assert await found.screen.line() is None
+
+
 async def test_ctrl_d_leaves_only_where_nothing_is_written():
     async with desk() as found:
         await found.type("ab", "\x1b[D", CTRL_D)

@@ -11,6 +11,7 @@ Hint: TypeAlias = tuple[tuple[str, str], ...]
 """The names of actions and what they do, as a verb; the first matters most."""
 
 LEAVING: Final[Hint] = (("leave", "leaves"),)
+LEAVING_BUSY: Final[Hint] = (("leave", "again stops this and leaves"),)
 QUEUED: Final[Hint] = (
     ("edit_queued", "edits"),
     ("drop_queued", "drops"),

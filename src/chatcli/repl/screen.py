@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from chatcli.repl.activity import STEP_S, Activity
 from chatcli.repl.composer import AnswerLine, Composer, Pasted
 from chatcli.repl.editor import Editor
 from chatcli.repl.escape_timing import tell_escape_apart
-from chatcli.repl.key_hints import FOLDED, HELD, LEAVING, QUEUED, hint_line
+from chatcli.repl.key_hints import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line
 from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
 from chatcli.repl.queue import MessageQueue
@@ -56,6 +57,8 @@ _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
 
 _EDITING_MODES: Final = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
 _STILL_AFTER_S: Final = 0.25
+_LEAVES_WITHIN_S: Final = 0.5
+"""Who wants to leave as an answer ends need not say so twice."""
 _ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of what was printed
 
 
@@ -101,7 +104,8 @@ class Screen:
         self._toolbar = toolbar
         self._hurry = hurry
         self._give_up = give_up
-        self._hint = ""
+        self._hint = self._hint_before = ""
+        self._leave_asked_s = -math.inf
         self._last_key_s = time.monotonic()
         self._drawn_s = 0.0
         self._tail: Sequence[str] = ()
@@ -141,7 +145,7 @@ class Screen:
         application = asyncio.ensure_future(
             self.application.run_async(handle_sigint=False, set_exception_handler=False)
         )
-        application.add_done_callback(lambda _: self.leave())
+        application.add_done_callback(lambda _: self._end())
         ticking = asyncio.ensure_future(self._tick())
         try:
             with self._suspension.attached():
@@ -177,6 +181,8 @@ class Screen:
         finally:
             self._work = None
             self._activity.end()
+            if time.monotonic() - self._leave_asked_s < _LEAVES_WITHIN_S:
+                self._end()
             self.draw("", ())
             self._title.refresh()
         return True
@@ -322,6 +328,14 @@ class Screen:
             self._hint = self._hinted(LEAVING)
 
     def leave(self) -> None:
+        warning = self._hinted(LEAVING_BUSY)
+        if self._work is not None and self._hint_before != warning:
+            self._hint, self._leave_asked_s = warning, time.monotonic()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """Stop what is going on and let the reader of lines know that nothing more comes."""
         if self._work is not None:
             self._work.cancel()
             self._queue.hold()
@@ -355,7 +369,7 @@ class Screen:
 
     def _note_key(self, _: object) -> None:
         self._last_key_s = time.monotonic()
-        self._hint = ""
+        self._hint_before, self._hint = self._hint, ""
 
     async def _tick(self) -> None:
         while True:
