@@ -17,7 +17,7 @@ from chatcli.core.events import (
     Waiting,
 )
 from chatcli.core.usage import Usage
-from chatcli.render.status import StatusRenderer, error_lines, measurements
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, measurements
 from render.turns import CANCELLED, FAILED, FINISHED, show
 
 
@@ -160,3 +160,12 @@ def test_the_numbers_of_a_turn_say_how_often_it_was_asked():
 async def test_punctuation_is_not_doubled_before_a_reference():
     error = NetworkError("the model is busy.", request_id="r1")
     assert error_lines(error) == ["error: the model is busy (request r1)"]
+
+
+async def test_an_answer_is_set_apart_from_the_lines_above_it_once():
+    gaps = []
+    gap = AnswerGap(lambda: gaps.append(""), is_due=lambda: True)
+    await show(gap, [Waiting(1.0, ""), TextDelta("a"), TextDelta("b")])
+    assert gaps == [""]
+    await show(AnswerGap(lambda: gaps.append(""), is_due=lambda: False), [TextDelta("a")])
+    assert gaps == [""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.buffer import Buffer
@@ -70,6 +71,60 @@ class TestWrappedText:
             wrapped("one two three\n  four five six\n\nend", 10)
             == "one two\nthree\n  four\n  five six\n\nend"
         )
+
+    @pytest.mark.parametrize(
+        ("text", "columns", "rows"),
+        [
+            (
+                "check base_url for typos or add --base-url",
+                40,
+                ["check base_url for typos or", "add --base-url"],
+            ),
+            (
+                "ask it again with --base-url URL or with another",
+                30,
+                ["ask it again", "with --base-url URL or with", "another"],
+            ),
+            (
+                "to keep a key, run chatcli config login now",
+                30,
+                ["to keep a key, run", "chatcli config login now"],
+            ),
+            ("well-known half-read words", 12, ["well-known", "half-read", "words"]),
+            (
+                "kept in /home/somebody/data/chatcli.toml as ever",
+                20,
+                ["kept in", "/home/somebody/data/chatcli.toml", "as ever"],
+            ),
+        ],
+    )
+    def test_never_cuts_what_is_to_be_typed(self, text, columns, rows):
+        assert wrapped(text, columns).split("\n") == rows
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "see",
+                    "well-known",
+                    "--base-url",
+                    "URL",
+                    "/login",
+                    "/home/you/a-file.md",
+                    "chatcli",
+                    "config",
+                    "字",
+                ]
+            ),
+            min_size=1,
+        ),
+        st.integers(1, 60),
+    )
+    def test_keeps_every_word_whole_that_fits(self, words, columns):
+        rows = wrapped(" ".join(words), columns).split("\n")
+        assert all(width(row) <= columns or " " not in row for row in rows)
+        if columns >= max(map(width, words)):
+            assert [word for row in rows for word in row.split(" ")] == words
 
     def test_is_styled_line_by_line_or_not_at_all(self):
         assert Ink(colored=True).dim("a\n\nb") == "\x1b[2ma\x1b[22m\n\n\x1b[2mb\x1b[22m"

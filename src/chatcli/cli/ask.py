@@ -88,7 +88,7 @@ class _OneShot:
                     notifying = notification_output(
                         self._options, self._settings, self._terminal, lambda: chat.title
                     )
-                    end = await play(chat.send(question), *waiting, answer, status, *notifying)
+                    end = await play(chat.send(question), *waiting, status.gap, answer, status, *notifying)
                     take_back_unsent(chat, end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or is_unkept(self._settings)

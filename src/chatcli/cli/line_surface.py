@@ -112,7 +112,7 @@ class LineSurface:
         status = status_output(*world, verbose=verbose)
         waiting = waiting_output(*world, lambda: self._chat().hurry())
         notifying = notification_output(*world, lambda: self._chat().title)
-        return (*waiting, answer, status, *notifying)
+        return (*waiting, status.gap, answer, status, *notifying)
 
     async def work(self, work: Awaitable[None], what: str) -> None:  # noqa: ARG002 - nothing is shown of a wait
         with self._turn:

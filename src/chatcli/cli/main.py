@@ -121,5 +121,5 @@ def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
 
 def _after_traceback(code: ExitCode, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if "--debug" in itertools.takewhile(lambda argument: argument != "--", arguments):
-        terminal.warn(sanitize(traceback.format_exc()).rstrip())
+        terminal.warn(sanitize(traceback.format_exc()).rstrip(), whole=True)
     return code

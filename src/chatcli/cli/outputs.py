@@ -17,7 +17,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
-from chatcli.render.status import StatusRenderer, error_lines
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
 from chatcli.render.whole_lines import WholeLines
 from chatcli.safety.terminal import sanitize, sanitize_line
 
@@ -118,7 +118,10 @@ class StatusOutput:
         self._quiet = quiet
         self._debug = debug
         self._dim = terminal.colors_on(terminal.stderr) and not plain
-        self._say = line_writer(terminal, plain=plain)
+        self._write_line = line_writer(terminal, plain=plain)
+        self._has_said = False
+        # A person who sees both in one place tells them apart by the gap; a voice needs none.
+        self._shows_gap = terminal.stderr.is_terminal and terminal.stdout.is_terminal and not plain
         self._render = StatusRenderer(
             self._say,
             dim=self._dim,
@@ -137,7 +140,18 @@ class StatusOutput:
         if self._wait is not None:
             await self._wait(event)
         if self._debug and isinstance(event, TurnFailed) and event.result.error is not None:
-            self._terminal.warn(sanitize("".join(traceback.format_exception(event.result.error))).rstrip())
+            self._terminal.warn(
+                sanitize("".join(traceback.format_exception(event.result.error))).rstrip(), whole=True
+            )
+
+    @property
+    def gap(self) -> Observer:
+        """What belongs before the renderer of the answer: it sets the answer apart from the lines above it."""
+        return AnswerGap(lambda: self._terminal.warn(""), is_due=lambda: self._has_said and self._shows_gap)
+
+    def _say(self, line: str) -> None:
+        self._has_said = True
+        self._write_line(line)
 
     def tell(self, notice: Notice) -> None:
         """Tell something before there is a turn."""
@@ -151,7 +165,7 @@ class StatusOutput:
 
 def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
     """Return what writes a line beside the answer; a ``plain`` one is a sentence to be read aloud."""
-    return (lambda line: terminal.warn(sentence(line))) if plain else terminal.warn
+    return (lambda line: terminal.warn(sentence(line), whole=True)) if plain else terminal.warn
 
 
 class _Extraction:

@@ -164,12 +164,26 @@ class Terminal:
             return shown_colors(self.environment)
         return None
 
-    def warn(self, text: str) -> None:
-        """Write a line to stderr, without any key. Losing it must not lose the answer."""
+    def warn(self, text: str, *, whole: bool = False) -> None:
+        """Write a line to stderr, without any key. Losing it must not lose the answer.
+
+        On a terminal it is wrapped between words, unless it is to stay ``whole``.
+        """
+        shown = self.redactor.redact(text)
+        if self.stderr.is_terminal and not whole:
+            shown = _wrapped(shown, self.columns())
         try:
-            self.stderr.write(f"{self.redactor.redact(text)}\n")
+            self.stderr.write(f"{shown}\n")
         except (ClosedPipe, LocalIOError):
             return
+
+
+def _wrapped(text: str, columns: int) -> str:
+    if text.isascii() and len(text) <= columns:
+        return text
+    from chatcli.repl.ink import wrapped  # noqa: PLC0415 - most lines fit
+
+    return wrapped(text, columns)
 
 
 class _Closed(io.RawIOBase):

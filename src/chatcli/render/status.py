@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import EndpointError, clause
-from chatcli.core.events import ContextFitted, Notice, Retrying, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import (
+    ContextFitted,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+)
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -78,6 +87,25 @@ class StatusRenderer:
     def _tell_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):
             self._write_line(line)
+
+
+class AnswerGap:
+    """An observer that leaves a gap between an answer and the lines above it, where ``is_due`` says there are some.
+
+    It belongs before the renderer of the answer.
+    """
+
+    def __init__(self, leave_gap: Callable[[], object], *, is_due: Callable[[], bool]) -> None:
+        self._leave_gap = leave_gap
+        self._is_due = is_due
+        self._has_begun = False
+
+    async def __call__(self, event: Event) -> None:
+        if self._has_begun or not isinstance(event, TextDelta | ReasoningDelta):
+            return
+        self._has_begun = True
+        if self._is_due():
+            self._leave_gap()
 
 
 def error_lines(error: ChatcliError) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
-from wcwidth import wrap
+from wcwidth import width, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,19 @@ class Ink:
         return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
 
 
+_COMMAND_BEGUN: Final = re.compile(r"\bchatcli(?: \S+)?\Z")
+_TAKES_A_VALUE: Final = re.compile(r"(?:\A| )[-/]\S*\Z")
+_OPTION: Final = re.compile(r"--?\w")
+_VALUE: Final = re.compile(r"[A-Z]{2,}|\"")
+_TYPED: Final = re.compile(r"(?:[-/~\\]|\S*[/\\])[!-~]*")
+"""An option, a slash command, a path or an address: who copies it needs it in one piece."""
+_HELD_SPACE: Final = "\ue000"  # as wide as a space, and no place to end a row
+
+
 def wrapped(text: str, columns: int) -> str:
     """Break the lines of ``text`` between words, or within them where one is wider than ``columns``.
 
+    Nothing is broken at a hyphen, a command keeps its options, and a path or an address that fits on no row stays whole.
     What follows the first row of an indented line keeps its indent.
     """
     rows: list[str] = []
@@ -38,7 +50,43 @@ def wrapped(text: str, columns: int) -> str:
         words = line.lstrip(" ")
         # Where it would leave no room for a wide character, there is no indent.
         indent = min(len(line) - len(words), max(0, columns - 2)) * " "
-        rows += wrap(
-            words, max(1, columns), initial_indent=indent, subsequent_indent=indent, replace_whitespace=False
-        ) or [""]
+        rows += _rows(words, max(1, columns), indent) or [""]
     return "\n".join(rows)
+
+
+def _rows(words: str, columns: int, indent: str) -> list[str]:
+    room = columns - len(indent)
+    rows: list[str] = []
+    begun: list[str] = []
+    for word in _held_together(words, room):
+        if width(word) > room and _TYPED.fullmatch(word):
+            rows += [*_wrapped(" ".join(begun), columns, indent), indent + word]
+            begun = []
+        else:
+            begun.append(word)
+    return rows + _wrapped(" ".join(begun), columns, indent)
+
+
+def _held_together(words: str, room: int) -> list[str]:
+    """Return the words, a command with its options and what they are given as one, as long as that fits on a row."""
+    together: list[str] = []
+    for word in words.split(" "):
+        before = together[-1].replace(_HELD_SPACE, " ") if together else ""
+        belongs = _OPTION.match(word) or (_TAKES_A_VALUE.search(before) and _VALUE.match(word))
+        if before and (belongs or _COMMAND_BEGUN.search(before)) and width(before) + 1 + width(word) <= room:
+            together[-1] += _HELD_SPACE + word
+        else:
+            together.append(word)
+    return together
+
+
+def _wrapped(words: str, columns: int, indent: str) -> list[str]:
+    rows = wrap(
+        words,
+        columns,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        replace_whitespace=False,
+        break_on_hyphens=False,
+    )
+    return [row.replace(_HELD_SPACE, " ") for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.status import StatusRenderer, error_lines
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
 from chatcli.repl.ink import wrapped
 from chatcli.repl.prompt_marks import PromptMarks
 from chatcli.safety.terminal import sanitize, sanitize_line
@@ -71,6 +71,7 @@ class Page:
         self._pager = pager
         self._marks = PromptMarks(wanted=takes_commands)
         self._watchers = watchers
+        self._has_remarked = False
 
     def columns(self) -> int:
         return self._screen.columns()
@@ -83,7 +84,8 @@ class Page:
 
     def remark(self, text: str) -> None:
         if not self._quiet:
-            self._print(self._ink.dim(_with_whole_address(sanitize_line(text), self.columns())))
+            self._has_remarked = True
+            self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
 
     def complain(self, error: ChatcliError) -> None:
         self._marks.failed()
@@ -91,6 +93,7 @@ class Page:
             self._print_status(line)
 
     def echo(self, question: str, attached: str = "") -> None:
+        self._has_remarked = False
         # Not wrapped: copied from the terminal, a question is what was written.
         first, *others = sanitize(question).split("\n")
         indent = " " * len(self._prompt)
@@ -111,6 +114,7 @@ class Page:
         self._screen.print(rendered(text, self._theme(), self.columns(), line_breaks))
 
     def pause(self) -> None:
+        self._has_remarked = False
         self._print(self._marks.end())
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
@@ -128,7 +132,8 @@ class Page:
         status = StatusRenderer(
             self._print_status, dim=False, verbose=verbose, quiet=self._quiet, lists_retries=False
         )
-        return (self._activity, answer, status, self._marks, *self._watchers())
+        gap = AnswerGap(lambda: self._print(""), is_due=lambda: self._has_remarked)
+        return (self._activity, gap, answer, status, self._marks, *self._watchers())
 
     async def work(self, work: Awaitable[None], what: str) -> None:
         if not await self._screen.work(work, what):
@@ -180,19 +185,9 @@ class Page:
 
     def _print_status(self, line: str) -> None:
         """Print a line about a turn: what is no error and no way out of one stays in the background."""
-        shown = _with_whole_address(line, self.columns())
+        self._has_remarked = True
+        shown = wrapped(line, self.columns())
         self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")
-
-
-def _with_whole_address(line: str, columns: int) -> str:
-    """Break ``line`` but not the address at its end, which would not be one when it is copied or clicked."""
-    words, _, last = line.rpartition(" ")
-    if not last.startswith(("http://", "https://")):
-        return wrapped(line, columns)
-    shown = wrapped(words, columns)
-    # One that fits on no row goes on where the words end.
-    goes_on = len(last) > columns or len(shown.rpartition("\n")[2]) + 1 + len(last) <= columns
-    return f"{shown}{' ' if goes_on else chr(10)}{last}"
