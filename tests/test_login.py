@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +73,30 @@ async def test_a_key_that_is_accepted_is_proven_and_brings_the_models(world, set
 @pytest.mark.parametrize("status", [404, 405])
 async def test_an_endpoint_without_a_list_of_models_proves_nothing(world, settings, status):
     async with serving(json_answer({"error": "no such page"}, status=status)) as server:
-        assert await check_key(server.base_url, KEY, settings(), world) == Checked((), proven=False)
+        assert await check_key(server.base_url, KEY, settings(), world) == Checked(
+            server.base_url, (), proven=False
+        )
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_an_address_without_a_path_is_completed_where_the_models_are_below_v1(world, settings, key):
+    def answer(request):
+        return MODELS if request.path == "/v1/models" else json_answer("404 page not found", status=404)
+
+    async with serving(choose=answer) as server:
+        root = server.base_url.removesuffix("/v1")
+        checked = await check_key(root, key, settings(), world)
+    assert checked.base_url == server.base_url
+    assert [model.id for model in checked.models] == ["big"]
+
+
+async def test_a_key_refused_below_v1_is_refused(world, settings):
+    def answer(request):
+        return json_answer({"error": "who?"}, status=401 if request.path == "/v1/models" else 404)
+
+    async with serving(choose=answer) as server:
+        with pytest.raises(KeyRefused):
+            await check_key(server.base_url.removesuffix("/v1"), KEY, settings(), world)
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, KeyRefused), (403, RequestRefused)])
@@ -189,6 +213,8 @@ def test_what_is_left_is_a_key_or_a_usage_error(text):
         (" https://host.example/v1/ ", "https://host.example/v1"),
         ("localhost:11434/v1", "http://localhost:11434/v1"),
         ('"host.example/v1"', "https://host.example/v1"),
+        ("http://localhost:8080/v1/chat/completions", "http://localhost:8080/v1"),
+        ("https://host.example/v1/models/", "https://host.example/v1"),
     ],
 )
 def test_an_address_is_taken_as_people_type_it(typed, address):
@@ -201,7 +227,23 @@ def test_any_other_address_is_refused(text):
         assert clean_address(clean_address(text)) == clean_address(text)
 
 
-@pytest.mark.parametrize("typed", ["", "ftp://host.example", "https://user:geheim@host.example", "two words"])
+@given(st.from_regex(r"(https?://)?[a-z0-9.:\\[\\]/-]{1,30}", fullmatch=True))
+def test_an_address_that_is_taken_can_be_called(text):
+    with suppress(UsageError):
+        httpx2.URL(clean_address(text))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "999.999.1.1",
+        "http://1.2.3.999/v1",
+        "",
+        "ftp://host.example",
+        "https://user:geheim@host.example",
+        "two words",
+    ],
+)
 def test_what_cannot_be_an_address_says_so_without_a_password(typed):
     with pytest.raises(UsageError, match="the address must") as caught:
         clean_address(typed)

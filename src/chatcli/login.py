@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING
 from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.editing import set_setting, unset_setting
-from chatcli.config.endpoints import OPENAI_URL, origin_of, validated_url
+from chatcli.config.endpoints import OPENAI_URL, origin_of, validated_url, with_version
 from chatcli.config.stored_keys import FILE_NAME as KEYS_FILE_NAME
 from chatcli.config.stored_keys import IN_KEYRING, SOURCES, StoredKeys
 from chatcli.config.system_keyring import system_keyring
-from chatcli.core.errors import RequestRefused, UsageError
+from chatcli.core.errors import BadResponse, RequestRefused, UsageError
 from chatcli.local.discovery import WELL_KNOWN
 from chatcli.local.state import local_state
 from chatcli.target import endpoint_at, list_offered, refuse_key_in_clear
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _NO_MODEL_LIST = {404, 405}
 
+_REQUEST_PATH = re.compile(r"/(?:chat/completions|completions|models|responses)\Z")
+"""What documentation shows behind an address, and people copy with it."""
+
 _AROUND = " \t\r\n\ufeff\u200b\"'`“”‘’"
 _BEFORE = re.compile(
     r"\A(?:(?:(?:export|set|setx)\s+|\$env:)?\w*(?:_KEY|_TOKEN)\s*=(?!=)|(?:authorization:\s*)?bearer\s+)",
@@ -40,11 +44,12 @@ _BEFORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A key the endpoint did not refuse.
+    """An endpoint that answered at ``base_url``, and did not refuse the key.
 
     ``models`` are what it offers. ``proven`` is false where the endpoint has no list of models to ask for.
     """
 
+    base_url: str
     models: tuple[OfferedModel, ...]
     proven: bool
 
@@ -98,36 +103,45 @@ def clean_key(text: str) -> str:
 
 
 def clean_address(text: str) -> str:
-    """Return the address of an endpoint in what was typed, completed by its scheme.
+    """Return the address of an endpoint in what was typed, completed by its scheme, without the path of a request.
 
     Raises ``UsageError`` for what cannot be one.
     """
     try:
-        return validated_url(text.strip().strip("\"'"))
+        return validated_url(_REQUEST_PATH.sub("", validated_url(text.strip().strip("\"'"))))
     except ValueError as error:
         raise UsageError(f"the address {error}", hint="it looks like https://host.example/v1") from error
 
 
 async def check_key(
-    base_url: str, key: str, settings: Settings, world: World, *, insecure_http: bool = False
+    base_url: str, key: str | None, settings: Settings, world: World, *, insecure_http: bool = False
 ) -> Checked:
-    """Ask the endpoint for its models with the key; ``settings`` bound how long that may take.
+    """Ask the endpoint for its models with the key, if any; ``settings`` bound how long that may take.
 
-    Raises ``KeyRefused`` for a wrong key, ``ConfigurationError`` where it would travel unencrypted and that is not
-    accepted, and any other ``EndpointError`` of the call.
+    Where nothing is found at an address without a path, ``/v1`` is tried as well. Raises ``KeyRefused`` for a wrong key,
+    ``ConfigurationError`` where it would travel unencrypted and that is not accepted, and any other ``EndpointError``
+    of the call.
     """
+    if key is not None:
+        refuse_key_in_clear(base_url, accepted=insecure_http)
+        world.redactor.know(key)
+    try:
+        return await _checked(base_url, key, settings, world)
+    except (RequestRefused, BadResponse) as error:
+        if (versioned := with_version(base_url)) is not None:
+            with suppress(RequestRefused, BadResponse):
+                return await _checked(versioned, key, settings, world)
+        if error.status not in _NO_MODEL_LIST:
+            raise
+        return Checked(base_url, (), proven=False)
+
+
+async def _checked(base_url: str, key: str | None, settings: Settings, world: World) -> Checked:
     from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
 
-    refuse_key_in_clear(base_url, accepted=insecure_http)
-    world.redactor.know(key)
     endpoint = endpoint_at(base_url, settings, world, key=key)
     async with connect(endpoint, world.environment) as client:
-        try:
-            return Checked(await list_offered(client, endpoint), proven=True)
-        except RequestRefused as error:
-            if error.status not in _NO_MODEL_LIST:
-                raise
-            return Checked((), proven=False)
+        return Checked(base_url, await list_offered(client, endpoint), proven=True)
 
 
 def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = system_keyring) -> str:
@@ -164,3 +178,12 @@ def use_endpoint(base_url: str, world: World) -> None:
         unset_setting(file, "base_url")
     else:
         set_setting(file, "base_url", url)
+
+
+def use_model(name: str | None, world: World) -> None:
+    """Make it the model of config.toml, ``None`` for the endpoint's first. Raises like ``use_endpoint``."""
+    file = world.paths.config / CONFIG_FILE_NAME
+    if name is None:
+        unset_setting(file, "model")
+    else:
+        set_setting(file, "model", name)

@@ -15,19 +15,19 @@ from chatcli.client.fallback import Candidate
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.client.pause import Pause
 from chatcli.client.proxies import proxy_for
-from chatcli.config.endpoints import OPENAI_URL, is_loopback, sends_in_clear
+from chatcli.config.endpoints import OPENAI_URL, is_loopback, origin_of, sends_in_clear, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
-from chatcli.core.errors import ConfigurationError
+from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
 from chatcli.cost.spending import Spending
 from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
-from chatcli.local.discovery import find_servers
+from chatcli.local.discovery import WELL_KNOWN, find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
@@ -61,6 +61,7 @@ EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
 
 _CATALOG_TIMEOUT_S = 5.0
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class TargetFinder:
         if endpoint.embedded:
             name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
         else:
-            name, offered = await self.model(session, client, endpoint)
+            client, endpoint, name, offered = await self._with_model(session, client, endpoint)
             window_tokens = self._settings.window_for(name) or await WindowFinder(
                 client,
                 endpoint,
@@ -193,6 +194,26 @@ class TargetFinder:
             ),
             separates_reasoning=self._settings.thoughts_in_text != "off",
         )
+
+    async def _with_model(
+        self, session: Session, client: AsyncOpenAI, endpoint: Endpoint
+    ) -> tuple[AsyncOpenAI, Endpoint, str, tuple[OfferedModel, ...]]:
+        """Return what ``model`` does, at ``/v1`` where the address lacks it and nothing is found there."""
+        try:
+            return client, endpoint, *(await self.model(session, client, endpoint))
+        except RequestRefused as error:
+            versioned = with_version(endpoint.base_url)
+            if error.status != _NOT_FOUND or versioned is None:
+                raise
+            there = replace(endpoint, base_url=versioned)
+            client = await self.connected(there)
+            try:
+                found = await self.model(session, client, there)
+            except RequestRefused:
+                raise error from None
+            notice = f"{endpoint.host} answers at /v1; set base_url to {versioned}"
+            self._tell(Notice("base_url_completed", notice))
+            return client, there, *found
 
     def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:
         return answering(
@@ -276,8 +297,12 @@ class TargetFinder:
         credential = settings.credential
         if credential is not None:
             refuse_key_in_clear(settings.base_url, accepted=self._wish.insecure_http)
+        base_url = settings.base_url
+        if _runs_models_itself(base_url):
+            # Their own interfaces are at the root: nothing else can be meant.
+            base_url = with_version(base_url) or base_url
         endpoint = endpoint_at(
-            settings.base_url,
+            base_url,
             settings,
             self._world,
             key=credential.secret.reveal() if credential else None,
@@ -385,6 +410,12 @@ def endpoint_at(
         ca_bundle=settings.ca_bundle,
         api_version=settings.api_version if versioned else None,
     )
+
+
+def _runs_models_itself(base_url: str) -> bool:
+    """Whether a valid URL names a port of this machine that only a server of models takes."""
+    port = origin_of(base_url).port
+    return is_loopback(base_url) and any(server.runs_models and server.port == port for server in WELL_KNOWN)
 
 
 def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:

@@ -180,11 +180,11 @@ class TestAsking:
         with serving_in_thread(MODELS, PARIS) as server, plain(server=server) as screen:
             screen.wait_for(READY)
             screen.type("/login\n")
-            screen.wait_for("  2  another endpoint")
+            screen.wait_for("  2  another server")
             screen.wait_for("Which one?")
             screen.type("9\n")
-            screen.wait_for("A number from 1 to")
-            screen.wait_for("Control C leaves it as it is.\nWhich one?")
+            screen.wait_for("Error: that is none of them.\nWhat to do: type a number from 1 to")
+            screen.wait_for("Control C to skip.\nWhich one?")
             screen.type("2\n")
             screen.wait_for("Address")
             screen.type("ftp://host.example\n")
@@ -238,7 +238,7 @@ class TestAsking:
 
     def test_the_first_start_offers_what_there_is(self, plain):
         with serving_in_thread(MODELS, PARIS) as server, plain(CHATCLI_MODEL="small") as screen:
-            screen.wait_for("There is no model to talk to yet.")
+            screen.wait_for("No model is set up yet.")
             screen.wait_for("Which one?")
             screen.type("2\n")
             screen.wait_for("Address")
@@ -254,6 +254,17 @@ class TestAsking:
             screen.type(CTRL_C)
             assert screen.wait_for_exit() == 3
             assert "error: " in screen.shown
+
+    @pytest.mark.parametrize("leaving", [CTRL_D, "/exit\n"])
+    def test_a_first_start_can_be_left(self, plain, leaving):
+        with plain() as screen:
+            screen.wait_for("Which one?")
+            screen.type("/help\n")
+            screen.wait_for("/help COMMAND explains one")
+            screen.wait_for("leaves.\nWhich one?")
+            screen.type(leaving)
+            assert screen.wait_for_exit() == 0
+            assert screen.shown.endswith("Goodbye.")
 
 
 def test_with_the_output_in_a_pipe_commands_are_taken_from_the_keyboard(program):

@@ -299,7 +299,7 @@ class TestTheFirstStart:
             {"content-type": "application/json"},
         )
         with serving_in_thread(offered, offered, PARIS) as server, terminal() as screen:
-            screen.wait_for("There is no model to talk to yet.")
+            screen.wait_for("No model is set up yet.")
             screen.wait_for("Which one?")
             screen.type("2" + ENTER)
             screen.wait_for("Address")
@@ -307,21 +307,36 @@ class TestTheFirstStart:
             screen.wait_for("Key for")
             screen.type("sk-secret-1234567890" + ENTER)
             screen.wait_for("the key works")
-            screen.wait_for("model small")
+            screen.wait_for("from now on (base_url in")
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.")
             assert server.requests[-1].headers["authorization"] == "Bearer sk-secret-1234567890"
         assert b"sk-secret" not in screen.received
         assert (program.config_folder / "keys.json").stat().st_mode & 0o777 == 0o600
 
+    @pytest.mark.parametrize("leaving", [CTRL_D, "/exit" + ENTER])
+    def test_help_and_leaving_work_there_as_the_header_says(self, terminal, leaving):
+        with terminal() as screen:
+            screen.wait_for("Which one?")
+            screen.type("localhost:1" + ENTER)
+            screen.wait_for("empty for none:")
+            screen.type(ENTER)
+            screen.wait_for("nothing listens on port 1")
+            screen.type("/help" + ENTER)
+            screen.wait_for("/help COMMAND explains one")
+            screen.wait_for("Which one? [1-")
+            screen.type(leaving)
+            assert screen.wait_for_exit() == 0
+            assert screen.shown.endswith("bye")
+
     def test_turned_down_it_is_there_all_the_same(self, terminal):
         with terminal() as screen:
             screen.wait_for("Which one?")
             screen.type(CTRL_C)
-            screen.wait_for("/login asks again")
+            screen.wait_for("/login brings this menu back")
             screen.type("Hi" + ENTER)
             screen.wait_for("error: no model to talk to: nothing is configured")
-            screen.wait_for("\n\n> Hi")
+            screen.wait_for("not sent: Hi")
 
 
 @pytest.mark.parametrize("columns", [10, 40, 300])

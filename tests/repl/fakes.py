@@ -27,6 +27,7 @@ class KeptSurface:
         self.holds = 0
         self.sequences = []
         self.asked = []
+        self.was_left = False
         self._answers = list(answers)
         self._lines = list(lines)
         self._columns = columns

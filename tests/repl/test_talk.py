@@ -504,13 +504,13 @@ async def test_login_keeps_a_key_for_another_endpoint_and_asks_that_from_then_on
         await talk.take("Hi")
         await talk.connection.close()
     assert server.requests[-1].headers["authorization"] == "Bearer sk-1234567890"
-    assert [secret for _, secret in surface.asked] == [False, False, True]
+    assert [secret for _, secret in surface.asked] == [False, False, True, False]
 
 
 async def test_login_turned_down_changes_nothing(talking):
     talk = talking(surface=KeptSurface("9", None))
     await talk.take("/login")
-    assert "a number from 1 to" in talk.surface.text
+    assert "type a number from 1 to" in talk.surface.text
 
 
 async def test_reasoning_is_shown_or_hidden_without_asking_the_model_for_more_of_it(talking):

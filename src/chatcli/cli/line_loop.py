@@ -86,8 +86,9 @@ class _LineLoop:
             if self._options.resume and not runner.run(self._choose_session()):
                 return ExitCode.DONE
             runner.run(self._begin())
-            self._terminal.warn(self._words.greeting.format(sanitize_line(talk.chat.model_name)))
-            self._show_last_exchange()
+            if not talk.is_leaving:
+                self._terminal.warn(self._words.greeting.format(sanitize_line(talk.chat.model_name)))
+                self._show_last_exchange()
             while not talk.is_leaving and (line := self._read_line()) is not None:
                 if line.strip() and (code := self._take(runner, line)):
                     return code
@@ -111,8 +112,9 @@ class _LineLoop:
         is_seen = self._terminal.stdout.is_terminal
         if is_seen and not has_way_in(talk.settings, talk.wish, talk.world):
             self._surface.say(NO_MODEL_YET)
-            if await choose_way_in(self._surface, talk.settings, talk.world):
-                await talk.reconnect()
+            if not await choose_way_in(talk) and (talk.is_leaving or self._surface.was_left):
+                talk.is_leaving = True
+                return
         if talk.chat.target is None:
             talk.chat.connect(await talk.connection.replace(talk.chat, talk.settings))
         Thread(target=talk.chat.load_vocabulary, daemon=True).start()

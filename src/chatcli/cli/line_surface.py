@@ -59,6 +59,7 @@ class LineSurface:
         self._clock = clock
         self._words = PLAIN if plain else USUAL
         self._turn = ExitStack()
+        self._was_left = False
         self._told_doing_s: float | None = None
 
     @property
@@ -129,10 +130,17 @@ class LineSurface:
         # The work in hand waits for this line, and nothing else is going on: the loop may stand still.
         try:
             with raising_interrupts():
-                return self._lines.read_secret(label) if secret else self._lines.read(label)
+                answer = self._lines.read_secret(label) if secret else self._lines.read(label)
         except KeyboardInterrupt:
             self.pause()
-            return None
+            answer, self._was_left = None, False
+        else:
+            self._was_left = answer is None
+        return answer
+
+    @property
+    def was_left(self) -> bool:
+        return self._was_left
 
     async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
         return await choose_by_number(self, shelf, words=words, everywhere=everywhere)

@@ -16,6 +16,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
 _QUOTES = ('"', "'", "`", "“", "”", "‘", "’")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
+_DOTTED_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -57,6 +58,11 @@ def validated_url(text: str) -> str:
         raise ValueError("must end before any '?' or '#'")
     _origin(parts)
     return url
+
+
+def with_version(url: str) -> str | None:
+    """Return a valid URL with the ``/v1`` that nearly all servers want, ``None`` for one that has a path."""
+    return None if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v1"
 
 
 def _with_scheme(address: str) -> str:
@@ -113,6 +119,8 @@ def _origin(parts: SplitResult) -> EndpointOrigin:
 
 
 def _host(host: str) -> str:
+    if _DOTTED_NUMBERS.fullmatch(host) and _address(host) is None:
+        raise ValueError("must hold a valid IPv4 address, or a name")
     if not host.startswith("["):
         return host
     # One address has many spellings; the standard library knows the canonical one.

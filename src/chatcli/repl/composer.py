@@ -229,6 +229,7 @@ class AnswerLine:
     def __init__(self) -> None:
         self._label = ""
         self._is_secret = False
+        self.was_left = False
         self._answer: Future[str | None] | None = None
         self.buffer = WordBuffer(multiline=False, name="answer")
         processors: list[Processor] = [SteadyWidths()]
@@ -256,6 +257,7 @@ class AnswerLine:
     def open(self, label: str, *, secret: bool) -> Future[str | None]:
         """Show ``label``; the future becomes the answer, ``None`` when the person turns the question down."""
         self._label, self._is_secret = sanitize_line(label), secret
+        self.was_left = False
         self.buffer.reset()
         self._answer = get_running_loop().create_future()
         return self._answer
@@ -267,7 +269,8 @@ class AnswerLine:
     def give(self) -> None:
         self._settle(self.buffer.text)
 
-    def turn_down(self) -> None:
+    def turn_down(self, *, leaving: bool = False) -> None:
+        self.was_left = leaving
         self._settle(None)
 
     def _settle(self, answer: str | None) -> None:

@@ -43,7 +43,7 @@ class Connection:
         draws: bool = True,
         opened: Callable[[], object] = lambda: None,
     ) -> None:
-        self._wish = wish
+        self.wish = wish
         self._world = world
         self._tell = tell
         self._idle_s = idle_s
@@ -84,16 +84,14 @@ class Connection:
     async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[Target]:
         """Open another way for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
         async with AsyncExitStack() as stack:
-            yield await TargetFinder(settings, self._wish, self._world, self._tell, stack).target(
-                chat.session
-            )
+            yield await TargetFinder(settings, self.wish, self._world, self._tell, stack).target(chat.session)
 
     async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
         """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
         await self.ready(chat, settings)
         if self._offered is None:
             async with AsyncExitStack() as stack:
-                finder = TargetFinder(settings, self._wish, self._world, self._tell, stack)
+                finder = TargetFinder(settings, self.wish, self._world, self._tell, stack)
                 client = await finder.connected(chat.endpoint)
                 listed = await list_offered(client, chat.endpoint)
                 self._offered = await with_served_windows(client, chat.endpoint, listed)
@@ -114,7 +112,7 @@ class Connection:
     async def _open(self, chat: Chat, settings: Settings) -> Target:
         opened = AsyncExitStack()
         try:
-            finder = TargetFinder(settings, self._wish, self._world, self._tell, opened)
+            finder = TargetFinder(settings, self.wish, self._world, self._tell, opened)
             target = await finder.target(chat.session)
         except BaseException:
             await opened.aclose()

@@ -167,8 +167,11 @@ def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindi
 
     @keys.add("c-c", filter=answering)
     @keys.add(Keys.SIGINT, filter=answering)
-    @keys.add("c-d", filter=answering & empty)
     def _turn_down(_: KeyPressEvent) -> None:
         answer.turn_down()
+
+    @keys.add("c-d", filter=answering & empty)
+    def _leave(_: KeyPressEvent) -> None:
+        answer.turn_down(leaving=True)
 
     return keys

@@ -148,6 +148,10 @@ class Page:
             self.remark(label + answer)
         return answer
 
+    @property
+    def was_left(self) -> bool:
+        return self._screen.was_left
+
     async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
         from chatcli.repl.picker.picking import pick_session  # noqa: PLC0415 - a talk may never need it
 

@@ -198,6 +198,11 @@ class Screen:
             self._answer.close()
             self.application.layout.focus(self.composer.window)
 
+    @property
+    def was_left(self) -> bool:
+        """Whether the last question was turned down by ending the input."""
+        return self._answer.was_left
+
     @asynccontextmanager
     async def panel(self, container: Container, focused: Window) -> AsyncIterator[None]:
         """Show ``container`` instead of the composer and what belongs to it; keys go to ``focused``."""

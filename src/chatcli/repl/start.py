@@ -264,10 +264,8 @@ class Repl:
 
     async def _first_run(self) -> None:
         self._page.say(NO_MODEL_YET)
-        if await choose_way_in(self._page, self._settings, self._world):
-            await self._talk.reconnect()
-        else:
-            self._page.remark("/login asks again; chatcli --help tells the other ways")
+        if not await choose_way_in(self._talk) and self._page.was_left:
+            self._talk.is_leaving = True
         self._page.pause()
 
     def _tell(self, notice: Notice) -> None:

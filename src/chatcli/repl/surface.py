@@ -74,6 +74,11 @@ class Surface(Protocol):
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
         ...
 
+    @property
+    def was_left(self) -> bool:
+        """Whether the last question was turned down by ending the input (Ctrl-D)."""
+        ...
+
     async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
         """Return the name of the session the person chooses, ``None`` when they choose none.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wcwidth import clip, width
+from wcwidth import clip, width, wrap
 
 from chatcli.safety.terminal import sanitize_line
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _GAP: Final = "  "
+_LEAST_ROOM: Final = 16
+"""How many columns must be left for text that hangs under its beginning."""
 
 
 def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
@@ -27,6 +29,26 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
         for row in cells
     )
     return "\n".join(_cut(line, columns) for line in lines)
+
+
+def numbered(choices: Sequence[str], columns: int) -> list[str]:
+    """Return the rows of a list to choose from; what follows the first row of a choice hangs under it."""
+    digits = len(str(len(choices)))
+    rows: list[str] = []
+    for number, choice in enumerate(choices, start=1):
+        rows += hanging(f"  {number:>{digits}}  ", choice, columns)
+    return rows
+
+
+def hanging(head: str, text: str, columns: int) -> list[str]:
+    """Return ``text`` behind ``head``, in rows that hang under its beginning as long as that leaves room."""
+    indent = width(head) if width(head) + _LEAST_ROOM <= columns else min(len(_GAP), columns - 1)
+    return wrap(
+        head + sanitize_line(text),
+        max(1, columns),
+        subsequent_indent=" " * indent,
+        replace_whitespace=False,
+    ) or [head]
 
 
 def _padded(cell: str, wide: int, *, to_the_right: bool) -> str:

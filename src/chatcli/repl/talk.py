@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.chat.unsent import take_back_unsent
@@ -143,6 +144,14 @@ class Talk:
         async with self.connection.beside(self.chat, settings) as target:
             yield target
 
+    def forget_changes(self, *names: str) -> None:
+        """Let settings that were changed for this run be what they are without that."""
+        self._changes = {name: value for name, value in self._changes.items() if name not in names}
+
+    def ask_embedded(self, wanted: bool) -> None:
+        """Let the next connection lead to the embedded model, or to the endpoint that is configured."""
+        self.wish = self.connection.wish = replace(self.wish, embedded=wanted)
+
     async def reconnect(self) -> None:
         """Read the configuration anew and connect as it says now."""
         await self.change()
@@ -227,6 +236,16 @@ class Talk:
                 return False
             chat.long_questions.way = way
         return True
+
+    async def obeys(self, line: str) -> bool:
+        """Do what ``line`` says where it is a command, or leaves; return whether it was."""
+        if line.strip().lower() in FAREWELLS:
+            self.is_leaving = True
+            return True
+        command = split(line)
+        if command is not None:
+            await self._obey(*command)
+        return command is not None
 
     async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)

@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.core.errors import ChatcliError, KeyRefused, UsageError
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import SMOLLM2, status
-from chatcli.login import EmbeddedModel, check_key, clean_address, clean_key, keep_key, use_endpoint, ways_in
+from chatcli.login import (
+    EmbeddedModel,
+    check_key,
+    clean_address,
+    clean_key,
+    keep_key,
+    use_endpoint,
+    use_model,
+    ways_in,
+)
+from chatcli.repl.table import numbered
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.config.settings import Settings
     from chatcli.local.discovery import FoundServer
     from chatcli.local.fetch import Phase
-    from chatcli.login import WaysIn
+    from chatcli.login import Checked, WaysIn
     from chatcli.repl.surface import Surface
+    from chatcli.repl.talk import Talk
     from chatcli.target import Wish, World
 
-NO_MODEL_YET = "There is no model to talk to yet."
+NO_MODEL_YET: Final = "No model is set up yet."
+NOTHING_SET_UP: Final = "nothing was set up; /login brings this menu back, chatcli --help shows other ways"
 
-_ATTEMPTS = 3
-_MODELS_NAMED = 3
+_ATTEMPTS: Final = 3
+_MODELS_NAMED: Final = 3
+_MODELS_LISTED: Final = 20
+_NUMBER: Final = re.compile(r"([0-9]{1,9})[.)]?")
+_ADDRESS: Final = re.compile(
+    r"https?:\S+|(?:localhost|\[[0-9a-f:.]+\]|[\w.-]+(?=:[0-9])|[0-9]+(?:\.[0-9]+){3}|[\w.-]+\.[a-z]{2,})(?:[:/]\S*)?",
+    re.IGNORECASE,
+)
+"""What cannot be meant as anything else; ``clean_address`` decides whether it is one."""
+_KEY: Final = re.compile(r"(?:sk|gsk|xai)-|AIza")
+"""How the keys of well-known providers begin."""
+_NOT_FOR_CHAT: Final = re.compile(r"embed|whisper|tts|rerank|moderation|dall-e", re.IGNORECASE)
+
+
+_EMBEDDED: Final = "the embedded model"
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
+    """``go`` sets it up and returns the address of the endpoint, or ``_EMBEDDED``, ``None`` where it did not."""
+
     title: str
-    go: Callable[[], Awaitable[bool]]
+    go: Callable[[], Awaitable[str | None]]
 
 
 def has_way_in(settings: Settings, wish: Wish, world: World) -> bool:
@@ -44,47 +73,99 @@ def has_way_in(settings: Settings, wish: Wish, world: World) -> bool:
     return status(world.paths.local).ready and engine_state().installed
 
 
-async def choose_way_in(surface: Surface, settings: Settings, world: World) -> bool:
-    """Let the person choose, and set it up; return whether there is something to talk to now."""
-    ways = _ways(surface, settings, world, await ways_in(world))
-    surface.say("\n".join(f"  {number}  {way.title}" for number, way in enumerate(ways, start=1)))
-    for _ in range(_ATTEMPTS):
+async def choose_way_in(talk: Talk) -> bool:
+    """Let the person choose, set it up and connect to it; return whether there is a model to ask now.
+
+    Any answer will do: a command is run, an address is taken for one, and whatever fails is said and asked for again, up
+    to three times.
+    """
+    surface = talk.surface
+    ways = _ways(talk, await ways_in(talk.world))
+    surface.say("\n".join(numbered([way.title for way in ways], surface.columns())))
+    before = talk.chat.target
+    wrong = 0
+    while wrong < _ATTEMPTS:
         answer = await surface.ask(f"Which one? [1-{len(ways)}] ")
         if answer is None:
-            return False
-        if answer.strip().isdecimal() and 0 < int(answer) <= len(ways):
-            try:
-                return await ways[int(answer) - 1].go()
-            except ChatcliError as error:
-                surface.complain(error)
-        else:
-            surface.remark(f"a number from 1 to {len(ways)}; Ctrl-C leaves it as it is")
+            break
+        if await talk.obeys(answer):
+            if talk.is_leaving:
+                return False
+            if talk.chat.target is not before:
+                return True
+            continue
+        go = _meant(talk, ways, answer.strip())
+        try:
+            if (chosen := await go()) is None:
+                break
+            return await _connect(talk, chosen)
+        except ChatcliError as error:
+            surface.complain(error)
+        wrong += 1
+    surface.remark(NOTHING_SET_UP)
     return False
 
 
-def _ways(surface: Surface, settings: Settings, world: World, found: WaysIn) -> list[_Way]:
+async def _connect(talk: Talk, chosen: str) -> bool:
+    """Connect to what was set up, and say where something else comes first; return whether that was possible."""
+    talk.ask_embedded(chosen == _EMBEDDED)
+    try:
+        await talk.reconnect()
+    except ChatcliError as error:
+        talk.surface.complain(error)
+        return False
+    settings = talk.settings
+    if chosen == _EMBEDDED:
+        if settings.base_url is not None:
+            talk.surface.remark("the built-in model answers in this run; chatcli --local starts with it")
+    elif settings.base_url != chosen:
+        talk.surface.remark(f"{settings.origin('base_url')} comes first: base_url = {settings.base_url}")
+    return True
+
+
+def _meant(talk: Talk, ways: Sequence[_Way], answer: str) -> Callable[[], Awaitable[str | None]]:
+    """Return what the answer asks for; what none is raises a ``UsageError`` when it is called."""
+    if (number := _NUMBER.fullmatch(answer)) and 0 < int(number[1]) <= len(ways):
+        return ways[int(number[1]) - 1].go
+    if _ADDRESS.fullmatch(answer):
+        return lambda: _at(talk, clean_address(answer), may_be_empty=True)
+    if _KEY.match(answer):
+        talk.world.redactor.know(answer)
+        error = UsageError(
+            "that looks like a key", hint="type 1 first; the key is asked for then, and not shown"
+        )
+    else:
+        error = UsageError(
+            "that is none of them", hint=f"type a number from 1 to {len(ways)}, or press Ctrl-C to skip"
+        )
+
+    async def refuse() -> str | None:
+        raise error
+
+    return refuse
+
+
+def _ways(talk: Talk, found: WaysIn) -> list[_Way]:
     ways = [
-        _Way("paste an OpenAI key", lambda: _key(surface, settings, world, OPENAI_URL)),
-        _Way("another endpoint: its address and key", lambda: _endpoint(surface, settings, world)),
+        _Way("paste an OpenAI key", lambda: _at(talk, OPENAI_URL)),
+        _Way("another server (URL and key)", lambda: _endpoint(talk)),
     ]
-    ways += [_server(surface, world, server) for server in found.servers]
+    ways += [_server(talk, server) for server in found.servers]
     if found.embedded is not EmbeddedModel.NO_ENGINE:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
-        fetched = "" if found.embedded is EmbeddedModel.READY else f", {size_mb:.0f} MB to fetch"
+        fetched = "" if found.embedded is EmbeddedModel.READY else f", {size_mb:.0f} MB download"
         ways.append(
             _Way(
-                f"the embedded model: small, for trying out, no key needed{fetched}",
-                lambda: _embedded(surface, world),
+                f"the built-in model: small, just for trying things out; no key{fetched}",
+                lambda: _embedded(talk),
             )
         )
     return ways
 
 
-def _server(surface: Surface, world: World, server: FoundServer) -> _Way:
-    async def go() -> bool:
-        await in_thread(lambda: use_endpoint(server.base_url, world))
-        surface.remark(f"{server.name} is the endpoint from now on: base_url in config.toml")
-        return True
+def _server(talk: Talk, server: FoundServer) -> _Way:
+    async def go() -> str:
+        return await _use(talk, await check_key(server.base_url, None, talk.settings, talk.world))
 
     named = ", ".join(server.models[:_MODELS_NAMED])
     more = " …" if len(server.models) > _MODELS_NAMED else ""
@@ -92,46 +173,88 @@ def _server(surface: Surface, world: World, server: FoundServer) -> _Way:
     return _Way(f"{server.name}, running at {server.base_url}{models}", go)
 
 
-async def _endpoint(surface: Surface, settings: Settings, world: World) -> bool:
-    address = await surface.ask("Address (like https://host.example/v1): ")
-    if not address:
-        return False
-    base_url = clean_address(address)
-    if not await _key(surface, settings, world, base_url, may_be_empty=True):
-        return False
-    await in_thread(lambda: use_endpoint(base_url, world))
-    return True
+async def _endpoint(talk: Talk) -> str | None:
+    address = await talk.surface.ask("Address (like https://host.example/v1): ")
+    if not address or not address.strip():
+        return None
+    return await _at(talk, clean_address(address), may_be_empty=True)
 
 
-async def _key(
-    surface: Surface, settings: Settings, world: World, base_url: str, *, may_be_empty: bool = False
-) -> bool:
+async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str | None:
+    """Ask for the key, check it and use the endpoint; return its address where that was done."""
+    surface = talk.surface
     for _ in range(_ATTEMPTS):
         none = ", empty for none" if may_be_empty else ""
         pasted = await surface.ask(f"Key for {base_url}{none}: ", secret=True)
         if pasted is None:
-            return False
-        if not pasted.strip() and may_be_empty:
-            return True
+            return None
         try:
-            key = clean_key(pasted)
-            surface.remark("checking the key …")
-            checked = await check_key(base_url, key, settings, world)
+            key = None if may_be_empty and not pasted.strip() else clean_key(pasted)
+            surface.doing("checking the address" if key is None else "checking the key")
+            checked = await check_key(
+                base_url, key, talk.settings, talk.world, insecure_http=talk.wish.insecure_http
+            )
         except (UsageError, KeyRefused) as error:
             surface.complain(error)
             continue
-        # A keyring may wait for the person to unlock it.
-        place = await in_thread(partial(keep_key, base_url, key, world))
-        proven = "the key works" if checked.proven else "the endpoint has no list to check the key with"
-        surface.remark(f"{proven}; it is kept in {place}")
-        return True
-    return False
+        if key is not None:
+            # A keyring may wait for the person to unlock it.
+            place = await in_thread(partial(keep_key, checked.base_url, key, talk.world))
+            proven = (
+                "the key works"
+                if checked.proven
+                else "the server has no list of models to check the key with"
+            )
+            surface.remark(f"{proven}; it is kept in {place}")
+        return await _use(talk, checked)
+    return None
 
 
-async def _embedded(surface: Surface, world: World) -> bool:
+async def _use(talk: Talk, checked: Checked) -> str:
+    """Write down the endpoint and, where it has several models, the one the person chooses; return its address."""
+    names = [model.id for model in checked.models]
+    is_model_named = talk.settings.origin("model") not in {"default", CONFIG_FILE_NAME}
+    chosen = None
+    if len(names) > 1 and checked.base_url != OPENAI_URL and not is_model_named:
+        chosen = await _model(talk.surface, names)
+
+    def write_down() -> None:
+        use_endpoint(checked.base_url, talk.world)
+        if chosen is not None or (names and talk.settings.model not in names and not is_model_named):
+            use_model(chosen, talk.world)
+
+    await in_thread(write_down)
+    talk.forget_changes("base_url", "model")
+    talk.surface.remark(f"using {checked.base_url} from now on (base_url in config.toml)")
+    return checked.base_url
+
+
+async def _model(surface: Surface, names: Sequence[str]) -> str:
+    """Let the person choose a model; the first is taken where they turn that down, or give no answer that fits."""
+    names = sorted(names, key=lambda name: bool(_NOT_FOR_CHAT.search(name)))
+    listed = names[:_MODELS_LISTED]
+    surface.say("\n".join(numbered(listed, surface.columns())))
+    if len(names) > len(listed):
+        surface.remark(f"and {len(names) - len(listed)} more, to be given by name")
+    for _ in range(_ATTEMPTS):
+        answer = await surface.ask(f"Which model? [1-{len(listed)} or a name, Enter = 1] ")
+        if answer is None or not answer.strip():
+            break
+        word = answer.strip()
+        if word in names:
+            return word
+        if (number := _NUMBER.fullmatch(word)) and 0 < int(number[1]) <= len(listed):
+            return listed[int(number[1]) - 1]
+        surface.remark(f"Type a number from 1 to {len(listed)}, or the name of a model there.")
+    surface.remark(f"using {names[0]}; /model changes it")
+    return names[0]
+
+
+async def _embedded(talk: Talk) -> str:
     from chatcli.local.fetch import fetch  # noqa: PLC0415 - only for who fetches
     from chatcli.local.pip_download import PipDownload  # noqa: PLC0415
 
+    surface, world = talk.surface, talk.world
     loop = asyncio.get_running_loop()
 
     def progress(done_bytes: int, total_bytes: int, phase: Phase) -> None:
@@ -141,5 +264,5 @@ async def _embedded(surface: Surface, world: World) -> bool:
     surface.remark(f"{SMOLLM2.title} ({SMOLLM2.license})")
     download = PipDownload(sys.executable, world.environment)
     await in_thread(lambda: fetch(world.paths.local, download=download, progress=progress))
-    surface.remark("the embedded model is ready")
-    return True
+    surface.remark("the built-in model is ready")
+    return _EMBEDDED

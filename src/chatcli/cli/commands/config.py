@@ -144,6 +144,7 @@ class _Login:
         except EndpointError:
             self._terminal.warn("the key could not be checked and is not kept; --no-check keeps it untried")
             raise
+        self._base_url = checked.base_url
         if checked.proven:
             self._say(f"{self._host} accepts the key")
         else:

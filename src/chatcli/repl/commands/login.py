@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 async def _run(talk: Talk, _: str) -> None:
-    if await choose_way_in(talk.surface, talk.settings, talk.world):
-        await talk.reconnect()
+    if await choose_way_in(talk):
         talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name}")
 
 
