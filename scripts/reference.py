@@ -36,7 +36,7 @@ EXIT_CODES = {
     "what came is on stdout",
     ExitCode.LOCAL_IO: "a local file could not be read or written",
     ExitCode.BUDGET: "a budget is used up (reserved)",
-    ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block",
+    ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block; the whole answer is printed",
     ExitCode.ALERT: "an alert is firing (reserved)",
     ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",
     ExitCode.DOCTOR: "`chatcli doctor` found a problem",

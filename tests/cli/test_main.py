@@ -40,7 +40,7 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
     recorded = terminal()
     assert main([name, "--anything"], recorded) == 2
     assert recorded.err == (
-        f"error: the command {name} is reserved and does nothing in this version\n"
+        f"error: the command {name} comes with a later version\n"
         f"→ to ask it as a question: chatcli -- {name}\n"
     )
 
@@ -75,9 +75,7 @@ def test_a_reserved_option_says_so_however_it_is_given(option):
     for arguments in ([option], [option, "value", "Hi"], [f"{option}=value", "Hi"], ["Hi", option]):
         recorded = terminal()
         assert main(arguments, recorded) == 2
-        assert recorded.err == (
-            f"error: the option {option} is reserved and does nothing in this version\n→ leave it out\n"
-        )
+        assert recorded.err == (f"error: {option} comes with a later version\n→ leave it out\n")
     shown = terminal()
     assert main(["--help"], shown) == 0
     assert not re.search(rf"{option}(?![\w-])", shown.out)
@@ -104,6 +102,26 @@ def test_an_option_of_the_chat_is_unknown_to_a_command():
     recorded = terminal()
     assert main(["sessions", "list", "--extract"], recorded) == 2
     assert recorded.err.startswith("error: unknown option --extract\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sessions", "list", "-o", "json"], "error: unknown option -o\n→ did you mean --json?\n"),
+        (
+            ["sessions", "list", "--schema", "x"],
+            "error: --schema comes with a later version\n→ leave it out\n",
+        ),
+        (["models", "--load=x"], "error: --load comes with a later version\n→ leave it out\n"),
+        (["doctor", "--kbx"], "error: unknown option --kbx\n→ chatcli doctor --help lists the options"),
+        (["sessions", "path", "a", "b"], "error: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_names_only_options_of_its_own(arguments, told):
+    recorded = terminal()
+    assert main(arguments, recorded) == 2
+    assert recorded.err.startswith(told)
 
 
 class Buggy:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.cli.commands import COMMANDS, summary
-from chatcli.cli.options import first_word, main_parser, parse
+from chatcli.cli.option_hints import _MEANT, option_hint
+from chatcli.cli.options import RESERVED_OPTIONS, first_word, main_parser, parse
 from chatcli.core.errors import UsageError
 
 
@@ -62,6 +63,37 @@ def test_an_unknown_option_names_the_nearest_one(parser):
         parse(parser, ["--sytem=x", "hi"])
     assert caught.value.message == "unknown option --sytem"
     assert caught.value.hint == "did you mean --system?"
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--json", "did you mean -o json?"),
+        ("--attach", "did you mean -f?"),
+        ("-u", "did you mean -v?"),
+        ("--usage=yes", "did you mean -v?"),
+        ("--url", "did you mean --base-url?"),
+        ("--key", "a key is kept by chatcli config login, or read from OPENAI_API_KEY"),
+    ],
+)
+def test_an_unknown_option_names_what_other_programs_call_so(parser, option, hint):
+    with pytest.raises(UsageError) as caught:
+        parse(parser, [option, "hi"])
+    assert caught.value.hint == hint
+
+
+@given(st.sampled_from(RESERVED_OPTIONS), st.integers(2, 12), st.sampled_from("abxyz-"))
+def test_what_does_nothing_yet_is_never_named(option, at, letter):
+    mistyped = option[:at] + letter + option[at:]
+    usable = [name for name in main_parser("")._option_string_actions if name not in RESERVED_OPTIONS]
+    hint = option_hint(mistyped, usable) or ""
+    assert hint.removeprefix("did you mean ").rstrip("?").split(" ")[0] not in RESERVED_OPTIONS
+
+
+def test_every_option_that_may_be_meant_is_there(parser):
+    usable = [*parser._option_string_actions, "--json", "--limit"]
+    for option, meant in _MEANT.items():
+        assert all(each.split()[0] in usable for each in meant), option
 
 
 def test_a_setting_without_its_flag_stays_open(parser):

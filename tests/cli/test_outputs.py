@@ -94,6 +94,15 @@ async def test_extraction_waits_for_the_whole_block_and_sanitizes_it():
     assert raw.out == "x\x1b\n"
 
 
+async def test_an_answer_without_code_is_printed_whole_and_the_code_tells_so():
+    told = terminal()
+    assert await shown(["-x"], told, text="ls\x1b lists") == 10
+    assert told.out == "ls␛ lists\n"
+    assert told.err == "error: the answer has no code block, so this is all of it\n"
+    assert await shown(["-x", "--raw"], raw := terminal(), text="ls\x1b\n") == 10
+    assert raw.out == "ls\x1b\n"
+
+
 async def test_extraction_from_a_failed_turn_leaves_the_word_to_the_failure():
     told = terminal()
     assert await shown(["-x"], told, text="no code", error=NetworkError("gone")) == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,31 @@ from chatcli.core.messages import TextPart, question
 from cli.fakes import terminal
 
 
-def options(*words, prompt_option=None, files=None, encoding=None):
-    return Namespace(prompt=list(words), prompt_option=prompt_option, files=files, encoding=encoding)
+def options(*words, prompt_option=None, files=None, encoding=None, reads_stdin=True, quiet=False):
+    return Namespace(
+        prompt=list(words),
+        prompt_option=prompt_option,
+        files=files,
+        encoding=encoding,
+        reads_stdin=reads_stdin,
+        quiet=quiet,
+    )
+
+
+@pytest.fixture
+def file_on_stdin(tmp_path):
+    """Return a function that makes a terminal whose stdin is a regular file."""
+    opened = []
+
+    def start(content):
+        path = tmp_path / "stdin.txt"
+        path.write_bytes(content)
+        opened.append(path.open("rb"))
+        return replace(terminal(), stdin=opened[-1])
+
+    yield start
+    for file in opened:
+        file.close()
 
 
 def test_the_words_are_the_question():
@@ -32,6 +56,48 @@ def test_piped_text_beside_words_is_a_document():
         TextPart("count"),
         TextPart('<document name="stdin">\na,b</document>', "document"),
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"one\ntwo\n", "stdin attached: 2 lines\n"),
+        (b"one", "stdin attached: 1 line\n"),
+        (b"\n \n", ""),
+    ],
+)
+def test_a_file_on_stdin_beside_a_prompt_is_mentioned(file_on_stdin, content, told):
+    stdin = file_on_stdin(content)
+    compose(options("count"), stdin)
+    assert stdin.err == told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [options("count", quiet=True), options(), options("count", files=["-"]), options("x", reads_stdin=False)],
+    ids=["quiet", "no prompt", "asked for", "left alone"],
+)
+def test_a_file_on_stdin_is_not_mentioned_where_there_is_nothing_to_say(file_on_stdin, given):
+    stdin = file_on_stdin(b"one\ntwo\n")
+    compose(given, stdin)
+    assert stdin.err == ""
+
+
+def test_a_pipe_beside_a_prompt_is_not_mentioned():
+    pipe = terminal(b"a\n")
+    compose(options("count"), pipe)
+    assert pipe.err == ""
+
+
+def test_stdin_that_is_to_be_left_alone_is_not_read(file_on_stdin):
+    stdin = file_on_stdin(b"the next line of a loop\n")
+    assert compose(options("hi", reads_stdin=False), stdin) == question("hi")
+    assert stdin.stdin.read() == b"the next line of a loop\n"
+
+
+def test_stdin_cannot_be_attached_and_left_alone():
+    with pytest.raises(UsageError, match="-f - reads stdin"):
+        compose(options("hi", files=["-"], reads_stdin=False), terminal(b"x"))
 
 
 def test_a_pipe_can_be_attached_by_its_dash():

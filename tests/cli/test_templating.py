@@ -25,7 +25,7 @@ def options(*words, **given):
         "output": None,
         "extract": False,
     }
-    return Namespace(**{**usual, **given})
+    return Namespace(**{"reads_stdin": True, "quiet": False, **usual, **given})
 
 
 def composed(text, *words, stdin=b"", is_terminal=False, **given):

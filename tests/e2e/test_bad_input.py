@@ -55,7 +55,7 @@ class Mistake(NamedTuple):
         (["--env-file", "absent.env", "Hi"], b"", 3, "cannot read absent.env", "UTF-8 text file"),
         (["--modle", "x", "Hi"], b"", 2, "unknown option --modle", "did you mean --model?"),
         (["--frobnicate", "Hi"], b"", 2, "unknown option --frobnicate", "chatcli --help"),
-        (["stats"], b"", 2, "the command stats is reserved", "chatcli -- stats"),
+        (["stats"], b"", 2, "the command stats comes with a later version", "chatcli -- stats"),
         (["sessions", "burn"], b"", 2, "argument action: invalid choice: 'burn'", "chatcli sessions --help"),
     ],
     ids=lambda row: " ".join(row[0]) or row[3],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.core.exit_codes import ExitCode
-from e2e.program import asked, messages_of
+from e2e.program import asked, command, messages_of
 from scripted_server import (
     CUT,
     Answer,
@@ -318,3 +318,28 @@ def test_a_window_that_a_refusal_names_is_known_to_the_next_start(program):
         then = program.run("--base-url", server.base_url, "-m", "gpt-4o", "--dry-run", "Hi")
     assert refused.exit_code == 5
     assert json.loads(then.stdout)["budget_tokens"] == 1536
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a loop of the POSIX shell")
+def test_a_loop_over_lines_asks_each_where_stdin_is_left_alone(program):
+    lines = program.working_folder / "questions.txt"
+    lines.write_text("one\ntwo\n", encoding="utf-8")
+    loop = 'while read -r q; do "$@" --no-stdin "$q"; done < questions.txt'
+    with serving_in_thread(PARIS) as server:
+        done = subprocess.run(
+            ["/bin/sh", "-c", loop, "loop", *command()],
+            cwd=program.working_folder,
+            env=program.environment(server),
+            capture_output=True,
+            check=False,
+        )
+        without = subprocess.run(
+            ["/bin/sh", "-c", loop.replace(" --no-stdin", ""), "loop", *command()],
+            cwd=program.working_folder,
+            env=program.environment(server),
+            capture_output=True,
+            check=False,
+        )
+    assert [request.json["messages"][-1]["content"] for request in server.requests[:2]] == ["one", "two"]
+    assert b"stdin attached" not in done.stderr
+    assert b"stdin attached: 1 line\n" in without.stderr

@@ -52,7 +52,7 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
 
 def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
     """Read stdin to its end; ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds."""
-    message = "waiting for text on stdin; end it with Ctrl-D, or start with </dev/null to skip it"
+    message = "waiting for text on stdin; end it with Ctrl-D, or start with --no-stdin to skip it"
     try:
         with _telling_of_silence(tell, message) as heard:
             # The buffer above it cannot tell the end of a file from a pipe that does not block and is empty.

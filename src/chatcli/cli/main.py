@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
 def _run_command(command: Command, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if command.is_reserved:
         raise UsageError(
-            f"the command {command.name} is reserved and does nothing in this version",
+            f"the command {command.name} comes with a later version",
             hint=f"to ask it as a question: chatcli -- {command.name}",
         )
     terminal.redactor.know_variables(terminal.environment)

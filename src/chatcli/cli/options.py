@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from typing import TYPE_CHECKING, NoReturn
 
+from chatcli.cli.option_hints import option_hint
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import UsageError
 from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
@@ -71,12 +71,15 @@ class Parser(argparse.ArgumentParser):
         hint = f"{self.prog} --help lists the options"
         if unknown != message:
             first = unknown.split()[0].partition("=")[0]
+            if first in RESERVED_OPTIONS:
+                raise _not_yet(first)
+            if not first.startswith("-"):
+                raise UsageError(
+                    f"one word too many: {first}", hint=f"{self.prog} --help shows what it takes"
+                )
             message = f"unknown option {first}"
             usable = [name for name in self._option_string_actions if name not in RESERVED_OPTIONS]
-            near = difflib.get_close_matches(first, usable, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"{hint}; put -- before a prompt that begins with -"
-            )
+            hint = option_hint(first, usable) or f"{hint}; put -- before a prompt that begins with -"
         raise UsageError(message, hint=hint)
 
 
@@ -107,9 +110,11 @@ class _Reserved(argparse.Action):
     def __call__(
         self, _parser: object, _namespace: object, _values: object, option: str | None = None
     ) -> NoReturn:
-        raise UsageError(
-            f"the option {option} is reserved and does nothing in this version", hint="leave it out"
-        )
+        raise _not_yet(option or "")
+
+
+def _not_yet(option: str) -> UsageError:
+    return UsageError(f"{option} comes with a later version", hint="leave it out")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +161,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "-f", "--file", dest="files", metavar="PATH|-", action="append", help="attach a text file"
     )
     group.add_argument(
+        "--no-stdin",
+        dest="reads_stdin",
+        action="store_false",
+        help="leave stdin alone, as in a loop over lines",
+    )
+    group.add_argument(
         "--encoding", metavar="NAME", help="how stdin and files are encoded, where the guess is wrong"
     )
 
@@ -187,7 +198,9 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what comes out")
     group.add_argument("-o", "--output", choices=OUTPUT_FORMATS, help="markdown on a terminal, else text")
     group.add_argument("--out", metavar="FILE", help="write the answer to a file")
-    group.add_argument("-x", "--extract", action="store_true", help="only the first code block")
+    group.add_argument(
+        "-x", "--extract", action="store_true", help="only the first code block; none: all, exit 10"
+    )
     group.add_argument("--raw", action="store_true", help="keep control characters in the answer")
     group.add_argument("--dry-run", action="store_true", help="show the request and its tokens; send nothing")
     group.add_argument("--no-stream", dest="stream", action="store_false", default=None, help="all at once")

@@ -190,13 +190,14 @@ class _Extraction:
     def _end(self, *, failed: bool) -> None:
         from chatcli.render.extract import first_code_block  # noqa: PLC0415 - a parser only -x needs
 
-        code = first_code_block(self._text.text)
+        text = self._text.text
+        code = first_code_block(text)
         if code is not None:
             self._write(code if self._raw else sanitize(code))
         elif not failed:
-            error = NothingToExtract(
-                "the answer has no code block", hint="run it without -x to read the answer"
-            )
+            shown = text if self._raw else sanitize(text)
+            self._write(shown if shown.endswith("\n") else f"{shown}\n")
+            error = NothingToExtract("the answer has no code block, so this is all of it")
             self.exit_code = error.exit_code
             for line in error_lines(error):
                 self._say(line)

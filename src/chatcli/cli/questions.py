@@ -33,7 +33,9 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     files: list[str] = options.files or []
     prompt = _prompt(options)
     hints = terminal.encoding_hints(options.encoding)
-    piped = _piped(terminal, hints)
+    if not options.reads_stdin and PIPE in files:
+        raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="give one of them")
+    piped = _piped(terminal, hints) if options.reads_stdin else ""
     documents = [
         document(as_typed(name), _from_file(name, terminal, hints)) for name in files if name != PIPE
     ]
@@ -42,6 +44,8 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
         return fill(template, options, handed_over, terminal)
     if piped.strip():
         if prompt or PIPE in files or documents:
+            if prompt and PIPE not in files and not options.quiet:
+                _tell_attached(piped, terminal)
             documents.append(document("stdin", piped))
         else:
             prompt = piped.rstrip()
@@ -75,6 +79,14 @@ def _piped(terminal: Terminal, hints: EncodingHints) -> str:
     if terminal.stdin is None or terminal.stdin_is_terminal:
         return ""
     return _said(read_pipe(terminal.stdin, terminal.warn, hints=hints), terminal)
+
+
+def _tell_attached(piped: str, terminal: Terminal) -> None:
+    """Say so where stdin is a file: a loop that reads its lines from there loses them to the first question."""
+    if not terminal.stdin_is_file:
+        return
+    lines = len(piped.splitlines())
+    terminal.warn(f"stdin attached: {lines:,} line{'' if lines == 1 else 's'}")
 
 
 def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:

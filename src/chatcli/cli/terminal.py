@@ -9,6 +9,7 @@ import locale
 import os
 import select
 import shutil
+import stat
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -118,6 +119,14 @@ class Terminal:
         """Whether nothing can be redrawn. A terminal of Windows needs no ``TERM`` to be able to."""
         usual = "windows" if sys.platform == "win32" else ""
         return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
+
+    @property
+    def stdin_is_file(self) -> bool:
+        """Whether stdin is a regular file, as it is behind ``<`` and in a loop that reads one."""
+        try:
+            return self.stdin is not None and stat.S_ISREG(os.fstat(self.stdin.fileno()).st_mode)
+        except (OSError, ValueError):
+            return False
 
     @property
     def takes_commands(self) -> bool:

@@ -96,7 +96,7 @@ def complete(request, scripts, here):
 
 def test_options_are_completed(complete):
     assert complete("--tempe") == ["--temperature"]
-    assert complete("--no-s") == ["--no-save", "--no-stream"]
+    assert complete("--no-s") == ["--no-save", "--no-stdin", "--no-stream"]
     assert complete("sessions", "export", "--who") == ["--whole-tree"]
     assert complete("sessions", "list", "--who") == []
 

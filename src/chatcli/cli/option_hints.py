@@ -1,0 +1,72 @@
+"""What a person may have meant by an option there is not."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "-a": ("-f",),
+        "-i": ("-f",),
+        "-j": ("-o json", "--json"),
+        "-n": ("--no-save", "--limit"),
+        "-u": ("-v",),
+        "--api-base": ("--base-url",),
+        "--attach": ("-f",),
+        "--attachment": ("-f",),
+        "--budget": ("--max-cost",),
+        "--chat": ("-s",),
+        "--cid": ("-s",),
+        "--code": ("-x",),
+        "--conversation": ("-s",),
+        "--endpoint": ("--base-url",),
+        "--format": ("-o", "--json"),
+        "--host": ("--base-url",),
+        "--input": ("-f",),
+        "--json": ("-o json", "--json"),
+        "--last": ("-c",),
+        "--no-history": ("--no-save",),
+        "--no-log": ("--no-save",),
+        "--option": ("-O",),
+        "--output": ("-o", "--json"),
+        "--output-file": ("--out",),
+        "--param": ("--var",),
+        "--private": ("--no-save",),
+        "--role": ("-S",),
+        "--save": ("-s",),
+        "--silent": ("-q",),
+        "--stats": ("-v",),
+        "--system-prompt": ("-S",),
+        "--temp": ("-t",),
+        "--token-limit": ("--max-tokens",),
+        "--tokens": ("-v",),
+        "--url": ("--base-url",),
+        "--usage": ("-v",),
+        "-o": ("--json",),
+    }
+)
+"""What other programs, such as llm and aichat, call an option; the first that is there is named."""
+
+_COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "--api-key": "a key is kept by chatcli config login, or read from OPENAI_API_KEY",
+        "--key": "a key is kept by chatcli config login, or read from OPENAI_API_KEY",
+        "--list-models": "chatcli models lists them",
+        "--list-sessions": "chatcli sessions list lists them",
+        "--models": "chatcli models lists them",
+    }
+)
+
+
+def option_hint(option: str, usable: Collection[str]) -> str | None:
+    """Return what to do instead: only options of ``usable`` are named, as they do something; ``None`` for nothing near."""
+    if option in _COMMANDS:
+        return _COMMANDS[option]
+    meant = next((each for each in _MEANT.get(option, ()) if each.split()[0] in usable), None)
+    near = [meant] if meant else difflib.get_close_matches(option, usable, n=1)
+    return f"did you mean {near[0]}?" if near else None
