@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_memory import EndpointMemory
@@ -133,6 +134,18 @@ class Target:
             return None
         usage = Usage(sent_tokens, answer_tokens, estimated=True)
         return _float_or_none(self.pricing.cost_of(usage, self.model_name))
+
+
+def expected_model(session: Session, settings: Settings, wish: Wish) -> str | None:
+    """Return the name of the model a conversation is going to ask, as far as it is known before it is looked for."""
+    if wish.embedded:
+        return SMOLLM2.model
+    if settings.base_url is None:
+        return None
+    host = urlsplit(settings.base_url).netloc
+    if session.model and not settings.is_for_this_run("model") and session.model_endpoint in {None, host}:
+        return session.model
+    return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
 
 
 class TargetFinder:

@@ -27,10 +27,6 @@ AT = "2026-11-23T21:05:07.123Z"
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 
 
-class Settings:
-    model = None
-
-
 def chat_of(
     folder,
     *,
@@ -57,15 +53,15 @@ def chat_of(
     return chat
 
 
-def line(chat, columns=80, *, unicode=True, colors=None, draft_bytes=0):
+def line(chat, columns=80, *, unicode=True, colors=None, draft_bytes=0, expected_model=""):
     return Toolbar(unicode=unicode).line(
-        chat, Settings(), theme("dark", colors), columns, draft_bytes=draft_bytes
+        chat, expected_model, theme("dark", colors), columns, draft_bytes=draft_bytes
     )
 
 
 def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_path):
     chat = chat_of(tmp_path, cost_usd=0.0123, words=2_000)
-    parts = r"gpt-5-mini · ━+╸?─+ ~[\d.]+k/8\.2k tokens · \$0\.0123 · trip"
+    parts = r"gpt-5-mini · ━+╸?─+ ~[\d.]+k/8\.2k tokens · \$0\.0123 spent · word word.*…"
     assert re.fullmatch(parts, line(chat))
 
 
@@ -77,10 +73,10 @@ def test_says_nothing_of_a_cost_nobody_told_and_of_none(tmp_path, cost_usd):
 def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path):
     pricing = Pricing("models.example", is_free=False, own={"gpt-5-mini": {"input": 100, "output": 1_000}})
     chat = chat_of(tmp_path, cost_usd=0.5, pricing=pricing)
-    assert re.search(r"· \$0\.50 · ~\$0\.10\d+ ·", line(chat, draft_bytes=8))
-    assert re.search(r"· \$0\.50 · ~\$0\.60\d+ ·", line(chat, draft_bytes=20_000))
+    assert re.search(r"· \$0\.50 spent · ~\$0\.10\d+ to send ·", line(chat, draft_bytes=8))
+    assert re.search(r"· \$0\.50 spent · ~\$0\.60\d+ to send", line(chat, draft_bytes=20_000))
     assert "~$" not in line(chat)
-    assert "~$" not in line(chat, 60, draft_bytes=8)
+    assert line(chat, 32, draft_bytes=8) == "$0.50 spent · ~$0.1014 to send"
 
 
 @pytest.mark.parametrize(("host", "is_free"), [("127.0.0.1:1", True), ("models.example", False)])
@@ -90,26 +86,30 @@ def test_of_what_is_free_or_unknown_no_cost_is_told_beforehand(tmp_path, host, i
 
 
 def test_says_nothing_of_a_window_before_there_is_a_model(tmp_path):
-    assert line(chat_of(tmp_path, connected=False)) == "trip"
+    assert line(chat_of(tmp_path, connected=False), expected_model="soon") == "soon · word"
 
 
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        (40, "gpt-5-mini · ~12/8.2k · a long name …"),
-        (30, "gpt-5-mini · ~12/8.2k"),
-        (12, "gpt-5-m…"),
+        (90, "gpt-5-mini · ──────── ~12/8.2k tokens · $1.50 spent · word"),
+        (48, "gpt-5-mini · ~12/8.2k · $1.50 spent · word"),
+        (40, "gpt-5-mini · ~12/8.2k · $1.50 spent"),
+        (30, "gpt-5-mini · $1.50 spent"),
+        (12, "$1.50 spent"),
     ],
 )
-def test_leaves_out_the_cost_the_session_and_the_window_where_there_is_no_room(tmp_path, columns, shown):
-    assert line(chat_of(tmp_path, cost_usd=1.5, name="a long name of a session"), columns) == shown
+def test_leaves_out_the_title_then_the_window_and_the_cost_last_where_there_is_no_room(
+    tmp_path, columns, shown
+):
+    assert line(chat_of(tmp_path, cost_usd=1.5), columns) == shown
 
 
 def test_a_long_model_name_leaves_room_for_the_rest(tmp_path):
     shown = line(chat_of(tmp_path, model="meta-llama/llama-4-maverick-17b-128e-instruct"), 40)
     assert shown.startswith("llama-4")
     assert "8.2k" in shown
-    assert "trip" in shown
+    assert "word" in shown
 
 
 def test_what_is_edited_comes_first(tmp_path):
@@ -144,4 +144,19 @@ def test_what_is_being_written_is_added_by_the_rule_of_thumb(tmp_path):
     chat.load_vocabulary()
     assert re.search(r"─ 2\d/8\.2k tokens", line(chat))
     assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_bytes=4_000))
-    assert re.search(r"━ ~1\.3M/8\.2k tokens", line(chat, draft_bytes=5_000_000))
+
+
+def test_a_draft_that_cannot_fit_is_said_before_it_is_sent(tmp_path):
+    chat = chat_of(tmp_path, words=10, cost_usd=0.5)
+    assert re.search(
+        r" · too long: ~1\.2M tokens, room for \d\.\dk · \$0\.50 spent", line(chat, draft_bytes=5_000_000)
+    )
+    assert line(chat, 40, draft_bytes=5_000_000) == "too long: ~1.2M tokens, room for 6.1k"
+
+
+def test_older_turns_make_room_for_a_draft(tmp_path):
+    assert "too long" not in line(chat_of(tmp_path, words=7_000), draft_bytes=8_000)
+
+
+def test_what_is_not_saved_says_so_instead_of_a_title(tmp_path):
+    assert line(chat_of(tmp_path, name=None)).endswith("· not saved")

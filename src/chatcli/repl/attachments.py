@@ -65,9 +65,16 @@ class Attachments:
 
     def line(self, written: str) -> str:
         """Return what goes with a question as it is being written, in a line; a file is looked at once."""
+        return attached_line(self._goes_with(written))
+
+    def about_bytes(self, written: str) -> int:
+        """Return how long the files are that go with a question as it is being written."""
+        return sum(attached.size_bytes for attached in self._goes_with(written))
+
+    def _goes_with(self, written: str) -> list[Attached]:
         if written != self._looked_at[0]:
             self._looked_at = written, [] if written.startswith("/") else mentioned(written)
-        return attached_line([*self._named, *(found for found in self._looked_at[1] if not self._has(found))])
+        return [*self._named, *(found for found in self._looked_at[1] if not self._has(found))]
 
     async def read(
         self,

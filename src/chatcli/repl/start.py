@@ -36,6 +36,7 @@ from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import Toolbar
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line, takes_commands
+from chatcli.target import expected_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -205,14 +206,12 @@ class Repl:
         return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
 
     def _toolbar_line(self, columns: int) -> str:
-        composer = self._screen.composer
-        return self._toolbar.line(
-            self._talk.chat,
-            self._talk.settings,
-            self._theme(),
-            columns,
-            draft_bytes=0 if composer.is_command else composer.about_bytes,
-        )
+        talk, composer = self._talk, self._screen.composer
+        draft_bytes = 0
+        if not composer.is_command:
+            draft_bytes = composer.about_bytes + talk.attachments.about_bytes(composer.shown)
+        expected = expected_model(talk.chat.session, talk.settings, talk.wish) or ""
+        return self._toolbar.line(talk.chat, expected, self._theme(), columns, draft_bytes=draft_bytes)
 
     def _title(self) -> str | None:
         if not self._talk.settings.window_title:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
@@ -14,7 +14,6 @@ from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat
-    from chatcli.config.settings import Settings
     from chatcli.render.themes import Theme
 
 _BETWEEN: Final = " · "
@@ -23,17 +22,21 @@ _LONGEST_NAME: Final = 24
 _NARROW_COLUMNS: Final = 60
 _FILLING: Final = 0.7
 _FULL: Final = 0.9
+_SHORTEST_TITLE: Final = 8
+
+_LEFT_OUT_LAST: Final = ("too long", "spent", "to send", "editing", "model", "window", "title")
+"""What keeps its place the longest where there is no room for all: from the end of this, each gives way to those before."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A piece of the toolbar and its role in the theme; the least ``rank`` is left out last.
+    """A part of the toolbar, by its ``name`` in the table of what gives way, and its role in the theme.
 
     ``bar`` stands before it, full and empty.
     """
 
+    name: str
     text: str
-    rank: int
     role: str = "label"
     bar: tuple[str, str] = ("", "")
 
@@ -57,37 +60,44 @@ class Toolbar:
         self._unicode = unicode
 
     def line(
-        self, chat: Chat, settings: Settings, theme: Theme, columns: int, *, draft_bytes: int = 0
+        self, chat: Chat, expected_model: str, theme: Theme, columns: int, *, draft_bytes: int = 0
     ) -> str:
-        """Return the line; ``draft_bytes`` is about how long what is being written is."""
-        target = chat.target
-        model = target.model_name if target else chat.session.model or settings.model or ""
+        """Return the line.
+
+        ``expected_model`` is shown until there is one to ask; ``draft_bytes`` is about how long what would be sent is.
+        """
+        model = chat.target.model_name if chat.target else expected_model
+        # By the rule of thumb: with each key nothing is counted.
+        draft_tokens = -(-draft_bytes // BYTES_A_TOKEN)
         parts = [
-            _Part(self._editing(chat), 0, "marker"),
-            _Part(_shortened(sanitize_line(model), columns), 1),
-            *self._window(chat, columns, draft_bytes),
-            _Part(_cost(chat), 4),
-            _Part(_cost_of_next(chat, draft_bytes), 5),
-            _Part(_shortened(sanitize_line(chat.name or "not kept"), columns), 3),
+            _Part("editing", self._editing(chat), "marker"),
+            _Part("model", _shortened(sanitize_line(model), columns)),
+            *self._window(chat, columns, draft_tokens),
+            _Part("spent", _spent(chat)),
+            _Part("to send", _cost_of_next(chat, draft_tokens)),
+            _Part("title", _shortened(sanitize_line(chat.title if chat.name else "not saved"), columns)),
         ]
         shown = _fitting([part for part in parts if part.text], columns)
         between = theme.paint(_BETWEEN, "rule")
         return between.join(part.painted(theme, columns) for part in shown)
 
-    def _window(self, chat: Chat, columns: int, draft_bytes: int) -> tuple[_Part, ...]:
+    def _window(self, chat: Chat, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
         if chat.target is None:
             return ()
         usage = chat.manager.context_usage()
-        # By the rule of thumb: with each key nothing is counted.
-        draft_tokens = -(-draft_bytes // BYTES_A_TOKEN)
+        room_tokens = max(0, usage.budget_tokens - usage.system_tokens)
+        if draft_tokens > room_tokens:
+            # Older turns can be left out, the draft cannot.
+            text = f"too long: ~{_short(draft_tokens)} tokens, room for {_short(room_tokens)}"
+            return (_Part("too long", text, "code.error"),)
         taken = usage.system_tokens + usage.turns_tokens + draft_tokens
         share = min(1.0, taken / max(1, usage.budget_tokens))
         role = "code.error" if share >= _FULL else "code.number" if share >= _FILLING else "label"
         about = "~" if usage.estimated or draft_tokens else ""
         numbers = f"{about}{_short(taken)}/{_short(usage.window_tokens)}"
         if columns < _NARROW_COLUMNS:
-            return (_Part(numbers, 2, role),)
-        return (_Part(f" {numbers} tokens", 2, role, self._bar(share)),)
+            return (_Part("window", numbers, role),)
+        return (_Part("window", f" {numbers} tokens", role, self._bar(share)),)
 
     def _bar(self, share: float) -> tuple[str, str]:
         full, half = divmod(round(share * _BAR_CELLS * 2), 2)
@@ -103,11 +113,17 @@ class Toolbar:
 
 
 def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
-    """Return the parts there is room for, the most important of them at least."""
+    """Return the parts there is room for, the most important of them at least; a title is shortened first."""
     while len(parts) > 1:
-        if sum(part.columns for part in parts) + len(_BETWEEN) * (len(parts) - 1) <= columns:
+        wide = sum(part.columns for part in parts) + len(_BETWEEN) * (len(parts) - 1)
+        if wide <= columns:
             break
-        parts.remove(max(parts, key=lambda part: part.rank))
+        last = max(parts, key=lambda part: _LEFT_OUT_LAST.index(part.name))
+        at, room = parts.index(last), columns - wide + last.columns
+        if last.name == "title" and room >= _SHORTEST_TITLE:
+            parts[at] = replace(last, text=_clipped(last.text, room))
+            break
+        del parts[at]
     return parts
 
 
@@ -117,27 +133,31 @@ def _shortened(name: str, columns: int) -> str:
         longest = _LONGEST_NAME if columns < _NARROW_COLUMNS * 2 else columns // 3
     else:
         name, longest = name.rsplit("/", 1)[-1], max(8, columns // 3)
-    return name if width(name) <= longest else clip(name, 0, longest - 1) + "…"
+    return _clipped(name, longest)
 
 
-def _cost(chat: Chat) -> str:
+def _clipped(text: str, columns: int) -> str:
+    return text if width(text) <= columns else clip(text, 0, columns - 1).rstrip() + "…"
+
+
+def _spent(chat: Chat) -> str:
     cost_usd = chat.session.cost_usd
-    # What is free needs no room, and of what is unknown there is nothing to tell.
-    return dollars(cost_usd) if cost_usd else ""
+    # What is free needs no room, and of what is unknown there is nothing to say.
+    return f"{dollars(cost_usd)} spent" if cost_usd else ""
 
 
-def _cost_of_next(chat: Chat, draft_bytes: int) -> str:
+def _cost_of_next(chat: Chat, draft_tokens: int) -> str:
     """Return about what it will cost to send what is being written, nothing where that is free or unknown.
 
     The answer is taken to be as long as the budget expects it.
     """
     target = chat.target
-    if target is None or not draft_bytes:
+    if target is None or not draft_tokens:
         return ""
     usage = chat.manager.context_usage()
-    sent_tokens = usage.system_tokens + usage.turns_tokens + -(-draft_bytes // BYTES_A_TOKEN)
+    sent_tokens = usage.system_tokens + usage.turns_tokens + draft_tokens
     cost_usd = target.about_usd(sent_tokens, expected_answer_tokens(target.parameters))
-    return f"~{dollars(cost_usd)}" if cost_usd else ""
+    return f"~{dollars(cost_usd)} to send" if cost_usd else ""
 
 
 def _short(tokens: int) -> str:
