@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chatcli.repl.attachments import Attachments
 from repl.fakes import KeptSurface
 from repl.test_talk import PARIS, messages, talking  # noqa: F401 - the fixture
 from scripted_server import serving
@@ -143,3 +144,16 @@ async def test_what_is_turned_down_there_sends_nothing(talking, folder):  # noqa
         assert [request for request in server.requests if request.method == "POST"] == []
     assert "no encoding was chosen for names.txt" in talk.surface.text
     assert talk.surface.drafted == "Who is in @names.txt?"
+
+
+def test_what_is_no_text_is_refused_while_it_is_being_mentioned():
+    attachments = Attachments()
+    line = attachments.line("see @photo.png and @one.txt")
+    assert line == "not text, cannot be attached: photo.png · attached: one.txt 3 B"
+    assert attachments.about_bytes("see @photo.png and @one.txt") == 3
+
+
+def test_a_file_that_goes_along_is_counted_once():
+    attachments = Attachments()
+    assert attachments.about_bytes("@two.txt @two.txt @one.txt") == 7
+    assert attachments.about_bytes("none") == 0

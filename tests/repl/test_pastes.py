@@ -14,6 +14,9 @@ BACKSPACE, UNDO, UP, LEFT = "\x7f", "\x1f", "\x1b[A", "\x1b[D"
 EXPAND, CTRL_Y, CTRL_U = "\x18\x10", "\x19", "\x15"
 
 
+UP, UNDO = "\x1b[A", "\x1f"
+
+
 def pasted(text):
     return f"\x1b[200~{text}\x1b[201~"
 
@@ -31,6 +34,33 @@ async def test_a_long_paste_is_folded_and_sent_whole_and_never_sends_itself():
         written = await handed_over(found)
         assert written.text == f"see {LINES} done"
         assert written.shown == "see [pasted 200 lines] done"
+
+
+async def test_a_paste_is_folded_in_the_history_too_and_sent_whole_again():
+    async with desk() as found:
+        await found.type("see ", pasted(LINES))
+        first = await handed_over(found)
+        await found.settle()
+        await found.type(UP)
+        assert found.screen.composer.shown == "see [pasted 200 lines]"
+        assert (await handed_over(found)).text == first.text
+
+
+async def test_a_long_text_from_before_is_folded_as_a_whole():
+    async with desk() as found:
+        found.screen.composer.put(LINES)
+        assert found.screen.composer.shown == "[pasted 200 lines]"
+        assert found.screen.composer.text == LINES
+
+
+async def test_undo_takes_a_paste_back_and_what_was_offered_too():
+    async with desk() as found:
+        await found.type("a", pasted(LINES), UNDO)
+        assert found.screen.composer.shown == "a"
+        await found.type(BACKSPACE)
+        found.screen.composer.put(LINES)
+        await found.type(UNDO)
+        assert found.screen.composer.shown == ""
 
 
 @pytest.mark.parametrize("text", ["one line", "\n".join("0123456789"), "x" * 2000, "你好\n"])

@@ -99,6 +99,9 @@ class Text:
         return Text(self.name, reading.text, _replaced(self.name, damaged_places(reading.text)))
 
 
+_FOUR_ZEROS: Final = bytes(4)  # the character U+0000 in every encoding there is
+
+
 def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
     """Decode ``content``, called ``name`` in messages. Raise ``UsageError`` for what is no text.
 
@@ -255,6 +258,14 @@ def _replaced(name: str, count: int) -> str | None:
 
 def _places(count: int) -> str:
     return "1 place" if count == 1 else f"{count:,} places"
+
+
+def is_surely_data(beginning: bytes) -> bool:
+    """Whether what begins so is no text in any encoding: cheap enough to be asked while somebody types."""
+    if any(beginning.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS):
+        return False
+    kind = _kind(beginning)
+    return _FOUR_ZEROS in beginning or (kind is not None and len(kind.beginning) > _LONGEST_COMMON_WORD)
 
 
 def _looks_binary(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from chatcli.attachments.encoding_hints import NO_HINTS
 from chatcli.attachments.encodings import Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.safety.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ LONGEST_TEXT_BYTES: Final = 64_000_000
 """Reading stops here: more than any model can take, and little enough to be counted in seconds."""
 
 _PIECE_BYTES: Final = 1_000_000
+_BEGINNING_BYTES: Final = 4_096
 
 
 def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
@@ -48,6 +50,15 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
             hint="name the files in it" if is_folder else "check the path and its rights",
         ) from error
     return decode(content, shown, hints)
+
+
+def beginning_of_file(path: Path) -> bytes:
+    """Return the first bytes of a regular file, none where they cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(_BEGINNING_BYTES)
+    except OSError:
+        return b""
 
 
 def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:

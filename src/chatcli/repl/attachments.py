@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from chatcli.attachments import encoding_question
 from chatcli.attachments.attached import attach, mentioned
 from chatcli.attachments.encoding_hints import NO_HINTS
-from chatcli.attachments.texts import read_file
+from chatcli.attachments.encodings import is_surely_data
+from chatcli.attachments.texts import beginning_of_file, read_file
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.repl.threads import in_thread
@@ -16,6 +17,7 @@ from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
 
     from chatcli.attachments.attached import Attached
     from chatcli.attachments.encoding_hints import EncodingHints
@@ -29,6 +31,8 @@ class Attachments:
         self._hints = hints
         self._named: tuple[Attached, ...] = ()
         self._looked_at: tuple[str, list[Attached]] = ("", [])
+        self._looked_into: set[Path] = set()
+        self._data: set[Path] = set()
 
     @property
     def named(self) -> Sequence[Attached]:
@@ -65,15 +69,23 @@ class Attachments:
 
     def line(self, written: str) -> str:
         """Return what goes with a question as it is being written, in a line; a file is looked at once."""
-        return attached_line(self._goes_with(written))
+        files = self._goes_with(written)
+        texts = attached_line([attached for attached in files if attached.path not in self._data])
+        names = ", ".join(attached.path.name for attached in files if attached.path in self._data)
+        refused = f"not text, cannot be attached: {sanitize_line(names)}" if names else ""
+        return " · ".join(filter(None, (refused, texts)))
 
     def about_bytes(self, written: str) -> int:
         """Return how long the files are that go with a question as it is being written."""
-        return sum(attached.size_bytes for attached in self._goes_with(written))
+        files = self._goes_with(written)
+        return sum(attached.size_bytes for attached in files if attached.path not in self._data)
 
     def _goes_with(self, written: str) -> list[Attached]:
         if written != self._looked_at[0]:
             self._looked_at = written, [] if written.startswith("/") else mentioned(written)
+            paths = {attached.path for attached in self._looked_at[1]}
+            new = {path for path in paths - self._looked_into if is_surely_data(beginning_of_file(path))}
+            self._data, self._looked_into = new | self._data & paths, paths
         return [*self._named, *(found for found in self._looked_at[1] if not self._has(found))]
 
     async def read(

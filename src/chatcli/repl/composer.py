@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.document import Document
@@ -52,6 +52,27 @@ class Pasted(Enum):
     ATTACHED = auto()
 
 
+class _FoldingBuffer(WordBuffer):
+    """Folds what comes from the history, so that a long paste is as short there as it was when it was written."""
+
+    def __init__(self, pastes: Pastes, **options: Any) -> None:
+        self._pastes = pastes
+        super().__init__(**options)
+
+    def history_backward(self, count: int = 1) -> None:
+        super().history_backward(count)
+        self._fold()
+
+    def history_forward(self, count: int = 1) -> None:
+        super().history_forward(count)
+        self._fold()
+
+    def _fold(self) -> None:
+        draft = self._pastes.folded_again(self.text)
+        if draft != self.text:
+            self.document = Document(draft)
+
+
 class Composer:
     """A text of any number of lines.
 
@@ -73,7 +94,8 @@ class Composer:
         self._pastes = Pastes()
         self._crowded_out = crowded_out
         self._taken = self._offered = Written.plain("")
-        self.buffer = WordBuffer(
+        self.buffer = _FoldingBuffer(
+            self._pastes,
             multiline=True,
             history=history,
             auto_suggest=suggestions,
@@ -163,12 +185,16 @@ class Composer:
             self._crowded_out(written)
 
     def as_taken(self, text: str) -> Written:
-        """Return ``text`` as it was written where it was taken last, with its pastes folded."""
-        return self._taken if text == self._taken.text else Written.plain(text)
+        """Return ``text`` as it was written where it was taken last, else with what was pasted in it folded."""
+        if text == self._taken.text:
+            return self._taken
+        draft = self._pastes.folded_again(text)
+        return Written(text, self._pastes.shown(draft), draft)
 
     def put_back(self, written: Written) -> None:
         """Write what was taken in place of what is written."""
         self._offered = written
+        self.buffer.save_to_undo_stack()
         self.buffer.set_document(Document(written.draft), bypass_readonly=True)
 
     def clear(self) -> None:

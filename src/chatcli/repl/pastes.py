@@ -56,7 +56,7 @@ class Pastes:
 
         ``beside`` is what it is put into: pastes there have other numbers.
         """
-        if len(text) <= MOST_CHARACTERS and text.rstrip("\n").count("\n") < MOST_LINES:
+        if not _is_long(text):
             return text
         mark = chr(_FIRST_MARK + self._count % _MARKS)
         self._count += 1
@@ -64,6 +64,20 @@ class Pastes:
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
         self._pastes[mark] = _Paste(text, number, about_bytes(text))
         return mark
+
+    def folded_again(self, text: str) -> str:
+        """Return a text from before with what was pasted in it folded; of a long one nobody remembers, all of it.
+
+        A draft, in which something is folded, stays as it is.
+        """
+        if self.marks(text) or not _is_long(text):
+            return text
+        known = sorted(self._pastes.items(), key=lambda item: len(item[1].text), reverse=True)
+        draft = text
+        for mark, paste in known:
+            if paste.text in draft:
+                draft = draft.replace(paste.text, mark, 1)
+        return self.folded(draft, beside="") if _is_long(draft) and not self.marks(draft) else draft
 
     def marks(self, draft: str) -> list[str]:
         """Return the characters in ``draft`` that stand for pastes, in their order."""
@@ -91,6 +105,10 @@ class Pastes:
         for mark in self.marks(before):
             text = text.replace(self._pastes[mark].text, mark, 1)
         return text
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > MOST_CHARACTERS or text.rstrip("\n").count("\n") >= MOST_LINES
 
 
 def about_bytes(text: str) -> int:
