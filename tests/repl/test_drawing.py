@@ -175,6 +175,26 @@ class TestTheMovingLine:
         await activity(TextDelta("Hi"))
         assert "answering 5 s" in activity.line()
 
+    async def test_over_a_slow_connection_only_the_seconds_change(self):
+        clock = ManualClock()
+        activity = Activity(unicode=True, slow=True, clock=clock)
+        activity.begin("waiting")
+        clock.now_s += 1.0
+        lines = set()
+        for _ in range(9):
+            clock.now_s += 0.05
+            lines.add(activity.line())
+        assert lines == {"… waiting 1 s · Ctrl-C stops"}
+        assert activity.step_s == 1.0
+
+    async def test_slows_down_for_good_once_what_is_drawn_does_not_get_through(self):
+        activity, clock = self.start()
+        assert activity.step_s == 0.1
+        activity.slow_down()
+        clock.now_s += 1
+        assert activity.step_s == 1.0
+        assert activity.line().startswith("* ")
+
     async def test_counts_down_to_the_next_attempt(self):
         activity, clock = self.start()
         await activity(Retrying(2, 7.0, "429"))

@@ -97,6 +97,7 @@ def _repl(options: Namespace, settings: Settings, world: World, terminal: Termin
         terminal.color_system(terminal.stdout),
         background=told_background(terminal.environment),
         can_be_asked=can_be_asked(terminal),
+        is_remote=terminal.is_remote,
         encoding_hints=terminal.encoding_hints(options.encoding),
     )
     repl = Repl(

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
 
 STEP_S: Final = 0.1
-"""How often the line moves."""
+"""How often the line moves,"""
+SLOW_STEP_S: Final = 1.0
+"""and where each move has to pass a slow connection. There nothing turns: the seconds alone change."""
 
 _STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _THINKING: Final = "thinking"
+_STILL: Final = "…"
+_PLAIN_STILL: Final = "*"
 _PLAIN_STEPS: Final = "|/-\\"
 _RETRY_HINTS: Final = ("Enter tries now", "Ctrl-C stops")
 _SILENCE_AFTER_S: Final = 3.0
@@ -40,11 +44,16 @@ class _Doing:
 class Activity:
     """Follows the work in hand (``begin``, ``end``) and, as an observer, the turn within it.
 
-    ``unicode`` says whether the terminal can show the spinner's characters; times are read from ``clock``.
+    ``unicode`` says whether the terminal can show the spinner's characters, ``slow`` whether it is at the other end of a
+    connection; times are read from ``clock``.
     """
 
-    def __init__(self, *, unicode: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, unicode: bool, slow: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._still = _STILL if unicode else _PLAIN_STILL
         self._steps = _STEPS if unicode else _PLAIN_STEPS
+        self._is_slow = slow
         self._clock = clock
         self._doing: _Doing | None = None
         self._began_s = 0.0
@@ -53,6 +62,15 @@ class Activity:
     @property
     def is_busy(self) -> bool:
         return self._doing is not None
+
+    @property
+    def step_s(self) -> float:
+        """How long the line stands still."""
+        return SLOW_STEP_S if self._is_slow else STEP_S
+
+    def slow_down(self) -> None:
+        """Move no more than the seconds from here on: what is drawn does not get through."""
+        self._is_slow = True
 
     def begin(self, what: str) -> None:
         self._began_s = self._clock()
@@ -102,7 +120,7 @@ class Activity:
         doing, now_s = self._doing, self._clock()
         if doing is None or now_s - self._began_s < _SHOWN_AFTER_S:
             return ""
-        step = self._steps[int(now_s / STEP_S) % len(self._steps)]
+        step = self._still if self._is_slow else self._steps[int(now_s / STEP_S) % len(self._steps)]
         if doing.retry is not None and doing.until_s is not None and now_s < doing.until_s:
             left_s = doing.until_s - now_s
             room = columns - len(step) - 1

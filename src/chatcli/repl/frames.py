@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,10 +56,22 @@ class FramedOutput(Vt100_Output):
             self._buffer = []
             self._lead_nowhere()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the terminal takes more without making the program wait."""
+        with suppress(OSError, ValueError):
+            return bool(select.select([], [self.fileno()], [], 0)[1])
+        return True
+
     def _lead_nowhere(self) -> None:
         # What is in the stream's own buffer would be written, and complained about, at the program's end.
         with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), self.fileno())
+
+
+def has_room(output: Output) -> bool:
+    """Whether what is drawn now gets on its way at once, as far as ``output`` can tell: a Windows console cannot."""
+    return not isinstance(output, FramedOutput) or output.has_room
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from wcwidth import clip
 
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.activity import STEP_S, Activity
 from chatcli.repl.composer import AnswerLine, Composer, Pasted
 from chatcli.repl.editor import Editor
 from chatcli.repl.escape_timing import tell_escape_apart
+from chatcli.repl.frames import has_room
 from chatcli.repl.key_hints import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line
 from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.styles import BaseStyle
 
     from chatcli.render.themes import ColorSystem
+    from chatcli.repl.activity import Activity
     from chatcli.repl.key_hints import Hint
 
 _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
@@ -378,8 +379,11 @@ class Screen:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(STEP_S)
+            await asyncio.sleep(self._activity.step_s)
             if not self._activity.is_busy or self._suspension.is_lent or self._panel is not None:
+                continue
+            if not has_room(self.application.output):
+                self._activity.slow_down()
                 continue
             self._title.refresh()
             # A frame of an answer that streams has moved the line of activity as well.

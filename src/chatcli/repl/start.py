@@ -55,7 +55,7 @@ class Tty:
     """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
 
     ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
-    ``encoding_hints`` say how files are encoded that are not in UTF-8.
+    ``is_remote``: it is at the other end of an SSH connection. ``encoding_hints`` say how files are encoded that are not in UTF-8.
     """
 
     stdin: TextIO
@@ -64,6 +64,7 @@ class Tty:
     color_system: ColorSystem | None
     background: Background | None
     can_be_asked: bool
+    is_remote: bool = False
     encoding_hints: EncodingHints = NO_HINTS
 
     @property
@@ -114,7 +115,7 @@ class Repl:
             lambda background: self._theme.learn(background, "the terminal tells its background")
         )
         self._toolbar = Toolbar(unicode=tty.shows_unicode)
-        activity = Activity(unicode=tty.shows_unicode)
+        activity = Activity(unicode=tty.shows_unicode, slow=tty.is_remote)
         self._screen = Screen(
             input=keyboard(tty.stdin, self._background.replies),
             output=terminal_output(tty.stdout, term=tty.term),
