@@ -139,6 +139,8 @@ class TestTypingAhead:
             screen.type("Spain?" + ENTER)
             screen.wait_for("next: Spain?")
             screen.type(CTRL_D)
+            screen.wait_for("Ctrl-D again stops this and leaves")
+            screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         assert history_of(program) == ["France?", "Spain?"]
 
@@ -188,7 +190,7 @@ class TestPasting:
             screen.type("/clear" + ENTER)
             screen.wait_for("> /clear")
             screen.type(UP + UP)
-            screen.wait_for("第 199 行")
+            screen.wait_for("> [pasted 200 lines]\nsmall")
             screen.type(ENTER)
             screen.wait_for("Paris.\n\n>")
             assert questions(server) == [LINES, LINES]

@@ -152,7 +152,7 @@ class TestOnATerminal:
         with serving_in_thread(PARIS) as server, terminal("-s", "trip", server=server, columns=120) as screen:
             screen.wait_for("\n>")
             screen.type("Capital?")
-            screen.wait_for(" · ~$1.00 · trip")
+            screen.wait_for(" · ~$1.00 to send")
             screen.type("\r")
             screen.wait_for(self.QUESTION)
             screen.type("n\r")

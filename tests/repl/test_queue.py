@@ -141,7 +141,7 @@ async def test_stop_and_send_does_nothing_where_there_is_nothing_to_send():
 async def test_leaving_sends_nothing_more_and_the_history_has_it():
     async with desk() as found:
         async with found.working() as work:
-            await found.type("one", ENTER, CTRL_D)
+            await found.type("one", ENTER, CTRL_D, CTRL_D)
             assert await work is False
         assert await found.screen.line() is None
         assert found.history.get_strings() == ["one"]

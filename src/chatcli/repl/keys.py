@@ -65,7 +65,9 @@ class Actions(Protocol):
         """Stop what is going on; with nothing going on, throw away what is written."""
         ...
 
-    def leave(self) -> None: ...
+    def request_leave(self) -> None:
+        """Leave, but warn first where that would stop what is going on."""
+        ...
 
     def suspend(self) -> None:
         """Give the terminal back to the shell until the person returns."""
@@ -124,7 +126,7 @@ def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
         "edit_in_editor": (actions.edit_in_editor, writing),
         "edit_previous": (actions.edit_previous, choosing),
         "interrupt": (actions.interrupt, ~is_searching),
-        "leave": (actions.leave, empty),
+        "leave": (actions.request_leave, empty),
         "suspend": (actions.suspend, Always() if sys.platform != "win32" else ~Always()),
     }
     assert bindings.keys() == {action.name for action in KEY_ACTIONS}  # noqa: S101 - the table is what people read

@@ -146,7 +146,7 @@ class Screen:
         application = asyncio.ensure_future(
             self.application.run_async(handle_sigint=False, set_exception_handler=False)
         )
-        application.add_done_callback(lambda _: self._end())
+        application.add_done_callback(lambda _: self.leave())
         ticking = asyncio.ensure_future(self._tick())
         try:
             with self._suspension.attached():
@@ -183,7 +183,7 @@ class Screen:
             self._work = None
             self._activity.end()
             if time.monotonic() - self._leave_asked_s < _LEAVES_WITHIN_S:
-                self._end()
+                self.leave()
             self.draw("", ())
             self._title.refresh()
         return True
@@ -333,14 +333,14 @@ class Screen:
         else:
             self._hint = self._hinted(LEAVING)
 
-    def leave(self) -> None:
+    def request_leave(self) -> None:
         warning = self._hinted(LEAVING_BUSY)
         if self._work is not None and self._hint_before != warning:
             self._hint, self._leave_asked_s = warning, time.monotonic()
         else:
-            self._end()
+            self.leave()
 
-    def _end(self) -> None:
+    def leave(self) -> None:
         """Stop what is going on and let the reader of lines know that nothing more comes."""
         if self._work is not None:
             self._work.cancel()
