@@ -192,7 +192,7 @@ class TestPasting:
             screen.type(UP + UP)
             screen.wait_for("> [pasted 200 lines]\nsmall")
             screen.type(ENTER)
-            screen.wait_for("Paris.\n\n>")
+            screen.wait_for("Paris.\n\n>\nsmall")
             assert questions(server) == [LINES, LINES]
 
     def test_megabytes_are_one_paste(self, terminal):
