@@ -169,11 +169,11 @@ class TestResuming:
         with terminal("--resume", "--all", columns=40, lines=12) as screen:
             shown = screen.wait_for("4 sessions\n")
             assert (
-                "❯ Plan a trip to Lisbon         1 h ago\n  1 turn · Day 1: Alfama, and the rive…\n" in shown
+                "❯ Plan a trip to Lisbon         1 h ago\n  1 turn · trip · Day 1: Alfama, and t…\n" in shown
             )
             assert "\n  東京のラーメン" in shown
             screen.type(DOWN)
-            screen.wait_for("  1 turn · 今天晴，适合散步。")
+            screen.wait_for("  1 turn · weather · 今天晴，适合散步。")
             screen.type(ENTER)
             screen.wait_for("resuming: 北京今天")
 

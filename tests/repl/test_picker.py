@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from chatcli.render.themes import theme
+from chatcli.repl.picker.drawing import unmarked
 from chatcli.repl.picker.picking import pick_session
 from repl.picker_world import FakeLibrary, shelf, summary
 from repl.test_screen import CTRL_C, CTRL_D, ENTER, desk
@@ -202,3 +204,27 @@ async def test_leaving_the_program_ends_it():
         await picked.rest()
         picked.desk.screen.leave()
         assert await work is False
+
+
+async def test_rows_that_look_the_same_are_told_apart_by_name_and_origin():
+    copy = replace(
+        summary("trip-2", "Plan a trip", preview="The **old** [town](https://a.example)"), forked_from="trip"
+    )
+    async with picking(FakeLibrary(summary("trip", "Plan a trip", preview="`Alfama`"), copy)) as picked:
+        assert "trip · Alfama" in picked.shown
+        await picked.type(DOWN)
+        assert "trip-2 (copy of trip) · The old town" in picked.shown
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("## Plan **a** _trip_", "Plan a trip"),
+        ("use `a_b` and ``c`d``", "use a_b and c`d"),
+        ("```python print(1)", " print(1)"),
+        ("snake_case_name 2*3*4 __init__", "snake_case_name 2*3*4 __init__"),
+        ("![map](a.png) [Rome](https://r.example)!", "map Rome!"),
+    ],
+)
+def test_a_snippet_reads_without_marks(line, read):
+    assert unmarked(line) == read

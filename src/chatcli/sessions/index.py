@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from chatcli.core.search_text import Term
     from chatcli.sessions.store import SessionStore
 
-_COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished"
+_COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished, forked_from"
 _LARGEST_WORDS_BYTES: Final = 1 << 30
 _BATCH_FILES: Final = 50
 """How much is read before it is written: others wait for a write no longer than a few tenths of a second."""
@@ -134,7 +134,7 @@ class SessionIndex:
             return [self._summary(row) for row in connection.execute(query, [*values, limit])]
 
     def _summary(self, row: tuple[Any, ...]) -> SessionSummary:
-        name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished = row
+        name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished, forked_from = row
         file_name = _text(name)
         return SessionSummary(
             name=file_name,
@@ -146,6 +146,7 @@ class SessionIndex:
             preview=_text(preview),
             damaged_records=_count(damaged_records),
             is_unfinished=bool(_count(is_unfinished)),
+            forked_from=None if forked_from is None else _text(forked_from),
         )
 
     def _take_in(self, changed: dict[str, Stamp], progress: Callable[[int, int], None]) -> None:
@@ -220,8 +221,9 @@ def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _
         _bytes(summary.preview) if summary else None,
         summary.damaged_records if summary else None,
         summary.is_unfinished if summary else None,
+        _bytes(summary.forked_from) if summary and summary.forked_from is not None else None,
     ]
-    new_key = connection.execute("REPLACE INTO sessions VALUES(?,?,?,?,?,?,?,?,?,?,?)", row).lastrowid
+    new_key = connection.execute("REPLACE INTO sessions VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", row).lastrowid
     if reading is not None:
         connection.execute(
             "INSERT INTO texts VALUES(?,?)", [new_key, zlib.compress(reading.words.encode(), 1)]

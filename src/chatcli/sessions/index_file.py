@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = ".index.db"
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """To be raised when anything that is stored changes, the folding of words included."""
 SCHEMA_VERSION: Final = _FORMAT * 1_000_000 + int(unicodedata.unidata_version.replace(".", ""))
 """With the version of Unicode: words that are cut otherwise could not be taken out again."""
@@ -27,7 +27,7 @@ _TABLES: Final = {
     "sessions": """CREATE TABLE sessions(
         id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
         is_session INTEGER NOT NULL, title BLOB, turns INTEGER, folder BLOB, preview BLOB,
-        damaged_records INTEGER, is_unfinished INTEGER)""",
+        damaged_records INTEGER, is_unfinished INTEGER, forked_from BLOB)""",
     "texts": "CREATE TABLE texts(id INTEGER PRIMARY KEY, words BLOB NOT NULL)",
     "words": f"CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}')",
     "beginnings": f"""CREATE VIRTUAL TABLE beginnings USING fts5(

@@ -59,6 +59,8 @@ class Session:
         """The model this conversation was last asked with, or that the person chose for it since."""
         self.model_endpoint: str | None = None
         """The host whose model that is, ``None`` where nobody noted it."""
+        self.forked_from: str | None = None
+        """The session this one was copied from last."""
         self.damaged_records = 0
         """How many records cannot be read, or not all of them: they are kept in the file."""
         self._messages: dict[str, MessageRecord] = {}
@@ -274,6 +276,8 @@ class Session:
                 self._cleared.add(record.parent)
             case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text)}:
                 self._summaries.append((first_id, last_id, text))
+            case "fork", {"session": str(name)}:
+                self.forked_from = name
             case "refused", {"message": str(message_id), "reason": str(reason)}:
                 self._refused[message_id] = reason
             case kind, str(value):

@@ -64,7 +64,7 @@ class SessionSummary:
 
     ``folder`` is where the person was when it began, as far as it tells; ``preview`` the beginning of what was said
     last, on one line; ``damaged_records`` how many of its records cannot be read. ``is_unfinished``: it ends in a
-    question, or in an answer of which only parts were kept.
+    question, or in an answer of which only parts were kept. ``forked_from`` is the session it is a copy of.
     """
 
     name: str
@@ -76,6 +76,7 @@ class SessionSummary:
     preview: str = ""
     damaged_records: int = 0
     is_unfinished: bool = False
+    forked_from: str | None = None
 
     def is_being_answered(self, now: datetime) -> bool:
         """Whether another chatcli is at work on its end: it holds the file, and wrote to it not long before ``now``."""
@@ -151,6 +152,7 @@ class SessionStore:
             preview=preview_of(session),
             damaged_records=session.damaged_records,
             is_unfinished=session.is_unfinished,
+            forked_from=session.forked_from,
         )
 
     def existing(self, name_or_path: str) -> SessionFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,12 @@ _TURNS_COLUMNS: Final = len("1,234 turns")
 _TITLE_COLUMNS: Final = 8  # without so many a title says nothing, and the age makes room
 _LEAD: Final = 3
 """A hit that does not fit stands behind so much of the row: one in so many parts of it."""
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
+_HEADING: Final = re.compile(r"(?:(?<=\s)|\A)#{1,6} ")
+_FENCE: Final = re.compile(r"```+\w*|~~~+\w*")
+_MARKED: Final = re.compile(
+    r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)|(?<![\w*_])(\*\*\*|\*\*|\*|_)(?=[^\s*_])(.+?)(?<=[^\s*_])\3(?![\w*_])"
+)
 # Longer than any row. What is behind it need not even be looked at.
 _LONGEST_CHARACTERS: Final = 1_000
 
@@ -130,16 +137,20 @@ class Drawing:
             question = self._cut("delete it for good? y/n", columns)
             return indent + self.theme.paint(question, "code.error")
         turns = "" if self._is_roomy else _turns(session) + _BETWEEN
-        before = self._cut(turns, columns)
+        name = session.name + (f" (copy of {session.forked_from})" if session.forked_from else "")
+        # Where the name is the title already, only a copy has more to say.
+        named = f"{name}{_BETWEEN}" if session.title or session.forked_from else ""
+        before = self._cut(turns + named, columns)
         return indent + self._dim(before) + self._excerpt(session, hit, columns - width(before))
 
     def _excerpt(self, session: SessionSummary, hit: Found | None, columns: int) -> str:
         """Return what was said: at the words that were found, else at the beginning."""
         if hit is None or not hit.excerpt:
-            return self._dim(self._cut(session.preview, columns))
+            return self._dim(self._cut(unmarked(session.preview), columns))
         start, end = hit.at
         before, found, after = (
-            _shown(part) for part in (hit.excerpt[:start], hit.excerpt[start:end], hit.excerpt[end:])
+            _shown(unmarked(part))
+            for part in (hit.excerpt[:start], hit.excerpt[start:end], hit.excerpt[end:])
         )
         if width(before) + width(found) > columns:
             # Of what stands before it only the end: the hit is what was looked for.
@@ -178,6 +189,12 @@ class Drawing:
         if width(shown) <= columns:
             return shown
         return clip(shown, 0, columns - 1).rstrip() + self.glyphs.cut if columns else ""
+
+
+def unmarked(text: str) -> str:
+    """Return a line of Markdown as it reads: without marks of emphasis, code, headings and links."""
+    text = _LINK.sub(r"\1", _HEADING.sub("", text))
+    return _FENCE.sub("", _MARKED.sub(lambda marked: marked[2] or marked[4], text))
 
 
 def _shown(text: str) -> str:
