@@ -483,7 +483,7 @@ class TestEditing:
     async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        with pytest.raises(UsageError, match="no turn 2"):
+        with pytest.raises(UsageError, match="no question 2"):
             chat.branches.edit(2)
 
 
@@ -642,7 +642,7 @@ class TestClear:
         chat.memory.clear()
         await ask(chat, "two")
         assert not chat.memory.is_cleared
-        with pytest.raises(UsageError, match="no /clear to take back"):
+        with pytest.raises(UsageError, match="no /clear to undo"):
             chat.memory.undo_clear()
 
     def test_of_nothing_says_so(self, open_chat):
@@ -737,7 +737,7 @@ class TestDrop:
         for act in (lambda: chat.memory.drop(1), lambda: chat.memory.pin(1)):
             with pytest.raises(UsageError) as caught:
                 act()
-            assert caught.value.hint == "/drop -1 brings it back"
+            assert caught.value.hint == "/drop -1 restores it"
 
 
 def sent(model, number=-1):
@@ -847,7 +847,7 @@ class TestNotes:
 
     def test_that_are_empty_or_not_there_are_refused(self, open_chat):
         chat, _ = open_chat()
-        with pytest.raises(UsageError, match="a note needs a word"):
+        with pytest.raises(UsageError, match="a note cannot be empty"):
             chat.memory.note("  ")
         with pytest.raises(UsageError, match="there is no note 1"):
             chat.memory.take_note_away(1)

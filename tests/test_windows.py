@@ -123,7 +123,7 @@ async def test_what_ollama_says_nothing_of_stays_small_whatever_the_model_could_
         assert await found.window("qwen3:8b") == 8192
         assert await found.window("qwen3:8b") == 8192
     (notice,) = found.notices
-    assert notice.message.startswith("context window of qwen3:8b unknown: taken as 8,192 tokens")
+    assert notice.message.startswith("context window of qwen3:8b unknown, assuming 8,192 tokens")
 
 
 async def test_a_model_that_holds_less_than_that_gets_less(tmp_path):
@@ -193,7 +193,7 @@ async def test_a_gateway_on_this_machine_is_asked_for_its_list_once_and_then_the
         assert await found.window("odd") == 32_768
         assert await found.window("odd") == 32_768
     assert found.asked == ["/v1/models", "/v1/models"]
-    assert [notice.message.partition(":")[0] for notice in found.notices] == ["context window of odd unknown"]
+    assert [notice.message.partition(",")[0] for notice in found.notices] == ["context window of odd unknown"]
 
 
 async def test_nothing_is_remembered_where_nothing_is_kept(tmp_path):

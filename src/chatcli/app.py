@@ -83,8 +83,8 @@ def _session_file(store: SessionStore, wish: Wish) -> SessionFile | None:
     file = store.last_used()
     if file is None:
         raise ConfigurationError(
-            "there is no session to continue",
-            hint="ask something first; every conversation is saved by itself",
+            "there is no session to resume",
+            hint="ask something first; every conversation is saved automatically",
         )
     return file
 

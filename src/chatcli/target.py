@@ -246,7 +246,7 @@ class TargetFinder:
             return None
         if self._budget.is_set:
             # Nobody knows what an embedding costs, and a budget is kept.
-            told = "older turns are found by their words alone: embedding_model is not asked while a budget is set"
+            told = "searching older turns by words only: embedding_model is not asked while a budget is set"
             self._tell(Notice("embeddings_not_asked", told))
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
@@ -333,7 +333,7 @@ class TargetFinder:
         self._tell(
             Notice(
                 "embedded_model",
-                f"embedded demonstration model {SMOLLM2.model} (--help: how to use others)",
+                f"using the built-in demo model {SMOLLM2.model} (others: chatcli --help)",
             )
         )
         server = LocalServer(
@@ -381,15 +381,18 @@ class TargetFinder:
                 f"{endpoint.host} offers no model", hint="name one with --model, or load one into the server"
             )
         first = offered[0].id
-        rank = f", the first of {len(offered)}" if len(offered) > 1 else ""
+        rank = f"first of {len(offered)} " if len(offered) > 1 else ""
         self._tell(
-            Notice("model_chosen", f"model {first}{rank} at {endpoint.host}{before if remembered else ''}")
+            Notice(
+                "model_chosen",
+                f"using {first} ({rank}at {endpoint.host}; -m or /model changes it){before if remembered else ''}",
+            )
         )
         return first, offered
 
     def _tell_once(self, code: str, message: str) -> None:
         if self._world.spending.is_news(message):
-            self._tell(Notice(code, f"{message} (-m or /model asks another)"))
+            self._tell(Notice(code, f"{message} (-m or /model changes it)"))
 
 
 @cache
@@ -435,8 +438,8 @@ def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
     """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
     if sends_in_clear(base_url) and not accepted:
         raise ConfigurationError(
-            f"{base_url} would get the key over an unencrypted connection",
-            hint="use https, or accept it with --insecure-http",
+            f"{base_url} would receive the key over an unencrypted connection",
+            hint="use https, or allow it with --insecure-http",
         )
 
 
@@ -468,13 +471,11 @@ async def list_offered(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[Offered
 
 _WAYS_OUT = (
     "set a key (chatcli config login, or OPENAI_API_KEY), name a server (--base-url http://127.0.0.1:11434/v1), "
-    "or use the embedded model (chatcli local setup)"
+    "or use the built-in model (chatcli local setup)"
 )
 
 
 async def _nothing_configured() -> ConfigurationError:
     found = await find_servers()
-    running = f"{found[0].name} runs here (--base-url {found[0].base_url}); else " if found else ""
-    return ConfigurationError(
-        "no model to talk to: nothing is configured", hint=running + _WAYS_OUT, code="nothing_configured"
-    )
+    running = f"{found[0].name} is running here (--base-url {found[0].base_url}); or " if found else ""
+    return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")

@@ -153,4 +153,4 @@ def _window_in(offered: Sequence[OfferedModel], model: str) -> int | None:
 
 
 def _unknown(model: str, tokens: int) -> str:
-    return f"context window of {model} unknown: taken as {tokens:,} tokens (context_window sets it)"
+    return f"context window of {model} unknown, assuming {tokens:,} tokens (set context_window)"

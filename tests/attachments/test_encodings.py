@@ -44,7 +44,7 @@ def test_either_byte_order_is_read(encoding):
 def test_wide_text_without_a_mark_is_told_by_its_zeros(encoding, text):
     read = decode(text.encode(encoding), "notes")
     assert read.text == text
-    assert read.note == f"notes has no byte order mark: read as {encoding[:6].upper()}"
+    assert read.note == f"notes has no byte order mark; reading it as {encoding[:6].upper()}"
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,8 @@ def test_text_from_before_unicode_is_recognized_and_the_guess_is_told(encoding, 
     for text in texts:
         read = decode(text.encode(encoding), "notes")
         assert read.text == text
-        assert read.note.startswith(f"notes is not UTF-8: read as {title}")
-        assert read.note.endswith(
-            "; this is a guess (--encoding NAME sets another)" if read.readings else title
-        )
+        assert read.note.startswith(f"notes is not UTF-8; reading it as {title}")
+        assert read.note.endswith(" (a guess; set --encoding if it is wrong)" if read.readings else title)
 
 
 @pytest.mark.parametrize("text", ["naïve", "Café", "résumé", "über"])
@@ -94,7 +92,7 @@ def test_what_nothing_recognizes_is_read_as_the_locale_says():
     read = decode("Столица Франции?".encode("cp1251"), "notes", EncodingHints(locale_encoding="cp1251"))
     assert (read.text, read.note) == (
         "Столица Франции?",
-        "notes is not UTF-8: read as Cyrillic (Windows-1251)",
+        "notes is not UTF-8; reading it as Cyrillic (Windows-1251)",
     )
 
 
@@ -106,7 +104,7 @@ def test_what_nothing_recognizes_is_read_as_the_locale_says():
 def test_damaged_utf_8_is_still_utf_8(content, text):
     read = decode(content, "notes")
     assert read.text == text
-    assert read.note == "notes is damaged: what could not be read in 1 place is replaced by \ufffd"
+    assert read.note == "notes is damaged: replaced unreadable bytes in 1 place with \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -116,10 +114,10 @@ def test_damaged_utf_8_is_still_utf_8(content, text):
         (b"\xff\xfe\x00\x00\x01", ""),
         (bytes(range(256)), ""),
         (b"text\0text", ""),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", ": it looks like a PNG picture"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", ": it looks like a JPEG picture"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", ": it looks like a PNG image"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", ": it looks like a JPEG image"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", ": it looks like a PDF"),
-        (b"PK\x03\x04\x14\x00", ": it looks like a zip archive or an office document"),
+        (b"PK\x03\x04\x14\x00", ": it looks like a zip archive or Office document"),
         (b"\x1f\x8b\x08\x00", ": it looks like gzip data"),
         (b"\x7fELF\x02\x01\x01\x00", ": it looks like a program (ELF)"),
     ],
@@ -184,7 +182,7 @@ def test_a_damaged_byte_costs_the_characters_around_it_and_is_told():
     assert (first, third) == ("订单保存失败", "用户已退出")
     assert second.endswith("连接超时")
     assert read.note == (
-        "notes is not UTF-8: read as Simplified Chinese (GB18030); what could not be read in 1 place is replaced by \ufffd"
+        "notes is not UTF-8; reading it as Simplified Chinese (GB18030); replaced unreadable bytes in 1 place with \ufffd"
     )
 
 
@@ -230,7 +228,7 @@ def test_an_encoding_only_the_locale_knows_of_is_a_candidate():
     read = decode("Größe übermäßig".encode("mac_roman"), "notes", EncodingHints(locale_encoding="mac_roman"))
     assert (read.text, read.note) == (
         "Größe übermäßig",
-        "notes is not UTF-8: read as mac_roman, as the locale says",
+        "notes is not UTF-8; reading it as mac_roman, as the locale says",
     )
 
 

@@ -61,7 +61,7 @@ def test_a_file_beyond_the_limit_is_refused_unread(tmp_path):
     path = tmp_path / "log"
     with path.open("wb") as file:
         file.truncate(100_000_000)
-    with pytest.raises(UsageError, match=r"log is too long: 100 MB, at most 64 MB are read"):
+    with pytest.raises(UsageError, match=r"log is too long: 100 MB, the limit is 64 MB"):
         read_file(str(path), print)
 
 
@@ -69,4 +69,4 @@ def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(UsageError, match="cannot read ") as caught:
         read_file(str(tmp_path), print)
     if sys.platform != "win32":
-        assert caught.value.hint == "name the files in it"
+        assert caught.value.hint == "name files in it instead"

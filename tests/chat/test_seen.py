@@ -67,7 +67,7 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
     ]
     assert seen.left_out == (
         NotSeen((1,), "from before /clear"),
-        NotSeen((3,), "dropped, /drop -N brings one back"),
+        NotSeen((3,), "dropped; /drop -N restores one"),
     )
     assert seen.free_tokens == seen.budget_tokens - seen.sent_tokens
     assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)

@@ -196,7 +196,7 @@ async def test_the_person_changes_it_and_takes_it_away(open_chat):
         chat.summaries.change(WORDS * 10)
     chat.summaries.forget()
     assert chat.summaries.current is resumed(chat) is None
-    with pytest.raises(UsageError, match="nothing is summed up"):
+    with pytest.raises(UsageError, match="there is no summary yet"):
         chat.summaries.forget()
 
 

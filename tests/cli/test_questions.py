@@ -129,12 +129,12 @@ def test_nothing_asked_at_a_keyboard_is_a_conversation():
 
 @pytest.mark.parametrize("piped", [b"", b" \n", None], ids=["empty", "blank", "closed"])
 def test_nothing_asked_anywhere_else_is_a_mistake(piped):
-    with pytest.raises(UsageError, match="nothing was asked"):
+    with pytest.raises(UsageError, match="no prompt was given"):
         compose(options(), terminal(piped))
 
 
 def test_an_empty_prompt_at_a_keyboard_is_a_mistake():
-    with pytest.raises(UsageError, match="nothing was asked"):
+    with pytest.raises(UsageError, match="no prompt was given"):
         compose(options(""), terminal(is_terminal=True))
 
 
@@ -145,8 +145,8 @@ def test_a_keyboard_is_not_waited_for_when_something_was_asked():
 def test_a_guess_about_piped_text_is_told():
     told = terminal("Café".encode("latin-1"))
     assert compose(options(), told) == question("Café")
-    assert told.err.startswith("stdin is not UTF-8: ")
-    assert "--encoding NAME sets another" in told.err
+    assert told.err.startswith("stdin is not UTF-8; ")
+    assert "set --encoding if it is wrong" in told.err
 
 
 def test_the_encoding_that_is_named_is_taken_without_a_word(tmp_path):

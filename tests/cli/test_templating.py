@@ -129,5 +129,5 @@ def test_a_template_sets_what_the_person_does_not(world):
 
 def test_without_a_template_there_is_nothing_to_fill_in(world):
     assert chosen_template(options(), world) is None
-    with pytest.raises(UsageError, match="--var fills in a template"):
+    with pytest.raises(UsageError, match="--var only works with a template"):
         chosen_template(options(variables=["a=b"]), world)

@@ -43,7 +43,7 @@ async def test_a_refused_field_is_left_out_and_that_is_said():
     inner = ScriptedModel([TEMPERATURE], PARIS)
     events = await events_of(AdaptingModel(inner, URL), REQUEST)
     assert events == [
-        Notice("parameter_dropped", "small does not take temperature: asked without it"),
+        Notice("parameter_dropped", "small does not accept temperature; retried without it"),
         *PARIS,
     ]
     assert [request.without for request in inner.requests] == [frozenset(), frozenset({"temperature"})]
@@ -81,8 +81,8 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
         if isinstance(event, Notice)
     ]
     assert told == [
-        "small does not take max_tokens: asked with max_completion_tokens",
-        "small does not take max_completion_tokens: asked without it",
+        "small does not accept max_tokens; retried with max_completion_tokens",
+        "small does not accept max_completion_tokens; retried without it",
     ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HERE = Endpoint("https://models.example/v1", timeout_s=30.0, idle_timeout_s=20.0)
 BEFORE_THE_ANSWER = "models.example: no answer within {} s"
-WITHIN_IT = "models.example: nothing more came for {} s"
+WITHIN_IT = "models.example: nothing received for {} s"
 
 
 class _Clock(selectors.SelectSelector):

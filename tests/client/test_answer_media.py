@@ -19,7 +19,9 @@ async def test_a_picture_beside_the_content_is_said_with_its_type_and_size(chat,
     streams(delta("Here: "), delta(images=[IMAGE]), end())
     assert await events_of(chat) == [
         TextDelta("Here: "),
-        Notice("media_not_shown", "not shown: a picture (image/png, 12.3 kB)"),
+        Notice(
+            "media_not_shown", "the answer contains a picture (image/png, 12.3 kB), which cannot be shown"
+        ),
         Completion("stop", "small-1"),
     ]
 
@@ -28,7 +30,7 @@ async def test_a_picture_among_the_parts_of_the_content_is_said_by_its_address(c
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     streams(delta([{"type": "text", "text": "Here"}, image, image]), end())
     assert (await events_of(chat))[1] == Notice(
-        "media_not_shown", "not shown: a picture (https://example.com/a.png)"
+        "media_not_shown", "the answer contains a picture (https://example.com/a.png), which cannot be shown"
     )
 
 
@@ -46,7 +48,7 @@ async def test_the_words_of_a_sound_are_the_answer_and_the_sound_is_said(chat, s
     assert await events_of(chat, request) == [
         TextDelta("Par"),
         TextDelta("is."),
-        Notice("media_not_shown", "not shown: a sound (audio/pcm16, 6.0 kB)"),
+        Notice("media_not_shown", "the answer contains a sound (audio/pcm16, 6.0 kB), which cannot be shown"),
         Completion("stop", "small-1"),
     ]
 

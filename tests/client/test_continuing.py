@@ -108,7 +108,7 @@ async def test_a_rest_that_cannot_be_had_leaves_an_incomplete_answer():
     seen, error = await failure_of(ContinuingModel(inner, times=3))
     assert text_of(seen) == "The"
     assert type(error) is IncompleteAnswer
-    assert error.message == "models.example: 429; the rest of the answer did not come"
+    assert error.message == "models.example: 429; the rest of the answer could not be fetched"
     assert error.status == 429
 
 

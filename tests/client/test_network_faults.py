@@ -64,9 +64,10 @@ async def test_a_port_nobody_listens_on(closed_port):
     error = await fault_of(at(closed_port))
     assert (error.code, error.retryable) == ("refused", True)
     assert (
-        error.message == f"127.0.0.1:{closed_port}: connection refused, nothing listens on port {closed_port}"
+        error.message
+        == f"127.0.0.1:{closed_port}: connection refused; nothing is listening on port {closed_port}"
     )
-    assert "start it" in error.hint
+    assert "start the server" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ async def test_a_port_nobody_listens_on(closed_port):
 def test_a_port_that_is_not_written_is_the_usual_one(url, port):
     with pytest.raises(NetworkError) as raised, translated(Endpoint(url)):
         raise httpx2.ConnectError("no") from ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-    assert raised.value.message.endswith(f"nothing listens on port {port}")
+    assert raised.value.message.endswith(f"nothing is listening on port {port}")
 
 
 async def test_a_name_that_cannot_be_resolved(monkeypatch):
@@ -86,7 +87,7 @@ async def test_a_name_that_cannot_be_resolved(monkeypatch):
     error = await fault_of(Endpoint("https://modles.example/v1"))
     assert (error.code, error.retryable) == ("dns", True)
     assert error.message == "modles.example: the name cannot be resolved"
-    assert "typing mistake" in error.hint
+    assert "check base_url for typos" in error.hint
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH])
@@ -178,7 +179,7 @@ async def test_a_proxy_nobody_listens_at(closed_port, target, scheme):
     assert (error.code, error.retryable) == ("proxy", True)
     address = f"{scheme}://127.0.0.1:{closed_port}"
     assert error.message == (
-        f"models.example: the proxy {address} (HTTPS_PROXY) cannot be reached: nothing listens there"
+        f"models.example: the proxy {address} (HTTPS_PROXY) cannot be reached: nothing is listening"
     )
     assert "NO_PROXY" in error.hint
 
@@ -199,7 +200,7 @@ async def test_a_proxy_that_refuses_the_password(target):
     async with listening(speaking(http_response("407 Proxy Authentication Required"))) as port:
         error = await fault_of(behind(port, target))
     assert (error.code, error.retryable) == ("proxy_auth", False)
-    assert "refuses the user name and password" in error.message
+    assert "refused the user name and password" in error.message
     assert "HTTPS_PROXY: http://user:password@host:port" in error.hint
 
 
@@ -208,7 +209,7 @@ async def test_a_proxy_that_wants_a_password():
         proxy = Proxy(f"http://127.0.0.1:{port}", "ALL_PROXY")
         error = await fault_of(Endpoint("https://models.example/v1", proxy=proxy))
     assert error.code == "proxy_auth"
-    assert "(ALL_PROXY) wants a user name and a password" in error.message
+    assert "(ALL_PROXY) needs a user name and password" in error.message
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ async def test_a_proxy_that_does_not_lead_there(status, retryable):
     async with listening(speaking(http_response(status))) as port:
         error = await fault_of(behind(port))
     assert (error.code, error.retryable) == ("proxy", retryable)
-    assert f"does not lead there: {status}" in error.message
+    assert f"could not reach it: {status}" in error.message
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_a_wrong_key_is_one_whatever_its_status(chat, completions, status)
     _, error = await failure_of(chat)
     assert type(error) is KeyRefused
     assert not error.retryable
-    assert error.hint == "the key set for models.example is wrong or expired: set another one"
+    assert error.hint == "the key set for models.example is wrong or expired; set a new one"
 
 
 async def test_a_key_that_a_gateway_has_of_its_own_is_not_the_persons(chat, completions):
@@ -134,7 +134,7 @@ async def test_a_key_that_a_gateway_has_of_its_own_is_not_the_persons(chat, comp
     _, error = await failure_of(chat)
     assert type(error) is KeyRefused
     assert error.message.endswith(": X: Incorrect API key provided")
-    assert error.hint == "models.example has a key of its own for X: correct it in the settings there"
+    assert error.hint == "models.example uses its own key for X: correct it in its settings"
 
 
 def quota_failure(period: str) -> list[object]:
@@ -272,7 +272,7 @@ async def test_a_body_that_breaks_off_is_still_an_error_of_the_endpoint(chat, co
 async def test_a_wrong_key_says_whose_it_is(chat, completions):
     completions.respond(401)
     _, error = await failure_of(chat)
-    assert error.hint == "the key set for models.example is wrong or expired: set another one"
+    assert error.hint == "the key set for models.example is wrong or expired; set a new one"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ async def test_a_missing_key_is_named_where_none_was_withheld(completions):
     completions.respond(401)
     async with chat_at(Endpoint(HERE.base_url)) as model:
         _, error = await failure_of(model)
-    assert error.hint == "no key is set for models.example: chatcli config login keeps one"
+    assert error.hint == "no key is set for models.example: chatcli config login stores one"
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])
@@ -353,7 +353,7 @@ async def test_a_refused_connection_is_a_network_error(closed_port):
     assert error.retryable
     assert error.message.startswith(f"127.0.0.1:{closed_port}: ")
     assert "connect" in error.message.lower()
-    assert "server runs" in error.hint
+    assert "start the server" in error.hint
 
 
 def test_the_innermost_reason_is_the_one_told():

@@ -225,7 +225,7 @@ async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once
     completions.respond(content=delta("Paris") + DONE, content_type="text/event-stream")
     notice = Notice(
         "no_finish_reason",
-        "models.example gives no finish reason: an answer counts as complete when its stream is",
+        "models.example sends no finish reason: an answer counts as complete when its stream ends properly",
     )
 
     async def asked_of(model):
@@ -669,7 +669,7 @@ async def test_silence_in_an_answer_has_a_limit_of_its_own():
             seen, error = await failure_of(model)
     assert seen == [TextDelta("Par")]
     assert isinstance(error, IncompleteAnswer)
-    assert "nothing more came for 0.1 s; the answer was cut after 3 characters" in error.message
+    assert "nothing received for 0.1 s; the answer was cut after 3 characters" in error.message
 
 
 async def test_text_that_trickles_is_no_silence():

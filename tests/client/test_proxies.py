@@ -116,7 +116,7 @@ def test_what_is_no_proxy_is_refused_without_repeating_it(url):
     with pytest.raises(ConfigurationError) as refused:
         proxy_for("https://models.example", {"HTTPS_PROXY": url})
     assert refused.value.code == "proxy_not_valid"
-    assert refused.value.message == "HTTPS_PROXY is not the URL of a proxy"
+    assert refused.value.message == "HTTPS_PROXY is not a proxy URL"
     assert "s3cret" not in refused.value.hint
 
 

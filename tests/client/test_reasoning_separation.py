@@ -19,7 +19,7 @@ LENGTH = Completion("length", "small")
 OPENED = [TextDelta("<think>hm</th"), TextDelta("ink>\n\nParis."), STOP]
 UNOPENED = [TextDelta("hm"), TextDelta("\n</think>\n\nParis."), STOP]
 CUT = IncompleteAnswer(
-    "models.example: the answer was cut after 9 characters", hint="/continue asks for the rest"
+    "models.example: the answer was cut after 9 characters", hint="/continue gets the rest"
 )
 
 
@@ -137,10 +137,10 @@ class TestAnAnswerThatBreaksOff:
         assert (seen, failure) == ([TextDelta("a "), TextDelta("<th")], error)
 
     async def test_keeps_its_own_words_where_there_is_some_of_it(self):
-        error = IncompleteAnswer("models.example: cut", hint="/continue asks for the rest")
+        error = IncompleteAnswer("models.example: cut", hint="/continue gets the rest")
         seen, failure = await failure_of(separating([*OPENED[:-1], error]))
         assert seen == [ReasoningDelta("hm"), TextDelta("Paris.")]
-        assert (failure.message, failure.hint) == ("models.example: cut", "/continue asks for the rest")
+        assert (failure.message, failure.hint) == ("models.example: cut", "/continue gets the rest")
 
 
 class TestTheRestOfAnAnswer:

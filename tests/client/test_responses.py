@@ -311,7 +311,9 @@ async def test_a_picture_is_said_once_with_its_type_and_size():
         of_type("response.output_item.done", item=item, output_index=0),
         completed(output=[item]),
     ]
-    assert (await told(*script))[0] == Notice("media_not_shown", "not shown: a picture (image/webp, 1.5 kB)")
+    assert (await told(*script))[0] == Notice(
+        "media_not_shown", "the answer contains a picture (image/webp, 1.5 kB), which cannot be shown"
+    )
 
 
 async def test_calls_without_number_end_somewhere():

@@ -31,11 +31,11 @@ NO_DEVELOPER = RequestRefused(
     parameter="messages[0].role",
 )
 ASKED_WITH_DEVELOPER = Notice(
-    "system_role_refused", "gemma does not take the system role: asked with developer"
+    "system_role_refused", "gemma does not accept the system role: it is sent as developer"
 )
 IN_THE_QUESTION = Notice(
     "system_role_refused",
-    "gemma does not take the developer role: the system prompt goes at the head of the first question",
+    "gemma does not accept the developer role: the system prompt is sent with the first question",
 )
 
 

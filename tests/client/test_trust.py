@@ -75,7 +75,7 @@ def test_a_bundle_that_holds_no_certificate_is_refused(tmp_path, content):
     with pytest.raises(ConfigurationError) as refused:
         trusting({}, str(path))
     assert refused.value.code == "ca_not_usable"
-    assert "holds no PEM certificate" in refused.value.message
+    assert "contains no PEM certificate" in refused.value.message
     assert "BEGIN CERTIFICATE" in refused.value.hint
 
 

@@ -41,7 +41,7 @@ def test_a_budget_has_a_limit_for_each_period(machine):
     [
         ("prices = 3", 'config.toml prices must be tables of prices, like [prices."gpt-5-mini"], not 3'),
         ("[prices]\ninput = 3", 'config.toml prices "input" must be a table of amounts'),
-        ("[prices.m]\ninptu = 3", 'config.toml prices "m" has no inptu. Did you mean'),
+        ("[prices.m]\ninptu = 3", 'config.toml prices "m" has no inptu; did you mean'),
         ("[prices.m]\ninput = -1", 'config.toml prices "m" input must be an amount of US dollars'),
         ("[prices.m]\ninput = nan", 'config.toml prices "m" input must be an amount'),
         ("[prices.m]\ninput = true", 'config.toml prices "m" input must be an amount'),

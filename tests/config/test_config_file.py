@@ -95,13 +95,13 @@ def test_a_folder_in_its_place_is_a_clear_error(tmp_path):
 def test_an_unknown_key_names_the_nearest(read, content, where, nearest):
     with pytest.raises(ConfigurationError, match=where) as caught:
         read(content)
-    assert caught.value.hint == f"Did you mean {nearest}?"
+    assert caught.value.hint == f"did you mean {nearest}?"
 
 
 def test_a_key_like_nothing_known_lists_what_is(read):
     with pytest.raises(ConfigurationError) as caught:
         read("zzzzzz = 1")
-    assert str(caught.value.hint).startswith("Known: model, base_url, ")
+    assert str(caught.value.hint).startswith("known: model, base_url, ")
 
 
 def test_a_profile_cannot_choose_a_profile(read):

@@ -105,7 +105,7 @@ def test_any_text_is_a_url_with_a_known_scheme_or_refused(text):
 
 @pytest.mark.parametrize("quoted", ['"https://host.example"', "'host.example'", "“https://host.example”"])
 def test_quotes_around_a_url_are_named(quoted):
-    with pytest.raises(ValueError, match="without quotes around it"):
+    with pytest.raises(ValueError, match="must not have quotes around it"):
         validated_url(quoted)
 
 

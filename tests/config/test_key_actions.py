@@ -33,8 +33,8 @@ def test_keys_one_action_gives_up_can_go_to_another():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"sned": "enter"}, "has no action sned. Did you mean send?"),
-        ({"send": "entr"}, "send: there is no key 'entr'. Did you mean enter?"),
+        ({"sned": "enter"}, "has no action sned; did you mean send?"),
+        ({"send": "entr"}, "send: there is no key 'entr'; did you mean enter?"),
         ({"send": 3}, 'send must be keys, like "ctrl-s"'),
         ({"leave": "ctrl-s"}, "stop_and_send and leave are both on ctrl-s"),
         ({"send": "ctrl-x"}, "expand_paste is on ctrl-x ctrl-p, which begins with ctrl-x, the keys of send"),
@@ -55,7 +55,7 @@ def test_escape_alone_may_stand_beside_keys_that_begin_with_it():
 def test_a_bad_binding_is_an_error_of_the_configuration(machine):
     with pytest.raises(ConfigurationError) as raised:
         machine.resolve(config='[keys]\nsend = "entr"\n')
-    assert raised.value.message == "config.toml keys send: there is no key 'entr'. Did you mean enter?"
+    assert raised.value.message == "config.toml keys send: there is no key 'entr'; did you mean enter?"
 
 
 def test_bindings_are_read_from_their_table(machine):

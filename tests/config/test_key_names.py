@@ -45,14 +45,14 @@ def test_keys_are_understood_as_people_write_them(written, kept):
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("entr", "there is no key 'entr'. Did you mean enter?"),
-        ("hyper-x", "there is no key 'hyper-x'. Write keys like"),
-        ("", "there is no key in an empty text"),
-        ("a", "'a' alone could not be written any more"),
-        ("space", "'space' alone could not be written any more"),
-        ("alt-shift-enter", "cannot be told from alt-enter"),
-        ("ctrl-shift-enter", "cannot be told from enter"),
-        ("ctrl-1", "'ctrl-1' cannot be told from 1"),
+        ("entr", "there is no key 'entr'; did you mean enter?"),
+        ("hyper-x", "there is no key 'hyper-x'; write keys like"),
+        ("", "an empty text is not a key"),
+        ("a", "'a' alone could no longer be typed"),
+        ("space", "'space' alone could no longer be typed"),
+        ("alt-shift-enter", "cannot be distinguished from alt-enter"),
+        ("ctrl-shift-enter", "cannot be distinguished from enter"),
+        ("ctrl-1", "'ctrl-1' cannot be distinguished from 1"),
     ],
 )
 def test_what_is_no_key_is_refused_with_the_reason(written, reason):

@@ -169,9 +169,9 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
     "quoted", ['"sk-0123456789"', "'sk-0123456789'", "'sk-0123456789", '  "sk-0123456789" ']
 )
 def test_quotes_around_a_key_are_named_and_the_key_is_not(quoted):
-    with pytest.raises(MistypedValue, match="must stand without quotes around it") as caught:
+    with pytest.raises(MistypedValue, match="must not have quotes around it") as caught:
         parsers.key(quoted)
-    assert "take the quotes off" in caught.value.hint
+    assert "remove the quotes" in caught.value.hint
     assert "0123" not in f"{caught.value}{caught.value.hint}"
 
 

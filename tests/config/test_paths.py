@@ -48,7 +48,7 @@ def test_a_user_without_a_home_gets_a_clear_error(monkeypatch, platform_answer):
     monkeypatch.setattr(platformdirs, "user_data_path", platform_answer)
     with pytest.raises(ConfigurationError, match="no home folder") as caught:
         find_paths({})
-    assert caught.value.hint == "Set HOME, or CHATCLI_DATA_DIR."
+    assert caught.value.hint == "set HOME, or CHATCLI_DATA_DIR"
 
 
 def test_a_user_without_a_home_may_name_every_folder(monkeypatch):

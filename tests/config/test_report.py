@@ -52,5 +52,5 @@ def test_a_keyring_that_is_locked_does_not_keep_the_settings_from_being_shown(ma
     machine.keyring.failing.add("get")
     shown = row(machine.resolve(keys={"https://api.openai.com": None}), "api_key")
     assert shown.value == (
-        "… (the system keyring did not give the key for https://api.openai.com: KeyringLocked)"
+        "… (the system keyring did not return the key for https://api.openai.com: KeyringLocked)"
     )

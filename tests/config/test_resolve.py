@@ -226,7 +226,7 @@ def test_none_is_no_profile_whatever_the_configuration_chooses(machine):
     config = 'profile = "work"\nmodel = "a"\n[profiles.work]\nmodel = "b"'
     settings = machine.resolve(flags={"profile": "none"}, config=config)
     assert (settings.profile, settings.model) == (None, "a")
-    with pytest.raises(ConfigurationError, match="that name stands for no profile"):
+    with pytest.raises(ConfigurationError, match="that name is reserved"):
         machine.resolve(config="[profiles.none]")
 
 
@@ -265,7 +265,7 @@ def test_a_template_comes_between_the_flags_and_the_environment(machine):
 def test_an_unknown_profile_on_the_command_line_is_wrong_usage(machine):
     with pytest.raises(UsageError, match=r"flag --profile: config\.toml has no profile 'wrok'") as caught:
         machine.resolve(flags={"profile": "wrok"}, config="[profiles.work]")
-    assert caught.value.hint == "Did you mean work?"
+    assert caught.value.hint == "did you mean work?"
 
 
 def test_an_unknown_profile_elsewhere_is_wrong_configuration(machine):
@@ -277,7 +277,7 @@ def test_an_unknown_profile_elsewhere_is_wrong_configuration(machine):
 
 def test_an_unknown_variable_is_a_warning_with_a_suggestion(machine):
     settings = machine.resolve(environment={"CHATCLI_MODLE": "a", "OTHER": "b", "OPENAI_ORG": "c"})
-    assert settings.warnings == ("environment CHATCLI_MODLE is not a setting. Did you mean CHATCLI_MODEL?",)
+    assert settings.warnings == ("environment CHATCLI_MODLE is not a setting; did you mean CHATCLI_MODEL?",)
 
 
 def test_a_variable_name_made_to_deceive_is_not_repeated(machine):

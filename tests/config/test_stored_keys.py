@@ -94,7 +94,7 @@ def test_a_key_the_keyring_does_not_let_go_stays_stored(stored):
     stored(keyring).store(OPENAI, KEY)
     with pytest.raises(ConfigurationError, match="did not remove the key") as caught:
         stored(keyring).remove(OPENAI)
-    assert "Unlock" in caught.value.hint
+    assert "unlock" in caught.value.hint
     assert revealed(stored(keyring)) == {OPENAI: (KEY, "system keyring")}
 
 
@@ -116,7 +116,11 @@ def test_the_keyring_is_asked_once_and_not_before_a_key_is_revealed(stored):
 
 @pytest.mark.parametrize(
     ("keyring", "message"),
-    [(None, "is not there"), (FakeKeyring(), "has lost the key"), (FakeKeyring("get"), "KeyringLocked")],
+    [
+        (None, "is not available"),
+        (FakeKeyring(), "no longer has the key"),
+        (FakeKeyring("get"), "KeyringLocked"),
+    ],
     ids=["gone", "lost", "locked"],
 )
 def test_a_keyring_that_cannot_give_the_key_is_told_with_the_way_out(stored, keyring, message):

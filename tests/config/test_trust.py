@@ -240,7 +240,7 @@ def test_lines_that_cannot_be_read_are_numbered_once(machine):
 def test_a_key_whose_address_cannot_be_read_goes_nowhere(machine, place, odd):
     settings = machine.resolve(**{place: f"{odd}\nOPENAI_API_KEY=own\n"})
     assert (settings.credential, settings.withheld) == (None, ())
-    assert any("the line with its base_url cannot be read" in warning for warning in settings.warnings)
+    assert any("the line with its base_url is unreadable" in warning for warning in settings.warnings)
 
 
 # What a person is shown before they trust it.

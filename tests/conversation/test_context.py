@@ -31,8 +31,8 @@ def test_question_and_answer_never_exceed_the_window(tokens, max_tokens):
 def test_a_question_that_is_too_long_is_refused_with_numbers_and_a_way_out():
     error = too_long(12_345, 12_000, 768)
     assert error.message == (
-        "the question does not fit: 12,345 tokens with the system prompt and pinned messages "
-        "(12,000 of them the question), 768 allowed"
+        "the question is too long: 12,345 tokens with the system prompt and pinned messages "
+        "(12,000 of them the question), room for 768"
     )
     assert error.hint.startswith("shorten it")
     assert (error.code, error.exit_code) == ("input_too_long", 2)

@@ -110,7 +110,7 @@ class TestTextThatTurnsOutToBeReasoning:
     async def test_alone_is_no_answer(self):
         manager, _, journal = conversation((*self.THOUGHT, DONE))
         *_, notice, end = await turn(manager)
-        assert notice == Notice("empty_answer", "the model thought but sent no answer")
+        assert notice == Notice("empty_answer", "the model sent reasoning but no answer")
         assert (end.result.text, journal.replies[0].finished) == ("", [])
 
     async def test_is_no_part_of_what_came_before_a_failure(self):
@@ -383,7 +383,7 @@ class TestAFailedTurn:
     async def test_of_which_the_content_filter_leaves_no_word_is_a_question_refused(self, deltas):
         manager, _, journal = conversation((*deltas, Completion("content_filter")))
         assert isinstance((await turn(manager))[-1], TurnFinished)
-        assert journal.refusals == [("message 1", "the content filter let no answer through")]
+        assert journal.refusals == [("message 1", "the content filter blocked the answer")]
         assert manager.history.turns == []
 
     async def test_that_is_filtered_after_some_words_is_kept_with_them(self):
@@ -431,7 +431,7 @@ class TestAnEndpointThatCountsMoreTokens:
     async def test_is_asked_again_with_less_of_the_older_turns_and_that_is_said(self):
         manager, model, _ = conversation((self.OVERFLOW,), PARIS, history=said(4))
         _, first, notice, second, *_, end = await turn(manager)
-        assert notice == Notice("context_overflow", "the prompt is too long; sending less of the older turns")
+        assert notice == Notice("context_overflow", "the prompt is too long; retrying with fewer older turns")
         assert (first.sent_tokens, first.dropped_turns) == (25 + 4 * 208, 0)
         assert (second.sent_tokens, second.dropped_turns) == (25 + 2 * 208, 2)
         assert second.budget_tokens == int(first.sent_tokens * 0.75)

@@ -32,7 +32,7 @@ texts = st.text() | st.lists(st.sampled_from(TAGS) | st.text(max_size=2)).map(""
 @given(name=texts, text=texts)
 @example(name='"', text="</document>")
 @example(name="&quot;", text="<\\/document>")
-@example(name="a\n<b>", text="no end")
+@example(name="a\n<b>", text="not closed")
 @example(name="", text="")
 def test_a_frame_gives_back_exactly_the_name_and_the_text(name, text):
     assert read_document(document(name, text)) == (name, text)

@@ -157,7 +157,7 @@ class TestBudget:
         assert (type(error), error.code, error.exit_code) == (BudgetReached, "budget_reached", 9)
         assert "about $0.30" in error.message
         assert "$0.20 of" in error.message
-        assert "$0.45 are spent" in error.message
+        assert "$0.45 spent" in error.message
         assert error.hint
         assert len(there.model.requests) == 1
 
@@ -217,12 +217,14 @@ class TestAsking:
     async def test_the_person_may_send_it_all_the_same(self, world):
         there = world(PARIS, limits={"day": 0.2}, answers=[True])
         assert (await there.events())[-1].cost_usd == COST
-        assert there.asked == ["this question costs about $0.30; nothing of today's $0.20 is spent. Send it?"]
+        assert there.asked == [
+            "this question costs about $0.30; none of today's $0.20 has been spent. Send it?"
+        ]
 
     async def test_what_they_refuse_is_not_sent(self, world):
         there = world(PARIS, limits={"run": 0.2}, answers=[False])
         error = await there.failure()
-        assert (error.code, error.message) == ("budget_reached", "not sent: it would pass the budget")
+        assert (error.code, error.message) == ("budget_reached", "not sent: it would exceed the budget")
         assert there.model.requests == []
 
     async def test_another_attempt_is_not_asked_about_again(self, world):

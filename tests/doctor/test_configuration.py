@@ -64,4 +64,4 @@ async def test_a_variable_that_is_no_setting_is_a_warning(examination):
 async def test_a_proxy_that_is_no_url_is_a_problem(examination):
     given = examination({"CHATCLI_BASE_URL": "https://models.example/v1", "HTTPS_PROXY": "s3cret://"})
     *_, last = await check(given)
-    assert (last.status, last.text) == (Status.PROBLEM, "HTTPS_PROXY is not the URL of a proxy")
+    assert (last.status, last.text) == (Status.PROBLEM, "HTTPS_PROXY is not a proxy URL")

@@ -60,7 +60,7 @@ async def test_what_a_terminal_lacks_is_told(examination, change, status, text):
 async def test_folders_that_are_made_when_needed_are_fine(examination, paths):
     told = await folders.check(examination())
     assert [finding.status for finding in told] == [Status.OK] * 3
-    assert told[0].text.startswith(f"config {paths.config} (made when it is needed, ")
+    assert told[0].text.startswith(f"config {paths.config} (created when needed, ")
     assert not paths.config.exists()
 
 

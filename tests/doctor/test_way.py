@@ -69,7 +69,7 @@ async def test_a_port_nobody_listens_on_ends_the_way(found):
     findings = await found({"CHATCLI_BASE_URL": f"http://127.0.0.1:{port}/v1"})
     (told,) = findings["connect"]
     assert told.status is Status.PROBLEM
-    assert "nothing listens" in told.text
+    assert "nothing is listening" in told.text
     assert told.hint
     assert {statuses(findings)[name] for name in AFTER_CONNECT} == {Status.SKIPPED}
 
@@ -190,7 +190,7 @@ async def test_a_refused_key_is_a_problem_of_the_key_alone(found):
 async def test_a_server_without_a_list_of_models_is_asked_all_the_same(found):
     async with serving(json_answer({}, status=404), HI) as server:
         findings = await found(at(server))
-    assert "no list of models" in findings["auth"][0].text
+    assert "no model list" in findings["auth"][0].text
     assert statuses(findings)["models"] is Status.SKIPPED
     assert statuses(findings)["answer"] is Status.OK
 
@@ -306,7 +306,7 @@ async def test_a_proxy_that_wants_a_password_is_told_as_a_problem_of_the_proxy(f
         )
     _, told = findings["proxy"]
     assert told.status is Status.PROBLEM
-    assert "wants a user name and a password" in told.text
+    assert "needs a user name and password" in told.text
     assert statuses(findings)["tls"] is Status.SKIPPED
 
 

@@ -35,7 +35,7 @@ def interrupted_before_the_first_word(
         until_s = time.monotonic() + _PATIENCE_S
         while len(server.requests) == before:
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < until_s, "nothing was asked"
+            assert time.monotonic() < until_s, "no prompt was given"
             time.sleep(0.05)
         process.send_signal(number)
         return ended(process)

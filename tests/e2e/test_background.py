@@ -18,8 +18,8 @@ from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
 from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_events
 
 ATTRIBUTES = "\x1b[?62;22c"
-LIGHT = "theme: light (auto: the terminal tells its background)"
-UNTOLD = "theme: dark (auto: the terminal does not tell its background)"
+LIGHT = "theme: light (auto: the terminal reports its background)"
+UNTOLD = "theme: dark (auto: the terminal did not report its background)"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def ends_well(screen):
     [
         ("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES, LIGHT),
         ("\x1b]11;rgba:fdfd/f6f6/e3e3/ffff\x1b\\" + ATTRIBUTES, LIGHT),
-        ("\x1b]11;#1e1e1e\x07" + ATTRIBUTES, "theme: dark (auto: the terminal tells its background)"),
+        ("\x1b]11;#1e1e1e\x07" + ATTRIBUTES, "theme: dark (auto: the terminal reports its background)"),
         (ATTRIBUTES, UNTOLD),
         ("", UNTOLD),
     ],

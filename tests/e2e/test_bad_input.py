@@ -31,19 +31,19 @@ class Mistake(NamedTuple):
     "row",
     [
         (["-f", "absent.md", "Hi"], b"", 2, "cannot read absent.md: No such file", "check the path"),
-        (["-f", "folder.jsonl", "Hi"], b"", 2, "cannot read folder.jsonl: ", "name the files in it"),
+        (["-f", "folder.jsonl", "Hi"], b"", 2, "cannot read folder.jsonl: ", "name files in it instead"),
         (["-f", "photo.jpg", "Hi"], b"", 2, "photo.jpg is not text", "convert it first"),
-        (["-f", "https://host.example/a", "Hi"], b"", 2, "an address cannot be attached", "curl"),
+        (["-f", "https://host.example/a", "Hi"], b"", 2, "a URL cannot be attached", "curl"),
         (["-S", "@absent.txt", "Hi"], b"", 2, "cannot read absent.txt", "check the path"),
         ([], JPEG, 2, "stdin is not text", "convert it first"),
-        ([], b"", 2, "nothing was asked", 'chatcli "PROMPT"'),
-        (["  "], b" \n", 2, "nothing was asked", 'chatcli "PROMPT"'),
-        (["-s", "./photo.jpg", "Hi"], b"", 3, "photo.jpg is not a chatcli session", "left as it is"),
-        (["-s", "table.json/../table.json", "Hi"], b"", 3, "cannot read the session", "another name"),
-        (["-s", "folder.jsonl", "Hi"], b"", 3, "folder.jsonl is not a chatcli session", "left as it is"),
+        ([], b"", 2, "no prompt was given", 'chatcli "PROMPT"'),
+        (["  "], b" \n", 2, "no prompt was given", 'chatcli "PROMPT"'),
+        (["-s", "./photo.jpg", "Hi"], b"", 3, "photo.jpg is not a chatcli session", "not changed"),
+        (["-s", "table.json/../table.json", "Hi"], b"", 3, "cannot read the session", "another -s name"),
+        (["-s", "folder.jsonl", "Hi"], b"", 3, "folder.jsonl is not a chatcli session", "not changed"),
         (["-s", "a:b", "Hi"], b"", 2, "'a:b' cannot name a session", "letters, digits"),
         (["-s", "a", "-c", "Hi"], b"", 2, "--session and --continue", "one of them"),
-        (["-c", "Hi"], b"", 3, "there is no session to continue", "ask something first"),
+        (["-c", "Hi"], b"", 3, "there is no session to resume", "ask something first"),
         (["-t", "hot", "Hi"], b"", 2, "--temperature must be a number from 0 to 2, not 'hot'", ""),
         (["--max-tokens", "0", "Hi"], b"", 2, "--max-tokens must be a whole number of at least 1", ""),
         (["-O", "top_k", "Hi"], b"", 2, "-O must be KEY=VALUE, not 'top_k'", ""),
@@ -51,7 +51,7 @@ class Mistake(NamedTuple):
         (["-m"], b"", 2, "argument -m/--model: expected one argument", "chatcli --help"),
         (["--base-url", "ftp://host.example", "Hi"], b"", 2, "--base-url must be a URL", ""),
         (["--api", "newest", "Hi"], b"", 2, "--api must be chat or responses, not", ""),
-        (["-p", "work", "Hi"], b"", 2, "config.toml has no profile 'work'", "There are none"),
+        (["-p", "work", "Hi"], b"", 2, "config.toml has no profile 'work'", "there are none"),
         (["--env-file", "absent.env", "Hi"], b"", 3, "cannot read absent.env", "UTF-8 text file"),
         (["--modle", "x", "Hi"], b"", 2, "unknown option --modle", "did you mean --model?"),
         (["--frobnicate", "Hi"], b"", 2, "unknown option --frobnicate", "chatcli --help"),
@@ -81,16 +81,16 @@ def test_a_mistake_is_one_line_and_a_hint(program, folder, row):
 @pytest.mark.parametrize(
     ("content", "what", "hint"),
     [
-        ('modle = "x"', "unknown setting 'modle'", "Did you mean model?"),
+        ('modle = "x"', "unknown setting 'modle'", "did you mean model?"),
         (
             "[profiles.work]\nbase_ulr = 1",
             "[profiles.work]: unknown setting 'base_ulr'",
-            "Did you mean base_url?",
+            "did you mean base_url?",
         ),
-        ("temperature = 9", "temperature must be a number from 0 to 2, not 9", "Edit "),
+        ("temperature = 9", "temperature must be a number from 0 to 2, not 9", "edit "),
         ("model = unquoted", "is not valid TOML", "Texts stand in quotes"),
         ('ca_bundle = "C:\\Users\\ada"', "is not valid TOML", "single quotes: 'C:\\Users\\ada'"),
-        ("api_key = '\"sk-0123456789\"'", "api_key must stand without quotes", "take the quotes off"),
+        ("api_key = '\"sk-0123456789\"'", "api_key must not have quotes", "remove the quotes"),
     ],
     ids=["unknown key", "unknown key of a profile", "bad value", "broken", "backslashes", "quotes"],
 )
@@ -108,7 +108,7 @@ def test_an_unknown_variable_is_a_warning_that_names_the_nearest(program):
         done = program.run("Hi", server=server, CHATCLI_MODLE="x")
     assert done.stdout == "Paris.\n"
     assert done.stderr == (
-        "chatcli: environment CHATCLI_MODLE is not a setting. Did you mean CHATCLI_MODEL?\n"
+        "chatcli: environment CHATCLI_MODLE is not a setting; did you mean CHATCLI_MODEL?\n"
     )
 
 

@@ -110,7 +110,7 @@ class TestEditing:
             ask(screen, "France?", "Paris.")
             screen.type("/btw And Spain?" + ENTER)
             screen.wait_for("Madrid.\n")
-            screen.wait_for("aside: neither")
+            screen.wait_for("aside: not saved")
             screen.type(CTRL_D)
             screen.wait_for_exit()
         assert [text for _, text in program.saved] == ["France?", "Paris."]
@@ -122,18 +122,18 @@ class TestCopying:
             screen.type("How?" + ENTER)
             screen.wait_for("── 2 · sh ──")
             screen.type("/copy 1" + ENTER)
-            screen.wait_for("code block 1 is in the terminal's clipboard: 1 line")
+            screen.wait_for("copied code block 1 (1 line) to the terminal's clipboard")
             _, _, sequence = screen.received.rpartition(b"\x1b]52;c;")
             assert base64.b64decode(sequence.partition(b"\x07")[0]).decode() == "print('你好')\n"
             screen.type("/copy" + ENTER)
-            screen.wait_for("the answer is in the terminal's clipboard: 11 lines")
+            screen.wait_for("copied the answer (11 lines) to the terminal's clipboard")
 
     def test_a_block_is_written_to_a_file(self, program, terminal):
         with serving_in_thread(CODE) as server, terminal(server=server) as screen:
             screen.type("How?" + ENTER)
             screen.wait_for("── 2 · sh ──")
             screen.type("/save 2 count.sh" + ENTER)
-            screen.wait_for("code block 2 is in count.sh")
+            screen.wait_for("code block 2 saved to count.sh")
         assert (program.working_folder / "count.sh").read_text() == "ls\n"
 
     def test_the_last_answer_is_read_in_the_pager_and_the_screen_comes_back(self, program, terminal):
@@ -165,7 +165,7 @@ def test_a_fork_is_a_session_of_its_own(program, terminal):
     with serving_in_thread(PARIS, MADRID) as server, terminal("-s", "trip", server=server) as screen:
         ask(screen, "France?", "Paris.")
         screen.type("/fork other" + ENTER)
-        screen.wait_for("goes on in other; trip stays as it is")
+        screen.wait_for("now in other, a copy; trip is unchanged")
         ask(screen, "Spain?", "Madrid.")
     first, second = program.session_paths
     assert (first.stem, second.stem) == ("other", "trip")

@@ -81,7 +81,7 @@ class TestTypingAhead:
             screen.type("/verbose" + ENTER)
             screen.wait_for("⏎ next: Spain?\n  then: /verbose")
             screen.wait_for("> Spain?\n\nMadrid.\n\n> /verbose")
-            screen.wait_for("after an answer: on")
+            screen.wait_for("after each answer: on")
             assert questions(server) == ["France?", "Spain?"]
 
     def test_after_ctrl_c_it_waits_for_enter(self, terminal):
@@ -94,9 +94,9 @@ class TestTypingAhead:
             screen.wait_for("then: Italy?")
             screen.type(CTRL_C)
             screen.wait_for(
-                "stopped before the answer was complete\n\n⏎ not sent: Spain?\n      then: Italy?\n>"
+                "stopped; the partial answer is kept (/continue)\n\n⏎ not sent: Spain?\n      then: Italy?\n>"
             )
-            screen.wait_for("Enter sends the next, Up edits, Delete drops")
+            screen.wait_for("Enter sends the next one, Up edits, Delete drops")
             screen.settle()
             assert questions(server) == ["France?"]
             screen.type(ENTER)
@@ -124,7 +124,7 @@ class TestTypingAhead:
             screen.type("France?" + ENTER)
             screen.wait_for("unfinished")
             screen.type("Spain?" + CTRL_S)
-            screen.wait_for("stopped before the answer was complete\n\n> Spain?\n\nMadrid.\n\n>")
+            screen.wait_for("stopped; the partial answer is kept (/continue)\n\n> Spain?\n\nMadrid.\n\n>")
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         (path,) = program.session_paths
@@ -161,7 +161,7 @@ class TestPasting:
         with serving_in_thread(PARIS) as server, terminal("-s", "trip", server=server, **WIDE) as screen:
             screen.wait_for(READY)
             screen.type("see " + pasted(LINES.replace("\n", "\r")))
-            screen.wait_for("> see [pasted 200 lines]\nCtrl-X Ctrl-P shows it whole, Ctrl-X Ctrl-E edits it")
+            screen.wait_for("> see [pasted 200 lines]\nCtrl-X Ctrl-P unfolds it, Ctrl-X Ctrl-E edits it")
             assert not server.requests
             screen.type(" please" + ENTER)
             screen.wait_for("> see [pasted 200 lines] please\n\nParis.\n\n>")
@@ -236,7 +236,7 @@ class TestAttaching:
             screen.type("/file -one.txt" + ENTER)
             screen.wait_for("attached: two.txt 7 B\n>")
             screen.type("/file" + ENTER)
-            screen.wait_for("two.txt  7 B\ngoes with the next question")
+            screen.wait_for("two.txt  7 B\nsent with the next question")
             screen.type("Hi" + ENTER)
             screen.wait_for("Paris.")
             screen.type("And?" + ENTER)
@@ -249,7 +249,7 @@ class TestAttaching:
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
             screen.type("/file photo.png" + ENTER if way == "/file" else "What is @photo.png?" + ENTER)
-            screen.wait_for("error: photo.png is not text: it looks like a PNG picture")
+            screen.wait_for("error: photo.png is not text: it looks like a PNG image")
             if way == "@":
                 screen.wait_for("\n> What is @photo.png?")
             assert not [request for request in server.requests if request.method == "POST"]
@@ -261,7 +261,7 @@ class TestAttaching:
         with serving_in_thread(PARIS) as server, terminal(server=server, columns=200) as screen:
             screen.wait_for(READY)
             screen.type("What is " + pasted(dropped))
-            screen.wait_for(f'> What is @"{path}"\nattached; Ctrl-_ keeps it as text')
+            screen.wait_for(f'> What is @"{path}"\nattached; Ctrl-_ turns it back into text')
             assert "attached: it's mine.txt 4 B" in screen.shown
             screen.type(UNDO)
             screen.wait_for(f"> What is {dropped.strip()}")

@@ -27,7 +27,7 @@ def test_context_is_a_bar_and_a_table_as_wide_as_the_terminal(program, terminal,
         screen.type("France?" + ENTER)
         screen.wait_for("Paris.\n\n>")
         screen.type("/note I am Ada." + ENTER)
-        screen.wait_for("takes it away")
+        screen.wait_for("removes it")
         screen.type("/context" + ENTER)
         screen.wait_for("strategy truncate: the newest turns")
         rows = screen.shown.split("\n")

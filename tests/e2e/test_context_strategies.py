@@ -37,7 +37,7 @@ def test_summing_up_is_waited_for_where_the_call_asks_for_it(program, go_on):
     with serving_in_thread(SUMMARY, DONE) as server:
         done = go_on(server, "--context", "summarize")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "summing up older turns" in done.stderr
+    assert "summarizing older turns" in done.stderr
     assert asked(server)[:2] == [
         ("user", "Sum up what we said before."),
         ("assistant", "They spoke of words."),
@@ -55,7 +55,7 @@ def test_where_summing_up_fails_the_question_is_asked_all_the_same(go_on):
     with serving_in_thread(REFUSED, DONE) as server:
         done = go_on(server, "--context", "summarize")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "that failed, they are left out instead: " in done.stderr
+    assert "summarizing failed, so they are left out: " in done.stderr
 
 
 def test_a_setting_alone_makes_nobody_wait(program, go_on):
@@ -84,7 +84,7 @@ def test_where_nothing_may_be_left_out_a_question_that_does_not_fit_is_refused(g
     with serving_in_thread(DONE) as server:
         done = go_on(server, "--context", "none", "--max-tokens", "900")
     assert done.exit_code == 2
-    assert "the conversation does not fit: 1,5" in done.stderr
+    assert "the conversation is too long: 1,5" in done.stderr
     assert "--context truncate" in done.stderr
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_embedded_where_a_budget_is_set(program, go_on):
     with serving_in_thread(DONE) as server:
         done = go_on(server, asked="Who is my dentist?")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "embedding_model is not asked while a budget is set" in done.stderr
+    assert "embedding_model is not used while a budget is set" in done.stderr
     assert [request.path for request in server.requests] == ["/v1/chat/completions"]
     assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")
 
@@ -129,5 +129,5 @@ def test_where_embedding_fails_the_question_is_asked_all_the_same(program, go_on
     with serving_in_thread(REFUSED, DONE) as server:
         done = go_on(server, asked="Who is my dentist?")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "older turns are found by their words alone: " in done.stderr
+    assert "searching older turns by words only: " in done.stderr
     assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")

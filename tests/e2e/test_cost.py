@@ -63,7 +63,7 @@ def test_what_leaves_no_trace_leaves_none_in_the_ledger_and_is_held_to_it(progra
     assert (private.exit_code, refused.exit_code) == (0, 9)
     (line,) = ledger(program)
     assert line["cost_usd"] == COST
-    assert "$0.1550 of today's $0.30 are spent" in refused.stderr
+    assert "$0.1550 of today's $0.30 spent" in refused.stderr
     assert "→ [budget] day in config.toml" in refused.stderr
 
 
@@ -76,9 +76,7 @@ def test_in_a_pipe_nothing_is_sent_that_would_pass_the_limit_of_the_run(program,
     assert done.exit_code == 9
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "budget_reached"
-    assert error["message"].startswith(
-        "budget reached: this question costs about $1.00; nothing of this run's"
-    )
+    assert error["message"].startswith("budget reached: this question costs about $1.00; none of this run's")
     assert "--max-cost" in error["hint"]
     assert again.exit_code == 0
     # What was not sent is not part of the conversation.
@@ -117,7 +115,7 @@ def test_a_price_nobody_knows_stops_a_run_that_sets_a_limit(program, configured)
     configured(prices="")
     done = program.run("--max-cost", "1", "-m", "small", "Hi", CHATCLI_BASE_URL="http://models.invalid/v1")
     assert done.exit_code == 9
-    assert "the price of small at models.invalid is unknown, so --max-cost cannot be kept" in done.stderr
+    assert "the price of small at models.invalid is unknown, so --max-cost cannot be enforced" in done.stderr
     assert '[prices."small"]' in done.stderr
 
 
@@ -133,7 +131,7 @@ def test_a_dry_run_tells_what_the_question_would_cost(program, configured):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 class TestOnATerminal:
-    QUESTION = "this question costs about $1.00; nothing of today's $0.50 is spent. Send it? [y/N]"
+    QUESTION = "this question costs about $1.00; none of today's $0.50 has been spent. Send it? [y/N]"
 
     @pytest.fixture(autouse=True)
     def budget(self, configured):
@@ -156,7 +154,7 @@ class TestOnATerminal:
             screen.type("\r")
             screen.wait_for(self.QUESTION)
             screen.type("n\r")
-            screen.wait_for("error: not sent: it would pass the budget")
+            screen.wait_for("error: not sent: it would exceed the budget")
             screen.wait_for("\n> Capital?")
             screen.type("!\r")
             screen.wait_for("Send it? [y/N]\n")

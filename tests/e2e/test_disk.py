@@ -109,7 +109,7 @@ def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_told_once(program, l
             check=False,
         )
     assert done.stdout.decode().split() == words.split()
-    assert done.stderr.decode().count("the conversation goes on in memory") == 1
+    assert done.stderr.decode().count("continuing in memory") == 1
     assert done.returncode == 8
     path = program.data_folder / "sessions" / "trip.jsonl"
     kept = said(path)[1:] if path.exists() else []
@@ -179,7 +179,7 @@ def test_a_second_program_on_a_session_says_that_it_goes_on_in_a_copy(program):
         assert process.stdout.read(3) == b"Par"
         done = program.run("-s", "trip", "-o", "json", "Hello?", server=server)
         process.kill()
-    assert "trip is in use by another chatcli: this conversation goes on as trip-2" in done.stderr
+    assert "trip is open in another chatcli; continuing in a copy, trip-2" in done.stderr
     assert '"session": "trip-2"' in done.stdout
     sessions = program.data_folder / "sessions"
     assert messages_of(sessions / "trip-2.jsonl")[-2:] == [("user", "Hello?"), ("assistant", "Paris.")]
@@ -217,7 +217,7 @@ def test_a_home_that_is_not_there_costs_the_session_and_nothing_else(program):
     with serving_in_thread(PARIS) as server:
         done = program.run("Capital?", server=server, **gone)
     assert (done.stdout, done.exit_code) == ("Paris.\n", 0)
-    assert "goes on in memory" in done.stderr
+    assert "continuing in memory" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -232,7 +232,7 @@ def test_a_home_that_is_no_folder_costs_the_session_and_nothing_else(program, ho
         named = program.run("-q", "-s", "trip", "Capital?", server=server, HOME=home, **unset)
     assert (done.stdout, done.exit_code) == ("Paris.\n", 0)
     told, hint = done.stderr.splitlines()
-    assert told.startswith("nothing of this conversation is kept in ")
+    assert told.startswith("this conversation cannot be saved in ")
     assert hint.startswith("→ set HOME or CHATCLI_DATA_DIR")
     # A session that was named was part of what was asked for.
     assert (named.stdout, named.exit_code) == ("Paris.\n", 8)

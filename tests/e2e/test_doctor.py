@@ -43,7 +43,9 @@ def test_a_problem_is_code_13_and_tells_what_to_do(program):
     done = program.run("doctor", f"http://127.0.0.1:{port}/v1")
     assert (done.exit_code, done.stderr) == (13, "")
     lines = done.stdout.splitlines()
-    at = lines.index(f"!!  connect   127.0.0.1:{port}: connection refused, nothing listens on port {port}")
+    at = lines.index(
+        f"!!  connect   127.0.0.1:{port}: connection refused; nothing is listening on port {port}"
+    )
     assert lines[at + 1].startswith("    → ")
     assert "--  answer    needs auth" in lines
     assert lines[-1] == "1 problem"

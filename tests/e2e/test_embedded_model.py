@@ -61,7 +61,7 @@ def test_without_a_key_a_question_in_a_pipe_is_answered(program, local_model_fol
     assert done.exit_code == 0
     assert done.stdout == "The capital of France is Paris.\n"
     (line,) = done.stderr.splitlines()
-    assert line.startswith("embedded demonstration model smollm2-135m-instruct ")
+    assert line.startswith("using the built-in demo model smollm2-135m-instruct ")
     assert program.saved == [
         ("system", "You are a helpful assistant."),
         ("user", QUESTION),
@@ -185,7 +185,7 @@ def test_a_conversation_in_the_terminal_streams_is_stopped_and_goes_on(program, 
         screen.type(QUESTION + "\r")
         screen.wait_for("Paris")
         screen.type(CTRL_C)
-        screen.wait_for("stopped before the answer was complete\n\n>")
+        screen.wait_for("stopped; the partial answer is kept (/continue)\n\n>")
         screen.type(CTRL_D)
         assert screen.wait_for_exit() == 0
     assert "resume with: chatcli -s " in screen.shown

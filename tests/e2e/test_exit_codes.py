@@ -120,13 +120,13 @@ def test_no_server_there_is_a_network_error(program):
     done = program.run("--base-url", "http://127.0.0.1:1/v1", "-m", "small", "--retries", "0", "Hi")
     assert done.exit_code == 6
     assert "error: 127.0.0.1:1: " in done.stderr
-    assert done.stderr.endswith("→ check that the server runs and start it, or correct base_url\n")
+    assert done.stderr.endswith("→ start the server, or correct base_url\n")
 
 
 def test_nothing_configured_names_the_ways_out(program):
     done = program.run("Hi")
     assert done.exit_code == 3
-    assert done.stderr.startswith("error: no model to talk to: nothing is configured\n→ ")
+    assert done.stderr.startswith("error: no model is set up\n→ ")
     assert "OPENAI_API_KEY" in done.stderr
     assert "chatcli local setup" in done.stderr
 

@@ -51,7 +51,7 @@ def test_a_profile_that_cannot_be_asked_is_passed_over(program):
 
 def test_a_refused_parameter_is_not_sent_again_by_the_next_run(program):
     with serving_in_thread(NO_TEMPERATURE, PARIS) as server:
-        for expected in ("small does not take temperature: asked without it", ""):
+        for expected in ("small does not accept temperature; retried without it", ""):
             done = program.run("-t", "0.5", "Capital?", server=server)
             assert done.stdout == "Paris.\n"
             assert expected in done.stderr

@@ -61,7 +61,7 @@ def test_continue_asks_for_the_rest_of_a_cut_answer(program, plain):
     ):
         screen.wait_for(READY)
         screen.type("Go on\n")
-        screen.wait_for("/continue asks for the rest")
+        screen.wait_for("/continue gets the rest")
         screen.type("/continue\n")
         screen.wait_for("Assistant: France.\nEnd of answer.\n\nYou:")
         leave(screen)
@@ -75,9 +75,9 @@ def test_save_keeps_what_was_not_kept(program, plain):
         screen.type("Capital of France?\n")
         screen.wait_for("Paris.\nEnd of answer.\n\nYou:")
         screen.type("/session\n")
-        screen.wait_for("/save NAME keeps it")
+        screen.wait_for("/save NAME saves it")
         screen.type("/save trip\n")
-        screen.wait_for("Kept as trip; the conversation goes on there.\n\nYou:")
+        screen.wait_for("Saved as trip; continuing there.\n\nYou:")
         leave(screen)
         assert screen.shown.endswith("To go on with it later, run: chatcli -s trip")
     assert program.saved == [("user", "Capital of France?"), ("assistant", "Paris.")]
@@ -91,7 +91,7 @@ def test_undo_says_what_could_be_sent_again_and_retry_asks_once_more(plain):
         screen.type("/retry\n")
         screen.wait_for("Madrid.\nEnd of answer.\n\nYou:")
         screen.type("/undo\n")
-        screen.wait_for("the session keeps what was said.\nTo send it again: Capital of France?\n\nYou:")
+        screen.wait_for("(still in /tree).\nTo send it again: Capital of France?\n\nYou:")
         screen.type("And now?\n")
         screen.wait_for("And now?\nAssistant: Paris.")
         leave(screen)
@@ -105,9 +105,9 @@ def test_another_model_is_listed_and_asked(plain):
         screen.type("/model\n")
         screen.wait_for("In use: small  4,096 tokens\n   large")
         screen.type("/model large\n")
-        screen.wait_for("From here on: large.\n\nYou:")
+        screen.wait_for("Model: large.\n\nYou:")
         screen.type("/verbose on\n")
-        screen.wait_for("after an answer: on.")
+        screen.wait_for("after each answer: on.")
         screen.type("Capital of France?\n")
         screen.wait_for("Assistant: Paris.")
         screen.wait_for(", first text ")
@@ -123,11 +123,11 @@ def test_help_lists_what_makes_sense_on_lines(plain):
         screen.type("/help\n")
         screen.wait_for("Control D or exit leaves.\n\nYou:")
         shown = "\n".join(screen.everything)
-        assert "ask for the rest of an answer that was cut" in shown
+        assert "continue an answer that was cut off" in shown
         assert "Alt-Enter" not in shown
-        assert "answers are text without colours here" in shown
+        assert "answers have no colours in this mode" in shown
         screen.type("/theme light\n")
-        screen.wait_for("Error: /theme: answers are text without colours here.\nWhat to do: /help lists")
+        screen.wait_for("Error: /theme: answers have no colours in this mode.\nWhat to do: /help lists")
         screen.type("/config plain false\n")
         screen.wait_for("What to do: start chatcli with --plain, or without.")
         leave(screen)

@@ -37,7 +37,7 @@ def test_a_good_key_is_kept_and_used_from_then_on(program, keys_file):
     assert done.stderr == (
         f"{host} accepts the key\n"
         f"the key for {host} is kept in {keys_file}\n"
-        f"{server.base_url} is now the endpoint that is asked\n"
+        f"{server.base_url} is now the default endpoint\n"
     )
     assert answered.stdout == "Paris.\n"
     assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {KEY}"] * 2
@@ -63,7 +63,7 @@ def test_a_key_that_cannot_be_tried_is_not_kept_unless_that_is_wanted(program, k
     arguments = ("config", "login", "--base-url", "http://127.0.0.1:1/v1")
     done = program.run(*arguments, stdin=KEY)
     assert done.exit_code == 6
-    assert "--no-check keeps it untried" in done.stderr
+    assert "--no-check stores it anyway" in done.stderr
     assert not keys_file.exists()
     assert program.run(*arguments, "--no-check", stdin=KEY).exit_code == 0
     assert keys_file.exists()
@@ -73,7 +73,7 @@ def test_an_endpoint_without_a_list_of_models_is_told(program, keys_file):
     with serving_in_thread(NO_LIST) as server:
         done = program.run("config", "login", "--base-url", server.base_url, stdin=KEY)
     assert done.exit_code == 0
-    assert "has no list of models to try the key with\n" in done.stderr
+    assert "has no model list to check the key against\n" in done.stderr
     assert keys_file.exists()
 
 
@@ -104,7 +104,7 @@ def test_the_endpoint_of_a_profile_can_be_meant(program):
 
 def test_a_key_that_comes_first_is_told(program):
     done = program.run("config", "login", "--no-check", stdin=KEY, OPENAI_API_KEY="sk-other")
-    assert "the key from environment OPENAI_API_KEY comes first" in done.stderr
+    assert "the key from environment OPENAI_API_KEY takes precedence" in done.stderr
     left = program.run("config", "logout", OPENAI_API_KEY="sk-other")
     assert left.stderr.endswith("the key from environment OPENAI_API_KEY is still used\n")
 

@@ -38,7 +38,7 @@ def terminal(program):
 
 def test_one_question_offers_the_ways_with_what_they_take(terminal):
     with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
-        shown = screen.wait_for("How? (1-5")
+        shown = screen.wait_for("Which? [1-5")
         assert "1 map-reduce" in shown
         assert "5 middle-out" in shown
         assert "requests" in shown
@@ -52,7 +52,7 @@ def test_one_question_offers_the_ways_with_what_they_take(terminal):
 
 def test_a_way_is_chosen_by_its_number(terminal):
     with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
-        screen.wait_for("How? (1-5")
+        screen.wait_for("Which? [1-5")
         screen.type("9\r")
         screen.wait_for("a number from 1 to 5")
         screen.type("3\r")
@@ -62,7 +62,7 @@ def test_a_way_is_chosen_by_its_number(terminal):
 
 def test_ctrl_c_sends_nothing(terminal):
     with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
-        screen.wait_for("How? (1-5")
+        screen.wait_for("Which? [1-5")
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
     assert server.requests == []
@@ -102,9 +102,9 @@ def test_in_a_conversation_a_part_that_fails_gives_the_draft_back(terminal):
     ):
         screen.wait_for("\n>")
         screen.type("Which facts are in @long.txt ?\r")
-        screen.wait_for("How? (1-5")
+        screen.wait_for("Which? [1-5")
         screen.type("\r")
-        shown = screen.wait_for("the same question goes on from there")
+        shown = screen.wait_for("asking again continues from there")
         assert "2 of " in shown
         screen.wait_for("\n> Which facts are in @long.txt ?\n")
         screen.type(CTRL_C + CTRL_D)
@@ -116,14 +116,14 @@ def test_in_a_conversation_the_choice_can_be_turned_down_and_made(terminal, prog
     with serving_in_thread(choose=tell_facts) as server, terminal(server=server, TERM=kind) as screen:
         screen.wait_for("\n>")
         screen.type("Which facts are in @long.txt ?\r")
-        screen.wait_for("How? (1-5")
+        screen.wait_for("Which? [1-5")
         screen.forget()
         screen.type(CTRL_C)
         # On the screen the draft is back in the composer, and Enter sends it again; a line cannot be taken back.
         screen.wait_for("Which facts are in")
         assert server.requests == []
         screen.type("\r" if kind != "dumb" else "Which facts are in @long.txt ?\r")
-        screen.wait_for("How? (1-5")
+        screen.wait_for("Which? [1-5")
         screen.type("1\r")
         screen.wait_for(FACTS[-1])
         screen.type(CTRL_D)

@@ -82,7 +82,7 @@ def test_in_a_pipe_it_is_refused_with_the_numbers_and_the_options(long, program)
     with serving_in_thread(choose=tell_facts) as server:
         done = long("Which facts?", server=server, stdin=TEXT)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert re.search(r"does not fit: [\d,]+ tokens .* 1,500 allowed", done.stderr)
+    assert re.search(r"is too long: [\d,]+ tokens .* room for 1,500", done.stderr)
     assert "--long map-reduce" in done.stderr
     assert "in about" in done.stderr
     assert server.requests == []
@@ -159,7 +159,7 @@ def test_a_part_that_fails_ends_the_turn_and_the_next_run_asks_only_for_what_is_
         done = long(*how, server=server, stdin=TEXT, CHATCLI_LONG_CONCURRENCY="1")
     assert (done.exit_code, done.stdout) == (6, "")
     assert "4 of " in done.stderr
-    assert "are kept: the same question goes on from there" in done.stderr
+    assert "are kept; asking again continues from there" in done.stderr
     assert len(server.requests) == 5
     assert program.session_paths == [] or all(role != "user" for role, _ in program.saved)
     with serving_in_thread(choose=tell_facts) as server:

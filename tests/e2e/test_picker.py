@@ -195,14 +195,14 @@ class TestRefusing:
     def test_without_a_terminal_there_is_nobody_to_choose(self, library):
         done = library.run("--resume")
         assert (done.exit_code, done.stdout) == (2, "")
-        assert "→ -c goes on with the session used last, -s NAME with another" in done.stderr
+        assert "→ use -c for the session used last, or -s NAME" in done.stderr
 
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["--resume", "Capital of France?"], "→ -s NAME or -c ask a question in a session"),
-            (["--resume", "-c"], "--continue and --resume name two conversations"),
-            (["--resume", "-s", "trip"], "--session and --resume name two conversations"),
+            (["--resume", "Capital of France?"], "→ to ask one question in a session, use -s NAME or -c"),
+            (["--resume", "-c"], "--continue and --resume cannot be combined"),
+            (["--resume", "-s", "trip"], "--session and --resume cannot be combined"),
             (["--all"], "→ chatcli --resume --all"),
         ],
     )
@@ -214,7 +214,7 @@ class TestRefusing:
     def test_no_sessions_at_all_is_said(self, terminal):
         with terminal("--resume") as screen:
             assert screen.wait_for_exit() == 3
-        assert "there is no session to choose" in screen.shown
+        assert "there are no sessions yet" in screen.shown
 
 
 class TestKeeping:
@@ -222,12 +222,12 @@ class TestKeeping:
         with terminal("--resume") as screen:
             screen.wait_for("2 sessions in this folder")
             screen.type(CTRL_D)
-            screen.wait_for("delete it for good? y/n")
+            screen.wait_for("delete permanently? y/n")
             screen.type("n")
             screen.wait_for(LISTED)
             assert len(library.session_paths) == 4
             screen.type(CTRL_D)
-            screen.wait_for("delete it for good? y/n")
+            screen.wait_for("delete permanently? y/n")
             screen.type("y")
             screen.wait_for("1 session in this folder")
             assert "❯ 北京今天" in screen.shown
@@ -239,11 +239,11 @@ class TestKeeping:
         with terminal("--resume") as screen:
             screen.wait_for("2 sessions in this folder")
             screen.type(CTRL_R)
-            screen.wait_for("Enter keeps the title")
+            screen.wait_for("Enter saves the title")
             screen.type(CTRL_U + "里斯本 in May" + ENTER)
             screen.wait_for("❯ 里斯本 in May ")
             screen.type(CTRL_R)
-            screen.wait_for("Enter keeps the title")
+            screen.wait_for("Enter saves the title")
             screen.type(" or June" + ESCAPE)
             screen.wait_for(LISTED)
             screen.wait_for("❯ 里斯本 in May ")
@@ -263,7 +263,7 @@ class TestInAConversation:
             screen.type(CTRL_D)
             screen.wait_for("cannot be deleted here")
             screen.type(CTRL_R)
-            screen.wait_for("Enter keeps the title")
+            screen.wait_for("Enter saves the title")
             screen.type(CTRL_U + "Capitals" + ENTER)
             screen.wait_for("❯ Capitals (current)")
             screen.type("lisbon")

@@ -242,7 +242,7 @@ def test_a_model_that_was_chosen_is_said_and_its_window_learned(program):
     with serving_in_thread(models, PARIS) as server:
         done = program.run("--base-url", server.base_url, "Hi")
     host = server.base_url.removeprefix("http://").removesuffix("/v1")
-    assert done.stderr == f"model big, the first of 2 at {host}\n"
+    assert done.stderr == f"using big (first of 2 at {host}; -m or /model changes it)\n"
     assert server.requests[1].json["model"] == "big"
 
 
@@ -250,7 +250,7 @@ def test_a_window_nobody_knows_is_said_once(program):
     with serving_in_thread(json_answer({"data": [{"id": "odd"}]}), PARIS) as server:
         first = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
         second = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
-    assert first.stderr.startswith("context window of odd unknown: taken as 32,768 tokens")
+    assert first.stderr.startswith("context window of odd unknown, assuming 32,768 tokens")
     assert second.stderr == ""
     assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
 

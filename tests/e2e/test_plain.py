@@ -83,7 +83,7 @@ def test_words_are_said_when_their_sentence_is_too_long_in_coming(terminal):
         screen.wait_for("Assistant: Heading: Capitals\nIt is\n")
         screen.wait_for("Nothing new for 5 seconds.")
         screen.type(CTRL_C)
-        screen.wait_for("Par\nStopped before the answer was complete.")
+        screen.wait_for("Par\nStopped; the partial answer is kept (/continue).")
         screen.type("exit\n")
         assert screen.wait_for_exit() == 0
 

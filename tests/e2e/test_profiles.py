@@ -59,7 +59,7 @@ def test_a_profile_there_is_not_names_the_nearest(program):
         configure(program, server)
         done = program.run("-p", "dsek", "Hi")
     assert (done.exit_code, done.stdout, server.requests) == (2, "", [])
-    assert done.stderr == ("error: flag --profile: config.toml has no profile 'dsek'\n→ Did you mean desk?\n")
+    assert done.stderr == ("error: flag --profile: config.toml has no profile 'dsek'\n→ did you mean desk?\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
@@ -94,7 +94,7 @@ def test_a_session_goes_on_with_the_model_it_was_last_asked_with(program):
         program.run("Another?", server=server)
         assert models_asked(server) == ["large", "large", "large", "tiny", "tiny", "small"]
     assert again.stderr.splitlines() == [
-        "model large, as before in this conversation (-m or /model asks another)"
+        "model large, as before in this conversation (-m or /model changes it)"
     ]
     assert last.stderr == ""
 
@@ -107,7 +107,7 @@ def test_a_model_of_another_endpoint_is_not_asked_for_by_its_name(program):
         done = program.run("-s", "trip", "Two?", server=here)
         again = program.run("-s", "trip", "Three?", server=here)
         assert models_asked(here) == ["small", "small"]
-    assert f"; before it was large at {host} (-m or /model asks another)" in done.stderr
+    assert f"; before it was large at {host} (-m or /model changes it)" in done.stderr
     assert again.stderr == ""
 
 

@@ -103,7 +103,7 @@ class TestInAPipe:
         result = json.loads(done.stdout)
         assert (done.exit_code, result["text"], result["finish_reason"]) == (7, "", "length")
         assert done.stderr.splitlines() == [
-            "the model thought but sent no answer",
+            "the model sent reasoning but no answer",
             "cut at the token limit before the answer began: raise max_tokens",
         ]
 
@@ -167,7 +167,7 @@ class TestInTheConversation:
             screen.type("Capital?\r")
             screen.wait_for("Paris.")
             shown = "\n".join(screen.everything)
-            assert "thought for 0 s, 1 word" in shown
+            assert "thought briefly (1 word)" in shown
             assert "<think>" not in shown
             screen.type("/copy\r")
             screen.wait_until_received("\x1b]52;c;UGFyaXMu\x07")
@@ -180,14 +180,14 @@ class TestInTheConversation:
             shown = "\n".join(screen.everything)
             assert "hm, hm\n\nthe text above was reasoning\n\nParis." in shown
             screen.type("Again?\r")
-            screen.wait_for("thought for 0 s, 2 words")
-            screen.wait_for("thought for 0 s, 2 words\n\nParis.")
+            screen.wait_for("thought briefly (2 words)")
+            screen.wait_for("thought briefly (2 words)\n\nParis.")
         assert asked(server)[:2] == [("user", "Capital?"), ("assistant", "Paris.")]
 
     def test_a_single_answer_folds_it(self, terminal):
         with serving_in_thread(answer(*CHANNELS)) as server, terminal("Capital?", server=server) as screen:
             assert screen.wait_for_exit() == 0
-        assert "\n".join(screen.everything).strip() == "thought for 0 s, 1 word\n\nParis."
+        assert "\n".join(screen.everything).strip() == "thought briefly (1 word)\n\nParis."
 
 
 def _answers(path):

@@ -134,7 +134,7 @@ class TestWriting:
             screen.type("/ver")
             screen.wait_for("/verbose")
             screen.type("\t" + ENTER)
-            screen.wait_for("after an answer: on")
+            screen.wait_for("after each answer: on")
             screen.type("/retyr" + ENTER)
             screen.wait_for("did you mean /retry?")
 
@@ -165,7 +165,7 @@ class TestCtrlC:
             screen.wait_for("unfinished")
             screen.type(CTRL_C) if way == "key" else screen.send_signal(signal.SIGINT)
             assert server.requests[0].closed.result(timeout=1) is False
-            screen.wait_for("• unfinished\nstopped before the answer was complete\n\n>")
+            screen.wait_for("• unfinished\nstopped; the partial answer is kept (/continue)\n\n>")
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.\n\n>")
             screen.type(CTRL_D)
@@ -186,7 +186,7 @@ class TestCtrlC:
             screen.type("Hi" + ENTER)
             screen.wait_for("waiting for 127.0.0.1")
             screen.type(CTRL_C)
-            screen.wait_for("stopped before the answer was complete")
+            screen.wait_for("stopped; the partial answer is kept (/continue)")
             assert server.requests[0].closed.result(timeout=1) is False
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.")
@@ -197,7 +197,7 @@ class TestCtrlC:
             screen.type("Hi" + ENTER)
             screen.wait_for("retrying in")
             screen.type(CTRL_C)
-            screen.wait_for("stopped before the answer was complete")
+            screen.wait_for("stopped; the partial answer is kept (/continue)")
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.")
             assert len(server.requests) == 2
@@ -321,7 +321,7 @@ class TestTheFirstStart:
             screen.type("localhost:1" + ENTER)
             screen.wait_for("empty for none:")
             screen.type(ENTER)
-            screen.wait_for("nothing listens on port 1")
+            screen.wait_for("nothing is listening on port 1")
             screen.type("/help" + ENTER)
             screen.wait_for("/help COMMAND explains one")
             screen.wait_for("Which one? [1-")
@@ -335,7 +335,7 @@ class TestTheFirstStart:
             screen.type(CTRL_C)
             screen.wait_for("/login brings this menu back")
             screen.type("Hi" + ENTER)
-            screen.wait_for("error: no model to talk to: nothing is configured")
+            screen.wait_for("error: no model is set up")
             screen.wait_for("not sent: Hi")
 
 

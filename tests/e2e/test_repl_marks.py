@@ -48,7 +48,7 @@ class TestMarks:
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("> Capital of France?\n\nParis.\n\n>")
             screen.type("/verbose" + ENTER)
-            screen.wait_for("after an answer: on\n\n>")
+            screen.wait_for("after each answer: on\n\n>")
         turn = [("A", ";redraw=0", "> "), ("B", "", "Capital of France?"), ("C", "", ""), ("D", ";0", "")]
         assert marks(screen)[:4] == turn
         assert [letter for letter, _, _ in marks(screen)] == list("ABCDABCD")

@@ -38,7 +38,7 @@ def test_every_action_explains_itself(sessions, action):
 
 def test_the_command_lists_its_actions(sessions):
     shown = sessions("--help").stdout
-    assert "\n  search  find what was said, in any language\n" in shown
+    assert "\n  search  search all conversations, in any language\n" in shown
     assert sessions("search", "--help").stdout.count("chatcli sessions search ") >= 3
 
 
@@ -58,7 +58,7 @@ def test_the_list_keeps_its_lines_and_gains_a_folder(sessions, shelf, program):
     assert list(trip)[:5] == ["name", "path", "title", "turns", "last_used"]
     assert trip["folder"] == str(program.working_folder)
     assert sessions("list", "--here").stdout.startswith("trip  ")
-    assert sessions("search", "--here", "b").stderr == "no session has b\n"
+    assert sessions("search", "--here", "b").stderr == "no session contains b\n"
 
 
 def test_a_search_shows_name_time_title_and_the_words_around(sessions, shelf):
@@ -86,7 +86,7 @@ def test_a_search_is_json_for_programs(sessions, shelf):
 def test_nothing_found_is_no_error_and_said(sessions, shelf):
     shelf.keep("trip", "Hi")
     done = sessions("search", "rome\x1b")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no session has rome␛\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no session contains rome␛\n")
     assert json.loads(sessions("search", "rome", "--json").stdout) == []
 
 
@@ -109,12 +109,12 @@ def test_whatever_is_searched_for_is_words(sessions, shelf, words):
     ("arguments", "said"),
     [
         (["search"], "search for what?"),
-        (["search", "a", "--limit", "0"], "--limit 0 shows nothing"),
+        (["search", "a", "--limit", "0"], "--limit 0 is too small"),
         (["rename"], "which session?"),
         (["rename", "trip"], "rename it to what?"),
         (["prune"], "how old?"),
-        (["prune", "--older-than", "soon"], "--older-than 'soon' is no age"),
-        (["prune", "--older-than", "1d"], "prune removes nothing unasked"),
+        (["prune", "--older-than", "soon"], "--older-than 'soon' is not an age"),
+        (["prune", "--older-than", "1d"], "prune asks before it removes anything"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -156,7 +156,9 @@ def test_the_old_are_listed_and_with_yes_removed(sessions, program, old_and_new)
     assert len(program.session_paths) == 2
     assert sessions("prune", "--older-than", "3m", "--yes").stderr == "removed 1 session\n"
     assert [path.stem for path in program.session_paths] == ["new"]
-    assert sessions("prune", "--older-than", "1w", "--yes").stderr == "no session was left unused for 1w\n"
+    assert (
+        sessions("prune", "--older-than", "1w", "--yes").stderr == "no session contains been unused for 1w\n"
+    )
 
 
 def in_terminal(program, *words):
@@ -235,7 +237,7 @@ def test_a_damaged_session_is_named_and_touches_no_other(sessions, damaged):
     assert listed.exit_code == 0
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["hurt", "sound"]
     assert "(damaged)" in listed.stdout.splitlines()[0]
-    assert "hurt has 6 damaged records\n→ what cannot be read is left out" in listed.stderr
+    assert "hurt has 6 damaged records\n→ damaged records are skipped" in listed.stderr
     assert "diary.jsonl is not a chatcli session" in listed.stderr
     assert [row["damaged_records"] for row in json.loads(sessions("list", "--json").stdout)] == [6, 0]
     assert "sound" in sessions("search", "train").stdout

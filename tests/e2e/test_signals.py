@@ -50,7 +50,7 @@ REPL_STATES = {
     "countdown": State(LATER, "Hi" + ENTER, "retrying in"),
     "question": State(PARIS, "/login" + ENTER, "Which one?"),
     "menu": State(PARIS, "/ver", "/verbose"),
-    "search": State(PARIS, CTRL_R + "no such", "search back: no such"),
+    "search": State(PARIS, CTRL_R + "no such", "search: no such"),
 }
 LINE_STATES = {
     "prompt": State(PARIS, "", ">"),
@@ -96,7 +96,7 @@ class TestARunInAPipe:
             process.send_signal(number)
             done = ended(process)
         assert (done.exit_code, done.stdout) == (CODES[number], "")
-        assert done.stderr == "stopped before the answer was complete\n"
+        assert done.stderr == "stopped; the partial answer is kept (/continue)\n"
         assert program.saved == [("user", "Hi")]
 
     @pytest.mark.parametrize("number", CODES)
@@ -105,7 +105,7 @@ class TestARunInAPipe:
             wait_until(lambda: program.session_paths and "partial" in program.session_paths[0].read_text())
             process.send_signal(number)
             assert process.wait(timeout=PATIENCE_S) == CODES[number]
-            assert process.stderr.read() == b"stopped before the answer was complete\n"
+            assert process.stderr.read() == b"stopped; the partial answer is kept (/continue)\n"
             shown = process.stdout.read().decode()
         (_, (_, kept)) = program.saved
         assert kept.startswith(shown.rstrip("\n"))
@@ -175,7 +175,7 @@ class TestOneAnswerOnATerminal:
             screen.send_signal(number)
             assert screen.wait_for_exit() == CODES[number]
             assert is_left_in_order(screen, before)
-        assert "stopped before the answer was complete" in screen.shown
+        assert "stopped; the partial answer is kept (/continue)" in screen.shown
         assert program.saved[0] == ("user", "Hi")
         assert len(program.saved) == (2 if state == "streaming" else 1)
 
@@ -229,7 +229,7 @@ class TestLineByLine:
             screen.wait_for(shown)
             wait_until(lambda: server.requests)
             screen.type(CTRL_C)
-            screen.wait_for("stopped before the answer was complete")
+            screen.wait_for("stopped; the partial answer is kept (/continue)")
             screen.type("Capital of France?\n")
             screen.wait_for("Paris.\n\n>")
             screen.type(CTRL_D)

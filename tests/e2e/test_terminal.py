@@ -45,7 +45,7 @@ def test_markdown_is_shown_while_it_arrives(terminal):
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
         assert "• unfinished" in screen.shown
-        assert "stopped before the answer was complete" in screen.shown
+        assert "stopped; the partial answer is kept (/continue)" in screen.shown
 
 
 def test_what_a_model_says_cannot_act_on_the_terminal(terminal):
@@ -129,7 +129,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_the_program(program, terminal):
         screen.wait_for("* unfinished")
         screen.type(CTRL_C)
         assert server.requests[0].closed.result(timeout=1) is False
-        screen.wait_for("stopped before the answer was complete")
+        screen.wait_for("stopped; the partial answer is kept (/continue)")
         screen.type("Capital of France?\n")
         screen.wait_for("Paris.\n\n>")
         screen.type(CTRL_D)

@@ -126,10 +126,10 @@ def test_trusted_folders_are_listed_and_removed(program):
     [
         (None, [], 3, "there is no .env in"),
         (None, ["--yes", "missing"], 3, "there is no .env in"),
-        ("CHATCLI_SYSTEM=a", [], 2, "nothing is trusted unasked, and there is no terminal to ask on"),
+        ("CHATCLI_SYSTEM=a", [], 2, "trust asks first, and there is no terminal to ask on"),
         ("CHATCLI_RETRIES=many", ["--yes"], 3, ".env CHATCLI_RETRIES must be"),
-        ("CHATCLI_MODEL=a", ["--yes"], 0, "sets nothing that has to be trusted"),
-        ("CHATCLI_SYSTEM=a", ["--yes", "other.env"], 2, "only the .env of a folder is read"),
+        ("CHATCLI_MODEL=a", ["--yes"], 0, "sets nothing that needs trust"),
+        ("CHATCLI_SYSTEM=a", ["--yes", "other.env"], 2, "only a file named .env is read"),
     ],
 )
 def test_what_cannot_be_trusted_says_why(program, dotenv, arguments, exit_code, said):

@@ -82,7 +82,7 @@ def test_a_disk_pip_found_full_is_told_as_that(tmp_path, module_environment):
 
 def test_a_pip_that_fails_without_a_word_is_told(tmp_path, module_environment):
     environment = module_environment("pip", "raise SystemExit(1)")
-    with pytest.raises(NetworkError, match="it did not say why"):
+    with pytest.raises(NetworkError, match="it gave no reason"):
         PipDownload(sys.executable, environment)(TINY, tmp_path, lambda size: None)
 
 

@@ -151,7 +151,7 @@ class TestReasoning:
         assert paper.text == ""
         await answer(TextDelta("Hi"))
         await answer(END)
-        assert paper.text == "thought for 12 s, 3 words\n\nHi\n"
+        assert paper.text == "thought for 12 s (3 words)\n\nHi\n"
 
     async def test_is_shown_while_it_comes_where_it_is_wanted(self):
         answer, paper, clock = start(shows_reasoning=True)
@@ -169,7 +169,7 @@ class TestReasoning:
         await answer(ReasoningDelta("hm"))
         await answer(END)
         assert ("hm" in paper.text) == shows_reasoning
-        assert ("thought for 0 s, 1 word" in paper.text) != shows_reasoning
+        assert ("thought briefly (1 word)" in paper.text) != shows_reasoning
 
     async def test_that_was_shown_as_the_answer_is_closed_off(self):
         answer, paper, clock = start()
@@ -203,14 +203,14 @@ class TestWhereNothingElseTellsWhatIsGoingOn:
         assert paper.tails[-1] == ["thinking 4 s · Ctrl-C stops"]
         await answer(TextDelta("Hi"))
         await answer(END)
-        assert paper.text == "thought for 4 s, 1 word\n\nHi\n"
+        assert paper.text == "thought for 4 s (1 word)\n\nHi\n"
 
     async def test_a_row_says_that_nothing_more_comes(self):
         answer, paper, clock = start(tells_activity=True, silence_after_s=0.05)
         await answer(TextDelta("Hi"))
         clock.now_s += 5
         await asyncio.sleep(0.1)
-        assert paper.tails[-1] == ["Hi", "still waiting 5 s · Ctrl-C stops"]
+        assert paper.tails[-1] == ["Hi", "nothing new for 5 s · Ctrl-C stops"]
         await answer(TextDelta(" there"))
         clock.now_s += 5
         await answer(END)

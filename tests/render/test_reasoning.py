@@ -69,7 +69,7 @@ def test_every_line_is_painted_for_itself():
     thoughts = Reasoning(lambda line: f"<{line}>", bar=PLAIN_BAR)
     assert thoughts.feed("one\ntwo", 20) == "<| one>\n"
     assert thoughts.tail(20, 1) == ["<| two>"]
-    assert thoughts.fold(1) == "<thought for 1 s, 2 words>"
+    assert thoughts.fold(1) == "<thought for 1 s (2 words)>"
 
 
 def test_what_would_act_on_the_terminal_is_made_visible():
@@ -80,12 +80,12 @@ def test_folded_it_is_one_line_of_how_long_and_how_much():
     thoughts = reasoning()
     thoughts.feed("The capital of Fra", 40)
     thoughts.feed("nce.\n", 40)
-    assert thoughts.fold(12.4) == "thought for 12 s, 4 words"
+    assert thoughts.fold(12.4) == "thought for 12 s (4 words)"
     thoughts.feed("巴黎 it is " * 400, 40)
-    assert thoughts.fold(2) == "thought for 2 s, 1,600 words"
+    assert thoughts.fold(2) == "thought for 2 s (1,600 words)"
     thoughts.feed("Paris", 40)
     thoughts.finish(40)
-    assert thoughts.fold(0.2) == "thought for 0 s, 1 word"
+    assert thoughts.fold(0.2) == "thought briefly (1 word)"
 
 
 def test_thoughts_that_are_kept_secret_have_no_words():
@@ -98,7 +98,7 @@ def test_what_comes_after_the_end_begins_anew():
     thoughts.fold(1)
     assert thoughts.tail(20, 3) == []
     assert thoughts.feed("two\n", 20) == "┊ two\n"
-    assert thoughts.fold(1) == "thought for 1 s, 1 word"
+    assert thoughts.fold(1) == "thought for 1 s (1 word)"
 
 
 @given(TEXTS, st.integers(1, 30), st.lists(st.integers(0, 200), max_size=8))

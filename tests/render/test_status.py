@@ -38,7 +38,7 @@ async def told(*events, dim=False, verbose=False, quiet=False):
         (Notice("x", "first\x1b]0;model"), "first␛]0;model"),
         (
             TurnFinished(TurnResult("a", "m", "length")),
-            "answer cut at the token limit: /continue asks for the rest",
+            "answer cut at the token limit; /continue gets the rest",
         ),
         (
             TurnFinished(TurnResult("", "m", "length")),
@@ -99,7 +99,7 @@ async def test_what_is_said_of_an_answer_comes_below_its_last_line():
 
 
 async def test_a_stopped_turn_is_said_in_a_line():
-    assert await told(CANCELLED[-1]) == ["stopped before the answer was complete"]
+    assert await told(CANCELLED[-1]) == ["stopped; the partial answer is kept (/continue)"]
 
 
 @pytest.mark.parametrize(

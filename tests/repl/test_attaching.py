@@ -62,7 +62,7 @@ async def test_it_stays_until_the_question_is_sent(talking):  # noqa: F811
     await talk.take("@photo.png?")
     assert talk.surface.drafted == "@photo.png?"
     assert talk.surface.holds == 1
-    assert "error: photo.png is not text: it looks like a PNG picture" in talk.surface.text
+    assert "error: photo.png is not text: it looks like a PNG image" in talk.surface.text
     assert [attached.name for attached in talk.attachments.named] == ["one.txt"]
     assert not talk.chat.session.questions
 
@@ -75,7 +75,7 @@ async def test_it_can_be_taken_away(talking):  # noqa: F811
     assert [attached.name for attached in talk.attachments.named] == ["two.txt"]
     assert "error: gone.txt is not attached" in talk.surface.text
     await talk.take("/file -all")
-    assert talk.surface.said[-1] == "nothing is attached any more"
+    assert talk.surface.said[-1] == "removed all attachments"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_it_can_be_taken_away(talking):  # noqa: F811
         ("gone.txt", "cannot read gone.txt: No such file or directory"),
         (".", ". is a folder"),
         ("photo.png", "photo.png is not text"),
-        ("'one.txt", "a quote in 'one.txt has no end"),
+        ("'one.txt", "unbalanced quote in 'one.txt"),
     ],
 )
 async def test_what_cannot_be_attached_is_told_at_once(talking, argument, reason):  # noqa: F811

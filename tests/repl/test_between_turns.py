@@ -59,7 +59,7 @@ async def test_a_failure_is_told_once():
     for _ in range(3):
         between.begin(GettingReady(fail))
         await between.settle()
-    assert told == ["older turns could not be summed up, and are left out instead: gone"]
+    assert told == ["older turns could not be summarized and are left out: gone"]
 
 
 async def test_where_nothing_was_begun_there_is_nothing_to_wait_for():

@@ -53,7 +53,7 @@ async def test_line_by_line_an_edit_says_what_the_next_question_does(talking):  
     async with serving(PARIS) as server:
         talk = talking(server, context_window=4096, surface=KeptSurface(draws=False))
         await told(talk, "France?")
-        assert "takes the place of question 1" in await told(talk, "/edit")
+        assert "replaces question 1" in await told(talk, "/edit")
         await talk.connection.close()
 
 
@@ -77,7 +77,7 @@ async def test_the_tree_is_shown_and_gone_to_by_number(talking):  # noqa: F811
         assert "2  ●  ← here Spain? → Madrid." in await told(talk, "/tree")
         assert "> France?\nParis." in await told(talk, "/tree 1")
         assert talk.chat.turns == 1
-        assert "there is no 7 in the tree" in await told(talk, "/tree 7")
+        assert "there is not a number 7 in the tree" in await told(talk, "/tree 7")
         await talk.connection.close()
 
 
@@ -99,7 +99,7 @@ async def test_a_fork_leaves_the_conversation_as_it_is(talking):  # noqa: F811
     async with serving(PARIS, MADRID) as server:
         talk = talking(server, context_window=4096)
         await told(talk, "France?", "/save trip")
-        assert "goes on in trip-2; trip stays as it is" in await told(talk, "/fork")
+        assert "now in trip-2, a copy; trip is unchanged" in await told(talk, "/fork")
         await told(talk, "Spain?", "/fork other")
         assert [summary.turns for summary in talk.chat.store.summaries() if summary.name == "trip"] == [1]
         assert talk.chat.name == "other"

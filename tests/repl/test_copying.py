@@ -63,13 +63,13 @@ def program(tmp_path):
 async def test_the_answer_is_copied_as_its_markdown(answered):
     surface = await answered("/copy")
     assert copied(surface) == ANSWER
-    assert "the answer is in the terminal's clipboard: 11 lines" in surface.text
+    assert "copied the answer (11 lines) to the terminal's clipboard" in surface.text
 
 
 async def test_a_block_is_copied_by_its_number(answered):
     surface = await answered("/copy 1")
     assert copied(surface) == "print('你好')\n"
-    assert "code block 1 is in the terminal's clipboard: 1 line" in surface.text
+    assert "copied code block 1 (1 line) to the terminal's clipboard" in surface.text
 
 
 async def test_a_block_there_is_not_is_told_with_those_there_are(answered):
@@ -83,7 +83,7 @@ async def test_the_systems_clipboard_comes_first(answered, program):
     kept = program("xclip")
     surface = await answered("/copy 2", environment={"DISPLAY": ":0"})
     assert kept.read_text() == "ls\n"
-    assert "is in the clipboard" in surface.text
+    assert "(1 line) to the clipboard" in surface.text
     assert not surface.sequences
 
 
@@ -123,7 +123,7 @@ class TestSavingABlock:
         path = tmp_path / "hello world.py"
         surface = await answered(f"/save 1 {path}")
         assert path.read_text(encoding="utf-8") == "print('你好')\n"
-        assert f"code block 1 is in {path}" in surface.text
+        assert f"code block 1 saved to {path}" in surface.text
 
     @pytest.mark.parametrize(("answer", "content"), [("y", "ls\n"), ("n", "old"), (None, "old")])
     async def test_asks_before_it_replaces_one(self, answered, tmp_path, answer, content):
@@ -131,7 +131,7 @@ class TestSavingABlock:
         path.write_text("old")
         surface = await answered(f"/save 2 {path}", surface=KeptSurface(answer))
         assert path.read_text() == content
-        assert "replace it?" in surface.asked[0][0]
+        assert "Overwrite?" in surface.asked[0][0]
 
     async def test_tells_why_it_cannot_be_written(self, answered, tmp_path):
         for path in (tmp_path / "no" / "such", tmp_path):
@@ -141,7 +141,7 @@ class TestSavingABlock:
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
     async def test_does_not_wait_for_a_pipe(self, answered, tmp_path):
         os.mkfifo(tmp_path / "pipe")
-        assert "it is no file" in (await answered(f"/save 1 {tmp_path / 'pipe'}")).text
+        assert "it is not a regular file" in (await answered(f"/save 1 {tmp_path / 'pipe'}")).text
 
     async def test_is_no_name_of_a_session(self, answered):
         surface = await answered("/save 9 x")

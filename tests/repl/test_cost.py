@@ -60,10 +60,10 @@ async def test_what_nobody_knows_is_named_and_never_nothing(talk):
     ledger.append(Expense(local_now() - timedelta(days=40), "old", "models.example", Decimal(9)))
     lines = await shown(there)
     assert lines[1:] == [
-        "today           $0.25  3 requests of unknown price",
-        "this month      $0.25  3 requests of unknown price",
-        "dear            $0.25  this month, 2 requests of unknown price",
-        "other         unknown  this month, 1 request of unknown price",
+        "today           $0.25  3 requests at an unknown price",
+        "this month      $0.25  3 requests at an unknown price",
+        "dear            $0.25  this month, 2 requests at an unknown price",
+        "other         unknown  this month, 1 request at an unknown price",
     ]
 
 

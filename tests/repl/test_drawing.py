@@ -215,7 +215,7 @@ class TestTheMovingLine:
         clock.now_s += 2
         await activity(TextDelta("Hi"))
         clock.now_s += 12
-        assert "answering, still waiting 12 s" in activity.line()
+        assert "answering, nothing new for 12 s" in activity.line()
         await activity(TextDelta("."))
         assert "answering 14 s" in activity.line()
 

@@ -12,7 +12,7 @@ from repl.fakes import KeptSurface
 class Planned:
     """A question whose plans are known."""
 
-    numbers = "20,000 tokens, 1,500 allowed"
+    numbers = "20,000 tokens, room for 1,500"
 
     def plans(self):
         return [Plan(way.name, 20_000, (), 14 if way.reads_all else 1, 21_500, 900) for way in WAYS]
@@ -31,7 +31,7 @@ async def choice(*answers):
 async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, way):
     chosen, surface = await choice(answer)
     assert chosen == way
-    assert surface.said[0] == "the question does not fit: 20,000 tokens, 1,500 allowed"
+    assert surface.said[0] == "This question is too long: 20,000 tokens, room for 1,500."
     assert len(surface.said) == 1 + len(WAYS)
 
 
@@ -47,9 +47,9 @@ def test_what_a_way_takes_is_told_in_a_line():
     first, *_, last = choices(plans, lambda plan: None)
     assert (
         first
-        == " 1 map-reduce  at most 14 requests, 21.5k tokens, cost unknown: all of it, parts at the same time"
+        == " 1 map-reduce  at most 14 requests, 21.5k tokens, cost unknown: reads everything, in parallel"
     )
-    assert last == " 5 middle-out  1 request, 21.5k tokens, cost unknown: its beginning and its end"
+    assert last == " 5 middle-out  1 request, 21.5k tokens, cost unknown: only the beginning and the end"
     assert "$0.05:" in choices(plans, lambda plan: 0.05)[0]
     assert "free:" in choices(plans, lambda plan: 0.0)[0]
 

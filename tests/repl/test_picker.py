@@ -123,7 +123,7 @@ async def test_a_yes_deletes_and_any_other_key_keeps():
     async with picking(library) as picked:
         for key in ("n", ENTER, CTRL_C, ESCAPE):
             await picked.type(CTRL_D)
-            assert "delete it for good?" in picked.shown
+            assert "delete permanently?" in picked.shown
             await picked.type(key)
             await asyncio.sleep(0.15)
             assert "delete it" not in picked.shown
@@ -186,7 +186,7 @@ async def test_the_list_can_be_used_while_it_is_still_filling():
 
 async def test_an_empty_list_says_what_to_do():
     async with picking(FakeLibrary()) as picked:
-        assert "no sessions yet: every conversation is saved by itself" in picked.shown
+        assert "no sessions yet: every conversation is saved automatically" in picked.shown
         await picked.type(ENTER, CTRL_D, CTRL_R, DOWN, TAB)
         assert not picked.task.done()
 

@@ -40,7 +40,7 @@ async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, pr
     at_desk, outside = second.requests[-1].json, first.requests[-1].json
     assert (at_desk["model"], at_desk["temperature"]) == ("qwen3", 0)
     assert messages(second)[0] == ("system", "Be brief.")
-    assert f"from here on: qwen3 at 127.0.0.1:{second.port} (profile desk)" in talk.surface.said
+    assert f"model: qwen3 at 127.0.0.1:{second.port} (profile desk)" in talk.surface.said
     assert outside["model"] == "small"
     assert "temperature" not in outside
     assert messages(first)[0] == ("system", "Outside.")
@@ -118,7 +118,7 @@ async def test_an_unknown_profile_names_the_nearest(talking, profiles):
     talk = talking()
     await talk.take("/profile dsek")
     assert "error: there is no profile dsek" in talk.surface.said
-    assert "→ Did you mean desk?" in talk.surface.said
+    assert "→ did you mean desk?" in talk.surface.said
 
 
 async def test_profiles_are_listed_and_completed(talking, profiles):
@@ -129,7 +129,7 @@ async def test_profiles_are_listed_and_completed(talking, profiles):
     assert await completions(talk, "/profile ") == [
         ("desk", "qwen3 at 127.0.0.1:1"),
         ("warm", ""),
-        ("none", "only what stands outside of them"),
+        ("none", "settings outside all profiles"),
     ]
 
 

@@ -72,7 +72,7 @@ async def test_after_a_stop_it_waits_and_enter_alone_sends_it_in_order():
             await found.type("one", ENTER, "two", ENTER, CTRL_C)
             assert await work is False
         assert "⏎ not sent: one\n      then: two\n>" in found.glass.shown
-        assert "Enter sends the next, Up edits, Delete drops" in found.glass.shown
+        assert "Enter sends the next one, Up edits, Delete drops" in found.glass.shown
         assert await found.nothing_is_handed_over()
         reading = asyncio.ensure_future(found.lines(2))
         await found.type(ENTER)

@@ -38,7 +38,7 @@ def recapped(store):
 def test_an_answer_that_another_program_writes_is_shown_as_coming(store):
     with closing(begin(store, partial="Par")):
         shown = recapped(store)
-    assert shown.endswith("Par\nanother chatcli is answering this question; this is what had come")
+    assert shown.endswith("Par\nanother chatcli is answering this question; the text so far is shown")
     assert "stopped" not in shown
 
 
@@ -49,4 +49,4 @@ def test_a_question_that_another_program_asks_is_shown_as_being_answered(store):
 
 def test_an_answer_whose_program_is_gone_was_stopped(store):
     begin(store, partial="Par").close()
-    assert recapped(store).endswith("Par\nstopped before the answer was complete")
+    assert recapped(store).endswith("Par\nstopped; the partial answer is kept (/continue)")

@@ -39,8 +39,8 @@ async def test_it_is_edited_in_the_composer_changed_and_taken_away(talking):
         await talk.take("/summary Of many words.")
         assert talk.chat.summaries.current.text == "Of many words."
         assert await completions(talk, "/summary ") == [
-            ("edit", "change it in the composer"),
-            ("none", "take it away"),
+            ("edit", "edit it in the composer"),
+            ("none", "remove it"),
         ]
         await talk.take("/summary none")
         assert talk.chat.summaries.current is None
@@ -52,9 +52,9 @@ async def test_without_one_it_tells_how_there_can_be_one(talking):
     async with serving(LONG) as server:
         talk = talking(server, context_window=2000)
         await talk.take("/summary")
-        assert "--context summarize" in talk.surface.said[-1]
+        assert "/context use summarize" in talk.surface.said[-1]
         await talk.take("/summary edit")
         assert "there is no summary to edit" in talk.surface.text
         await talk.take("/summary x")
-        assert "nothing is summed up" in talk.surface.text
+        assert "no summary yet" in talk.surface.text
         await talk.connection.close()

@@ -190,7 +190,7 @@ async def test_commands_about_how_answers_are_drawn_say_where_none_are(talking, 
 async def test_how_the_program_speaks_is_settled_at_the_start(talking):
     talk = talking()
     await talk.take("/config plain true")
-    assert "that is settled at the start" in talk.surface.text
+    assert "it can only be set at the start" in talk.surface.text
     assert not talk.settings.plain
 
 
@@ -199,7 +199,7 @@ async def test_continue_asks_for_the_rest_of_a_cut_answer_and_joins_it(talking):
     async with serving(MODELS, cut, Answer(event_stream("capital of France."))) as server:
         talk = talking(server)
         await talk.take("Go on")
-        assert "/continue asks for the rest" in "".join(talk.surface.said)
+        assert "/continue gets the rest" in "".join(talk.surface.said)
         await talk.take("/continue")
         await talk.connection.close()
     assert messages(server)[:2] == [("user", "Go on"), ("assistant", "The capital of")]
@@ -214,7 +214,7 @@ async def test_continue_says_why_it_cannot(talking):
         await talk.take("Capital?")
         await talk.take("/continue")
         await talk.connection.close()
-    assert "error: the last answer is complete" in talk.surface.said
+    assert "error: the last answer is already complete" in talk.surface.said
 
 
 async def test_retry_asks_the_same_question_and_keeps_both_answers(talking):
@@ -262,7 +262,7 @@ async def test_undo_right_after_a_clear_takes_the_clear_back(talking):
         talk = talking(server)
         await talk.take("Capital of France?")
         await talk.take("/clear")
-        assert "/undo now takes this back" in talk.surface.text
+        assert "/undo restores them" in talk.surface.text
         await talk.take("/undo")
         await talk.take("And?")
         await talk.connection.close()
@@ -365,7 +365,7 @@ async def test_a_setting_is_changed_for_this_run_and_a_wrong_one_changes_nothing
 async def test_a_key_is_never_taken_as_a_setting(talking):
     talk = talking()
     await talk.take("/config api_key sk-1234567890")
-    assert "a key is not given here" in talk.surface.text
+    assert "a key cannot be set here" in talk.surface.text
 
 
 async def test_a_session_is_shown_and_changed(talking):
@@ -397,7 +397,7 @@ async def test_a_refusal_is_no_answer_to_copy_and_is_shown_as_one_on_resuming(ta
         await talk.take("How?")
         first = talk.chat.name
         await talk.take("/copy")
-        assert "the model refused to answer, so there is no answer" in talk.surface.text
+        assert "the model refused, so there is no answer to copy" in talk.surface.text
         assert not talk.surface.sequences
         assert await completions(talk, "/copy ") == []
         await talk.take("/session trip")
@@ -420,7 +420,7 @@ async def test_save_copies_the_conversation_and_goes_on_there(talking):
         await talk.connection.close()
     assert talk.chat.name == "trip"
     assert len(talk.chat.session.questions) == 2
-    assert "everything is kept already" in talk.surface.text
+    assert "already saved" in talk.surface.text
 
 
 @pytest.mark.parametrize("command", ["/context", "/tokens"])
@@ -434,7 +434,7 @@ async def test_context_shows_what_the_model_sees_and_what_it_does_not(talking, c
         await talk.connection.close()
     assert "turn 2: And of Spain?" in talk.surface.text
     assert "window of small" in talk.surface.text
-    assert "not sent: turn 1: dropped, /drop -N brings one back" in talk.surface.said
+    assert "not sent: turn 1: dropped; /drop -N restores one" in talk.surface.said
     assert "strategy truncate: the newest turns" in talk.surface.said
 
 
@@ -516,16 +516,16 @@ async def test_login_turned_down_changes_nothing(talking):
 async def test_reasoning_is_shown_or_hidden_without_asking_the_model_for_more_of_it(talking):
     talk = talking(reasoning="low")
     await talk.take("/reasoning")
-    assert talk.surface.said[-1] == "reasoning: hide (one line: how long it thought)"
+    assert talk.surface.said[-1] == "reasoning: hide (one line with the time it took)"
     await talk.take("/reasoning show")
     assert talk.settings.show_reasoning
-    assert talk.surface.said[-1] == "reasoning: show (all that the model thinks, while it thinks)"
+    assert talk.surface.said[-1] == "reasoning: show (show reasoning as it streams)"
     await talk.take("/reasoning hide")
     assert not talk.settings.show_reasoning
     assert talk.settings.reasoning == "low"
     assert talk.chat.target is None
     await talk.take("/reasoning high")
-    assert "→ say show or hide; how much a model thinks is /config reasoning EFFORT" in talk.surface.said
+    assert "→ use show or hide; /config reasoning EFFORT sets how much the model reasons" in talk.surface.said
     assert [text for text, _ in await completions(talk, "/reasoning ")] == ["show", "hide"]
 
 
@@ -560,10 +560,10 @@ async def test_the_theme_changes_at_once_and_without_a_model(talking):
 async def test_the_theme_in_force_is_told_with_its_reason(talking):
     talk = talking()
     await talk.take("/theme")
-    assert talk.surface.said[-1] == "theme: dark (auto: the terminal does not tell its background)"
-    talk.theme.learn("light", "COLORFGBG tells the background")
+    assert talk.surface.said[-1] == "theme: dark (auto: the terminal did not report its background)"
+    talk.theme.learn("light", "COLORFGBG reports the background")
     await talk.take("/theme")
-    assert talk.surface.said[-1] == "theme: light (auto: COLORFGBG tells the background)"
+    assert talk.surface.said[-1] == "theme: light (auto: COLORFGBG reports the background)"
 
 
 async def test_the_terminal_is_asked_only_where_it_decides(talking):
@@ -571,14 +571,14 @@ async def test_the_terminal_is_asked_only_where_it_decides(talking):
 
     async def ask():
         asked.append(True)
-        talk.theme.learn("light", "the terminal tells its background")
+        talk.theme.learn("light", "the terminal reports its background")
 
     talk = talking(ask=ask, theme="dark")
     await talk.take("/theme")
     assert not asked
     await talk.take("/theme auto")
     assert asked == [True]
-    assert talk.surface.said[-1] == "theme: light (auto: the terminal tells its background)"
+    assert talk.surface.said[-1] == "theme: light (auto: the terminal reports its background)"
     await talk.take("/theme")
     assert asked == [True]
 

@@ -30,7 +30,7 @@ async def test_the_title_is_shown_and_set(talking):
         await talk.take("/title Capitals")
         assert talk.surface.said[-1] == "title: Capitals"
         assert marks(talk) == ["Capitals"]
-        assert await completions(talk, "/title Cap") == [("Capitals", "as it is now")]
+        assert await completions(talk, "/title Cap") == [("Capitals", "the current one")]
         await talk.connection.close()
 
 
@@ -66,7 +66,7 @@ async def test_a_title_has_nothing_of_what_the_model_thought(talking):
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        (Answer(event_stream("<think>hm</think>")), "error: the model answered without a title"),
+        (Answer(event_stream("<think>hm</think>")), "error: the model sent no title"),
         (REFUSED, "no such model"),
     ],
 )
@@ -96,6 +96,6 @@ async def test_it_can_be_stopped(talking):
         assert len(server.requests) == 2
         asking.cancel()
         await asyncio.wait([asking])
-        assert "stopped; the title is as it was" in talk.surface.text
+        assert "stopped; the title is unchanged" in talk.surface.text
         assert talk.chat.title == "Capital of France?"
         await talk.connection.close()

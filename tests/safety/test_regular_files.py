@@ -73,5 +73,5 @@ def test_a_pipe_that_was_named_is_read_to_its_end(tmp_path):
 @posix_only
 def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path):
     make_pipe(tmp_path / "pipe")
-    with pytest.raises(OSError, match="a pipe through which nothing comes"):
+    with pytest.raises(OSError, match="a pipe that sent nothing"):
         read_regular_or_pipe(tmp_path / "pipe", most_bytes=1, patience_s=0.01)

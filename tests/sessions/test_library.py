@@ -160,7 +160,7 @@ def test_a_title_is_given_and_found_and_the_session_keeps_its_place(shelf, libra
 
 def test_a_title_needs_a_word_and_a_session(shelf, library):
     shelf.keep("trip", "Hi")
-    with pytest.raises(UsageError, match="a title needs a word"):
+    with pytest.raises(UsageError, match="a title cannot be empty"):
         library.rename("trip", " \n")
     with pytest.raises(UsageError, match="there is no session gone"):
         library.rename("gone", "Title")
@@ -203,7 +203,7 @@ def test_a_session_can_be_moved_out_of_the_folder(shelf, library, tmp_path):
 def test_nothing_is_overwritten(shelf, library, taken):
     file = shelf.keep("trip", "Hi")
     (shelf.folder / taken).write_text("mine")
-    with pytest.raises(UsageError, match="there is a session rome already"):
+    with pytest.raises(UsageError, match="a session rome already exists"):
         library.move("trip", "rome")
     assert (shelf.folder / taken).read_text() == "mine"
     assert file.path.exists()

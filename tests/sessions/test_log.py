@@ -193,7 +193,7 @@ def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_o
     asked = log.message(question("Hi"), parent=None)
     (notice,) = log.untold()
     assert notice.code == "session_not_written"
-    assert "the conversation goes on in memory, /save NAME keeps it elsewhere" in notice.message
+    assert "continuing in memory; /save NAME saves it elsewhere" in notice.message
     log.message(question("Ho"), parent=asked)
     assert log.untold() == []
     assert texts(log.session) == ["Hi", "Ho"]
@@ -298,7 +298,7 @@ class TestASessionTwoProcessesWant:
         second = resume()
         (notice,) = second.untold()
         assert notice.code == "session_forked"
-        assert notice.message == "trip is in use by another chatcli: this conversation goes on as trip-2"
+        assert notice.message == "trip is open in another chatcli; continuing in a copy, trip-2"
         copy = path.with_name("trip-2.jsonl")
         assert not copy.exists()
         second.message(question("from two"), parent=second.session.head)
@@ -515,7 +515,7 @@ class TestSavingAs:
         file.path.parent.mkdir()
         file.path.write_text("mine")
         asked = log.message(question("Hi"), parent=None)
-        with pytest.raises(UsageError, match=r"there is a file .* already"):
+        with pytest.raises(UsageError, match=r".* already exists"):
             log.save_as(file)
         log.message(question("Ho"), parent=asked)
         assert file.path.read_text() == "mine"

@@ -232,7 +232,7 @@ def test_the_pointer_is_private_and_leaves_nothing_beside_it(store, keep, folder
 def test_a_pointer_that_cannot_be_written_says_so_and_leaves_nothing(store, keep, folder):
     file = keep("trip", "Hi")
     (folder / "last").mkdir()
-    with pytest.raises(LocalIOError, match="cannot note the last session"):
+    with pytest.raises(LocalIOError, match="cannot record the last session"):
         store.remember(file)
     assert sorted(path.name for path in folder.iterdir()) == ["last", "sessions"]
 

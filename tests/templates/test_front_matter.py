@@ -46,7 +46,7 @@ def test_a_text_may_have_none(text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("+++\nmodel = 1", "no end"),
+        ("+++\nmodel = 1", "not closed"),
         ("+++\nmodel = a\n+++\n", "not valid TOML"),
         ("+++\napi_key = 'x'\n+++\n", "unknown key 'api_key'"),
         ("+++\nbase_url = 'https://host.example'\n+++\n", "unknown key 'base_url'"),
@@ -68,7 +68,7 @@ def test_a_mistake_is_told_with_the_file_and_what_to_do(text, told):
 def test_a_mistyped_key_names_the_nearest():
     with pytest.raises(ConfigurationError) as caught:
         split_front_matter("+++\ntemprature = 1\n+++\n", "x.md")
-    assert caught.value.hint == "Did you mean temperature?"
+    assert caught.value.hint == "did you mean temperature?"
 
 
 @given(st.text())

@@ -73,19 +73,19 @@ def test_dollars_and_braces_of_the_text_stay_as_they_are():
 
 
 def test_nothing_filled_in_with_nothing_is_not_sent():
-    with pytest.raises(UsageError, match="says nothing, filled in with nothing"):
+    with pytest.raises(UsageError, match="is empty once filled in"):
         asked("{{ x }} {{ y }}", values={"x": " ", "y": ""})
 
 
 def test_a_template_that_says_nothing_is_none():
-    with pytest.raises(ConfigurationError, match=r"^x\.md says nothing$"):
+    with pytest.raises(ConfigurationError, match=r"^x\.md is empty$"):
         template('+++\nmodel = "a"\n+++\n \n')
 
 
 def test_a_default_for_what_does_not_stand_in_the_text_is_a_mistake():
     with pytest.raises(ConfigurationError, match="a default for langauge") as caught:
         template('+++\n[defaults]\nlangauge = "English"\n+++\n{{ language }}')
-    assert caught.value.hint == "In the text: language."
+    assert caught.value.hint == "variables in the text: language"
 
 
 def test_a_mistake_below_front_matter_is_told_with_its_line():

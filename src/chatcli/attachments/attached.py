@@ -51,7 +51,9 @@ def attach(name: str) -> Attached:
         state = path.stat()
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its rights") from error
+        raise UsageError(
+            f"cannot read {name}: {reason}", hint="check the path and its permissions"
+        ) from error
     if not stat.S_ISREG(state.st_mode):
         raise _no_file(name, state.st_mode)
     return Attached(name, path, state.st_size)
@@ -83,11 +85,11 @@ def shown_size(size_bytes: int) -> str:
 def _no_file(name: str, mode: int) -> UsageError:
     """Return why what has ``mode`` cannot wait for a question: it is read when that is sent, and shown until then."""
     if stat.S_ISDIR(mode):
-        return UsageError(f"{name} is a folder", hint="name the files in it")
+        return UsageError(f"{name} is a folder", hint="name files in it instead")
     if stat.S_ISFIFO(mode):
         return UsageError(f"{name} is a named pipe", hint="save its output to a file and attach that")
     kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
-    return UsageError(f"{name} is {kind}", hint="only files can be attached")
+    return UsageError(f"{name} is {kind}", hint="attach a regular file")
 
 
 def _names(match: re.Match[str]) -> Iterator[str]:

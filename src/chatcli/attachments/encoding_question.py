@@ -41,7 +41,8 @@ def chosen(text: Text, answer: str) -> Text | None:
 
 def not_chosen(text: Text) -> UsageError:
     return UsageError(
-        f"no encoding was chosen for {text.name}", hint="name it: chatcli --encoding NAME, such as gb18030"
+        f"no encoding was chosen for {text.name}",
+        hint="name it with --encoding, for example --encoding gb18030",
     )
 
 

@@ -51,11 +51,11 @@ class _Kind(NamedTuple):
 
 # https://en.wikipedia.org/wiki/List_of_file_signatures
 _KINDS: Final = (
-    _Kind(b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    _Kind(b"\xff\xd8\xff", "a JPEG picture"),
-    _Kind(b"GIF8", "a GIF picture"),
-    _Kind(b"%PDF-", "a PDF", 'take its text: pdftotext FILE - | chatcli "PROMPT"'),
-    _Kind(b"PK\x03\x04", "a zip archive or an office document", "unpack it, or save it as text"),
+    _Kind(b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    _Kind(b"\xff\xd8\xff", "a JPEG image"),
+    _Kind(b"GIF8", "a GIF image"),
+    _Kind(b"%PDF-", "a PDF", 'extract its text: pdftotext FILE - | chatcli "PROMPT"'),
+    _Kind(b"PK\x03\x04", "a zip archive or Office document", "unpack it, or save it as text"),
     _Kind(b"\x1f\x8b", "gzip data", 'unpack it: gzip -dc FILE | chatcli "PROMPT"'),
     _Kind(b"BZh", "bzip2 data", 'unpack it: bzip2 -dc FILE | chatcli "PROMPT"'),
     _Kind(b"\xfd7zXZ\0", "xz data", 'unpack it: xz -dc FILE | chatcli "PROMPT"'),
@@ -64,9 +64,9 @@ _KINDS: Final = (
     _Kind(b"\x7fELF", "a program (ELF)"),
     _Kind(b"\xcf\xfa\xed\xfe", "a program (Mach-O)"),
     _Kind(b"MZ", "a program (Windows)"),
-    _Kind(b"SQLite format 3\0", "an SQLite database", "take what is asked about: sqlite3 FILE .dump"),
-    _Kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old office document", "save it as text"),
-    _Kind(b"RIFF", "a sound or a picture"),
+    _Kind(b"SQLite format 3\0", "an SQLite database", "dump what you need: sqlite3 FILE .dump"),
+    _Kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", "save it as text"),
+    _Kind(b"RIFF", "audio or an image"),
     _Kind(b"OggS", "a sound"),
     _Kind(b"ID3", "a sound (MP3)"),
     _Kind(b"fLaC", "a sound"),
@@ -168,7 +168,7 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
         with suppress(UnicodeDecodeError):
             text = content.decode(encoding)
             if _is_plain(text):
-                return Text(name, text, f"{name} has no byte order mark: read as UTF-32")
+                return Text(name, text, f"{name} has no byte order mark; reading it as UTF-32")
     best = likelihoods(content, language=hints.language)[0]
     text = decode_tolerantly(content, best.candidate.encoding)
     # Bytes of data that are put together make rare characters.
@@ -177,7 +177,7 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
     if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT or not is_likely or not _is_plain(text):
         raise _binary(content, name)
     damage = _damage(text)
-    return Text(name, text, f"{name} has no byte order mark: read as {best.candidate.title}{damage}")
+    return Text(name, text, f"{name} has no byte order mark; reading it as {best.candidate.title}{damage}")
 
 
 def _is_plain(text: str) -> bool:
@@ -210,7 +210,7 @@ def _decode_mail(content: bytes, name: str) -> Text | None:
     text = _LAST_ESCAPE.sub(b"", whole).decode("iso2022_jp_ext", "replace")
     if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT:
         return None
-    return Text(name, text, f"{name} is not UTF-8: read as Japanese (ISO-2022-JP){_damage(text)}")
+    return Text(name, text, f"{name} is not UTF-8; reading it as Japanese (ISO-2022-JP){_damage(text)}")
 
 
 def _decode_guessing(content: bytes, name: str, hints: EncodingHints) -> Text:
@@ -225,10 +225,10 @@ def _decode_guessing(content: bytes, name: str, hints: EncodingHints) -> Text:
     if best.candidate.encoding == "utf_8":
         return Text(name, text, _replaced(name, damaged_places(text)))
     readings = tuple(_readings(content, found))
-    guess = f"{name} is not UTF-8: read as {best.candidate.title}{_damage(text)}"
+    guess = f"{name} is not UTF-8; reading it as {best.candidate.title}{_damage(text)}"
     if len(readings) < 2:  # noqa: PLR2004 - one is no choice
         return Text(name, text, guess)
-    return Text(name, text, f"{guess}; this is a guess (--encoding NAME sets another)", readings)
+    return Text(name, text, f"{guess} (a guess; set --encoding if it is wrong)", readings)
 
 
 def _readings(content: bytes, found: Sequence[Likelihood]) -> Iterator[Reading]:
@@ -247,13 +247,13 @@ def _readings(content: bytes, found: Sequence[Likelihood]) -> Iterator[Reading]:
 
 def _damage(text: str) -> str:
     count = damaged_places(text)
-    return f"; what could not be read in {_places(count)} is replaced by {REPLACEMENT}" if count else ""
+    return f"; replaced unreadable bytes in {_places(count)} with {REPLACEMENT}" if count else ""
 
 
 def _replaced(name: str, count: int) -> str | None:
     if not count:
         return None
-    return f"{name} is damaged: what could not be read in {_places(count)} is replaced by {REPLACEMENT}"
+    return f"{name} is damaged: replaced unreadable bytes in {_places(count)} with {REPLACEMENT}"
 
 
 def _places(count: int) -> str:

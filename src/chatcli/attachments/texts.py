@@ -37,7 +37,7 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
     shown = as_typed(name)
     if name.startswith(("http://", "https://")):
         raise UsageError(
-            f"an address cannot be attached: {shown}",
+            f"a URL cannot be attached: {shown}",
             hint=f'fetch it yourself: curl -s "{shown}" | chatcli "PROMPT"',
         )
     try:
@@ -47,7 +47,7 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
         is_folder = isinstance(error, IsADirectoryError)
         raise UsageError(
             f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
-            hint="name the files in it" if is_folder else "check the path and its rights",
+            hint="name files in it instead" if is_folder else "check the path and its permissions",
         ) from error
     return decode(content, shown, hints)
 
@@ -70,7 +70,7 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHi
             content = _content(getattr(stdin, "raw", stdin), "stdin", heard)
     except OSError as error:
         raise LocalIOError(
-            f"cannot read stdin: {error.strerror}", hint="check where it comes from"
+            f"cannot read stdin: {error.strerror}", hint="check the command that feeds it"
         ) from error
     return decode(content, "stdin", hints)
 
@@ -114,8 +114,8 @@ def _piece(file: BinaryIO | RawIOBase) -> bytes:
 
 def _too_long(shown: str, size: str) -> UsageError:
     return UsageError(
-        f"{shown} is too long: {size}, at most {_megabytes(LONGEST_TEXT_BYTES)} are read",
-        hint="give the part that matters, with grep, head or tail",
+        f"{shown} is too long: {size}, the limit is {_megabytes(LONGEST_TEXT_BYTES)}",
+        hint="pass only the part that matters, with grep, head or tail",
         code="input_too_long",
     )
 

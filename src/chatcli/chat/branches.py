@@ -57,10 +57,10 @@ class Branches:
         if count < 1:
             raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
         if not asked:
-            raise UsageError("there is no question to go back to", hint="ask one first", code="no_such_turn")
+            raise UsageError("there is no question to undo", hint="ask something first", code="no_such_turn")
         if count > len(asked):
             raise UsageError(
-                f"the model knows of {len(asked)} turns only",
+                f"there are only {len(asked)} turns to undo",
                 hint=f"give a number from 1 to {len(asked)}",
                 code="no_such_turn",
             )
@@ -75,7 +75,7 @@ class Branches:
             numbers = f"give a number from {first} to {len(asked)}"
             if first > len(asked):
                 numbers = "ask something first"
-            raise UsageError(f"there is no turn {number} in the context", hint=numbers, code="no_such_turn")
+            raise UsageError(f"there is no question {number}", hint=numbers, code="no_such_turn")
         return asked[number - 1]
 
     @property
@@ -121,7 +121,7 @@ class Branches:
         if place is None:
             raise UsageError(
                 "there is only one answer to each question so far",
-                hint="/retry asks for another one, /edit asks another question in place of one",
+                hint="/retry gets another answer, /edit N replaces a question",
                 code="no_alternative",
             )
         at = choose(place)

@@ -223,14 +223,16 @@ class Chat:
         last = [record for record in self.session.context() if record.role != "system"][-1:]
         if not last or last[0].role != "assistant":
             raise UsageError(
-                "there is no answer to go on with",
+                "there is no answer to continue",
                 hint="/retry asks the last question again",
                 code="no_answer",
             )
         reply = last[0].reply
         if reply is not None and reply.finish_reason == "stop":
             raise UsageError(
-                "the last answer is complete", hint="ask for more in your own words", code="complete_answer"
+                "the last answer is already complete",
+                hint="ask for more in your own words",
+                code="complete_answer",
             )
         return self._ask_again(self.branches.latest(1)[0], answer_so_far=last[0].message.text)
 
@@ -287,7 +289,7 @@ class Chat:
 
     def set_title(self, text: str) -> None:
         if not text.strip():
-            raise UsageError("a title needs a word", hint="give one", code="empty_title")
+            raise UsageError("a title cannot be empty", hint="give one", code="empty_title")
         self._mark("title", text)
 
     def save_as(self, file: SessionFile) -> None:
@@ -484,5 +486,5 @@ def _with_attached_of(edited: Message, question: Message) -> Message:
 
 def _not_connected() -> ConfigurationError:
     return ConfigurationError(
-        "there is no model to ask yet", hint="wait until it is found, or choose one", code="not_connected"
+        "no model is ready yet", hint="wait a moment, or choose one with /model", code="not_connected"
     )

@@ -61,7 +61,7 @@ class Memory:
         number = self._branches.number(asked)
         if asked.id in self._session.dropped:
             raise UsageError(
-                f"turn {number} was dropped", hint=f"/drop -{number} brings it back", code="dropped"
+                f"turn {number} was dropped", hint=f"/drop -{number} restores it", code="dropped"
             )
         if asked.id in self._session.refused:
             raise UsageError(
@@ -71,7 +71,7 @@ class Memory:
             )
         if asked.id in self._session.pinned:
             raise UsageError(
-                f"turn {number} is pinned", hint=f"/unpin {number} lets it go", code="already_pinned"
+                f"turn {number} is pinned", hint=f"/unpin {number} undoes it", code="already_pinned"
             )
         self._mark("pin", asked.id)
         return number
@@ -86,9 +86,7 @@ class Memory:
         """Leave the turn with ``number`` out of what the model sees from here on."""
         asked = self._branches.numbered(number)
         if asked.id in self._session.dropped:
-            raise UsageError(
-                f"turn {number} is dropped", hint=f"/drop -{number} brings it back", code="dropped"
-            )
+            raise UsageError(f"turn {number} is dropped", hint=f"/drop -{number} restores it", code="dropped")
         self._mark("drop", asked.id)
 
     def bring_back(self, number: int | None = None) -> int:
@@ -100,7 +98,7 @@ class Memory:
     def note(self, text: str) -> int:
         """Have the model always see ``text``; return the note's number, the oldest being 1."""
         if not text.strip():
-            raise UsageError("a note needs a word", hint="/note TEXT", code="empty_note")
+            raise UsageError("a note cannot be empty", hint="/note TEXT", code="empty_note")
         self._mark("note", text.strip())
         return len(self.notes)
 
@@ -108,7 +106,7 @@ class Memory:
         """Have the model see the note with ``number`` no longer, and return it."""
         notes = self.notes
         if not 1 <= number <= len(notes):
-            hint = f"give a number from 1 to {len(notes)}" if notes else "/note TEXT keeps one"
+            hint = f"give a number from 1 to {len(notes)}" if notes else "/note TEXT adds one"
             raise UsageError(f"there is no note {number}", hint=hint, code="no_such_note")
         self._mark("unnote", self._session.note_ids[number - 1])
         return notes[number - 1]
@@ -123,9 +121,7 @@ class Memory:
         """Take the last ``clear`` back; nothing may have been asked since."""
         cleared = self._session.last_clear
         if cleared is None or self._is_anything_asked():
-            raise UsageError(
-                "there is no /clear to take back", hint="/undo takes turns back", code="not_cleared"
-            )
+            raise UsageError("there is no /clear to undo", hint="/undo takes back turns", code="not_cleared")
         self._mark("unclear", cleared)
 
     def _is_anything_asked(self) -> bool:

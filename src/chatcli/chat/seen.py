@@ -48,7 +48,7 @@ class NotSeen:
 class Seen:
     """What ``model_name`` sees, as the strategy ``context`` chooses it for a window of ``window_tokens``.
 
-    ``budget_tokens`` of them may be sent; the rest is kept for the answer. ``estimated`` marks counts from before the
+    ``budget_tokens`` of them may be sent; the rest is reserved for the answer. ``estimated`` marks counts from before the
     vocabulary was loaded.
     """
 
@@ -138,7 +138,7 @@ def _not_seen(
     if cleared:
         yield NotSeen(cleared, "from before /clear")
     if dropped:
-        yield NotSeen(tuple(dropped), "dropped, /drop -N brings one back")
+        yield NotSeen(tuple(dropped), "dropped; /drop -N restores one")
     for message_id, reason in session.refused.items():
         if message_id in known and message_id not in session.dropped:
             yield NotSeen((numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason))

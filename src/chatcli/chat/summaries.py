@@ -103,8 +103,8 @@ class Summaries:
         current = self.current
         if current is None:
             raise UsageError(
-                "nothing is summed up",
-                hint="--context summarize sums up older turns before the window is full",
+                "there is no summary yet",
+                hint="--context summarize turns it on",
                 code="no_summary",
             )
         return current

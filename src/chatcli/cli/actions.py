@@ -91,5 +91,6 @@ class Family(Generic[_Subject]):
 
     def run(self, options: Namespace, terminal: Terminal) -> ExitCode:  # noqa: ARG002 - every action is run by itself
         raise UsageError(
-            f"do what with the {self.command}?", hint=f"chatcli {self.command} --help lists the actions"
+            f"what should be done with {self.command}?",
+            hint=f"chatcli {self.command} --help lists the actions",
         )

@@ -102,4 +102,4 @@ class FileTarget(Target):
 
     def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
         reason = getattr(error, "strerror", None) or error  # a link that leads to itself has none
-        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its rights")
+        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its permissions")

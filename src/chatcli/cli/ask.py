@@ -141,11 +141,11 @@ async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> Non
     """
     if chat.manager.fold(question) is None:
         return
-    status.tell(Notice("summing_up", "summing up older turns"))
+    status.tell(Notice("summing_up", "summarizing older turns"))
     try:
         await chat.get_ready(question)
     except ChatcliError as error:
-        status.tell(Notice("summary_failed", f"that failed, they are left out instead: {error.message}"))
+        status.tell(Notice("summary_failed", f"summarizing failed, so they are left out: {error.message}"))
 
 
 def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) -> str:

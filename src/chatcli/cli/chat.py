@@ -38,8 +38,8 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     settings = with_a_place_to_keep(settings, options, world, terminal)
     if question is not None and options.resume:
         raise UsageError(
-            "--resume only chooses a session to talk in",
-            hint="-s NAME or -c ask a question in a session",
+            "--resume opens the chat; it takes no prompt",
+            hint="to ask one question in a session, use -s NAME or -c",
         )
     if question is not None:
         return ask(question, options, settings, world, terminal)
@@ -61,20 +61,20 @@ def _check_which_conversation(options: Namespace, world: World, terminal: Termin
     }
     given = [option for option, is_given in named.items() if is_given]
     if len(given) > 1:
-        raise UsageError(f"{given[0]} and {given[1]} name two conversations", hint="give one of them")
+        raise UsageError(f"{given[0]} and {given[1]} cannot be combined", hint="use one of them")
     if options.everywhere and not options.resume:
-        raise UsageError("--all says where --resume looks", hint="chatcli --resume --all")
+        raise UsageError("--all only works with --resume", hint="chatcli --resume --all")
     if not options.resume:
         return
     if not (terminal.stdin_is_terminal and terminal.stdout.is_terminal):
         raise UsageError(
-            "--resume lets a person choose, and this is no terminal",
-            hint="-c goes on with the session used last, -s NAME with another: chatcli sessions list",
+            "--resume needs a terminal",
+            hint="use -c for the session used last, or -s NAME; chatcli sessions list shows the names",
         )
     if not _has_session(SessionStore(world.paths.data).folder):
         raise ConfigurationError(
-            "there is no session to choose",
-            hint="ask something first; every conversation is saved by itself",
+            "there are no sessions yet",
+            hint="ask something first; every conversation is saved automatically",
         )
 
 

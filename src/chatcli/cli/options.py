@@ -46,8 +46,8 @@ examples:
   chatcli "What does EADDRINUSE mean?"        one answer
   git diff | chatcli "Review this change"     a prompt, and data from a pipe
   git diff | chatcli -T review                a template: chatcli templates lists them
-  chatcli -c "And in Python?"                 go on with the session used last
-  chatcli --resume                            choose a session, and go on with it
+  chatcli -c "And in Python?"                 continue the session used last
+  chatcli --resume                            pick a session to continue
   chatcli -s work -f notes.md "Summarize"     a named session, a file attached
   chatcli -o json "Capital of France?" | jq -r .text
   chatcli -x "A shell one-liner to count lines" > count.sh
@@ -87,7 +87,7 @@ def main_parser(commands: str) -> Parser:
     parser = Parser(
         prog="chatcli",
         usage="chatcli [OPTIONS] [PROMPT]...\n       chatcli COMMAND ...",
-        description="Chat with OpenAI-compatible models: a prompt in, an answer out, every conversation kept.",
+        description="Chat with OpenAI-compatible models in the terminal. Every conversation is saved.",
         epilog=f"commands:\n{commands}\n\n{_EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -126,34 +126,34 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--local", action="store_true", help="the embedded model")
     group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
     group.add_argument(
-        "--timeout", dest="timeout_s", metavar="S", help="longest silence of the server, in seconds"
+        "--timeout", dest="timeout_s", metavar="S", help="longest wait for the server, in seconds"
     )
-    group.add_argument("--retries", metavar="N", help="how often to ask again when that may help")
+    group.add_argument("--retries", metavar="N", help="how often to retry after a failure")
     group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
 
 
 def _add_session_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which conversation")
-    group.add_argument("-s", "--session", metavar="NAME|PATH", help="start or resume this one")
+    group.add_argument("-s", "--session", metavar="NAME|PATH", help="start or resume this session")
     group.add_argument(
-        "-c", "--continue", dest="resume_last", action="store_true", help="resume the one used last"
+        "-c", "--continue", dest="resume_last", action="store_true", help="resume the session used last"
     )
     group.add_argument("--resume", action="store_true", help="choose one from a list, and search them")
     group.add_argument(
-        "--all", dest="everywhere", action="store_true", help="with --resume: those of every folder"
+        "--all", dest="everywhere", action="store_true", help="with --resume: sessions of all folders"
     )
     group.add_argument(
-        "--no-save", dest="save", action="store_false", default=None, help="keep nothing of it"
+        "--no-save", dest="save", action="store_false", default=None, help="do not save this conversation"
     )
 
 
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what is asked")
+    group = parser.add_argument_group("the prompt")
     group.add_argument(
-        "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, whatever it begins with"
+        "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, even if it begins with -"
     )
     group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
-    group.add_argument("-T", "--template", metavar="NAME|PATH", help="ask as a template says")
+    group.add_argument("-T", "--template", metavar="NAME|PATH", help="use a prompt template")
     group.add_argument(
         "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
     )
@@ -167,17 +167,17 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         help="leave stdin alone, as in a loop over lines",
     )
     group.add_argument(
-        "--encoding", metavar="NAME", help="how stdin and files are encoded, where the guess is wrong"
+        "--encoding", metavar="NAME", help="encoding of stdin and -f files, if the guess is wrong"
     )
 
 
 def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how it answers")
-    group.add_argument("-t", "--temperature", metavar="X", help="0 is steady, 2 is wild")
+    group = parser.add_argument_group("parameters")
+    group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
     group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
     group.add_argument("--max-tokens", metavar="N", help="longest answer")
     group.add_argument("--seed", metavar="N", help="for repeatable answers")
-    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: as the model takes it")
+    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
     group.add_argument(
         "-O",
         dest="options",
@@ -186,26 +186,32 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         help="any other field of the request, as JSON",
     )
     group.add_argument(
-        "--long", metavar="HOW", help=f"a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}"
+        "--long",
+        metavar="HOW",
+        help=f"how to handle how to handle how to handle a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}",
     )
-    group.add_argument("--max-cost", metavar="USD", help="stop before this run costs more")
+    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
     group.add_argument(
-        "--context", metavar="NAME", help="what stays of a long one: " + ", ".join(CONTEXT_STRATEGIES)
+        "--context",
+        metavar="NAME",
+        help="what is kept when it outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
     )
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what comes out")
+    group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", choices=OUTPUT_FORMATS, help="markdown on a terminal, else text")
     group.add_argument("--out", metavar="FILE", help="write the answer to a file")
     group.add_argument(
         "-x", "--extract", action="store_true", help="only the first code block; none: all, exit 10"
     )
     group.add_argument("--raw", action="store_true", help="keep control characters in the answer")
-    group.add_argument("--dry-run", action="store_true", help="show the request and its tokens; send nothing")
-    group.add_argument("--no-stream", dest="stream", action="store_false", default=None, help="all at once")
+    group.add_argument("--dry-run", action="store_true", help="show the request and its tokens, send nothing")
     group.add_argument(
-        "--plain", action="store_true", default=None, help="whole lines of plain text, for screen readers"
+        "--no-stream", dest="stream", action="store_false", default=None, help="show the answer all at once"
+    )
+    group.add_argument(
+        "--plain", action="store_true", default=None, help="plain lines without redrawing, for screen readers"
     )
 
 

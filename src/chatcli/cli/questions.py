@@ -34,7 +34,7 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     prompt = _prompt(options)
     hints = terminal.encoding_hints(options.encoding)
     if not options.reads_stdin and PIPE in files:
-        raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="give one of them")
+        raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
     documents = [
         document(as_typed(name), _from_file(name, terminal, hints)) for name in files if name != PIPE
@@ -53,7 +53,7 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
         return messages.question(prompt if prompt.strip() else "", *documents)
     if terminal.stdin_is_terminal and not _was_given(options):
         return None
-    raise UsageError("nothing was asked", hint='give a prompt: chatcli "PROMPT", or pipe one in')
+    raise UsageError("no prompt was given", hint='give one: chatcli "PROMPT", or pipe it in')
 
 
 def system_prompt(given: str | None, terminal: Terminal, *, encoding: str | None = None) -> str | None:

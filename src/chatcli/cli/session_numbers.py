@@ -32,7 +32,7 @@ async def choose_by_number(
     while True:
         listing = await _listed(shelf, words, is_here=is_here)
         if not listing.total and not words:
-            surface.remark("no sessions yet; every conversation is saved by itself")
+            surface.remark("no sessions yet; every conversation is saved automatically")
             return None
         _show(surface, shelf, listing)
         answer = (await surface.ask(_question(listing)) or "").strip()
@@ -67,7 +67,7 @@ def _show(surface: Surface, shelf: Shelf, listing: Listing) -> None:
     else:
         surface.remark(f"no session{' of this folder' if listing.is_here else ''} has {listing.words}")
     if (more := listing.found - len(rows)) > 0:
-        surface.remark(f"{more:,} older ones are not shown; words find them")
+        surface.remark(f"{more:,} older sessions are not shown; type words to find them")
     if listing.is_here and (listing.words or listing.found_everywhere > listing.total):
         surface.remark(f"only sessions of this folder are shown; {_ALL} shows the others too")
 

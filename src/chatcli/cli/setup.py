@@ -99,8 +99,8 @@ def with_a_place_to_keep(
     if reason is None:
         return settings
     if not options.quiet:
-        terminal.warn(sanitize_line(f"nothing of this conversation is kept in {world.paths.data}: {reason}"))
-        terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a folder that can be written, or use --no-save")
+        terminal.warn(sanitize_line(f"this conversation cannot be saved in {world.paths.data}: {reason}"))
+        terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a writable folder, or use --no-save")
     return _unkept(settings)
 
 

@@ -37,7 +37,9 @@ def chosen_template(options: Namespace, world: World) -> tuple[Template, Templat
     """
     if options.template is None:
         if options.variables:
-            raise UsageError("--var fills in a template", hint="name one: chatcli -T NAME --var NAME=VALUE")
+            raise UsageError(
+                "--var only works with a template", hint="name one: chatcli -T NAME --var NAME=VALUE"
+            )
         return None
     entry = shelf_of(world).find(as_typed(options.template))
     template = entry.template()
@@ -78,7 +80,7 @@ def _values(template: Template, given: Sequence[str]) -> Mapping[str, str]:
         if name not in template.variables:
             raise UsageError(
                 f"the template {template.name} has no variable {name}",
-                hint=did_you_mean(name, template.variables),
+                hint=did_you_mean(name, template.variables, "variables"),
             )
         values[name] = value
     return values

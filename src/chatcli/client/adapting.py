@@ -139,8 +139,8 @@ def _not_asked_for(request: Request) -> set[str]:
 def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
     if refused in ROLES:
         return Notice(
-            "system_role_refused", f"{model} does not take the {refused}: {system_prompt_moved(refused)}"
+            "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"
         )
     other = _OTHER_SPELLING.get(refused)
-    how = f"asked with {other}" if other and other not in without else "asked without it"
-    return Notice("parameter_dropped", f"{model} does not take {refused}: {how}")
+    how = f"retried with {other}" if other and other not in without else "retried without it"
+    return Notice("parameter_dropped", f"{model} does not accept {refused}; {how}")

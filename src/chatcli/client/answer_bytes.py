@@ -91,7 +91,7 @@ class Silence:
     def _too_long(self, error: TimeoutError) -> TimedOut:
         if self._began:
             return TimedOut(
-                f"{self._endpoint.host}: nothing more came for {self._limit_s:g} s",
+                f"{self._endpoint.host}: nothing received for {self._limit_s:g} s",
                 hint="try again, or allow more with idle_timeout_s",
             )
         return timed_out(self._endpoint, error)

@@ -87,8 +87,8 @@ def transport_to(
         )
     except ImportError as error:
         raise ConfigurationError(
-            f"{endpoint.proxy} speaks SOCKS, for which a package is missing",
-            hint="pip install socksio into the environment of chatcli, or name an HTTP proxy",
+            f"{endpoint.proxy} is a SOCKS proxy, which needs an extra package",
+            hint="pip install socksio in chatcli's environment, or use an HTTP proxy",
             code="socks_missing",
         ) from error
 
@@ -128,7 +128,7 @@ def _as_httpx2(proxy: Proxy, context: ssl.SSLContext) -> httpx2.Proxy:
         url = httpx2.URL(proxy.url)
     except httpx2.InvalidURL as error:
         raise ConfigurationError(
-            f"{proxy.variable} is not the URL of a proxy", hint="write it as http://host:port"
+            f"{proxy.variable} is not a proxy URL", hint="write it as http://host:port"
         ) from error
     return httpx2.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 
@@ -138,8 +138,8 @@ def _check_key(endpoint: Endpoint) -> None:
     key = endpoint.key or ""
     if not (key.isascii() and key.isprintable() and key == key.strip()):
         raise ConfigurationError(
-            f"the key set for {endpoint.host} holds what no key does: a line break, white space or a curly quote",
-            hint="set it again, without what was copied along with it",
+            f"the key set for {endpoint.host} contains a line break, a space or a curly quote",
+            hint="set it again without them",
         )
 
 

@@ -154,8 +154,8 @@ class _Answer:
 
 def _incomplete(error: EndpointError) -> IncompleteAnswer:
     return IncompleteAnswer(
-        f"{error.clause}; the rest of the answer did not come",
-        hint="/continue asks for it again",
+        f"{error.clause}; the rest of the answer could not be fetched",
+        hint="/continue tries again",
         status=error.status,
         request_id=error.request_id,
         provider_code=error.provider_code,

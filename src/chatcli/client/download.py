@@ -51,7 +51,7 @@ async def download(
                                 )
     except TimeoutError as error:
         raise TimedOut(
-            f"{endpoint.host}: the file was not there after {timeout_s:g} s",
-            hint="try again, or fetch it another way and name the file",
+            f"{endpoint.host}: the download did not finish within {timeout_s:g} s",
+            hint="try again, or download it yourself and name the file",
         ) from error
     return bytes(content)

@@ -22,7 +22,7 @@ _MOST_TEXTS: Final = 64
 _LONGEST_TEXT_BYTES: Final = 8_000
 """A token is at least one byte, and the models that read most take 8,192: a longer text would have all be refused."""
 
-_HINT: Final = "check that embedding_model names a model for embeddings"
+_HINT: Final = "check that embedding_model names an embedding model"
 
 
 class EndpointEmbedder:

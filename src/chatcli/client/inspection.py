@@ -109,7 +109,7 @@ async def time_answer(
 def _no_list(endpoint: Endpoint, timeout_s: float) -> TimedOut:
     return TimedOut(
         f"{endpoint.host}: no list of models within {timeout_s:g} s",
-        hint="the server, or what is on the way to it, is overloaded",
+        hint="the server, or something on the way to it, is overloaded",
     )
 
 

@@ -74,7 +74,7 @@ class MeasuringModel:
 
     def _words(self, counted: int, told: int) -> str:
         return (
-            f"{self._endpoint.name} tells of {told:,} tokens where {counted:,} were sent: it seems to leave out the "
+            f"{self._endpoint.name} reports {told:,} tokens where {counted:,} were sent: it seems to leave out the "
             f"beginning; let the server have a larger context (Ollama: num_ctx), or set context_window to what it has"
         )
 

@@ -86,9 +86,9 @@ def proxy_wants_a_password(endpoint: Endpoint) -> NetworkError:
     """Return the error for status 407."""
     proxy = endpoint.proxy
     where = proxy or "a proxy on the way"
-    said = f"{where} refuses the user name and password it was sent" if proxy and proxy.has_user else ""
+    said = f"{where} refused the user name and password" if proxy and proxy.has_user else ""
     return NetworkError(
-        f"{endpoint.host}: {said or f'{where} wants a user name and a password'}",
+        f"{endpoint.host}: {said or f'{where} needs a user name and password'}",
         hint=f"put them into {proxy.variable if proxy else 'HTTPS_PROXY'}: http://user:password@host:port, "
         "with %40 for an @ in the password",
         code="proxy_auth",
@@ -110,18 +110,18 @@ def _unresolved(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
         return _proxy_not_reached(endpoint, "its name cannot be resolved")
     return NetworkError(
         f"{endpoint.host}: the name cannot be resolved",
-        hint="check base_url for a typing mistake, and the network; behind a proxy set HTTPS_PROXY",
+        hint="check base_url for typos, and your network; behind a proxy set HTTPS_PROXY",
         code="dns",
     )
 
 
 def _refused(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
     if endpoint.proxy is not None:
-        return _proxy_not_reached(endpoint, "nothing listens there")
+        return _proxy_not_reached(endpoint, "nothing is listening")
     port = urlsplit(endpoint.base_url).port or (443 if endpoint.base_url.startswith("https") else 80)
     return NetworkError(
-        f"{endpoint.host}: connection refused, nothing listens on port {port}",
-        hint="check that the server runs and start it, or correct base_url",
+        f"{endpoint.host}: connection refused; nothing is listening on port {port}",
+        hint="start the server, or correct base_url",
         code="refused",
     )
 
@@ -129,7 +129,7 @@ def _refused(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
 def _unreachable(endpoint: Endpoint, cause: OSError) -> NetworkError | None:
     if cause.errno not in _UNREACHABLE:
         return None
-    reason = (cause.strerror or "no way leads there").lower()
+    reason = (cause.strerror or "there is no route").lower()
     if endpoint.proxy is not None:
         return _proxy_not_reached(endpoint, reason)
     return NetworkError(
@@ -143,7 +143,7 @@ def _cut(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
     plain = endpoint.base_url.startswith("http:")
     return NetworkError(
         f"{endpoint.host}: the connection was cut{_through_proxy(endpoint)}",
-        hint="try again; if it stays, check "
+        hint="try again; if it persists, check "
         + (f"{endpoint.proxy} and " if endpoint.proxy else "")
         + (
             "whether the server wants https:// in base_url"
@@ -160,7 +160,7 @@ def _not_http(endpoint: Endpoint, cause: httpx2.RemoteProtocolError) -> NetworkE
     # What the server said instead is in the words of a library, as the bytes it was.
     return NetworkError(
         f"{endpoint.host}: sent something that is not HTTP{_through_proxy(endpoint)}",
-        hint="check the port in base_url: another kind of server may listen there",
+        hint="check the port in base_url: another kind of server may be listening there",
         code="not_http",
     )
 
@@ -196,7 +196,7 @@ def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
     else:
         said, hint = (
             reason.replace("_", " ").lower(),
-            "the server or something on the way is too old or set up wrongly",
+            "the server, or something on the way, is outdated or misconfigured",
         )
     if endpoint.proxy is not None:
         hint += f"; check {endpoint.proxy}"
@@ -217,8 +217,8 @@ def _proxy_refused(endpoint: Endpoint, cause: httpx2.ProxyError) -> NetworkError
     ):
         return proxy_wants_a_password(endpoint)
     return NetworkError(
-        f"{endpoint.host}: {endpoint.proxy or 'the proxy'} does not lead there: {on_one_line(said)}",
-        hint="ask who runs the proxy, or except the host with NO_PROXY",
+        f"{endpoint.host}: {endpoint.proxy or 'the proxy'} could not reach it: {on_one_line(said)}",
+        hint="ask who runs the proxy, or add the host to NO_PROXY",
         code="proxy",
         retryable=status is None or status >= _HTTP_SERVER_ERROR,
     )
@@ -228,7 +228,7 @@ def _proxy_not_reached(endpoint: Endpoint, reason: str) -> NetworkError:
     variable = endpoint.proxy.variable if endpoint.proxy else "HTTPS_PROXY"
     return NetworkError(
         f"{endpoint.host}: {endpoint.proxy} cannot be reached: {on_one_line(reason)}",
-        hint=f"correct {variable} or take it away, or except the host with NO_PROXY",
+        hint=f"correct or unset {variable}, or add the host to NO_PROXY",
         code="proxy",
     )
 
@@ -239,7 +239,7 @@ def _unnamed(endpoint: Endpoint, causes: list[BaseException]) -> NetworkError:
         return _not_believed(endpoint, reason)
     return NetworkError(
         f"{endpoint.host}: {on_one_line(_ERROR_NUMBER.sub('', reason))}{_through_proxy(endpoint)}",
-        hint="check that the server runs and the network",
+        hint="check that the server is running, and the network",
     )
 
 

@@ -51,12 +51,12 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise RequestRefused(
             f"{endpoint.host}: the request cannot be sent: {error.reason}",
-            hint="the model's name or an option holds half a character",
+            hint="the model's name or an option contains an unpaired surrogate",
         ) from error
     except httpx2.DecodingError as error:
         raise BadResponse(
             f"{endpoint.host}: sent {error}",
-            hint="try again; if it stays, something on the way spoils what is sent",
+            hint="try again; if it persists, something on the way corrupts the data",
         ) from error
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise BadResponse(
@@ -165,19 +165,19 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
     (
         lambda _, said: said.is_overflow,
         ContextOverflow,
-        "set context_window to what the server really has, or lower --max-tokens",
+        "set context_window to the real size, or lower --max-tokens",
     ),
     (
         lambda status, said: _is_rate_limit(status, said) and said.is_used_up_for_today,
         RateLimited,
-        "what this account may ask of this model today is used up: try another model, or again tomorrow",
+        "today's limit of this account for this model is used up: try another model, or wait until tomorrow",
     ),
     (_is_rate_limit, RateLimited, _LATER_HINT),
     (lambda status, said: status is None and said.is_overload, ServerFailed, _LATER_HINT),
     (
         lambda status, said: status is None and not said.is_refusal,
         BadResponse,
-        "try again; if it stays, look the error up in the provider's documentation",
+        "try again; if it persists, look the error up in the provider's documentation",
     ),
     (lambda _status, _said: True, RequestRefused, ""),
 )
@@ -186,25 +186,21 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
 
 def _refusal_hint(status: int | None) -> str:
     if status == httpx2.codes.NOT_FOUND:
-        return (
-            "check the model's name (chatcli models) and that base_url ends as the server wants it, often /v1"
-        )
+        return "check the model's name (chatcli models) and base_url, which often ends in /v1"
     if status == httpx2.codes.FORBIDDEN:
         return "this key may not use this model or endpoint"
-    return "change the request; the same one will be refused again"
+    return "change the request; sending it again will not help"
 
 
 def _key_hint(endpoint: Endpoint, details: ErrorDetails) -> str:
     if details.provider and details.status != httpx2.codes.UNAUTHORIZED:
-        return (
-            f"{endpoint.host} has a key of its own for {details.provider}: correct it in the settings there"
-        )
+        return f"{endpoint.host} uses its own key for {details.provider}: correct it in its settings"
     if endpoint.key is not None:
-        return f"the key set for {endpoint.host} is wrong or expired: set another one"
+        return f"the key set for {endpoint.host} is wrong or expired; set a new one"
     reason = f"no key is set for {endpoint.host}"
     match endpoint.withheld:
         case ():
-            return f"{reason}: chatcli config login keeps one"
+            return f"{reason}: chatcli config login stores one"
         case (source,):
             return f"{reason}; {source} belongs to another endpoint and was not sent"
         case sources:

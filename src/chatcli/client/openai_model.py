@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _END_OF_STREAM = b"[DONE]"
 _SIGNS_OF_LIFE = {b"", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive"}
 _ANY_MODEL = ""
-_CONTINUE_HINT = "/continue asks for the rest; chatcli -c leads back to it"
+_CONTINUE_HINT = "/continue gets the rest"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
 
@@ -269,7 +269,9 @@ def _json(data: bytes) -> Any:
 
 
 def _no_finish_reason(endpoint: Endpoint) -> str:
-    return f"{endpoint.name} gives no finish reason: an answer counts as complete when its stream is"
+    return (
+        f"{endpoint.name} sends no finish reason: an answer counts as complete when its stream ends properly"
+    )
 
 
 class _Shown:

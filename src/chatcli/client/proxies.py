@@ -74,7 +74,7 @@ def _proxy(value: str, variable: str) -> Proxy:
         usable = False
     if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise ConfigurationError(
-            f"{variable} is not the URL of a proxy",
+            f"{variable} is not a proxy URL",
             hint="write it as http://host:port or socks5h://host:port, a user name and password before the host: "
             "http://user:password@host:port",
             code="proxy_not_valid",

@@ -91,7 +91,9 @@ class Remainder:
         if self._calls:
             yield Notice("tool_calls", self._called())
         if self.media:
-            yield Notice("media_not_shown", f"not shown: {self.media.words()}")
+            yield Notice(
+                "media_not_shown", f"the answer contains {self.media.words()}, which cannot be shown"
+            )
 
     def completing(self, completion: Completion) -> Completion:
         """Return ``completion`` with what came beside the text."""

@@ -75,8 +75,8 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
 def system_prompt_moved(refused: str) -> str:
     """Return what becomes of the system prompt once a role is refused."""
     if refused == SYSTEM_ROLE:
-        return "asked with developer"
-    return "the system prompt goes at the head of the first question"
+        return "it is sent as developer"
+    return "the system prompt is sent with the first question"
 
 
 def wire_messages(request: Request) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def _add_file(context: ssl.SSLContext, name: str, setting: str) -> None:
     try:
         context.load_verify_locations(cafile=Path(name).expanduser())
     except ssl.SSLError as error:
-        raise _unusable(setting, name, "holds no PEM certificate") from error
+        raise _unusable(setting, name, "contains no PEM certificate") from error
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "cannot be read"
         raise _unusable(setting, name, reason) from error
@@ -59,6 +59,6 @@ def _add_folder(context: ssl.SSLContext, name: str) -> None:
 def _unusable(setting: str, name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{setting} {name}: {reason}",
-        hint=f"let {setting} name certificates in PEM form (-----BEGIN CERTIFICATE-----), or take it away",
+        hint=f"let {setting} point to PEM certificates (-----BEGIN CERTIFICATE-----), or unset it",
         code="ca_not_usable",
     )

@@ -57,7 +57,7 @@ def read_config_file(path: Path) -> ConfigFile:
     _check_names(path, "", document, (*SETTINGS_BY_NAME, *_TABLES))
     if NO_PROFILE in profiles:
         raise ConfigurationError(
-            f"{path} [profiles.{NO_PROFILE}]: that name stands for no profile", hint="Give it another one."
+            f"{path} [profiles.{NO_PROFILE}]: that name is reserved", hint="rename the profile"
         )
     for name, table in profiles.items():
         _check_names(path, f" [profiles.{name}]", table, [s.name for s in SETTINGS if s.in_profile])
@@ -84,10 +84,10 @@ def file_text(path: Path) -> str | None:
     except OSError as error:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror or error}",
-            hint="Check its rights, or move its folder with CHATCLI_CONFIG_DIR.",
+            hint="check its permissions, or move its folder with CHATCLI_CONFIG_DIR",
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
+        raise ConfigurationError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
 
 
 def not_toml(path: Path, text: str, error: Exception) -> ConfigurationError:
@@ -109,7 +109,7 @@ def _parsed(path: Path, content: str) -> dict[str, Any]:
 def _tables(path: Path, document: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:
     tables = document.get(name, {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigurationError(f"{path}: {name} must hold tables", hint=f"Write it as [{name}.NAME].")
+        raise ConfigurationError(f"{path}: {name} must hold tables", hint=f"write it as [{name}.NAME]")
     return tables
 
 

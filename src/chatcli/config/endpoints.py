@@ -78,8 +78,8 @@ def refuse_quotes(value: str) -> None:
     """Raise ``MistypedValue`` where there is a quote at an end of a value that never has one."""
     if value.startswith(_QUOTES) or value.endswith(_QUOTES):
         raise MistypedValue(
-            "must stand without quotes around it",
-            hint="take the quotes off: what reads the value keeps them, as Docker's --env-file does",
+            "must not have quotes around it",
+            hint="remove the quotes: whatever set the value kept them, as Docker's --env-file does",
         )
 
 

@@ -122,5 +122,5 @@ def _looks_like_utf_16(content: bytes) -> bool:
 
 def _unreadable(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"cannot read {path}: {reason}", hint="It must be a UTF-8 text file of NAME=value lines."
+        f"cannot read {path}: {reason}", hint="use a UTF-8 text file of NAME=value lines"
     )

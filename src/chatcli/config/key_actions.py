@@ -16,8 +16,8 @@ from chatcli.config.suggestions import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NOTHING_WRITTEN: Final = "with nothing written"
-_SOMETHING_QUEUED: Final = "with nothing written and something queued"
+_NOTHING_WRITTEN: Final = "with an empty composer"
+_SOMETHING_QUEUED: Final = "with an empty composer and something queued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,27 @@ class KeyAction:
 # characters and keys of their own. Alt is none of them, as macOS types letters with it; with Enter it has Ctrl-J
 # beside it, and Shift-Enter, which only newer terminals tell from Enter. Ctrl-S sends at once: it only stops output where a terminal is left in the mode of a shell.
 KEY_ACTIONS: Final = (
-    KeyAction("send", ("enter",), "send what is written; queue it while an answer is coming"),
+    KeyAction("send", ("enter",), "send; while an answer streams, queue"),
     KeyAction("new_line", ("shift-enter", "alt-enter", "ctrl-j"), "add a line"),
     KeyAction(
         "stop_and_send",
         ("ctrl-s",),
-        "stop the answer and send at once what is written, else the first that is queued",
+        "stop the answer and send now (the text, else the first in the queue)",
     ),
-    KeyAction("edit_queued", ("up",), "take the newest queued text back for editing", _SOMETHING_QUEUED),
-    KeyAction("drop_queued", ("delete",), "drop the newest queued text", _SOMETHING_QUEUED),
+    KeyAction("edit_queued", ("up",), "edit the newest queued message", _SOMETHING_QUEUED),
+    KeyAction("drop_queued", ("delete",), "drop the newest queued message", _SOMETHING_QUEUED),
     KeyAction("complete", ("tab",), "complete a command, an argument or the path of a file"),
-    KeyAction("complete_back", ("shift-tab",), "go back in the menu of completions"),
-    KeyAction("expand_paste", ("ctrl-x ctrl-p",), "show a folded paste whole"),
-    KeyAction("edit_in_editor", ("ctrl-x ctrl-e",), "write in an editor: VISUAL, EDITOR"),
+    KeyAction("complete_back", ("shift-tab",), "previous completion"),
+    KeyAction("expand_paste", ("ctrl-x ctrl-p",), "unfold a paste"),
+    KeyAction("edit_in_editor", ("ctrl-x ctrl-e",), "open your editor ($VISUAL, $EDITOR)"),
     KeyAction("edit_previous", ("escape escape",), "edit an earlier question", _NOTHING_WRITTEN),
     KeyAction(
         "interrupt",
         ("ctrl-c",),
-        "stop the answer, the wait, the retry or the command; with nothing going on clear the line",
+        "stop the answer, wait, retry or command; otherwise clear the line",
     ),
     KeyAction("leave", ("ctrl-d",), "leave", _NOTHING_WRITTEN),
-    KeyAction("suspend", ("ctrl-z",), "back to the shell, fg returns (not on Windows)"),
+    KeyAction("suspend", ("ctrl-z",), "suspend; fg returns (not on Windows)"),
 )
 
 
@@ -94,7 +94,7 @@ def key_changes(table: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 def _sequences(name: str, value: object) -> tuple[str, ...]:
     names = [action.name for action in KEY_ACTIONS]
     if name not in names:
-        raise ValueError(f"has no action {name}. {did_you_mean(name, names)}")
+        raise ValueError(f"has no action {name}; {did_you_mean(name, names)}")
     written = [value] if isinstance(value, str) else value
     if not isinstance(written, list | tuple) or not all(isinstance(keys, str) for keys in written):
         raise ValueError(f'{name} must be keys, like "ctrl-s" or ["alt-enter", "ctrl-j"]')

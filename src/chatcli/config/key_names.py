@@ -53,9 +53,9 @@ def key_sequence(text: str) -> str:
     """Return the one way to write the keys in ``text``. Raise ``ValueError`` with the reason where they are none."""
     strokes = [_stroke(word) for word in text.split()]
     if not strokes:
-        raise ValueError("there is no key in an empty text; [] is for none")
+        raise ValueError("an empty text is not a key; use [] for none")
     if len(strokes[0]) == 1 or strokes[0] == "space":
-        raise ValueError(f"{text.strip()!r} alone could not be written any more; put ctrl- or alt- before it")
+        raise ValueError(f"{text.strip()!r} alone could no longer be typed; put ctrl- or alt- before it")
     return " ".join(strokes)
 
 
@@ -80,11 +80,11 @@ def _stroke(word: str) -> str:
         rest = rest[1:]
     key = _ALIASES.get(rest, rest)
     if key not in NAMED and not (len(key) == 1 and key.isprintable()):
-        raise ValueError(f"there is no key {word!r}. {nearest(key, NAMED) or _HOW}")
+        raise ValueError(f"there is no key {word!r}; {nearest(key, NAMED) or _HOW}")
     return _combined(word, modifiers, key)
 
 
-_HOW: Final = "Write keys like enter, ctrl-s, alt-enter, f2, ctrl-x ctrl-e."
+_HOW: Final = "write keys like enter, ctrl-s, alt-enter, f2, ctrl-x ctrl-e"
 
 
 def _combined(word: str, modifiers: set[str], key: str) -> str:
@@ -100,7 +100,7 @@ def _combined(word: str, modifiers: set[str], key: str) -> str:
         or is_enter_with_many
     ):
         plain = "-".join([*(part for part in _ORDER if part == "alt" and part in modifiers), key])
-        raise ValueError(f"{word!r} cannot be told from {plain} by a terminal")
+        raise ValueError(f"{word!r} cannot be distinguished from {plain} in a terminal")
     return "-".join([*(modifier for modifier in _ORDER if modifier in modifiers), key])
 
 

@@ -78,7 +78,7 @@ def env_file_layer(place: str, file: EnvFile) -> Layer:
     if layer.credentials and names_unread_endpoint(file):
         # Left to themselves, the keys would go to another place than the one beside them.
         layer = replace(layer, credentials=())
-        warnings += (f"the key in {place} is not used: the line with its base_url cannot be read",)
+        warnings += (f"the key in {place} is not used: the line with its base_url is unreadable",)
     return replace(layer, warnings=(*warnings, *layer.warnings))
 
 
@@ -170,7 +170,7 @@ def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, .
     # A name that is no identifier may be made to deceive a terminal.
     unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
     return tuple(
-        f"{place} {name} is not a setting. {did_you_mean(name, known)}"
+        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
         for name in sorted(unknown)
         if name not in known
     )

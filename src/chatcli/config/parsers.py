@@ -166,7 +166,7 @@ def body_values(value: object) -> dict[str, Any]:
     try:
         json.dumps(table, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError("must hold only what JSON can: no dates, no infinite numbers") from error
+        raise ValueError("must contain JSON values only: no dates, no infinite numbers") from error
     return dict(table)
 
 
@@ -195,7 +195,7 @@ def _amounts(value: object, known: tuple[str, ...], whose: str = "") -> dict[str
     amounts = {}
     for name, amount in value.items():
         if name not in known:
-            raise ValueError(f"{whose}has no {name}. {did_you_mean(name, known)}")
+            raise ValueError(f"{whose}has no {name}; {did_you_mean(name, known)}")
         try:
             amounts[name] = amount_usd(amount)
         except ValueError as error:

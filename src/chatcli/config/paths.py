@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 PATH_VARIABLES: Mapping[str, str] = {
     "CHATCLI_CONFIG_DIR": "Folder of config.toml",
-    "CHATCLI_DATA_DIR": "Folder of the conversations",
-    "CHATCLI_CACHE_DIR": "Folder of what can be fetched again",
+    "CHATCLI_DATA_DIR": "Folder of the sessions",
+    "CHATCLI_CACHE_DIR": "Folder of caches",
     "CHATCLI_LOCAL_DIR": "Folder of the embedded model (default: local in the data folder)",
 }
 
@@ -53,7 +53,7 @@ def obstacle(folder: Path) -> str | None:
     try:
         there = next(level for level in (folder, *folder.parents) if level.exists())
         if not there.is_dir():
-            return f"{there} is no folder"
+            return f"{there} is not a folder"
     except OSError as error:
         return error.strerror or str(error)
     return None if os.access(there, os.W_OK) else f"{there} cannot be written"
@@ -71,7 +71,7 @@ def ensure_private_folder(path: Path) -> Path:
     except OSError as error:
         raise LocalIOError(
             f"cannot make the folder {path}: {error.strerror or error}",
-            hint=f"Check the rights of that place, or name another one with {_either(PATH_VARIABLES)}.",
+            hint=f"check the permissions there, or choose another folder with {_either(PATH_VARIABLES)}",
         ) from error
     return path
 
@@ -102,7 +102,7 @@ def _folder(environment: Mapping[str, str], variable: str, function: str) -> Pat
 
 
 def _homeless(variable: str) -> ConfigurationError:
-    return ConfigurationError("there is no home folder to keep files in", hint=f"Set HOME, or {variable}.")
+    return ConfigurationError("there is no home folder", hint=f"set HOME, or {variable}")
 
 
 def _either(names: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ def write_private_file(path: Path, content: bytes) -> None:
     except OSError as error:
         raise LocalIOError(
             f"cannot write {path}: {error.strerror or error}",
-            hint="Check the rights of the file and its folder, and the space on the disk.",
+            hint="check the permissions of the file and its folder, and the space on the disk",
         ) from error
 
 

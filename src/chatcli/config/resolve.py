@@ -70,7 +70,7 @@ def resolve(
     if env_file is not None:
         chosen.append(env_file_layer(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
     stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
-    tables = _Tables(file, environment, hint=f"Edit {paths.config / FILE_NAME}.")
+    tables = _Tables(file, environment, hint=f"edit {paths.config / FILE_NAME}")
     base_url = _first(_with_tables(tables, chosen, changed), "base_url")
     folder_layer, untrusted = _folder_layer(
         working_folder,
@@ -149,7 +149,7 @@ def _with_tables(tables: _Tables, above: Sequence[Layer], changed: Layer) -> lis
     if profile.value not in tables.profiles:
         raise (UsageError if profile.origin.startswith("flag ") else ConfigurationError)(
             f"{profile.origin}: config.toml has no profile {profile.value!r}",
-            hint=did_you_mean(profile.value, tables.profiles),
+            hint=did_you_mean(profile.value, tables.profiles, "profiles"),
         )
     table = tables.profile(profile.value)
     if "profile" in changed.found:

@@ -47,7 +47,7 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("model", "Model to talk to", parsers.name, flag="--model", harmless=True),
+    Setting("model", "Model to use", parsers.name, flag="--model", harmless=True),
     Setting(
         "base_url",
         "URL of an OpenAI-compatible endpoint",
@@ -116,7 +116,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "thoughts_in_text",
-        "Reasoning in the text of an answer (think tags, channels): auto to set it apart, off to leave it there",
+        "Reasoning inside the answer text (think tags, channels): auto separates it, off leaves it in",
         parsers.choice("auto", "off"),
         "auto",
     ),
@@ -129,15 +129,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "context",
-        "What stays of a conversation that outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
+        "What is kept of a conversation that outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
         parsers.choice(*CONTEXT_STRATEGIES),
         DEFAULT_CONTEXT_STRATEGY,
         flag="--context",
     ),
-    Setting("summary_model", "Model of the same endpoint that sums up, for summarize", parsers.name),
+    Setting("summary_model", "Model that writes the summaries, for summarize", parsers.name),
     Setting(
         "embedding_model",
-        "Model of the same endpoint that finds older turns by what they mean, for recall",
+        "Embedding model that finds older turns by meaning, for recall",
         parsers.name,
     ),
     Setting(
@@ -149,14 +149,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "long_concurrency",
-        "How many parts of a long text to ask about at the same time, 1 to 64",
+        "Parts of a long text to process in parallel, 1 to 64",
         parsers.whole_number(1, 64),
         4,
     ),
     Setting("context_window", "Size of the model's window, in tokens", parsers.whole_number(64)),
     Setting(
         "timeout_s",
-        "Longest wait for an answer to begin, in seconds",
+        "Longest wait for the first byte of an answer, in seconds",
         parsers.number(0.001, _DAY_S),
         600.0,
         "--timeout",
@@ -176,26 +176,26 @@ SETTINGS: tuple[Setting, ...] = (
         parsers.whole_number(1, 4_096),
         64,
     ),
-    Setting("ca_bundle", "File of certificates to trust, beside the system's", parsers.path, routes=True),
+    Setting("ca_bundle", "File of additional certificates to trust", parsers.path, routes=True),
     Setting(
         "retries",
-        "How often to try again after a failure, 0 to 20",
+        "How often to retry after a failure, 0 to 20",
         parsers.whole_number(0, 20),
         4,
         flag="--retries",
     ),
     Setting(
-        "retry_budget_s", "Longest time spent on trying again, in seconds", parsers.number(0, _DAY_S), 120.0
+        "retry_budget_s", "Longest time to spend on retries, in seconds", parsers.number(0, _DAY_S), 120.0
     ),
     Setting(
         "fallback",
-        "Models or profiles to ask when this one fails, in order",
+        "Models or profiles to try when this one fails, in order",
         parsers.names,
         (),
     ),
     Setting(
         "auto_continue",
-        "How often to ask for the rest of an answer that was cut, 0 to 20",
+        "How often to continue an answer that was cut off, 0 to 20",
         parsers.whole_number(0, 20),
         0,
     ),
@@ -221,7 +221,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("save", "Keep conversations", parsers.switch, True, flag="--no-save"),
     Setting(
         "plain",
-        "Whole lines of plain text, who speaks said in words: for screen readers",
+        "Plain lines without redrawing, for screen readers",
         parsers.switch,
         False,
         flag="--plain",
@@ -230,7 +230,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "theme",
-        "Colours for a dark or a light background: dark, light, or auto, as the terminal tells",
+        "Colours for a dark or a light background: dark, light, or auto, as the terminal reports",
         parsers.choice("auto", "dark", "light"),
         "auto",
         only_looks=True,
@@ -243,7 +243,7 @@ SETTINGS: tuple[Setting, ...] = (
         "auto",
         only_looks=True,
     ),
-    Setting("repl_prompt", "What stands before what you write", parsers.prompt, "> "),
+    Setting("repl_prompt", "Prompt of the composer", parsers.prompt, "> "),
     Setting(
         "editing_mode",
         "Keys of the line editor: emacs or vi",
@@ -253,7 +253,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "keys",
-        'Keys for what /keys lists, as a table [keys]: send = "enter", [] for none',
+        'Key bindings, as a table [keys] of what /keys lists: send = "enter", [] for none',
         parsers.keys,
         file_only=True,
         in_profile=False,
@@ -262,7 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "show_reasoning",
-        "Show what a model thinks before it answers, instead of one line about it",
+        "Show the model's reasoning, instead of one line about it",
         parsers.switch,
         False,
         only_looks=True,
@@ -272,14 +272,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "notify",
-        "How to tell that a long answer is done: bell, desktop or off",
+        "How to notify you of a finished long answer: bell, desktop or off",
         parsers.choice("bell", "desktop", "off"),
         "bell",
         only_looks=True,
     ),
     Setting(
         "notify_after_s",
-        "How long an answer must have taken to be told of, in seconds; 0 for never",
+        "Shortest answer time to notify about, in seconds; 0 for never",
         parsers.number(0, _DAY_S),
         20.0,
         only_looks=True,

@@ -93,7 +93,7 @@ class StoredKeys:
         except KeyringFailed as error:
             raise ConfigurationError(
                 f"the system keyring did not remove the key for {origin}: {error}",
-                hint="Unlock the keyring and try again.",
+                hint="unlock the keyring and try again",
             ) from error
 
     def _read(self) -> _Keys:
@@ -103,7 +103,7 @@ class StoredKeys:
             return {}
         except OSError as error:
             raise ConfigurationError(
-                f"cannot read {self._path}: {error.strerror or error}", hint="Check its rights."
+                f"cannot read {self._path}: {error.strerror or error}", hint="check its permissions"
             ) from error
         close_to_others(self._path)
         try:
@@ -111,7 +111,7 @@ class StoredKeys:
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self._path} is not a file of keys: {error}",
-                hint="Remove it and store the keys again: chatcli config login.",
+                hint="remove it and store the keys again: chatcli config login",
             ) from error
 
     def _write(self, keys: _Keys) -> None:
@@ -129,7 +129,7 @@ def _keys(document: Any) -> _Keys:
         case {"format": 1, "keys": dict(entries)}:
             return {origin_of(text): _entry(text, entry) for text, entry in entries.items()}
         case {"format": int(number)} if number > 1:
-            raise ValueError("a newer chatcli wrote it")
+            raise ValueError("it was written by a newer chatcli")
         case _:
             raise ValueError("it is not of format 1")
 
@@ -141,21 +141,21 @@ def _entry(endpoint: str, entry: Any) -> Secret | None:
         case {"place": "file", "key": key}:
             return parsers.key(key)
         case _:
-            raise ValueError(f"nobody can tell where the key for {endpoint} is")
+            raise ValueError(f"the place of the key for {endpoint} is unknown")
 
 
 def _fetched(find_keyring: FindKeyring, origin: EndpointOrigin) -> str:
-    hint = "Store it again: chatcli config login (with --base-url URL unless it is OpenAI's)."
+    hint = "store it again: chatcli config login (with --base-url URL unless it is OpenAI's)"
     keyring = find_keyring()
     if keyring is None:
-        raise ConfigurationError(f"the system keyring with the key for {origin} is not there", hint=hint)
+        raise ConfigurationError(f"the system keyring with the key for {origin} is not available", hint=hint)
     try:
         key = keyring.get(str(origin))
     except KeyringFailed as error:
         raise ConfigurationError(
-            f"the system keyring did not give the key for {origin}: {error}",
-            hint=f"Unlock the keyring. {hint}",
+            f"the system keyring did not return the key for {origin}: {error}",
+            hint=f"unlock the keyring; {hint}",
         ) from error
     if not key:
-        raise ConfigurationError(f"the system keyring has lost the key for {origin}", hint=hint)
+        raise ConfigurationError(f"the system keyring no longer has the key for {origin}", hint=hint)
     return key

@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that names the nearest of ``known``, or all of them when none is near."""
+def did_you_mean(name: str, known: Iterable[str], kind: str = "known") -> str:
+    """Return a hint that names the nearest of ``known``, or all of them, headed by ``kind``, when none is near."""
     candidates = list(known)
     if sentence := nearest(name, candidates):
         return sentence
-    return f"Known: {', '.join(candidates)}." if candidates else "There are none."
+    return f"{kind}: {', '.join(candidates)}" if candidates else "there are none"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -21,4 +21,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
     found = difflib.get_close_matches(name, list(known), n=1)
-    return f"Did you mean {found[0]}?" if found else ""
+    return f"did you mean {found[0]}?" if found else ""

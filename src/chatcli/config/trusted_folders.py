@@ -67,7 +67,7 @@ class TrustedFolders:
             return {}
         except OSError as error:
             raise ConfigurationError(
-                f"cannot read {self._path}: {error.strerror or error}", hint="Check its rights."
+                f"cannot read {self._path}: {error.strerror or error}", hint="check its permissions"
             ) from error
         close_to_others(self._path)
         try:
@@ -75,7 +75,7 @@ class TrustedFolders:
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self._path} is not a file of trusted folders: {error}",
-                hint="Remove it and trust the folders again: chatcli trust FOLDER.",
+                hint="remove it and trust the folders again: chatcli trust FOLDER",
             ) from error
 
     def _write(self, folders: dict[str, str]) -> None:
@@ -106,7 +106,7 @@ def _sums(document: Any) -> dict[str, str]:
         case {"format": 1, "folders": dict(entries)}:
             return {folder: _sum(entry) for folder, entry in entries.items()}
         case {"format": int(number)} if number > 1:
-            raise ValueError("a newer chatcli wrote it")
+            raise ValueError("it was written by a newer chatcli")
         case _:
             raise ValueError("it is not of format 1")
 

@@ -62,7 +62,7 @@ class ContextUsage:
 
 def too_long(needed_tokens: int, question_tokens: int, budget_tokens: int) -> InputTooLong:
     return InputTooLong(
-        f"the question does not fit: {needed_tokens:,} tokens with the system prompt and pinned messages "
-        f"({question_tokens:,} of them the question), {budget_tokens:,} allowed",
-        hint="shorten it, lower --max-tokens, or name a model with a larger context window (-m, context_window)",
+        f"the question is too long: {needed_tokens:,} tokens with the system prompt and pinned messages "
+        f"({question_tokens:,} of them the question), room for {budget_tokens:,}",
+        hint="shorten it, lower --max-tokens, or use a model with a larger context window (-m, context_window)",
     )

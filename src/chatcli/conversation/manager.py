@@ -225,7 +225,7 @@ class ConversationManager:
                 smaller = self._fit_or_none(question, budget_tokens)
                 if began or smaller is None or not refits_left:
                     raise
-                yield Notice("context_overflow", f"{error.clause}; sending less of the older turns")
+                yield Notice("context_overflow", f"{error.clause}; retrying with fewer older turns")
                 fitted = smaller
             else:
                 return
@@ -326,7 +326,7 @@ def _refusal_of(result: TurnResult) -> str | None:
         return None
     if isinstance(result.error, EndpointError):
         return result.error.message if result.error.refuses_question else None
-    return "the content filter let no answer through" if result.finish_reason == "content_filter" else None
+    return "the content filter blocked the answer" if result.finish_reason == "content_filter" else None
 
 
 def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
@@ -371,7 +371,7 @@ class _RunningTurn:
     @property
     def emptiness(self) -> str:
         thought = self._first_delta_s is not None
-        return "the model thought but sent no answer" if thought else "the model sent an empty answer"
+        return "the model sent reasoning but no answer" if thought else "the model sent an empty answer"
 
     @property
     def lacks_usage(self) -> bool:

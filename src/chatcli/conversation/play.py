@@ -84,5 +84,5 @@ class _SoFar:
             finish_reason="interrupted" if text else None,
             session=self._started.session,
             attempts=self._attempts,
-            error=Cancelled("stopped before the answer was complete"),
+            error=Cancelled(Cancelled.PARTIAL_KEPT if text else Cancelled.NOTHING_YET),
         )

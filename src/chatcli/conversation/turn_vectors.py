@@ -65,7 +65,7 @@ class TurnVectors:
         except TimeoutError as error:
             raise TimedOut(
                 f"embeddings took longer than {self._patience_s:g} seconds",
-                hint="a quicker embedding_model helps",
+                hint="choose a faster embedding_model",
             ) from error
         except EndpointError as error:
             if not error.retryable:
@@ -78,7 +78,7 @@ class TurnVectors:
         """Return what the person is told of ``error``, ``None`` where they were told of one before."""
         was_told, self._was_told = self._was_told, True
         hint = f" ({error.hint})" if error.hint else ""
-        told = f"older turns are found by their words alone: {error.clause if hint else error.message}{hint}"
+        told = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
         return None if was_told else Notice("embeddings_failed", told)
 
     def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[tuple[str, ...], str]:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 CONTEXT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "truncate": "the newest turns",
-        "summarize": "a summary of the older turns, and the newest ones",
+        "summarize": "a summary of older turns, and the newest ones",
         "middle-out": "the opening and the newest turns",
-        "recall": "the newest turns, and older ones the question needs",
-        "none": "all of it, or the question is refused",
+        "recall": "the newest turns, and older ones relevant to the question",
+        "none": "everything, or the question is refused",
     }
 )
 """What stays of a conversation that outgrows the window. ``conversation.strategies`` has what does it."""

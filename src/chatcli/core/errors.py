@@ -101,6 +101,11 @@ class NothingToExtract(ChatcliError):
 
 
 class Cancelled(ChatcliError):
+    """The person stopped the turn; ``PARTIAL_KEPT`` where text had come, ``NOTHING_YET`` where none had."""
+
+    PARTIAL_KEPT: ClassVar = "stopped; the partial answer is kept (/continue)"
+    NOTHING_YET: ClassVar = "stopped before the answer began"
+
     code = "cancelled"
     exit_code = ExitCode.INTERRUPTED
 

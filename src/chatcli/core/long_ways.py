@@ -19,10 +19,10 @@ class Way:
 
 
 WAYS: Final = (
-    Way("map-reduce", "all of it, parts at the same time", reads_all=True),
-    Way("refine", "all of it, part after part", reads_all=True),
-    Way("head", "its beginning", reads_all=False),
-    Way("tail", "its end", reads_all=False),
-    Way("middle-out", "its beginning and its end", reads_all=False),
+    Way("map-reduce", "reads everything, in parallel", reads_all=True),
+    Way("refine", "reads everything, one part after another", reads_all=True),
+    Way("head", "only the beginning", reads_all=False),
+    Way("tail", "only the end", reads_all=False),
+    Way("middle-out", "only the beginning and the end", reads_all=False),
 )
 WAYS_BY_NAME: Final = {way.name: way for way in WAYS}

@@ -42,15 +42,15 @@ class Standing:
     def words(self) -> str:
         whole = f"{_WHOSE[self.period]} {limit_of(self.limit)}"
         if not self.spent:
-            return f"nothing of {whole} is spent"
-        return f"{dollars(self.spent)} of {whole} are spent"
+            return f"none of {whole} has been spent"
+        return f"{dollars(self.spent)} of {whole} spent"
 
     @property
     def way_out(self) -> str:
         """How a person raises the limit."""
         if self.period == RUN:
-            return "--max-cost sets another limit"
-        return f"[budget] {self.period} in config.toml sets another limit"
+            return "--max-cost changes the limit"
+        return f"[budget] {self.period} in config.toml changes the limit"
 
 
 class Budget:

@@ -124,9 +124,7 @@ class BudgetedModel:
         if error is None or not self._spending.is_news("spending_unwritten"):
             return ()
         told = f"cannot write {self._budget.ledger.path}: {error.strerror or error}"
-        return (
-            Notice("spending_unwritten", f"{told}; what is spent from now on is counted until you leave"),
-        )
+        return (Notice("spending_unwritten", f"{told}; spending is counted in memory until you leave"),)
 
     async def _admit(self, request: Request, estimate_usd: Decimal | None) -> list[Notice]:
         """Return what the person should know before ``request`` goes out; raise ``BudgetReached`` where it must not."""
@@ -138,12 +136,12 @@ class BudgetedModel:
                     raise _reached(estimate_usd, standing, refused=self._spending.approve is not None)
             elif estimate_usd is None and self._must_know and self._spending.approve is None:
                 raise BudgetReached(
-                    f"the price of {request.model} at {self._pricing.host} is unknown, so --max-cost cannot be kept",
+                    f"the price of {request.model} at {self._pricing.host} is unknown, so --max-cost cannot be enforced",
                     hint=_set_price(request.model) + ", or leave out --max-cost",
                     code="price_unknown",
                 )
         if estimate_usd is None and self._spending.is_news(f"price_unknown {request.model}"):
-            told = f"price of {request.model} unknown: the budget is not kept; {_set_price(request.model)}"
+            told = f"price of {request.model} unknown, so the budget is not enforced; {_set_price(request.model)}"
             return [Notice("price_unknown", told)]
         return []
 
@@ -152,7 +150,7 @@ class BudgetedModel:
             return self._budget.passed_by(estimate_usd)
         except OSError as error:
             raise BudgetReached(
-                f"cannot read {self._budget.ledger.path}, which tells what is spent: {error.strerror or error}",
+                f"cannot read {self._budget.ledger.path}, which records what was spent: {error.strerror or error}",
                 hint="make it readable, or take the budget out of config.toml",
                 code="spending_unreadable",
             ) from error
@@ -189,7 +187,7 @@ def _told(estimate_usd: Decimal | None, standing: Standing) -> str:
 
 def _reached(estimate_usd: Decimal | None, standing: Standing, *, refused: bool) -> BudgetReached:
     if refused:
-        return BudgetReached("not sent: it would pass the budget", hint=standing.way_out)
+        return BudgetReached("not sent: it would exceed the budget", hint=standing.way_out)
     return BudgetReached(
         f"budget reached: {_told(estimate_usd, standing)}",
         hint=f"{standing.way_out}; --max-tokens or another model (-m) may cost less",

@@ -30,7 +30,7 @@ async def check(examination: Examination) -> Iterable[Finding]:
     if settings.untrusted is not None:
         findings.append(warning(_NAME, settings.untrusted.notice))
     if base_url is None:
-        return [*findings, ok(_NAME, "no endpoint is configured: the embedded model is asked")]
+        return [*findings, ok(_NAME, "no endpoint is configured; the built-in model is used")]
     findings.append(ok(_NAME, f"endpoint {base_url} ({settings.origin('base_url')})"))
     findings += _set(settings)
     try:
@@ -65,7 +65,7 @@ def _model(examination: Examination, settings: Settings) -> Finding:
         return ok(_NAME, f"model {settings.model} ({settings.origin('model')})")
     if examination.endpoint is not None and examination.endpoint.is_openai:
         return ok(_NAME, f"model {DEFAULT_MODEL} (default)")
-    return ok(_NAME, "no model is named: the first one offered is asked")
+    return ok(_NAME, "no model is set; the first one offered is used")
 
 
 def _key(examination: Examination, settings: Settings) -> Finding:
@@ -74,6 +74,6 @@ def _key(examination: Examination, settings: Settings) -> Finding:
     withheld = "; ".join(dict.fromkeys(credential.withheld_notice for credential in settings.withheld))
     if examination.endpoint is not None and examination.endpoint.is_openai:
         return problem(
-            _NAME, f"no key is set{withheld and f'; {withheld}'}", "chatcli config login keeps one"
+            _NAME, f"no key is set{withheld and f'; {withheld}'}", "chatcli config login stores one"
         )
     return ok(_NAME, f"no key is set{withheld and f'; {withheld}'}")

@@ -71,5 +71,5 @@ class Examination:
     def destination(self) -> Endpoint:
         """The endpoint, for checks that are only made once there is one."""
         if self.endpoint is None:
-            raise LookupError("the configuration is looked at first")
+            raise LookupError("check the configuration first")
         return self.endpoint

@@ -40,7 +40,7 @@ def _look(what: str, folder: Path) -> Finding:
         return _existing(what, folder) if folder.exists() else _missing(what, folder)
     except OSError as error:
         return problem(
-            _NAME, f"{what} {folder}: {error.strerror or error}", "check the rights of this folder"
+            _NAME, f"{what} {folder}: {error.strerror or error}", "check the permissions of this folder"
         )
 
 
@@ -62,17 +62,17 @@ def _missing(what: str, folder: Path) -> Finding:
     if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
         return problem(
             _NAME,
-            f"{what} {folder} is not there and cannot be made",
+            f"{what} {folder} does not exist and cannot be created",
             f"make {above} writable, or name another folder with CHATCLI_{what.upper()}_DIR",
         )
-    return _with_space(above, f"{what} {folder} (made when it is needed, ", ")")
+    return _with_space(above, f"{what} {folder} (created when needed, ", ")")
 
 
 def _with_space(place: Path, before: str, after: str) -> Finding:
     free_bytes = shutil.disk_usage(place).free
     text = f"{before}{free_bytes / 1e9:.1f} GB free{after}"
     if free_bytes < _LITTLE_BYTES:
-        return warning(_NAME, text, "make room: conversations are kept here")
+        return warning(_NAME, text, "free some space: conversations are saved here")
     return ok(_NAME, text)
 
 

@@ -147,7 +147,7 @@ def _passed_over(address: str) -> Finding:
     return warning(
         "connect",
         f"{address} does not answer, another address does",
-        "each start may wait for this one first",
+        "connecting may be slow because of it",
     )
 
 

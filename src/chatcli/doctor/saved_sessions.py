@@ -33,7 +33,7 @@ def _look(data: Path) -> list[Finding]:
         return [ok(_NAME, "none are saved yet")]
     damaged = [(path, reason) for path in paths if (reason := _damage(path)) is not None]
     findings = [
-        problem(_NAME, reason, f"look into {path.name}, and move it away if it is none of yours")
+        problem(_NAME, reason, f"check {path.name}, and move it away if it is not yours")
         for path, reason in damaged[:_SHOWN]
     ]
     if len(damaged) > _SHOWN:

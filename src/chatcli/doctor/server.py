@@ -54,12 +54,12 @@ async def check_key(examination: Examination) -> Iterable[Finding]:
     """Tell whether the server takes the key."""
     endpoint, seen = examination.destination, _visit(examination)
     took = f" ({milliseconds(seen.latency_s)})" if seen.latency_s is not None else ""
-    sent = "the key is accepted" if endpoint.key is not None else "no key is wanted"
+    sent = "the key is accepted" if endpoint.key is not None else "no key is needed"
     match seen.error:
         case None:
             return [ok("auth", f"{sent}{took}")]
         case RequestRefused(status=status) if status in _NO_LIST:
-            return [ok("auth", f"this server has no list of models to try a key with{took}")]
+            return [ok("auth", f"this server has no model list to check a key against{took}")]
     return [of_error("auth", seen.error)]
 
 
@@ -67,7 +67,7 @@ async def check_clock(examination: Examination) -> Iterable[Finding]:
     """Compare the server's clock with ours: tokens and certificates depend on it."""
     skew_s = _visit(examination).clock_skew_s
     if skew_s is None:
-        return [skipped("clock", "the server does not tell the time")]
+        return [skipped("clock", "the server sends no date")]
     if abs(skew_s) <= _SKEW_S:
         return [ok("clock", f"agrees with the server's within {_SKEW_S} s")]
     direction = "behind" if skew_s > 0 else "ahead of"
@@ -153,7 +153,9 @@ def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> It
     if _days_left(own) <= _SOON_DAYS:
         findings.append(
             warning(
-                "tls", f"the certificate ends in {_days_left(own)} days", "the server needs a new one soon"
+                "tls",
+                f"the certificate ends in {_days_left(own)} days",
+                "the server needs a new certificate soon",
             )
         )
     return findings
@@ -184,5 +186,5 @@ def _days_left(certificate: Certificate) -> int:
 
 def _visit(examination: Examination) -> Visit:
     if examination.visit is None:
-        raise LookupError("the server is asked first")
+        raise LookupError("needs an answer from the server first")
     return examination.visit

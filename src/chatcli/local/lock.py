@@ -22,8 +22,8 @@ def only_one(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         if not try_to_lock(file.fileno()):
             raise LocalIOError(
-                f"another chatcli is at work in {path.parent}",
-                hint="wait until it is done, then try again",
+                f"another chatcli is working in {path.parent}",
+                hint="wait until it has finished, then try again",
                 code="busy",
             )
         yield

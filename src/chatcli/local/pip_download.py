@@ -115,11 +115,11 @@ def _failure(log: str, executable: str) -> ChatcliError:
     return NetworkError(
         f"pip could not fetch the weights: {reason}",
         hint="check the network and pip's configuration (`pip config list`), then try again: "
-        "it goes on where it stopped",
+        "the download resumes where it stopped",
     )
 
 
 def _reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["it did not say why"])[-1]
+    return (errors or lines or ["it gave no reason"])[-1]

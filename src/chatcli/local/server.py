@@ -127,7 +127,7 @@ class LocalServer:
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise self._failure("left without a word") from None
+            raise self._failure("exited without a message") from None
         return answer
 
     def _url(self, answer: dict[str, Any]) -> str:
@@ -141,9 +141,9 @@ class LocalServer:
             raise self._failure("could not start", str(answer.get("error")))
         return str(answer["url"])
 
-    def _failure(self, what: str, reason: str = "it did not say why") -> ChatcliError:
+    def _failure(self, what: str, reason: str = "it gave no reason") -> ChatcliError:
         return LocalIOError(
             f"the embedded model's server {what}: {complaint(self._log_path) or reason}",
-            hint=f"its log: {self._log_path}; `chatcli local remove` and `setup` fetch the weights anew",
+            hint=f"its log: {self._log_path}; `chatcli local remove` and `setup` download the weights again",
             code="local_server",
         )

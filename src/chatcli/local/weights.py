@@ -111,7 +111,7 @@ def remove(folder: Path, weights: Weights = SMOLLM2) -> int:
     except OSError as error:
         raise LocalIOError(
             f"cannot remove the weights in {folder}: {error.strerror}",
-            hint="end every chatcli that uses the embedded model, then try again",
+            hint="quit every chatcli that uses the built-in model, then try again",
         ) from error
 
 

@@ -260,7 +260,7 @@ class _Activity:
     def row(self, thinking_since_s: float | None, heard_s: float, now_s: float, columns: int) -> list[str]:
         """Return a row about it, or none."""
         if now_s - heard_s >= self._silence_after_s:
-            told = f"still waiting {now_s - heard_s:.0f} s"
+            told = f"nothing new for {now_s - heard_s:.0f} s"
         elif thinking_since_s is not None:
             told = f"thinking {now_s - thinking_since_s:.0f} s"
         else:

@@ -18,6 +18,7 @@ PLAIN_BAR: Final = "| "
 """For terminals that show ASCII only."""
 
 _TAB: Final = "    "
+_BRIEF_S: Final = 0.5
 _LONGEST_CHARACTER: Final = 32
 """How many code points are one character at most: a row of marks without end must not grow without bound."""
 
@@ -71,7 +72,9 @@ class Reasoning:
         """Return all that was thought as one line, without its end: how long it took, and how much it was."""
         self._is_over = True
         count = self._words.count
-        words = f", {count:,} word{'' if count == 1 else 's'}" if count else ""
+        words = f" ({count:,} word{'' if count == 1 else 's'})" if count else ""
+        if elapsed_s < _BRIEF_S:
+            return self._paint(f"thought briefly{words}")
         return self._paint(f"thought for {elapsed_s:.0f} s{words}")
 
     def _begin(self) -> None:

@@ -14,7 +14,7 @@ _SPOKEN: Final = (
     (re.compile(r"\bCtrl-(?=[A-Z]\b)"), "Control "),
 )
 # A name such as gpt-5 or config.toml is written as it is.
-_FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,]|\Z)")
+_FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,;]|\Z)")
 _OPEN_END: Final = re.compile(r"[\w)%]\Z")
 _ADDRESS_AT_END: Final = re.compile(r"https?://\S+\Z")
 """What is copied or opened, and would not be found with a full stop."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import EndpointError, clause
+from chatcli.core.errors import Cancelled, EndpointError, clause
 from chatcli.core.events import (
     ContextFitted,
     Notice,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chatcli.core.usage import Usage
 
 _CUT: Final = {
-    "length": "answer cut at the token limit: /continue asks for the rest",
+    "length": "answer cut at the token limit; /continue gets the rest",
     "content_filter": "answer cut by the endpoint's content filter",
     "refusal": "the model refused to go on",
 }
@@ -163,8 +163,8 @@ def _remark(event: Event) -> str | None:
             return sanitize_line(event.message)
         case TurnFinished(result):
             return _cut(result) or _unnamed_call(result)
-        case TurnCancelled():
-            return "stopped before the answer was complete"
+        case TurnCancelled(result):
+            return Cancelled.PARTIAL_KEPT if result.text else Cancelled.NOTHING_YET
         case _:
             return None
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Background, ColorSystem, Theme
 
 _BY_WISH: Final[Mapping[str, Background]] = {"dark": "dark", "light": "light"}
-UNTOLD: Final = "the terminal does not tell its background"
+UNTOLD: Final = "the terminal did not report its background"
 
 
 class ThemeInForce:

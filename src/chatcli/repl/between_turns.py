@@ -60,5 +60,5 @@ class BetweenTurns:
             await chat.get_ready()
         except ChatcliError as error:
             if not self._has_told:
-                self._tell(f"older turns could not be summed up, and are left out instead: {error.message}")
+                self._tell(f"older turns could not be summarized and are left out: {error.message}")
             self._has_told = True

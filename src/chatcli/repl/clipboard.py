@@ -57,12 +57,12 @@ async def copy(text: str, environment: Mapping[str, str], to_terminal: Callable[
     if environment.get("TMUX") and await _gave(
         ("tmux", "load-buffer", "-w", "-"), text.encode("utf-8", "replace"), environment
     ):
-        return "tmux's buffer and the terminal's clipboard"
+        return "tmux and the clipboard"
     if to_terminal(osc_52(text)):
         return "the terminal's clipboard"
     raise LocalIOError(
         "there is no clipboard here",
-        hint="install wl-copy, xclip or xsel, or take a terminal that knows OSC 52; /save N PATH writes a file",
+        hint="install wl-copy, xclip or xsel, or use a terminal that supports OSC 52; /save N PATH writes a file",
         code="no_clipboard",
     )
 

@@ -106,7 +106,7 @@ class Composer:
         self.completing = Completing(self.buffer)
         self.search_line = SearchToolbar(
             ignore_case=True,
-            backward_search_prompt="search back: ",
+            backward_search_prompt="search: ",
             forward_search_prompt="search on: ",
         )
         self.control = BufferControl(

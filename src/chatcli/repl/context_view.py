@@ -72,7 +72,7 @@ def comparison(now: Seen, then: Seen, columns: int) -> str:
         ),
         ("turns sent", f"{len(now.turns):,}", f"{len(then.turns):,}"),
         ("free for a question", f"{now.free_tokens:,}", f"{then.free_tokens:,}"),
-        ("kept for the answer", f"{now.answer_tokens:,}", f"{then.answer_tokens:,}"),
+        ("reserved for the answer", f"{now.answer_tokens:,}", f"{then.answer_tokens:,}"),
         ("window", f"{now.window_tokens:,}", f"{then.window_tokens:,}"),
     ]
     return table(rows, columns, right={1, 2})
@@ -86,7 +86,7 @@ def differences(now: Seen, then: Seen) -> Iterator[str]:
     if fewer:
         yield f"it would leave out {_turns(sorted(fewer))}"
     if not (more or fewer):
-        yield "it would send the same turns"
+        yield "no difference: same turns"
 
 
 _COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
@@ -94,7 +94,7 @@ _COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
     ("note", "notes"),
     ("summary", "summary"),
     ("pinned", "pinned turns"),
-    ("retrieved", "turns brought back"),
+    ("retrieved", "recalled turns"),
     ("turn", "other turns"),
 )
 
@@ -119,7 +119,7 @@ def _parts_table(seen: Seen, columns: int) -> str:
     about = "~" if seen.estimated else ""
     rows = [*_rows(seen.parts), _Row(".", "free for a question", seen.free_tokens)]
     rows += [
-        _Row("A", "kept for the answer", seen.answer_tokens),
+        _Row("A", "reserved for the answer", seen.answer_tokens),
         _Row("", f"window of {seen.model_name}", seen.window_tokens),
     ]
     own = len(rows) - 3

@@ -68,7 +68,7 @@ async def _run(command: list[str]) -> None:
         raise
     if code:
         name = Path(command[0]).name
-        raise LocalIOError(f"{name} ended with {code}", hint="what was written before is still here")
+        raise LocalIOError(f"{name} ended with {code}", hint="your text is unchanged")
 
 
 @contextmanager

@@ -17,8 +17,8 @@ QUEUED: Final[Hint] = (
     ("drop_queued", "drops"),
     ("stop_and_send", "sends it now"),
 )
-HELD: Final[Hint] = (("send", "sends the next"), ("edit_queued", "edits"), ("drop_queued", "drops"))
-FOLDED: Final[Hint] = (("expand_paste", "shows it whole"), ("edit_in_editor", "edits it"))
+HELD: Final[Hint] = (("send", "sends the next one"), ("edit_queued", "edits"), ("drop_queued", "drops"))
+FOLDED: Final[Hint] = (("expand_paste", "unfolds it"), ("edit_in_editor", "edits it"))
 
 
 def hint_line(hint: Hint, keys: KeyTable, columns: int) -> str:

@@ -28,11 +28,11 @@ async def choose_way(
     """
     # Millions of characters take seconds to count; keys are read meanwhile.
     plans = await asyncio.to_thread(question.plans)
-    say(f"the question does not fit: {question.numbers}")
+    say(f"This question is too long: {question.numbers}.")
     for line in choices(plans, cost_of):
         say(line)
     names = [plan.way for plan in plans]
-    while (answer := await ask(f"How? (1-{len(names)}, Enter for 1, Ctrl-C for none of them) ")) is not None:
+    while (answer := await ask(f"Which? [1-{len(names)}, Enter = 1, Ctrl-C cancels] ")) is not None:
         word = answer.strip().lower() or RECOMMENDED
         if word in names:
             return word

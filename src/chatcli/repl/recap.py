@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.documents import name_of
+from chatcli.core.errors import Cancelled
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat
@@ -63,6 +64,6 @@ def _show_answer(surface: Surface, answer: MessageRecord, *, is_coming: bool = F
         for source in answer.reply.sources:
             surface.remark(source.line)
     if is_coming:
-        surface.remark(f"{_BEING_ANSWERED}; this is what had come")
+        surface.remark(f"{_BEING_ANSWERED}; the text so far is shown")
     elif answer.reply is not None and answer.reply.finish_reason == "interrupted":
-        surface.remark("stopped before the answer was complete")
+        surface.remark(Cancelled.PARTIAL_KEPT)

@@ -277,7 +277,7 @@ class Screen:
     def stop_and_send(self) -> None:
         written = self._queue.take_first() if self.composer.is_blank else self.composer.take()
         if written is None:
-            self._hint = "there is nothing to send yet"
+            self._hint = "there is nothing to send"
             return
         self._queue.jump(written)
         if self._work is not None:
@@ -297,14 +297,14 @@ class Screen:
 
     def drop_queued(self) -> None:
         if self._queue.take_newest():
-            self._hint = "dropped; the history has it"
+            self._hint = "dropped (still in the input history)"
 
     def paste(self, text: str) -> None:
         match self.composer.paste(text):
             case Pasted.FOLDED:
                 self._hint = self._hinted(FOLDED)
             case Pasted.ATTACHED:
-                self._hint = "attached; Ctrl-_ keeps it as text"
+                self._hint = "attached; Ctrl-_ turns it back into text"
             case Pasted.AS_IT_IS:
                 pass
 
@@ -317,7 +317,7 @@ class Screen:
 
     def edit_previous(self) -> None:
         if self._work is not None:
-            self._hint = "an earlier question can be edited once the answer is done"
+            self._hint = "wait for the answer before editing an earlier question"
             return
         self.composer.clear()
         self._hand_over(Written("/edit", shown="", draft="/edit"))

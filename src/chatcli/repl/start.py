@@ -110,9 +110,9 @@ class Repl:
             ask=self._ask_background,
         )
         if tty.background is not None:
-            self._theme.learn(tty.background, "COLORFGBG tells the background")
+            self._theme.learn(tty.background, "COLORFGBG reports the background")
         self._background = BackgroundQuestion(
-            lambda background: self._theme.learn(background, "the terminal tells its background")
+            lambda background: self._theme.learn(background, "the terminal reports its background")
         )
         self._toolbar = Toolbar(unicode=tty.shows_unicode)
         activity = Activity(unicode=tty.shows_unicode, slow=tty.is_remote)
@@ -253,7 +253,7 @@ class Repl:
             self._page.pause()
         talk.tell_what_became_of_the_file()
         if not has_way_in(self._settings, talk.wish, self._world):
-            await self._screen.work(self._first_run(), "looking around")
+            await self._screen.work(self._first_run(), "checking the key")
         if talk.chat.target is None:
             talk.connection.begin(talk.chat, talk.settings)
 

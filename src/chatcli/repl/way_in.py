@@ -205,7 +205,7 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
                 if checked.proven
                 else "the server has no list of models to check the key with"
             )
-            surface.remark(f"{proven}; it is kept in {place}")
+            surface.remark(f"{proven}; stored in {place}")
         return await _use(talk, checked)
     return None
 

@@ -71,7 +71,7 @@ def read_regular_or_pipe(path: Path, *, most_bytes: int, patience_s: float) -> b
             _check_size(len(content), most_bytes)
     finally:
         os.close(descriptor)
-    raise TimeoutError(errno.ETIMEDOUT, f"it is a pipe through which nothing comes for {patience_s:g} s")
+    raise TimeoutError(errno.ETIMEDOUT, f"it is a pipe that sent nothing for {patience_s:g} s")
 
 
 def check_regular(status: os.stat_result) -> None:

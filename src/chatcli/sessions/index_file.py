@@ -85,7 +85,7 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         private_files.create(path, b"")
     except FileExistsError:
         if path.is_symlink() or not path.is_file():
-            raise IndexUnusable(f"{path} is no file") from None
+            raise IndexUnusable(f"{path} is not a regular file") from None
     connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
     try:
         _write_ahead(connection, patience_s)

@@ -116,7 +116,7 @@ class SessionLog:
             records.close()
             raise
         if count := log.session.damaged_records:
-            told = f"{file.name} has {damage(count)}; what cannot be read is left out, and stays in the file"
+            told = f"{file.name} has {damage(count)}; damaged records are skipped and stay in the file"
             log._untold.append(Notice("session_damaged", told))
         if not is_ours:
             log.answered_elsewhere = log.session.head if log.session.is_unfinished else None
@@ -249,7 +249,7 @@ class SessionLog:
         self._untold.append(
             Notice(
                 "session_forked",
-                f"{name} is in use by another chatcli: this conversation goes on as {self.file.name}",
+                f"{name} is open in another chatcli; continuing in a copy, {self.file.name}",
             )
         )
 
@@ -271,15 +271,13 @@ class SessionLog:
 
     def _fail(self, error: ChatcliError) -> None:
         if not self._is_failing:
-            told = f"{error.clause}; the conversation goes on in memory, /save NAME keeps it elsewhere"
+            told = f"{error.clause}; continuing in memory; /save NAME saves it elsewhere"
             self._untold.append(Notice(error.code, told))
         self._is_failing = True
 
     def _succeed(self) -> None:
         if self._is_failing and self.file is not None:
-            self._untold.append(
-                Notice("session_written", f"everything said is kept again, in {self.file.path}")
-            )
+            self._untold.append(Notice("session_written", f"saving again, to {self.file.path}"))
         self._is_failing = False
 
     def _with_new_identity(self) -> Session:

@@ -36,7 +36,7 @@ def checked_name(text: str) -> str:
     if (objection := _objection(name)) is not None:
         raise UsageError(
             f"{text!r} cannot name a session: {objection}",
-            hint="take letters, digits, spaces and dashes, or give a path",
+            hint="use letters, digits, spaces and dashes, or give a path",
             code="session_name",
         )
     return name
@@ -51,7 +51,7 @@ def _objection(name: str) -> str | None:
         or len(name.encode(errors="replace")) > _LONGEST_BYTES,
         "it holds a control or invisible character": any(map(_is_invisible, name)),
         f"it holds one of {' '.join(sorted(_SPECIAL))}": not _SPECIAL.isdisjoint(name),
-        "Windows keeps it for a device": _WINDOWS_DEVICE.fullmatch(name) is not None,
+        "Windows reserves it for a device": _WINDOWS_DEVICE.fullmatch(name) is not None,
     }
     return next((objection for objection, holds in objections.items() if holds), None)
 

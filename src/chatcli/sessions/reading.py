@@ -86,7 +86,7 @@ def damage(count: int) -> str:
 def not_a_session(path: Path) -> ConfigurationError:
     return ConfigurationError(
         f"{path} is not a chatcli session",
-        hint="give -s another name or path; the file was left as it is",
+        hint="use another -s name or path; the file was not changed",
         code="not_a_session",
     )
 
@@ -95,7 +95,7 @@ def _of_this_format(header: HeaderRecord, path: Path) -> HeaderRecord:
     if header.format > FORMAT:
         raise ConfigurationError(
             f"{path} was made by a newer chatcli (session format {header.format}, this one reads {FORMAT})",
-            hint="update chatcli, or give -s another name; the file was left as it is",
+            hint="update chatcli, or use another -s name; the file was not changed",
             code="newer_session_format",
         )
     return header

@@ -83,8 +83,8 @@ class RecordFile:
             create(self.path, content)
         except FileExistsError as error:
             raise UsageError(
-                f"there is a file {self.path} already",
-                hint="give another name or path; nothing is ever overwritten",
+                f"{self.path} already exists",
+                hint="use another name or path; nothing is ever overwritten",
                 code="session_exists",
             ) from error
         except OSError as error:
@@ -157,6 +157,6 @@ def _ends_torn(descriptor: int) -> bool:
 def _not_written(path: Path, error: OSError) -> LocalIOError:
     return LocalIOError(
         f"cannot write the session {path}: {error.strerror or error}",
-        hint="free the way or give -s another path, or use --no-save to go on without saving",
+        hint="fix that, use another -s path, or --no-save",
         code="session_not_written",
     )

@@ -311,7 +311,7 @@ class UnknownRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord(_AsRead):
-    """A line that is no JSON object, or one that nests too deep: kept as it is, skipped by the replay.
+    """A line that is not a JSON object, or one that nests too deep: kept as it is, skipped by the replay.
 
     One that was torn when its writer died is no damage: nobody was told that it was kept.
     """

@@ -24,7 +24,7 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
     Raises ``UsageError`` for a title without a word and where another chatcli has the session open.
     """
     if not title.strip():
-        raise UsageError("a title needs a word", hint="give one", code="empty_title")
+        raise UsageError("a title cannot be empty", hint="give one", code="empty_title")
     records = _held(file)
     try:
         before = file.path.stat()
@@ -78,15 +78,15 @@ def _held(file: SessionFile) -> RecordFile:
 def _in_use(file: SessionFile) -> UsageError:
     return UsageError(
         f"the session {file.name} is open in another chatcli",
-        hint="rename it there, or leave it first",
+        hint="rename it there, or quit it first",
         code="session_in_use",
     )
 
 
 def _exists(new: SessionFile) -> UsageError:
     return UsageError(
-        f"there is a session {new.name} already",
-        hint="give another name; nothing is ever overwritten",
+        f"a session {new.name} already exists",
+        hint="use another name; nothing is ever overwritten",
         code="session_exists",
     )
 
@@ -94,6 +94,6 @@ def _exists(new: SessionFile) -> UsageError:
 def _not_moved(file: SessionFile, error: OSError) -> LocalIOError:
     return LocalIOError(
         f"cannot rename the session {file.path}: {error.strerror or error}",
-        hint="check the rights of its folder",
+        hint="check the permissions of its folder",
         code="session_not_renamed",
     )

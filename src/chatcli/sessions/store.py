@@ -131,7 +131,7 @@ class SessionStore:
                 return Session()  # the data folder is nowhere
             raise ConfigurationError(
                 f"cannot read the session {file.path}: {error.strerror or error}",
-                hint="make it readable, or give -s another name or path",
+                hint="make it readable, or use another -s name or path",
                 code=NOT_READ,
             ) from error
 
@@ -161,7 +161,7 @@ class SessionStore:
         if not _exists(file.path):
             raise UsageError(
                 f"there is no session {file.name}",
-                hint="chatcli sessions list shows those there are",
+                hint="chatcli sessions list shows the names",
                 code="no_such_session",
             )
         return file
@@ -176,7 +176,7 @@ class SessionStore:
         except OSError as error:
             raise LocalIOError(
                 f"cannot remove the session {file.path}: {error.strerror or error}",
-                hint="check the rights of its folder",
+                hint="check the permissions of its folder",
                 code="session_not_removed",
             ) from error
         return file
@@ -188,7 +188,7 @@ class SessionStore:
             private_files.replace(self._last, json.dumps({"path": str(file.path)}).encode())
         except OSError as error:
             raise LocalIOError(
-                f"cannot note the last session in {self._last}: {error.strerror or error}",
+                f"cannot record the last session in {self._last}: {error.strerror or error}",
                 hint=f"--continue will not find this one; resume it with -s {file.name}",
                 code="last_session_not_written",
             ) from error

@@ -47,12 +47,12 @@ def split_front_matter(text: str, where: str) -> tuple[FrontMatter, str, int]:
     if match is None:
         if text.partition("\n")[0].rstrip() == _FENCE:
             raise ConfigurationError(
-                f"{where}: its front matter has no end", hint="End it with a line of +++."
+                f"{where}: its front matter is not closed", hint="end it with a line of +++"
             )
         if _YAML.match(text):
             raise ConfigurationError(
                 f"{where}: its front matter stands between lines of ---",
-                hint='It is TOML between lines of +++, like description = "Review a change".',
+                hint='write TOML between lines of +++, like description = "Review a change"',
             )
         return FrontMatter(), text, 1
     matter = _read(_parsed(match["toml"], where), where)
@@ -78,16 +78,16 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
     defaults = table.get("defaults", {})
     if not isinstance(defaults, dict) or not all(isinstance(value, str) for value in defaults.values()):
         raise ConfigurationError(
-            f"{where}: defaults must be a table of texts", hint='Write it as [defaults] and to = "English".'
+            f"{where}: defaults must be a table of texts", hint='write it as [defaults] and to = "English"'
         )
     description, output = table.get("description", ""), table.get("output")
     extract = table.get("extract", False)
     if not isinstance(description, str):
-        raise ConfigurationError(f"{where}: description must be a text", hint="Put it in quotes.")
+        raise ConfigurationError(f"{where}: description must be a text", hint="put it in quotes")
     if not isinstance(extract, bool):
-        raise ConfigurationError(f"{where}: extract must be true or false", hint="Without quotes.")
+        raise ConfigurationError(f"{where}: extract must be true or false", hint="leave the quotes out")
     if output is not None and output not in OUTPUTS:
-        raise ConfigurationError(f"{where}: unknown output {output!r}", hint=f"Known: {', '.join(OUTPUTS)}.")
+        raise ConfigurationError(f"{where}: unknown output {output!r}", hint=f"outputs: {', '.join(OUTPUTS)}")
     return FrontMatter(
         description=" ".join(description.split()),
         settings={name: table[name] for name in SETTINGS if name in table},
@@ -102,4 +102,4 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
     known = list(known)
     found = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {found[0]}?" if found else f"Known: {', '.join(known)}."
+    return f"did you mean {found[0]}?" if found else f"keys: {', '.join(known)}"

@@ -32,7 +32,7 @@ _PLACE: Final = re.compile(
 )
 _LONGEST_SHOWN: Final = 30
 _HOW: Final = (
-    'A place is {{ input }}, {{ name }}, {{ name = "default" }} or {{ 1 }}; {{ "{{" }} writes the braces.'
+    'a place is {{ input }}, {{ name }}, {{ name = "default" }} or {{ 1 }}; {{ "{{" }} writes the braces'
 )
 
 

@@ -78,7 +78,8 @@ class Shelf:
         """Return the file of the person's own template ``name``, existing or not. Raise ``UsageError`` for no name."""
         if not _NAME.fullmatch(name) or name.endswith(SUFFIXES):
             raise UsageError(
-                f"{name!r} cannot name a template", hint="take letters, digits, dashes and dots between them"
+                f"{name!r} is not a template name",
+                hint="use letters, digits, and dashes or dots between them",
             )
         return _files(self.folder).get(name, self.folder / f"{name}{SUFFIXES[0]}")
 
@@ -101,8 +102,8 @@ class Shelf:
         entry = self._called(name)
         if entry.is_shipped:
             raise UsageError(
-                f"the template {name} comes with chatcli",
-                hint="a template of your own by its name replaces it",
+                f"the template {name} is built in",
+                hint="a template of yours with the same name replaces it",
             )
         try:
             entry.path.unlink()
@@ -148,24 +149,24 @@ def _text_of(path: Path) -> str:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.EFBIG:
             raise ConfigurationError(
-                f"{path} is too long for a template", hint="Attach what is to be read: -f PATH."
+                f"{path} is too long for a template", hint="attach what is to be read: -f PATH"
             ) from error
         raise ConfigurationError(
             f"cannot read the template {path}: {getattr(error, 'strerror', None) or error}",
-            hint="Check the path and its rights.",
+            hint="check the path and its permissions",
         ) from error
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from error
+        raise ConfigurationError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
 
 
 def _nearest(name: str, known: list[str]) -> str:
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
     found = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {found[0]}?" if found else f"there are: {', '.join(known)}"
+    return f"did you mean {found[0]}?" if found else f"templates: {', '.join(known)}"
 
 
 def _failed(action: str, path: Path, error: OSError) -> LocalIOError:
-    return LocalIOError(f"cannot {action} {path}: {error.strerror or error}", hint="check its rights")
+    return LocalIOError(f"cannot {action} {path}: {error.strerror or error}", hint="check its permissions")

@@ -94,8 +94,8 @@ class Template:
             parts += _document_parts(filling)
         if not parts:
             raise UsageError(
-                f"the template {self.name} says nothing, filled in with nothing",
-                hint="give its places a text",
+                f"the template {self.name} is empty once filled in",
+                hint="give its variables a value",
             )
         return Message("user", tuple(parts))
 
@@ -123,13 +123,13 @@ def read_template(name: str, text: str, where: str) -> Template:
     first_line += len(body) - len(body.lstrip("\n"))
     template = Template(name, matter, read_places(body.strip("\n"), where, first_line=first_line))
     if not body.strip():
-        raise ConfigurationError(f"{where} says nothing", hint="Write below its front matter what is asked.")
+        raise ConfigurationError(f"{where} is empty", hint="write the prompt below its front matter")
     known = [place.name for place in template.places]
     for variable in matter.defaults:
         if variable not in known:
             raise ConfigurationError(
-                f"{where}: a default for {variable}, which does not stand in the text",
-                hint=f"In the text: {', '.join(known) or 'nothing'}.",
+                f"{where}: a default for {variable}, which the text does not use",
+                hint=f"variables in the text: {', '.join(known) or 'none'}",
             )
     return template
 

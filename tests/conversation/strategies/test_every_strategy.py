@@ -173,7 +173,7 @@ def test_a_question_is_refused_exactly_when_what_must_be_sent_does_not_fit(name,
     if needed <= situation.budget_tokens:
         situation.fit(STRATEGIES[name]())
         return
-    with pytest.raises(InputTooLong, match=rf" {needed:,} tokens .* {situation.budget_tokens:,} allowed"):
+    with pytest.raises(InputTooLong, match=rf" {needed:,} tokens .* room for {situation.budget_tokens:,}"):
         situation.fit(STRATEGIES[name]())
 
 

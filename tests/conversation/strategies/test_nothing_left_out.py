@@ -15,7 +15,6 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_ways_out():
     with pytest.raises(InputTooLong) as caught:
         fit(NothingLeftOut(), history_of(10), 10 * TURN_TOKENS + 6)
     assert caught.value.message == (
-        "the conversation does not fit: 1,007 tokens with the question, 1,006 allowed, and nothing is to be left out "
-        "of it"
+        "the conversation is too long: 1,007 tokens with the question, room for 1,006"
     )
     assert caught.value.hint.startswith("choose what may be left out (--context truncate)")

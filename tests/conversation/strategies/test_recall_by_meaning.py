@@ -113,7 +113,7 @@ async def test_where_it_fails_words_find_what_they_find_and_that_is_told_once():
     strategy, history = Recall(TurnVectors(embedder)), small_talk("My dentist is Dr Okafor.")
     notice, fitted = await ask(strategy, history, "my dentist?")
     assert notice.code == "embeddings_failed"
-    assert notice.message.endswith("by their words alone: x.example: the embeddings are not JSON (look)")
+    assert notice.message.endswith("by words only: x.example: the embeddings are not JSON (look)")
     assert fitted.retrieved == (1,)
     notice, fitted = await ask(strategy, history, "my dentist?")
     assert notice is None

@@ -58,7 +58,7 @@ def test_several_sessions_are_a_list_and_one_line_is_one_record():
         ({"version": 2, "records": []}, "newer chatcli"),
         ({"version": 1, "records": []}, "header"),
         ({"version": 1, "records": [{"type": "note"}]}, "header"),
-        ({"version": 1, "records": [7]}, "no JSON object"),
+        ({"version": 1, "records": [7]}, "not a JSON object"),
     ],
 )
 def test_a_document_that_is_none_is_refused_with_the_reason(document, reason):

@@ -70,7 +70,7 @@ def test_an_interrupted_reply_and_one_that_was_cut_off_say_so():
         asked("q", None), said("r", "q", "length"), asked("q2", "r"), PartialRecord("p", "q2", AT, "Mad")
     )
     turns = transcript(session).turns
-    assert "cut off at its token limit" in turns[1].facts
+    assert "cut off at the token limit" in turns[1].facts
     assert "interrupted" in turns[3].facts
 
 
@@ -94,7 +94,7 @@ def test_a_system_prompt_that_was_taken_away_is_told():
     )
     turns = transcript(session).turns
     assert [turn.speaker for turn in turns] == ["System", "System"]
-    assert "no system prompt from here on" in turns[1].facts
+    assert "system prompt removed" in turns[1].facts
 
 
 def test_a_session_in_which_nothing_was_said_has_a_title_all_the_same():

@@ -198,7 +198,7 @@ def test_an_id_that_could_be_no_name_is_hashed_and_a_missing_one_made_of_the_mes
 
 @pytest.mark.parametrize("value", [None, 7, [], {}, {"mapping": None}, {"mapping": []}])
 def test_what_is_no_conversation_is_refused(value):
-    with pytest.raises(ValueError, match=r"no messages|no JSON object"):
+    with pytest.raises(ValueError, match=r"no messages|not a JSON object"):
         read(value)
 
 

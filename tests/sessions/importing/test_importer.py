@@ -88,7 +88,7 @@ def test_a_dry_run_writes_nothing_and_counts_the_same(store, tmp_path):
         conversation("c1"),
         conversation("c1"),
         conversation("c2"),
-        Damaged("entry 4", "it is no JSON object"),
+        Damaged("entry 4", "it is not a JSON object"),
     ]
     dry = take(store, *items, dry_run=True)
     assert list(tmp_path.iterdir()) == []

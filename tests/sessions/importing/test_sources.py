@@ -56,7 +56,7 @@ def test_a_zip_is_read_as_it_is_and_in_the_order_of_its_parts(tmp_path):
 def test_an_entry_that_is_none_is_passed_over_with_its_reason(tmp_path):
     items, _ = read(write_json(tmp_path / "a.json", [exchange("a"), 7, {"mapping": 3}, exchange("b")]))
     assert [type(item) for item in items] == [Conversation, Damaged, Damaged, Conversation]
-    assert items[1] == Damaged("entry 2", "it is no JSON object")
+    assert items[1] == Damaged("entry 2", "it is not a JSON object")
     assert items[2].reason == "it has no messages"
 
 

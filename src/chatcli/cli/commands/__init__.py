@@ -61,9 +61,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("alerts"),
     Command("batch"),
     Command("cache"),
-    Command("completion", "a script that completes the command line: bash, zsh, fish"),
+    Command("completion", "print a completion script for bash, zsh or fish"),
     Command("config", "settings and keys: show, profiles, path, login, logout"),
-    Command("doctor", "find out what is wrong: settings, folders, the way to the server"),
+    Command("doctor", "find out what is wrong: settings, folders, network, server"),
     Command("image"),
     Command("kb"),
     Command("local", "the embedded model: status, setup, serve, remove"),
@@ -73,7 +73,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
     Command("stats"),
     Command("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
-    Command("trust", "let the .env of a folder set everything: trust, --list, --remove"),
+    Command("trust", "let the .env file of a folder set everything"),
     Command("voice"),
 )
 

@@ -41,7 +41,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         return ExitCode.DONE
     if options.shell is None:
         raise UsageError(
-            "completion for which shell?", hint="chatcli completion bash, zsh or fish; --help says how"
+            "which shell?", hint="chatcli completion bash, zsh or fish; --help shows how to install it"
         )
     from chatcli.cli.shell_completion.grammar import read_levels  # noqa: PLC0415 - loads every command
 

@@ -36,11 +36,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "action",
         choices=["show", "profiles", "path", "login", "logout"],
-        help="show every setting; list the profiles; tell where config.toml is; keep a key for --base-url, by default OpenAI; forget it",
+        help="show all settings; list the profiles; print the path of config.toml; store a key (for --base-url, else OpenAI); remove it",
     )
     parser.add_argument("--json", action="store_true", help="show, profiles: as JSON")
     parser.add_argument(
-        "--no-check", dest="check", action="store_false", help="login: keep the key without trying it"
+        "--no-check", dest="check", action="store_false", help="login: store the key without checking it"
     )
     add_model_options(parser)
 
@@ -142,21 +142,23 @@ class _Login:
         except KeyRefused:
             raise
         except EndpointError:
-            self._terminal.warn("the key could not be checked and is not kept; --no-check keeps it untried")
+            self._terminal.warn(
+                "the key could not be checked and was not stored; --no-check stores it anyway"
+            )
             raise
         self._base_url = checked.base_url
         if checked.proven:
             self._say(f"{self._host} accepts the key")
         else:
-            self._say(f"{self._host} has no list of models to try the key with")
+            self._say(f"{self._host} has no model list to check the key against")
 
     def _tell_what_is_used(self) -> None:
         if winner := key_in_front(self._base_url, self._settings):
-            self._say(f"but the key from {winner} comes first, as long as it is set")
+            self._say(f"but the key from {winner} takes precedence")
         configured = self._settings.base_url
         if configured is None and self._base_url != OPENAI_URL:
             use_endpoint(self._base_url, self._world)
-            self._say(f"{self._base_url} is now the endpoint that is asked")
+            self._say(f"{self._base_url} is now the default endpoint")
         elif configured not in {None, self._base_url}:
             self._say(f"to use it: chatcli --base-url {self._base_url}")
 

@@ -84,7 +84,7 @@ def _setup(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
         )
     elif options.if_missing:
         return ExitCode.DONE
-    terminal.warn(f"the embedded model is ready: {status(folder).path}")
+    terminal.warn(f"the built-in model is ready: {status(folder).path}")
     return ExitCode.DONE
 
 

@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="trust it without asking")
     parser.add_argument("--list", action="store_true", help="list the folders that are trusted")
-    parser.add_argument("--remove", action="store_true", help="trust the folder no longer")
+    parser.add_argument("--remove", action="store_true", help="stop trusting the folder")
     parser.add_argument("--json", action="store_true", help="--list: as JSON")
     parser.epilog = _EXAMPLES
     parser.formatter_class = RawDescriptionHelpFormatter
@@ -75,14 +75,14 @@ def _trust(folder: Path, trusted: TrustedFolders, options: Namespace, terminal: 
     file = read_env_file(path)
     waiting = changes(file)
     if not waiting:
-        _say(f"{path} sets nothing that has to be trusted", options, terminal)
+        _say(f"{path} sets nothing that needs trust", options, terminal)
         return
     if trusted.trusts(folder, file.sha256):
         _say(f"{folder} is trusted already", options, terminal)
         return
     if not (options.yes or can_be_asked(terminal)):
         raise UsageError(
-            "nothing is trusted unasked, and there is no terminal to ask on",
+            "trust asks first, and there is no terminal to ask on",
             hint="--yes trusts it without asking; --env-file .env uses it for one run",
         )
     if not options.yes:
@@ -130,15 +130,15 @@ def _folder(named: str | None, working_folder: Path | None) -> Path:
     """Return the real folder that is meant. Raise ``UsageError`` for another file than a ``.env``."""
     if named is None:
         if working_folder is None:
-            raise ConfigurationError("the folder you are in is gone", hint="chatcli trust PATH")
+            raise ConfigurationError("the current folder no longer exists", hint="chatcli trust PATH")
         return working_folder.resolve()
     path = Path(named).expanduser()
     if path.name == FILE_NAME and not path.is_dir():
         return path.parent.resolve()
     if path.exists() and not path.is_dir():
         raise UsageError(
-            f"only the {FILE_NAME} of a folder is read without being named",
-            hint=f"name the file for one run: chatcli --env-file {named}",
+            f"only a file named {FILE_NAME} is read from a folder",
+            hint=f"name the file explicitly, for one run: chatcli --env-file {named}",
         )
     return path.resolve()
 

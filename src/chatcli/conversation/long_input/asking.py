@@ -172,7 +172,7 @@ class PartReader:
             smaller = ask.smaller()
             if not smaller:
                 raise
-            self._tell_once(Notice("context_overflow", f"{error.clause}; asking about smaller parts"), tell)
+            self._tell_once(Notice("context_overflow", f"{error.clause}; retrying with smaller parts"), tell)
             text = "\n\n".join([await self._kept_or_asked(each, tell) for each in smaller])
         self._kept.keep(key, text)
         return text
@@ -201,7 +201,9 @@ class PartReader:
         if not answer.strip():
             raise _empty(ask)
         if done is not None and done.finish_reason in _CUT:
-            cut = Notice("part_cut", "an answer about a part was cut by the endpoint: it may lack something")
+            cut = Notice(
+                "part_cut", "the answer to one part was cut off by the endpoint and may be incomplete"
+            )
             self._tell_once(cut, tell)
         return answer
 
@@ -223,7 +225,7 @@ class PartReader:
 def _refused(ask: Ask, refusal: str) -> IncompleteAnswer:
     return IncompleteAnswer(
         f"the model refused to answer about part {ask.number}: {refusal}",
-        hint="ask in other words, or another model (-m)",
+        hint="rephrase the question, or try another model (-m)",
         code="refused",
     )
 
@@ -231,5 +233,5 @@ def _refused(ask: Ask, refusal: str) -> IncompleteAnswer:
 def _empty(ask: Ask) -> BadResponse:
     return BadResponse(
         f"the answer to part {ask.number} is empty",
-        hint="ask again, or choose a larger --max-tokens if the model thinks before it answers",
+        hint="try again, or raise --max-tokens if the model reasons first",
     )

@@ -51,15 +51,17 @@ class LongQuestion:
 
     @property
     def numbers(self) -> str:
-        return f"{self._needed_tokens:,} tokens, {self._window.budget_tokens:,} allowed"
+        return f"{self._needed_tokens:,} tokens, room for {self._window.budget_tokens:,}"
 
     def refusal(self) -> InputTooLong:
         """Return the error that says what does not fit, and what can be done."""
         message = (
-            f"the question does not fit: {self._needed_tokens:,} tokens with the system prompt and pinned messages "
-            f"({self._question_tokens:,} of them the question), {self._window.budget_tokens:,} allowed"
+            f"the question is too long: {self._needed_tokens:,} tokens with the system prompt and pinned messages "
+            f"({self._question_tokens:,} of them the question), room for {self._window.budget_tokens:,}"
         )
-        shorter = "shorten it, lower --max-tokens, or name a model with a larger context window (-m, context_window)"
+        shorter = (
+            "shorten it, lower --max-tokens, or use a model with a larger context window (-m, context_window)"
+        )
         budgets = self._budgets
         if budgets is None:
             return InputTooLong(message, hint=shorter)

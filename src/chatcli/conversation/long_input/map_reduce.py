@@ -43,7 +43,7 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
             told_cut = True
             yield Notice(
                 "notes_cut",
-                f"notes on a part were longer than the {work.budgets.notes_tokens:,} tokens asked for, and were cut",
+                f"notes on a part were longer than the {work.budgets.notes_tokens:,} tokens allowed and were cut",
             )
         if _fits(work, short):
             notes = short

@@ -40,7 +40,7 @@ async def refine(work: Work) -> AsyncGenerator[Event | Message]:
             told_cut = True
             yield Notice(
                 "notes_cut",
-                f"notes were longer than the {work.budgets.notes_tokens:,} tokens asked for, and were cut",
+                f"notes were longer than the {work.budgets.notes_tokens:,} tokens allowed and were cut",
             )
     yield work.divided.about(_label(work, last, len(work.plan.parts)), _with_notes(notes, last))
 

@@ -134,10 +134,10 @@ async def refused_turn(question: LongQuestion, model: str, *, session: str | Non
 def told(planned: Plan, numbers: str) -> str:
     """Return in one line what is done with a text that does not fit."""
     if not planned.parts:
-        return f"the question does not fit ({numbers}): only {WAYS_BY_NAME[planned.way].summary} is sent"
+        return f"the question is too long ({numbers}): sending {WAYS_BY_NAME[planned.way].summary}"
     most = "at most " if planned.way == RECOMMENDED else ""
     return (
-        f"the question does not fit ({numbers}): {planned.way} in {len(planned.parts):,} parts, "
+        f"the question is too long ({numbers}): {planned.way} in {len(planned.parts):,} parts, "
         f"{most}{planned.requests:,} requests"
     )
 
@@ -146,7 +146,7 @@ def _kept_line(work: Work, *, is_kept: bool) -> str | None:
     done, requests = work.reader.spending.done, work.reader.spending.total
     if not done or not is_kept:
         return None
-    return f"{done:,} of {requests:,} answers are kept: the same question goes on from there"
+    return f"{done:,} of {requests:,} answers are kept; asking again continues from there"
 
 
 def _later(result: TurnResult, before_s: float) -> TurnResult:

@@ -32,8 +32,7 @@ class NothingLeftOut(Strategy):
 
 def _too_long(needed_tokens: int, budget_tokens: int) -> InputTooLong:
     return InputTooLong(
-        f"the conversation does not fit: {needed_tokens:,} tokens with the question, {budget_tokens:,} allowed, "
-        "and nothing is to be left out of it",
+        f"the conversation is too long: {needed_tokens:,} tokens with the question, room for {budget_tokens:,}",
         hint="choose what may be left out (--context truncate), forget what was said (/clear), or name a model with a "
         "larger context window (-m, context_window)",
     )

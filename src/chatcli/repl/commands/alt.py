@@ -66,10 +66,10 @@ def _has_some(talk: Talk) -> bool:
 
 COMMAND = Command(
     "alt",
-    "flip to the next answer to the same question, with what followed it",
+    "switch to another answer to the same question",
     _run,
     "[N|back]",
     _choices,
     applies=_has_some,
-    when="there is only one answer to each question; /retry and /edit make others",
+    when="there is only one answer to each question; /retry or /edit N adds others",
 )

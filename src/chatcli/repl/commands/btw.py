@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, question: str) -> None:
     if not question:
-        raise UsageError("/btw needs a question", hint="/btw QUESTION: it is answered and then forgotten")
+        raise UsageError("/btw needs a question", hint="type /btw QUESTION")
     chat = await talk.connected()
     await talk.play(chat.aside(messages.question(question)))
-    talk.surface.remark("aside: neither the session nor the model will know of it")
+    talk.surface.remark("aside: not saved, and not part of the conversation")
 
 
-COMMAND = Command("btw", "ask something aside; nothing of it is kept", _run, "QUESTION")
+COMMAND = Command("btw", "ask a side question; nothing of it is saved", _run, "QUESTION")

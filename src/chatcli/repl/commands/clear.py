@@ -1,4 +1,4 @@
-"""``/clear``: let the model forget what was said so far."""
+"""``/clear``: start afresh: earlier turns are hidden from the model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, _: str) -> None:
     talk.chat.memory.clear()
     notes = ", the system prompt and the notes stay" if talk.chat.memory.notes else ""
-    talk.surface.remark(
-        f"the model starts afresh{notes}; what was said stays in the session, and /undo now takes this back"
-    )
+    talk.surface.remark(f"cleared: the model no longer sees earlier turns{notes}; /undo restores them")
 
 
 COMMAND = Command(
-    "clear", "let the model forget what was said", _run, applies=something_was_asked, when=NOTHING_ASKED
+    "clear",
+    "start afresh: hide earlier turns from the model",
+    _run,
+    applies=something_was_asked,
+    when=NOTHING_ASKED,
 )

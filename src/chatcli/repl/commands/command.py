@@ -73,5 +73,5 @@ def whole_number(argument: str, *, otherwise: int | None = None) -> int:
     if not argument and otherwise is not None:
         return otherwise
     if not argument.isdecimal():
-        raise UsageError(f"{argument} is no number", hint="give a whole number, like 2")
+        raise UsageError(f"{argument} is not a number", hint="give a whole number, like 2")
     return int(argument)

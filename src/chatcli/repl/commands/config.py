@@ -25,8 +25,8 @@ async def _run(talk: Talk, argument: str) -> None:
     name, _, value = argument.partition(" ")
     if not name:
         shown = [row for row in rows(talk.settings) if row.origin != "default"]
-        talk.surface.say(table(shown, talk.surface.columns()) or "every setting is as it comes")
-        talk.surface.remark("/config NAME shows any setting, /config NAME VALUE changes it for this run")
+        talk.surface.say(table(shown, talk.surface.columns()) or "all settings are at their defaults")
+        talk.surface.remark("/config NAME shows a setting, /config NAME VALUE changes it for this run")
         return
     if name not in SETTINGS_BY_NAME:
         raise UsageError(f"there is no setting {name}", hint=did_you_mean(name, SETTINGS_BY_NAME))
@@ -37,11 +37,11 @@ async def _run(talk: Talk, argument: str) -> None:
 
 async def _change(talk: Talk, name: str, value: str) -> None:
     if name in _NOT_HERE:
-        raise UsageError("a key is not given here", hint="/login asks for it")
+        raise UsageError("a key cannot be set here", hint="use /login")
     if name == "save":
-        raise UsageError("that is settled at the start", hint="/save keeps this conversation from now on")
+        raise UsageError("it can only be set at the start", hint="/save keeps this conversation from now on")
     if name == "plain":
-        raise UsageError("that is settled at the start", hint="start chatcli with --plain, or without")
+        raise UsageError("it can only be set at the start", hint="start chatcli with --plain, or without")
     if name == "system":
         talk.chat.set_system(value)
         return

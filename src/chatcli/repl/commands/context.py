@@ -54,7 +54,7 @@ async def _compare(talk: Talk, **changes: object) -> None:
     async with talk.beside(**changes) as target:
         then = chat.seen(target)
     if now.model_name == then.model_name and now.context == then.context:
-        talk.surface.remark("that is what is in use")
+        talk.surface.remark("this strategy is already in use")
         return
     if "model" in changes:
         # Another strategy may be set for it; what is asked is what the model makes of this one.
@@ -67,7 +67,7 @@ async def _compare(talk: Talk, **changes: object) -> None:
 
 async def _use(talk: Talk, name: str) -> None:
     await talk.change(context=name)
-    talk.surface.remark(f"from here on: {name}, {CONTEXT_STRATEGIES[name]}")
+    talk.surface.remark(f"context: {name}, {CONTEXT_STRATEGIES[name]}")
 
 
 def _draw(talk: Talk, seen: Seen) -> None:
@@ -78,7 +78,7 @@ def _draw(talk: Talk, seen: Seen) -> None:
 def _known(name: str) -> str:
     if name not in CONTEXT_STRATEGIES:
         raise UsageError(
-            f"there is no context strategy {name}", hint=f"there are {', '.join(CONTEXT_STRATEGIES)}"
+            f"there is no context strategy {name}", hint=f"strategies: {', '.join(CONTEXT_STRATEGIES)}"
         )
     return name
 
@@ -95,4 +95,4 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
 
 _ARGUMENT = "[STRATEGY | use STRATEGY | -m MODEL]"
 
-COMMAND = Command("context", "show what the model sees, or would see", _run, _ARGUMENT, _choices)
+COMMAND = Command("context", "show what the model sees, or change the strategy", _run, _ARGUMENT, _choices)

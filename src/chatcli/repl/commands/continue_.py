@@ -17,7 +17,7 @@ async def _run(talk: Talk, _: str) -> None:
 
 COMMAND = Command(
     "continue",
-    "ask for the rest of an answer that was cut",
+    "continue an answer that was cut off",
     _run,
     applies=something_was_asked,
     when=NOTHING_ASKED,

@@ -24,12 +24,10 @@ async def _run(talk: Talk, argument: str) -> None:
     where = await copy(text, talk.world.environment, talk.surface.to_terminal)
     what = f"code block {argument}" if argument else "the answer"
     lines = text.count("\n") + (not text.endswith("\n"))
-    talk.surface.remark(f"{what} is in {where}: {lines:,} line{'' if lines == 1 else 's'}")
+    talk.surface.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
     size = len(text.encode("utf-8", "replace"))
     if where.startswith("the terminal") and size > TERMINAL_TAKES_BYTES:
-        talk.surface.remark(
-            "some terminals take no more than 75 kB and then nothing at all; /save N PATH writes a file"
-        )
+        talk.surface.remark("some terminals ignore more than 75 kB; /save N PATH writes a file instead")
 
 
 def last_answer(talk: Talk) -> str:
@@ -41,7 +39,7 @@ def last_answer(talk: Talk) -> str:
     answer, refusal = last.message.answer, last.message.refusal
     if refusal is not None and not answer:
         raise UsageError(
-            "the model refused to answer, so there is no answer", hint="/retry asks again", code="refused"
+            "the model refused, so there is no answer to copy", hint="/retry asks again", code="refused"
         )
     return sanitize(answer)
 

@@ -96,7 +96,7 @@ def _of(limit: Decimal | None) -> str:
 def _unknown(spent: Total | None, what: str) -> str:
     if spent is None or not spent.unknown:
         return ""
-    return f"{spent.unknown:,} {what}{'' if spent.unknown == 1 else 's'} of unknown price"
+    return f"{spent.unknown:,} {what}{'' if spent.unknown == 1 else 's'} at an unknown price"
 
 
 def _notes(*notes: str) -> str:
@@ -107,9 +107,7 @@ def _price(target: Target) -> str:
     model = target.model_name
     in_force = target.pricing.price_of(model) if target.pricing else None
     if in_force is None:
-        return (
-            f'price of {model} at {target.endpoint.host}: unknown; [prices."{model}"] in config.toml sets it'
-        )
+        return f'price of {model} at {target.endpoint.host}: unknown; set [prices."{model}"] in config.toml'
     if in_force.price.is_free:
         return f"{model} is free: {in_force.source}"
     return f"price of {model}: {_per_million(in_force.price)} per million tokens ({in_force.source})"
@@ -122,4 +120,4 @@ def _per_million(price: Price) -> str:
     return ", ".join(parts) + longer
 
 
-COMMAND = Command("cost", "show what was spent, and at which price", _run)
+COMMAND = Command("cost", "show what was spent, and the prices", _run)

@@ -31,14 +31,14 @@ async def _run(talk: Talk, argument: str) -> None:
         number = whole_number(argument)
         memory.drop(number)
         talk.surface.remark(
-            f"the model does not see turn {number} from here on; /drop -{number} brings it back"
+            f"turn {number} dropped: the model no longer sees it; /drop -{number} restores it"
         )
 
 
 def _list(talk: Talk) -> None:
     dropped = talk.chat.memory.dropped
     if not dropped:
-        talk.surface.remark("no turn is dropped; /drop N leaves turn N out of what the model sees")
+        talk.surface.remark("no turn is dropped; /drop N hides turn N from the model")
         return
     rows = [(f"{turn.number}", turn.question.message.own_words[:SHOWN_CHARACTERS]) for turn in dropped]
     talk.surface.say(table(rows, talk.surface.columns(), right={0}))
@@ -50,7 +50,7 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
 
 COMMAND = Command(
     "drop",
-    "leave a turn out of what the model sees, -N brings it back",
+    "hide a turn from the model; -N restores it",
     _run,
     "[[-]N]",
     _choices,

@@ -1,4 +1,4 @@
-"""``/edit``: ask an earlier question in other words, as a new branch."""
+"""``/edit``: edit and re-send an earlier question, as a new branch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def _run(talk: Talk, argument: str) -> None:
     if not talk.surface.draws:
         # On the screen the toolbar says so, for as long as it is so.
         talk.surface.remark(
-            f"what you ask next takes the place of question {branches.number(edited)}; the old one stays, /alt flips back"
+            f"your next message replaces question {branches.number(edited)}; the old branch is kept (/alt)"
         )
     talk.surface.draft(edited.message.own_words)
 
@@ -33,7 +33,7 @@ def _one_further_back(talk: Talk) -> int | None:
 
 COMMAND = Command(
     "edit",
-    "ask an earlier question in other words; the old branch is kept",
+    "edit and re-send an earlier question; the old branch is kept",
     _run,
     "[N]",
     questions_to_choose,

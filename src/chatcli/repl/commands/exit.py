@@ -14,4 +14,4 @@ async def _run(talk: Talk, _: str) -> None:
     talk.is_leaving = True
 
 
-COMMAND = Command("exit", "leave; the conversation is kept", _run, aliases=("quit",))
+COMMAND = Command("exit", "quit; the conversation is saved", _run, aliases=("quit",))

@@ -32,14 +32,14 @@ async def _run(talk: Talk, argument: str) -> None:
             attachments.remove(name.removeprefix(_AWAY))
         else:
             await attachments.add(name)
-    talk.surface.remark(attached_line(attachments.named) or "nothing is attached any more")
+    talk.surface.remark(attached_line(attachments.named) or "removed all attachments")
 
 
 def _list(talk: Talk) -> None:
     rows = [(attached.name, shown_size(attached.size_bytes)) for attached in talk.attachments.named]
     if rows:
         talk.surface.say(table(rows, talk.surface.columns()))
-        talk.surface.remark("goes with the next question; /file -PATH takes one away, /file -all all of them")
+        talk.surface.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
     else:
         talk.surface.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
 
@@ -49,18 +49,18 @@ def _names(argument: str) -> list[str]:
         return path_words(argument)
     except ValueError as error:
         raise UsageError(
-            f"a quote in {argument} has no end", hint='write a path with blanks as "my notes.md"'
+            f"unbalanced quote in {argument}", hint='write a path with spaces as "my notes.md"'
         ) from error
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    named = [Choice(_AWAY + quoted(attached.name), "take it away") for attached in talk.attachments.named]
-    return [*named, Choice(_ALL, "take all of them away")] if len(named) > 1 else named
+    named = [Choice(_AWAY + quoted(attached.name), "remove it") for attached in talk.attachments.named]
+    return [*named, Choice(_ALL, "remove all")] if len(named) > 1 else named
 
 
 COMMAND = Command(
     "file",
-    "attach text files to the next question, or tell what is attached",
+    "attach text files to the next question, or list them",
     _run,
     "[PATH... | -PATH | -all]",
     _choices,

@@ -14,13 +14,13 @@ async def _run(talk: Talk, argument: str) -> None:
     chat = talk.chat
     before = chat.name
     chat.fork(chat.store.resolve(argument) if argument else None)
-    stays = f"; {before} stays as it is" if before else ""
-    talk.surface.remark(f"the conversation goes on in {chat.name}{stays}")
+    stays = f", a copy; {before} is unchanged" if before else ""
+    talk.surface.remark(f"now in {chat.name}{stays}")
 
 
 COMMAND = Command(
     "fork",
-    "go on in a copy; this conversation stays as it is",
+    "continue in a copy; this conversation is unchanged",
     _run,
     "[NAME|PATH]",
     applies=something_was_asked,

@@ -17,7 +17,7 @@ async def _run(talk: Talk, _: str) -> None:
 
 COMMAND = Command(
     "last",
-    "read the last answer again, in a pager",
+    "read the last answer in a pager",
     _run,
     applies=something_was_answered,
     when=NO_ANSWER,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, _: str) -> None:
     if await choose_way_in(talk):
-        talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name}")
+        talk.surface.remark(f"model: {talk.chat.model_name} at {talk.chat.endpoint.name}")
 
 
-COMMAND = Command("login", "give a key, or choose a server or the embedded model", _run)
+COMMAND = Command("login", "set up a key, a server or the built-in model", _run)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
         await talk.change(model=argument)
-        talk.surface.remark(f"from here on: {talk.chat.model_name}")
+        talk.surface.remark(f"model: {talk.chat.model_name}")
         return
     chat = await talk.connected()
     rows = [
@@ -42,7 +42,7 @@ def _meaning(known: ModelFacts) -> str:
 
 COMMAND = Command(
     "model",
-    "ask another model, or list those there are",
+    "switch to another model, or list them",
     _run,
     "[NAME]",
     models_to_choose,

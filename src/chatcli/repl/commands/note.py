@@ -22,16 +22,16 @@ async def _run(talk: Talk, argument: str) -> None:
         _list(talk)
     elif taken_away := _TAKEN_AWAY.fullmatch(argument):
         note = memory.take_note_away(int(taken_away[1]))
-        talk.surface.remark(f"taken away: {note}")
+        talk.surface.remark(f"removed note: {note}")
     else:
         number = memory.note(argument)
-        talk.surface.remark(f"note {number}: the model always sees it; /note -{number} takes it away")
+        talk.surface.remark(f"note {number}: the model will always see it; /note -{number} removes it")
 
 
 def _list(talk: Talk) -> None:
     rows = [(f"{number}", note) for number, note in enumerate(talk.chat.memory.notes, start=1)]
     if not rows:
-        talk.surface.remark("there are no notes; /note TEXT has the model always see a text")
+        talk.surface.remark("there are no notes; /note TEXT adds one that the model always sees")
         return
     talk.surface.say(table(rows, talk.surface.columns(), right={0}))
 
@@ -40,4 +40,4 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
     return [Choice(f"-{number}", note) for number, note in enumerate(talk.chat.memory.notes, start=1)]
 
 
-COMMAND = Command("note", "have the model always see a text, -N takes it away", _run, "[TEXT|-N]", _choices)
+COMMAND = Command("note", "add a note the model always sees; -N removes it", _run, "[TEXT|-N]", _choices)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, argument: str) -> None:
     number = talk.chat.memory.pin(whole_number(argument) if argument else None)
-    talk.surface.remark(f"turn {number} is never left out; /unpin {number} lets it go")
+    talk.surface.remark(f"turn {number} pinned; /unpin {number} undoes it")
 
 
 COMMAND = Command(
     "pin",
-    "never leave a turn out of what the model sees",
+    "always keep a turn in the context",
     _run,
     "[N]",
     questions_to_choose,

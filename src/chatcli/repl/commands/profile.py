@@ -33,7 +33,7 @@ async def take_profile(talk: Talk, name: str) -> None:
     """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
     profiles = read_profiles(talk.world.paths)
     if name != NO_PROFILE and name not in profiles:
-        raise UsageError(f"there is no profile {name}", hint=did_you_mean(name, profiles))
+        raise UsageError(f"there is no profile {name}", hint=did_you_mean(name, profiles, "profiles"))
     said = profiles[name].table if name in profiles else {}
     before = talk.settings
     # What was changed before counts no more where the profile says something of it: it is what was said last.
@@ -42,7 +42,7 @@ async def take_profile(talk: Talk, name: str) -> None:
     if talk.surface.draws:
         await talk.theme.settle()
     called = "no profile" if name == NO_PROFILE else f"profile {name}"
-    talk.surface.remark(f"from here on: {talk.chat.model_name} at {talk.chat.endpoint.name} ({called})")
+    talk.surface.remark(f"model: {talk.chat.model_name} at {talk.chat.endpoint.name} ({called})")
     _tell_what_does_not_follow(talk, said, before)
 
 
@@ -59,7 +59,7 @@ def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
     ]
     if rows:
         talk.surface.say(table(rows, talk.surface.columns()))
-        talk.surface.remark(f"/profile NAME takes one for this run, /profile {NO_PROFILE} leaves them all")
+        talk.surface.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
     else:
         path = talk.world.paths.config / FILE_NAME
         talk.surface.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
@@ -82,16 +82,16 @@ def _is_of_profile(settings: Settings) -> bool:
 
 def _tell_what_does_not_follow(talk: Talk, said: Mapping[str, object], before: Settings) -> None:
     if talk.wish.embedded and "base_url" in said:
-        talk.surface.remark("the embedded model is asked all the same: chatcli was started with --local")
+        talk.surface.remark("still using the built-in model: chatcli was started with --local")
     for name in _SETTLED_AT_THE_START:
         if getattr(talk.settings, name) != getattr(before, name):
-            talk.surface.remark(f"{name} stays as it is: that is settled at the start")
+            talk.surface.remark(f"{name} is unchanged: it can only be set at the start")
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
     profiles = read_profiles(talk.world.paths).values()
     found = [Choice(each.name, " at ".join(filter(None, (each.model, each.host)))) for each in profiles]
-    return [*found, Choice(NO_PROFILE, "only what stands outside of them")] if found else []
+    return [*found, Choice(NO_PROFILE, "settings outside all profiles")] if found else []
 
 
-COMMAND = Command("profile", "take another profile for this run, or list them", _run, "[NAME|none]", _choices)
+COMMAND = Command("profile", "use another profile for this run, or list them", _run, "[NAME|none]", _choices)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 _MEANINGS: Final = {
-    "show": "all that the model thinks, while it thinks",
-    "hide": "one line: how long it thought",
+    "show": "show reasoning as it streams",
+    "hide": "one line with the time it took",
 }
 
 
@@ -22,7 +22,7 @@ async def _run(talk: Talk, argument: str) -> None:
     if argument and argument not in _MEANINGS:
         raise UsageError(
             f"/reasoning cannot be {argument}",
-            hint="say show or hide; how much a model thinks is /config reasoning EFFORT",
+            hint="use show or hide; /config reasoning EFFORT sets how much the model reasons",
         )
     if argument:
         await talk.change(show_reasoning=argument == "show")
@@ -36,10 +36,10 @@ async def _choices(_: Talk) -> Iterable[Choice]:
 
 COMMAND = Command(
     "reasoning",
-    "show what a model thinks, or only for how long",
+    "show the model's reasoning, or hide it",
     _run,
     "[show|hide]",
     _choices,
     applies=answers_are_drawn,
-    when="only answers are shown here, not what a model thinks",
+    when="reasoning is not shown in this mode",
 )

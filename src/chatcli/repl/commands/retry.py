@@ -22,7 +22,7 @@ async def _run(talk: Talk, model: str) -> None:
 
 COMMAND = Command(
     "retry",
-    "ask the last question again, of another model for once; the old answer is kept",
+    "ask the last question again, optionally with another model, just once; the old answer is kept",
     _run,
     "[MODEL]",
     models_to_choose,

@@ -23,12 +23,12 @@ async def _run(talk: Talk, argument: str) -> None:
     chat = talk.chat
     if argument:
         chat.save_as(chat.store.resolve(argument))
-        talk.surface.remark(f"kept as {chat.name}; the conversation goes on there")
+        talk.surface.remark(f"saved as {chat.name}; continuing there")
     elif chat.file is None or not chat.is_kept:
         chat.save_as(chat.store.new())
-        talk.surface.remark(f"kept from now on, as {chat.name}")
+        talk.surface.remark(f"saving from now on, as {chat.name}")
     else:
-        talk.surface.remark(f"everything is kept already, in {chat.file.path}; /save NAME makes a copy")
+        talk.surface.remark(f"already saved in {chat.file.path}; /save NAME makes a copy")
 
 
 async def _save_block(talk: Talk, number: int, named: str) -> None:
@@ -43,16 +43,16 @@ async def _save_block(talk: Talk, number: int, named: str) -> None:
         reason = getattr(error, "strerror", None) or error
         raise LocalIOError(
             f"cannot write {named}: {reason}",
-            hint="give another path, or make its folder",
+            hint="give another path, or create its folder",
             code="not_written",
         ) from error
-    talk.surface.remark(f"code block {number} is in {path}")
+    talk.surface.remark(f"code block {number} saved to {path}")
 
 
 def _is_there(path: Path) -> bool:
     """Return whether there is such a file. Raise ``OSError`` for what is none: a pipe would be waited for."""
     if path.exists() and not path.is_file():
-        raise OSError(None, "it is no file")
+        raise OSError(None, "it is not a regular file")
     return path.exists()
 
 
@@ -61,13 +61,13 @@ def _write(path: Path, code: str) -> None:
 
 
 async def _may_replace(talk: Talk, path: Path) -> bool:
-    answer = await talk.surface.ask(f"there is a {path} already; replace it? [y/N] ")
+    answer = await talk.surface.ask(f"{path} already exists. Overwrite? [y/N] ")
     return (answer or "").strip().lower() in {"y", "yes"}
 
 
 COMMAND = Command(
     "save",
-    "keep the conversation under another name, or write code block N to a file",
+    "save the conversation under another name, or code block N to a file",
     _run,
     "[NAME|PATH|N PATH]",
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def go_on_with(talk: Talk, name_or_path: str) -> None:
     """Turn to another session, or begin one; raise a ``ChatcliError`` where that cannot be."""
     if talk.chat.file is not None and talk.chat.store.resolve(name_or_path).path == talk.chat.file.path:
-        talk.surface.remark(f"this is {talk.chat.file.name} already")
+        talk.surface.remark(f"{talk.chat.file.name} is already open")
         return
     wish = replace(talk.wish, session=name_or_path, resume_last=False)
     await talk.turn_to(open_session(talk.settings, wish, talk.world))
@@ -33,7 +33,7 @@ async def _run(talk: Talk, argument: str) -> None:
         return
     chat = talk.chat
     rows = [
-        ("name", chat.name or "not kept (--no-save); /save NAME keeps it"),
+        ("name", chat.name or "not saved (--no-save); /save NAME saves it"),
         ("title", chat.title),
         ("turns", str(chat.turns)),
         ("file", str(chat.file.path) if chat.file else ""),
@@ -52,6 +52,4 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
         return [Choice(summary.name, summary.title) for summary in summaries if summary.name != shelf.current]
 
 
-COMMAND = Command(
-    "session", "show this conversation, or go to another or a new one", _run, "[NAME|PATH]", _choices
-)
+COMMAND = Command("session", "show this session, or open or start another", _run, "[NAME|PATH]", _choices)

@@ -21,7 +21,7 @@ async def _run(talk: Talk, argument: str) -> None:
 
 COMMAND = Command(
     "sessions",
-    "choose a conversation from those there are, or search them",
+    "pick or search conversations",
     _run,
     "[WORDS]",
     aliases=("resume",),

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 _EDIT: Final = "edit"
 _NONE: Final = "none"
-_NOTHING: Final = (
-    "nothing is summed up yet; --context summarize sums up older turns before the window is full"
-)
+_NOTHING: Final = "no summary yet; /context use summarize turns it on"
 
 
 async def _run(talk: Talk, argument: str) -> None:
@@ -24,27 +22,27 @@ async def _run(talk: Talk, argument: str) -> None:
     summary = chat.summaries.current
     if argument == _NONE:
         chat.summaries.forget()
-        talk.surface.remark("the summary is taken away; its turns are sent again as far as they fit")
+        talk.surface.remark("summary removed; its turns are sent again as far as they fit")
     elif argument == _EDIT:
         if summary is None:
             raise UsageError("there is no summary to edit", hint=_NOTHING, code="no_summary")
         talk.surface.draft(f"/summary {summary.text}")
     elif argument:
         chat.summaries.change(argument)
-        talk.surface.remark("the summary is changed")
+        talk.surface.remark("summary changed")
     elif summary is None:
         talk.surface.say(_NOTHING)
     else:
         turns = f"the first {summary.turns} turns" if summary.turns > 1 else "the first turn"
         talk.surface.say(f"{summary.text}\n")
-        talk.surface.remark(f"stands for {turns}; /summary edit changes it, /summary none takes it away")
+        talk.surface.remark(f"summary of {turns}; /summary edit changes it, /summary none removes it")
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
     chat = talk.chat
     if chat.target is None or chat.summaries.current is None:
         return []
-    return [Choice(_EDIT, "change it in the composer"), Choice(_NONE, "take it away")]
+    return [Choice(_EDIT, "edit it in the composer"), Choice(_NONE, "remove it")]
 
 
-COMMAND = Command("summary", "show or change what stands for older turns", _run, "[edit|TEXT|none]", _choices)
+COMMAND = Command("summary", "show or edit the summary of older turns", _run, "[edit|TEXT|none]", _choices)

@@ -19,13 +19,11 @@ async def _run(talk: Talk, argument: str) -> None:
         talk.surface.say(talk.chat.system or "there is no system prompt; /system TEXT sets one")
         return
     talk.chat.set_system(None if argument == _NONE else argument)
-    talk.surface.remark(
-        "the system prompt is taken away" if argument == _NONE else "the system prompt counts from here on"
-    )
+    talk.surface.remark("system prompt removed" if argument == _NONE else "system prompt set")
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    return [Choice(_NONE, "take it away")] if talk.chat.system else []
+    return [Choice(_NONE, "remove it")] if talk.chat.system else []
 
 
 COMMAND = Command("system", "show or set the system prompt", _run, "[TEXT|none]", _choices)

@@ -30,7 +30,7 @@ async def _run(talk: Talk, argument: str) -> None:
         rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in shelf.entries()])
         talk.surface.say(table(rows, talk.surface.columns()))
         talk.surface.remark(
-            "/t NAME TEXT asks as one says, /t NAME VARIABLE=VALUE TEXT fills in; yours are in "
+            "/t NAME TEXT uses a template, VARIABLE=VALUE fills in its variables; yours are in "
             + str(shelf.folder)
         )
         return
@@ -66,7 +66,7 @@ def read_filling(template: Template, written: str) -> Filling:
         if match["bare"] and match["bare"][0] in "\"'":
             raise UsageError(
                 f"the quote behind {match['name']}= has no end",
-                hint='write a value with blanks as name="a b"',
+                hint='write a value with spaces as name="a b"',
             )
         values[match["name"]] = next(
             value for value in (match["double"], match["single"], match["bare"]) if value is not None
@@ -86,4 +86,4 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
     return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in shelf.entries()])
 
 
-COMMAND = Command("t", "ask as a template says, or list the templates", _run, "[NAME [TEXT]]", _choices)
+COMMAND = Command("t", "use a template, or list them", _run, "[NAME [TEXT]]", _choices)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 _CHOICES: Final = {
     "dark": "for a dark background",
     "light": "for a light background",
-    "auto": "as the terminal's background is",
+    "auto": "match the terminal's background",
 }
 
 
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
         if argument not in _CHOICES:
-            raise UsageError(f"there is no theme {argument}", hint="say dark, light or auto")
+            raise UsageError(f"there is no theme {argument}", hint="use dark, light or auto")
         await talk.change(theme=argument)
     await talk.theme.settle()
     talk.surface.remark(f"theme: {talk.theme.name} ({_reason(talk)})")
     if not talk.theme.has_colors:
-        talk.surface.remark("but no colours are shown here: TERM and NO_COLOR decide on that")
+        talk.surface.remark("but colours are off here (TERM or NO_COLOR)")
 
 
 def _reason(talk: Talk) -> str:
@@ -43,10 +43,10 @@ async def _choices(_: Talk) -> Iterable[Choice]:
 
 COMMAND = Command(
     "theme",
-    "colours for a dark or a light background; tell which are in force, and why",
+    "colours for a dark or light background; show which are used, and why",
     _run,
     "[dark|light|auto]",
     _choices,
     applies=answers_are_drawn,
-    when="answers are text without colours here",
+    when="answers have no colours in this mode",
 )

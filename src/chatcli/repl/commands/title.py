@@ -24,7 +24,7 @@ async def _run(talk: Talk, argument: str) -> None:
     if argument:
         talk.chat.set_title(await _asked_for(talk) if argument == _AUTO else argument)
     title = talk.chat.title
-    talk.surface.remark(f"title: {title}" if title else "no title yet; it will be the first words you say")
+    talk.surface.remark(f"title: {title}" if title else "no title yet; your first question will be used")
 
 
 async def _asked_for(talk: Talk) -> str:
@@ -48,11 +48,11 @@ async def _asked_for(talk: Talk) -> str:
                 if is_enough(text):
                     break
     except CancelledError:
-        talk.surface.remark("stopped; the title is as it was")
+        talk.surface.remark("stopped; the title is unchanged")
         raise
     if not (title := title_in(text)):
         raise BadResponse(
-            "the model answered without a title; it is as it was",
+            "the model sent no title; it is unchanged",
             hint="/title TEXT sets one",
             code="no_title",
         )
@@ -60,8 +60,8 @@ async def _asked_for(talk: Talk) -> str:
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    now = [Choice(talk.chat.title, "as it is now")] if talk.chat.title else []
-    return [Choice(_AUTO, "the model reads how it began, and finds one"), *now]
+    now = [Choice(talk.chat.title, "the current one")] if talk.chat.title else []
+    return [Choice(_AUTO, "let the model find one"), *now]
 
 
-COMMAND = Command("title", "show or set the title, or ask the model for one", _run, "[TEXT|auto]", _choices)
+COMMAND = Command("title", "show or set the title, or let the model find one", _run, "[TEXT|auto]", _choices)

@@ -6,4 +6,4 @@ from dataclasses import replace
 
 from chatcli.repl.commands import context
 
-COMMAND = replace(context.COMMAND, name="tokens", summary="show what the model sees, as /context does")
+COMMAND = replace(context.COMMAND, name="tokens", summary="same as /context")

@@ -23,14 +23,14 @@ async def _run(talk: Talk, argument: str) -> None:
     tree = branches.tree
     if not argument:
         talk.surface.say(tree_rows(tree, talk.surface.columns()))
-        talk.surface.remark("/tree N goes on behind one of them; nothing is lost")
+        talk.surface.remark("/tree N continues after one of them; nothing is lost")
         return
     number = whole_number(argument)
     exchange = next((found for found in tree.exchanges if found.number == number), None)
     if exchange is None:
-        raise UsageError(f"there is no {number} in the tree", hint="/tree shows the numbers")
+        raise UsageError(f"there is not a number {number} in the tree", hint="/tree shows the numbers")
     branches.go_to(exchange)
-    talk.surface.remark(f"the conversation goes on behind {number}")
+    talk.surface.remark(f"continuing after {number}")
     show_exchange(talk.surface, exchange)
 
 
@@ -47,7 +47,7 @@ def _has_any(talk: Talk) -> bool:
 
 COMMAND = Command(
     "tree",
-    "show everything asked and answered, with all branches, or go on behind one of them",
+    "show all branches, or continue after a point in them",
     _run,
     "[N]",
     _choices,

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, argument: str) -> None:
     if talk.chat.memory.is_cleared:
         talk.chat.memory.undo_clear()
-        talk.surface.remark("took /clear back: the model knows what was said before")
+        talk.surface.remark("took back /clear: the model sees the earlier turns again")
         return
     taken_back = talk.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
-    talk.surface.remark(f"took back {count} turn{'' if count == 1 else 's'}; the session keeps what was said")
+    talk.surface.remark(f"took back {count} turn{'' if count == 1 else 's'} (still in /tree)")
     talk.surface.draft(taken_back[0].own_words)
 
 
@@ -27,7 +27,7 @@ def _is_something_to_take_back(talk: Talk) -> bool:
 
 COMMAND = Command(
     "undo",
-    "take the last questions back, for editing, or /clear",
+    "take back the last questions (or a /clear)",
     _run,
     "[N]",
     applies=_is_something_to_take_back,

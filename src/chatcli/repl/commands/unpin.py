@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, argument: str) -> None:
     number = talk.chat.memory.unpin(whole_number(argument) if argument else None)
-    talk.surface.remark(f"turn {number} may be left out again")
+    talk.surface.remark(f"turn {number} unpinned")
 
 
 async def _pinned(talk: Talk) -> Iterable[Choice]:
@@ -28,7 +28,7 @@ def _is_something_pinned(talk: Talk) -> bool:
 
 COMMAND = Command(
     "unpin",
-    "let a pinned turn go again",
+    "unpin a turn",
     _run,
     "[N]",
     _pinned,

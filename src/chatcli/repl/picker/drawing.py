@@ -134,7 +134,7 @@ class Drawing:
         indent = " " * _INDENT
         columns = self.columns - _INDENT
         if is_marked and state.doing is Doing.REMOVING:
-            question = self._cut("delete it for good? y/n", columns)
+            question = self._cut("delete permanently? y/n", columns)
             return indent + self.theme.paint(question, "code.error")
         turns = "" if self._is_roomy else _turns(session) + _BETWEEN
         name = session.name + (f" (copy of {session.forked_from})" if session.forked_from else "")
@@ -163,9 +163,9 @@ class Drawing:
     def _keys(self, state: PickerState) -> str:
         match state.doing:
             case Doing.RENAMING:
-                return self._joined(("Enter keeps the title", "Esc leaves it as it was"))
+                return self._joined(("Enter saves the title", "Esc cancels"))
             case Doing.REMOVING:
-                return self._joined(("y deletes", "any other key keeps it"))
+                return self._joined(("Delete? y = yes", "any other key = no"))
         scope = ("Tab all folders" if state.is_here else "Tab this folder",) if state.has_folder else ()
         escape = "Esc clears" if state.words else "Esc closes"
         return self._joined(("Enter opens", escape, *scope, "Ctrl-R renames", "Ctrl-D deletes"))
@@ -226,12 +226,12 @@ def _nothing(state: PickerState) -> Sequence[str]:
     """Return what to do where nothing is listed."""
     listing = state.listing
     if listing is None or state.progress is not None:
-        return ("nothing yet: the sessions are being read",)
+        return ("reading the sessions …",)
     if not listing.found_everywhere and not listing.words.strip():
-        return ("no sessions yet: every conversation is saved by itself", "Esc closes this list")
+        return ("no sessions yet: every conversation is saved automatically", "Esc closes this list")
     if listing.found_everywhere:
         many = f"{listing.found_everywhere:,} in other folders"
         return (
             f"nothing in this folder, but {many}: Tab shows {'it' if listing.found_everywhere == 1 else 'them'}",
         )
-    return (f"no session has {listing.words.strip()}", "Esc clears the search")
+    return (f"no session contains {listing.words.strip()}", "Esc clears the search")

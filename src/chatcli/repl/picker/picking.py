@@ -126,7 +126,7 @@ class _Picking:
     def begin_removing(self) -> None:
         session = self._state.marked
         if session is not None and session.name == self._shelf.current:
-            self._state.told = "this conversation is being held and cannot be deleted here"
+            self._state.told = "this conversation is open and cannot be deleted here"
         else:
             self._subject = self._state.begin(Doing.REMOVING)
 

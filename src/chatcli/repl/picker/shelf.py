@@ -96,7 +96,7 @@ class Shelf:
         """Take a session away for good. Raise a ``ChatcliError`` where that cannot be."""
         if name == self.current:
             raise UsageError(
-                "this conversation is being held", hint="leave it, then: chatcli sessions rm NAME"
+                "this conversation is open", hint="quit it first, then: chatcli sessions rm NAME"
             )
         await in_thread(lambda: self._library.remove(name))
 

@@ -89,7 +89,7 @@ def _record(fields: Any) -> Record:
     # As in a session file: a lone surrogate has no UTF-8 and stays an escape.
     record = decode(line.encode("utf-8", "backslashreplace"))
     if isinstance(record, UnreadableRecord):
-        raise ValueError("one of its records is no JSON object")  # noqa: TRY004 - what is in a file is a value
+        raise ValueError("one of its records is not a JSON object")  # noqa: TRY004 - what is in a file is a value
     return record
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SPEAKERS: Final[dict[Role, str]] = {"system": "System", "user": "You", "assistant": "Assistant"}
 _UNTITLED: Final = "Conversation"
 _TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[\d:.]*Z")
-_ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at its token limit"}
+_ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at the token limit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
     if record.message.refusal is not None:
         told.append("refused to answer")
     if record.role == "system" and not record.message.parts:
-        told.append("no system prompt from here on")
+        told.append("system prompt removed")
     return Turn(
         _SPEAKERS[record.role],
         (*told, *facts),

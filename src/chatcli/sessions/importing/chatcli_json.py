@@ -23,7 +23,7 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def to_conversation(value: Any) -> Conversation:
     """Return the session of a document as it was, header and all; raise ``ValueError`` with the reason for none."""
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     records = records_of(value)
     if count := sum(record.is_damaged for record in records):
         raise ValueError(f"it has {damage(count)}")

@@ -43,7 +43,7 @@ def is_conversation(value: Any) -> bool:
 def to_conversation(value: Any, *, app: str) -> Conversation:
     """Return a conversation of the export; raise ``ValueError`` with the reason for what is none."""
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     mapping = value.get("mapping")
     if not isinstance(mapping, dict):
         raise ValueError("it has no messages")  # noqa: TRY004 - as above

@@ -89,7 +89,7 @@ def not_importable(path: Path, what: str = "nothing that can be imported") -> Co
 def not_readable(path: Path, error: OSError) -> LocalIOError:
     return LocalIOError(
         f"cannot read {path}: {error.strerror or error}",
-        hint="check the path and its rights",
+        hint="check the path and its permissions",
         code="not_read",
     )
 

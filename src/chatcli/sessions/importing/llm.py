@@ -50,12 +50,12 @@ def read(path: Path, progress: Progress, *, app: str, most_steps: int = MOST_STE
     except sqlite3.OperationalError as error:
         raise LocalIOError(
             f"cannot read the database {path}: {error}",
-            hint="check the path and its rights, and whether another program keeps it locked",
+            hint="check the path, its permissions, and whether another program has locked it",
             code="not_read",
         ) from error
     except (sqlite3.Error, ValueError) as error:
         # SQLite's own words repeat names of the database, which need be no text.
-        raise not_importable(path, f"no database that can be read: {error}") from error
+        raise not_importable(path, f"not a readable database: {error}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

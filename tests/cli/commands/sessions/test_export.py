@@ -70,7 +70,7 @@ def test_a_file_is_not_overwritten_unless_that_is_wished(data, tmp_path):
     out.write_text("mine")
     code, world = export(data, "trip", "--out", out)
     assert code == ExitCode.USAGE
-    assert f"there is a file {out} already" in world.err
+    assert f"{out} already exists" in world.err
     assert "--force" in world.err
     assert out.read_text() == "mine"
     assert export(data, "trip", "--out", out, "--force")[0] == ExitCode.DONE
@@ -81,7 +81,7 @@ def test_several_sessions_need_a_folder(data, tmp_path):
     for arguments in (("trip", "work"), ("--all", "--out", tmp_path / "a.md")):
         code, world = export(data, *arguments)
         assert code == ExitCode.USAGE
-        assert "2 sessions do not go into one markdown document" in world.err
+        assert "2 sessions do not fit into one markdown document" in world.err
     code, world = export(data, "--all", "--format", "html", "--out", tmp_path / "pages")
     assert code == ExitCode.DONE
     assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["trip.html", "work.html"]

@@ -94,10 +94,10 @@ def test_what_was_left_out_what_is_damaged_and_what_has_grown_is_told_once(run, 
     write_json(path, [grown, other, 7, {"mapping": 7}])
     assert run("import", path)[1].err.splitlines() == [
         "imported 1 conversation, 1 was here already",
-        "left as they are, although there are newer messages for them: chatgpt-a",
-        "→ to have those, remove such a session and import again",
-        "left out, as a session cannot keep it: thoughts (1)",
-        "could not be read: 2 entries; the first is entry 3: it is no JSON object",
+        "not updated, although there are newer messages for them: chatgpt-a",
+        "→ to update one, remove it (chatcli sessions rm) and import again",
+        "left out, not supported in a session: thoughts (1)",
+        "could not be read: 2 entries; the first is entry 3: it is not a JSON object",
     ]
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_stops_between_two_conversations_and_the_same_command_goes_on(
     assert code == ExitCode.INTERRUPTED
     assert world.err.splitlines() == [
         "imported 10 conversations",
-        "stopped; the same command goes on from here",
+        "stopped; run the same command to continue",
     ]
     assert len(session_files(tmp_path)) == 10
     assert run("import", export)[1].err == "imported 20 conversations, 10 were here already\n"

@@ -86,7 +86,7 @@ _FORMATS_BY_SUFFIX: Final = {suffix: row for row in _FORMATS for suffix in row.s
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("sessions", nargs="*", metavar="NAME|PATH", help="which sessions")
-    parser.add_argument("--all", action="store_true", help="every session there is")
+    parser.add_argument("--all", action="store_true", help="every session")
     parser.add_argument("--format", choices=list(_FORMATS_BY_NAME), help="by default markdown")
     parser.add_argument(
         "--out", metavar="FILE|FOLDER", help="where to; several sessions need a folder, or a .json"
@@ -112,8 +112,8 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
         written = _Folder(out, row, force=options.force).write(files, load, whole_tree=options.whole_tree)
     elif row is not _JSON and len(files) > 1:
         raise UsageError(
-            f"{len(files)} sessions do not go into one {row.name} document",
-            hint=f"--out FOLDER/ writes each to a file of its own; --format {_JSON.name} takes them all",
+            f"{len(files)} sessions do not fit into one {row.name} document",
+            hint=f"--out FOLDER/ writes one file each; --format {_JSON.name} takes them all",
         )
     else:
         written = [] if out is None else [out]
@@ -142,7 +142,7 @@ def _chosen(options: Namespace, library: Library) -> list[SessionFile]:
     if not options.sessions:
         raise UsageError(
             f"which session? chatcli sessions {NAME} NAME",
-            hint="chatcli sessions list shows those there are; --all takes every one",
+            hint="chatcli sessions list shows the names; --all exports every session",
         )
     return [library.store.existing(name) for name in options.sessions]
 
@@ -195,7 +195,7 @@ class _Folder:
         except OSError as error:
             raise LocalIOError(
                 f"cannot make the folder {self._folder}: {error.strerror or error}",
-                hint="check the path and its rights",
+                hint="check the path and its permissions",
             ) from error
         for file, target in zip(files, targets, strict=True):
             _write(target, self._format.written(load(file), _name(file), whole_tree))
@@ -221,8 +221,8 @@ def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UsageError(
-            f"there is a file {existing[0]}{more} already",
-            hint="give another --out, or --force to overwrite",
+            f"{existing[0]}{more} already exists",
+            hint="choose another --out, or --force to overwrite",
             code="file_exists",
         )
 
@@ -239,7 +239,9 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
         unfinished.replace(meant)
     except (LocalIOError, OSError) as error:
         reason = str(error).removeprefix(f"cannot write {unfinished}: ")
-        raise LocalIOError(f"cannot write {path}: {reason}", hint="check the path and its rights") from error
+        raise LocalIOError(
+            f"cannot write {path}: {reason}", hint="check the path and its permissions"
+        ) from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_here_option(parser: Parser) -> None:
-    parser.add_argument("--here", action="store_true", help="only those that began in this folder")
+    parser.add_argument("--here", action="store_true", help="only sessions that began in this folder")
 
 
 def folder_of(options: Namespace, terminal: Terminal) -> str | None:
@@ -24,5 +24,5 @@ def folder_of(options: Namespace, terminal: Terminal) -> str | None:
         return None
     folder = world_of(terminal).folder
     if folder is None:
-        raise UsageError("this folder is not there any more", hint="go to another one, or leave out --here")
+        raise UsageError("this folder no longer exists", hint="change to another one, or leave out --here")
     return str(folder)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     """Shows how far it is."""
 
 NAME = "import"
-HELP = "take over conversations of ChatGPT, llm or another chatcli"
+HELP = "import conversations from ChatGPT, llm or another chatcli"
 
 _AUTO: Final = "auto"
 _SHOWN_NAMES: Final = 3
@@ -43,7 +43,7 @@ examples:
   chatcli sessions import conversations-*.json          the same, unpacked
   chatcli sessions import "$(llm logs path)"
   chatcli sessions import backup.json                   what sessions export --format json wrote
-  chatcli sessions import export.zip --dry-run          only say what would be done
+  chatcli sessions import export.zip --dry-run          only show what would happen
 
 What was imported before is left as it is: importing again only adds what is new. Ctrl-C stops between
 two conversations, and the same command goes on from there.
@@ -123,17 +123,17 @@ def _closing_lines(summary: Summary, options: Namespace, is_stopped: bool) -> It
     yield ", ".join(told)
     if summary.grown:
         names = ", ".join(summary.grown[:_SHOWN_NAMES]) + (", …" if len(summary.grown) > _SHOWN_NAMES else "")
-        yield f"left as they are, although there are newer messages for them: {names}"
-        yield "→ to have those, remove such a session and import again"
+        yield f"not updated, although there are newer messages for them: {names}"
+        yield "→ to update one, remove it (chatcli sessions rm) and import again"
     if summary.left_out:
         kinds = ", ".join(f"{what} ({count:,})" for what, count in summary.left_out.most_common(_SHOWN_KINDS))
         kinds += ", …" if len(summary.left_out) > _SHOWN_KINDS else ""
-        yield f"left out, as a session cannot keep it: {kinds}"
+        yield f"left out, not supported in a session: {kinds}"
     if summary.first_damage is not None:
         damage = f"{summary.first_damage.where}: {summary.first_damage.reason}"
         yield f"could not be read: {_counted(summary.damaged, 'entry', 'entries')}; the first is {damage}"
     if is_stopped:
-        yield "stopped; the same command goes on from here"
+        yield "stopped; run the same command to continue"
 
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:

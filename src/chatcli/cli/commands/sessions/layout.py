@@ -40,7 +40,7 @@ def warn_of_damage(damaged: Mapping[str, int], terminal: Terminal) -> None:
         if count:
             terminal.warn(f"{sanitize_line(name)} has {damage(count)}")
     if any(damaged.values()):
-        terminal.warn("→ what cannot be read is left out and stays in the file; the rest can be used as ever")
+        terminal.warn("→ damaged records are skipped and stay in the file; the rest works as before")
 
 
 def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
@@ -55,7 +55,7 @@ def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
     if len(names) > _SHOWN_NAMES:
         terminal.warn(f"not listed: {len(names) - _SHOWN_NAMES:,} more that cannot be read")
     if names:
-        terminal.warn("→ mend these files, or move them away; chatcli leaves them as they are")
+        terminal.warn("→ repair these files, or move them away; chatcli does not change them")
 
 
 def write_found(found: Found, terminal: Terminal) -> None:

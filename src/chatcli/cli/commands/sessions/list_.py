@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
 
 NAME = "list"
-HELP = "list the conversations, the one used last first"
+HELP = "list conversations, most recent first"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -51,5 +51,5 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     warn_of_unreadable(library, terminal)
     if not summaries:
         began = " that began here" if folder else ""
-        terminal.warn(f"no sessions{began} yet; every conversation is saved by itself")
+        terminal.warn(f"no sessions{began} yet; every conversation is saved automatically")
     return ExitCode.DONE

@@ -21,6 +21,6 @@ def named_sessions(options: Namespace, action: str) -> list[str]:
     if not options.sessions:
         raise UsageError(
             f"which session? chatcli sessions {action} NAME",
-            hint="chatcli sessions list shows those there are",
+            hint="chatcli sessions list shows the names",
         )
     return list(options.sessions)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionSummary
 
 NAME = "prune"
-HELP = "remove the conversations that were not used for long"
+HELP = "remove conversations that have not been used for a while"
 
 _AGE: Final = re.compile(r"([0-9]{1,5})([dwmy])")
 _DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
@@ -45,13 +45,13 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     age = _age(options.older_than)
     if not (can_be_asked(terminal) or options.yes or options.dry_run):
         raise UsageError(
-            "prune removes nothing unasked, and there is no terminal to ask on",
+            "prune asks before it removes anything, and there is no terminal to ask on",
             hint="--yes removes, --dry-run only lists",
         )
     refresh(library, options, terminal)
     old = library.older_than(age)
     if not old:
-        terminal.warn(f"no session was left unused for {options.older_than}")
+        terminal.warn(f"no session has been unused for {options.older_than}")
         return ExitCode.DONE
     if options.dry_run:
         write_table(old, terminal)
@@ -73,7 +73,7 @@ def _age(text: str | None) -> timedelta:
         raise UsageError(
             "how old? chatcli sessions prune --older-than AGE"
             if text is None
-            else f"--older-than {text!r} is no age",
+            else f"--older-than {text!r} is not an age",
             hint="give a number with d, w, m or y: 90d, 12w, 6m, 1y",
         )
     return timedelta(days=int(read[1]) * _DAYS[read[2]])

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
 
 NAME = "rm"
-HELP = "remove conversations, with what was attached to them"
+HELP = "remove conversations and their attachments"
 
 
 def add_arguments(parser: Parser) -> None:
     add_sessions_argument(parser)
     add_examples(
         parser,
-        ("chatcli sessions rm rome paris", "for good: there is no way back"),
+        ("chatcli sessions rm rome paris", "permanently; this cannot be undone"),
         ("chatcli sessions prune --older-than 1y", "those not used for a year"),
     )
 

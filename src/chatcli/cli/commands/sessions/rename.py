@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
 
 NAME = "rename"
-HELP = "give a conversation another title, or another name"
+HELP = "change the title or the name of a conversation"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -37,12 +37,10 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     if not options.session:
         raise UsageError(
             f"which session? chatcli sessions {NAME} NAME TITLE",
-            hint="chatcli sessions list shows those there are",
+            hint="chatcli sessions list shows the names",
         )
     if not title.strip() and options.name is None:
-        raise UsageError(
-            "rename it to what?", hint="give a title, or --name NEW for what -s takes", code="empty_title"
-        )
+        raise UsageError("rename it to what?", hint="give a title, or --name NEW", code="empty_title")
     shown = sanitize_line(options.session)
     if title.strip():
         library.rename(options.session, title)

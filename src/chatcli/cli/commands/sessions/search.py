@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
 
 NAME = "search"
-HELP = "find what was said, in any language"
+HELP = "search all conversations, in any language"
 
 _LIMIT: Final = 20
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "words", nargs="*", metavar="WORDS", help="words that all stand in it; the last may be unfinished"
+        "words", nargs="*", metavar="WORDS", help="all words must occur; the last may be incomplete"
     )
     parser.add_argument(
         "--limit", type=int, default=_LIMIT, metavar="N", help=f"how many to show at most ({_LIMIT})"
@@ -40,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
     add_examples(
         parser,
         ("chatcli sessions search train rome", "both words, anywhere in a conversation"),
-        ("chatcli sessions search 北京", "part of a word, where a language has no spaces"),
+        ("chatcli sessions search 北京", "also part of a word, in languages without spaces"),
         ("chatcli sessions search --here todo", "only what began in this folder"),
     )
 
@@ -52,7 +52,7 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
             "search for what? chatcli sessions search WORDS", hint="chatcli sessions list shows all"
         )
     if options.limit < 1:
-        raise UsageError(f"--limit {options.limit} shows nothing", hint="give a number from 1")
+        raise UsageError(f"--limit {options.limit} is too small", hint="use 1 or more")
     folder = folder_of(options, terminal)
     refresh(library, options, terminal)
     # A library without a word to look for shows all it has, which nobody asked for here.
@@ -64,7 +64,7 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     for hit in found:
         write_found(hit, terminal)
     if not found:
-        terminal.warn(f"no session has {sanitize_line(words)}")
+        terminal.warn(f"no session contains {sanitize_line(words)}")
     elif len(found) == options.limit and (total := library.count(words, folder=folder)) > len(found):
         terminal.warn(f"{len(found)} of {total:,}; --limit N shows more")
     return ExitCode.DONE

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 NAME = "show"
-HELP = "print what was said"
+HELP = "print a conversation"
 
 
 def add_arguments(parser: Parser) -> None:

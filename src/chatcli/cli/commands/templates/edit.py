@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Shelf
 
 NAME = "edit"
-HELP = "change a template in your editor; of a shipped one you get your own"
+HELP = "edit a template; a built-in one is copied first"
 
 
 def add_arguments(parser: Parser) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Entry, Shelf
 
 NAME = "list"
-HELP = "list the templates: yours, and those that come with chatcli"
+HELP = "list templates, yours and the built-in ones"
 
 
 def add_arguments(parser: Parser) -> None:

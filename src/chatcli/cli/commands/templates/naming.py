@@ -22,6 +22,6 @@ def named_template(options: Namespace, action: str) -> str:
     if not options.template:
         raise UsageError(
             f"which template? chatcli templates {action} NAME",
-            hint="chatcli templates list shows those there are",
+            hint="chatcli templates list shows the names",
         )
     return as_typed(options.template)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Shelf
 
 NAME = "new"
-HELP = "write a template of your own in your editor, or take it from a pipe"
+HELP = "write a new template in your editor, or read it from stdin"
 
 _STARTER: Final = """\
 +++
@@ -38,7 +38,7 @@ def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
     name = named_template(options, NAME)
     shelf.path_for(name)
     if any(entry.name == name for entry in shelf.entries()):
-        raise UsageError(f"there is a template {name} already", hint=f"chatcli templates edit {name}")
+        raise UsageError(f"the template {name} already exists", hint=f"chatcli templates edit {name}")
     if terminal.stdin is not None and not terminal.stdin_is_terminal:
         piped = read_pipe(terminal.stdin, terminal.warn, hints=terminal.encoding_hints()).text
         if piped.strip():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Shelf
 
 NAME = "path"
-HELP = "tell which folder yours are in"
+HELP = "print the folder of your templates"
 
 
 def add_arguments(_: Parser) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Shelf
 
 NAME = "rm"
-HELP = "remove a template of your own"
+HELP = "remove one of your templates"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -27,5 +27,5 @@ def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
     name = named_template(options, NAME)
     terminal.warn(f"removed {sanitize_line(str(shelf.remove(name)))}")
     if any(entry.name == name and entry.is_shipped for entry in shelf.entries()):
-        terminal.warn(f"{sanitize_line(name)} is the one that comes with chatcli again")
+        terminal.warn(f"{sanitize_line(name)} is the built-in one again")
     return ExitCode.DONE

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.templates.shelf import Shelf
 
 NAME = "show"
-HELP = "print a template as it stands in its file"
+HELP = "print a template's file"
 
 
 def add_arguments(parser: Parser) -> None:

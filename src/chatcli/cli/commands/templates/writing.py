@@ -19,7 +19,7 @@ def write_in_editor(name: str, before: str, shelf: Shelf, terminal: Terminal) ->
     before = before.removesuffix("\n")
     after = asyncio.run(Editor(terminal.environment).edit(before))
     if after == before:
-        terminal.warn("nothing was changed, and nothing written")
+        terminal.warn("nothing changed, nothing written")
         return ExitCode.DONE
     return keep(name, f"{after}\n", shelf, terminal)
 
