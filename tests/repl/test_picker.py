@@ -203,6 +203,7 @@ async def test_leaving_the_program_ends_it():
         work = asyncio.ensure_future(picked.desk.screen.work(picked.task, "choosing"))
         await picked.rest()
         picked.desk.screen.leave()
+        picked.desk.screen.leave()
         assert await work is False
 
 
