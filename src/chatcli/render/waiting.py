@@ -32,7 +32,7 @@ def retry_line(reason: str, attempt: int, left_s: float, hints: Sequence[str], c
     """
     when = f"retrying in {max(0, math.ceil(left_s))} s" if left_s > 0 else "retrying now"
     number = f"(attempt {attempt})"
-    said = clause(sanitize_line(reason))
+    said = clause(sanitize_line(reason)).strip(".!?:;, ") or "failed"
     ends = [" · ".join([f"{when} {number}", *hints[:count]]) for count in range(len(hints), 0, -1)]
     shorter = [f"{when} · {hints[0]}"] if hints else []
     for end in [*ends, *shorter, f"{when} {number}", when]:
