@@ -32,8 +32,8 @@ EXIT_CODES = {
     ExitCode.KEY_REFUSED: "the key was refused (401)",
     ExitCode.PROVIDER_REFUSED: "the provider refused the request (400, 403, 404, 413, 422, quota, context)",
     ExitCode.NETWORK: "network, time-out, 429 or 5xx after retries",
-    ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, refused, a tool call that nobody answers, or `length` that you did not set; "
-    "what came is on stdout",
+    ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, refused, a tool call that nobody answers, or `length` without a limit of "
+    "yours; the partial answer is on stdout",
     ExitCode.LOCAL_IO: "a local file could not be read or written",
     ExitCode.BUDGET: "a budget is used up (reserved)",
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block; the whole answer is printed",
@@ -41,19 +41,19 @@ EXIT_CODES = {
     ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",
     ExitCode.DOCTOR: "`chatcli doctor` found a problem",
     ExitCode.HANG_UP: "hang-up",
-    ExitCode.INTERRUPTED: "Ctrl-C; the partial is kept",
-    ExitCode.CLOSED_PIPE: "the reader of the output went away",
-    ExitCode.TERMINATED: "terminated; the partial is kept",
+    ExitCode.INTERRUPTED: "Ctrl-C; the partial answer is kept",
+    ExitCode.CLOSED_PIPE: "the reader of the output closed the pipe",
+    ExitCode.TERMINATED: "terminated; the partial answer is kept",
 }
 
 FORMATS = """\
 ## Output formats
 
-`-o text` is the answer exactly as received, plus one newline if it lacks one. `-o markdown` is the answer rendered,
-block by block as blocks finish, in colour on a terminal or with `FORCE_COLOR`. Both are sanitized wherever they go: a
-pipe often ends on a terminal. `--raw` and the JSON formats keep every character.
+`-o text` is the answer exactly as received, plus a newline if it ends without one. `-o markdown` is the rendered answer,
+block by block, in colour on a terminal or with `FORCE_COLOR`. In both, control characters are made visible, in a pipe
+too, because a pipe often ends on a terminal. `--raw` and the JSON formats keep every character.
 
-`-o json` is one object, also when the turn failed or was cut off:
+`-o json` is one object, also if the turn failed or was cut off:
 
 ```json
 {"text": "…", "model": "…", "finish_reason": "stop",
@@ -62,16 +62,16 @@ pipe often ends on a terminal. `--raw` and the JSON formats keep every character
  "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": []}
 ```
 
-`error` is `{"code", "message", "hint", "status", "request_id"}`; `text` is then what had come. `cost_usd` is `null`
-where the price is not known. Always there behind `error`:
+`error` is `{"code", "message", "hint", "status", "request_id"}`; then `text` is the partial answer. `cost_usd` is `null`
+if the price is unknown. These keys are always present:
 
-- `refusal`: what the model said instead of an answer, `null` where it did not refuse; `text` has what came before that.
-- `tool_calls`: what the model wanted to call and nobody answers, `[{"id", "name", "arguments"}]`. `arguments` is the JSON
-  the model wrote, as a text: `jq '.tool_calls[0].arguments | fromjson'`.
-- `sources`: what the answer cites, `[{"n", "title", "url"}]`; a file has `path` in the place of `url`. Where the answer
-  names its sources by number, `n` is that number.
+- `refusal`: the model's refusal, or `null`. `text` is what it wrote before that.
+- `tool_calls`: the tools the model tried to call, `[{"id", "name", "arguments"}]`. chatcli does not run them. `arguments`
+  is a string of JSON: `jq '.tool_calls[0].arguments | fromjson'`.
+- `sources`: what the answer cites, `[{"n", "title", "url"}]`. A file has `path` instead of `url`. If the answer numbers
+  its sources, `n` is that number.
 
-`-o jsonl` is one event a line; readers ignore types and keys they do not know:
+`-o jsonl` is one event per line. Ignore types and keys you do not know:
 
 | `type` | keys |
 |---|---|
@@ -79,17 +79,17 @@ where the price is not known. Always there behind `error`:
 | `context_fitted` | `sent_tokens`, `budget_tokens`, `dropped_turns`, `estimated` |
 | `waiting` | `elapsed_s`, `reason` |
 | `retrying` | `attempt`, `wait_s`, `reason` |
-| `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: how far a long text is read, in requests; `total` may change |
+| `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: progress on a long text, in requests; `total` may change |
 | `notice` | `code`, `message` |
-| `reasoning_delta`, `text_delta` | `text`: a piece of the answer, or several that came at once |
-| `text_reclassified` | `text`: the end of the answer so far, which turns out to be reasoning and is no longer part of it |
-| `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one and last | the keys of the `-o json` object |
+| `reasoning_delta`, `text_delta` | `text`: one or more chunks of the reasoning or the answer |
+| `text_reclassified` | `text`: the end of the answer so far. It was reasoning and is no longer part of the answer |
+| `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one, at the end | the keys of the `-o json` object |
 
 ## Input
 
-Piped text alone is the prompt; beside a prompt it is attached data, as are the files of `-f`. Text may be UTF-8, have
-a byte order mark, or be Western European (that is said); binary data is refused. A pipe that sends nothing for two
-seconds is mentioned on stderr; `</dev/null` skips it.
+Piped text alone is the prompt. Next to a prompt it is attached, like the files of `-f`. Text that is not UTF-8 is
+[read in the encoding it is most likely in](../guides/input.md#encodings); binary data is refused. If a pipe sends nothing
+for two seconds, stderr says so; `</dev/null` avoids the wait.
 """
 
 
@@ -119,17 +119,17 @@ def command_line() -> str:
 ## Settings
 
 Flags win over the environment, then `--env-file`, then the `.env` of the working folder, then the profile, then the top
-level of `config.toml`. A key stored with `chatcli config login` comes last of all keys. `chatcli config show` tells each
-value and where it came from.
+level of `config.toml`. A key stored with `chatcli config login` is used last. `chatcli config show` lists each value and
+where it comes from.
 
 | `config.toml` | environment | flag | meaning |
 |---|---|---|---|
 {settings}
 
 A `.env` in the working folder may only set {harmless}, and a key for OpenAI if you
-have no other key and the file names no endpoint. The rest waits for `chatcli trust`; `--env-file .env` uses all of it for
-one run. `OPENAI_BASE_URL` wins over its older name `OPENAI_API_BASE`; an address without a scheme is `http://` on this
-machine and `https://` elsewhere. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
+have no other key and the file names no endpoint. The rest is ignored until you run `chatcli trust`. `--env-file .env`
+uses the whole file for one run. `OPENAI_BASE_URL` wins over its older name `OPENAI_API_BASE`. A URL without a scheme is
+`http://` on this machine and `https://` elsewhere. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
 `CHATCLI_LOCAL_DIR` move the folders.
 
 ## Exit codes
@@ -151,11 +151,12 @@ def slash_commands() -> str:
 
 # Slash commands
 
-In a conversation, a line that begins with `/` and a word is a command. `/help` lists them all, and says which can do
-nothing now; `?` alone does too. On the screen, Tab completes names and arguments. A path such as `/etc/hosts` is not a
-command. `exit` and `quit` alone leave too. A single line that begins with `!` is not sent, as other programs give such
-lines to a shell; put a space before it to send it. Where the conversation is held
-[line by line](../guides/themes-and-plain.md), `/theme` and `/reasoning` have nothing to change, and say so.
+In a conversation, a line that begins with `/` and a word is a command. A path such as `/etc/hosts` is not. `/help`, or `?`
+alone, lists all commands, and says which ones cannot do anything now and why. Tab completes names and arguments. `exit`
+and `quit` work without the slash too.
+
+A single line that begins with `!` is not sent, because other programs pass such lines to a shell. Put a space before it
+to send it. In [plain mode](../guides/themes-and-plain.md), `/theme` and `/reasoning` have nothing to change, and say so.
 
 {tables}
 """
@@ -178,8 +179,8 @@ def keys() -> str:
 
 # Keys
 
-What keys of the conversation do, beside those of the line editor. `[keys]` of `config.toml` puts an action on other
-keys, on several, or with `[]` on none; `/keys` tells what is in force. [Writing](../guides/input.md) tells more.
+The keys of a conversation, in addition to the usual editing keys. `[keys]` in `config.toml` sets other keys for an action,
+one or several, or none with `[]`. `/keys` shows the current ones. See [Typing and keys](../guides/input.md).
 
 | action | keys | what it does |
 |---|---|---|
