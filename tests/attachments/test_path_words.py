@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shlex
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.attachments.path_words import dropped_files, path_words, quoted
+from chatcli.attachments.path_words import dropped_files, path_words, quoted, shell_word
 
 
 @given(st.text(st.characters(exclude_characters='"' if sys.platform == "win32" else "\0"), min_size=1))
@@ -54,3 +55,9 @@ class TestDropped:
     )
     def test_anything_more_is_text(self, paths, text):
         assert dropped_files(text.format(paths[0])) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the words of a POSIX shell")
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_what_is_to_be_typed_into_a_shell_is_one_word_there(text):
+    assert shlex.split(shell_word(text)) == [text]

@@ -43,8 +43,10 @@ def test_one_question_offers_the_ways_with_what_they_take(terminal):
         assert "5 middle-out" in shown
         assert "requests" in shown
         assert "1 request," in shown
-        assert server.requests == []
         screen.type("\r")
+        screen.wait_for("type a number from 1 to 5")
+        assert server.requests == []
+        screen.type("1\r")
         assert screen.wait_for_exit() == 0
         assert FACTS[-1] in screen.shown
     assert len(server.requests) > 5
@@ -103,7 +105,7 @@ def test_in_a_conversation_a_part_that_fails_gives_the_draft_back(terminal):
         screen.wait_for("\n>")
         screen.type("Which facts are in @long.txt ?\r")
         screen.wait_for("Which? [1-5")
-        screen.type("\r")
+        screen.type("1\r")
         shown = screen.wait_for("asking again continues from there")
         assert "2 of " in shown
         screen.wait_for("\n> Which facts are in @long.txt ?\n")

@@ -84,7 +84,7 @@ class TestTalking:
             screen.wait_for("not sent: Capital of France?\n>")
             with serving_in_thread(json_answer({"data": [{"id": "small"}]}), PARIS) as server:
                 screen.type(f"/config base_url {server.base_url}" + ENTER)
-                screen.wait_for("flag --base-url")
+                screen.wait_for("command /config")
                 screen.wait_for("not sent: Capital of France?\n>")
                 screen.type(ENTER)
                 screen.wait_for("Paris.\n\n>")

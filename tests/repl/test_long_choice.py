@@ -18,9 +18,11 @@ class Planned:
         return [Plan(way.name, 20_000, (), 14 if way.reads_all else 1, 21_500, 900) for way in WAYS]
 
 
-async def choice(*answers):
+async def choice(*answers, cost_usd=0.05):
     surface = KeptSurface(*answers)
-    way = await choose_way(Planned(), say=surface.say, ask=surface.ask, cost_of=lambda plan: None)
+    way = await choose_way(
+        Planned(), say=surface.say, ask=surface.ask, cost_of=lambda plan: cost_usd, columns=200
+    )
     return way, surface
 
 
@@ -39,19 +41,34 @@ async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answe
 async def test_anything_else_is_asked_again(answer):
     chosen, surface = await choice(answer, "1")
     assert chosen == "map-reduce"
-    assert surface.said[-1] == "a number from 1 to 5"
+    assert surface.said[-1] == "type a number from 1 to 5"
+
+
+async def test_enter_takes_nothing_where_the_cost_is_unknown():
+    chosen, surface = await choice("", "1", cost_usd=None)
+    assert chosen == "map-reduce"
+    assert surface.said[-1] == "type a number from 1 to 5"
+    assert [label for label, _ in surface.asked] == ["Which? [1-5, Ctrl-C cancels] "] * 2
+    _, surface = await choice("", cost_usd=0.0)
+    assert [label for label, _ in surface.asked] == ["Which? [1-5, Enter = 1, Ctrl-C cancels] "]
+
+
+def test_on_a_narrow_terminal_a_way_hangs_under_its_beginning():
+    rows = choices(Planned().plans(), lambda plan: None, 40)
+    assert all(len(row) <= 40 for row in rows)
+    assert all(row[:15].strip() == "" or row.startswith(f" {row[1]} ") for row in rows)
 
 
 def test_what_a_way_takes_is_told_in_a_line():
     plans = Planned().plans()
-    first, *_, last = choices(plans, lambda plan: None)
+    first, *_, last = choices(plans, lambda plan: None, 200)
     assert (
         first
         == " 1 map-reduce  at most 14 requests, 21.5k tokens, cost unknown: reads everything, in parallel"
     )
     assert last == " 5 middle-out  1 request, 21.5k tokens, cost unknown: only the beginning and the end"
-    assert "$0.05:" in choices(plans, lambda plan: 0.05)[0]
-    assert "free:" in choices(plans, lambda plan: 0.0)[0]
+    assert "$0.05:" in choices(plans, lambda plan: 0.05, 200)[0]
+    assert "free:" in choices(plans, lambda plan: 0.0, 200)[0]
 
 
 async def test_where_there_is_no_way_that_is_raised():
@@ -60,4 +77,4 @@ async def test_where_there_is_no_way_that_is_raised():
             raise InputTooLong("no room")
 
     with pytest.raises(InputTooLong):
-        await choose_way(Hopeless(), say=print, ask=KeptSurface().ask, cost_of=lambda plan: None)
+        await choose_way(Hopeless(), say=print, ask=KeptSurface().ask, cost_of=lambda plan: None, columns=80)

@@ -158,6 +158,45 @@ async def test_new_needs_no_model(talking):
     await talk.connection.close()
 
 
+async def test_a_session_that_is_new_is_said_to_be(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server)
+        await talk.take("/session trip")
+        assert talk.surface.said[-1] == "new conversation: trip"
+        await talk.take("Capital of France?")
+        await talk.take("/session other")
+        talk.surface.said.clear()
+        await talk.take("/session trip")
+        assert "new conversation" not in talk.surface.text
+        await talk.connection.close()
+
+
+async def test_config_tells_which_command_changed_a_value(talking):
+    talk = talking(temperature="1")
+    await talk.take("/theme light")
+    await talk.take("/config show_reasoning true")
+    await talk.take("/config notify off")
+    await talk.take("/config")
+    rows = [line.split("  ") for line in talk.surface.text.split("\n")]
+    origins = {row[0].strip(): row[-1].strip() for row in rows}
+    assert origins["theme"] == "command /theme"
+    assert origins["show_reasoning"] == "command /reasoning"
+    assert origins["notify"] == "command /config"
+    assert origins["temperature"] == "flag --temperature"
+
+
+async def test_what_another_model_would_see_is_compared_before_it_is_shown(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("Capital of France?")
+        talk.surface.said.clear()
+        await talk.take("/context -m large")
+        await talk.connection.close()
+    assert "free for a question" in talk.surface.said[1]
+    assert "large" in talk.surface.said[1].split("\n")[0]
+    assert "window of large" in talk.surface.said[-1]
+
+
 async def test_an_unknown_command_names_the_nearest(talking):
     talk = talking()
     await talk.take("/modle")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,11 @@ def quoted(path: str) -> str:
     if not _NEEDS_QUOTES.search(path):
         return path
     return f'"{path}"' if _IS_WINDOWS else '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
+
+
+def shell_word(text: str) -> str:
+    """Return ``text`` as one word of the person's shell."""
+    return subprocess.list2cmdline([text]) if _IS_WINDOWS else shlex.quote(text)
 
 
 def unquoted(word: str) -> str:

@@ -110,7 +110,11 @@ class _OneShot:
         if long is not None:
             with suppress(InputTooLong):  # the turn itself tells that there is no way
                 way = await choose_way(
-                    long, say=self._terminal.warn, ask=self._line, cost_of=chat.long_questions.cost_of
+                    long,
+                    say=self._terminal.warn,
+                    ask=self._line,
+                    cost_of=chat.long_questions.cost_of,
+                    columns=self._terminal.columns(),
                 )
                 if way is None:
                     return False

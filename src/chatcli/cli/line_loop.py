@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app import open_session
+from chatcli.attachments.path_words import shell_word
 from chatcli.cli.ask import wish_of
 from chatcli.cli.line_surface import LineSurface
 from chatcli.cli.outputs import line_writer, status_output
@@ -160,4 +161,8 @@ class _LineLoop:
     def _farewell(self) -> str:
         chat = self._talk.chat
         is_kept = chat.file is not None and chat.file.path.exists()
-        return self._words.resume.format(sanitize_line(chat.name or "")) if is_kept else self._words.farewell
+        return (
+            self._words.resume.format(sanitize_line(shell_word(chat.name or "")))
+            if is_kept
+            else self._words.farewell
+        )

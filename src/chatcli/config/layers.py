@@ -28,6 +28,14 @@ _URLS_OF_KEYS = {
     "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
 }
 """A key goes to the first of these URLs that is set beside it, otherwise to OpenAI."""
+_COMMANDS: Final = {
+    "context": "/context",
+    "model": "/model",
+    "profile": "/profile",
+    "show_reasoning": "/reasoning",
+    "theme": "/theme",
+}
+"""What changes a setting while one talks, where it is not ``/config``."""
 URL_VARIABLES: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
 
 
@@ -56,6 +64,16 @@ def flag_layer(flags: Mapping[str, object]) -> Layer:
     """Read the command line: values by the name of their setting; ``None`` is a flag not given."""
     given = {name: value for name, value in flags.items() if value is not None}
     return Layer({name: _read_flag(SETTINGS_BY_NAME[name], value) for name, value in given.items()})
+
+
+def change_layer(changes: Mapping[str, object]) -> Layer:
+    """Read what commands of a conversation have changed, as ``flag_layer`` reads flags."""
+    return Layer(
+        {
+            name: Found(found.value, f"command {_COMMANDS.get(name, '/config')}")
+            for name, found in flag_layer(changes).found.items()
+        }
+    )
 
 
 def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:

@@ -14,7 +14,15 @@ from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, rea
 from chatcli.config.credentials import choose
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.env_file import env_file_of, read_env_file
-from chatcli.config.layers import Found, Layer, env_file_layer, flag_layer, table_layer, variable_layer
+from chatcli.config.layers import (
+    Found,
+    Layer,
+    change_layer,
+    env_file_layer,
+    flag_layer,
+    table_layer,
+    variable_layer,
+)
 from chatcli.config.settings import Settings
 from chatcli.config.specs import SETTINGS, Setting
 from chatcli.config.stored_keys import StoredKeys
@@ -62,7 +70,7 @@ def resolve(
     before a key is revealed. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
-    changed = flag_layer(changes or {})
+    changed = change_layer(changes or {})
     chosen = [changed, flag_layer(flags)]
     if template is not None:
         chosen.append(table_layer(template.place, template.table, environment, hint=template.hint))
@@ -147,7 +155,7 @@ def _with_tables(tables: _Tables, above: Sequence[Layer], changed: Layer) -> lis
     if profile is None or profile.value is None:
         return [*above, tables.top]
     if profile.value not in tables.profiles:
-        raise (UsageError if profile.origin.startswith("flag ") else ConfigurationError)(
+        raise (UsageError if profile.origin.startswith(("flag ", "command ")) else ConfigurationError)(
             f"{profile.origin}: config.toml has no profile {profile.value!r}",
             hint=did_you_mean(profile.value, tables.profiles, "profiles"),
         )

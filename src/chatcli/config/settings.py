@@ -89,7 +89,7 @@ class Settings:
         origin = self.origin(name)
         is_of_profile = self.profile is not None and origin == profile_place(self.profile)
         asked = self.origin("profile") if is_of_profile else origin
-        return asked.startswith(("flag ", "template "))
+        return asked.startswith(("flag ", "command ", "template "))
 
     def every_credential(self) -> Iterator[Credential]:
         """Yield every key that was found, those of profiles that stand in among them."""

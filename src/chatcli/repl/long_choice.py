@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
 from chatcli.cost.amounts import dollars
+from chatcli.repl.table import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,33 +22,42 @@ async def choose_way(
     say: Callable[[str], object],
     ask: Callable[[str], Awaitable[str | None]],
     cost_of: Callable[[Plan], float | None],
+    columns: int,
 ) -> str | None:
     """Return the name of the way the person chooses, ``None`` where they turn all of them down.
 
-    Each is told with what it takes. Raise ``InputTooLong`` where there is no way.
+    Each is told with what it takes, in rows of at most ``columns``. Enter takes the recommended one only where its cost
+    is known. Raise ``InputTooLong`` where there is no way.
     """
     # Millions of characters take seconds to count; keys are read meanwhile.
     plans = await asyncio.to_thread(question.plans)
     say(f"This question is too long: {question.numbers}.")
-    for line in choices(plans, cost_of):
+    for line in choices(plans, cost_of, columns):
         say(line)
     names = [plan.way for plan in plans]
-    while (answer := await ask(f"Which? [1-{len(names)}, Enter = 1, Ctrl-C cancels] ")) is not None:
-        word = answer.strip().lower() or RECOMMENDED
+    usual = next((plan.way for plan in plans if plan.way == RECOMMENDED and cost_of(plan) is not None), None)
+    enter = f", Enter = {names.index(usual) + 1}" if usual else ""
+    while (answer := await ask(f"Which? [1-{len(names)}{enter}, Ctrl-C cancels] ")) is not None:
+        word = answer.strip().lower() or usual
         if word in names:
             return word
-        if word.isdecimal() and 1 <= int(word) <= len(names):
+        if word and word.isdecimal() and 1 <= int(word) <= len(names):
             return names[int(word) - 1]
-        say(f"a number from 1 to {len(names)}")
+        say(f"type a number from 1 to {len(names)}")
     return None
 
 
-def choices(plans: Sequence[Plan], cost_of: Callable[[Plan], float | None]) -> list[str]:
-    """Return a line for each way: its number and name, what it takes, and what it reads."""
+def choices(plans: Sequence[Plan], cost_of: Callable[[Plan], float | None], columns: int) -> list[str]:
+    """Return the rows of each way: its number and name, what it takes, and what it reads."""
     width = max(len(plan.way) for plan in plans)
     return [
-        f" {number} {plan.way:<{width}}  {_taken(plan, cost_of(plan))}: {WAYS_BY_NAME[plan.way].summary}"
+        row
         for number, plan in enumerate(plans, start=1)
+        for row in hanging(
+            f" {number} {plan.way:<{width}}  ",
+            f"{_taken(plan, cost_of(plan))}: {WAYS_BY_NAME[plan.way].summary}",
+            columns,
+        )
     ]
 
 

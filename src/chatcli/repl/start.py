@@ -11,6 +11,7 @@ from prompt_toolkit.keys import Keys
 from chatcli import __version__
 from chatcli.app import open_session
 from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
+from chatcli.attachments.path_words import shell_word
 from chatcli.config.key_actions import KeyTable
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
@@ -204,7 +205,7 @@ class Repl:
             return None
         chat = self._talk.chat
         is_kept = chat.file is not None and chat.file.path.exists()
-        return f"resume with: chatcli -s {sanitize_line(chat.name or '')}" if is_kept else "bye"
+        return f"resume with: chatcli -s {sanitize_line(shell_word(chat.name or ''))}" if is_kept else "bye"
 
     def _toolbar_line(self, columns: int) -> str:
         talk, composer = self._talk, self._screen.composer

@@ -230,7 +230,11 @@ class Talk:
             return True
         with suppress(InputTooLong):  # the turn itself tells that there is no way
             way = await choose_way(
-                long, say=self.surface.say, ask=self.surface.ask, cost_of=chat.long_questions.cost_of
+                long,
+                say=self.surface.say,
+                ask=self.surface.ask,
+                cost_of=chat.long_questions.cost_of,
+                columns=self.surface.columns(),
             )
             if way is None:
                 return False

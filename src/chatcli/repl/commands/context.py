@@ -59,10 +59,11 @@ async def _compare(talk: Talk, **changes: object) -> None:
     if "model" in changes:
         # Another strategy may be set for it; what is asked is what the model makes of this one.
         then = replace(then, context=now.context)
-    _draw(talk, then)
     talk.surface.say(comparison(now, then, talk.surface.columns()))
     for line in differences(now, then):
         talk.surface.remark(line)
+    talk.surface.pause()
+    _draw(talk, then)
 
 
 async def _use(talk: Talk, name: str) -> None:

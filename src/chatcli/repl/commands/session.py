@@ -23,8 +23,11 @@ async def go_on_with(talk: Talk, name_or_path: str) -> None:
     if talk.chat.file is not None and talk.chat.store.resolve(name_or_path).path == talk.chat.file.path:
         talk.surface.remark(f"{talk.chat.file.name} is already open")
         return
+    is_new = not talk.chat.store.resolve(name_or_path).path.exists()
     wish = replace(talk.wish, session=name_or_path, resume_last=False)
     await talk.turn_to(open_session(talk.settings, wish, talk.world))
+    if is_new:
+        talk.surface.remark(f"new conversation: {talk.chat.name or name_or_path}")
 
 
 async def _run(talk: Talk, argument: str) -> None:

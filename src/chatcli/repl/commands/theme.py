@@ -34,7 +34,7 @@ def _reason(talk: Talk) -> str:
     if talk.theme.follows_background:
         return f"auto: {talk.theme.source}"
     origin = talk.settings.origin("theme")
-    return "chosen here" if origin.startswith("flag") else origin
+    return "chosen here" if origin.startswith("command ") else origin
 
 
 async def _choices(_: Talk) -> Iterable[Choice]:
