@@ -5,10 +5,12 @@ from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from chatcli.render.html_export import to_html
 from chatcli.safety.terminal import sanitize
 from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn, transcript
+from render.markdown.specification import EXAMPLES
 from sessions.strategies import sessions
 
 ATTACKS = (
@@ -40,6 +42,40 @@ ATTACKS = (
     "<!-- x",
     "\x00<script\x00>",
     "a\u202eb",
+)
+MARKDOWN_PARTS = (
+    *(
+        "- ",
+        "> ",
+        "1. ",
+        "    ",
+        "\n",
+        "\n\n",
+        "```md\n",
+        "```\n",
+        "$$\n",
+        "\\[",
+        "**",
+        "*",
+        "`",
+        "~~",
+        "[x]",
+        "(y)",
+        "[^1]",
+    ),
+    *(
+        "|a|b|\n|-|-|\n",
+        "| c ",
+        "<div>\n",
+        "<br>",
+        "# ",
+        "---\n",
+        "[ ] ",
+        "「あ」",
+        "word ",
+        "](https://a.example)",
+        "&lt;",
+    ),
 )
 ALLOWED_TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "div", "dl", "dt", "dd"),
@@ -95,6 +131,28 @@ def refuse_anything_active(html):
     styles = {value for tag, name, value in looked.attributes if name == "style"}
     assert styles <= {"text-align:left", "text-align:right", "text-align:center"}
     assert looked.tags.count("style") == looked.tags.count("title") == 1
+
+
+class Nesting(HTMLParser):
+    """Complains about an element that is not closed, or not in its turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in {"meta", "br", "hr"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def refuse_loose_ends(html):
+    nesting = Nesting()
+    nesting.feed(html)
+    nesting.close()
+    assert nesting.open == []
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -161,6 +219,65 @@ def test_what_an_answer_cites_is_text_and_no_link():
     html = page(Piece("sources", "[1] <b>Paris</b> · https://example.com/paris"))
     assert "[1] &lt;b&gt;Paris&lt;/b&gt; · https://example.com/paris</div>" in html
     assert 'href="https://example.com' not in html
+
+
+@pytest.mark.parametrize(
+    ("markdown", "drawn"),
+    [
+        ("$$\na \\\\ b\n*c* < d\n$$", '<pre class="formula">\n$$\na \\\\ b\n*c* &lt; d\n$$\n</pre>'),
+        ("\\[\nx_1 * x_2\n\\]", '<pre class="formula">\n\\[\nx_1 * x_2\n\\]\n</pre>'),
+        ("so $a_1*b_1*$ holds", "<p>so $a_1*b_1*$ holds</p>"),
+        ("重要なのは**「安全性」**であり", "<p>重要なのは<strong>「安全性」</strong>であり</p>"),
+        ("- [x] done\n- [ ] open", '<li class="task">☑ done\n</li>\n<li class="task">☐ open\n</li>'),
+        ("a verse\nand another", "<p>a verse<br>\nand another</p>"),
+        ("as said[^1]\n\n[^1]: by <b>whom</b>", "<p>as said[1]</p>\n<p>[1]: by &lt;b&gt;whom&lt;/b&gt;</p>"),
+        ("[here](notes.md)", "<p>here (notes.md)</p>"),
+        ("<div>\n*as it is*\n</div>", '<div class="words">&lt;div&gt;\n*as it is*\n&lt;/div&gt;</div>'),
+        ("> - a\n>\n> - b", "<blockquote>\n<ul>\n<li><p>a</p>\n</li>\n<li><p>b</p>\n</li>\n</ul>\n</blockquote>"),
+        ("3. c\n   - d", '<ol start="3">\n<li>c\n<ul>\n<li>d\n</li>\n</ul>\n</li>\n</ol>'),
+        ("|a|b|\n|-|-:|\n|1|2|", '<tr><td>1</td><td style="text-align:right">2</td></tr>'),
+        ("[bar]" + "\n\nmore" * 40 + "\n\n[bar]: https://a.example/", '<a href="https://a.example/"'),
+    ],
+)  # fmt: skip
+def test_markdown_is_read_as_the_terminal_reads_it(markdown, drawn):
+    assert drawn in page(Piece("markdown", markdown))
+
+
+def test_a_fenced_block_of_markdown_may_hold_fences():
+    html = page(Piece("markdown", "```markdown\n# Use\n```sh\nls\n```\nand so on\n```\n\nafter"))
+    assert html.count('<pre class="code">') == 1
+    assert "and so on" in html[: html.index("</pre>")]
+    assert "<p>after</p>" in html
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_elements_of_every_example_are_nested_and_safe(example):
+    html = page(Piece("markdown", example.markdown))
+    refuse_anything_active(html)
+    refuse_loose_ends(html)
+
+
+@given(st.lists(st.sampled_from(MARKDOWN_PARTS)).map("".join))
+def test_the_elements_of_any_markdown_are_nested_and_safe(markdown):
+    html = page(Piece("markdown", markdown))
+    refuse_anything_active(html)
+    refuse_loose_ends(html)
+
+
+def test_the_document_is_in_the_language_of_most_of_it_and_a_message_in_its_own():
+    html = page(Piece("words", "请翻译成日语和英语：安全很重要"), Piece("markdown", "安全性は重要です"), Piece("markdown", "Safety matters."), Piece("markdown", "这里的意思是一样的，没有区别，都在说安全很重要。"))  # fmt: skip
+    assert '<html lang="zh-Hans">' in html
+    assert '<div class="words" dir="auto">请翻译' in html
+    assert '<div lang="ja" dir="auto">\n<p>安全性' in html
+    assert '<div lang="en" dir="auto">\n<p>Safety' in html
+    assert '<h2 lang="en">Assistant</h2>' in html
+    assert '<h1 lang="en" dir="auto">Trip</h1>' in html
+
+
+def test_an_english_document_names_its_language_once():
+    html = page(Piece("words", "Hello"), Piece("markdown", "Hi"))
+    assert html.count("lang=") == 1
+    assert '<html lang="en">' in html
 
 
 @given(sessions())

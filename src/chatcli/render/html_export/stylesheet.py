@@ -41,6 +41,8 @@ a { color: var(--link); }
 pre { background: var(--box); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow-x: auto; \
 line-height: 1.45; white-space: pre-wrap; }
 pre.code { white-space: pre; }
+pre.formula { background: none; border: none; padding: 0; }
+li.task { list-style: none; }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .875rem; }
 :not(pre) > code { background: var(--box); border-radius: 4px; padding: .1em .3em; }
 blockquote { border-left: 3px solid var(--line); margin-left: 0; padding-left: 1rem; color: var(--faint); }

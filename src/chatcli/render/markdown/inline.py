@@ -75,11 +75,15 @@ class Inline:
 
     def paragraph(self, paragraph: Paragraph, *roles: Role) -> list[Run]:
         """Return the text of ``paragraph`` as ``runs`` does, with the line breaks that are kept."""
-        if self._line_breaks == "join" or "\n" not in paragraph.text:
-            return self.runs(paragraph.text, *roles)
-        before, after = paragraph.line_before, paragraph.word_after
-        keeps = partial(_keeps_break, before=before, after=after) if self._line_breaks == "auto" else _always
-        return self._runs(paragraph.text, roles, {"keeps_break": keeps})
+        return self._runs(paragraph.text, roles, self._environment(paragraph))
+
+    def paragraph_tokens(self, paragraph: Paragraph) -> list[Token]:
+        """Return ``paragraph`` as ``tokens`` does, with a ``hardbreak`` for a line break that is kept."""
+        return self._parsed(paragraph.text, self._environment(paragraph))
+
+    def tokens(self, text: str) -> list[Token]:
+        """Return ``text`` as markdown-it's tokens, with ``formula`` and ``footnote`` beside its own."""
+        return self._parsed(text, {})
 
     def runs(self, text: str, *roles: Role) -> list[Run]:
         """Return ``text``, sanitized before, as runs that all have ``roles`` to begin with.
@@ -93,14 +97,27 @@ class Inline:
         is_plain = not environment and _MARKS.search(text) is None
         if is_plain or len(text) > _LONGEST_READ:
             return [Run(_LINE_END.sub(" ", text), roles)] if text else []
-        text = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each on a line of its own
+        return _Reader(roles, self._code_mark).read(self._parsed(text, environment))
+
+    def _environment(self, paragraph: Paragraph) -> dict[str, Any]:
+        if self._line_breaks == "join" or "\n" not in paragraph.text:
+            return {}
+        before, after = paragraph.line_before, paragraph.word_after
+        keeps = partial(_keeps_break, before=before, after=after) if self._line_breaks == "auto" else _always
+        return {"keeps_break": keeps}
+
+    def _parsed(self, text: str, environment: dict[str, Any]) -> list[Token]:
+        from markdown_it.token import Token  # noqa: PLC0415 - as below
+
         tokens: list[Token] = []
         parser = _parser()
-        try:
-            parser.inline.parse(text, parser, {"references": self._references, **environment}, tokens)
-        except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
-            return [Run(_LINE_END.sub(" ", text), roles)]
-        return _Reader(roles, self._code_mark).read(tokens)
+        if len(text) <= _LONGEST_READ:
+            marked = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each on a line of its own
+            try:
+                parser.inline.parse(marked, parser, {"references": self._references, **environment}, tokens)
+            except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
+                tokens.clear()
+        return tokens or [Token("text", "", 0, content=_LINE_END.sub(" ", text))]
 
 
 class _Reader:
