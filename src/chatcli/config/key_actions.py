@@ -46,6 +46,7 @@ KEY_ACTIONS: Final = (
     KeyAction("complete", ("tab",), "complete a command, an argument or the path of a file"),
     KeyAction("complete_back", ("shift-tab",), "previous completion"),
     KeyAction("expand_paste", ("ctrl-x ctrl-p",), "unfold a paste"),
+    KeyAction("search_history", ("ctrl-r",), "search what you typed before"),
     KeyAction("edit_in_editor", ("ctrl-x ctrl-e",), "open your editor ($VISUAL, $EDITOR)"),
     KeyAction("edit_previous", ("escape escape",), "edit an earlier question", _NOTHING_WRITTEN),
     KeyAction(

@@ -47,6 +47,8 @@ _SEPARATORS: Final = re.compile(r"[\W_]+")
 _WORD: Final = re.compile(r"[^\W_]+")
 # Blocks of the scripts among them that have marks.
 _MARKED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1780-\u17ff\u3099\u309a]")
+# A letter with the marks behind it, which fold together: a half-width kana and its voicing are one letter.
+_CLUSTER: Final = re.compile(".[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 # What cannot be bound as a text, or would end one.
 _UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -163,6 +165,24 @@ def locate(text: str, term: Term) -> tuple[int, int] | None:
     # The marks on the last letter, which were folded away, are its own.
     next_place = places[hit.end()] if hit.end() < len(places) else len(text)
     return places[hit.start()], max(next_place, places[hit.end() - 1] + 1)
+
+
+def places(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
+    """Return where ``words``, folded, stand in ``text`` as it was written, in order and without overlaps."""
+    clusters = list(_CLUSTER.finditer(text))
+    letters = [folded(cluster.group()) for cluster in clusters]
+    owners = [cluster for cluster, letter in zip(clusters, letters, strict=True) for _ in letter]
+    form = "".join(letters)
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(
+        hit.span() for word in words if word for hit in re.finditer(re.escape(word), form)
+    ):
+        first, last = owners[start].start(), owners[end - 1].end()
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
 
 
 @lru_cache(maxsize=64)

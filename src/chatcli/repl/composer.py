@@ -197,6 +197,11 @@ class Composer:
         self.buffer.save_to_undo_stack()
         self.buffer.set_document(Document(written.draft), bypass_readonly=True)
 
+    def recall(self, text: str) -> None:
+        """Write what was sent before in place of what is written; undo brings that back."""
+        self.buffer.save_to_undo_stack()
+        self.buffer.set_document(Document(self.as_taken(text).draft))
+
     def clear(self) -> None:
         self.buffer.reset()
 

@@ -21,7 +21,9 @@ _AFTER_ESCAPE_S: Final = 0.05
 _AFTER_BOUND_ESCAPE_S: Final = 0.3
 
 
-def tell_escape_apart(application: Application[None], *, writing: Callable[[], bool], is_bound: bool) -> None:
+def tell_escape_apart(
+    application: Application[None], *, writing: Callable[[], bool], is_bound: Callable[[], bool]
+) -> None:
     """Let Escape alone do what it does soon, while the person is ``writing``.
 
     With vi's keys it changes the mode at once and Alt is what comes in the same breath. ``is_bound`` tells that it
@@ -38,7 +40,7 @@ def tell_escape_apart(application: Application[None], *, writing: Callable[[], b
         elif application.editing_mode == EditingMode.VI and not _is_in_normal_mode(application):
             application.timeoutlen = _AFTER_ESCAPE_S
         else:
-            application.timeoutlen = _AFTER_BOUND_ESCAPE_S if is_bound else _REST_OF_A_SEQUENCE_S
+            application.timeoutlen = _AFTER_BOUND_ESCAPE_S if is_bound() else _REST_OF_A_SEQUENCE_S
 
     application.key_processor.after_key_press += set_timeout
 

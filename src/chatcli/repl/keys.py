@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from prompt_toolkit.filters import Always, Condition, Filter, has_focus, is_searching
-from prompt_toolkit.filters.app import emacs_mode, vi_navigation_mode
+from prompt_toolkit.filters.app import emacs_mode, vi_insert_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
 from prompt_toolkit.key_binding.bindings.search import abort_search
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.key_actions import KeyTable
     from chatcli.repl.composer import AnswerLine, Composer
+    from chatcli.repl.history_search import HistorySearch
 
     Binding: TypeAlias = tuple[Callable[[], None], Filter]
 
@@ -57,6 +58,10 @@ class Actions(Protocol):
 
     def edit_in_editor(self) -> None: ...
 
+    def search_history(self) -> None:
+        """Show what was typed before, to choose from."""
+        ...
+
     def edit_previous(self) -> None:
         """Choose an earlier question, to be edited."""
         ...
@@ -75,7 +80,7 @@ class Actions(Protocol):
 
 
 def key_bindings(
-    actions: Actions, composer: Composer, answer: AnswerLine, table: KeyTable
+    actions: Actions, composer: Composer, answer: AnswerLine, search: HistorySearch, table: KeyTable
 ) -> KeyBindingsBase:
     """Return the bindings ``table`` asks for; those of the line editor come with prompt_toolkit."""
     return merge_key_bindings(
@@ -84,6 +89,7 @@ def key_bindings(
             load_auto_suggest_bindings(),
             _from_table(actions, composer, table),
             _fixed(actions, composer, answer),
+            search.bindings(),
         ]
     )
 
@@ -124,6 +130,7 @@ def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
         "complete_back": (composer.completing.back, writing),
         "expand_paste": (actions.expand_paste, writing),
         "edit_in_editor": (actions.edit_in_editor, writing),
+        "search_history": (actions.search_history, writing & (emacs_mode | vi_insert_mode)),
         "edit_previous": (actions.edit_previous, choosing),
         "interrupt": (actions.interrupt, ~is_searching),
         "leave": (actions.request_leave, empty),

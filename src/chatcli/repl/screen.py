@@ -21,6 +21,7 @@ from chatcli.repl.composer import AnswerLine, Composer, Pasted
 from chatcli.repl.editor import Editor
 from chatcli.repl.escape_timing import tell_escape_apart
 from chatcli.repl.frames import has_room
+from chatcli.repl.history_search import HistorySearch
 from chatcli.repl.key_hints import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line
 from chatcli.repl.keys import key_bindings
 from chatcli.repl.live_application import LiveApplication
@@ -121,9 +122,16 @@ class Screen:
             crowded_out=self._queue.hold_first,
         )
         self._answer = AnswerLine()
+        self._search = HistorySearch(
+            typed=history.get_strings,
+            take=self.composer.recall,
+            closed=self._return_to_composer,
+            size=self._size,
+            unicode=unicode,
+        )
         self.application = LiveApplication(
             layout=Layout(self._rows(), focused_element=self.composer.window),
-            key_bindings=key_bindings(self, self.composer, self._answer, self._keys),
+            key_bindings=key_bindings(self, self.composer, self._answer, self._search, self._keys),
             cursor=ViCursor(),
             style=DynamicStyle(style),
             color_depth=_COLOR_DEPTHS[color_system],
@@ -133,8 +141,11 @@ class Screen:
         self.application.key_processor.before_key_press += self._note_key
         tell_escape_apart(
             self.application,
-            writing=lambda: self.application.layout.has_focus(self.composer.window),
-            is_bound=any("escape" in self._keys.keys(action.name) for action in KEY_ACTIONS),
+            writing=lambda: self._search.is_open or self.application.layout.has_focus(self.composer.window),
+            is_bound=lambda: (
+                self._search.is_open
+                or any("escape" in self._keys.keys(action.name) for action in KEY_ACTIONS)
+            ),
         )
         self._title = WindowTitle(output, title, is_busy=lambda: self.is_busy and self._panel is None)
         self._suspension = Suspension(self.application, self._title)
@@ -190,6 +201,7 @@ class Screen:
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
+        self._search.close()
         answer = self._answer.open(label, secret=secret)
         self.application.vi_state.reset()
         self.application.layout.focus(self._answer.window)
@@ -197,7 +209,7 @@ class Screen:
             return await answer
         finally:
             self._answer.close()
-            self.application.layout.focus(self.composer.window)
+            self._return_to_composer()
 
     @property
     def was_left(self) -> bool:
@@ -207,6 +219,7 @@ class Screen:
     @asynccontextmanager
     async def panel(self, container: Container, focused: Window) -> AsyncIterator[None]:
         """Show ``container`` instead of the composer and what belongs to it; keys go to ``focused``."""
+        self._search.close()
         self._panel = container
         self.application.vi_state.reset()
         self.application.layout.focus(focused)
@@ -308,6 +321,14 @@ class Screen:
             case Pasted.AS_IT_IS:
                 pass
 
+    def search_history(self) -> None:
+        self._search.open()
+        self.application.layout.focus(self._search.line)
+
+    def _return_to_composer(self) -> None:
+        self.application.layout.focus(self.composer.window)
+        self.application.invalidate()
+
     def expand_paste(self) -> None:
         if not self.composer.expand():
             self._hint = "there is no folded paste"
@@ -402,7 +423,7 @@ class Screen:
             bottom=self._bottom_line,
             panel=lambda: self._panel,
         )
-        return screen_rows(shown, self.composer, self._answer)
+        return screen_rows(shown, self.composer, self._answer, self._search)
 
     def _queue_rows(self) -> str:
         return "\n".join(queue_rows(self._queue, self.columns(), self._size().rows, sign=self._queue_sign))

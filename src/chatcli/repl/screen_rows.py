@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.layout.containers import Container
 
     from chatcli.repl.composer import AnswerLine, Composer
+    from chatcli.repl.history_search import HistorySearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,18 @@ class Shown:
     panel: Callable[[], Container | None]
 
 
-def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine) -> HSplit:
-    """Return the rows; a question of the program, ``answer``, stands in the place of the composer."""
+def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: HistorySearch) -> HSplit:
+    """Return the rows; ``search`` or a question of the program, ``answer``, stands in the place of the composer."""
     asking = Condition(lambda: answer.is_open)
+    searching = Condition(lambda: search.is_open)
     choosing = Condition(lambda: shown.panel() is not None)
     composing = HSplit(
         [
             ConditionalContainer(_rows(shown.activity, "activity", most=1), _says(shown.activity) & ~asking),
             ConditionalContainer(_rows(shown.queue, "queue"), _says(shown.queue) & ~asking),
             ConditionalContainer(_rows(shown.attached, "attached", most=1), _says(shown.attached) & ~asking),
-            ConditionalContainer(composer.window, ~asking),
+            ConditionalContainer(composer.window, ~asking & ~searching),
+            search.container,
             ConditionalContainer(DynamicContainer(lambda: answer.window), asking),
             composer.search_line,
             ConditionalContainer(completion_menu(), has_completions & ~asking),

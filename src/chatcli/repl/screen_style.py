@@ -28,6 +28,7 @@ _CLASSES: Final = (
     ("completion-menu.meta.completion.current", "marker", "bg:default"),
     ("completion-menu.more", "label", ""),
     ("search-toolbar", "label", ""),
+    ("search-toolbar.match", "code", "bold"),
     ("search-toolbar.prompt", "marker", ""),
 )
 _FIXED: Final = {

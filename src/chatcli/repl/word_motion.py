@@ -14,8 +14,6 @@ Chinese and Japanese.
 """
 
 # ruff: noqa: N803 - WORD is prompt_toolkit's name
-# ruff: noqa: N803 - WORD is the name prompt_toolkit uses
-
 from __future__ import annotations
 
 import re
