@@ -22,6 +22,7 @@ from chatcli.target import endpoint_at, list_offered, refuse_key_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
@@ -153,6 +154,11 @@ def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = 
     folder = world.paths.config
     place = StoredKeys(folder, find_keyring).store(origin_of(base_url), key)
     return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)
+
+
+def set_keys_aside(world: World) -> Path:
+    """Rename the file of the stored keys, which cannot be read, and return its new path. Raises ``LocalIOError``."""
+    return StoredKeys(world.paths.config).set_aside()
 
 
 def forget_key(base_url: str, world: World, find_keyring: FindKeyring = system_keyring) -> bool:

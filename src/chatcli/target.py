@@ -323,11 +323,16 @@ class TargetFinder:
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
         )
         if endpoint.is_openai and credential is None:
+            if settings.unreadable_keys is not None:
+                raise settings.unreadable_keys
             raise ConfigurationError(f"no key is set for {endpoint.host}", hint=_WAYS_OUT, code="no_key")
         return endpoint
 
     async def _embedded_endpoint(self) -> Endpoint:
         folder = self._world.paths.local
+        if not self._wish.embedded and self._settings.unreadable_keys is not None:
+            # One of them would have said who is asked: the embedded model must not answer in its place.
+            raise self._settings.unreadable_keys
         if not self._wish.embedded and not (status(folder).ready and engine_state().installed):
             raise await _nothing_configured()
         self._tell(

@@ -153,6 +153,57 @@ def test_a_401_names_the_stored_key_that_was_not_sent(program):
     assert "the key from keys.json belongs to another endpoint and was not sent" in done.stderr
 
 
+DAMAGED = [b"", b"{broken", b'{"format": 1', b"\xff\xfe\0", b'{"format": 99, "keys": {}}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_stored_keys_stop_no_question_that_needs_none(program, keys_file, content):
+    keys_file.write_bytes(content)
+    with serving_in_thread(PARIS, PARIS, MODELS) as server:
+        without_key = program.run("Hi", server=server)
+        with_key = program.run("Hi", server=server, CHATCLI_API_KEY="sk-of-this-run")
+        models = program.run("models", server=server)
+    for done in (without_key, with_key):
+        assert (done.exit_code, done.stdout) == (0, "Paris.\n")
+        assert done.stderr.startswith(f"chatcli: ignored the stored keys: {keys_file} is not a file of keys")
+        assert done.stderr.count("\n") == 1
+    assert [request.headers.get("authorization") for request in server.requests[:2]] == [
+        None,
+        "Bearer sk-of-this-run",
+    ]
+    assert models.exit_code == 0
+    assert program.run("--dry-run", "Hi", OPENAI_API_KEY="sk-of-this-run").exit_code == 0
+    assert shown(program)["model"]["value"] == "not set"
+    assert keys_file.read_bytes() == content
+
+
+@pytest.mark.parametrize("arguments", [(), ("--base-url", "https://api.openai.com/v1")])
+def test_a_question_that_needs_a_stored_key_is_not_asked_elsewhere_where_they_are_damaged(
+    program, keys_file, arguments
+):
+    keys_file.write_text("{broken", encoding="utf-8")
+    done = program.run("--quiet", *arguments, "Hi")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(f"error: {keys_file} is not a file of keys")
+    report = program.run("doctor").stdout
+    assert f"{keys_file.name} is not a file of keys" in report
+    assert "chatcli config login" in report
+
+
+def test_a_key_of_an_untrusted_folder_is_not_used_in_place_of_damaged_ones(program, keys_file):
+    keys_file.write_text("{broken", encoding="utf-8")
+    (program.working_folder / ".env").write_text("OPENAI_API_KEY=sk-of-somebody-else\n", encoding="utf-8")
+    assert program.run("--dry-run", "Hi").exit_code == 3
+
+
+def test_a_piped_key_does_not_replace_damaged_keys(program, keys_file):
+    keys_file.write_text("{broken", encoding="utf-8")
+    done = program.run("config", "login", "--no-check", stdin=KEY)
+    assert done.exit_code == 3
+    assert "in a terminal" in done.stderr
+    assert [path.name for path in program.config_folder.iterdir()] == ["keys.json"]
+
+
 def test_a_broken_file_of_keys_is_named_with_the_way_out(program, keys_file):
     keys_file.write_text('{"format": 1', encoding="utf-8")
     done = program.run("Hi")
@@ -186,3 +237,28 @@ if sys.platform != "win32":
         screen.type(keys)
         assert screen.wait_for_exit() == exit_code
         assert not keys_file.exists()
+
+    @pytest.mark.parametrize("damage", ["text", "folder", "pipe", "loop"])
+    def test_login_offers_to_replace_damaged_keys_and_keeps_them(program, keys_file, damage):
+        make = {
+            "text": lambda: keys_file.write_text("{broken"),
+            "folder": keys_file.mkdir,
+            "pipe": lambda: os.mkfifo(keys_file),
+            "loop": lambda: keys_file.symlink_to(keys_file.name),
+        }
+        (program.config_folder / "keys.json.damaged").write_text("an older one")
+        make[damage]()
+        asking = on_terminal(
+            command("config", "login", "--no-check"),
+            environment=program.environment(),
+            folder=program.working_folder,
+        )
+        with asking as screen:
+            screen.wait_for("Replace this file? The old one is kept beside it. [y/N]")
+            screen.type("y\n")
+            screen.wait_for("Key for api.openai.com (it is not shown):")
+            screen.type(f"{KEY}\n")
+            assert screen.wait_for_exit() == 0
+        assert shown(program)["api_key"]["origin"] == "keys.json"
+        assert (program.config_folder / "keys.json.damaged").read_text() == "an older one"
+        assert os.path.lexists(program.config_folder / "keys.json.damaged2")

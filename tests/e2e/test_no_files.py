@@ -32,8 +32,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["config.toml", "keys.json"])
-def test_what_stands_in_the_place_of_a_setting_is_named(program, monkeypatch, name, kind):
+def test_what_stands_in_the_place_of_the_settings_is_named(program, monkeypatch, kind):
+    name = "config.toml"
     monkeypatch.chdir(program.config_folder)
     KINDS[kind](program.config_folder / name)
     with serving_in_thread(PARIS) as server:
@@ -43,6 +43,21 @@ def test_what_stands_in_the_place_of_a_setting_is_named(program, monkeypatch, na
     assert f"{name}: it is {kind}, not a file" in done.stderr
     assert f"{name} cannot be used: it is {kind}, not a file" in str(report)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_in_the_place_of_the_stored_keys_stops_no_question_that_needs_none(
+    program, monkeypatch, kind
+):
+    path = program.config_folder / "keys.json"
+    monkeypatch.chdir(path.parent)
+    KINDS[kind](path)
+    with serving_in_thread(PARIS) as server:
+        done = program.run("Hi", server=server)
+        report = json.loads(program.run("doctor", "-o", "json", server=server).stdout)
+    assert (done.exit_code, done.stdout) == (0, "Paris.\n")
+    assert done.stderr == f"chatcli: ignored the stored keys: cannot read {path}: it is {kind}, not a file\n"
+    assert f"keys.json cannot be used: it is {kind}, not a file" in str(report)
 
 
 @pytest.mark.parametrize("kind", KINDS)

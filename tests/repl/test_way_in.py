@@ -151,3 +151,19 @@ async def test_what_comes_first_all_the_same_is_said(talking):
         assert await choose_way_in(talk)
         assert talk.surface.said[-1] == "flag --base-url comes first: base_url = http://127.0.0.1:1/v1"
         await talk.connection.close()
+
+
+@pytest.mark.parametrize(("answer", "is_replaced"), [("y", True), ("", False)])
+async def test_stored_keys_that_cannot_be_read_are_replaced_only_where_the_person_says_so(
+    talking, answer, is_replaced
+):
+    async with serving(ONE, ONE) as server:
+        talk = first_run(talking, server.base_url, KEY, answer)
+        folder = talk.world.paths.config
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "keys.json").write_text("{broken")
+        await talk.take("/config theme dark")
+        assert await choose_way_in(talk) is is_replaced
+        assert (folder / "keys.json.damaged").exists() is is_replaced
+        assert (KEY in (folder / "keys.json").read_text()) is is_replaced
+        await talk.connection.close()

@@ -68,6 +68,8 @@ def settings_of(
         world.redactor.know_later(credential.secret.revealed)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
+    if settings.unreadable_keys is not None and not options.quiet:
+        terminal.warn(f"chatcli: ignored the stored keys: {sanitize_line(settings.unreadable_keys.message)}")
     untrusted = settings.untrusted
     if (
         untrusted is not None

@@ -77,31 +77,44 @@ def resolve(
     chosen.append(variable_layer("environment", environment))
     if env_file is not None:
         chosen.append(env_file_layer(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
-    stored = Layer({}, StoredKeys(paths.config, find_keyring).credentials())
+    stored, unreadable_keys = _stored_layer(StoredKeys(paths.config, find_keyring))
     tables = _Tables(file, environment, hint=f"edit {paths.config / FILE_NAME}")
     base_url = _first(_with_tables(tables, chosen, changed), "base_url")
     folder_layer, untrusted = _folder_layer(
         working_folder,
         env_file,
         TrustedFolders.of(paths),
-        has_other_key=bool(file.key_places or _credentials([*chosen, stored])),
+        # What a file that cannot be read holds may be a key.
+        has_other_key=bool(file.key_places or unreadable_keys or _credentials([*chosen, stored])),
         base_url=base_url.value if base_url else None,
     )
     above_file = [*chosen, folder_layer]
     in_order = _with_tables(tables, above_file, changed)
     window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
     windows = {} if window_is_for_this_run else file.model_windows
-    settings = _settle([*in_order, stored], windows)
+
+    def settled(layers: Sequence[Layer]) -> Settings:
+        return replace(_settle([*layers, stored], windows), unreadable_keys=unreadable_keys)
+
+    settings = settled(in_order)
     # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
     return replace(
         settings,
         untrusted=untrusted,
         fallback_profiles={
-            name: _settle([tables.profile(name), *above_file, tables.top, stored], windows)
+            name: settled([tables.profile(name), *above_file, tables.top])
             for name in settings.fallback
             if name in file.profiles
         },
     )
+
+
+def _stored_layer(keys: StoredKeys) -> tuple[Layer, ConfigurationError | None]:
+    """Return the stored keys, and why there are none where they cannot be read: many questions need none of them."""
+    try:
+        return Layer({}, keys.credentials()), None
+    except ConfigurationError as error:
+        return Layer({}), error
 
 
 def _folder_layer(

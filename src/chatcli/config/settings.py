@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.credentials import Credential
     from chatcli.config.trust import Untrusted
+    from chatcli.core.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Settings:
     ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
     sets ``context_window`` for this run. ``fallback_profiles`` are the settings of those names in ``fallback`` that
     are profiles. ``warnings`` are lines for stderr. ``untrusted`` is what the ``.env`` of the working folder sets beyond
-    what it may, ``None`` where that is nothing.
+    what it may, ``None`` where that is nothing. ``unreadable_keys`` says why the stored keys cannot be used, where they cannot.
     """
 
     model: str | None
@@ -79,6 +80,7 @@ class Settings:
     origins: Mapping[str, str]
     fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
     untrusted: Untrusted | None = None
+    unreadable_keys: ConfigurationError | None = None
 
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""

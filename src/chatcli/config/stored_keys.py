@@ -9,7 +9,9 @@ Format 1, where a key is either in the system keyring (service ``chatcli``, user
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chatcli.config import parsers
@@ -18,7 +20,7 @@ from chatcli.config.endpoints import EndpointOrigin, origin_of
 from chatcli.config.private_files import close_to_others, write_private_file
 from chatcli.config.secret import Secret
 from chatcli.config.system_keyring import KeyringFailed, system_keyring
-from chatcli.core.errors import ConfigurationError
+from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ IN_FILE = FILE_NAME
 SOURCES = (IN_KEYRING, IN_FILE)
 
 _MOST_BYTES = 10_000_000
+_REPLACED_BY = "run chatcli config login in a terminal: it offers to replace the file and keeps the old one"
 
 _Keys: TypeAlias = "dict[EndpointOrigin, Secret | None]"
 """The stored keys by endpoint, ``None`` for one that is in the system keyring."""
@@ -68,6 +71,22 @@ class StoredKeys:
         self._write(keys)
         return True
 
+    def set_aside(self) -> Path:
+        """Make room for a new file where the old one is unreadable, and return where the old one is kept.
+
+        Whatever stands in its place is only renamed. Raises ``LocalIOError``.
+        """
+        names = (self._path.with_name(f"{FILE_NAME}.damaged{n if n > 1 else ''}") for n in count(1))
+        kept = next(path for path in names if not os.path.lexists(path))
+        try:
+            self._path.rename(kept)
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot rename {self._path}: {error.strerror or error}",
+                hint="check its permissions, or move it away",
+            ) from error
+        return kept
+
     def _credential(self, origin: EndpointOrigin, secret: Secret | None) -> Credential:
         if secret is not None:
             return Credential(secret, origin, IN_FILE)
@@ -103,7 +122,8 @@ class StoredKeys:
             return {}
         except OSError as error:
             raise ConfigurationError(
-                f"cannot read {self._path}: {error.strerror or error}", hint="check its permissions"
+                f"cannot read {self._path}: {error.strerror or error}",
+                hint=f"check its permissions; {_REPLACED_BY}",
             ) from error
         close_to_others(self._path)
         try:
@@ -111,7 +131,7 @@ class StoredKeys:
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self._path} is not a file of keys: {error}",
-                hint="remove it and store the keys again: chatcli config login",
+                hint=_REPLACED_BY,
             ) from error
 
     def _write(self, keys: _Keys) -> None:

@@ -27,8 +27,12 @@ async def check(examination: Examination) -> Iterable[Finding]:
         error = examination.error
         return [of_error(_NAME, error) if error else problem(_NAME, "the settings cannot be read")]
     findings = [warning(_NAME, told) for told in settings.warnings]
+    if settings.unreadable_keys is not None:
+        findings.append(of_error(_NAME, settings.unreadable_keys))
     if settings.untrusted is not None:
         findings.append(warning(_NAME, settings.untrusted.notice))
+    if base_url is None and settings.unreadable_keys is not None:
+        return findings
     if base_url is None:
         return [*findings, ok(_NAME, "no endpoint is configured; the built-in model is used")]
     findings.append(ok(_NAME, f"endpoint {base_url} ({settings.origin('base_url')})"))

@@ -20,6 +20,7 @@ from chatcli.login import (
     clean_address,
     clean_key,
     keep_key,
+    set_keys_aside,
     use_endpoint,
     use_model,
     ways_in,
@@ -70,6 +71,8 @@ def has_way_in(settings: Settings, wish: Wish, world: World) -> bool:
     """Whether a model is configured, or here already."""
     if wish.embedded or settings.credential is not None or settings.base_url is not None:
         return True
+    if settings.unreadable_keys is not None:
+        return False
     return status(world.paths.local).ready and engine_state().installed
 
 
@@ -183,6 +186,7 @@ async def _endpoint(talk: Talk) -> str | None:
 async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str | None:
     """Ask for the key, check it and use the endpoint; return its address where that was done."""
     surface = talk.surface
+    unreadable = talk.settings.unreadable_keys
     for _ in range(_ATTEMPTS):
         none = ", empty for none" if may_be_empty else ""
         pasted = await surface.ask(f"Key for {base_url}{none}: ", secret=True)
@@ -197,6 +201,10 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
         except (UsageError, KeyRefused) as error:
             surface.complain(error)
             continue
+        if key is not None and unreadable is not None:
+            if not await _sets_keys_aside(talk, unreadable):
+                return None
+            unreadable = None
         if key is not None:
             # A keyring may wait for the person to unlock it.
             place = await in_thread(partial(keep_key, checked.base_url, key, talk.world))
@@ -208,6 +216,16 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
             surface.remark(f"{proven}; stored in {place}")
         return await _use(talk, checked)
     return None
+
+
+async def _sets_keys_aside(talk: Talk, unreadable: ChatcliError) -> bool:
+    """Ask whether a new file may take the place of the stored keys that cannot be read; tell whether it may."""
+    talk.surface.remark(unreadable.message)
+    answer = await talk.surface.ask("Replace this file? The old one is kept beside it. [y/N] ")
+    if answer is None or answer.strip().lower() not in {"y", "yes"}:
+        return False
+    talk.surface.remark(f"the old file is now {await in_thread(partial(set_keys_aside, talk.world))}")
+    return True
 
 
 async def _use(talk: Talk, checked: Checked) -> str:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
+from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.client.endpoint import Endpoint
@@ -18,7 +19,15 @@ from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
-from chatcli.login import check_key, clean_key, forget_key, keep_key, key_in_front, use_endpoint
+from chatcli.login import (
+    check_key,
+    clean_key,
+    forget_key,
+    keep_key,
+    key_in_front,
+    set_keys_aside,
+    use_endpoint,
+)
 from chatcli.repl.table import table
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import refuse_key_in_clear
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
+    from chatcli.core.errors import ConfigurationError
     from chatcli.target import World
 
 _LONGEST_LINE_BYTES = 64 * 1024
@@ -122,12 +132,23 @@ class _Login:
 
     def run(self) -> None:
         refuse_key_in_clear(self._base_url, accepted=self._options.insecure_http)
+        if (unreadable := self._settings.unreadable_keys) is not None:
+            self._set_keys_aside(unreadable)
         key = clean_key(_read_key(self._host, self._terminal))
         if self._options.check:
             self._check(key)
         where = keep_key(self._base_url, key, self._world)
         self._say(f"the key for {self._host} is kept in {where}")
         self._tell_what_is_used()
+
+    def _set_keys_aside(self, unreadable: ConfigurationError) -> None:
+        if not can_be_asked(self._terminal):
+            raise unreadable
+        if self._options.quiet:
+            self._terminal.warn(sanitize_line(unreadable.message))
+        if not agrees("Replace this file? The old one is kept beside it.", self._terminal):
+            raise unreadable
+        self._say(f"the old file is now {set_keys_aside(self._world)}")
 
     def _check(self, key: str) -> None:
         asking = check_key(
