@@ -321,7 +321,7 @@ async def test_a_key_that_the_server_repeats_is_not_shown(completions, length):
         ):
             completions.respond(**answer)
             _, error = await failure_of(model)
-            assert error.message.endswith("Incorrect key [the key], sent as Bearer [the key]")
+            assert error.message.endswith("Incorrect key [key], sent as Bearer [key]")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
 
 import pytest
 
@@ -94,3 +96,45 @@ def leaks(text):
     lowered = text.lower()
     parts = [BODY[at : at + 12] for at in range(len(BODY) - 11)]
     return [part for part in [*parts, f"{BODY[:4]}*", f"*{BODY[-4:]}"] if part.lower() in lowered]
+
+
+SIGNED_KEY = f"sk-proj-{BODY}+/="
+ENCODED = {
+    "as it is": SIGNED_KEY,
+    "percent": quote(SIGNED_KEY, safe=""),
+    "all percent": "".join(f"%{ord(c):02X}" for c in SIGNED_KEY),
+    "unicode": "".join(f"\\u{ord(c):04x}" for c in SIGNED_KEY),
+    "hex": SIGNED_KEY.encode().hex(),
+    "base64": b64encode(SIGNED_KEY.encode()).decode(),
+    "base64 of the header": b64encode(f"Bearer {SIGNED_KEY}".encode()).decode().rstrip("="),
+    "base64 for URLs": urlsafe_b64encode(SIGNED_KEY.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["Hi"],
+        ["--debug", "Hi"],
+        ["-o", "json", "Hi"],
+        ["-v", "-o", "jsonl", "Hi"],
+        ["doctor"],
+        ["doctor", "-o", "json"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("status", [401, 429])
+def test_no_way_out_shows_a_key_however_the_server_spells_it(program, arguments, status):
+    content = json.dumps(
+        {"error": {"message": " ".join(ENCODED.values()), "code": ENCODED["base64"], "type": ENCODED["hex"]}}
+    ).encode()
+    head = f"HTTP/1.1 {status} {ENCODED['percent']}\r\nx-request-id: {SIGNED_KEY}\r\nconnection: close\r\n"
+    answer = raw(f"{head}retry-after: 0\r\ncontent-length: {len(content)}\r\n\r\n".encode(), content)
+    with serving_in_thread(*[answer] * 4) as server:
+        done = program.run(
+            *arguments, server=server, CHATCLI_API_KEY=SIGNED_KEY, CHATCLI_RETRIES="1", **NO_BYTECODE
+        )
+    assert done.exit_code in {4, 6, 13}
+    shown = f"{done.stdout}{done.stderr}".lower()
+    assert "[key]" in shown
+    assert [name for name, text in ENCODED.items() if text[8:40].lower() in shown] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import string
 from urllib.parse import quote
@@ -88,6 +89,72 @@ def test_no_part_of_twelve_characters_is_ever_left(prefix, body, before, after, 
     left = redact(f"{before}{body[start:end]}{after}", prefix + body)
     assert body[start:end] not in left
     assert not set(left.replace(MARK, "")) & set(string.ascii_uppercase + string.digits)
+
+
+def base64_spellings(text):
+    content = text.encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(content).decode()
+        yield encode(content).decode().rstrip("=")
+
+
+def escapings(text):
+    yield quote(text, safe="")
+    yield "".join(f"%{ord(c):02X}" for c in text)
+    yield "".join(f"%{ord(c):02x}" if at % 3 else c for at, c in enumerate(text))
+    yield "".join(f"\\u{ord(c):04x}" for c in text)
+    yield "".join(f"\\u{ord(c):04X}" if at % 2 else c for at, c in enumerate(text))
+    yield "".join(f"\\x{ord(c):02x}" for c in text)
+    yield "".join(f"\\u{{{ord(c):x}}}" for c in text)
+    yield "".join(f"&#{ord(c)};" for c in text)
+    yield "".join(f"&#x{ord(c):x};" for c in text)
+    yield json.dumps(text)[1:-1].replace("/", "\\/")
+
+
+def spellings(key):
+    """Return what servers, proxies and programs make of a key that they repeat."""
+    encoded = [
+        key.encode().hex(),
+        key.encode().hex().upper(),
+        *base64_spellings(key),
+        *base64_spellings(f"Bearer {key}"),
+        *base64_spellings(f"ada:{key}"),
+        *base64_spellings(f'{{"k":"{key}"}}'),
+    ]
+    once = [key, key.lower(), key.upper(), *encoded]
+    escaped = [spelling for text in (key, *encoded) for spelling in escapings(text)]
+    twice = [json.dumps(spelling)[1:-1] for spelling in escaped] + [quote(text) for text in escaped]
+    return [*once, *escaped, *twice]
+
+
+SIGNED_KEYS = st.builds(
+    str.__add__,
+    PREFIXES,
+    st.text(st.sampled_from(string.ascii_letters + string.digits + "+/=_-."), min_size=8),
+)
+
+
+@given(SIGNED_KEYS, AROUND, AROUND, st.data())
+def test_no_spelling_of_a_key_is_left(key, before, after, data):
+    assume(not before.endswith("=") and not after.startswith(("=", ";")))
+    spelling = data.draw(st.sampled_from(spellings(key)))
+    assert redact(f"{before} {spelling} {after}", key) == f"{before} {MARK} {after}"
+
+
+@given(PREFIXES, BODIES, st.data())
+def test_a_long_part_of_a_key_is_found_in_every_encoding(prefix, body, data):
+    start = data.draw(st.integers(0, len(body) - PART_CHARACTERS))
+    # At both ends base64 mixes a character with what is beside it.
+    part = body[start : data.draw(st.integers(min(len(body), start + PART_CHARACTERS + 2), len(body)))]
+    assume(len(part) >= PART_CHARACTERS + 2)
+    spelling = data.draw(st.sampled_from([*base64_spellings(part), part.encode().hex(), *escapings(part)]))
+    assert redact(f"key {spelling}", prefix + body) == f"key {MARK}"
+
+
+def test_what_is_encoded_otherwise_stays():
+    words = "the quick brown fox jumps over the lazy dog"
+    text = f"{words} {words.encode().hex()} {next(base64_spellings(words))} {quote(words)} %zz \\u12 &#300; &nope;"
+    assert redact(text, KEY) == text
 
 
 @given(PREFIXES, BODIES, AROUND, AROUND)

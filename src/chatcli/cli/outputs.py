@@ -323,11 +323,11 @@ def _renderer(
         case "json":
             from chatcli.render.json_lines import JsonRenderer  # noqa: PLC0415
 
-            return JsonRenderer(target.write)
+            return JsonRenderer(target.write, terminal.redactor.redact)
         case "jsonl":
             from chatcli.render.json_lines import JsonLinesRenderer  # noqa: PLC0415
 
-            return JsonLinesRenderer(target.write)
+            return JsonLinesRenderer(target.write, terminal.redactor.redact)
         case "markdown" if options.out or not _redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 _TEXT_CHARACTERS: Final = 64 * 1024
 """All that is read of one text: its beginning, and its end, where waits are named."""
+_MARGIN: Final = 4096
 _CODE_CHARACTERS: Final = 200
 _MOST_OBJECTS: Final = 100
 _LONGEST_WAIT_S: Final = 1e9
@@ -287,9 +287,9 @@ def _resets_at_s(error: Mapping[str, Any]) -> float | None:
 
 def _clean(text: str, key: str | None) -> str:
     """Return ``text`` as one line of whole characters, without the key."""
-    text = without_key(without_key(text, key), key and json.dumps(key)[1:-1])
-    if len(text) > _TEXT_CHARACTERS:
-        half = _TEXT_CHARACTERS // 2
-        text = f"{text[:half]} … {text[-half:]}"
-    # Once more: what was taken out of the midst of a text may have stood within the key.
-    return without_key(" ".join(wire_text(text).split()), key)
+    half = _TEXT_CHARACTERS // 2
+    if len(text) <= 2 * half:
+        return without_key(" ".join(wire_text(text).split()), key)
+    # Cut only afterwards: what is left of a key that was cut is harder to find.
+    start, end = (_clean(part, key) for part in (text[: half + _MARGIN], text[-half - _MARGIN :]))
+    return f"{start[:half]} … {end[-half:]}"

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import clause
+from chatcli.safety.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +87,11 @@ def shortened(line: str) -> str:
 
 def without_key(text: str, key: str | None) -> str:
     """Return ``text``, which may go into a bug report, with a mark in the place of the key."""
-    return text.replace(key, "[the key]") if key and len(key) >= _SHORTEST_KEY else text
+    if not key or len(key) < _SHORTEST_KEY:
+        return text
+    redactor = Redactor()
+    redactor.know(key)
+    return redactor.redact(text)
 
 
 def place_of(problem: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError
         hint = redirect_hint(response)
     message = f"{endpoint.host}: {status} {reason}".rstrip() + said
     error = kind(message, hint=hint, retryable=_is_retryable(kind, response))
-    return _with_details(error, details, response)
+    return _with_details(error, details, response, endpoint.key)
 
 
 def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
@@ -85,15 +85,15 @@ def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | N
     details = error_details(body, key=endpoint.key)
     kind, hint = _kind(endpoint, details.status, details)
     message = f"{endpoint.host}: {details.message or details.code or 'an error without a message'}"
-    return _with_details(kind(message, hint=hint), details, response)
+    return _with_details(kind(message, hint=hint), details, response, endpoint.key)
 
 
 def _with_details(
-    error: EndpointError, details: ErrorDetails, response: httpx2.Response | None
+    error: EndpointError, details: ErrorDetails, response: httpx2.Response | None, key: str | None
 ) -> EndpointError:
     """Return ``error`` with what a program can use of its body and of the headers that came with it."""
     if response is not None:
-        error.status, error.request_id = response.status_code, _request_id(response)
+        error.status, error.request_id = response.status_code, _request_id(response, key)
     error.retry_after_s = _wait_s(details, {} if response is None else response.headers)
     error.provider_code, error.parameter = details.code or None, details.parameter or None
     error.provider_message = details.text or None
@@ -125,11 +125,11 @@ def _body(response: httpx2.Response) -> object:
 _LATER_HINT = "wait a little and try again"
 
 
-def _request_id(response: httpx2.Response) -> str | None:
+def _request_id(response: httpx2.Response, key: str | None) -> str | None:
     """Return what the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
     told = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
-    return told and str(told)[:_LONGEST_REQUEST_ID]
+    return told and without_key(str(told), key)[:_LONGEST_REQUEST_ID]
 
 
 def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool | None:

@@ -47,6 +47,7 @@ _PROGRESS: Final[dict[type, str]] = {
     TextDelta: "text_delta",
     TextReclassified: "text_reclassified",
 }
+_BESIDE_THE_ANSWER: Final = {"model", "message", "reason"}
 _ENDS: Final[dict[type, str]] = {
     TurnFinished: "turn_finished",
     TurnFailed: "turn_failed",
@@ -56,36 +57,44 @@ _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in 
 
 
 class JsonRenderer:
-    """Writes one JSON object, on one line, when the turn ends; also when it failed or was stopped."""
+    """Writes one JSON object, on one line, when the turn ends; also when it failed or was stopped.
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    ``redact`` takes keys out of what is not the answer.
+    """
+
+    def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
         self._write = write
+        self._redact = redact
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._write(to_json(result_object(event.result)) + "\n")
+            self._write(to_json(result_object(event.result, self._redact)) + "\n")
 
 
 class JsonLinesRenderer:
-    """Writes each event as a JSON object on its own line; the last carries the keys of ``-o json``."""
+    """Writes each event as a JSON object on its own line; the last carries the keys of ``-o json``.
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    ``redact`` takes keys out of what is not the answer.
+    """
+
+    def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
         self._write = write
+        self._redact = redact
 
     async def __call__(self, event: Event) -> None:
-        line = _event_object(event)
+        line = _event_object(event, self._redact)
         if line is not None:
             self._write(to_json(line) + "\n")
 
 
-def result_object(result: TurnResult) -> dict[str, Any]:
+def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
     """Return the object of ``-o json``; its keys and their order are part of the public surface.
 
     Times are in seconds, to the millisecond.
     """
     return {
         "text": result.text,
-        "model": result.model,
+        "model": redact(result.model),
         "finish_reason": result.finish_reason,
         "usage": asdict(result.usage),
         "cost_usd": result.cost_usd,
@@ -94,7 +103,7 @@ def result_object(result: TurnResult) -> dict[str, Any]:
         "session": result.session,
         "cached": result.cached,
         "attempts": result.attempts,
-        "error": None if result.error is None else _error_object(result.error),
+        "error": None if result.error is None else _error_object(result.error, redact),
         "refusal": result.refusal,
         "tool_calls": [asdict(call) for call in result.tool_calls],
         "sources": [source.fields() for source in result.sources],
@@ -106,27 +115,30 @@ def to_json(value: dict[str, Any]) -> str:
     return SUSPICIOUS.sub(_escape, json.dumps(value, ensure_ascii=False))
 
 
-def _event_object(event: Event) -> dict[str, Any] | None:
+def _event_object(event: Event, redact: Callable[[str], str]) -> dict[str, Any] | None:
     """Return the object of one line; ``None`` for an event this format does not know."""
     kind = type(event)
     if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-        return {"type": _ENDS[kind], **result_object(event.result)}
+        return {"type": _ENDS[kind], **result_object(event.result, redact)}
     if kind not in _PROGRESS:
         return None
-    values = ((name, getattr(event, name)) for name in _FIELDS[kind])
-    return {"type": _PROGRESS[kind]} | {
-        name: _to_milliseconds(value) if name.endswith("_s") else value for name, value in values
-    }
+    values = {name: getattr(event, name) for name in _FIELDS[kind]}
+    for name, value in values.items():
+        if name in _BESIDE_THE_ANSWER:
+            values[name] = redact(value)
+        elif name.endswith("_s"):
+            values[name] = _to_milliseconds(value)
+    return {"type": _PROGRESS[kind], **values}
 
 
-def _error_object(error: ChatcliError) -> dict[str, Any]:
+def _error_object(error: ChatcliError, redact: Callable[[str], str]) -> dict[str, Any]:
     told = error if isinstance(error, EndpointError) else None
     return {
         "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
+        "message": redact(error.message),
+        "hint": error.hint and redact(error.hint),
         "status": told.status if told else None,
-        "request_id": told.request_id if told else None,
+        "request_id": told.request_id and redact(told.request_id) if told else None,
     }
 
 

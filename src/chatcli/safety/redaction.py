@@ -2,9 +2,11 @@
 
 Taken out is, whatever its case:
 
-* a key as a whole, as it is, percent-encoded, or escaped as in JSON; one below 8 characters only where it stands alone,
-  one below 6 not at all: what a local server takes for a key is a word;
+* a key as a whole; one below 8 characters only where it stands alone, one below 6 not at all: what a local server takes
+  for a key is a word;
 * 12 characters and more of what follows its public prefix (``sk-proj-``), which says whose key it is and no more;
+* both in hexadecimal and in base64, wherever in the encoded text the key begins (``Bearer sk-…``);
+* all of these with some or all characters escaped as in a URL, in JSON, in Python or in HTML;
 * what servers make of it to show which key they mean: its beginning and its end around a mask (``sk-abcd***wxyz``);
 
 and of any URL the user name and password.
@@ -15,10 +17,11 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Span = tuple[int, int]
 
@@ -34,6 +37,18 @@ _MASK: Final = re.compile(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[
 # What a hint writes in their place is none.
 _USER_IN_URL: Final = re.compile(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
 _SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_ESCAPED: Final = re.compile(
+    r"%(?P<percent>[0-7][0-9a-f])|\\(?:u00(?P<json>[0-7][0-9a-f])|u\{0{0,4}(?P<braced>[0-7][0-9a-f])\}"
+    r"|x(?P<python>[0-7][0-9a-f])|(?P<literal>[\"'\\/]))"
+    r"|&#(?:x0{0,4}(?P<html_hex>[0-7][0-9a-f])|0{0,4}(?P<html>[0-9]{2,3}));|&(?P<entity>amp|quot|apos|lt|gt);"
+)
+_ENTITIES: Final = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">"}
+_MOST_ESCAPINGS: Final = 3
+"""An error that a gateway quotes as JSON within JSON is escaped twice."""
+_ENCODED: Final = re.compile(r"[a-z0-9+/_-]{10,}={0,2}")
+_BASE64: Final = str.maketrans("-_", "+/")  # the alphabet for URLs as the usual one
+_BASE64_PART: Final = PART_CHARACTERS * 4 // 3
+_HEX_PART: Final = PART_CHARACTERS * 2
 # Unlike str.lower, this keeps every character in its place.
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -47,7 +62,7 @@ class Redactor:
 
     def know(self, key: str) -> None:
         if len(key) >= _SHORTEST and key not in self._known:
-            self._known[key] = _Key.of(key)
+            self._known[key] = _known(key)
 
     def know_later(self, source: Callable[[], str | None]) -> None:
         """Know the key that ``source`` returns by the time of a text; ``None`` while nobody has fetched it."""
@@ -66,23 +81,67 @@ class Redactor:
                 self.know(key)
         if not text:
             return text
-        lowered = text.translate(_LOWER)
         spans = [match.span() for match in _USER_IN_URL.finditer(text)]
-        for known in self._known.values():
-            spans += known.spans(lowered)
+        for reading in _readings(text):
+            for known in self._known.values():
+                spans += map(reading.span_in_source, known.spans(reading.text))
         return _marked(text, spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A text in lower case, and where in its source each of its characters begins, with the end."""
+
+    text: str
+    starts: Sequence[int]
+
+    def span_in_source(self, span: Span) -> Span:
+        return self.starts[span[0]], self.starts[span[1]]
+
+    def unescaped(self) -> _Reading | None:
+        """Return the text without one layer of escapes, ``None`` where it has none."""
+        characters: list[str] = []
+        starts: list[int] = []
+        done = 0
+        for match in _ESCAPED.finditer(self.text):
+            characters += (self.text[done : match.start()], _escaped(match).translate(_LOWER))
+            starts += self.starts[done : match.start() + 1]
+            done = match.end()
+        if not done:
+            return None
+        return _Reading("".join([*characters, self.text[done:]]), [*starts, *self.starts[done:]])
+
+
+def _readings(text: str) -> Iterator[_Reading]:
+    reading: _Reading | None = _Reading(text.translate(_LOWER), range(len(text) + 1))
+    for _ in range(1 + _MOST_ESCAPINGS):
+        if reading is None:
+            return
+        yield reading
+        reading = reading.unescaped()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    kind, value = match.lastgroup, match[match.lastgroup or 0]
+    if kind == "literal":
+        return value
+    if kind == "entity":
+        return _ENTITIES[value]
+    return chr(int(value, 10 if kind == "html" else 16))
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A key in lower case: its spellings, and every part that is long enough to be taken out.
 
+    ``encoded`` are the parts in hexadecimal and in base64, by their length.
     ``beginnings`` and ``ends`` are their lengths by the character next to a mask.
     """
 
     value: str
     spellings: tuple[str, ...]
     parts: frozenset[str]
+    encoded: Mapping[int, frozenset[str]]
     beginnings: Mapping[str, tuple[int, ...]]
     ends: Mapping[str, tuple[int, ...]]
 
@@ -95,11 +154,11 @@ class _Key:
         prefix = _PUBLIC_PREFIX.match(value)
         secret = value[prefix.end() :] if prefix else value
         spellings = {value, quote(key, safe="").translate(_LOWER), json.dumps(key)[1:-1].translate(_LOWER)}
-        starts = range(len(secret) - PART_CHARACTERS + 1)
         return cls(
             value,
             tuple(spellings),
-            frozenset(secret[at : at + PART_CHARACTERS] for at in starts),
+            frozenset(_windows(secret, PART_CHARACTERS)),
+            _encoded_parts(key, key[prefix.end() :] if prefix else key),
             beginnings=_lengths(value),
             ends=_lengths(value[::-1]),
         )
@@ -107,6 +166,7 @@ class _Key:
     def spans(self, text: str) -> Iterator[Span]:
         for spelling in self.spellings:
             yield from self._whole(spelling, text)
+        yield from self._encoded_in(text)
         if self.parts:
             yield from self._in_part(text)
             yield from self._masked(text)
@@ -121,6 +181,13 @@ class _Key:
         for at in range(len(text) - PART_CHARACTERS + 1):
             if text[at : at + PART_CHARACTERS] in self.parts:
                 yield at, at + PART_CHARACTERS
+
+    def _encoded_in(self, text: str) -> Iterator[Span]:
+        """Yield all of a word that holds a part: what else was encoded with it cannot be read any more either."""
+        for match in _ENCODED.finditer(text):
+            word = match[0].translate(_BASE64)
+            if any(part in found for n, found in self.encoded.items() for part in _windows(word, n)):
+                yield match.span()
 
     def _masked(self, text: str) -> Iterator[Span]:
         for mask in _MASK.finditer(text):
@@ -138,6 +205,40 @@ class _Key:
     def _end_after(self, text: str, at: int) -> int:
         lengths = self.ends.get(text[at : at + 1], ())
         return next((n for n in lengths if text.startswith(self.value[-n:], at)), 0)
+
+
+@lru_cache(maxsize=64)
+def _known(key: str) -> _Key:
+    return _Key.of(key)
+
+
+def _windows(text: str, length: int) -> Iterator[str]:
+    return (text[at : at + length] for at in range(len(text) - length + 1))
+
+
+def _encoded_parts(key: str, secret: str) -> dict[int, frozenset[str]]:
+    """Return, by their length, what stands in hexadecimal and in base64 only where a part of the key does."""
+    if len(key) < _SHORTEST_INSIDE_WORDS:
+        return {}
+    is_whole = len(secret) < PART_CHARACTERS
+    of = (key if is_whole else secret).encode("utf-8", "surrogatepass")
+    parts: dict[int, set[str]] = {}
+    for encoded, length in [(of.hex(), _HEX_PART), *((text, _BASE64_PART) for text in _base64_of(of))]:
+        n = len(encoded) if is_whole else min(length, len(encoded))
+        parts.setdefault(n, set()).update(_windows(encoded.translate(_LOWER), n))
+    return {n: frozenset(found) for n, found in parts.items()}
+
+
+def _base64_of(content: bytes) -> Iterator[str]:
+    """Yield what base64 makes of ``content`` at each of the three places it may have in what is encoded with it.
+
+    The characters at both ends that tell of what is around it as well are left out.
+    """
+    from base64 import b64encode  # noqa: PLC0415 - --help and --version hide no key
+
+    for before in range(3):
+        first, end = -(-before * 8 // 6), (before + len(content)) * 8 // 6
+        yield b64encode(bytes(before) + content + bytes(2)).decode("ascii")[first:end]
 
 
 def _lengths(characters: str) -> dict[str, tuple[int, ...]]:

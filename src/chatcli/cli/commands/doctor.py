@@ -9,6 +9,7 @@ import sys
 import textwrap
 from argparse import Namespace, RawDescriptionHelpFormatter
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from chatcli.doctor.finding import Status
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
@@ -66,7 +67,8 @@ async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
     findings: list[Finding] = []
     shown = _Lines(terminal, quiet=options.quiet)
     async with aclosing(examine(_examination(options, terminal))) as found:
-        async for finding in found:
+        async for one in found:
+            finding = _without_keys(one, terminal.redactor.redact)
             findings.append(finding)
             if options.output == "text":
                 shown.write(finding)
@@ -135,6 +137,11 @@ class _Lines:
             return [line]
         # The last column is left free: some terminals wrap there by themselves.
         return textwrap.wrap(line, self._columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _without_keys(finding: Finding, redact: Callable[[str], str]) -> Finding:
+    """Return ``finding`` without the keys that a server may have repeated: it goes into a bug report."""
+    return replace(finding, text=redact(finding.text), hint=finding.hint and redact(finding.hint))
 
 
 def _as_json(findings: Iterable[Finding]) -> str:
