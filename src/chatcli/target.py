@@ -109,7 +109,7 @@ class Target:
     strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
     itself, ``turn_vectors`` what finds turns by their meaning, where a model for that is set. ``long_input`` says what is
     done with a question that does not fit. ``separates_reasoning`` tells that reasoning in the text of an answer is no part
-    of it.
+    of it. ``listed`` are the models the endpoint offers, where it was asked for them on the way.
     """
 
     model: ChatModel
@@ -127,6 +127,7 @@ class Target:
     turn_vectors: TurnVectors | None = None
     long_input: LongInput = field(default_factory=LongInput)
     separates_reasoning: bool = True
+    listed: tuple[str, ...] = ()
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return what it costs to send and to get about so many tokens, ``None`` where no price is known."""
@@ -167,6 +168,7 @@ class TargetFinder:
         endpoint = await self.endpoint()
         client = await self.connected(endpoint)
         if endpoint.embedded:
+            offered: tuple[OfferedModel, ...] = ()
             name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
         else:
             client, endpoint, name, offered = await self._with_model(session, client, endpoint)
@@ -206,6 +208,7 @@ class TargetFinder:
                 lambda usage: _float_or_none(pricing.cost_of(usage, name)),
             ),
             separates_reasoning=self._settings.thoughts_in_text != "off",
+            listed=tuple(model.id for model in offered),
         )
 
     async def _with_model(

@@ -380,9 +380,10 @@ class TestKeys:
         with serving_in_thread(PARIS) as server, terminal(server=server, config=keys) as screen:
             screen.wait_for(READY)
             screen.type(CTRL_D + "/keys\x14")
-            screen.wait_for("* changed by [keys] in config.toml")
-            assert "*  Ctrl-T  send" in screen.everything
-            assert "*  no key  leave" in screen.everything
+            screen.wait_for("[keys] in config.toml changes them")
+            rows = [" ".join(row.split()) for row in screen.everything]
+            assert "Ctrl-T send; while an answer streams, queue (changed)" in rows
+            assert "no key leave, with an empty composer (changed)" in rows
             screen.type("one" + ENTER + "two\x14")
             screen.wait_for("Paris.")
             assert questions(server) == ["one\ntwo"]

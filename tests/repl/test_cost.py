@@ -9,6 +9,7 @@ import pytest
 
 from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
 from chatcli.repl.commands import cost
+from repl.fakes import KeptSurface
 from repl.test_talk import talking  # noqa: F401 - a fixture
 from scripted_server import Answer, event_stream, serving
 
@@ -87,3 +88,18 @@ async def test_a_ledger_that_cannot_be_read_is_said(talk):
 
 def test_it_is_a_row_of_the_table_of_commands():
     assert cost.COMMAND.usage == "/cost"
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80, 200])
+async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name_is_lost(talking, columns):  # noqa: F811
+    there = talking(surface=KeptSurface(columns=columns), budget={"month": 100.0})
+    ledger = Ledger(there.world.paths.data / FILE_NAME)
+    for model in ("a-vendor/with-a-long-name/large-2026-11-01", "small"):
+        for cost_usd in (Decimal("12345.25"), None):
+            ledger.append(Expense(local_now(), model, "models.example", cost_usd))
+    lines = await shown(there)
+    assert all(len(line) <= columns for line in lines)
+    told = " ".join(" ".join(lines).split())
+    assert "2 requests at an unknown price" in told
+    assert "$24,690.50" in told
+    assert "large-2026-11-01" in told

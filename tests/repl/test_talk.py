@@ -158,6 +158,86 @@ async def test_new_needs_no_model(talking):
     await talk.connection.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("lagre", "127.0.0.1:{port} does not list lagre; did you mean large?"),
+        ("zzz", "127.0.0.1:{port} does not list zzz; /model lists its models"),
+        ("large", "model: large"),
+    ],
+)
+async def test_a_model_is_looked_for_in_the_list_that_was_read_and_never_refused(talking, name, told):
+    async with serving(MODELS, PARIS) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("/model")
+        asked = len(server.requests)
+        await talk.take(f"/model {name}")
+        assert talk.surface.said[-1] == told.format(port=server.port)
+        assert len(server.requests) == asked
+        await talk.take("Capital of France?")
+        assert server.requests[-1].json["model"] == name
+        await talk.connection.close()
+
+
+async def test_a_model_is_not_looked_for_where_no_list_was_read(talking):
+    async with serving(PARIS) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("/model zzz")
+        assert talk.surface.said[-1] == "model: zzz"
+        assert not server.requests
+        await talk.connection.close()
+
+
+async def test_a_model_that_is_not_found_is_compared_with_the_list(talking):
+    def answer(request):
+        return (
+            MODELS if request.path == "/v1/models" else json_answer({"error": {"message": "no"}}, status=404)
+        )
+
+    async with serving(choose=answer) as server:
+        talk = talking(server, context_window=4096, model="lagre")
+        await talk.take("/model")
+        await talk.take("Capital of France?")
+        await talk.connection.close()
+    assert talk.surface.said[-1].endswith("does not list lagre; did you mean large?")
+
+
+async def test_ollama_completes_a_name_without_a_tag(talking):
+    async with serving(json_answer({"data": [{"id": "llama3:latest"}, {"id": "x"}]})) as server:
+        talk = talking(server, context_window=4096)
+        await talk.take("/model")
+        await talk.take("/model llama3")
+        assert talk.surface.said[-1] == "model: llama3"
+        await talk.connection.close()
+
+
+@pytest.mark.parametrize("line", ["Capital of France?", "/model", "/retry"])
+async def test_without_a_model_login_comes_first(talking, line):
+    talk = talking(base_url="https://api.openai.com/v1")
+    await talk.take(line)
+    if line == "/retry":
+        assert talk.surface.said[-1] == "→ /help lists what can be done now"
+    else:
+        assert talk.surface.said[-1] == "→ /login sets one up; /help lists what works without"
+    await talk.connection.close()
+
+
+@pytest.mark.parametrize("columns", [200, 80, 40, 20])
+async def test_keys_stand_in_columns_and_in_words(talking, columns):
+    talk = talking(surface=KeptSurface(columns=columns))
+    await talk.take("/keys")
+    listed = talk.surface.said[1].split("\n")
+    assert all(len(line) <= columns for line in listed)
+    assert "Ctrl-S" in talk.surface.said[1]
+    assert "stop_and_send" not in talk.surface.said[1]
+    assert talk.surface.said[-1].startswith(
+        "[keys] in config.toml changes them; their names, in this order: send,"
+    )
+    if columns >= 80:
+        assert len({line.index("  ") for line in listed if line.startswith(("Tab", "Enter"))}) == 2
+        assert any(line.startswith("Tab  ") for line in listed)
+
+
 async def test_a_session_that_is_new_is_said_to_be(talking):
     async with serving(PARIS) as server:
         talk = talking(server)

@@ -13,7 +13,7 @@ from chatcli.target import TargetFinder, list_offered
 from chatcli.windows import with_served_windows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from chatcli.chat import Chat
     from chatcli.client.catalog import OfferedModel
@@ -51,6 +51,7 @@ class Connection:
         self._opened = opened
         self._stack = AsyncExitStack()
         self._offered: tuple[OfferedModel, ...] | None = None
+        self._listed: dict[str, tuple[str, ...]] = {}
         self._warmup = Warmup((), idle_s=idle_s)
         self._opening: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
@@ -95,7 +96,17 @@ class Connection:
                 client = await finder.connected(chat.endpoint)
                 listed = await list_offered(client, chat.endpoint)
                 self._offered = await with_served_windows(client, chat.endpoint, listed)
+                self.learn(chat.endpoint.base_url, [model.id for model in listed])
         return self._offered
+
+    def learn(self, base_url: str, names: Iterable[str]) -> None:
+        """Remember which models an endpoint lists; what it lists now counts."""
+        if names := tuple(names):
+            self._listed[base_url] = names
+
+    def listed(self, base_url: str) -> Sequence[str]:
+        """Return the models an endpoint listed when it was asked last, nothing where it was not: nobody is asked now."""
+        return self._listed.get(base_url, ())
 
     async def close(self) -> None:
         await self._stop(self._opening)
@@ -117,6 +128,7 @@ class Connection:
         except BaseException:
             await opened.aclose()
             raise
+        self.learn(target.endpoint.base_url, target.listed)
         before, self._stack, self._offered = self._stack, opened, None
         await before.aclose()
         return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from asyncio import CancelledError
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from chatcli.chat.unsent import take_back_unsent
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
-from chatcli.core.errors import ChatcliError, InputTooLong
+from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong
 from chatcli.cost.spending import SessionInHand
 from chatcli.repl.attachments import Attachments, attached_line
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
 
+_NO_MODEL: Final = frozenset({"nothing_configured", "no_key"})
+_SET_UP: Final = "/login sets one up; /help lists what works without"
+_NOT_FOUND: Final = 404
 _SHELL_MARK: Final = "!"
 _IMAGE_MARK: Final = "!["
 
@@ -113,9 +117,29 @@ class Talk:
         await self.between_turns.settle()
         end = await play(events, *self.surface.observers(verbose=self.verbose))
         self.between_turns.begin(self.chat)
-        if end.result.error is not None:
+        error = end.result.error
+        if error is not None:
             self.surface.hold()
+        if isinstance(error, EndpointError) and error.status == _NOT_FOUND:
+            self.tell_unlisted_model()
         return end
+
+    def tell_unlisted_model(self) -> None:
+        """Say where the endpoint has not listed the model in use, as far as its list was read already."""
+        name, endpoint = self.chat.model_name, self.chat.endpoint
+        names = self.connection.listed(endpoint.base_url)
+        # Ollama completes a name without a tag.
+        if not names or {name, f"{name}:latest"} & set(names):
+            return
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        meant = f"; did you mean {near[0]}?" if near else "; /model lists its models"
+        self.surface.remark(f"{endpoint.name} does not list {name}{meant}")
+
+    def complain(self, error: ChatcliError) -> None:
+        """Show an error, with what helps in a conversation where there is no model to ask."""
+        if error.code in _NO_MODEL:
+            error.hint = _SET_UP
+        self.surface.complain(error)
 
     async def connected(self) -> Chat:
         """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
@@ -188,7 +212,7 @@ class Talk:
                 files, self.surface.remark, say=self.surface.say, ask=self.surface.ask
             )
         except ChatcliError as error:
-            self.surface.complain(error)
+            self.complain(error)
             self.surface.draft(draft)
             self.surface.hold()
             return
@@ -198,7 +222,7 @@ class Talk:
         try:
             chat = await self.connected()
         except ChatcliError as error:
-            self.surface.complain(error)
+            self.complain(error)
             # What helps is a command, not another wording.
             self.surface.set_aside(draft)
             self.surface.hold()
@@ -267,7 +291,7 @@ class Talk:
         try:
             await find(name, self).run(self, argument)
         except ChatcliError as error:
-            self.surface.complain(error)
+            self.complain(error)
             self.surface.hold()
         self.tell_what_became_of_the_file()
 

@@ -231,6 +231,7 @@ async def _sets_keys_aside(talk: Talk, unreadable: ChatcliError) -> bool:
 async def _use(talk: Talk, checked: Checked) -> str:
     """Write down the endpoint and, where it has several models, the one the person chooses; return its address."""
     names = [model.id for model in checked.models]
+    talk.connection.learn(checked.base_url, names)
     is_model_named = talk.settings.origin("model") not in {"default", CONFIG_FILE_NAME}
     chosen = None
     if len(names) > 1 and checked.base_url != OPENAI_URL and not is_model_named:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import width
 
 from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.layers import budget_of
 from chatcli.repl.commands.command import Command
-from chatcli.repl.table import table
+from chatcli.repl.table import hanging, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     """What it is, the amount, and what there is to say of it."""
 
 
+_GAP: Final = 2
+_WHOLE: Final = 10_000
+
+
 async def _run(talk: Talk, _: str) -> None:
     budget = budget_of(talk.settings, talk.world.spending, talk.world.paths.data)
     try:
@@ -35,9 +41,24 @@ async def _run(talk: Talk, _: str) -> None:
     except OSError as error:
         talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(talk.chat, {}))
-    talk.surface.say(table(rows, talk.surface.columns(), right={1}))
+    talk.surface.say(_fitted(rows, talk.surface.columns()))
     if talk.chat.target is not None:
         talk.surface.remark(_price(talk.chat.target))
+
+
+def _fitted(rows: Sequence[_Row], columns: int) -> str:
+    """Return the rows as a table; where they do not fit, what there is to say of an amount stands below it."""
+    whole = table(rows, max(columns, _WHOLE), right={1})
+    if all(width(line) <= columns for line in whole.split("\n")):
+        return whole
+    # Of a long name the end tells models apart.
+    room = columns - max(width(amount) for _, amount, _ in rows) - _GAP
+    names = [what if width(what) <= room else f"…{what[-max(1, room - 1) :]}" for what, _, _ in rows]
+    heads = table([(name, row[1]) for name, row in zip(names, rows, strict=True)], columns, right={1})
+    lines = []
+    for head, (_, _, note) in zip(heads.split("\n"), rows, strict=True):
+        lines += [head, *(hanging("  ", note, columns) if note else ())]
+    return "\n".join(lines)
 
 
 def _periods(chat: Chat, budget: Budget) -> Iterator[_Row]:

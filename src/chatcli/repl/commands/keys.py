@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.config.key_names import shown_keys
 from chatcli.repl.commands.command import Command, answers_are_drawn
-from chatcli.repl.table import table
+from chatcli.repl.table import hanging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from chatcli.config.key_actions import KeyAction
     from chatcli.repl.talk import Talk
 
 _NONE = "no key"
-_CHANGED = "*"
-_ANY_COLUMNS = 10_000
+_CHANGED = " (changed)"
+_SHARE_OF_KEYS = 3
+_EDITORS = {"emacs": "Emacs", "vi": "vi"}
 
 
 async def _run(talk: Talk, _: str) -> None:
     keys = KeyTable(talk.settings.keys)
     columns = talk.surface.columns()
-    rows = [_row(keys, action) for action in KEY_ACTIONS]
-    listed = table(rows, _ANY_COLUMNS)
-    if max(map(len, listed.split("\n"))) > columns:  # no room for a third column
-        listed = "\n".join(f"{table([heads], columns)}\n  {does}" for *heads, does in rows)
-    talk.surface.say(listed)
-    if any(mark for mark, *_ in rows):
-        talk.surface.remark(f"{_CHANGED} changed by [keys] in config.toml")
-    talk.surface.remark(
-        f"the line editor has the keys of {talk.settings.editing_mode} beside them (editing_mode)"
-    )
+    rows = [
+        (
+            ", ".join(map(shown_keys, keys.keys(action.name))) or _NONE,
+            _does(action, is_changed=keys.is_changed(action)),
+        )
+        for action in KEY_ACTIONS
+    ]
+    talk.surface.say("\n".join(_in_columns(rows, columns)))
+    talk.surface.remark(f"plus the usual {_EDITORS[talk.settings.editing_mode]} editing keys (editing_mode)")
+    names = ", ".join(action.name for action in KEY_ACTIONS)
+    talk.surface.remark(f"[keys] in config.toml changes them; their names, in this order: {names}")
 
 
-def _row(keys: KeyTable, action: KeyAction) -> tuple[str, str, str, str]:
-    does = f"{action.summary}, {action.when}" if action.when else action.summary
-    shown = ", ".join(map(shown_keys, keys.keys(action.name))) or _NONE
-    return _CHANGED if keys.is_changed(action) else "", shown, action.name, does
+def _in_columns(rows: Sequence[tuple[str, str]], columns: int) -> Iterator[str]:
+    """Yield the keys and, beside them, what they do; keys that take too much room have a row of their own."""
+    wide = max((len(on) for on, _ in rows if len(on) <= columns // _SHARE_OF_KEYS), default=0)
+    for on, does in rows:
+        if len(on) > wide:
+            yield from wrap(on, columns)
+        yield from hanging(f"{on if len(on) <= wide else '':<{wide}}  ", does, columns)
+
+
+def _does(action: KeyAction, *, is_changed: bool) -> str:
+    when = f", {action.when}" if action.when else ""
+    return f"{action.summary}{when}{_CHANGED if is_changed else ''}"
 
 
 COMMAND = Command(

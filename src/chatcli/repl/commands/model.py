@@ -19,6 +19,7 @@ async def _run(talk: Talk, argument: str) -> None:
     if argument:
         await talk.change(model=argument)
         talk.surface.remark(f"model: {talk.chat.model_name}")
+        talk.tell_unlisted_model()
         return
     chat = await talk.connected()
     rows = [
