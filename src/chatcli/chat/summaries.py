@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.history import Summary
@@ -77,27 +78,46 @@ class Summaries:
                 hint="shorten it",
                 code="summary_too_long",
             )
-        self._keep(Summary(text, current.turns, current.first_id, current.last_id))
+        self._keep(replace(current, text=text))
 
     def forget(self) -> None:
         """Take the summary away: its turns are sent again as far as they fit, and summed up anew."""
-        self._keep(Summary("", (current := self._existing()).turns, current.first_id, current.last_id))
+        self._keep(replace(self._existing(), text="", is_wanted=False))
+
+    async def compact(self, tell: Callable[[str], object]) -> int:
+        """Sum up all but the newest turn, as the person wants it; return how many turns were.
+
+        ``tell`` is given what is going on. Raise a ``ChatcliError`` where the model fails; what is summed up until then stays.
+        """
+        await asyncio.to_thread(self._load_vocabulary)
+        summed_up = 0
+        while (fold := self._manager().whole_fold()) is not None:
+            tell(
+                f"summing up {fold.end - len(fold.turns) + 1}-{fold.end} of {len(self._manager().history.turns)}"
+            )
+            if not await self._sum_up(fold):
+                break
+            summed_up += len(fold.turns)
+        return summed_up
 
     async def _go_on(self, question: Message | None) -> int:
         if self._manager().fold(question) is None:
             return 0
         # A summary by a rule of thumb could turn out too long for its share, and be of no use.
         await asyncio.to_thread(self._load_vocabulary)
-        before, fold = self._manager().history.summary, self._manager().fold(question)
-        if fold is None:
-            return 0
+        fold = self._manager().fold(question)
+        return len(fold.turns) if fold is not None and await self._sum_up(fold) else 0
+
+    async def _sum_up(self, fold: Fold) -> bool:
+        """Ask for the summary and keep it, unless the conversation has changed meanwhile; return whether it is kept."""
+        before = self._manager().history.summary
         written = await self._summarizer()(fold)
         manager = self._manager()
         text = shortened(written, fold.most_tokens, manager.tokens_of_text)
         if not text or manager.history.summary is not before or not _still_stands(fold, manager.history):
-            return 0
+            return False
         self._keep(fold.summary(text))
-        return len(fold.turns)
+        return True
 
     def _existing(self) -> Summary:
         current = self.current
@@ -110,7 +130,9 @@ class Summaries:
         return current
 
     def _keep(self, summary: Summary) -> None:
-        value = {"from": summary.first_id, "to": summary.last_id, "text": summary.text}
+        value: dict[str, object] = {"from": summary.first_id, "to": summary.last_id, "text": summary.text}
+        if summary.is_wanted:
+            value["wanted"] = True
         self._log.mark("summary", value, parent=self._log.session.head)
         self._manager().set_summary(summary if summary.text else None)
 
@@ -123,10 +145,12 @@ def summary_of(session: Session, turns: Sequence[Turn]) -> Summary | None:
     if not session.summaries:
         return None
     place = {record.id: number for number, record in enumerate(session.context())}
-    for first_id, last_id, text in reversed(session.summaries):
+    for first_id, last_id, text, is_wanted in reversed(session.summaries):
         if first_id in place and last_id in place:
             stands_for = bisect_right(turns, place[last_id], key=lambda turn: place[turn.ids[0]])
-            return Summary(text, stands_for, first_id, last_id) if text and stands_for else None
+            if not text or not stands_for:
+                return None
+            return Summary(text, stands_for, first_id, last_id, is_wanted)
     return None
 
 

@@ -38,12 +38,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What stands for the first ``turns`` turns: from the message ``first_id`` to ``last_id``, as the journal calls them."""
+    """What stands for the first ``turns`` turns: from the message ``first_id`` to ``last_id``, as the journal calls them.
+
+    One that ``is_wanted`` was asked for: it is sent even where its turns would fit.
+    """
 
     text: str
     turns: int
     first_id: str
     last_id: str
+    is_wanted: bool = False
 
     @property
     def messages(self) -> tuple[Message, Message]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chatcli.conversation.context import ContextUsage, Window
 from chatcli.conversation.history import Entry
 from chatcli.conversation.strategies.selection import counted, only_what_must_be_sent
-from chatcli.conversation.strategies.summarize import Summarize, summary_tokens
+from chatcli.conversation.strategies.summarize import Summarize, summary_tokens, whole_fold
 from chatcli.conversation.strategies.truncate import Truncate
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
@@ -129,6 +129,10 @@ class ConversationManager:
             return strategy.fold(self._history, asked, budget_tokens, self._tokens.at_once())
         except InputTooLong:
             return None
+
+    def whole_fold(self) -> Fold | None:
+        """Return what is to be summed up next where the person wants all but the newest turn summed up."""
+        return whole_fold(self._history, self._window.budget_tokens, self._tokens.at_once())
 
     def set_summary(self, summary: Summary | None) -> None:
         """Let ``summary`` stand for the first turns; what is stored of it is the caller's business."""

@@ -71,7 +71,7 @@ class Session:
         self._dropped: dict[str, None] = {}
         self._refused: dict[str, str] = {}
         self._notes: dict[str, str] = {}
-        self._summaries: list[tuple[str, str, str]] = []
+        self._summaries: list[tuple[str, str, str, bool]] = []
         self._path: list[MessageRecord] | None = []
         """The path to the head, ``None`` when it has to be walked anew."""
 
@@ -202,8 +202,8 @@ class Session:
         return tuple(self._notes)
 
     @property
-    def summaries(self) -> Sequence[tuple[str, str, str]]:
-        """All summaries, oldest first: the first and the last message each stands for, and its text.
+    def summaries(self) -> Sequence[tuple[str, str, str, bool]]:
+        """All summaries, oldest first: the first and the last message each stands for, its text, and if it was asked for.
 
         The text is empty where one was taken away.
         """
@@ -274,8 +274,8 @@ class Session:
                 self.head, self._path = message_id, None
             case "clear", _ if record.parent is not None:
                 self._cleared.add(record.parent)
-            case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text)}:
-                self._summaries.append((first_id, last_id, text))
+            case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text), **more}:
+                self._summaries.append((first_id, last_id, text, more.get("wanted") is True))
             case "fork", {"session": str(name)}:
                 self.forked_from = name
             case "refused", {"message": str(message_id), "reason": str(reason)}:

@@ -31,7 +31,8 @@ SHARE_OF_FOLD: Final = 0.5
 class Fold(NamedTuple):
     """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``.
 
-    The summary may have ``most_tokens``. A single turn may be longer than ``most_read_tokens``.
+    The summary may have ``most_tokens``. A single turn may be longer than ``most_read_tokens``. ``is_wanted`` as of a
+    ``Summary``.
     """
 
     earlier: Summary | None
@@ -39,11 +40,13 @@ class Fold(NamedTuple):
     end: int
     most_tokens: int
     most_read_tokens: int
+    is_wanted: bool = False
 
     def summary(self, text: str) -> Summary:
         """Return what stands for all of it from now on."""
         first_id = self.turns[0].ids[0] if self.earlier is None else self.earlier.first_id
-        return Summary(text, self.end, first_id, self.turns[-1].ids[-1])
+        is_wanted = self.is_wanted or (self.earlier is not None and self.earlier.is_wanted)
+        return Summary(text, self.end, first_id, self.turns[-1].ids[-1], is_wanted)
 
 
 class Summarize(Strategy):
@@ -93,6 +96,18 @@ class Summarize(Strategy):
         return Fold(earlier, history.turns[first:end], end, most_tokens, most_read_tokens)
 
 
+def whole_fold(history: History, budget_tokens: int, tokens: MessageTokens) -> Fold | None:
+    """Return what is summed up next where all but the newest turn is to be, however much room there is."""
+    earlier = history.summary
+    first = earlier.turns if earlier is not None else 0
+    most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
+    end = _read_at_once(history, first, len(history.turns) - 1, most_read_tokens, tokens)
+    most_tokens = summary_tokens(budget_tokens, tokens)
+    if end <= first or most_tokens <= 0:
+        return None
+    return Fold(earlier, history.turns[first:end], end, most_tokens, most_read_tokens, is_wanted=True)
+
+
 def summary_tokens(budget_tokens: int, tokens: MessageTokens) -> int:
     """Return how many tokens the text of a summary may have."""
     around = sum(map(tokens, Summary("", 0, "", "").messages))
@@ -102,11 +117,13 @@ def summary_tokens(budget_tokens: int, tokens: MessageTokens) -> int:
 def _summed_up(selection: Selection, budget_tokens: int) -> int:
     """Take the summary into ``selection`` and return where the turns begin that it does not stand for.
 
-    It is not needed where all of the conversation has ample room, as in a larger window, and is of no use where it
-    would take the room of the turns itself, as in a smaller one.
+    Unless it was asked for, it is not needed where all of the conversation has ample room, as in a larger window. It is of
+    no use where it would take the room of the turns itself, as in a smaller one.
     """
     summary = selection.history.summary
-    if summary is None or selection.newest_within(int(selection.room_tokens * SHARE_AFTER_CUT)) == 0:
+    if summary is None:
+        return 0
+    if not summary.is_wanted and selection.newest_within(int(selection.room_tokens * SHARE_AFTER_CUT)) == 0:
         return 0
     most_tokens = min(int(budget_tokens * SHARE_OF_SUMMARY), selection.room_tokens // 2)
     return summary.turns if selection.sum_up(summary, most_tokens) else 0

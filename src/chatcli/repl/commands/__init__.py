@@ -12,6 +12,7 @@ from chatcli.repl.commands import (
     alt,
     btw,
     clear,
+    compact,
     config,
     context,
     continue_,
@@ -59,7 +60,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = tuple(
     for heading, modules in (
         ("questions and answers", (file, t, retry, continue_, edit, undo, alt, tree, btw, copy, last)),
         ("conversations", (new, sessions, session, title, save, fork, clear)),
-        ("what the model sees", (context, summary, pin, unpin, drop, note, system)),
+        ("what the model sees", (context, summary, compact, pin, unpin, drop, note, system)),
         ("models and settings", (model, profile, login, config, reasoning, theme)),
         ("tokens and cost", (tokens, cost, verbose)),
         ("help", (help, keys, exit)),

@@ -1,0 +1,46 @@
+"""``/compact``: older turns are summed up now, not when the window is nearly full."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.repl.commands.command import Command
+
+if TYPE_CHECKING:
+    from chatcli.repl.talk import Talk
+
+_FEWEST_TURNS: Final = 2
+_STRATEGY: Final = "summarize"
+
+
+async def _run(talk: Talk, _: str) -> None:
+    chat = await talk.connected()
+    await talk.between_turns.stop()
+    if talk.settings.context != _STRATEGY:
+        # No other strategy sends a summary.
+        await talk.change(context=_STRATEGY)
+        talk.surface.remark(
+            'context: summarize, for this run (context = "summarize" in config.toml keeps it)'
+        )
+    before = chat.seen().sent_tokens
+    summed_up = await chat.summaries.compact(talk.surface.doing)
+    if not summed_up:
+        talk.surface.remark("nothing more to sum up: the newest turn stays as it is")
+        return
+    turns = "1 turn" if summed_up == 1 else f"{summed_up} turns"
+    talk.surface.remark(
+        f"summed up {turns}: ~{before:,} tokens before, ~{chat.seen().sent_tokens:,} now; /summary shows it, /summary none undoes it"
+    )
+
+
+def _has_older_turns(talk: Talk) -> bool:
+    return sum(record.role == "user" for record in talk.chat.session.context()) >= _FEWEST_TURNS
+
+
+COMMAND = Command(
+    "compact",
+    "sum up all turns but the newest now",
+    _run,
+    applies=_has_older_turns,
+    when="there are no older turns yet",
+)
