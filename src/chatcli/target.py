@@ -249,7 +249,7 @@ class TargetFinder:
             return None
         if self._budget.is_set:
             # Nobody knows what an embedding costs, and a budget is kept.
-            told = "searching older turns by words only: embedding_model is not asked while a budget is set"
+            told = "searching older turns by words only: embedding_model is not used while a budget is set"
             self._tell(Notice("embeddings_not_asked", told))
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415

@@ -225,7 +225,7 @@ async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once
     completions.respond(content=delta("Paris") + DONE, content_type="text/event-stream")
     notice = Notice(
         "no_finish_reason",
-        "models.example sends no finish reason: an answer counts as complete when its stream ends properly",
+        "models.example sends no finish reason; an answer counts as complete when its stream ends properly",
     )
 
     async def asked_of(model):

@@ -72,7 +72,7 @@ def test_an_endpoint_without_finish_reasons_is_told_of_once(program):
     with serving_in_thread(NO_REASON, NO_REASON) as server:
         first, second = (program.run("Capital?", server=server) for _ in range(2))
     assert first.stdout == second.stdout == "Paris.\n"
-    assert "gives no finish reason" in first.stderr
+    assert "sends no finish reason" in first.stderr
     assert second.stderr == ""
     assert first.exit_code == second.exit_code == 0
 
@@ -106,7 +106,7 @@ class TestOnATerminal:
             screen.wait_for(READY)
             screen.type("Capital?" + ENTER)
             screen.wait_for("[1] All of ␛[31mParis · https://example.com/paris\n")
-            screen.wait_for(f"[2] {LONG[:56]}\n{LONG[56:]}\n")
+            screen.wait_for(f"[2]\n{LONG[:60]}\n{LONG[60:]}\n")
 
     def test_sources_are_read_aloud_as_words(self, terminal):
         with serving_in_thread(CITED) as server, terminal("--plain", "Capital?", server=server) as screen:

@@ -77,7 +77,7 @@ async def test_the_tree_is_shown_and_gone_to_by_number(talking):  # noqa: F811
         assert "2  ●  ← here Spain? → Madrid." in await told(talk, "/tree")
         assert "> France?\nParis." in await told(talk, "/tree 1")
         assert talk.chat.turns == 1
-        assert "there is not a number 7 in the tree" in await told(talk, "/tree 7")
+        assert "there is no number 7 in the tree" in await told(talk, "/tree 7")
         await talk.connection.close()
 
 

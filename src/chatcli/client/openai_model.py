@@ -270,7 +270,7 @@ def _json(data: bytes) -> Any:
 
 def _no_finish_reason(endpoint: Endpoint) -> str:
     return (
-        f"{endpoint.name} sends no finish reason: an answer counts as complete when its stream ends properly"
+        f"{endpoint.name} sends no finish reason; an answer counts as complete when its stream ends properly"
     )
 
 

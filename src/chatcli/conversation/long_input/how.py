@@ -24,7 +24,7 @@ def unknown_cost(_: Usage) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class LongInput:
-    """What is done with how to handle how to handle how to handle a text that is too long: ``way`` is a name of ``WAYS`` or ``FAIL``."""
+    """What is done with a text that is too long: ``way`` is a name of ``WAYS`` or ``FAIL``."""
 
     way: str = FAIL
     concurrency: int = 4

@@ -28,7 +28,7 @@ async def _run(talk: Talk, argument: str) -> None:
     number = whole_number(argument)
     exchange = next((found for found in tree.exchanges if found.number == number), None)
     if exchange is None:
-        raise UsageError(f"there is not a number {number} in the tree", hint="/tree shows the numbers")
+        raise UsageError(f"there is no number {number} in the tree", hint="/tree shows the numbers")
     branches.go_to(exchange)
     talk.surface.remark(f"continuing after {number}")
     show_exchange(talk.surface, exchange)
