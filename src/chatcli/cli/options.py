@@ -188,7 +188,7 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--long",
         metavar="HOW",
-        help=f"how to handle how to handle a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}",
+        help=f"how to handle a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}",
     )
     group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
     group.add_argument(
