@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 _USAGE_COLUMNS: Final = 18
-_SUMMARY_COLUMNS: Final = 24
+_NAME_COLUMNS: Final = 12
+_SUMMARY_COLUMNS: Final = 20
+_NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
 
 
@@ -57,16 +59,15 @@ def _in_columns(talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
 
 
 def _rows(command: Command, columns: int) -> Iterator[str]:
-    is_narrow = columns < _USAGE_COLUMNS + _SUMMARY_COLUMNS
-    indent = " " * (4 if is_narrow else _USAGE_COLUMNS + 2)
     # What a long argument may be is told by /help COMMAND: here it would take a row of its own.
-    fits = len(command.usage) + 2 <= _USAGE_COLUMNS
-    usage = f"  {command.usage if fits else f'/{command.name} {_MORE}'}"
+    shown = command.usage if len(command.usage) + 2 <= _USAGE_COLUMNS else f"/{command.name} {_MORE}"
+    if columns < _NARROW_COLUMNS:
+        shown = f"/{command.name}"
+    wide = _USAGE_COLUMNS if columns >= _NARROW_COLUMNS else _NAME_COLUMNS
+    is_beside = columns >= wide + _SUMMARY_COLUMNS
+    indent = " " * (wide + 2 if is_beside else 4)
     summary = wrap(command.summary, max(1, columns - len(indent))) or [""]
-    if is_narrow:
-        yield usage
-    else:
-        yield f"{usage:<{_USAGE_COLUMNS}}  {summary.pop(0)}"
+    yield f"  {shown:<{wide - 2}}  {summary.pop(0)}" if is_beside else f"  {shown}"
     yield from (indent + line for line in summary)
 
 
