@@ -197,7 +197,7 @@ class TestAsking:
             screen.wait_for("empty for none:")
             screen.type("sk-secret\n")
             screen.wait_for("The key works")
-            screen.wait_for("From here on: small at")
+            screen.wait_for("Model: small at")
             screen.type("Capital of France?\n")
             screen.wait_for("Assistant: Paris.")
             leave(screen)
