@@ -314,10 +314,10 @@ def test_who_talks_in_lines_does_not_load_the_screen(plain):
             screen.wait_for("\n\nYou:")
         screen.type("/sessions\n")
         screen.wait_for(
-            "1  Capital of France?  current  just now  1 turn\nWhich one? [1, or words to search for]"
+            "1: Capital of France?, current, just now, 1 turn.\nWhich one? [1, or words to search for]"
         )
         screen.type("\n")
-        screen.wait_for("search for]\n\nYou:")
+        screen.wait_for("No session chosen.\n\nYou:")
         screen.type("exit\n")
         assert screen.wait_for_exit() == 0
         assert "loaded: []" in screen.shown

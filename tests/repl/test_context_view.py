@@ -12,7 +12,14 @@ from wcwidth import width
 
 from chatcli.chat.seen import NotSeen, Seen, SeenPart, ranges
 from chatcli.render.themes import theme
-from chatcli.repl.context_view import comparison, context_view, differences, left_out_lines
+from chatcli.repl.context_view import (
+    comparison,
+    comparison_sentences,
+    context_sentences,
+    context_view,
+    differences,
+    left_out_lines,
+)
 from chatcli.repl.window_bar import Segment, bar, shares
 
 PLAIN = theme("dark", None)
@@ -74,8 +81,30 @@ def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked()
     assert re.search(r"window of small +8,192", text)
 
 
-def test_without_a_bar_the_table_is_the_same():
-    assert context_view(SEEN, PLAIN, 80, with_bar=False) == context_view(SEEN, PLAIN, 80).partition("\n")[2]
+def test_read_aloud_each_part_is_a_sentence():
+    turns = tuple(SeenPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
+    seen = replace(SEEN, parts=(*SEEN.parts[:3], *turns), estimated=True)
+    assert context_sentences(seen).split("\n") == [
+        "System prompt, about 120 tokens.",
+        "2 notes, about 22 tokens.",
+        "6 turns, 3 to 8, about 60 tokens.",
+        "30 turns, 10 to 39, about 300 tokens.",
+        f"Free for a question, about {seen.free_tokens:,} tokens.",
+        "Reserved for the answer, 2,048 tokens.",
+        "Window of small, 8,192 tokens.",
+    ]
+
+
+def test_read_aloud_a_turn_has_its_words_behind_its_count():
+    line = context_sentences(replace(SEEN, parts=(SeenPart("turn", 7, "Why: so?", turn=2),))).split("\n")[0]
+    assert line == "Turn 2, 7 tokens: Why: so?"
+
+
+def test_read_aloud_a_comparison_names_both_sides_of_each_count():
+    then = replace(SEEN, model_name="large", window_tokens=131_072)
+    lines = comparison_sentences(SEEN, then).split("\n")
+    assert lines[0] == "System prompt: 120 with small, 120 with large."
+    assert lines[-1] == "Window: 8,192 with small, 131,072 with large."
 
 
 @pytest.mark.parametrize("colors", [None, "standard", "256", "truecolor"])

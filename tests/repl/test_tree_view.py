@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from wcwidth import width
 
 from chatcli.core.messages import answer, question
-from chatcli.repl.tree_view import HERE, tree_rows
+from chatcli.repl.tree_view import HERE, tree_rows, tree_sentences
 from chatcli.sessions.records import MarkRecord, MessageRecord, ReplyMetadata
 from chatcli.sessions.session import Session
 from chatcli.sessions.tree import Tree
@@ -48,6 +51,38 @@ def test_the_path_goes_straight_on_wherever_it_leads():
     shown = rows(*exchange(1), *exchange(2, 1), *exchange(3, 1), to_two)
     assert [line.split()[0] for line in shown] == ["1", "3", "2"]
     assert HERE in shown[-1]
+
+
+def test_read_aloud_a_branch_says_what_it_follows_and_that_it_is_another():
+    talk = (*exchange(1), *exchange(2, 1), *exchange(3, 2), *exchange(4, 1))
+    assert tree_sentences(Tree(Session.replay(talk))).split("\n") == [
+        "1. Question: question 1 Answer by small: answer 1",
+        "2, another branch. Question: question 2 Answer by small: answer 2",
+        "3, another branch. Question: question 3 Answer by small: answer 3",
+        "4, follows 1, you are here. Question: question 4 Answer by small: answer 4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("## So\n**One** `line`.\n\n```python\nx\n```", "So One line."),
+        ("It is:\n\n| a |\n|---|\n", "It is:"),
+        ("```sh\nls\n```", "code or a table"),
+    ],
+)
+def test_read_aloud_an_answer_is_heard_without_its_marks_up_to_code_or_a_table(said, heard):
+    asked, replied = exchange(1)
+    heard_line = tree_sentences(Tree(Session.replay([asked, replace(replied, message=answer(said))])))
+    assert heard_line.endswith(f"Answer by small: {heard}")
+
+
+def test_read_aloud_a_long_talk_says_how_much_is_not_listed():
+    talk = [record for at in range(1, 61) for record in exchange(at, at - 1 or None)]
+    lines = tree_sentences(Tree(Session.replay(talk))).split("\n")
+    assert lines[3] == "54 more, not listed."
+    assert lines[4] == "58. Question: question 58 Answer by small: answer 58"
+    assert lines[-1].startswith("60, you are here. ")
 
 
 def test_a_question_without_an_answer_says_so():

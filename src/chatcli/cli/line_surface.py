@@ -143,7 +143,7 @@ class LineSurface:
         return self._was_left
 
     async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
-        return await choose_by_number(self, shelf, words=words, everywhere=everywhere)
+        return await choose_by_number(self, shelf, words=words, everywhere=everywhere, in_words=self._plain)
 
     async def page_through(self, answer: str) -> None:
         self.answer(answer)

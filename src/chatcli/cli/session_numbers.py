@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 _NUMBERED: Final = 20
 _ALL: Final = "all"
+_ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
 
 
 async def choose_by_number(
-    surface: Surface, shelf: Shelf, *, words: str = "", everywhere: bool = False
+    surface: Surface, shelf: Shelf, *, words: str = "", everywhere: bool = False, in_words: bool = False
 ) -> str | None:
     """List what is found for ``words`` and ask which; an answer in words searches for those.
 
-    Only the sessions of the person's folder are listed where it has any, until they answer "all".
+    ``in_words`` lists them to be read aloud. Only the sessions of the person's folder are listed where it has any, until they answer "all".
     """
     await in_thread(shelf.refresh)
     is_here = shelf.has_folder and not everywhere
@@ -34,11 +35,12 @@ async def choose_by_number(
         if not listing.total and not words:
             surface.remark("no sessions yet; every conversation is saved automatically")
             return None
-        _show(surface, shelf, listing)
-        answer = (await surface.ask(_question(listing)) or "").strip()
+        _show(surface, shelf, listing, in_words=in_words)
+        answer = await _answer(surface, min(_NUMBERED, len(listing.sessions)))
         if not answer:
+            surface.remark("no session chosen")
             return None
-        if answer.isdecimal() and 0 < int(answer) <= min(_NUMBERED, len(listing.sessions)):
+        if _is_number(answer):
             return listing.sessions[int(answer) - 1].name
         if answer.lower() == _ALL and is_here:
             is_here = False
@@ -46,23 +48,46 @@ async def choose_by_number(
             words = answer
 
 
+async def _answer(surface: Surface, count: int) -> str:
+    """Return what the person answers: a number from 1 to ``count``, words, or nothing."""
+    while True:
+        answer = (await surface.ask(_question(count)) or "").strip()
+        if not _is_number(answer) or 1 <= int(answer) <= count:
+            return answer
+        surface.remark(f"there is no session {answer} in this list; {_whatever(count)}")
+
+
+def _is_number(answer: str) -> bool:
+    """Whether ``answer`` is meant as a number of the list: a longer one, like a year, is something to search for."""
+    return answer.isdecimal() and len(answer) <= len(str(_NUMBERED))
+
+
+def _whatever(count: int) -> str:
+    other = "words to search for, or Enter to leave"
+    return f"type a number from 1 to {count}, {other}" if count > 1 else f"type {'1, ' * count}{other}"
+
+
 async def _listed(shelf: Shelf, words: str, *, is_here: bool) -> Listing:
     return await in_thread(lambda: shelf.listing(words, is_here=is_here))
 
 
-def _show(surface: Surface, shelf: Shelf, listing: Listing) -> None:
+def _show(surface: Surface, shelf: Shelf, listing: Listing, *, in_words: bool) -> None:
     now = datetime.now().astimezone()
     rows = [
         (
             str(number),
             session.title or session.name,
             "current" if session.name == shelf.current else "",
-            age(session.last_used, now),
+            _spoken(age(session.last_used, now)) if in_words else age(session.last_used, now),
             _said(listing, session),
         )
         for number, session in enumerate(listing.sessions[:_NUMBERED], start=1)
     ]
-    if rows:
+    if rows and in_words:
+        surface.say(
+            "\n".join(f"{number}: {_ended(', '.join(filter(None, facts)))}" for number, *facts in rows)
+        )
+    elif rows:
         surface.say(table(rows, surface.columns(), right={0}))
     else:
         surface.remark(f"no session{' of this folder' if listing.is_here else ''} has {listing.words}")
@@ -72,6 +97,17 @@ def _show(surface: Surface, shelf: Shelf, listing: Listing) -> None:
         surface.remark(f"only sessions of this folder are shown; {_ALL} shows the others too")
 
 
+def _ended(text: str) -> str:
+    return text if text.endswith(_ENDS) else f"{text}."
+
+
+def _spoken(age: str) -> str:
+    """Return an age with its unit as a word."""
+    number, _, unit = age.partition(" ")
+    word = {"h ago": "hour", "min ago": "minute"}.get(unit)
+    return f"{number} {word}{'' if number == '1' else 's'} ago" if word else age
+
+
 def _said(listing: Listing, session: SessionSummary) -> str:
     hit = listing.hits.get(session.name)
     if hit is not None and hit.excerpt:
@@ -79,8 +115,7 @@ def _said(listing: Listing, session: SessionSummary) -> str:
     return f"{session.turns:,} turn{'' if session.turns == 1 else 's'}"
 
 
-def _question(listing: Listing) -> str:
-    count = min(_NUMBERED, len(listing.sessions))
+def _question(count: int) -> str:
     if not count:
         return "Other words to search for: "
     return f"Which one? [{'1' if count == 1 else f'1-{count}'}, or words to search for] "

@@ -11,6 +11,7 @@ _SPOKEN: Final = (
     (re.compile(r"\A\[(\d+)\] "), r"source \1: "),
     (re.compile(r" · "), ", "),
     (re.compile(r"~(?=\d)"), "about "),
+    (re.compile(r"(?<=\d)–(?=\d)"), " to "),
     (re.compile(r"\bCtrl-(?=[A-Z]\b)"), "Control "),
 )
 # A name such as gpt-5 or config.toml is written as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wcwidth import clip, width
@@ -33,6 +34,7 @@ _SIGNS: Final[dict[str, tuple[str, Role]]] = {
 # Every other turn is drawn so, that they can be told apart.
 _OTHER_TURN: Final = ("t", "address")
 
+_RANGE: Final = re.compile(r"(?<=\d)–(?=\d)")
 _ROWS_A_TURN: Final = 8
 """Up to so many turns have a row each."""
 _WORDS: Final = 60
@@ -46,10 +48,22 @@ class _Row(NamedTuple):
     cost_usd: float | None = None
 
 
-def context_view(seen: Seen, theme: Theme, columns: int, *, with_bar: bool = True) -> str:
-    """Return the bar and the table, in rows of at most ``columns``. Read aloud, the bar would be noise."""
-    parts = _parts_table(seen, columns)
-    return f"{bar(_segments(seen), theme, columns)}\n{parts}" if with_bar else parts
+def context_view(seen: Seen, theme: Theme, columns: int) -> str:
+    """Return the bar and the table, in rows of at most ``columns``."""
+    return f"{bar(_segments(seen), theme, columns)}\n{_parts_table(seen, columns)}"
+
+
+def context_sentences(seen: Seen) -> str:
+    """Return what the model sees as it is read aloud: a line a part."""
+    about = "about " if seen.estimated else ""
+    lines = []
+    for row in _all_rows(seen):
+        cost = f", {dollars(row.cost_usd)}" if row.cost_usd else ""
+        is_counted = row.sign and row.sign != _SIGNS["answer"][0]
+        what, _, words = _RANGE.sub(" to ", row.what).partition(": ")
+        count = f"{about if is_counted else ''}{row.tokens:,} tokens{cost}"
+        lines.append(f"{_capital(what)}, {count}{f': {words}' if words else '.'}")
+    return "\n".join(lines)
 
 
 def left_out_lines(seen: Seen) -> Iterator[str]:
@@ -63,7 +77,11 @@ def left_out_lines(seen: Seen) -> Iterator[str]:
 
 def comparison(now: Seen, then: Seen, columns: int) -> str:
     """Return a table of what is sent now and what would be."""
-    rows = [
+    return table(_compared_rows(now, then), columns, right={1, 2})
+
+
+def _compared_rows(now: Seen, then: Seen) -> list[tuple[str, str, str]]:
+    return [
         ("", _name(now, then), _name(then, now)),
         *(
             (label, f"{now.tokens_of(kind):,}", f"{then.tokens_of(kind):,}")
@@ -75,7 +93,15 @@ def comparison(now: Seen, then: Seen, columns: int) -> str:
         ("reserved for the answer", f"{now.answer_tokens:,}", f"{then.answer_tokens:,}"),
         ("window", f"{now.window_tokens:,}", f"{then.window_tokens:,}"),
     ]
-    return table(rows, columns, right={1, 2})
+
+
+def comparison_sentences(now: Seen, then: Seen) -> str:
+    """Return the same as it is read aloud."""
+    (_, name, other), *rows = _compared_rows(now, then)
+    return "\n".join(
+        f"{_capital(label)}: {count} with {name}, {other_count} with {other}."
+        for label, count, other_count in rows
+    )
 
 
 def differences(now: Seen, then: Seen) -> Iterator[str]:
@@ -117,11 +143,7 @@ def _segments(seen: Seen) -> list[Segment]:
 
 def _parts_table(seen: Seen, columns: int) -> str:
     about = "~" if seen.estimated else ""
-    rows = [*_rows(seen.parts), _Row(".", "free for a question", seen.free_tokens)]
-    rows += [
-        _Row("A", "reserved for the answer", seen.answer_tokens),
-        _Row("", f"window of {seen.model_name}", seen.window_tokens),
-    ]
+    rows = _all_rows(seen)
     own = len(rows) - 3
     numbers = [f"{about if at < own + 1 else ''}{row.tokens:,}" for at, row in enumerate(rows)]
     costs = ["" if row.cost_usd is None else dollars(row.cost_usd) for row in rows]
@@ -135,6 +157,15 @@ def _parts_table(seen: Seen, columns: int) -> str:
         for row, number, cost in zip(rows, numbers, costs, strict=True)
     ]
     return table(cells, columns, right={2, 3})
+
+
+def _all_rows(seen: Seen) -> list[_Row]:
+    return [
+        *_rows(seen.parts),
+        _Row(".", "free for a question", seen.free_tokens),
+        _Row("A", "reserved for the answer", seen.answer_tokens),
+        _Row("", f"window of {seen.model_name}", seen.window_tokens),
+    ]
 
 
 def _rows(parts: Sequence[SeenPart]) -> Iterator[_Row]:
@@ -180,6 +211,10 @@ def _name(seen: Seen, other: Seen) -> str:
 
 def _turns(numbers: Sequence[int]) -> str:
     return f"turn{'' if len(numbers) == 1 else 's'} {ranges(numbers)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _cut(text: str, columns: int) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.repl.table import table
-from chatcli.sessions.titles import beginning_of
+from chatcli.sessions.titles import beginning_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ _LONGEST_RUN: Final = 8
 _SHOWN_OF_RUN: Final = 3
 _NARROW_COLUMNS: Final = 60
 _ROWS_SHOWN_WHOLE: Final = 30
+_CODE_OR_TABLE: Final = re.compile(r"^ *(?:```|~~~|\|)", re.MULTILINE)
+_MARKS: Final = re.compile(r"\*\*|`|^ *(?:#+|>) ", re.MULTILINE)
+_UNKNOWN: Final = "…"  # no message has this id: what stands above is not listed
 
 
 class _Row:
@@ -50,6 +54,44 @@ def tree_rows(tree: Tree, columns: int) -> str:
         words = _words(exchange, columns)
         cells.append((str(exchange.number), lead + dot, f"{HERE} {words}" if exchange.id == last else words))
     return table(cells, columns, right={0})
+
+
+def tree_sentences(tree: Tree) -> str:
+    """Return the tree as it is read aloud: a line an exchange, with what it follows where that is not the one before."""
+    on_path = {exchange.id for exchange in tree.path}
+    last = tree.path[-1].id if tree.path else None
+    by_id = {exchange.id: exchange for exchange in tree.exchanges}
+    rows = list(_rows(tree, on_path))
+    lines = []
+    above: str | None = None
+    for row in rows if len(rows) <= _ROWS_SHOWN_WHOLE else _shortened(rows, last):
+        if isinstance(row, int):
+            lines.append(f"{row:,} more, not listed.")
+            above = _UNKNOWN
+            continue
+        exchange = row.exchange
+        facts = [str(exchange.number)]
+        before = by_id.get(exchange.before or "")
+        if above not in {exchange.before, _UNKNOWN}:
+            facts.append(f"follows {before.number}" if before else "at the beginning")
+        if exchange.id not in on_path:
+            facts.append("another branch")
+        if exchange.id == last:
+            facts.append("you are here")
+        lines.append(f"{', '.join(facts)}. {_spoken_words(exchange)}")
+        above = exchange.id
+    return "\n".join(lines)
+
+
+def _spoken_words(exchange: Exchange) -> str:
+    asked = f"Question: {beginning_of(exchange.question.message, _PREVIEW_CHARACTERS)}"
+    if exchange.answer is None:
+        return f"{asked} No answer."
+    model = exchange.answer.reply.model if exchange.answer.reply else None
+    by = f" by {model}" if model else ""
+    said = _CODE_OR_TABLE.split(exchange.answer.message.text, maxsplit=1)[0]
+    words = one_line(_MARKS.sub("", said), _PREVIEW_CHARACTERS) or "code or a table"
+    return f"{asked} Answer{by}: {words}"
 
 
 def _words(exchange: Exchange, columns: int) -> str:

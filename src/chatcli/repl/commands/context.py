@@ -9,7 +9,14 @@ from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.model import models_to_choose
-from chatcli.repl.context_view import comparison, context_view, differences, left_out_lines
+from chatcli.repl.context_view import (
+    comparison,
+    comparison_sentences,
+    context_sentences,
+    context_view,
+    differences,
+    left_out_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +66,10 @@ async def _compare(talk: Talk, **changes: object) -> None:
     if "model" in changes:
         # Another strategy may be set for it; what is asked is what the model makes of this one.
         then = replace(then, context=now.context)
-    talk.surface.say(comparison(now, then, talk.surface.columns()))
+    if talk.settings.plain:
+        talk.surface.say(comparison_sentences(now, then))
+    else:
+        talk.surface.say(comparison(now, then, talk.surface.columns()))
     for line in differences(now, then):
         talk.surface.remark(line)
     talk.surface.pause()
@@ -72,8 +82,11 @@ async def _use(talk: Talk, name: str) -> None:
 
 
 def _draw(talk: Talk, seen: Seen) -> None:
-    columns, with_bar = talk.surface.columns(), not talk.settings.plain
-    talk.surface.picture(lambda theme: context_view(seen, theme, columns, with_bar=with_bar))
+    columns = talk.surface.columns()
+    if talk.settings.plain:
+        talk.surface.say(context_sentences(seen))
+    else:
+        talk.surface.picture(lambda theme: context_view(seen, theme, columns))
 
 
 def _known(name: str) -> str:

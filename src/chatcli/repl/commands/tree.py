@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, whole_number
 from chatcli.repl.recap import show_exchange
-from chatcli.repl.tree_view import tree_rows
+from chatcli.repl.tree_view import tree_rows, tree_sentences
 from chatcli.sessions.titles import beginning_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ async def _run(talk: Talk, argument: str) -> None:
     branches = talk.chat.branches
     tree = branches.tree
     if not argument:
-        talk.surface.say(tree_rows(tree, talk.surface.columns()))
+        is_spoken = talk.settings.plain
+        talk.surface.say(tree_sentences(tree) if is_spoken else tree_rows(tree, talk.surface.columns()))
         talk.surface.remark("/tree N continues after one of them; nothing is lost")
         return
     number = whole_number(argument)
