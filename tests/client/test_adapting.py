@@ -116,3 +116,31 @@ async def test_a_field_that_is_refused_again_is_a_failure():
 )
 def test_the_field_is_found_however_the_server_names_it(error, field):
     assert refused_field(error, REQUEST, frozenset()) == field
+
+
+STREAMED = Request("small", (question("Hi"),))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("Streaming is not supported for this model"),
+        refusal("stream: Input should be False", parameter="stream", status=422),
+        refusal("stream: Extra inputs are not permitted", status=422, parameter="stream"),
+        refusal("Unsupported value: 'stream' does not support true with this model.", parameter="stream"),
+    ],
+)
+async def test_who_does_not_stream_is_asked_for_the_whole_answer_and_that_is_said_once(error, tmp_path):
+    memory = EndpointMemory(tmp_path / "parameters.json", now_s=1000)
+    inner = ScriptedModel([error], PARIS, PARIS, PARIS)
+    model = AdaptingModel(inner, URL, memory)
+    notice = Notice("parameter_dropped", "small does not stream its answers: they come whole")
+    assert await events_of(model, STREAMED) == [notice, *PARIS]
+    assert await events_of(model, STREAMED) == PARIS
+    assert await events_of(AdaptingModel(inner, URL, memory), STREAMED) == PARIS
+    assert [request.without for request in inner.requests] == [frozenset(), *[{"stream"}] * 3]
+
+
+def test_a_refused_option_of_streaming_is_not_taken_for_streaming():
+    error = refusal("stream_options is not supported when stream is true")
+    assert refused_field(error, STREAMED, frozenset()) == "stream_options"

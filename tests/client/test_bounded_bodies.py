@@ -10,10 +10,10 @@ from chatcli.client.bounded_bodies import _LONGEST_ERROR_BYTES
 from chatcli.client.catalog import offered_models
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
-from chatcli.core.errors import AnswerTooLarge, BadResponse, ServerFailed
+from chatcli.core.errors import AnswerTooLarge, BadResponse, RequestRefused, ServerFailed
 from chatcli.core.events import Completion, TextDelta
 from client.wire import chat_at, delta, end, events_of, failure_of
-from scripted_server import Answer, serving
+from scripted_server import CUT, HOLD, RESET, Answer, serving
 
 PIECE = b"x" * 65_536
 
@@ -105,3 +105,19 @@ async def test_a_list_of_models_without_end_is_given_up():
         async with connect(endpoint, {}) as client:
             with pytest.raises(BadResponse):
                 await offered_models(client, endpoint, timeout_s=5)
+
+
+WORDS = b'{"error": {"message": "Bad temperature"}}'
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [[HOLD], [CUT], [RESET], [b" ", 0.05] * 100],
+    ids=["stalled", "cut", "reset", "dripping"],
+)
+@pytest.mark.parametrize(("status", "kind"), [(400, RequestRefused), (503, ServerFailed)])
+async def test_an_error_whose_words_do_not_come_in_time_is_told_by_its_status(rest, status, kind):
+    answer = Answer([WORDS, 0.05, *rest], status, {"content-type": "application/json"})
+    _, error = await asking(answer, timeout_s=1.0)
+    assert (type(error), error.status) == (kind, status)
+    assert "Bad temperature" in error.message

@@ -57,6 +57,27 @@ CASES = {
     "empty reasoning": ("<think>\n\n</think>\n\nParis.", "", "Paris."),
     "reasoning twice": ("<think>a\n</think>\n<think> b</think>\nParis.", "a\n\nb", "Paris."),
     "another kind of closing tag inside": ("<think>a </thinking> b</think>c", "a </thinking> b", "c"),
+    "reasoning that opens a tag within itself": (
+        "<think>a <think>b</think> c</think>Paris.",
+        "a <think>bc",
+        "Paris.",
+    ),
+    "three of them": (
+        "<think>a<think>b<think>c</think>d\n</think>\ne</think>\nP",
+        "a<think>b<think>cde",
+        "P",
+    ),
+    "two closed at once": ("<think>a<think>b</think>\n</think>\nParis.", "a<think>b", "Paris."),
+    "a tag that is only spoken of in the reasoning": (
+        "<think>no <think> tags</think>Use <b> and </b>, not </think> here",
+        "no <think> tags",
+        "Use <b> and </b>, not </think> here",
+    ),
+    "a call of a tool": (
+        f"{ANALYSIS}hm<|end|><|start|>assistant<|channel|>commentary to=functions.search<|message|>{{}}<|call|>",
+        "hm",
+        "",
+    ),
     "never closed": ("<think>\nhm, hm", "hm, hm", ""),
     "cut inside the closing tag": ("<think>hm</thi", "hm</thi", ""),
     "inline code in the reasoning": (
@@ -114,7 +135,7 @@ CASES = {
     ),
     "commentary": (
         f"{ANALYSIS}a<|end|><|start|>assistant<|channel|>commentary to=f <|constrain|>json<|message|>{{}}<|call|>{FINAL}",
-        "a\n\n{}",
+        "a",
         "Paris",
     ),
     "a channel without the end of the one before": (
@@ -266,3 +287,29 @@ def test_a_stored_answer_is_read_without_its_reasoning(text, reasoning, answer):
 @given(TEXTS)
 def test_a_stored_answer_never_becomes_nothing(text):
     assert answer_in(text) or not text
+
+
+CALL = '<|message|>{"q": "`<b>`"}'
+CALLED = [("search", '{"q": "`<b>`"}')]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        (f"<|channel|>commentary to=functions.search <|constrain|>json{CALL}<|call|>", CALLED),
+        (f"<|start|>assistant to=functions.search<|channel|>commentary json{CALL}<|call|>", CALLED),
+        (f"{ANALYSIS}hm<|end|><|start|>assistant to=functions.search<|channel|>commentary{CALL}", CALLED),
+        (f"<|channel|>commentary to=functions.search{CALL}<|call|>" * 2, CALLED * 2),
+        ("<|channel|>analysis to=browser.open<|message|>x<|call|>", [("browser.open", "x")]),
+        ("<|channel|>commentary to=user<|message|>x<|end|>", []),
+        ("<|channel|>commentary<|message|>to=functions.search<|end|>", []),
+        (f"{ANALYSIS}hm<|end|>{FINAL}", []),
+    ],
+)
+@pytest.mark.parametrize("cut", [letters, lambda text: [text], lambda text: [text[:40], text[40:]]])
+def test_a_message_for_a_tool_is_a_call_of_it(text, calls, cut):
+    reasoning = InlineReasoning()
+    deltas = [delta for chunk in cut(text) for delta in reasoning.feed(chunk)]
+    deltas += reasoning.finish(is_complete=True)
+    assert reasoning.tool_calls == calls
+    assert not any("q" in delta.text for delta in deltas)

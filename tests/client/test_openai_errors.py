@@ -259,14 +259,17 @@ async def test_an_error_without_a_body_is_told_by_its_status(chat, completions):
     assert error.request_id is None
 
 
-async def test_a_body_that_breaks_off_is_still_an_error_of_the_endpoint(chat, completions):
+async def test_a_body_that_breaks_off_is_still_told_by_its_status_and_what_came_of_its_words(
+    chat, completions
+):
     async def body():
-        yield b'{"error": '
+        yield b'{"error": {"message": "Out of mem'
         raise httpcore2.ReadError("reset by peer")
 
     completions.respond(500, content=body())
     _, error = await failure_of(chat)
-    assert type(error) is NetworkError
+    assert type(error) is ServerFailed
+    assert error.message == "models.example: 500 Internal Server Error: Out of mem"
 
 
 async def test_a_wrong_key_says_whose_it_is(chat, completions):
@@ -433,3 +436,44 @@ async def test_whatever_a_server_calls_itself_a_line_stays_a_line(chat, completi
     completions.respond(400, headers={"x-request-id": "r" * 9000})
     _, error = await failure_of(chat)
     assert len(error.request_id) == 200
+
+
+FLAGGED = "the question was flagged for what it says: ask in other words, or another model"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (
+            403,
+            {"message": "Your input was flagged", "code": 403, "metadata": {"reasons": ["violence", "hate"]}},
+            "403 Forbidden: Your input was flagged: violence, hate",
+        ),
+        (400, {"message": "No.", "code": "content_filter"}, "400 Bad Request: No."),
+        (
+            400,
+            {"message": "No.", "innererror": {"code": "ResponsibleAIPolicyViolation"}},
+            "400 Bad Request: No.",
+        ),
+    ],
+)
+async def test_a_question_that_was_flagged_is_refused_for_what_it_is(chat, completions, status, error, words):
+    completions.respond(status, json={"error": error})
+    _, seen = await failure_of(chat)
+    assert seen.message.endswith(words)
+    assert (type(seen), seen.hint, seen.refuses_question) == (RequestRefused, FLAGGED, True)
+
+
+@pytest.mark.parametrize("words", ["This key is flagged", "the red flag was shown to the input"])
+async def test_a_flag_elsewhere_is_no_objection_to_the_question(chat, completions, words):
+    completions.respond(403, json={"error": {"message": words}})
+    _, seen = await failure_of(chat)
+    assert seen.hint != FLAGGED
+
+
+@pytest.mark.parametrize("status", [600, 999])
+async def test_a_status_that_is_none_of_http_is_told_with_its_words(chat, completions, status):
+    completions.respond(status, json={"error": {"message": "Strange"}})
+    _, error = await failure_of(chat)
+    assert (type(error), error.status, error.retryable) == (RequestRefused, status, False)
+    assert error.message.endswith(f"{status}: Strange")

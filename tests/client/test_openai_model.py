@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import httpcore2
 import httpx
@@ -403,15 +404,36 @@ async def test_an_answer_that_is_just_as_large_as_it_may_be_is_complete(completi
         assert (await events_of(chat))[-1] == Completion("stop", "small-1")
 
 
+PICTURE = {"image_url": {"url": "data:image/png;base64," + "A" * 30_000}}
+
+
 @pytest.mark.parametrize(
     "held",
-    [{"refusal": "x" * 30_000}, {"tool_calls": [{"index": 0, "function": {"arguments": "x" * 30_000}}]}],
+    [
+        {"refusal": "x" * 30_000},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "x" * 30_000}}]},
+        {"images": [PICTURE]},
+        {"content": "x", "images": [PICTURE]},
+        {"content": [PICTURE]},
+        {"content": None, "audio": {"data": "A" * 30_000}},
+        {"audio": {"data": "A" * 30_000, "transcript": "x"}},
+        {"audio": {"unknown": "A" * 30_000}},
+        {"tool_calls": [{"unknown": "A" * 30_000}]},
+    ],
+    ids=str,
 )
 async def test_what_waits_for_the_end_has_the_same_limit(completions, held):
     completions.respond(content=delta(**held) * 40 + end(), content_type="text/event-stream")
     async with chat_at(SMALL) as chat:
         _, error = await failure_of(chat)
     assert_too_large(error)
+
+
+async def test_what_is_as_large_as_it_may_be_beside_the_text_is_no_trouble(chat, completions):
+    completions.respond(
+        content=delta("Paris", images=[PICTURE]) * 40 + end(), content_type="text/event-stream"
+    )
+    assert (await events_of(chat))[-1] == Completion("stop", "small-1")
 
 
 def assert_too_large(error):
@@ -754,3 +776,68 @@ async def test_what_the_endpoint_refuses_is_left_out_or_spelled_otherwise(chat, 
     await events_of(chat, Request("small", (question("Hi"),), parameters, without=refused))
     body = body_of(route)
     assert body.keys() == {"model", "messages", "stream", "seed", "max_completion_tokens", "min_p"}
+
+
+def choice(finish_reason=None, **fields):
+    return event({"model": "small-1", "choices": [{"index": 0, "finish_reason": finish_reason, **fields}]})
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [choice(message={"role": "assistant", "content": "Paris"}), choice("stop")],
+        [choice("stop", message={"role": "assistant", "content": "Paris"})],
+        [choice("stop", delta={}, message={"content": "Paris"})],
+        [choice(message={"content": "Par"}), choice("stop", message={"content": "is"})],
+        [choice(text="Par"), choice("stop", text="is")],
+        [choice(delta={"role": "assistant"}), choice("stop", delta=None, text="Paris")],
+        [
+            choice(delta={"content": "Paris"}),
+            choice("stop", delta={}, message={"content": "Paris"}, text="Paris"),
+        ],
+    ],
+)
+async def test_a_stream_may_hold_messages_or_bare_text_in_the_place_of_deltas(chat, streams, chunks):
+    streams(*chunks, DONE)
+    *deltas, completion = await events_of(chat)
+    assert "".join(event.text for event in deltas) == "Paris"
+    assert completion == Completion("stop", "small-1")
+
+
+async def test_a_whole_answer_may_hold_bare_text(unstreamed, completions):
+    completions.respond(json={"model": "small-1", "choices": [{"text": "Paris", "finish_reason": "stop"}]})
+    assert await events_of(unstreamed) == PARIS
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b'error: {"code":500,"message":"slot unavailable","type":"server_error"}\n\n', "slot unavailable"),
+        (b"error: out of memory\n", "out of memory"),
+        (b"event: error\ndata: kaboom, all of it\n\n", "kaboom, all of it"),
+        (b'event: error\ndata: "kaboom"\n\n', "kaboom"),
+        (b"event: error\ndata:\n\n", "an error"),
+        (b'event: error\ndata: {"message":"kaboom"}\n\n', "kaboom"),
+    ],
+)
+@pytest.mark.parametrize("before", [[], [delta("Par")]])
+async def test_an_error_that_is_told_by_its_name_only_is_shown_in_its_words(
+    chat, streams, before, sent, words
+):
+    streams(*before, sent)
+    seen, error = await failure_of(chat)
+    assert seen == [TextDelta("Par")] * len(before)
+    assert words in error.message
+
+
+async def test_events_without_blank_lines_between_them_are_an_answer(chat, streams):
+    streams(*(part.replace(b"\n\n", b"\n") for part in (delta("Par"), delta("is"), end())))
+    *deltas, completion = await events_of(chat)
+    assert "".join(event.text for event in deltas) == "Paris"
+    assert completion == Completion("stop", "small-1")
+
+
+async def test_who_is_known_not_to_stream_is_not_asked_to(chat, completions):
+    completions.respond(json=completion("Paris"))
+    assert await events_of(chat, replace(QUESTION, without=frozenset({"stream"}))) == PARIS
+    assert not {"stream", "stream_options"} & set(body_of(completions))

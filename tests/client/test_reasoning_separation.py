@@ -9,7 +9,7 @@ from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.fallback import Candidate, FallbackModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.core.errors import IncompleteAnswer, NetworkError
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, ToolCall
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, events_of, failure_of
 
@@ -197,4 +197,14 @@ async def test_a_model_that_stands_in_has_its_reasoning_set_apart_as_well():
         ReasoningDelta("hm"),
         TextDelta("Paris."),
         STOP,
+    ]
+
+
+async def test_a_call_of_a_tool_in_the_channels_is_told_and_stands_in_the_completion():
+    text = '<|channel|>commentary to=functions.search <|constrain|>json<|message|>{"q":1}<|call|>'
+    notice = Notice("tool_calls", "the model tried to call a tool that was not offered: search")
+    call = ToolCall("", "search", '{"q":1}')
+    assert await events_of(separating([TextDelta(text), STOP])) == [
+        notice,
+        Completion("stop", "small", tool_calls=(call,)),
     ]

@@ -106,6 +106,29 @@ async def test_an_event_is_told_as_soon_as_it_is_complete(line_end):
     assert told == [b"a", b"b"]
 
 
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b'data: {"a": 1}\ndata: {"b": 2}\ndata: [DONE]\n', [b'{"a": 1}', b'{"b": 2}', b"[DONE]"]),
+        (b'data: {"a": 1,\ndata: "b": {}\ndata: }\n\n', [b'{"a": 1,\n"b": {}\n}']),
+        (b"data: {}\ndata: }\n\n", [b"{}", b"}"]),
+        (b'error: {"a": 1}\ndata: a\n\n', [b'{"a": 1}', b"a"]),
+        (b'data: a\nerror: b"\n', [b"a", b'{"error": "b\\""}']),
+        (b"event: Error\ndata: a\ndata: b\n\ndata: c\n\n", [b'{"error": "a\\nb"}', b"c"]),
+    ],
+)
+async def test_habits_of_servers_that_the_standard_does_not_know_are_understood(stream, events):
+    assert await data_of(stream) == events
+    assert await data_of(*(bytes([byte]) for byte in stream)) == events
+
+
+async def test_of_events_without_blank_lines_each_is_told_at_once_from_the_second_on():
+    chunks = pieces(*(f'data: {{"n": {n}}}\n'.encode() for n in (1, 2, 3)))
+    async with aclosing(event_data(chunks, LONGEST_BYTES)) as reads:
+        told = [list(events) async for events in reads]
+    assert told[:3] == [[], [b'{"n": 1}', b'{"n": 2}'], [b'{"n": 3}']]
+
+
 async def test_a_long_line_is_read_whole():
     text = b"x" * 1_000_000
     assert await data_of(b"data: ", *[text] * 3, b"\n\n") == [text * 3]

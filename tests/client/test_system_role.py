@@ -210,3 +210,24 @@ def test_a_refusal_of_any_length_is_read_in_one_go(piece):
     said = "messages[0].role 'user'" + piece * 100_000
     error = refused("host: 400", provider_message=said)
     assert refused_role(error, BRIEF, NONE) == (SYSTEM_ROLE if piece == "system " else None)
+
+
+TAKEN = "Input should be 'user' or 'assistant'"
+
+
+@pytest.mark.parametrize(
+    ("said", "without", "role"),
+    [
+        (f"messages.0.role: {TAKEN}", NONE, SYSTEM_ROLE),
+        (f"messages.0.role: {TAKEN}", {SYSTEM_ROLE}, DEVELOPER_ROLE),
+        ("messages.0.role: Input should be 'system', 'user' or 'assistant'", {SYSTEM_ROLE}, DEVELOPER_ROLE),
+        ("messages.0.role: Input should be 'system', 'user' or 'assistant'", NONE, None),
+        ("Invalid role: must be one of 'user', 'assistant'", NONE, SYSTEM_ROLE),
+        ('role should be "user" or "model"', NONE, SYSTEM_ROLE),
+        (f"messages.2.role: {TAKEN}", NONE, None),
+        ("messages.0.content: Input should be a string", NONE, None),
+        ("Conversation roles must alternate between 'user' and 'assistant'", NONE, None),
+    ],
+)
+def test_a_list_of_roles_without_that_of_the_system_prompt_refuses_it(said, without, role):
+    assert refused_role(refused(said, 422), BRIEF, frozenset(without)) == role

@@ -54,7 +54,19 @@ def error_event(message: str, code: str) -> bytes:
     return b"data: " + json.dumps({"error": {"message": message, "code": code}}).encode() + b"\n\n"
 
 
+def stalled(status: int) -> Answer:
+    head = f"HTTP/1.1 {status} No\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+    return raw(head.encode(), b'{"error": {"message": "Bad temp', HOLD)
+
+
+CHANNELS = (
+    "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.search "
+    '<|constrain|>json<|message|>{"q":1}<|call|>'
+)
+ONLY_TWO = "Input should be 'user' or 'assistant'"
 END = event_stream()[-2:]
+DONE = END[-1]
+PICTURE = {"image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
 FEW = {"CHATCLI_RETRIES": "1", "CHATCLI_RETRY_BUDGET_S": "30"}
 IMPATIENT = {"CHATCLI_TIMEOUT_S": "0.4", "CHATCLI_RETRIES": "0"}
 IDLE = {"CHATCLI_IDLE_TIMEOUT_S": "0.4"}
@@ -273,6 +285,28 @@ FAULTS: tuple[Fault, ...] = (
         ),
         FEW,
     ),
+    Fault(
+        _STATUS,
+        "403 of a moderation (OpenRouter)",
+        (
+            json_answer(
+                {"error": {"message": "Your input was flagged", "metadata": {"reasons": ["violence"]}}},
+                status=403,
+            ),
+        ),
+    ),
+    Fault(
+        _STATUS,
+        "422 that lists the roles it takes (FastAPI)",
+        (json_answer({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": ONLY_TWO}]}, status=422),),
+        {"CHATCLI_SYSTEM": "Be brief."},
+    ),
+    Fault(
+        _STATUS,
+        "400: streaming is not supported",
+        (refusal(400, "Streaming is not supported for this model"),),
+    ),
+    Fault(_STATUS, "400 whose words stop in the middle", (stalled(400),), IMPATIENT),
     Fault(_STATUS, "403 with nothing", (Answer([], 403),)),
     Fault(_STREAM, "a page with status 200", (page(200),)),
     Fault(
@@ -296,6 +330,34 @@ FAULTS: tuple[Fault, ...] = (
         _STREAM,
         "one JSON answer where a stream was asked",
         (json_answer({"choices": [{"message": {"content": "Paris."}, "finish_reason": "stop"}]}),),
+    ),
+    Fault(
+        _STREAM,
+        "a whole message in the place of a delta (gateways that pretend to stream)",
+        (stream(chunk(message={"content": "Paris."}, finish_reason="stop"), DONE),),
+    ),
+    Fault(
+        _STREAM,
+        "events without blank lines between them",
+        (stream(*(part.replace(b"\n\n", b"\n") for part in event_stream("Paris."))),),
+    ),
+    Fault(
+        _STREAM,
+        "an error line (older llama.cpp)",
+        (stream(b'error: {"code": 500, "message": "no slot is free", "type": "server_error"}\n\n'),),
+        NONE,
+    ),
+    Fault(
+        _END,
+        "a call of a tool in the channels of gpt-oss",
+        (Answer(event_stream(CHANNELS)),),
+    ),
+    Fault(_STREAM, "an error event in plain text", (stream(b"event: error\ndata: out of memory\n\n"),), NONE),
+    Fault(
+        _STREAM,
+        "pictures without end",
+        (stream(*[chunk(delta={"images": [PICTURE]})] * 12),),
+        {"CHATCLI_LARGEST_ANSWER_MB": "1"},
     ),
     Fault(_STREAM, "nothing, once", (Answer(),), FEW),
     Fault(

@@ -159,3 +159,17 @@ def test_a_kept_table_that_was_damaged_later_leaves_the_shipped_one(program):
         done = program.run("models", server=server)
     assert done.exit_code == 0
     assert "128,000" in done.stdout.splitlines()[0]
+
+
+def test_a_table_that_is_not_there_has_nothing_to_do_with_a_model(program):
+    with serving_in_thread(json_answer({}, status=404)) as server:
+        done = program.run("models", "--update", f"{server.base_url}/models.jsonl")
+    assert done.exit_code == 5
+    assert done.stderr.endswith("→ check the address\n")
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_an_update_from_nothing_is_a_wrong_call(program, source):
+    done = program.run("models", "--update", source)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: no table is named\n→ name a file or an address: --update models.jsonl\n"

@@ -130,7 +130,7 @@ def test_a_system_prompt_finds_its_place_at_an_endpoint_without_such_a_role(prog
         assert len(server.requests) == requests + 1
     assert (first.exit_code, first.stdout) == (again.exit_code, again.stdout) == (0, "Paris.\n")
     assert requests == 1 + len(told)
-    assert [line.count("does not take") for line in first.stderr.splitlines()] == [1] * len(told)
+    assert [line.count("does not accept") for line in first.stderr.splitlines()] == [1] * len(told)
     assert all(role in first.stderr for role in told)
     assert again.stderr == ""
     assert asked(server) == sent

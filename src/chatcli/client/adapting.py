@@ -35,8 +35,9 @@ _OPTIONAL: Final = frozenset(
         "store",
     }
 )
-_KEPT: Final = _OPTIONAL | ROLES
-_NEEDED: Final = frozenset({"model", "messages", "input", "stream"})
+_STREAM: Final = "stream"
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM}
+_NEEDED: Final = frozenset({"model", "messages", "input"})
 _OTHER_SPELLING: Final = {
     "max_tokens": "max_completion_tokens",
     "max_completion_tokens": "max_tokens",
@@ -44,17 +45,18 @@ _OTHER_SPELLING: Final = {
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = re.compile(
     r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
-    r"|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
+    r"|should be false|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class AdaptingModel:
     """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
 
-    So it does with the role of the system prompt, see ``client.system_role``.
+    So it does with ``stream``, and with the role of the system prompt, see ``client.system_role``.
     Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
     request needs is never left out. ``memory`` keeps it for later runs, about the endpoint at ``base_url``.
     """
@@ -112,14 +114,17 @@ def refused_field(error: RequestRefused, request: Request, without: frozenset[st
     said = error.provider_message or error.message
     if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {said}"):
         return None
-    optional = (_OPTIONAL | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
+    optional = (
+        (_OPTIONAL | {_STREAM} | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
+    )
     named = (word for text in (error.parameter or "", said) for word in _WORD.findall(text))
     return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
 
 
 def _in_snake_case(word: str) -> str:
-    """Return ``reasoningEffort``, as xAI names it, in the spelling of the request."""
-    return _HUMP.sub("_", word).lower()
+    """Return ``reasoningEffort``, as xAI names it, and ``Streaming`` in the spelling of the request."""
+    name = _HUMP.sub("_", word).lower()
+    return _OTHER_WORDS.get(name, name)
 
 
 def _not_asked_for(request: Request) -> set[str]:
@@ -141,6 +146,8 @@ def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
         return Notice(
             "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"
         )
+    if refused == _STREAM:
+        return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")
     other = _OTHER_SPELLING.get(refused)
     how = f"retried with {other}" if other and other not in without else "retried without it"
     return Notice("parameter_dropped", f"{model} does not accept {refused}; {how}")

@@ -23,6 +23,8 @@ class AnswerMedia:
 
     def __init__(self) -> None:
         self._pictures: dict[object, str] = {}
+        self.received = 0
+        """How many characters came of them."""
         self._sound_bytes = 0
         self._sound_format = ""
 
@@ -34,6 +36,7 @@ class AnswerMedia:
         url = place.get("url") if isinstance(place, dict) else place
         if not isinstance(url, str) or not url:
             return
+        self.received += len(url)
         if url[:5].lower() == "data:":
             head, _, data = url.partition(",")
             kind = head[5:].partition(";")[0] or "image"
@@ -45,6 +48,7 @@ class AnswerMedia:
         """Note the picture of an ``image_generation_call``, once, whichever events repeat it."""
         result, kind = item.get("result"), item.get("output_format")
         if isinstance(result, str) and result:
+            self.received += len(result)
             of = kind[:64] if isinstance(kind, str) else "png"
             self._pictures[item.get("id") or len(self._pictures)] = (
                 f"image/{of}, {_size(_decoded_bytes(result))}"
@@ -53,6 +57,7 @@ class AnswerMedia:
     def sound(self, data: object, sound_format: object = None) -> None:
         """Note another part of the sound, in base64."""
         if isinstance(data, str):
+            self.received += len(data)
             self._sound_bytes += _decoded_bytes(data)
         if isinstance(sound_format, str):
             self._sound_format = sound_format[:64]

@@ -16,7 +16,7 @@ from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from openai import AsyncOpenAI
@@ -91,7 +91,7 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
     return {
         "model": request.model,
         "messages": wire_messages(request),
-        "stream": streamed,
+        **({} if "stream" in request.without else {"stream": streamed}),
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
         **{name: value for name, value in parameters.extra.items() if name not in request.without},
     }
@@ -120,12 +120,14 @@ class CompletionReader:
         self._usage: Usage | None = None
         self._cost_usd: float | None = None
         self._remainder = Remainder(request)
+        self._content_key: str | None = None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        return self._read(event, "delta")
+        # Gateways that only pretend to stream send a whole message; those before the older API its text.
+        return self._read(event, ("delta", "message", "text"))
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        return self._read(answer, "message")
+        return self._read(answer, ("message", "delta", "text"))
 
     def rest(self) -> Iterator[TextDelta | Notice]:
         return self._remainder.told()
@@ -151,7 +153,9 @@ class CompletionReader:
             Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
         )
 
-    def _read(self, data: Mapping[str, Any], content_key: str) -> Iterator[TextDelta | ReasoningDelta]:
+    def _read(
+        self, data: Mapping[str, Any], content_keys: Sequence[str]
+    ) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(model := data.get("model"), str) and model:
             self._model = model
         if isinstance(usage := data.get("usage"), dict):
@@ -165,9 +169,23 @@ class CompletionReader:
             else:
                 self._finish_reason = _finish_reason(reason)
                 self.pieces += 1
-        content = choice.get(content_key)
+        if self._content_key is not None:
+            yield from self._content(choice, self._content_key)
+            return
+        pieces = self.pieces
+        for key in content_keys:
+            yield from self._content(choice, key)
+            if self.pieces != pieces:
+                # From now on only there: some servers repeat the whole message at the end.
+                self._content_key = key
+                return
+
+    def _content(self, choice: Mapping[str, Any], key: str) -> Iterator[TextDelta | ReasoningDelta]:
+        content = choice.get(key)
         if isinstance(content, dict):
             yield from self._deltas(content)
+        elif key == "text" and isinstance(content, str):
+            yield from self._deltas({"content": content})
 
     def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.

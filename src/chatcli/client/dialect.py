@@ -19,7 +19,8 @@ class AnswerReader(Protocol):
     """Turns the JSON of one answer into events and remembers what it said about its end.
 
     ``pieces`` grows with every piece of the answer, hidden ones too: what does not count is what only keeps the
-    connection alive. ``held`` is how many characters wait for the end. ``is_complete`` says that the end was told,
+    connection alive. ``held`` is how many characters of it wait for the end,
+    or were only counted: pictures and sounds. ``is_complete`` says that the end was told,
     ``is_over`` that nothing of use can follow.
     """
 

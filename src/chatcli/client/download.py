@@ -39,7 +39,10 @@ async def download(
                     client.stream("GET", endpoint.base_url) as response,
                 ):
                     if not response.is_success:
-                        raise status_error(endpoint, response)
+                        error = status_error(endpoint, response)
+                        if response.is_client_error:
+                            error.hint = "check the address"  # there is no model and no key in it
+                        raise error
                     # Nothing packed was asked for, and nothing is unpacked: a few bytes could become any number.
                     async with aclosing(response.aiter_raw()) as chunks:
                         async for chunk in chunks:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_kinds import (
     DAILY,
+    FLAGGED,
     OVERFLOW,
     OVERLOAD,
     QUOTA,
@@ -139,6 +140,11 @@ class ErrorDetails:
     @property
     def is_overload(self) -> bool:
         return self._is(OVERLOAD)
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether what was asked is objected to."""
+        return self._is(FLAGGED)
 
     @property
     def is_refusal(self) -> bool:

@@ -103,6 +103,17 @@ OVERLOAD: Final = _kind(
     minimax-1000 minimax-1001 minimax-1013 minimax-1024 minimax-1033
     """
 )
+FLAGGED: Final = _kind(
+    """
+    content_filter content_policy_violation content_moderation data_inspection_failed moderation_blocked
+    ResponsibleAIPolicyViolation 1301 minimax-1026 minimax-1027
+    """,
+    # OpenRouter: "Your input was flagged", with metadata.reasons.
+    r"""
+    \b(?:inputs?|prompts?|questions?|messages?|contents?|requests?)\ (?:was|were|has\ been|have\ been|is|are)\ flagged\b
+    |\brequires\ moderation\b[^.]{0,80}\bflagged\b
+    """,
+)
 REFUSAL: Final = _kind(
     """
     bad_request bad_request_error content_filter data_inspection_failed invalid_argument invalid_parameter invalid_request

@@ -55,9 +55,9 @@ _PAGE: Final = re.compile(
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORECASE)
 _STATUS_TITLE: Final = re.compile(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
 _OBJECT_IN_TEXT: Final = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
-# Python's own spelling of an object, in which LiteLLM repeats what a provider said.
+# Python's own spelling of an object, in which LiteLLM repeats what a provider said; and JSON that was cut.
 _WORDS_IN_PYTHON: Final = re.compile(
-    r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)'|"((?:[^"\\]|\\.)+)")"""
+    r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)(?:'|\Z)|"((?:[^"\\]|\\.)+)(?:"|\Z))"""
 )
 _PYTHON_ESCAPE: Final = re.compile(r"\\(['\"\\])")
 
@@ -155,6 +155,11 @@ def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
     words = words or beside or words_of(error.get("title"), depth + 1)
     if not words:
         return ""
+    reasons = _at(error, ("metadata", "reasons"))  # OpenRouter: why a question was flagged
+    if isinstance(reasons, list) and (
+        named := _joined(", ", (words_of(one, depth + 1) for one in reasons[:MOST_ITEMS]))
+    ):
+        words = f"{clause(words)}: {named}"
     if (number := _own_number(error)) and number not in words:
         words = f"{clause(words)} ({number})"
     provider = _at(error, ("metadata", "provider_name"))

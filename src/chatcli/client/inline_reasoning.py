@@ -3,7 +3,8 @@
 Servers without a reasoning parser leave it there in three forms: between ``<think>`` and ``</think>``; without the
 opening tag, where the chat template has put that into the prompt; and in the channels of gpt-oss
 (https://cookbook.openai.com/articles/openai-harmony). Tags count only at the beginning of the answer: further on, and
-in code, they are text. What comes out depends on the text alone, never on how it is cut into chunks.
+in code, they are text. A tag that reasoning has opened within itself may be closed by a second one, behind what then was no
+answer yet. A message in the channels that is for a tool is a call of it, see ``tool_calls``. What comes out depends on the text alone, never on how it is cut into chunks.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ _CHANNEL: Final = "<|channel|>"
 _CHANNELS: Final = ("analysis", "commentary", "final")
 _ENDS_OF_MESSAGE: Final = ("<|end|>", "<|return|>", "<|call|>")
 _HEADER: Final = re.compile(
-    r"(?:<\|start\|>assistant)?<\|channel\|>(analysis|commentary|final)\b"
+    r"(?:<\|start\|>assistant(?: to=[\w.-]{1,100})?)?<\|channel\|>(analysis|commentary|final)\b"
     r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
 )
+_RECIPIENT: Final = re.compile(r"\bto=(?:functions\.)?(?!(?:user|assistant|all)\b)([\w.-]{1,100})")
+_RECIPIENT_BEGUN: Final = re.compile(r" (?:t(?:o(?:=[\w.-]{0,100})?)?)?")
 _HEADER_BEHIND_CHANNEL: Final = re.compile(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
 _LONGEST_HEADER: Final = 400
 
@@ -69,6 +72,8 @@ class InlineReasoning:
         self.has_text = False
         self._holds_text = holds_text
         self._is_native = False
+        self._has_nested_tag = False
+        self._calls: list[tuple[str, _Section]] = []
         self._is_shown = False
         self._buffer = ""
         self._begins_reasoning = True
@@ -77,6 +82,11 @@ class InlineReasoning:
         self._section = _Section()
         self._closing = _Marks()
         self._step: Callable[[bool], bool] = self._begin
+
+    @property
+    def tool_calls(self) -> list[tuple[str, str]]:
+        """The names of the tools that were called in the channels, and what they were given."""
+        return [(name, arguments.text.strip()) for name, arguments in self._calls]
 
     def passes(self, chunk: str) -> bool:
         """Tell whether ``chunk`` is text as it is, as nearly every chunk of an answer. It is then taken, not to be fed."""
@@ -141,11 +151,16 @@ class InlineReasoning:
     def _enter_reasoning(self, start: str) -> bool:
         if (opening := _OPENING.pattern.match(start)) is not None:
             name = opening[0].lower()
-            self._closing = _Marks(name.replace("<", "</"))
+            self._closing = _Marks(name.replace("<", "</"), name)
             return self._enter(self._think, start[len(name) :], "opened")
         if (closing := _CLOSING.pattern.match(start)) is not None:
             return self._enter(self._begin, start[closing.end() :], "unopened")
         if (header := _HEADER.match(start)) is not None:
+            recipient = _RECIPIENT.search(header[0])
+            if recipient is not None:
+                self._enter(self._call_in_channel, start[header.end() :], "opened")
+                self._calls.append((recipient[1], self._section))
+                return True
             step = self._answer_in_channel if header[1] == "final" else self._think_in_channel
             return self._enter(step, start[header.end() :], "opened")
         return False
@@ -163,7 +178,9 @@ class InlineReasoning:
             # The first line keeps its indentation.
             start = self._buffer.lstrip()
             self._buffer = self._buffer.removeprefix("\n") if start and self._buffer[0] == "\n" else start
-        if self.style is not None or self._is_native:
+        if self._has_nested_tag:
+            self._step = self._watch
+        elif self.style is not None or self._is_native:
             self._step = self._pass
         else:
             self._step = self._hold if self._holds_text else self._watch
@@ -195,6 +212,11 @@ class InlineReasoning:
 
     def _think(self, is_end: bool) -> bool:
         mark = self._next_mark(self._closing, self._tell_reasoning, is_end)
+        if mark in _OPENING_TAGS:
+            # Whether it is closed as well or only spoken of will be seen in the answer.
+            self._has_nested_tag = True
+            self._closing = _Marks(mark.replace("<", "</"))
+            return self._keep_mark(mark, self._tell_reasoning)
         return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
 
     def _hold(self, is_end: bool) -> bool:
@@ -209,14 +231,21 @@ class InlineReasoning:
         return self._enter(self._begin, self._behind(mark), "unopened")
 
     def _think_in_channel(self, is_end: bool) -> bool:
-        mark = self._next_mark(_HARMONY, self._tell_reasoning, is_end)
+        return self._pass_message(self._tell_reasoning, is_end)
+
+    def _call_in_channel(self, is_end: bool) -> bool:
+        return self._pass_message(self._section.append, is_end)
+
+    def _pass_message(self, tell: Callable[[str], None], is_end: bool) -> bool:
+        """Tell a message of harmony that is no answer, to its end."""
+        mark = self._next_mark(_HARMONY, tell, is_end)
         if mark is None:
             return False
         is_over = mark in _ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
-            return self._keep_mark(mark, self._tell_reasoning)
+            return self._keep_mark(mark, tell)
         return self._enter(self._begin, self._behind(mark), "opened")
 
     def _answer_in_channel(self, is_end: bool) -> bool:
@@ -275,7 +304,7 @@ class InlineReasoning:
 
     def _reclassify(self) -> None:
         shown = self._section.text
-        if self._is_shown:
+        if self._is_shown or self.has_reasoning:
             self._out.append(TextReclassified(shown))
             self.has_reasoning |= bool(shown.strip())
         else:
@@ -321,8 +350,13 @@ def answer_in(text: str) -> str:
     if not (_OPENING.pattern.search(text) or _CLOSING.pattern.search(text) or _CHANNEL in text):
         return text
     reasoning = InlineReasoning()
-    deltas = [*reasoning.feed(text), *reasoning.finish(is_complete=True)]
-    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) or text
+    answer = ""
+    for delta in (*reasoning.feed(text), *reasoning.finish(is_complete=True)):
+        if isinstance(delta, TextDelta):
+            answer += delta.text
+        elif isinstance(delta, TextReclassified):
+            answer = answer[: len(answer) - len(delta.text)]
+    return answer or text
 
 
 class _Marks:
@@ -444,6 +478,8 @@ def _is_header_begun(start: str) -> bool:
     if _ASSISTANT.startswith(start):
         return True
     header = start.removeprefix(_ASSISTANT)
+    if header != start and (recipient := _RECIPIENT_BEGUN.match(header)):
+        header = header[recipient.end() :]
     if _CHANNEL.startswith(header):
         return True
     if not header.startswith(_CHANNEL) or len(start) >= _LONGEST_HEADER:

@@ -163,6 +163,11 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
     ),
     (lambda status, _: status in _HTTP_SERVER_ERRORS, ServerFailed, _LATER_HINT),
     (
+        lambda _, said: said.is_flagged,
+        RequestRefused,
+        "the question was flagged for what it says: ask in other words, or another model",
+    ),
+    (
         lambda _, said: said.is_overflow,
         ContextOverflow,
         "set context_window to the real size, or lower --max-tokens",

@@ -83,7 +83,8 @@ class OpenAIModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         """Yield the answer; see ``core.ports.ChatModel``. Once text has come, every failure is an ``IncompleteAnswer``."""
-        body = self._dialect.body(request, streamed=self._streamed, endpoint=self._endpoint)
+        streamed = self._streamed and "stream" not in request.without
+        body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
         reader = self._dialect.reader(request)
         shown = _Shown(self._endpoint.largest_answer_bytes)
         with _incomplete_once_shown(shown):
@@ -143,7 +144,7 @@ class OpenAIModel:
                     yield event
                 if reader.pieces != pieces:
                     received.silence.broken()
-                if reader.held > longest_bytes:
+                if max(reader.held, received.wordless_bytes) > longest_bytes:
                     raise too_large(self._endpoint)
                 if reader.is_complete:
                     received.silence.answer_is_complete()
@@ -163,7 +164,12 @@ class OpenAIModel:
                     received.is_over = True
                     return
                 if (value := self._json_of_event(data, received)) is not None:
-                    yield from reader.read_event(value)
+                    pieces, has_words = reader.pieces, False
+                    for event in reader.read_event(value):
+                        has_words = True
+                        yield event
+                    if reader.pieces != pieces and not has_words:
+                        received.wordless_bytes += len(data)
                 if reader.is_over:
                     return
         except StreamTooLong as error:
@@ -248,12 +254,16 @@ class OpenAIModel:
 
 @dataclass(slots=True)
 class _Received:
-    """A response whose body has begun to come; ``is_over`` once a stream said that it is at its end."""
+    """A response whose body has begun to come; ``is_over`` once a stream said that it is at its end.
+
+    ``wordless_bytes`` is how long the events were that are part of an answer but no text.
+    """
 
     response: httpx2.Response
     chunks: AsyncGenerator[bytes]
     silence: Silence
     is_over: bool = False
+    wordless_bytes: int = 0
 
     @property
     def content_type(self) -> str:

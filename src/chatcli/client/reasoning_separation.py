@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.inline_reasoning import InlineReasoning
+from chatcli.client.remainder import MOST_CALLS, tools_called
 from chatcli.core.errors import EndpointError, IncompleteAnswer
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -39,7 +41,7 @@ class ReasoningSeparatingModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         style = self._recalled(request.model)
-        reasoning = None if _goes_on_in_answer(request, style) else _Separated(style)
+        reasoning = None if _goes_on_in_answer(request, style) else _Separated(request, style)
         try:
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
@@ -74,9 +76,10 @@ class ReasoningSeparatingModel:
 
 
 class _Separated:
-    """One answer of a model whose reasoning is marked in ``known_style``, ``None`` where nobody knows."""
+    """An answer to ``request`` of a model that marks its reasoning in ``known_style``, ``None`` where nobody knows."""
 
-    def __init__(self, known_style: str | None) -> None:
+    def __init__(self, request: Request, known_style: str | None) -> None:
+        self._request = request
         self._known_style = known_style
         self._reasoning = InlineReasoning(holds_text=known_style == "unopened")
         self._is_native = False
@@ -104,9 +107,19 @@ class _Separated:
                 self._reasoning.note_native_reasoning()
                 return [event]
             case Completion(finish_reason):
-                return [*self._reasoning.finish(is_complete=finish_reason != _CUT), event]
+                rest = self._reasoning.finish(is_complete=finish_reason != _CUT)
+                return [*rest, *self._with_calls(event)]
             case _:
                 return [event]
+
+    def _with_calls(self, completion: Completion) -> list[ModelEvent]:
+        """Return the end of the answer with the calls of tools that stood in its text."""
+        found = self._reasoning.tool_calls[:MOST_CALLS]
+        if not found:
+            return [completion]
+        calls = tuple(ToolCall("", name, arguments) for name, arguments in found)
+        notice = tools_called([call.name for call in calls], self._request)
+        return [notice, replace(completion, tool_calls=completion.tool_calls + calls)]
 
     def rest(self) -> list[ModelEvent]:
         """Return what is left of an answer that broke off."""

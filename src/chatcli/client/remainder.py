@@ -12,7 +12,7 @@ from chatcli.core.events import Notice, TextDelta, ToolCall
 from chatcli.core.gathered_text import GatheredText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chatcli.core.events import Completion
     from chatcli.core.request import Request
@@ -39,18 +39,22 @@ class _Call:
 class Remainder:
     """Half a character whose other half never came, a refusal, calls of tools, pictures, what the answer cites.
 
-    ``request`` tells which tools were offered. ``held`` is how many characters wait here for the end.
+    ``request`` tells which tools were offered. ``held`` is how many characters came for the end.
     """
 
     def __init__(self, request: Request) -> None:
         self.joiner = SurrogateJoiner()
         self.media = AnswerMedia()
         self.citations = Citations()
-        self.held = 0
+        self._held = 0
         self._request = request
         self._refusal = GatheredText()
         self._calls: list[_Call] = []
         self._places: dict[object, _Call] = {}
+
+    @property
+    def held(self) -> int:
+        return self._held + self.media.received
 
     @property
     def has_refused(self) -> bool:
@@ -59,7 +63,7 @@ class Remainder:
     def refuse(self, text: str) -> None:
         """Take more of what the model says instead of an answer."""
         self._refusal.append(text)
-        self.held += len(text)
+        self._held += len(text)
 
     def call(
         self, place: object, *, identity: object = None, name: object = None, arguments: object = None
@@ -81,7 +85,7 @@ class Remainder:
             call.name = name[:_LONGEST_IDENTITY]
         if isinstance(arguments, str) and arguments:
             call.arguments.append(arguments)
-            self.held += len(arguments)
+            self._held += len(arguments)
 
     def told(self) -> Iterator[TextDelta | Notice]:
         if text := self.joiner.rest():
@@ -89,7 +93,7 @@ class Remainder:
         if refusal := self._refused():
             yield Notice("refusal", f"the model refused to answer: {refusal}")
         if self._calls:
-            yield Notice("tool_calls", self._called())
+            yield tools_called([call.name for call in self._calls], self._request)
         if self.media:
             yield Notice(
                 "media_not_shown", f"the answer contains {self.media.words()}, which cannot be shown"
@@ -103,14 +107,18 @@ class Remainder:
     def _refused(self) -> str | None:
         return wire_text(self._refusal.text).strip() or None
 
-    def _called(self) -> str:
-        offered = _names_of_offered(self._request)
-        names = list(dict.fromkeys(call.name[:_LONGEST_NAME] for call in self._calls if call.name))
-        others = [name for name in names if name not in offered]
-        named = ", ".join((others or names)[:_MOST_NAMED])
-        if names and not others:
-            return f"the model called a tool, which chatcli does not run: {named}"
-        return "the model tried to call a tool that was not offered" + (f": {named}" if named else "")
+
+def tools_called(called: Iterable[str], request: Request) -> Notice:
+    """Return what to say of calls of the tools with these names."""
+    offered = _names_of_offered(request)
+    names = list(dict.fromkeys(name[:_LONGEST_NAME] for name in called if name))
+    others = [name for name in names if name not in offered]
+    named = ", ".join((others or names)[:_MOST_NAMED])
+    if names and not others:
+        return Notice("tool_calls", f"the model called a tool, which chatcli does not run: {named}")
+    return Notice(
+        "tool_calls", "the model tried to call a tool that was not offered" + (f": {named}" if named else "")
+    )
 
 
 def _names_of_offered(request: Request) -> set[str]:

@@ -2,12 +2,17 @@
 
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments and ids are
 passed over, and so is an event that by its name only keeps the connection alive; other names repeat what the data says.
+Two habits of servers are no part of it: ``error: {…}`` lines, as llama.cpp wrote them, and one JSON object a line without
+blank lines between them.
 """
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING
+
+from jiter import from_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -41,15 +46,28 @@ class _EventReader:
         self._data: list[bytes] = []
         self._data_bytes = 0
         self._is_sign_of_life = False
+        self._is_error = False
+        self._has_event_each_line = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         for line in self._splitter.feed(chunk):
             if not line:
                 yield from self._event()
             elif line.startswith(b"data:"):
+                if self._data and self._is_whole():
+                    self._has_event_each_line = True
+                    yield from self._event()
                 self._add(line[6:] if line[5:6] == b" " else line[5:])
+                if self._has_event_each_line and (self._data == [b"[DONE]"] or self._is_whole()):
+                    yield from self._event()
             elif line.startswith(b"event:"):
-                self._is_sign_of_life = line[6:].strip().lower() in _SIGNS_OF_LIFE
+                name = line[6:].strip().lower()
+                self._is_sign_of_life, self._is_error = name in _SIGNS_OF_LIFE, name == b"error"
+            elif line.startswith(b"error:"):
+                yield from self._event()
+                self._is_error = True
+                self._add(line[6:].lstrip())
+                yield from self._event()
             elif line == b"data":
                 self._add(b"")
 
@@ -63,13 +81,34 @@ class _EventReader:
         if self._data_bytes > self._longest_bytes:
             raise StreamTooLong("event")
 
+    def _is_whole(self) -> bool:
+        """Tell whether the only line of data is a JSON object: what is joined with another would be no JSON any more."""
+        (line, *more) = self._data
+        if more or not line.startswith(b"{") or not line.rstrip().endswith(b"}"):
+            return False
+        try:
+            from_json(line)
+        except ValueError:
+            return False
+        return True
+
     def _event(self) -> Iterator[bytes]:
         if self._data:
             if not self._is_sign_of_life:
-                yield b"\n".join(self._data)
+                data = b"\n".join(self._data)
+                yield _error_object(data) if self._is_error else data
             self._data.clear()
             self._data_bytes = 0
-        self._is_sign_of_life = False
+        self._is_sign_of_life = self._is_error = False
+
+
+def _error_object(data: bytes) -> bytes:
+    """Return the data of an error as a JSON object: servers also write plain text there."""
+    try:
+        value = from_json(data)
+    except ValueError:
+        value = data.decode("utf-8", "replace").strip()
+    return data if isinstance(value, dict) else json.dumps({"error": value or "an error"}).encode()
 
 
 class _LineSplitter:

@@ -53,6 +53,13 @@ _ANY_ROLE: Final = r"[\"'`](?:system|developer|user|assistant|function|tool|mode
 _ROLES_TAKEN: Final = re.compile(
     rf"{_ANY_ROLE}(?:\s{{0,2}},?\s{{0,2}}(?:\b(?:and|or)\b)?\s{{0,2}}{_ANY_ROLE})+", re.IGNORECASE
 )
+_ASSISTANT: Final = re.compile(r"assistant|model", re.IGNORECASE)
+_FIRST_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}0\W{1,5}role\b", re.IGNORECASE)
+"""The system prompt's."""
+_ROLE_OUT_OF: Final = re.compile(
+    r"\broles?\b[^.]{0,60}?(?:(?:should|must) be(?: one of)?|one of|allowed|expected|valid|permitted|supported)\W",
+    re.IGNORECASE,
+)
 _NAMED: Final = re.compile(r"\b(?:system|developer)\b", re.IGNORECASE)
 
 
@@ -69,7 +76,7 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
     if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
         return None
     said = (error.provider_message or error.message)[:_READ_CHARACTERS]
-    return in_force if _is_about_role(f"{error.parameter or ''} {said}") else None
+    return in_force if _is_about_role(f"{error.parameter or ''} {said}", in_force) else None
 
 
 def system_prompt_moved(refused: str) -> str:
@@ -91,11 +98,17 @@ def _in_force(without: frozenset[str]) -> str | None:
     return next((role for role in (SYSTEM_ROLE, DEVELOPER_ROLE) if role not in without), None)
 
 
-def _is_about_role(said: str) -> bool:
+def _is_about_role(said: str, in_force: str) -> bool:
     if _SAID.search(said):
         return True
-    # Which roles are taken is often told as well.
-    return bool(_PLACE.search(said) and _NAMED.search(_ROLES_TAKEN.sub("", said)))
+    # Which roles are taken is often told as well, and at times nothing else.
+    if _PLACE.search(said) and _NAMED.search(_ROLES_TAKEN.sub("", said)):
+        return True
+    taken = _ROLES_TAKEN.search(said)
+    if taken is None or not _ASSISTANT.search(taken[0]):
+        return False
+    is_about_it = (_FIRST_PLACE if _PLACE.search(said) else _ROLE_OUT_OF).search(said)
+    return bool(is_about_it and in_force.partition(" ")[0] not in taken[0].lower())
 
 
 def _with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:

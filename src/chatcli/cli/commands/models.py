@@ -70,7 +70,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    asyncio.run(_update(options, terminal) if options.update else _list(options, terminal))
+    asyncio.run(_update(options, terminal) if options.update is not None else _list(options, terminal))
     return ExitCode.DONE
 
 
@@ -171,6 +171,8 @@ async def _update(options: Namespace, terminal: Terminal) -> None:
 
 
 async def _content(source: str, options: Namespace, world: World, terminal: Terminal) -> bytes:
+    if not source.strip():
+        raise UsageError("no table is named", hint="name a file or an address: --update models.jsonl")
     if "://" not in source:
         try:
             return read_regular_or_pipe(Path(source), most_bytes=MOST_BYTES, patience_s=_PATIENCE_S)
