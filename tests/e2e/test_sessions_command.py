@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from e2e.program import command
+from e2e.program import asked, command
 from scripted_server import Answer, event_stream, serving_in_thread
 from sessions.shelf import Shelf
 
@@ -17,6 +17,7 @@ if sys.platform != "win32":
 
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 DAY_S = 86_400
+PARIS = Answer(event_stream("Paris."))
 
 
 @pytest.fixture
@@ -246,6 +247,38 @@ def test_a_damaged_session_is_named_and_touches_no_other(sessions, damaged):
     assert "Venice" in shown.stdout
     assert "hurt has 6 damaged records" in shown.stderr
     assert damaged.path.read_bytes() == before
+
+
+BEGINNING = b'{"type":"header","format":1,'
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"\xff" + BEGINNING,
+        b"Dear diary,\n" + BEGINNING,
+        BEGINNING.replace(b"1", b'"1"'),
+        BEGINNING.replace(b"header", b"heXder"),
+        b"\0" * 4_096 + b"\n" + BEGINNING,
+    ],
+)
+def test_a_session_with_a_damaged_beginning_is_there_for_every_command(program, sessions, shelf, beginning):
+    shelf.keep("sound", "To Rome", "By train.", used_s=2_000)
+    file = shelf.keep("hurt", "To Milan", "By bus.", used_s=1_000)
+    before = file.path.read_bytes().replace(BEGINNING, beginning, 1)
+    file.path.write_bytes(before)
+    listed = json.loads(sessions("list", "--json").stdout)
+    assert [(row["name"], row["damaged_records"] > 0) for row in listed] == [("hurt", True), ("sound", False)]
+    assert "By bus." in sessions("show", "hurt").stdout
+    assert "hurt" in sessions("search", "milan").stdout
+    assert "By bus." in sessions("export", "hurt", "--format", "markdown").stdout
+    assert file.path.read_bytes() == before
+    for which in (("-s", "hurt"), ("-c",)):
+        with serving_in_thread(PARIS) as server:
+            done = program.run(*which, "And then?", server=server)
+        assert (done.exit_code, done.stdout) == (0, "Paris.\n")
+        assert ("user", "To Milan") in asked(server)
+    assert file.path.read_bytes().startswith(before)
 
 
 @pytest.mark.parametrize("form", ["json", "markdown", "html"])

@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.core.messages import question
+from chatcli.core.messages import answer, question
 from chatcli.sessions.reading import find_header, lines_of, read_records, records_in
 from chatcli.sessions.records import HeaderRecord, MessageRecord, UnreadableRecord, encode
 from chatcli.sessions.session import Session
@@ -15,6 +17,7 @@ from chatcli.sessions.session import Session
 PATH = Path("trip.jsonl")
 HEADER = HeaderRecord("s", "2026-11-23T21:05:07.123Z", "chatcli 1.2.3")
 MESSAGE = MessageRecord("q", None, "2026-11-23T21:05:07.123Z", question("Hi"))
+ANSWER = MessageRecord("a", "q", "2026-11-23T21:05:08.123Z", answer("Hello."))
 
 
 def test_a_file_begins_with_its_header():
@@ -36,7 +39,8 @@ def test_a_file_cut_inside_its_header_has_none_yet(length):
         b'{\n  "name": "package"\n}\n',
         b'{"type":"headline"}\n',
         b'{"type":"header","format":0,"id":"s","at":"","app":""}\n',
-        encode(MESSAGE) + encode(HEADER),
+        b'{"type":"message","role":"user","content":"Hi"}\n',
+        b'{"type":"message","id":"m1","parent":null,"role":"user"}\n',
         b"\0" * 100,
         b"Dear diary," + encode(HEADER),
     ],
@@ -74,6 +78,49 @@ def test_a_session_whose_header_is_damaged_is_a_session_without():
     ):
         assert find_header(header + b"\n" + encode(MESSAGE), PATH) is None
         assert find_header(header + b"\n" + encode(MESSAGE) + encode(HEADER), PATH) == HEADER
+
+
+def read(content):
+    find_header(content, PATH)
+    return Session.replay(read_records(content))
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"Dear diary," + encode(HEADER),
+        b"Dear diary,\n" + encode(HEADER),
+        b"\0" * 4_096 + encode(HEADER),
+        b"\0" * 4_096,
+        b"\xff\xfe\n" * 100 + encode(HEADER),
+        b'{"type":"header","format":"1","id":"s","at":"","app":""}\n',
+        b'{"type":"heXder","format":1,"id":"s","at":"","app":""}\n',
+        b'{"type":"header","format":0,"id":"s","at":"","app":""}\n',
+        b"7\n",
+        b"",
+    ],
+    ids=lambda beginning: ascii(beginning[:40]),
+)
+def test_whatever_the_beginning_became_the_messages_behind_it_are_a_damaged_session(beginning):
+    session = read(beginning + encode(MESSAGE) + encode(ANSWER))
+    assert session.path()[-1] == ANSWER
+    assert session.damaged_records >= 1
+
+
+@given(at=st.integers(0, len(encode(HEADER)) - 2), byte=st.integers(0, 255))
+def test_any_byte_of_the_first_line_may_be_damaged_without_costing_a_message(at, byte):
+    header = bytearray(encode(HEADER))
+    if header[at : at + 1] == b"1" and header[:at].endswith(b'"format":'):
+        return  # another number names a format that cannot be known here
+    header[at] = byte
+    session = read(bytes(header) + encode(MESSAGE) + encode(ANSWER))
+    assert session.path() == (MESSAGE, ANSWER)
+    assert session.header is not None or session.damaged_records
+
+
+def test_a_long_first_message_is_enough_to_know_a_session_by():
+    long = MessageRecord("q", None, "2026-11-23T21:05:07.123Z", question("x" * 200_000))
+    assert read(b"{broken}\n" + encode(long)).path() == (long,)
 
 
 def test_a_line_that_is_too_long_is_passed_over():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = ".index.db"
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 """To be raised when anything that is stored changes, the folding of words included."""
 SCHEMA_VERSION: Final = _FORMAT * 1_000_000 + int(unicodedata.unidata_version.replace(".", ""))
 """With the version of Unicode: words that are cut otherwise could not be taken out again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
@@ -23,6 +24,10 @@ LONGEST_LINE_BYTES: Final = 1 << 28
 
 _HEADER_START: Final = b'{"type":"header"'
 _OWN_HEADER_START: Final = b'{"type":"header","format":1,'
+_OWN_RECORD: Final = re.compile(
+    rb'\{"type":"(?:message|partial|mark)","id":"[^"]*","parent":(?:null|"[^"]*"),"at":"[0-9]{4}-[0-9]{2}-'
+)
+"""How the other records begin, as they are written here: no other program's lines do."""
 _SKIPPED_BYTES: Final = 1 << 20
 _TOO_LONG: Final = b"\0"
 """What stands for a line that is too long: no record either."""
@@ -60,21 +65,25 @@ def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iter
 
 
 def find_header(content: bytes, path: Path) -> HeaderRecord | None:
-    """Return the header ``content`` begins with, ``None`` where none was written yet.
+    """Return the header in ``content``, the beginning of a file; ``None`` where none was written yet, or it is damaged.
 
-    A file that was cut inside its header is a session in which nothing was said; one whose header is damaged is a
-    session without. Raises ``ConfigurationError`` for anything that is no session of this format.
+    A file that was cut inside its header is a session in which nothing was said. Whatever is damaged, a single record
+    of a session makes the file one. Raises ``ConfigurationError`` for anything that is no session of this format.
     """
-    is_damaged = False
+    is_session, is_anything_else = False, False
     for line in content[:HEADER_SEARCH_BYTES].removeprefix(codecs.BOM_UTF8).split(b"\n"):
+        if _OWN_RECORD.match(line):
+            is_session = True
+            continue
         record = decode(line)
         if isinstance(record, HeaderRecord):
             return _of_this_format(record, path)
-        # What else begins so is no other program's file.
-        is_damaged = is_damaged or line.startswith(_OWN_HEADER_START)
+        if line.startswith(_OWN_HEADER_START):
+            is_session = True
         is_cut = isinstance(record, UnreadableRecord) and _HEADER_START.startswith(line[: len(_HEADER_START)])
-        if not (is_damaged or is_cut):
-            raise not_a_session(path)
+        is_anything_else = is_anything_else or not is_cut
+    if is_anything_else and not is_session:
+        raise not_a_session(path)
     return None
 
 

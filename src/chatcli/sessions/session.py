@@ -61,8 +61,7 @@ class Session:
         """The host whose model that is, ``None`` where nobody noted it."""
         self.forked_from: str | None = None
         """The session this one was copied from last."""
-        self.damaged_records = 0
-        """How many records cannot be read, or not all of them: they are kept in the file."""
+        self._damaged_records = 0
         self._messages: dict[str, MessageRecord] = {}
         self._partials: dict[str, _PartialReply] = {}
         self._parents: dict[str, str | None] = {}
@@ -97,8 +96,18 @@ class Session:
                 self._pass_through(record)
             case UnreadableRecord():
                 pass
-        self.damaged_records += record.is_damaged
+        self._damaged_records += record.is_damaged
         self.records.append(record)
+
+    @property
+    def damaged_records(self) -> int:
+        """How many records cannot be read, or not all of them: they are kept in the file.
+
+        A header that is not even recognized as one any more is one of them.
+        """
+        if self.header is None and self._parents:
+            return max(1, self._damaged_records)
+        return self._damaged_records
 
     def message(self, message_id: str) -> MessageRecord | None:
         """Return a message by its id, on the path or not; an interrupted reply is joined from its parts."""
