@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 from contextlib import suppress
 
 import pytest
@@ -275,8 +276,73 @@ def test_every_encoding_python_knows_can_be_named(name):
 def test_what_is_no_encoding_is_a_mistake_with_a_suggestion(name, hint):
     with pytest.raises(UsageError) as caught:
         encoding_named(name)
-    assert caught.value.message == f"there is no encoding {name}"
+    assert caught.value.message == f"there is no encoding {name or repr(name)}"
     assert hint in caught.value.hint
+
+
+def test_an_encoding_that_is_named_by_nothing_is_none():
+    with pytest.raises(UsageError):
+        encoding_hints({}, "utf-8", given="")
+
+
+BILINGUAL = "Hello 世界, this is text.\nMore of it.\n" * 5
+
+
+def with_bytes(content: bytes, *changes: tuple[int, int]) -> bytes:
+    changed = bytearray(content)
+    for at, byte in changes:
+        changed[at] = byte
+    return bytes(changed)
+
+
+def test_a_marked_text_is_one_with_a_little_damage_in_it_too():
+    content = (codecs.BOM_UTF8 + "Hello 世界\n".encode()) * 10
+    read = decode(with_bytes(content, (57, 0x81), (87, 0xFF)), "notes")
+    assert read.text.count("Hello 世界\n") == 8
+    assert read.note == "notes is damaged: replaced unreadable bytes in 4 places with \ufffd"
+    wide = with_bytes(BILINGUAL.encode("utf-16"), (40, 0), (41, 0xD8), (80, 0), (81, 0xDC))
+    assert decode(wide, "notes").note == "notes is damaged: replaced unreadable bytes in 2 places with \ufffd"
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_LE])
+def test_data_behind_a_mark_is_not_text(mark):
+    with pytest.raises(UsageError, match="notes is not text"):
+        decode(mark + bytes(range(1, 256)) * 4, "notes")
+
+
+def test_a_stray_byte_in_ascii_is_damage_and_not_another_alphabet():
+    content = with_bytes(b"Hello plain ASCII text here.\n" * 10, (70, 0xFF))
+    read = decode(content, "notes")
+    assert (read.text.encode("latin-1", "replace").replace(b"?", b"\xff"), read.readings) == (content, ())
+    assert read.note == "notes is damaged: replaced unreadable bytes in 1 place with \ufffd"
+    assert "not UTF-8" in decode("café with ÿ\n".encode("cp1252") * 3, "notes").note
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", [BILINGUAL, "你好，世界。这是一个测试文件。", "これは日本語のテストです。", "Столица Франции"]
+)
+def test_utf_32_without_a_mark_is_read_wherever_it_was_cut(text, encoding):
+    content = text.encode(encoding)
+    for start in range(5):
+        for end in range(len(content) - 4, len(content) + 1):
+            read = decode(content[start:end], "notes")
+            assert read.text.strip("\ufffd") in text
+            assert len(read.text) >= len(text) - 2
+            assert "UTF-32" in read.note
+
+
+def test_utf_32_without_a_mark_is_read_around_its_damage():
+    content = BILINGUAL.encode("utf-32-le")
+    read = decode(with_bytes(content, (43, 0xFF), (82, 0x77)), "notes")
+    assert read.text == BILINGUAL[:10] + "\ufffd" + BILINGUAL[11:20] + "\ufffd" + BILINGUAL[21:]
+    assert read.note.endswith("reading it as UTF-32; replaced unreadable bytes in 2 places with \ufffd")
+
+
+def test_numbers_are_not_utf_32():
+    for numbers in (range(50), [number * 7 % 1_000 for number in range(50)]):
+        with pytest.raises(UsageError):
+            decode(b"".join(number.to_bytes(4, "little") for number in numbers), "notes")
 
 
 def test_all_that_is_offered_can_be_named():

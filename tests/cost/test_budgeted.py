@@ -145,6 +145,16 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_and_counted_all_the_
 
 
 class TestBudget:
+    @pytest.mark.parametrize(("period", "codes"), [("day", ["spending_damaged"]), ("run", [])])
+    async def test_a_damaged_ledger_is_told_once_where_a_limit_is_counted_from_it(self, world, period, codes):
+        there = world(PARIS, PARIS, limits={period: 9})
+        there.ledger.path.write_bytes(b'{"at":"2026-11\n\xff\xfe\0\n')
+        told = [event for _ in range(2) for event in await there.events() if isinstance(event, Notice)]
+        assert [notice.code for notice in told] == codes
+        assert [notice.message for notice in told] == [
+            f"2 lines of {there.ledger.path} cannot be read; budgets do not count what was recorded there"
+        ][: len(codes)]
+
     async def test_what_fits_goes_out(self, world):
         there = world(PARIS, limits={"run": 0.3, "session": 0.3, "day": 0.3, "month": 0.3})
         assert (await there.events())[-1].cost_usd == COST

@@ -213,3 +213,29 @@ def test_a_line_of_any_shape_is_passed_over(tmp_path, fields):
     ledger = Ledger(path, clock=lambda: datetime(2026, 11, 23, 22, tzinfo=timezone(timedelta(hours=-12))))
     assert ledger.month().total.usd == Decimal("0.5")
     assert total(ledger.expenses()).usd == Decimal("0.5")
+
+
+def test_lines_that_cannot_be_read_are_counted_those_of_other_months_and_blank_ones_are_not(ledger):
+    ledger.append(expense())
+    ledger.append(expense(at=NOW - timedelta(days=90)))
+    whole = ledger.path.read_bytes()
+    ledger.month()
+    assert ledger.unreadable_lines == 0
+    old = whole.splitlines()[1]
+    damage = b"\n\n" + whole[:40] + b"\n" + old[:-9] + b"\n\xff\xfe\n" + whole[: len(whole) // 4]
+    ledger.path.write_bytes(whole + damage)
+    assert len(ledger.month().expenses) == 1
+    assert ledger.unreadable_lines == 3
+    ledger.append(expense())
+    assert len(ledger.month().expenses) == 2
+    assert ledger.unreadable_lines == 3
+    assert Ledger(ledger.path, clock=lambda: NOW).unreadable_lines == 0
+
+
+@given(content=st.binary(max_size=200))
+def test_whatever_stands_in_the_ledger_each_line_is_an_expense_or_counted(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("data") / "spending.jsonl"
+    path.write_bytes(content)
+    ledger = Ledger(path, clock=lambda: NOW)
+    assert ledger.month().expenses == []
+    assert ledger.unreadable_lines == sum(bool(line.strip()) for line in content.split(b"\n"))

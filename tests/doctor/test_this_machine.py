@@ -86,6 +86,16 @@ async def test_files_others_can_read_are_named_up_to_a_few(examination, paths):
     assert told[-1].text.startswith("2 more files")
 
 
+async def test_a_ledger_with_lines_that_cannot_be_read_is_a_warning(examination, paths):
+    paths.data.mkdir(mode=0o700)
+    ledger = paths.data / "spending.jsonl"
+    ledger.write_bytes(b"\xff\n{broken\n")
+    ledger.chmod(0o600)
+    (told,) = [each for each in await folders.check(examination()) if each.status is not Status.OK]
+    assert told.status is Status.WARNING
+    assert told.text.startswith(f"2 lines of {ledger} cannot be read; budgets")
+
+
 async def test_a_file_in_the_place_of_a_folder_is_a_problem(examination, paths):
     paths.cache.touch()
     *_, cache = await folders.check(examination())

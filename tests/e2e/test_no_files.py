@@ -93,6 +93,33 @@ def test_doctor_waits_for_no_pipe(program, place):
     assert "it is a pipe, not a file" in done.stdout
 
 
+@pytest.mark.parametrize("source", ["auto", "chatgpt", "llm", "chatcli"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_not_imported(program, monkeypatch, kind, source):
+    monkeypatch.chdir(program.working_folder)
+    KINDS[kind](program.working_folder / "export")
+    done = program.run("sessions", "import", "--from", source, "export")
+    assert done.exit_code == 8
+    assert f"cannot read export: it is {kind}, not a file" in done.stderr
+
+
+@pytest.mark.parametrize("home", ["file", "pipe", "link"])
+def test_without_a_home_that_can_be_written_a_question_is_answered_and_doctor_says_why(program, home):
+    path = program.working_folder / "home"
+    {"file": path.touch, "pipe": lambda: os.mkfifo(path), "link": lambda: path.symlink_to("gone")}[home]()
+    folders = {f"CHATCLI_{name}_DIR": str(path / name.lower()) for name in ("CONFIG", "DATA", "CACHE")}
+    reason = "is a link to a folder that does not exist" if home == "link" else "is not a folder"
+    with serving_in_thread(PARIS) as server:
+        done = program.run("Hi", server=server, **folders)
+        report = json.loads(program.run("doctor", "-o", "json", server=server, **folders).stdout)
+    assert (done.exit_code, done.stdout) == (0, "Paris.\n")
+    assert done.stderr.count("\n") == 2
+    assert f"this conversation cannot be saved in {path}/data: {path} {reason}" in done.stderr
+    assert sum(f"home {reason}" in finding["text"] for finding in report["checks"]) == 3
+    assert "review" in program.run("templates", "list", **folders).stdout
+    assert program.run("--dry-run", "-T", "review", "Hi", server=server, **folders).exit_code == 0
+
+
 def test_the_null_device_is_an_empty_file_wherever_it_stands(program):
     for path in (program.config_folder / "config.toml", program.working_folder / ".env"):
         path.symlink_to(os.devnull)

@@ -169,6 +169,21 @@ def in_terminal(program, *words):
 
 
 @needs_pty
+def test_on_a_narrow_terminal_a_title_has_a_line_of_its_own(program, shelf):
+    shelf.keep("trip", "To Rome by train", "Fine.", used_s=1_000)
+    listing = on_terminal(
+        command("sessions", "list"),
+        environment=program.environment(),
+        folder=program.working_folder,
+        columns=40,
+    )
+    with listing as terminal:
+        terminal.wait_for("    To Rome by train")
+        assert terminal.wait_for_exit() == 0
+        assert terminal.shown.splitlines()[0].rstrip().endswith("1 turn")
+
+
+@needs_pty
 @pytest.mark.parametrize(("keys", "left", "code"), [("y\r", 1, 0), ("\r", 2, 0), ("n\r", 2, 0)])
 def test_on_a_terminal_pruning_asks(program, old_and_new, keys, left, code):
     with in_terminal(program, "prune", "--older-than", "90d") as terminal:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.repl.table import hanging, numbered
+from chatcli.repl.table import hanging, labelled, numbered
 
 
 def test_what_follows_the_first_row_of_a_choice_hangs_under_it():
@@ -30,3 +30,27 @@ def test_no_row_of_a_list_is_wider_than_the_terminal_and_nothing_is_lost(columns
 
 def test_a_head_that_leaves_no_room_is_hung_under_a_little():
     assert hanging("a head of many letters ", "and text", 26) == ["a head of many letters and", "  text"]
+
+
+def test_a_value_without_room_beside_its_label_goes_on_under_itself_and_a_path_stands_whole():
+    rows = [
+        ("name", "trip"),
+        ("title", "What is the capital of France?"),
+        ("file", "/home/me/sessions/trip.jsonl"),
+    ]
+    assert labelled(rows, 30, whole=["file"]).splitlines() == [
+        "name   trip",
+        "title  What is the capital of",
+        "       France?",
+        "file",
+        "/home/me/sessions/trip.jsonl",
+    ]
+    assert labelled(rows, 80, whole=["file"]).splitlines()[-1] == "file   /home/me/sessions/trip.jsonl"
+
+
+@pytest.mark.parametrize("columns", [1, 5, 20, 40, 80])
+@given(st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=200))
+def test_a_value_that_is_to_stay_whole_is_in_one_row_on_every_terminal(columns, value):
+    assert any(
+        row.endswith(value) for row in labelled([("file", value)], columns, whole=["file"]).split("\n")
+    )

@@ -78,7 +78,7 @@ def encoding_hints(
     locale, _, charset = named.partition("@")[0].partition(".")
     locale = locale.lower()
     return EncodingHints(
-        given and encoding_named(given),
+        None if given is None else encoding_named(given),
         _known(charset) or _known(system_encoding),
         _SCRIPTS.get(locale)
         or _SCRIPTS.get(locale[:2])
@@ -98,7 +98,7 @@ def encoding_named(name: str) -> str:
             if near
             else f"such as {', '.join(COMMON_ENCODINGS[:8:2])}, windows-1252"
         )
-        raise UsageError(f"there is no encoding {name}", hint=hint)
+        raise UsageError(f"there is no encoding {name.strip() or repr(name)}", hint=hint)
     return found
 
 

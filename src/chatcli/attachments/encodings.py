@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 import unicodedata
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +30,10 @@ _UNCERTAIN: Final = 8.0
 """Another encoding is asked about where it is less than so much behind the best (nats: e to that power, 3,000 to 1)."""
 _MOST_READINGS: Final = 4
 _GOOD_FOR_EACH_BAD: Final = 4
+_CHARACTERS_FOR_EACH_BAD: Final = 10
+_WIDE_SAMPLE: Final = 2_000
+_NO_LETTER: Final = b"\xff"
+"""No byte of UTF-8, and in other encodings none that stands alone among ASCII: a space, or a letter next to never used."""
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -152,8 +155,11 @@ def _decode_given(content: bytes, name: str, encoding: str) -> Text:
 def _decode_marked(content: bytes, encoding: str, name: str) -> Text:
     text = content.decode(encoding, "replace")
     bad = text.count(REPLACEMENT)
-    # The end of a text that was cut may be half a character; more than that is no text.
-    if bad > 1 or (bad and text.strip(REPLACEMENT) == "") or _looks_binary(text):
+    # The end of a text that was cut may be half a character. More than that is text only where nearly all of it is.
+    is_hardly_text = bad > 1 and (
+        len(text) < _CHARACTERS_FOR_EACH_BAD * bad or not (encoding == "utf-8-sig" or _is_plain(text))
+    )
+    if is_hardly_text or (bad and text.strip(REPLACEMENT) == "") or _looks_binary(text):
         raise _binary(content, name)
     return Text(name, text, _replaced(name, bad))
 
@@ -164,11 +170,8 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
 
     if _kind(content):
         raise _binary(content, name)
-    for encoding in ("utf_32_le", "utf_32_be"):
-        with suppress(UnicodeDecodeError):
-            text = content.decode(encoding)
-            if _is_plain(text):
-                return Text(name, text, f"{name} has no byte order mark; reading it as UTF-32")
+    if (text := _utf_32(content)) is not None:
+        return Text(name, text, f"{name} has no byte order mark; reading it as UTF-32{_damage(text)}")
     best = likelihoods(content, language=hints.language)[0]
     text = decode_tolerantly(content, best.candidate.encoding)
     # Bytes of data that are put together make rare characters.
@@ -180,13 +183,50 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
     return Text(name, text, f"{name} has no byte order mark; reading it as {best.candidate.title}{damage}")
 
 
+def _utf_32(content: bytes) -> str | None:
+    """Decode UTF-32, cut or damaged as it may be; return ``None`` for what is none."""
+    from chatcli.attachments.recognition import text_cost  # noqa: PLC0415 - as in _decode_guessing
+
+    # Cut at its beginning, a text is one in either order of the bytes: what it says must decide.
+    ways = [
+        (text_cost(sample), cut_bytes, encoding)
+        for cut_bytes in range(4)
+        for encoding in ("utf_32_le", "utf_32_be")
+        if (sample := _utf_32_units(content[: 4 * _WIDE_SAMPLE], cut_bytes, encoding)) is not None
+    ]
+    if not ways:
+        return None
+    cost, cut_bytes, encoding = min(ways)
+    text = _utf_32_units(content, cut_bytes, encoding)
+    if text is None:
+        return None
+    sample = text[:_WIDE_SAMPLE]
+    characters = len(sample) - sample.count(REPLACEMENT)
+    return text if cost - damage_cost(sample) <= _DEAREST_CHARACTER * characters else None
+
+
+def _utf_32_units(content: bytes, cut_bytes: int, encoding: str) -> str | None:
+    """Decode what follows the first ``cut_bytes``; return ``None`` where more of that than a little is no text."""
+    end = len(content) - (len(content) - cut_bytes) % 4
+    decoded = content[cut_bytes:end].decode(encoding, "replace")
+    text = "".join(character if _is_of_text(character) else REPLACEMENT for character in decoded)
+    bad = text.count(REPLACEMENT)
+    if len(text) < 2 or bad * _CHARACTERS_FOR_EACH_BAD > len(text):  # noqa: PLR2004 - one character is no text
+        return None
+    before, after = (
+        REPLACEMENT if part.strip(b"\0") else "" for part in (content[:cut_bytes], content[end:])
+    )
+    return f"{before}{text}{after}"
+
+
 def _is_plain(text: str) -> bool:
     """Tell text from bytes that were put together wrongly: every character is assigned and none is a control."""
     sample = text[:_SAMPLE]
-    return len(sample) > 1 and all(
-        character in _LINE_CONTROLS or unicodedata.category(character) not in {"Cc", "Cn", "Co", "Cs"}
-        for character in sample
-    )
+    return len(sample) > 1 and all(map(_is_of_text, sample))
+
+
+def _is_of_text(character: str) -> bool:
+    return character in _LINE_CONTROLS or unicodedata.category(character) not in {"Cc", "Cn", "Co", "Cs"}
 
 
 def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
@@ -195,7 +235,8 @@ def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
     bad = text.count(REPLACEMENT)
     good = sum(not character.isascii() for character in text[: 16 * _SAMPLE]) - bad
     is_cut = bad == 1 and text.endswith(REPLACEMENT) and good > 0
-    if not is_cut and good < _GOOD_FOR_EACH_BAD * bad:
+    is_ascii = good == 0 and len(text) >= _CHARACTERS_FOR_EACH_BAD * bad and content.count(_NO_LETTER) == bad
+    if not (is_cut or is_ascii) and good < _GOOD_FOR_EACH_BAD * bad:
         return None
     if _looks_binary(text):
         raise _binary(content, name)

@@ -120,6 +120,15 @@ def likelihoods(
     return sorted(found, key=lambda likelihood: likelihood.cost)
 
 
+def text_cost(text: str) -> float:
+    """Return how unlikely a text is in the likeliest of all languages (nats), the damage in it included."""
+    profile = Profile()
+    profile.cost = damage_cost(text)
+    for part in text.split(REPLACEMENT):
+        profile.add(part)
+    return min(languages()[name].cost(profile, math.inf) for name in _ALL_WIDE)
+
+
 def _sample(content: bytes) -> list[bytes]:
     """Return lines that are not all ASCII, the first and others from everywhere."""
     if content.count(b"\n") * _FEW_LINE_ENDS < len(content):

@@ -51,7 +51,9 @@ def find_paths(environment: Mapping[str, str]) -> Paths:
 def obstacle(folder: Path) -> str | None:
     """Return why nothing can be kept in a folder that need not be there yet; ``None`` where nothing is in the way."""
     try:
-        there = next(level for level in (folder, *folder.parents) if level.exists())
+        there = next(level for level in (folder, *folder.parents) if level.exists() or level.is_symlink())
+        if not there.exists():
+            return f"{there} is a link to a folder that does not exist"
         if not there.is_dir():
             return f"{there} is not a folder"
     except OSError as error:

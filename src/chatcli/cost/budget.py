@@ -98,6 +98,11 @@ class Budget:
         month = self.ledger.month()
         return reduce(Total.plus, self._unwritten(month.first), month.total)
 
+    @property
+    def unreadable_lines(self) -> int:
+        """How many lines of the ledger the standings lack, as they cannot be read."""
+        return self.ledger.unreadable_lines if self._limits.keys() & {DAY, MONTH} else 0
+
     def _unwritten(self, since: date) -> Iterator[Expense]:
         zone = self.ledger.clock().tzinfo
         for expense in self.spending.unwritten:

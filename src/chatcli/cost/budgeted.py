@@ -11,7 +11,7 @@ from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 from chatcli.cost.amounts import dollars
-from chatcli.cost.ledger import Expense
+from chatcli.cost.ledger import Expense, unreadable_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -140,10 +140,13 @@ class BudgetedModel:
                     hint=_set_price(request.model) + ", or leave out --max-cost",
                     code="price_unknown",
                 )
+        notices = []
+        if (count := self._budget.unreadable_lines) and self._spending.is_news("spending_damaged"):
+            notices.append(Notice("spending_damaged", unreadable_lines(self._budget.ledger.path, count)))
         if estimate_usd is None and self._spending.is_news(f"price_unknown {request.model}"):
             told = f"price of {request.model} unknown, so the budget is not enforced; {_set_price(request.model)}"
-            return [Notice("price_unknown", told)]
-        return []
+            notices.append(Notice("price_unknown", told))
+        return notices
 
     def _passed(self, estimate_usd: Decimal | None) -> Standing | None:
         try:

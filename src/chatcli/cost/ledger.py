@@ -75,6 +75,12 @@ def local_now() -> datetime:
     return datetime.now().astimezone()
 
 
+def unreadable_lines(path: Path, count: int) -> str:
+    """Return what is wrong with a ledger of which ``count`` lines cannot be read."""
+    lines = "1 line" if count == 1 else f"{count:,} lines"
+    return f"{lines} of {path} cannot be read; budgets do not count what was recorded there"
+
+
 class Month:
     """What was spent in one month, which begins on the day ``first``; sums are at hand, however much there was."""
 
@@ -103,8 +109,8 @@ class Month:
 class Ledger:
     """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run adds to.
 
-    ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that are torn or
-    somebody else's are skipped. Days are those of the person's own time, which ``clock`` tells. A file of more than
+    ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that cannot be read
+    are skipped, and counted. Days are those of the person's own time, which ``clock`` tells. A file of more than
     ``large_bytes`` is looked through once a day for what can be put together. Methods raise ``OSError``.
 
     Of a run that leaves no trace, which ``is_kept`` denies, nothing is to be written here.
@@ -126,6 +132,13 @@ class Ledger:
         self._month = Month(date.min)
         self._identity: tuple[int, int] | None = None
         self._read_up_to = 0
+        self._unreadable_lines = 0
+        self._ends_unreadable = False
+
+    @property
+    def unreadable_lines(self) -> int:
+        """How many lines ``month`` passed over because nobody can say what they record, or when it was."""
+        return self._unreadable_lines + self._ends_unreadable
 
     def month(self) -> Month:
         """Return what was spent this month; only what came since the last call is read."""
@@ -181,20 +194,26 @@ class Ledger:
         if identity != self._identity or status.st_size < self._read_up_to:
             self._start_over(identity)
         file.seek(self._read_up_to)
-        whole, newline, _ = file.read().rpartition(b"\n")
+        whole, newline, end = file.read().rpartition(b"\n")
         self._read_up_to += len(whole) + len(newline)
+        # A last line may still be on its way to the file: it is looked at again the next time.
+        self._ends_unreadable = bool(end.strip()) and _expense(end) is None
         # Most of a year's lines are older, and are told by their beginning, without being parsed.
         oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
         for line in whole.split(b"\n"):
-            if line.startswith(_AT) and line < oldest:
+            if line.startswith(_AT) and line < oldest and len(line) > len(oldest):
                 continue
             if (expense := _expense(line)) is not None:
                 self._month.add(expense, expense.at.astimezone(now.tzinfo).date())
+            elif line.strip():
+                self._unreadable_lines += 1
 
     def _start_over(self, identity: tuple[int, int] | None) -> None:
         self._month = Month(self.clock().date().replace(day=1))
         self._identity = identity
         self._read_up_to = 0
+        self._unreadable_lines = 0
+        self._ends_unreadable = False
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -7,6 +7,9 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
+from chatcli.config.paths import obstacle
+from chatcli.cost.ledger import FILE_NAME as LEDGER
+from chatcli.cost.ledger import Ledger, unreadable_lines
 from chatcli.doctor.finding import ok, problem, warning
 from chatcli.safety.regular_files import check_regular
 
@@ -21,7 +24,7 @@ _NAME = "folders"
 _LITTLE_BYTES = 100_000_000
 _FOR_OTHERS = 0o077
 _HAS_MODES = os.name == "posix"
-_FILES = ("keys.json", "trusted-folders.json", "config.toml", "last", "input-history.jsonl")
+_FILES = ("keys.json", "trusted-folders.json", "config.toml", "last", "input-history.jsonl", LEDGER)
 _PRIVATE_FILES = (*_FILES, "sessions/*.jsonl")
 _SHOWN = 5
 
@@ -32,7 +35,7 @@ async def check(examination: Examination) -> Iterable[Finding]:
     findings = [_look(what, folder) for what, folder in named.items()]
     for folder in (paths.config, paths.data):
         findings += [*_no_files(folder), *_open_files(folder)]
-    return findings
+    return [*findings, *_ledger(paths.data / LEDGER)]
 
 
 def _look(what: str, folder: Path) -> Finding:
@@ -58,13 +61,13 @@ def _existing(what: str, folder: Path) -> Finding:
 
 
 def _missing(what: str, folder: Path) -> Finding:
-    above = next(level for level in folder.parents if level.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+    if (reason := obstacle(folder)) is not None:
         return problem(
             _NAME,
-            f"{what} {folder} does not exist and cannot be created",
-            f"make {above} writable, or name another folder with CHATCLI_{what.upper()}_DIR",
+            f"{what} {folder} does not exist and cannot be created: {reason}",
+            f"fix that, or name another folder with CHATCLI_{what.upper()}_DIR",
         )
+    above = next(level for level in folder.parents if level.exists())
     return _with_space(above, f"{what} {folder} (created when needed, ", ")")
 
 
@@ -84,6 +87,18 @@ def _no_files(folder: Path) -> Iterable[Finding]:
             continue
         except OSError as error:
             yield problem(_NAME, f"{path} cannot be used: {error.strerror or error}", f"move {path} away")
+
+
+def _ledger(path: Path) -> Iterable[Finding]:
+    ledger = Ledger(path)
+    try:
+        ledger.month()
+    except OSError:
+        return  # said with the files that are none
+    if count := ledger.unreadable_lines:
+        yield warning(
+            _NAME, unreadable_lines(path, count), f"remove these lines, or move {path} away to start over"
+        )
 
 
 def _open_files(folder: Path) -> Iterable[Finding]:

@@ -31,6 +31,23 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
     return "\n".join(_cut(line, columns) for line in lines)
 
 
+def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection[str] = ()) -> str:
+    """Return labels with their values, none of them cut.
+
+    A value without room beside its label goes on under its own beginning. One of the labels ``whole``, as a path, stands
+    unbroken below it instead: so it can be copied.
+    """
+    label_width = max((width(label) for label, _ in rows), default=0)
+    lines: list[str] = []
+    for label, value in rows:
+        head = _padded(label, label_width, to_the_right=False) + _GAP
+        if label in whole and width(head) + width(sanitize_line(value)) > columns:
+            lines += [label, sanitize_line(value)]
+        else:
+            lines += hanging(head, value, columns)
+    return "\n".join(lines)
+
+
 def numbered(choices: Sequence[str], columns: int) -> list[str]:
     """Return the rows of a list to choose from; what follows the first row of a choice hangs under it."""
     digits = len(str(len(choices)))

@@ -123,7 +123,7 @@ def _files(folder: Path) -> dict[str, Path]:
     try:
         with os.scandir(folder) as found:
             paths = sorted(folder / each.name for each in found if each.is_file())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise _failed("read", folder, error) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli.app import open_session
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.picker.shelf import open_shelf
-from chatcli.repl.table import table
+from chatcli.repl.table import labelled
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ async def _run(talk: Talk, argument: str) -> None:
         ("turns", str(chat.turns)),
         ("file", str(chat.file.path) if chat.file else ""),
     ]
-    talk.surface.say(table([row for row in rows if row[1]], talk.surface.columns()))
+    shown = labelled([row for row in rows if row[1]], talk.surface.columns(), whole=("name", "file"))
+    talk.surface.say(shown)
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

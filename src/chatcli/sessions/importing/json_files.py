@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zlib import error as BrokenDeflate  # noqa: N812 - named as the error it is
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.importing.conversation import Damaged, Progress
 from chatcli.sessions.importing.json_values import BrokenJSON, read_values
 
@@ -128,7 +129,7 @@ def _members(path: Path, progress: Progress) -> Iterator[_Member]:
     """Yield the JSON files of ``path``, each open until the next is asked for."""
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(path.open("rb"))
+            file = opened.enter_context(open_regular(path))
             beginning = file.read(len(ZIP_MAGIC))
             file.seek(0)
             if beginning != ZIP_MAGIC:

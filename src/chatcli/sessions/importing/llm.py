@@ -16,8 +16,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError
+from chatcli.safety.regular_files import check_regular
 from chatcli.sessions.importing.conversation import Damaged
-from chatcli.sessions.importing.json_files import not_importable
+from chatcli.sessions.importing.json_files import not_importable, not_readable
 from chatcli.sessions.importing.llm_database import MOST_STEPS, Database, TookTooLong
 from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
 from chatcli.sessions.importing.llm_threads import ThreadsTable
@@ -44,6 +45,11 @@ def read(path: Path, progress: Progress, *, app: str, most_steps: int = MOST_STE
 
     Raises ``ConfigurationError`` for a database that is not llm's, ``LocalIOError`` for one that cannot be read.
     """
+    try:
+        # SQLite would open a pipe, and wait.
+        check_regular(path.stat())
+    except OSError as error:
+        raise not_readable(path, error) from error
     try:
         with closing(_connect(path)) as connection:
             yield from _conversations(Database(connection, most_steps), path, progress, app)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.exporting.json_document import is_document
 from chatcli.sessions.importing import chatcli_json, chatgpt, llm
 from chatcli.sessions.importing.json_files import first_value, not_importable, not_readable, read_items
@@ -65,7 +66,7 @@ SOURCES_BY_NAME: Final = {source.name: source for source in SOURCES}
 def recognize(path: Path) -> Source:
     """Return what ``path`` is from; raise ``ConfigurationError`` where it is from none, ``LocalIOError``."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             is_database = file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
     except OSError as error:
         raise not_readable(path, error) from error

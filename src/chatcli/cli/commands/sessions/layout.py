@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 
 _INDENTATION: Final = "    "
 _SHOWN_NAMES: Final = 3
+_LEAST_ROOM: Final = 20
+"""How many columns must be left for a title."""
 
 
 def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None:
-    """Write a line a session: name, when it was used last, turns, title."""
+    """Write a line a session: name, when it was used last, turns, title, which is below where there is no room."""
     names = [sanitize_line(summary.name) for summary in summaries]
     name_columns = max(map(cell_len, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-        title = f"{_remarks(summary)}{summary.title}"
-        line = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}  {sanitize_line(title)}"
-        terminal.stdout.write(fitting(line, terminal) + "\n")
+        title = sanitize_line(f"{_remarks(summary)}{summary.title}")
+        head = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}"
+        if terminal.stdout.is_terminal and cell_len(head) + _LEAST_ROOM > terminal.columns():
+            lines = [head.rstrip(), f"{_INDENTATION}{title}"]
+        else:
+            lines = [f"{head}  {title}"]
+        terminal.stdout.write("".join(f"{fitting(line, terminal)}\n" for line in lines))
 
 
 def warn_of_damage(damaged: Mapping[str, int], terminal: Terminal) -> None:
