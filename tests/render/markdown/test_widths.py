@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import assume, given
@@ -44,6 +44,15 @@ def test_no_line_begins_with_what_closes_or_ends_with_what_opens(text):
         if " " not in {before[0], after[0]}:
             assert after[0] not in NEVER_FIRST
             assert before[-1] not in NEVER_LAST
+
+
+def test_no_pair_of_characters_is_broken_where_the_rules_forbid_it():
+    characters = "中字のカaZ9 " + NEVER_FIRST + NEVER_LAST
+    for pair in product(characters, repeat=2):
+        for before, after in pairwise(words_of("中" + "".join(pair) + "中")):
+            if " " not in {before[0], after[0]}:
+                assert after[0] not in NEVER_FIRST, pair
+                assert before[-1] not in NEVER_LAST, pair
 
 
 @given(st.text("中文字のカa1bZ9、。，）》％（《“”,.", max_size=80), st.integers(12, 40))
