@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _KEYS: Final = """\
-Enter sends, also while an answer is coming; Shift-Enter, Alt-Enter or Ctrl-J adds a line
+Enter sends, or queues while an answer streams; Shift-Enter, Alt-Enter or Ctrl-J adds a line
 Tab completes, @FILE attaches a text file, Ctrl-X Ctrl-E opens your editor
 Ctrl-R searches what you typed before, the right arrow takes the suggestion
 Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
