@@ -120,8 +120,9 @@ class TestWriting:
             with terminal(server=server) as screen:
                 screen.wait_for(READY)
                 screen.type(CTRL_R + "天气")
-                screen.wait_for("> 北京的天气?")
+                screen.wait_for("❯ 北京的天气?")
                 screen.type(ENTER)
+                screen.wait_for("> 北京的天气?")
                 screen.type(ENTER)
                 screen.wait_for("Paris.")
         history = program.data_folder / "input-history.jsonl"
@@ -236,7 +237,7 @@ class TestTheTerminalIsRestored:
                 screen.wait_for("unfinished")
                 if exit_code == 0:
                     screen.type(CTRL_C)
-                    screen.wait_for("stopped before")
+                    screen.wait_for("stopped")
             leave(screen)
             assert screen.wait_for_exit() == exit_code
             assert screen.attributes == before

@@ -157,9 +157,7 @@ def test_the_old_are_listed_and_with_yes_removed(sessions, program, old_and_new)
     assert len(program.session_paths) == 2
     assert sessions("prune", "--older-than", "3m", "--yes").stderr == "removed 1 session\n"
     assert [path.stem for path in program.session_paths] == ["new"]
-    assert (
-        sessions("prune", "--older-than", "1w", "--yes").stderr == "no session contains been unused for 1w\n"
-    )
+    assert sessions("prune", "--older-than", "1w", "--yes").stderr == "no session has been unused for 1w\n"
 
 
 def in_terminal(program, *words):
