@@ -52,6 +52,11 @@ def test_everything_after_two_dashes_is_the_prompt(parser):
     assert options.temperature is None
 
 
+def test_a_prompt_given_as_one_may_begin_with_a_dash(parser):
+    options = parse(parser, ["--prompt", "-x marks the spot", "-q"])
+    assert (options.prompt_option, options.quiet) == ("-x marks the spot", True)
+
+
 def test_options_are_never_abbreviated(parser):
     with pytest.raises(UsageError) as caught:
         parse(parser, ["--temp", "1"])

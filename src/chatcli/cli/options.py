@@ -231,9 +231,20 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     if "--" in before:
         at = before.index("--")
         before, words = before[:at], before[at + 1 :]
-    namespace = parser.parse_intermixed_args(before)
+    namespace = parser.parse_intermixed_args(_with_any_prompt(before))
     namespace.prompt = [*(namespace.prompt or []), *words]
     return namespace
+
+
+def _with_any_prompt(arguments: Sequence[str]) -> list[str]:
+    """Join ``--prompt`` with what follows it: argparse would take ``--prompt "-x ..."`` for two options."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--prompt":
+            joined[-1] = f"--prompt={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def first_word(parser: Parser, arguments: Sequence[str]) -> int | None:
