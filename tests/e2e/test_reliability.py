@@ -143,7 +143,7 @@ def test_every_way_that_is_blocked_comes_to_what_the_table_says(program, name, r
 
 
 PROXIES: dict[str, Callable[[], AbstractContextManager[str]]] = {
-    "the proxy is not available": nobody,
+    "the proxy is not there": nobody,
     "the proxy wants a password": lambda: at_port(TunnelProxy(1, "me:secret")),
 }
 
