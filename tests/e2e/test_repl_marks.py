@@ -117,7 +117,7 @@ class TestTheTitle:
     @pytest.mark.parametrize(
         "leave",
         [
-            lambda screen: screen.type(CTRL_D),
+            lambda screen: screen.type(CTRL_D + CTRL_D),
             lambda screen: screen.send_signal(signal.SIGTERM),
             lambda screen: screen.send_signal(signal.SIGHUP),
         ],
