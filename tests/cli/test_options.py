@@ -78,7 +78,7 @@ def test_an_unknown_option_names_the_nearest_one(parser):
         ("-u", "did you mean -v?"),
         ("--usage=yes", "did you mean -v?"),
         ("--url", "did you mean --base-url?"),
-        ("--key", "a key is kept by chatcli config login, or read from OPENAI_API_KEY"),
+        ("--key", "use chatcli config login, or OPENAI_API_KEY"),
     ],
 )
 def test_an_unknown_option_names_what_other_programs_call_so(parser, option, hint):

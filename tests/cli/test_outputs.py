@@ -98,7 +98,7 @@ async def test_an_answer_without_code_is_printed_whole_and_the_code_tells_so():
     told = terminal()
     assert await shown(["-x"], told, text="ls\x1b lists") == 10
     assert told.out == "ls␛ lists\n"
-    assert told.err == "error: the answer has no code block, so this is all of it\n"
+    assert told.err == "error: no code block found; printed the whole answer\n"
     assert await shown(["-x", "--raw"], raw := terminal(), text="ls\x1b\n") == 10
     assert raw.out == "ls\x1b\n"
 

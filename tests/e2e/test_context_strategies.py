@@ -55,7 +55,7 @@ def test_where_summing_up_fails_the_question_is_asked_all_the_same(go_on):
     with serving_in_thread(REFUSED, DONE) as server:
         done = go_on(server, "--context", "summarize")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "summarizing failed, so they are left out: " in done.stderr
+    assert "older turns could not be summarized and are left out: " in done.stderr
 
 
 def test_a_setting_alone_makes_nobody_wait(program, go_on):

@@ -254,7 +254,7 @@ if sys.platform != "win32":
             folder=program.working_folder,
         )
         with asking as screen:
-            screen.wait_for("Replace this file? The old one is kept beside it. [y/N]")
+            screen.wait_for("Replace this file? The old one is kept next to it. [y/N]")
             screen.type("y\n")
             screen.wait_for("Key for api.openai.com (it is not shown):")
             screen.type(f"{KEY}\n")

@@ -149,7 +149,9 @@ async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> Non
     try:
         await chat.get_ready(question)
     except ChatcliError as error:
-        status.tell(Notice("summary_failed", f"summarizing failed, so they are left out: {error.message}"))
+        status.tell(
+            Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
+        )
 
 
 def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) -> str:

@@ -54,8 +54,8 @@ _MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "--api-key": "a key is kept by chatcli config login, or read from OPENAI_API_KEY",
-        "--key": "a key is kept by chatcli config login, or read from OPENAI_API_KEY",
+        "--api-key": "use chatcli config login, or OPENAI_API_KEY",
+        "--key": "use chatcli config login, or OPENAI_API_KEY",
         "--list-models": "chatcli models lists them",
         "--list-sessions": "chatcli sessions list lists them",
         "--models": "chatcli models lists them",

@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
                 raise _not_yet(first)
             if not first.startswith("-"):
                 raise UsageError(
-                    f"one word too many: {first}", hint=f"{self.prog} --help shows what it takes"
+                    f"unexpected argument {first}", hint=f"{self.prog} --help shows what it takes"
                 )
             message = f"unknown option {first}"
             usable = [name for name in self._option_string_actions if name not in RESERVED_OPTIONS]

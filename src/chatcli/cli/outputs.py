@@ -197,7 +197,7 @@ class _Extraction:
         elif not failed:
             shown = text if self._raw else sanitize(text)
             self._write(shown if shown.endswith("\n") else f"{shown}\n")
-            error = NothingToExtract("the answer has no code block, so this is all of it")
+            error = NothingToExtract("no code block found; printed the whole answer")
             self.exit_code = error.exit_code
             for line in error_lines(error):
                 self._say(line)

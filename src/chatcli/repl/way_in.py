@@ -221,7 +221,7 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
 async def _sets_keys_aside(talk: Talk, unreadable: ChatcliError) -> bool:
     """Ask whether a new file may take the place of the stored keys that cannot be read; tell whether it may."""
     talk.surface.remark(unreadable.message)
-    answer = await talk.surface.ask("Replace this file? The old one is kept beside it. [y/N] ")
+    answer = await talk.surface.ask("Replace this file? The old one is kept next to it. [y/N] ")
     if answer is None or answer.strip().lower() not in {"y", "yes"}:
         return False
     talk.surface.remark(f"the old file is now {await in_thread(partial(set_keys_aside, talk.world))}")

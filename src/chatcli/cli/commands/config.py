@@ -146,7 +146,7 @@ class _Login:
             raise unreadable
         if self._options.quiet:
             self._terminal.warn(sanitize_line(unreadable.message))
-        if not agrees("Replace this file? The old one is kept beside it.", self._terminal):
+        if not agrees("Replace this file? The old one is kept next to it.", self._terminal):
             raise unreadable
         self._say(f"the old file is now {set_keys_aside(self._world)}")
 
