@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +64,8 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 
 def option_hint(option: str, usable: Collection[str]) -> str | None:
     """Return what to do instead: only options of ``usable`` are named, as they do something; ``None`` for nothing near."""
+    import difflib  # noqa: PLC0415 -- only a mistake needs it
+
     if option in _COMMANDS:
         return _COMMANDS[option]
     meant = next((each for each in _MEANT.get(option, ()) if each.split()[0] in usable), None)

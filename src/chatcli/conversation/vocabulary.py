@@ -12,7 +12,6 @@ import hashlib
 from binascii import a2b_base64
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,7 +72,9 @@ def vocabulary_for(model: str) -> Vocabulary:
 @cache
 def load_encoding(vocabulary: Vocabulary) -> Encoding:
     """Build the tokenizer, in about a quarter of a second of CPU and some megabytes: once a process."""
-    # Imported here: nobody waits for a tokenizer before one is needed.
+    # Imported here: nobody waits for a tokenizer, or for its vocabulary, before one is needed.
+    from importlib.resources import files  # noqa: PLC0415
+
     from tiktoken import Encoding  # noqa: PLC0415
 
     packed = (

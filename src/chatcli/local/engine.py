@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 ENGINE = "xllamacpp"
@@ -25,6 +24,8 @@ def engine_state(name: str = ENGINE) -> EngineState:
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- 15 ms that few starts need
+
     try:
         return version(name)
     except PackageNotFoundError:

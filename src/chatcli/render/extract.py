@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from chatcli.render.markdown.block_stream import blocks_of
-from chatcli.render.markdown.blocks import CodeStart, CodeText, FormulaStart, HtmlStart
-
 
 def code_blocks(markdown: str) -> list[str]:
     """Return the code of the fenced blocks in order, each ending in a newline: block 1, block 2 and so on.
@@ -13,6 +10,10 @@ def code_blocks(markdown: str) -> list[str]:
     of what holds it. In a block of Markdown an inner fence with an info string opens a block that belongs to it.
     The fence lines and their indentation are not part of the code.
     """
+    # Here, so that a start does not wait for the whole of Markdown.
+    from chatcli.render.markdown.block_stream import blocks_of  # noqa: PLC0415
+    from chatcli.render.markdown.blocks import CodeStart, CodeText, FormulaStart, HtmlStart  # noqa: PLC0415
+
     blocks: list[list[str]] = []
     code: list[str] = []
     for block in blocks_of(markdown):
