@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from jiter import from_json
+
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
 from chatcli.client.rate_limit import span_s
@@ -41,6 +43,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _DIALECTS: Final[tuple[Dialect, ...]] = (ChatCompletions(), Responses())
 _REQUEST: Final = Request("fuzzed", (question("?"),))
 _MOST_BYTES: Final = 1_000_000
+_NO_JSON: Final = object()
 _FOLDER: Final = tempfile.TemporaryDirectory(prefix="chatcli-fuzz-")
 
 
@@ -122,24 +125,60 @@ def _pieces(stream: bytes, cuts: bytes) -> list[bytes]:
 
 
 def _events_of_the_format(stream: bytes) -> Iterator[bytes]:
-    """Read a stream as the format's own text says, slowly; what the end cuts off counts, as here it does.
+    """Read a stream as the format's own text says, slowly, with the habits of servers that the reader follows too.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    What the end cuts off counts. A line that holds a whole JSON object is an event of its own once another line of data
+    follows it, and so is each later one. An ``error:`` line is an event, and an error is a JSON object.
     """
     data: list[bytes] = []
     name = b""
-    for line in _LINE_END.split(stream.removeprefix(b"\xef\xbb\xbf")):
+    each_line = False
+
+    def event() -> Iterator[bytes]:
+        nonlocal name
+        if data and not _keeps_alive(name):
+            joined = b"\n".join(data)
+            yield _as_error(joined) if name.strip().lower() == b"error" else joined
+        data.clear()
+        name = b""
+
+    for line in [*_LINE_END.split(stream.removeprefix(b"\xef\xbb\xbf")), b""]:
         field, _, value = line.partition(b":")
         if not line:
-            if data and not _keeps_alive(name):
-                yield b"\n".join(data)
-            data, name = [], b""
+            yield from event()
         elif field == b"event" and b":" in line:
             name = value
+        elif field == b"error" and b":" in line:
+            yield from event()
+            data, name = [value.lstrip()], b"error"
+            yield from event()
         elif field == b"data":
+            if len(data) == 1 and _is_object(data[0]):
+                each_line = True
+                yield from event()
             data.append(value.removeprefix(b" "))
-    if data and not _keeps_alive(name):
-        yield b"\n".join(data)
+            if each_line and (data == [b"[DONE]"] or (len(data) == 1 and _is_object(data[0]))):
+                yield from event()
+
+
+def _is_object(data: bytes) -> bool:
+    return data.startswith(b"{") and isinstance(_json(data), dict)
+
+
+def _as_error(data: bytes) -> bytes:
+    value = _json(data)
+    if isinstance(value, dict):
+        return data
+    text = data.decode("utf-8", "replace").strip() if value is _NO_JSON else value
+    return json.dumps({"error": text or "an error"}).encode()
+
+
+def _json(data: bytes) -> object:
+    try:
+        return from_json(data)
+    except ValueError:
+        return _NO_JSON
 
 
 def _keeps_alive(name: bytes) -> bool:

@@ -53,7 +53,7 @@ class _EventReader:
         for line in self._splitter.feed(chunk):
             if not line:
                 yield from self._event()
-            elif line.startswith(b"data:"):
+            elif line.startswith(b"data:") or line == b"data":
                 if self._data and self._is_whole():
                     self._has_event_each_line = True
                     yield from self._event()
@@ -68,8 +68,6 @@ class _EventReader:
                 self._is_error = True
                 self._add(line[6:].lstrip())
                 yield from self._event()
-            elif line == b"data":
-                self._add(b"")
 
     def finish(self) -> Iterator[bytes]:
         # Two ends of a line: of the last line, and the blank one.
