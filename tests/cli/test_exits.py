@@ -4,7 +4,8 @@ import pytest
 
 from chatcli.cli.exits import exit_code
 from chatcli.core.errors import Cancelled, KeyRefused, NetworkError
-from chatcli.core.events import CitedSource, ToolCall, TurnCancelled, TurnFailed, TurnFinished, TurnResult
+from chatcli.core.events import CitedSource, TurnCancelled, TurnFailed, TurnFinished, TurnResult
+from chatcli.core.messages import ToolCallPart
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_a_finished_turn_is_complete_unless_something_cut_it(finish_reason, leng
     assert exit_code(end, length_was_chosen=length_was_chosen) == code
 
 
-@pytest.mark.parametrize("more", [{"refusal": "No."}, {"tool_calls": (ToolCall("1", "search", "{}"),)}])
+@pytest.mark.parametrize("more", [{"refusal": "No."}, {"tool_calls": (ToolCallPart("1", "search", "{}"),)}])
 def test_a_refusal_and_a_call_nobody_answers_are_incomplete_whatever_the_finish_reason_says(more):
     assert exit_code(TurnFinished(TurnResult("", "small", "stop", **more)), length_was_chosen=True) == 7
 

@@ -9,7 +9,8 @@ from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.fallback import Candidate, FallbackModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.core.errors import IncompleteAnswer, NetworkError
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, ToolCall
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.messages import ToolCallPart
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, events_of, failure_of
 
@@ -203,8 +204,7 @@ async def test_a_model_that_stands_in_has_its_reasoning_set_apart_as_well():
 async def test_a_call_of_a_tool_in_the_channels_is_told_and_stands_in_the_completion():
     text = '<|channel|>commentary to=functions.search <|constrain|>json<|message|>{"q":1}<|call|>'
     notice = Notice("tool_calls", "the model tried to call a tool that was not offered: search")
-    call = ToolCall("", "search", '{"q":1}')
-    assert await events_of(separating([TextDelta(text), STOP])) == [
-        notice,
-        Completion("stop", "small", tool_calls=(call,)),
-    ]
+    call = ToolCallPart("", "search", '{"q":1}')
+    events = await events_of(separating([TextDelta(text), STOP]))
+    assert events == [notice, STOP]
+    assert events[-1].message.tool_calls == (call,)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.remainder import MOST_CALLS, Remainder
-from chatcli.core.events import Completion, Notice, TextDelta, ToolCall
-from chatcli.core.messages import question
+from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.messages import Message, ToolCallPart, answer, question
 from chatcli.core.request import Parameters, Request
 from client.wire import QUESTION, asked, completion, delta, end, event, events_of
 
@@ -33,10 +33,12 @@ async def test_a_refusal_is_no_answer_but_said_and_in_the_completion(chat, strea
         end(),
     )
     refusal = "I'm sorry, I cannot help with that."
-    assert await events_of(chat) == [
+    events = await events_of(chat)
+    assert events == [
         Notice("refusal", f"the model refused to answer: {refusal}"),
-        Completion("stop", "small-1", refusal=refusal),
+        Completion("stop", "small-1"),
     ]
+    assert events[-1].message == answer("", refusal)
 
 
 @pytest.mark.parametrize("content", [None, "", [{"type": "refusal", "refusal": "No."}]])
@@ -45,18 +47,16 @@ async def test_a_refusal_in_one_piece_reads_the_same(unstreamed, completions, co
     refusal = {} if content else {"refusal": "No."}
     whole["choices"][0]["message"] = {"role": "assistant", "content": content, **refusal}
     completions.respond(json=whole)
-    assert await events_of(unstreamed) == [
-        Notice("refusal", "the model refused to answer: No."),
-        Completion("stop", "small-1", refusal="No."),
-    ]
+    events = await events_of(unstreamed)
+    assert events[0] == Notice("refusal", "the model refused to answer: No.")
+    assert events[-1].message == answer("", "No.")
 
 
 async def test_what_came_before_a_refusal_is_the_answer_as_far_as_it_came(chat, streams):
     streams(delta("Well, "), delta(refusal="no."), end())
-    assert [each for each in await events_of(chat) if not isinstance(each, Notice)] == [
-        TextDelta("Well, "),
-        Completion("stop", "small-1", refusal="no."),
-    ]
+    events = await events_of(chat)
+    assert events[0] == TextDelta("Well, ")
+    assert events[-1].message == answer("Well, ", "no.")
 
 
 async def test_the_deltas_of_calls_are_joined_by_their_index(chat, streams):
@@ -69,10 +69,12 @@ async def test_the_deltas_of_calls_are_joined_by_their_index(chat, streams):
         end("tool_calls"),
     )
     calls = (
-        ToolCall("call_1", "get_weather", '{"city":"Paris"}'),
-        ToolCall("call_2", "get_weather", '{"city":"Rome"}'),
+        ToolCallPart("call_1", "get_weather", '{"city":"Paris"}'),
+        ToolCallPart("call_2", "get_weather", '{"city":"Rome"}'),
     )
-    assert await events_of(chat) == [NOT_OFFERED, Completion("tool_calls", "small-1", tool_calls=calls)]
+    events = await events_of(chat)
+    assert events == [NOT_OFFERED, Completion("tool_calls", "small-1")]
+    assert events[-1].message == Message("assistant", calls)
 
 
 @pytest.mark.parametrize("place", [{"index": 0}, {}])
@@ -87,9 +89,9 @@ async def test_calls_that_share_a_place_are_told_apart_by_their_ids(chat, stream
         }
 
     streams(delta(tool_calls=[whole("a", "{}")]), delta(tool_calls=[whole("b", "[]")]), end("tool_calls"))
-    assert (await events_of(chat))[-1].tool_calls == (
-        ToolCall("a", "get_weather", "{}"),
-        ToolCall("b", "get_weather", "[]"),
+    assert (await events_of(chat))[-1].message.tool_calls == (
+        ToolCallPart("a", "get_weather", "{}"),
+        ToolCallPart("b", "get_weather", "[]"),
     )
 
 
@@ -100,10 +102,9 @@ async def test_the_older_function_call_is_one_as_well(chat, streams):
         delta(function_call={"arguments": '"Paris"}'}),
         end("function_call"),
     )
-    assert await events_of(chat) == [
-        NOT_OFFERED,
-        Completion("function_call", "small-1", tool_calls=(ToolCall("", "get_weather", '{"city":"Paris"}'),)),
-    ]
+    events = await events_of(chat)
+    assert events == [NOT_OFFERED, Completion("function_call", "small-1")]
+    assert events[-1].message.tool_calls == (ToolCallPart("", "get_weather", '{"city":"Paris"}'),)
 
 
 async def test_arguments_that_are_an_object_become_its_json(unstreamed, completions):
@@ -111,8 +112,8 @@ async def test_arguments_that_are_an_object_become_its_json(unstreamed, completi
     function = {"name": "get_weather", "arguments": {"city": "Köln"}}
     whole["choices"][0]["message"]["tool_calls"] = [{"id": "1", "type": "function", "function": function}]
     completions.respond(json=whole)
-    (called,) = (await events_of(unstreamed))[-1].tool_calls
-    assert called == ToolCall("1", "get_weather", '{"city": "Köln"}')
+    (called,) = (await events_of(unstreamed))[-1].message.tool_calls
+    assert called == ToolCallPart("1", "get_weather", '{"city": "Köln"}')
 
 
 @pytest.mark.parametrize("tools", [{"tools": [WEATHER]}, {"functions": [WEATHER["function"]]}])
@@ -132,16 +133,15 @@ async def test_calls_are_told_in_a_line_however_many_and_long(chat, streams):
     notice, completion = await events_of(chat)
     assert notice.message.count("search") == 1
     assert len(notice.message) < 1000
-    assert len(completion.tool_calls) == MOST_CALLS
-    assert all(len(called.name) <= 1000 for called in completion.tool_calls)
+    assert len(completion.message.tool_calls) == MOST_CALLS
+    assert all(len(called.name) <= 1000 for called in completion.message.tool_calls)
 
 
 async def test_a_tool_without_a_name_is_told_too(chat, streams):
     streams(delta(tool_calls=[None, {"function": "?"}, {"function": {"arguments": "{}"}}]), end("tool_calls"))
-    assert await events_of(chat) == [
-        Notice("tool_calls", "the model tried to call a tool that was not offered"),
-        Completion("tool_calls", "small-1", tool_calls=(ToolCall("", "", "{}"),)),
-    ]
+    notice, completion = await events_of(chat)
+    assert notice == Notice("tool_calls", "the model tried to call a tool that was not offered")
+    assert completion.message.tool_calls == (ToolCallPart("", "", "{}"),)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=5)), max_size=20))
@@ -150,8 +150,8 @@ def test_however_the_arguments_of_calls_are_mixed_each_call_gets_its_own(deltas)
     for index, arguments in deltas:
         remainder.call(index, identity=f"call_{index}", name="f", arguments=arguments)
         expected[index] = expected.get(index, "") + arguments
-    assert remainder.completing(Completion("stop")).tool_calls == tuple(
-        ToolCall(f"call_{index}", "f", arguments) for index, arguments in expected.items()
+    assert remainder.completing(Completion("stop")).message.tool_calls == tuple(
+        ToolCallPart(f"call_{index}", "f", arguments) for index, arguments in expected.items()
     )
 
 
@@ -166,8 +166,8 @@ async def test_half_a_character_in_a_refusal_or_in_arguments_can_be_written(chat
         end(),
     )
     completion = (await events_of(chat))[-1]
-    assert completion.refusal == "No \N{GRINNING FACE}."
-    assert completion.tool_calls == (ToolCall("", "f", "\N{REPLACEMENT CHARACTER}"),)
+    assert completion.message.refusal == "No \N{GRINNING FACE}."
+    assert completion.message.tool_calls == (ToolCallPart("", "f", "\N{REPLACEMENT CHARACTER}"),)
 
 
 @pytest.mark.parametrize("odd", [None, 3, "?", {}, [None], [3], {"data": 3, "transcript": 4}])
@@ -177,7 +177,7 @@ async def test_fields_of_an_unexpected_shape_are_passed_over(chat, streams, odd)
     streams(event({"citations": odd, "search_results": odd}), delta("Paris", **beside), end())
     events = await events_of(chat)
     assert events[0] == TextDelta("Paris")
-    assert events[-1].refusal is None
+    assert events[-1].message.refusal is None
     assert events[-1].sources == ()
 
 

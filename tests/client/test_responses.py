@@ -10,8 +10,8 @@ from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.remainder import MOST_CALLS
 from chatcli.client.responses import Responses
 from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
-from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta, ToolCall
-from chatcli.core.messages import answer, question, system
+from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.messages import Message, ToolCallPart, answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 from client.wire import QUESTION, event, events_of, failure_of
@@ -195,7 +195,7 @@ async def test_an_event_with_nothing_in_it_is_passed_over(odd):
 
 REFUSED = [
     Notice("refusal", "the model refused to answer: No. Never."),
-    Completion("stop", "small-1", refusal="No. Never."),
+    Completion("stop", "small-1"),
 ]
 
 
@@ -207,7 +207,9 @@ async def test_a_refusal_is_no_answer_but_said_and_in_the_completion(deltas):
         of_type("response.refusal.done", refusal="No. Never.", output_index=0),
         completed(output=[message({"type": "refusal", "refusal": "No. Never."})]),
     ]
-    assert await told(*script) == REFUSED
+    events = await told(*script)
+    assert events == REFUSED
+    assert events[-1].message == answer("", "No. Never.")
 
 
 async def test_a_refusal_in_one_piece_reads_the_same():
@@ -223,7 +225,7 @@ FUNCTION_CALL = {
     "arguments": '{"city":"Paris"}',
     "status": "completed",
 }
-CALLED = Completion("stop", "small-1", tool_calls=(ToolCall("call_1", "get_weather", '{"city":"Paris"}'),))
+CALLED = Message("assistant", (ToolCallPart("call_1", "get_weather", '{"city":"Paris"}'),))
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -237,14 +239,15 @@ async def test_a_call_is_told_once_whichever_events_have_it(is_done):
         *([of_type("response.output_item.done", item=FUNCTION_CALL, output_index=0)] if is_done else []),
         completed(output=[FUNCTION_CALL]),
     ]
-    assert await told(*script) == [
-        Notice("tool_calls", "the model tried to call a tool that was not offered: get_weather"),
-        CALLED,
-    ]
+    notice, completion = await told(*script)
+    assert notice.message == "the model tried to call a tool that was not offered: get_weather"
+    assert completion.message == CALLED
 
 
 async def test_a_call_of_a_whole_answer_is_told():
-    assert (await asking(json_answer(response(output=[FUNCTION_CALL])), streamed=False))[0][-1] == CALLED
+    assert (await asking(json_answer(response(output=[FUNCTION_CALL])), streamed=False))[0][
+        -1
+    ].message == CALLED
 
 
 async def test_a_call_of_a_tool_that_was_offered_is_said_to_be_that():
@@ -285,7 +288,7 @@ async def test_a_tool_that_runs_with_the_server_is_nothing_to_say(kind):
 async def test_what_only_the_persons_side_can_answer_is_a_call(kind):
     item = {"type": kind, "id": "x_1", "call_id": "call_1", "action": {"type": "screenshot"}}
     events = await told(completed(output=[item]))
-    assert events[-1].tool_calls == (ToolCall("call_1", kind, '{"type": "screenshot"}'),)
+    assert events[-1].message.tool_calls == (ToolCallPart("call_1", kind, '{"type": "screenshot"}'),)
 
 
 async def test_what_the_answer_cites_is_told_once_whichever_events_have_it():
@@ -318,4 +321,4 @@ async def test_a_picture_is_said_once_with_its_type_and_size():
 
 async def test_calls_without_number_end_somewhere():
     items = [{**FUNCTION_CALL, "call_id": f"call_{number}"} for number in range(1000)]
-    assert len((await told(completed(output=items)))[-1].tool_calls) == MOST_CALLS
+    assert len((await told(completed(output=items)))[-1].message.tool_calls) == MOST_CALLS

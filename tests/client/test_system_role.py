@@ -9,7 +9,8 @@ from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.responses import Responses
-from chatcli.client.system_role import DEVELOPER_ROLE, SYSTEM_ROLE, refused_role, wire_messages
+from chatcli.client.system_role import DEVELOPER_ROLE, SYSTEM_ROLE, refused_role
+from chatcli.client.wire_messages import chat_messages
 from chatcli.core.errors import BadResponse, KeyRefused, QuotaExceeded, RequestRefused, ServerFailed
 from chatcli.core.events import Completion, Notice, TextDelta
 from chatcli.core.messages import answer, question, system
@@ -44,7 +45,7 @@ def refused(message, status=400, **named):
 
 
 def sent(request):
-    return [(message["role"], message["content"]) for message in wire_messages(request)]
+    return [(message["role"], message["content"]) for message in chat_messages(request, ENDPOINT)]
 
 
 async def test_who_takes_no_system_is_asked_with_developer_and_that_is_said_once():

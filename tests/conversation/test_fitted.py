@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.conversation.fitted import Fitted, FittedPart, join_neighbours
-from chatcli.core.messages import FilePart, ImagePart, Message, TextPart, answer, question, system
+from chatcli.conversation.fitted import Fitted, FittedPart, join_neighbours, without_unanswered_calls
+from chatcli.core.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    answer,
+    question,
+    system,
+)
 
 PICTURE = Message("user", (TextPart("Look"), ImagePart("00" * 32, "image/png", "a.png")))
 FILE = Message("user", (FilePart("22" * 32, "application/pdf", "c.pdf"),))
@@ -62,3 +73,47 @@ def test_the_system_prompt_and_the_notes_are_one_message_before_them():
         ("system", "Be brief.\n\nI am Ada."),
         ("user", "one\n\ntwo"),
     ]
+
+
+def calling(*ids, words=""):
+    own = (TextPart(words, "model"),) if words else ()
+    return Message("assistant", (*own, *(ToolCallPart(each, "f", "{}") for each in ids)))
+
+
+def returning(*ids):
+    return Message("tool", tuple(ToolResultPart(each, (TextPart("so", "tool"),)) for each in ids))
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ([calling("1"), returning("1"), answer("So.")], [calling("1"), returning("1"), answer("So.")]),
+        ([calling("1", "2"), returning("1"), returning("2")],) * 2,
+        ([calling("1")], []),
+        ([calling("", words="Wait.")], [answer("Wait.")]),
+        ([calling("1", "2"), returning("2")], [calling("2"), returning("2")]),
+        ([returning("1"), answer("So.")], [answer("So.")]),
+        ([calling("1"), answer("So."), returning("1")], [answer("So.")]),
+        ([Message("assistant", (ReasoningPart("hm"), ToolCallPart("1", "f", "{}")))], []),
+        ([calling(""), returning("")], []),
+    ],
+)
+def test_a_call_goes_out_with_its_result_or_not_at_all(said, sent):
+    assert list(without_unanswered_calls([question("?"), *said, question("And?")])) == [
+        question("?"),
+        *sent,
+        question("And?"),
+    ]
+
+
+def test_questions_around_a_call_that_is_not_sent_are_one():
+    parts = [
+        FittedPart("turn", 5, (question("one"), calling("1")), 1),
+        FittedPart("question", 5, (question("two"),)),
+    ]
+    assert [message.text for message in Fitted(tuple(parts)).messages] == ["one\n\ntwo"]
+
+
+def test_answers_with_reasoning_that_nobody_wants_back_are_joined():
+    thought = Message("assistant", (ReasoningPart("hm"), TextPart("b", "model")))
+    assert len(join_neighbours([answer("a"), thought])) == 1

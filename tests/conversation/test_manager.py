@@ -37,14 +37,21 @@ from chatcli.core.events import (
     Retrying,
     TextDelta,
     TextReclassified,
-    ToolCall,
     TurnCancelled,
     TurnFailed,
     TurnFinished,
     TurnStarted,
     Waiting,
 )
-from chatcli.core.messages import answer, question, system
+from chatcli.core.messages import (
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    answer,
+    question,
+    system,
+)
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 from conversation.fakes import CharacterCounter, ManualClock, ScriptedJournal, ScriptedModel, Stall
@@ -223,8 +230,8 @@ class TestATurn:
 
     @pytest.mark.parametrize("text", ["", "Well, "])
     async def test_a_refusal_is_kept_as_one_and_the_model_knows_of_it(self, text):
-        deltas = (TextDelta(text),) if text else ()
-        manager, model, journal = conversation((*deltas, Completion("stop", refusal="No.")), PARIS)
+        deltas, refused = ((TextDelta(text),) if text else ()), Completion("stop", message=answer("", "No."))
+        manager, model, journal = conversation((*deltas, refused), PARIS)
         end = (await turn(manager))[-1]
         assert (end.result.text, end.result.refusal) == (text, "No.")
         kept = answer(text, "No.")
@@ -237,12 +244,32 @@ class TestATurn:
         ]
 
     async def test_what_came_beside_the_text_is_in_the_result(self):
-        calls, sources = (ToolCall("1", "f", "{}"),), (CitedSource(1, "Paris", "https://example.com"),)
+        calls, sources = (ToolCallPart("1", "f", "{}"),), (CitedSource(1, "Paris", "https://example.com"),)
         manager, _, _ = conversation(
-            (TextDelta("Paris"), Completion("stop", tool_calls=calls, sources=sources))
+            (TextDelta("Paris"), Completion("stop", message=Message("assistant", calls), sources=sources))
         )
         result = (await turn(manager))[-1].result
         assert (result.refusal, result.tool_calls, result.sources) == (None, calls, sources)
+
+    async def test_a_reply_of_tool_calls_alone_is_kept_and_not_sent_again(self):
+        calls = Message("assistant", (ToolCallPart("1", "f", "{}"),))
+        manager, model, journal = conversation((Completion("tool_calls", message=calls),), PARIS)
+        await turn(manager)
+        assert [message for message, _ in journal.replies[0].finished] == [calls]
+        await turn(manager, question("And?"))
+        (asked,) = model.requests[1].messages
+        assert asked.text.endswith("\n\nAnd?")
+
+    async def test_reasoning_is_kept_where_an_endpoint_wants_it_back(self):
+        mine, theirs = ReasoningPart("hm"), ReasoningPart("hm", {"endpoint": "a.example"})
+        for reasoning, kept in ((mine, ()), (theirs, (theirs,))):
+            message = Message("assistant", (reasoning, TextPart("Paris", "model")))
+            done = Completion("stop", message=message)
+            manager, model, journal = conversation((TextDelta("Paris"), done), PARIS)
+            await turn(manager)
+            assert journal.replies[0].finished[0][0].parts == (*kept, TextPart("Paris", "model"))
+            await turn(manager, question("And?"))
+            assert model.requests[1].messages[-2] == message
 
     async def test_an_answer_from_the_cache_says_so(self):
         manager, _, _ = conversation((TextDelta("Paris"), Completion("stop", cached=True)))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import NothingToExtract
-from chatcli.core.events import CitedSource, TextDelta, ToolCall, TurnResult
+from chatcli.core.events import CitedSource, TextDelta, TurnResult
+from chatcli.core.messages import ToolCallPart
 from chatcli.render.json_lines import JsonLinesRenderer, JsonRenderer, result_object, to_json
 from render.turns import FAILED, TURNS, show
 
@@ -57,7 +58,7 @@ def test_what_came_beside_the_text_has_the_keys_of_the_format():
         "",
         "m",
         refusal="No.",
-        tool_calls=(ToolCall("call_1", "search", '{"q": "a"}'),),
+        tool_calls=(ToolCallPart("call_1", "search", '{"q": "a"}'),),
         sources=(CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")),
     )
     told = result_object(result)

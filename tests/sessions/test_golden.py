@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, TextPart, answer, question, system
+from chatcli.chat.history import history_of
+from chatcli.core.messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    answer,
+    question,
+    system,
+)
 from chatcli.core.usage import Usage
 from chatcli.sessions.reading import find_header, read_records
 from chatcli.sessions.records import ReplyMetadata, UnknownRecord, encode
@@ -16,6 +29,7 @@ EVERY_RECORD = GOLDEN / "every-record.jsonl"
 GONE_BACK = GOLDEN / "gone-back.jsonl"
 KEPT_IN_MIND = GOLDEN / "kept-in-mind.jsonl"
 REFUSED = GOLDEN / "refused.jsonl"
+TOOL_CALLS = GOLDEN / "tool-calls.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
 
@@ -149,15 +163,46 @@ def test_a_golden_file_replays_to_the_questions_that_are_not_sent():
     assert second.role == "user"
 
 
+def write_tool_calls(log):
+    asked = log.message(question("Weather?"), parent=None)
+    reasoning = ReasoningPart("Look it up.", {"endpoint": "a.example", "model": "m", "field": "reasoning"})
+    call = ToolCallPart("call_1", "weather", '{"city": "Köln"}', {"extra_content": {"signature": "x"}})
+    called = log.begin_reply(parent=asked)
+    called.finish(Message("assistant", (reasoning, TextPart("Wait.", "model"), call)), RESULT)
+    picture = ImagePart("00" * 32, "image/png", "a.png")
+    returned = Message("tool", (ToolResultPart("call_1", (TextPart("Rain.", "tool"), picture)),))
+    answered = log.begin_reply(parent=log.message(returned, parent=called.id))
+    answered.finish(
+        Message("assistant", (TextPart("It rains.", "model"), ToolCallPart("", "f", "{}"))), RESULT
+    )
+    log.close()
+
+
+def test_tool_calls_are_written_as_the_golden_file_has_them(tmp_path, world):
+    path = tmp_path / "trip.jsonl"
+    write_tool_calls(world.log(path))
+    assert path.read_bytes() == TOOL_CALLS.read_bytes()
+
+
+def test_the_golden_file_with_tool_calls_replays_to_its_one_turn():
+    session = replayed(TOOL_CALLS)
+    assert [record.role for record in session.path()] == ["user", "assistant", "tool", "assistant"]
+    assert texts(session) == ["Weather?", "Wait.", "Rain.", "It rains."]
+    assert session.damaged_records == 0
+    (turn,) = history_of(session).turns
+    assert len(turn.messages) == 4
+
+
 def test_a_file_of_a_newer_version_reads_as_far_as_it_is_known():
     session = replayed(FROM_A_NEWER_VERSION)
     assert find_header(FROM_A_NEWER_VERSION.read_bytes(), FROM_A_NEWER_VERSION) is not None
     assert [record.message for record in session.path()] == [
         question("Weather?"),
+        Message("tool", ()),
         answer("Rain."),
     ]
-    assert session.path()[1].reply == ReplyMetadata("m", Usage(5, 2), "stop", 0.5, None)
-    assert sum(isinstance(record, UnknownRecord) for record in session.records) == 2
+    assert session.path()[-1].reply == ReplyMetadata("m", Usage(5, 2), "stop", 0.5, None)
+    assert sum(isinstance(record, UnknownRecord) for record in session.records) == 1
 
 
 def test_nothing_a_newer_version_wrote_is_lost_by_writing_it_again():

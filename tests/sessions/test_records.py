@@ -243,6 +243,15 @@ def message_line(**fields):
         {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome", "origin": {}}]}},
         {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome"}, {"type": {}}, 7]}},
         {"message": {"role": "assistant", "parts": [{"type": "text", "text": "Rome"}], "provider_data": 7}},
+        {
+            "message": {
+                "role": "assistant",
+                "parts": [
+                    {"type": "reasoning", "text": "hm", "provider_data": 7},
+                    {"type": "text", "text": "Rome"},
+                ],
+            }
+        },
     ],
     ids=str,
 )
@@ -257,8 +266,9 @@ def test_a_field_of_the_wrong_type_is_damage_and_does_not_cost_the_text(fields):
     [
         message_line(),
         message_line(future={"any": 1}),
+        message_line(message={"role": "oracle", "parts": []}),
         message_line(message={"role": "tool", "parts": []}),
-        message_line(message={"role": "user", "parts": [{"type": "tool_call", "id": 1}]}),
+        message_line(message={"role": "user", "parts": [{"type": "hologram", "id": 1}]}),
         message_line(message={"role": "user", "parts": [{"type": "text", "text": "", "origin": "oracle"}]}),
         b'{"type":"thought","id":{}}',
     ],

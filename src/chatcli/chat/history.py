@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from chatcli.chat.summaries import summary_of
-from chatcli.conversation.history import History, Turn
+from chatcli.conversation.history import FOLLOWING, History, Turn
 from chatcli.conversation.long_input.recalling import recalled
 from chatcli.core.collector import collector_at_rest
 from chatcli.core.messages import Message, TextPart
@@ -97,7 +97,7 @@ class StoredMessages(Sequence["Message"]):
 
     def _told(self, record: MessageRecord) -> Message:
         longest_tokens = self._longest_tokens
-        if record.role == "assistant":
+        if record.role in FOLLOWING:
             return _without_reasoning(record.message) if self._separates_reasoning else record.message
         return record.message if longest_tokens is None else recalled(record.message, longest_tokens)
 
@@ -128,7 +128,7 @@ def _turns(session: Session) -> Iterator[list[MessageRecord]]:
     """Yield the questions of the context with the answers to each, as ``History.append`` puts them together."""
     turn: list[MessageRecord] = []
     for record in session.context():
-        if record.role == "assistant" and turn:
+        if record.role in FOLLOWING and turn:
             turn.append(record)
         elif record.role != "system":
             if turn:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.system_role import ROLES, refused_role, system_prompt_moved
+from chatcli.client.wire_messages import ANSWER_ALONE, refuses_answer_alone
 from chatcli.core.errors import EndpointError, RequestRefused
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 
@@ -36,7 +37,7 @@ _OPTIONAL: Final = frozenset(
     }
 )
 _STREAM: Final = "stream"
-_KEPT: Final = _OPTIONAL | ROLES | {_STREAM}
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
 _OTHER_SPELLING: Final = {
     "max_tokens": "max_completion_tokens",
@@ -56,7 +57,8 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 class AdaptingModel:
     """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
 
-    So it does with ``stream``, and with the role of the system prompt, see ``client.system_role``.
+    So it does with ``stream``, with the role of the system prompt, see ``client.system_role``, and with answers that are
+    sent without their reasoning, see ``client.wire_messages``.
     Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
     request needs is never left out. ``memory`` keeps it for later runs, about the endpoint at ``base_url``.
     """
@@ -97,6 +99,8 @@ class AdaptingModel:
 
 
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
+    if refuses_answer_alone(error, request, without):
+        return ANSWER_ALONE
     role = refused_role(error, request, without)
     if role is None and isinstance(error, RequestRefused):
         return refused_field(error, request, without)
@@ -145,6 +149,10 @@ def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
     if refused in ROLES:
         return Notice(
             "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"
+        )
+    if refused == ANSWER_ALONE:
+        return Notice(
+            "reasoning_sent_back", f"{model} wants the reasoning of earlier answers back; sending it"
         )
     if refused == _STREAM:
         return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")

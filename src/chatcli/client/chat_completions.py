@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.citations import SOURCE_LISTS
 from chatcli.client.error_bodies import error_in
-from chatcli.client.remainder import Remainder
-from chatcli.client.system_role import wire_messages
+from chatcli.client.remainder import ECHOED_BLOCKS, Remainder
+from chatcli.client.wire_messages import chat_messages
 from chatcli.client.wire_text import as_json, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
-    from chatcli.core.request import Request
+    from chatcli.core.request import Request, ResponseFormat
 
 _HIGHEST_COST_USD: Final = 1e6  # whatever is more is no price of an answer
 
@@ -58,7 +58,7 @@ class ChatCompletions:
     """The ``Dialect`` every compatible server speaks."""
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
-        return request_body(request, streamed=streamed, is_openai=endpoint.is_openai)
+        return request_body(request, streamed=streamed, endpoint=endpoint)
 
     def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
         # The package's own create() wants typed arguments; its overloads say nothing that ``body`` does not.
@@ -73,7 +73,7 @@ class ChatCompletions:
         return error_in(event, "choices")
 
 
-def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[str, Any]:
+def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
     """Return the JSON that ``request`` is sent as.
 
     OpenAI wants ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server that refused
@@ -83,17 +83,28 @@ def request_body(request: Request, *, streamed: bool, is_openai: bool) -> dict[s
     named = {
         "temperature": parameters.temperature,
         "top_p": parameters.top_p,
-        _name_of_limit(request, is_openai=is_openai): parameters.max_tokens,
+        _name_of_limit(request, is_openai=endpoint.is_openai): parameters.max_tokens,
         "seed": parameters.seed,
         "reasoning_effort": parameters.reasoning,
         "stream_options": {"include_usage": True} if streamed else None,
+        "tools": [{"type": "function", "function": tool._asdict()} for tool in request.tools] or None,
+        "response_format": _response_format(request.response_format),
     }
     return {
         "model": request.model,
-        "messages": wire_messages(request),
+        "messages": chat_messages(request, endpoint),
         **({} if "stream" in request.without else {"stream": streamed}),
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
         **{name: value for name, value in parameters.extra.items() if name not in request.without},
+    }
+
+
+def _response_format(wanted: ResponseFormat | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": wanted.name, "schema": wanted.schema, "strict": True},
     }
 
 
@@ -204,13 +215,25 @@ class CompletionReader:
             if joined := self._remainder.joiner.join(said):
                 yield TextDelta(joined)
 
+    def _note_reasoning_field(self, content: Mapping[str, Any]) -> None:
+        """Note where the reasoning stands, an empty one too: DeepSeek wants it back as it was."""
+        echoed = self._remainder.reasoning
+        if echoed.field is None:
+            echoed.field = next(
+                (name for name in ("reasoning_content", "reasoning") if isinstance(content.get(name), str)),
+                None,
+            )
+
     def _note_others(self, content: Mapping[str, Any]) -> str | None:
         """Note what comes beside the content; return the words of a sound where they are the content."""
+        self._note_reasoning_field(content)
         if isinstance(refusal := content.get("refusal"), str) and refusal:
             self.pieces += 1
             self._remainder.refuse(refusal)
         for call in _dicts(content.get("tool_calls")):
-            self._note_call(call.get("index"), call.get("id"), call.get("function"))
+            self._note_call(
+                call.get("index"), call.get("id"), call.get("function"), call.get("extra_content")
+            )
         if isinstance(function := content.get("function_call"), dict):  # the older name
             self._note_call("function_call", None, function)
         for image in _dicts(content.get("images")):
@@ -218,17 +241,27 @@ class CompletionReader:
         if not SOURCE_LISTS.isdisjoint(content):
             self.pieces += 1
             self._remainder.citations.read(content)
+        if not ECHOED_BLOCKS.isdisjoint(content):
+            self._remainder.read_reasoning_blocks(content)
         audio = content.get("audio")
         return self._heard(audio) if isinstance(audio, dict) else None
 
-    def _note_call(self, place: object, identity: object, function: object) -> None:
+    def _note_call(
+        self, place: object, identity: object, function: object, extra_content: object = None
+    ) -> None:
         self.pieces += 1
         of = function if isinstance(function, dict) else {}
         arguments = of.get("arguments")
         if isinstance(arguments, dict):
             arguments = as_json(arguments)
-        place = place if isinstance(place, int | str) else None
-        self._remainder.call(place, identity=identity, name=of.get("name"), arguments=arguments)
+        self._remainder.call(
+            place if isinstance(place, int | str) else None,
+            identity=identity,
+            name=of.get("name"),
+            arguments=arguments,
+            # Gemini's thought signatures: https://ai.google.dev/gemini-api/docs/thought-signatures.
+            provider_data={"extra_content": extra_content} if isinstance(extra_content, dict) else None,
+        )
 
     def _note_picture(self, part: Mapping[str, Any]) -> None:
         self.pieces += 1

@@ -10,12 +10,14 @@ from chatcli.client.seam import Seam
 from chatcli.core import messages
 from chatcli.core.errors import AnswerTooLarge, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.messages import ReasoningPart
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from chatcli.core.events import CitedSource, ModelEvent
+    from chatcli.core.messages import Message, Part
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
 
@@ -102,6 +104,7 @@ class _Answer:
         self._usage: Usage | None = None
         self._cost_usd: float | None = 0.0
         self._sources: tuple[CitedSource, ...] = ()
+        self._reasoning: tuple[Part, ...] = ()
         self._end: Completion | EndpointError | None = None
 
     @property
@@ -128,6 +131,7 @@ class _Answer:
         self._usage = _sum(self._usage, completion.usage)
         self._cost_usd = _total(self._cost_usd, completion.cost_usd)
         self._sources = _united(self._sources, completion.sources)
+        self._reasoning += tuple(part for part in completion.message.parts if isinstance(part, ReasoningPart))
         if completion.finish_reason == "length" and self._grown:
             self.cut = "the answer was cut at the token limit"
 
@@ -142,7 +146,13 @@ class _Answer:
         """Return the end of the whole answer; raise what it failed by."""
         match self._end:
             case Completion():
-                return replace(self._end, usage=self._usage, cost_usd=self._cost_usd, sources=self._sources)
+                return replace(
+                    self._end,
+                    usage=self._usage,
+                    cost_usd=self._cost_usd,
+                    sources=self._sources,
+                    message=self._message(self._end.message),
+                )
             case IncompleteAnswer():
                 raise self._end
             case EndpointError() if self._grown:
@@ -150,6 +160,10 @@ class _Answer:
             case EndpointError():
                 raise self._end
         raise RuntimeError("a model ended without its completion")
+
+    def _message(self, last: Message) -> Message:
+        others = tuple(part for part in last.parts if not isinstance(part, ReasoningPart))
+        return replace(last, parts=self._reasoning + others).with_answer(self.text)
 
 
 def _incomplete(error: EndpointError) -> IncompleteAnswer:

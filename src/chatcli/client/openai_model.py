@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -30,8 +30,10 @@ from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.floods import joined
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.server_sent_events import StreamTooLong, event_data
+from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
+from chatcli.core.gathered_text import GatheredText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -99,7 +101,14 @@ class OpenAIModel:
             completion = reader.completion()
             if completion is None:
                 raise self._ended_early(shown)
-        yield completion
+        reply = whole_reply(
+            completion.message,
+            shown.answer.text,
+            shown.reasoning.text,
+            request=request,
+            endpoint=self._endpoint,
+        )
+        yield replace(completion, message=reply)
 
     async def _answer(self, body: dict[str, Any], reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         silence = Silence(self._endpoint)
@@ -285,9 +294,11 @@ def _no_finish_reason(endpoint: Endpoint) -> str:
 
 
 class _Shown:
-    """How much of the answer the person may have seen, and how much more of it is taken."""
+    """What of the answer the person may have seen, and how much more of it is taken."""
 
     def __init__(self, limit_bytes: int) -> None:
+        self.answer = GatheredText()
+        self.reasoning = GatheredText()
         self.characters = 0
         self._left_bytes = limit_bytes
 
@@ -306,6 +317,9 @@ class _Shown:
             event = type(event)(text)
         if isinstance(event, TextDelta):
             self.characters += len(text)
+            self.answer.append(text)
+        else:
+            self.reasoning.append(text)
         return event
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from chatcli.client.inline_reasoning import InlineReasoning
 from chatcli.client.remainder import MOST_CALLS, tools_called
 from chatcli.core.errors import EndpointError, IncompleteAnswer
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta, ToolCall
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.gathered_text import GatheredText
+from chatcli.core.messages import ReasoningPart, ToolCallPart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -108,18 +110,39 @@ class _Separated:
                 return [event]
             case Completion(finish_reason):
                 rest = self._reasoning.finish(is_complete=finish_reason != _CUT)
-                return [*rest, *self._with_calls(event)]
+                return [*rest, *self._with_calls(self._separated_reply(event))]
             case _:
                 return [event]
+
+    def _separated_reply(self, completion: Completion) -> Completion:
+        """Return the end of the answer with the reasoning in its text set apart, as it was in its deltas."""
+        if self._reasoning.style is None:
+            return completion
+        again = InlineReasoning(holds_text=self._known_style == "unopened")
+        answer, reasoning = GatheredText(), GatheredText()
+        is_complete = completion.finish_reason != _CUT
+        for event in (*again.feed(completion.message.answer), *again.finish(is_complete=is_complete)):
+            if isinstance(event, TextDelta):
+                answer.append(event.text)
+            elif isinstance(event, ReasoningDelta):
+                reasoning.append(event.text)
+            elif isinstance(event, TextReclassified):
+                answer.drop_last(len(event.text))
+                reasoning.append(event.text)
+        message = completion.message.with_answer(answer.text)
+        if reasoning:
+            message = replace(message, parts=(ReasoningPart(reasoning.text), *message.parts))
+        return replace(completion, message=message)
 
     def _with_calls(self, completion: Completion) -> list[ModelEvent]:
         """Return the end of the answer with the calls of tools that stood in its text."""
         found = self._reasoning.tool_calls[:MOST_CALLS]
         if not found:
             return [completion]
-        calls = tuple(ToolCall("", name, arguments) for name, arguments in found)
+        calls = tuple(ToolCallPart("", name, arguments) for name, arguments in found)
         notice = tools_called([call.name for call in calls], self._request)
-        return [notice, replace(completion, tool_calls=completion.tool_calls + calls)]
+        message = completion.message
+        return [notice, replace(completion, message=replace(message, parts=message.parts + calls))]
 
     def rest(self) -> list[ModelEvent]:
         """Return what is left of an answer that broke off."""

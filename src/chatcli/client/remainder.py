@@ -1,18 +1,19 @@
-"""What of an answer can only be told at its end."""
+"""What of an answer can only be emitted once it has ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.answer_media import AnswerMedia
 from chatcli.client.citations import Citations
 from chatcli.client.wire_text import SurrogateJoiner, wire_text
-from chatcli.core.events import Notice, TextDelta, ToolCall
+from chatcli.core.events import Notice, TextDelta
 from chatcli.core.gathered_text import GatheredText
+from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from chatcli.core.events import Completion
     from chatcli.core.request import Request
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 MOST_CALLS: Final = 128
 """As many tools as OpenAI lets a request offer."""
 
+ECHOED_BLOCKS: Final = frozenset({"reasoning_details", "thinking_blocks"})
+"""OpenRouter's (https://openrouter.ai/docs/use-cases/reasoning-tokens) and LiteLLM's lists of blocks of reasoning."""
+
+_JOINED: Final = frozenset({"text", "summary", "data", "thinking"})
+_MOST_BLOCKS: Final = 1_000
 _LONGEST_IDENTITY: Final = 1_000
 _MOST_NAMED: Final = 8
 _LONGEST_NAME: Final = 64
@@ -31,9 +37,60 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: GatheredText = field(default_factory=GatheredText)
+    provider_data: dict[str, Any] | None = None
 
-    def whole(self) -> ToolCall:
-        return ToolCall(wire_text(self.id), wire_text(self.name), wire_text(self.arguments.text))
+    def whole(self) -> ToolCallPart:
+        return ToolCallPart(
+            wire_text(self.id), wire_text(self.name), wire_text(self.arguments.text), self.provider_data
+        )
+
+
+class EchoedReasoning:
+    """What a provider wants back of its reasoning: the field its text came in, and blocks that may be signed.
+
+    Blocks come in deltas: those of one ``index`` and ``type`` that follow each other are one, their texts joined.
+    """
+
+    def __init__(self) -> None:
+        self.field: str | None = None
+        self.item: Mapping[str, Any] | None = None
+        """The whole of it, where it is an item of its own."""
+        self._blocks: dict[str, list[dict[str, Any]]] = {}
+
+    def read(self, content: Mapping[str, Any]) -> int:
+        """Take the blocks of a delta and return how many characters they have."""
+        taken = 0
+        for name in ECHOED_BLOCKS & content.keys():
+            listed, blocks = content[name], self._blocks.setdefault(name, [])
+            for block in listed if isinstance(listed, list) else ():
+                if not isinstance(block, dict) or len(blocks) == _MOST_BLOCKS:
+                    continue
+                taken += sum(len(value) for value in block.values() if isinstance(value, str))
+                if blocks and _is_same_block(blocks[-1], block):
+                    _join(blocks[-1], block)
+                else:
+                    blocks.append(dict(block))
+        return taken
+
+    def provider_data(self) -> dict[str, Any] | None:
+        data: dict[str, Any] = {name: blocks for name, blocks in self._blocks.items() if blocks}
+        if self.field is not None:
+            data["field"] = self.field
+        if self.item is not None:
+            data["item"] = dict(self.item)
+        return data or None
+
+
+def _is_same_block(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return "index" in second and all(first.get(key) == second.get(key) for key in ("index", "type"))
+
+
+def _join(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    for key, value in delta.items():
+        if key in _JOINED and isinstance(value, str) and isinstance(block.get(key), str):
+            block[key] += value
+        elif value is not None:
+            block[key] = value
 
 
 class Remainder:
@@ -46,6 +103,7 @@ class Remainder:
         self.joiner = SurrogateJoiner()
         self.media = AnswerMedia()
         self.citations = Citations()
+        self.reasoning = EchoedReasoning()
         self._held = 0
         self._request = request
         self._refusal = GatheredText()
@@ -65,8 +123,17 @@ class Remainder:
         self._refusal.append(text)
         self._held += len(text)
 
+    def read_reasoning_blocks(self, content: Mapping[str, Any]) -> None:
+        self._held += self.reasoning.read(content)
+
     def call(
-        self, place: object, *, identity: object = None, name: object = None, arguments: object = None
+        self,
+        place: object,
+        *,
+        identity: object = None,
+        name: object = None,
+        arguments: object = None,
+        provider_data: dict[str, Any] | None = None,
     ) -> None:
         """Take a delta of the tool call at ``place``, or a whole one; ``None`` is the place of the newest.
 
@@ -86,6 +153,8 @@ class Remainder:
         if isinstance(arguments, str) and arguments:
             call.arguments.append(arguments)
             self._held += len(arguments)
+        if provider_data is not None:
+            call.provider_data = provider_data
 
     def told(self) -> Iterator[TextDelta | Notice]:
         if text := self.joiner.rest():
@@ -100,9 +169,14 @@ class Remainder:
             )
 
     def completing(self, completion: Completion) -> Completion:
-        """Return ``completion`` with what came beside the text."""
-        calls, sources = tuple(call.whole() for call in self._calls), self.citations.sources()
-        return replace(completion, refusal=self._refused(), tool_calls=calls, sources=sources)
+        """Return ``completion`` with the parts of the reply that came beside its text."""
+        echoed, refusal = self.reasoning.provider_data(), self._refused()
+        parts = (
+            *(() if echoed is None else (ReasoningPart("", echoed),)),
+            *(() if refusal is None else (RefusalPart(refusal),)),
+            *(call.whole() for call in self._calls),
+        )
+        return replace(completion, message=Message("assistant", parts), sources=self.citations.sources())
 
     def _refused(self) -> str | None:
         return wire_text(self._refusal.text).strip() or None
@@ -122,8 +196,8 @@ def tools_called(called: Iterable[str], request: Request) -> Notice:
 
 
 def _names_of_offered(request: Request) -> set[str]:
-    """Return the names of the tools that ``-O tools=…`` offers, or the older ``functions``, in either API's shape."""
-    extra, names = request.parameters.extra, set()
+    """Return the names of the tools that are offered, by ``-O tools=…`` or the older ``functions`` in either API's shape too."""
+    extra, names = request.parameters.extra, {tool.name for tool in request.tools}
     for option in ("tools", "functions"):
         tools = extra.get(option)
         for tool in tools if isinstance(tools, list) else ():

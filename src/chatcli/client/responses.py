@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import MOST_CALLS, Remainder
-from chatcli.client.system_role import wire_messages
+from chatcli.client.wire_messages import response_items
 from chatcli.client.wire_text import as_json, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
-    from chatcli.core.request import Request
+    from chatcli.core.request import Request, ResponseFormat
 
 _TEXT_DELTA: Final = "response.output_text.delta"
 _REFUSAL_DELTA: Final = "response.refusal.delta"
@@ -51,7 +51,7 @@ _ARGUMENTS: Final = ("arguments", "input", "action", "operation")
 class Responses:
     """The ``Dialect`` of OpenAI's newer API."""
 
-    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:  # noqa: ARG002 - of the port
+    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         parameters = request.parameters
         named = {
             "temperature": parameters.temperature,
@@ -59,12 +59,14 @@ class Responses:
             "max_output_tokens": parameters.max_tokens,
             "reasoning": None if parameters.reasoning is None else {"effort": parameters.reasoning},
             "store": False,
+            "tools": [{"type": "function", **tool._asdict()} for tool in request.tools] or None,
+            "text": _text_format(request.response_format),
         }
         # The API knows no seed: sent all the same, its refusal tells the person that it does not count.
         others = {"seed": parameters.seed, **parameters.extra}
         return {
             "model": request.model,
-            "input": wire_messages(request),
+            "input": response_items(request, endpoint),
             "stream": streamed,
             **_given(named, request.without),
             **_given(others, request.without),
@@ -182,7 +184,10 @@ class ResponseReader:
         kind = _kind(item)
         for part in _parts(item, "content"):
             self._remainder.citations.annotate(part.get("annotations") or [])
-        if kind == "image_generation_call" and isinstance(item, dict):
+        if kind == "reasoning" and isinstance(item, dict) and item.get("encrypted_content"):
+            # It is only there where ``-O include=…`` asks for it.
+            self._remainder.reasoning.item = item
+        elif kind == "image_generation_call" and isinstance(item, dict):
             self._remainder.media.generated(item)
         elif kind in _CALLS_FOR_AN_ANSWER and isinstance(item, dict) and self._is_new(place):
             self._called.append(place)
@@ -210,6 +215,12 @@ class ResponseReader:
                 model if isinstance(model, str) and model else None,
                 _usage(usage) if isinstance(usage, dict) else None,
             )
+
+
+def _text_format(wanted: ResponseFormat | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    return {"format": {"type": "json_schema", "name": wanted.name, "schema": wanted.schema, "strict": True}}
 
 
 def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from chatcli.client.wire_text import wire_text
 from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed
 from chatcli.core.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from chatcli.core.errors import EndpointError
     from chatcli.core.request import Request
@@ -68,7 +67,7 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
 
     A request without a system prompt has no such role, and there is none left once the prompt is part of a question.
     """
-    in_force = _in_force(without)
+    in_force = role_in_force(without)
     if in_force is None or not any(message.role == "system" for message in request.messages):
         return None
     # A template of a local server may fail after the answer's headers, or as an error of the server itself.
@@ -86,15 +85,8 @@ def system_prompt_moved(refused: str) -> str:
     return "the system prompt is sent with the first question"
 
 
-def wire_messages(request: Request) -> list[dict[str, Any]]:
-    """Return the messages of ``request`` as the API wants them, with what their providers want echoed back."""
-    in_force = _in_force(request.without)
-    sent = _with_prompt_in_question(request.messages) if in_force is None else request.messages
-    own = {"system": "developer"} if in_force == DEVELOPER_ROLE else {}
-    return [_wire_message(message, own) for message in sent]
-
-
-def _in_force(without: frozenset[str]) -> str | None:
+def role_in_force(without: frozenset[str]) -> str | None:
+    """Return how the system prompt is sent, ``None`` where it is part of the first question."""
     return next((role for role in (SYSTEM_ROLE, DEVELOPER_ROLE) if role not in without), None)
 
 
@@ -111,7 +103,7 @@ def _is_about_role(said: str, in_force: str) -> bool:
     return bool(is_about_it and in_force.partition(" ")[0] not in taken[0].lower())
 
 
-def _with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:
+def with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:
     """Return ``messages`` with the words of the system's at the head of the first question."""
     instructions = tuple(part for message in messages if message.role == "system" for part in message.parts)
     others = [message for message in messages if message.role != "system"]
@@ -120,8 +112,3 @@ def _with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:
             others[place] = replace(message, parts=instructions + message.parts)
             return others
     return [Message("user", instructions), *others]
-
-
-def _wire_message(message: Message, own_roles: Mapping[str, str]) -> dict[str, Any]:
-    role = own_roles.get(message.role, message.role)
-    return {"role": role, "content": wire_text(message.text), **(message.provider_data or {})}

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.vocabulary import load_encoding
+from chatcli.core.messages import ReasoningPart, ToolCallPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,17 @@ def no_share() -> float:
     return 0.0
 
 
+def _sent_text(message: Message) -> str:
+    """Return what costs tokens: words, calls of tools, and reasoning that is sent back."""
+    beside = [
+        part.text if isinstance(part, ReasoningPart) else f"{part.name} {part.arguments}"
+        for part in message.parts
+        if isinstance(part, ToolCallPart)
+        or (isinstance(part, ReasoningPart) and part.provider_data is not None)
+    ]
+    return "\n\n".join([message.text, *beside]) if beside else message.text
+
+
 class MessageTokens:
     """How many tokens each message costs in a request, each counted once.
 
@@ -108,7 +120,7 @@ class MessageTokens:
         """Return the tokens of ``message`` with what the chat format spends around it."""
         tokens = self._counted.get(message)
         if tokens is None:
-            tokens = self._counter.count(message.text) + TOKENS_AROUND_MESSAGE
+            tokens = self._counter.count(_sent_text(message)) + TOKENS_AROUND_MESSAGE
             self._counted[message] = tokens
         return self._with_share(tokens)
 
@@ -119,7 +131,7 @@ class MessageTokens:
         """
         bound = self._bounds.get(message)
         if bound is None:
-            bound = utf_8_length(message.text) + TOKENS_AROUND_MESSAGE
+            bound = utf_8_length(_sent_text(message)) + TOKENS_AROUND_MESSAGE
             self._bounds[message] = bound
         return self._with_share(bound)
 

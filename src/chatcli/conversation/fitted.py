@@ -7,10 +7,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
-from chatcli.core.messages import Message
+from chatcli.core.messages import Message, ReasoningPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chatcli.conversation.history import Turn
 
@@ -72,6 +72,37 @@ def join_neighbours(messages: Iterable[Message]) -> list[Message]:
     return sent
 
 
+def without_unanswered_calls(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield ``messages`` without the tool calls that have no result, which no API takes, and results of no call.
+
+    A message that held nothing else is not sent. The person was told of such a call when it came.
+    """
+    waiting: list[Message] = []
+    for message in messages:
+        if waiting and message.role != "tool":
+            yield from _exchange(waiting)
+            waiting = []
+        if message.role == "tool" or message.tool_calls:
+            waiting.append(message)
+        else:
+            yield message
+    yield from _exchange(waiting)
+
+
+def _exchange(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield an answer with tool calls and the results that follow it, as far as they belong together."""
+    called = {call.id for message in messages for call in message.tool_calls if call.id}
+    returned = {part.id for message in messages for part in message.parts if isinstance(part, ToolResultPart)}
+    for message in messages:
+        parts = tuple(
+            part
+            for part in message.parts
+            if not isinstance(part, ToolCallPart | ToolResultPart) or part.id in called & returned
+        )
+        if any(not isinstance(part, ReasoningPart) for part in parts):
+            yield message if len(parts) == len(message.parts) else replace(message, parts=parts)
+
+
 def are_joined(first: Message, second: Message) -> bool:
     """Tell whether two messages that follow each other are sent as one."""
     if first.role != second.role or first.role not in _SIDES:
@@ -100,7 +131,8 @@ class Fitted:
         Many models, and the chat templates of local ones, know of one system message only, and want questions and
         answers to take turns.
         """
-        sent = join_neighbours(message for part in self.parts for message in part.messages)
+        said = (message for part in self.parts for message in part.messages)
+        sent = join_neighbours(without_unanswered_calls(said))
         opening = list(takewhile(lambda message: message.role == "system", sent))
         if len(opening) < 2:  # noqa: PLR2004 - nothing to join
             return tuple(sent)

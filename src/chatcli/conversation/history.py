@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.messages import answer, question
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from chatcli.core.messages import Message
+
+
+FOLLOWING: Final = frozenset({"assistant", "tool"})
+"""The roles of messages that belong to the turn of the question before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question with the answers to it. Kept or left out whole, so no answer stands without its question."""
+    """A question and all that follows it until the next: answers, and what tools returned.
+
+    Kept or left out whole, so no answer stands without its question.
+    """
 
     messages: Sequence[Message]
     pinned: bool = False
@@ -81,7 +88,7 @@ class History:
         message = entry.message
         if message.role == "system":
             self.system = message if message.parts else None
-        elif message.role == "assistant" and self.turns:
+        elif message.role in FOLLOWING and self.turns:
             last = self.turns[-1]
             self.turns[-1] = Turn(
                 (*last.messages, message), last.pinned or entry.pinned, (*last.ids, entry.id)

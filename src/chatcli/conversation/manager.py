@@ -32,6 +32,7 @@ from chatcli.core.events import (
     TurnStarted,
 )
 from chatcli.core.gathered_text import GatheredText
+from chatcli.core.messages import EMPTY_REPLY
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
 
@@ -302,14 +303,13 @@ class ConversationManager:
             self._journal.refused(asked.id, reason)
             return
         self._history.append(asked)
-        if turn.reply is not None and (result.text or result.refusal):
-            message = messages.answer(result.text, result.refusal)
-            self._keep_reply(turn.reply, message, result, asked.id)
+        if turn.reply is not None and (result.text or result.refusal or result.tool_calls):
+            self._keep_reply(turn.reply, turn.message, result, asked.id)
 
     def _keep_reply(self, reply: Reply, message: Message, result: TurnResult, parent: str) -> None:
         head = parent
         try:
-            reply.finish(message, result)
+            reply.finish(message.kept, result)
             head = reply.id
         finally:
             # A reply that could not be stored is still part of the talk, but the next message must not name it as
@@ -368,6 +368,11 @@ class _RunningTurn:
         return self._gathered.text
 
     @property
+    def message(self) -> Message:
+        """The reply, as far as it came."""
+        return (self._completion.message if self._completion else EMPTY_REPLY).with_answer(self.text)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is no answer and nothing was said about that yet."""
         return not self.text and not self._has_told_why
@@ -421,8 +426,8 @@ class _RunningTurn:
             cached=bool(done and done.cached),
             attempts=self._attempts,
             error=self.error,
-            refusal=done.refusal if done else None,
-            tool_calls=done.tool_calls if done else (),
+            refusal=self.message.refusal,
+            tool_calls=self.message.tool_calls,
             sources=done.sources if done else (),
         )
 

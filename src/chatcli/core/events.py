@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from chatcli.core.messages import EMPTY_REPLY, Message, ToolCallPart
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -108,15 +109,6 @@ class TextReclassified:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call of a tool that a model asks for. ``arguments`` is the JSON it wrote, as it wrote it."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
 class CitedSource:
     """What an answer cites: number ``n``, from 1, has a ``url``, or a ``path`` where it is a file."""
 
@@ -133,18 +125,12 @@ class CitedSource:
             f"[{self.n}] {self.title} · {place}" if self.title not in ("", place) else f"[{self.n}] {place}"
         )
 
-    def fields(self) -> dict[str, object]:
-        """Return the keys of the source in ``-o json`` and in session files."""
-        place = {"url": self.url} if self.path is None else {"path": self.path}
-        return {"n": self.n, "title": self.title, **place}
-
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """The last event of a client's stream: the answer is complete, for this reason.
 
-    ``cost_usd`` is what the endpoint says it took for it. ``refusal`` is what a model says that will not answer;
-    ``tool_calls`` are those nobody answers.
+    ``message`` is the whole reply, which two ends need not share to be equal: its text was in the deltas. ``cost_usd`` is what the endpoint says it took for it.
     """
 
     finish_reason: str
@@ -152,8 +138,7 @@ class Completion:
     usage: Usage | None = None
     cost_usd: float | None = None
     cached: bool = False
-    refusal: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
+    message: Message = field(default=EMPTY_REPLY, compare=False)
     sources: tuple[CitedSource, ...] = ()
 
 
@@ -177,7 +162,7 @@ class TurnResult:
     attempts: int = 1
     error: ChatcliError | None = None
     refusal: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCallPart, ...] = ()
     sources: tuple[CitedSource, ...] = ()
 
 

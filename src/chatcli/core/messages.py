@@ -1,14 +1,14 @@
-"""What is said: messages made of parts, compared by content, with no ids and no I/O."""
+"""Messages made of parts: values compared by content, with no ids and no I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Origin: TypeAlias = Literal["person", "model", "document", "tool"]
 """Whose words a text is. A document or a tool is never trusted to give orders."""
 
@@ -24,6 +24,36 @@ class RefusalPart:
     """What a model said instead of an answer."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """What a model thought before it answered.
+
+    ``provider_data`` is there where the endpoint wants its reasoning back with later requests; one without is not kept
+    in the session.
+    """
+
+    text: str
+    provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A call of a tool that a model asks for. ``arguments`` is the JSON it wrote, as it wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+    provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """What the tool returned that was called with ``id``."""
+
+    id: str
+    parts: tuple[TextPart | ImagePart | AudioPart | FilePart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +83,8 @@ class FilePart:
     name: str
 
 
-Part: TypeAlias = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
+Attachment: TypeAlias = ImagePart | AudioPart | FilePart
+Part: TypeAlias = TextPart | RefusalPart | ReasoningPart | ToolCallPart | ToolResultPart | Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +101,8 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The words of all text parts and of a refusal, parts apart by a blank line."""
-        return "\n\n".join(part.text for part in self.parts if isinstance(part, (TextPart, RefusalPart)))
+        """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
+        return "\n\n".join(_texts(self.parts))
 
     @property
     def refusal(self) -> str | None:
@@ -95,11 +126,46 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, TextPart) and part.origin == "document")
 
     @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+    @property
     def holds_only_text(self) -> bool:
         """Whether it is nothing but words, with nothing that belongs to this message alone."""
         return self.provider_data is None and all(
-            isinstance(part, (TextPart, RefusalPart)) for part in self.parts
+            isinstance(part, (TextPart, RefusalPart))
+            or (isinstance(part, ReasoningPart) and part.provider_data is None)
+            for part in self.parts
         )
+
+    @property
+    def kept(self) -> Message:
+        """What a session keeps of it: all but reasoning that no endpoint wants back."""
+        parts = tuple(
+            part
+            for part in self.parts
+            if not (isinstance(part, ReasoningPart) and part.provider_data is None)
+        )
+        return self if len(parts) == len(self.parts) else replace(self, parts=parts)
+
+    def with_answer(self, text: str) -> Message:
+        """Return a model's message with ``text`` as its answer, in the place of the one it has."""
+        others: list[Part] = [part for part in self.parts if not isinstance(part, TextPart)]
+        if text or not others:
+            behind_reasoning = sum(isinstance(part, ReasoningPart) for part in others)
+            others.insert(behind_reasoning, TextPart(text, "model"))
+        return replace(self, parts=tuple(others))
+
+
+EMPTY_REPLY: Final = Message("assistant", ())
+
+
+def _texts(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, (TextPart, RefusalPart)):
+            yield part.text
+        elif isinstance(part, ToolResultPart):
+            yield from _texts(part.parts)
 
 
 def system(text: str) -> Message:

@@ -7,9 +7,10 @@ which a JSON reader turns back; lone surrogates, which UTF-8 cannot hold, are am
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.core.codec import source_fields, tool_call_fields, usage_fields
 from chatcli.core.errors import EndpointError
 from chatcli.core.events import (
     AnswerContinued,
@@ -96,7 +97,7 @@ def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dic
         "text": result.text,
         "model": redact(result.model),
         "finish_reason": result.finish_reason,
-        "usage": asdict(result.usage),
+        "usage": usage_fields(result.usage),
         "cost_usd": result.cost_usd,
         "latency_s": _to_milliseconds(result.latency_s),
         "ttft_s": _to_milliseconds(result.ttft_s),
@@ -105,8 +106,8 @@ def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dic
         "attempts": result.attempts,
         "error": None if result.error is None else _error_object(result.error, redact),
         "refusal": result.refusal,
-        "tool_calls": [asdict(call) for call in result.tool_calls],
-        "sources": [source.fields() for source in result.sources],
+        "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
+        "sources": [source_fields(source) for source in result.sources],
     }
 
 

@@ -52,13 +52,13 @@ def _show_question(surface: Surface, asked: MessageRecord) -> None:
 
 
 def _show_answer(surface: Surface, answer: MessageRecord, *, is_coming: bool = False) -> None:
-    refusal = answer.message.refusal
-    if refusal is None:
-        surface.answer(answer.message.text)
-    else:
-        if written := answer.message.answer:
-            surface.answer(written)
+    refusal, calls = answer.message.refusal, answer.message.tool_calls
+    if (written := answer.message.answer) or (refusal is None and not calls):
+        surface.answer(written)
+    if refusal is not None:
         surface.remark(f"the model refused to answer: {refusal}")
+    if calls:
+        surface.remark(f"the model called {', '.join(dict.fromkeys(call.name for call in calls))}")
     if answer.reply is not None and answer.reply.sources:
         surface.remark("sources:")
         for source in answer.reply.sources:

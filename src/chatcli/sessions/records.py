@@ -4,7 +4,7 @@
 
     {"type":"header","format":1,"id","at","app"}
         and where it is known: "folder"
-    {"type":"message","id","parent","at","message":{"role","parts":[...]}}
+    {"type":"message","id","parent","at","message":{"role","parts":[...]}}      the message as core/codec.py writes it
         and for a reply: "model", "usage", "finish_reason", "latency_s", "cost_usd"
         and where it cites any: "sources":[{"n","title","url"|"path"}]
     {"type":"partial","id","parent","at","text"}
@@ -28,14 +28,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jiter import from_json
 
-from chatcli.core.events import CitedSource
-from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
-from chatcli.core.usage import Usage
+from chatcli.core.codec import (
+    UnknownRole,
+    checked_role,
+    message_fields,
+    optional_number,
+    optional_text,
+    read_message,
+    read_sources,
+    read_usage,
+    source_fields,
+    text_of,
+    usage_fields,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from chatcli.core.messages import Part, Role
+    from chatcli.core.events import CitedSource
+    from chatcli.core.messages import Message, Role
+    from chatcli.core.usage import Usage
 
     Clock: TypeAlias = Callable[[], datetime]
     """Tells the time with its time zone."""
@@ -44,22 +56,9 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 
-_HIGHEST_SOURCE: Final = 1_000_000
-
 _DEEPEST_LEVELS: Final = 200
 """How deep a record may nest, as jiter sees it: what reads or writes it again never runs out of stack."""
-_LARGEST_NUMBER: Final = 10**15
-"""No answer takes as many tokens, seconds or dollars, and all of them can be added up as floats."""
 _RECORD_START: Final = b'{"type":"'
-
-_ROLES: Final = frozenset({"system", "user", "assistant"})
-_ORIGINS: Final = frozenset({"person", "model", "document", "tool"})
-_ATTACHMENTS: Final[dict[str, type[ImagePart | AudioPart | FilePart]]] = {
-    "image": ImagePart,
-    "audio": AudioPart,
-    "file": FilePart,
-}
-_ATTACHMENT_TYPES: Final = {part: name for name, part in _ATTACHMENTS.items()}
 
 
 def new_id() -> str:
@@ -111,11 +110,11 @@ class HeaderRecord(_AsRead):
         if type(version) is not int or version < FORMAT:
             raise ValueError("format")
         return cls(
-            _text(fields, "id"),
-            _text(fields, "at"),
-            _text(fields, "app"),
+            text_of(fields, "id"),
+            text_of(fields, "at"),
+            text_of(fields, "app"),
             version,
-            _optional_text(fields.get("folder")),
+            optional_text(fields.get("folder")),
         )
 
 
@@ -133,12 +132,12 @@ class ReplyMetadata:
     def fields(self) -> dict[str, Any]:
         own = {
             "model": self.model,
-            "usage": None if self.usage is None else _usage_fields(self.usage),
+            "usage": None if self.usage is None else usage_fields(self.usage),
             "finish_reason": self.finish_reason,
             "latency_s": self.latency_s,
             "cost_usd": self.cost_usd,
         }
-        return own | {"sources": [source.fields() for source in self.sources]} if self.sources else own
+        return own | {"sources": [source_fields(source) for source in self.sources]} if self.sources else own
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> ReplyMetadata | None:
@@ -149,12 +148,12 @@ class ReplyMetadata:
         if not _is_reply(fields):
             return None
         return cls(
-            _optional_text(fields.get("model")),
-            _read_usage(fields.get("usage")),
-            _optional_text(fields.get("finish_reason")),
-            _optional_number(fields.get("latency_s")),
-            _optional_number(fields.get("cost_usd")),
-            tuple(_read_sources(fields.get("sources"))),
+            optional_text(fields.get("model")),
+            read_usage(fields.get("usage")),
+            optional_text(fields.get("finish_reason")),
+            optional_number(fields.get("latency_s")),
+            optional_number(fields.get("cost_usd")),
+            tuple(read_sources(fields.get("sources"))),
         )
 
 
@@ -181,7 +180,7 @@ class MessageRecord(_AsRead):
             "id": self.id,
             "parent": self.parent,
             "at": self.at,
-            "message": _message_fields(self.message),
+            "message": message_fields(self.message),
         }
         return own if self.reply is None else own | self.reply.fields()
 
@@ -191,12 +190,12 @@ class MessageRecord(_AsRead):
         record = cls.__new__(cls)
         # Frozen is what others find; that not all of it is there yet is between this method and ``__getattr__``.
         fill = object.__setattr__
-        role, is_sound = _checked_role(fields.get("message"))
-        fill(record, "id", _text(fields, "id"))
+        role, is_sound = checked_role(fields.get("message"))
+        fill(record, "id", text_of(fields, "id"))
         fill(record, "parent", _parent(fields))
-        fill(record, "at", _text(fields, "at"))
+        fill(record, "at", text_of(fields, "at"))
         fill(record, "role", role)
-        fill(record, "cost_usd", _optional_number(fields.get("cost_usd")) if _is_reply(fields) else None)
+        fill(record, "cost_usd", optional_number(fields.get("cost_usd")) if _is_reply(fields) else None)
         fill(record, "is_damaged", not (is_sound and _has_sound_metadata(fields)))
         return record
 
@@ -210,7 +209,7 @@ class MessageRecord(_AsRead):
                 value = None if self.reply is None else self.reply.cost_usd
             case "message" | "reply" if self.line is not None:
                 fields = _fields_of(self.line)
-                value = _read_message(fields["message"]) if name == "message" else ReplyMetadata.read(fields)
+                value = read_message(fields["message"]) if name == "message" else ReplyMetadata.read(fields)
             case _:
                 raise AttributeError(name)
         object.__setattr__(self, name, value)
@@ -237,10 +236,10 @@ class PartialRecord(_AsRead):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> PartialRecord:
         return cls(
-            _text(fields, "id"),
+            text_of(fields, "id"),
             _parent(fields),
-            _text(fields, "at"),
-            _text(fields, "text"),
+            text_of(fields, "at"),
+            text_of(fields, "text"),
             fields.get("begins_again") is True,
         )
 
@@ -279,12 +278,12 @@ class MarkRecord(_AsRead):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> MarkRecord:
         return cls(
-            _text(fields, "id"),
+            text_of(fields, "id"),
             _parent(fields),
-            _text(fields, "at"),
-            _text(fields, "kind"),
+            text_of(fields, "at"),
+            text_of(fields, "kind"),
             fields.get("value"),
-            _optional_text(fields.get("endpoint")),
+            optional_text(fields.get("endpoint")),
         )
 
 
@@ -299,11 +298,11 @@ class UnknownRecord(_AsRead):
 
     @property
     def id(self) -> str | None:
-        return _optional_text(self.content.get("id"))
+        return optional_text(self.content.get("id"))
 
     @property
     def parent(self) -> str | None:
-        return _optional_text(self.content.get("parent"))
+        return optional_text(self.content.get("parent"))
 
     def fields(self) -> dict[str, Any]:
         return self.content
@@ -396,7 +395,7 @@ def _read(fields: dict[str, Any]) -> Record:
         return _damaged(UnknownRecord(fields), is_damaged=not isinstance(kind, str))
     try:
         record = reader(fields)
-    except _NewerRole:
+    except UnknownRole:
         return UnknownRecord(fields)
     except (TypeError, ValueError):
         return _damaged(UnknownRecord(fields))
@@ -414,40 +413,6 @@ def _damaged(record: _AnyRecord, *, is_damaged: bool = True) -> _AnyRecord:
     return record
 
 
-class _NewerRole(ValueError):
-    """A role that a newer version may know."""
-
-
-def _message_fields(message: Message) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "parts": [_part_fields(part) for part in message.parts]}
-    if message.provider_data is not None:
-        fields["provider_data"] = dict(message.provider_data)
-    return fields
-
-
-def _part_fields(part: Part) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text, "origin": part.origin}
-    if isinstance(part, RefusalPart):
-        return {"type": "refusal", "text": part.text}
-    return {
-        "type": _ATTACHMENT_TYPES[type(part)],
-        "sha256": part.sha256,
-        "media_type": part.media_type,
-        "name": part.name,
-    }
-
-
-def _usage_fields(usage: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
-    }
-
-
 def _is_reply(fields: Mapping[str, Any]) -> bool:
     return "model" in fields or "finish_reason" in fields
 
@@ -461,104 +426,15 @@ def _has_sound_metadata(fields: Mapping[str, Any]) -> bool:
         and (usage is None or isinstance(usage, dict))
         and isinstance(fields.get("sources", []), list | None)
         and all(
-            fields.get(name) is None or _optional_number(fields[name]) is not None
+            fields.get(name) is None or optional_number(fields[name]) is not None
             for name in ("latency_s", "cost_usd")
         )
     )
 
 
-def _checked_role(fields: Any) -> tuple[Role, bool]:
-    """Return whose message it is, and whether all of it is sound; raise ``_read_message``'s errors where it is none."""
-    if not isinstance(fields, dict):
-        raise TypeError("message")
-    role, parts = fields.get("role"), fields.get("parts")
-    if not isinstance(role, str) or not isinstance(parts, list):
-        raise TypeError("message")
-    if role not in _ROLES:
-        raise _NewerRole(role)
-    is_sound = isinstance(fields.get("provider_data", {}), dict | None)
-    for part in parts:
-        # Nearly all parts are texts, and of those nothing else can be wrong.
-        is_text = type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str
-        if not (is_text and type(part.get("origin", "")) is str):
-            _read_part(part)
-            is_sound = (
-                is_sound and not is_text and isinstance(part, dict) and isinstance(part.get("type"), str)
-            )
-    checked: Role = role  # type: ignore[assignment]
-    return checked, is_sound
-
-
-def _read_message(fields: Any) -> Message:
-    (role, _), parts, provider_data = _checked_role(fields), fields["parts"], fields.get("provider_data")
-    read = [_read_part(part) for part in parts]
-    return Message(
-        role,
-        tuple([part for part in read if part is not None]),
-        provider_data if isinstance(provider_data, dict) else None,
-    )
-
-
-def _read_part(fields: Any) -> Part | None:
-    kind = fields.get("type") if isinstance(fields, dict) else None
-    if kind == "text":
-        origin = fields.get("origin")
-        # A text of unknown origin is trusted least.
-        is_known = isinstance(origin, str) and origin in _ORIGINS
-        return TextPart(_text(fields, "text"), origin if is_known else "document")
-    if kind == "refusal":
-        return RefusalPart(_text(fields, "text"))
-    attachment = _ATTACHMENTS.get(kind) if isinstance(kind, str) else None
-    if attachment is None:
-        return None
-    return attachment(_text(fields, "sha256"), _text(fields, "media_type"), _text(fields, "name"))
-
-
-def _read_usage(fields: Any) -> Usage | None:
-    if not isinstance(fields, dict):
-        return None
-    return Usage(
-        _optional_count(fields.get("input_tokens")),
-        _optional_count(fields.get("output_tokens")),
-        _optional_count(fields.get("cached_tokens")),
-        _optional_count(fields.get("reasoning_tokens")),
-        estimated=fields.get("estimated") is True,
-    )
-
-
-def _read_sources(listed: Any) -> Iterator[CitedSource]:
-    for each in listed if isinstance(listed, list) else ():
-        fields = each if isinstance(each, dict) else {}
-        number, title, url, path = (fields.get(name) for name in ("n", "title", "url", "path"))
-        place = path if url is None else url
-        if type(number) is not int or not 0 < number <= _HIGHEST_SOURCE:
-            continue
-        if isinstance(title, str) and isinstance(place, str):
-            yield CitedSource(number, title, url, path if url is None else None)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise TypeError(name)
-    return value
-
-
 def _parent(fields: Mapping[str, Any]) -> str | None:
-    return _optional_text(fields.get("parent"))
-
-
-def _optional_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return optional_text(fields.get("parent"))
 
 
 def _is_text_or_none(value: Any) -> bool:
     return value is None or isinstance(value, str)
-
-
-def _optional_count(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value <= _LARGEST_NUMBER else None
-
-
-def _optional_number(value: Any) -> float | None:
-    return value if type(value) in {int, float} and abs(value) <= _LARGEST_NUMBER else None

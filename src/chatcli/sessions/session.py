@@ -173,7 +173,8 @@ class Session:
         path = self.path()
         if not path:
             return False
-        return self.head in self._partials or (path[-1].role == "user" and path[-1].id not in self._refused)
+        waits_for_answer = path[-1].role in {"user", "tool"} and path[-1].id not in self._refused
+        return self.head in self._partials or waits_for_answer
 
     @property
     def pinned(self) -> tuple[str, ...]:

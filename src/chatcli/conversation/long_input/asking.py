@@ -209,8 +209,8 @@ class PartReader:
 
     def _note_end(self, ask: Ask, answer: str, done: Completion) -> None:
         self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
-        if done.refusal is not None:
-            raise _refused(ask, done.refusal)
+        if done.message.refusal is not None:
+            raise _refused(ask, done.message.refusal)
 
     def _tell_once(self, notice: Notice, tell: Callable[[Event | Answered], None]) -> None:
         if notice.code not in self._told:

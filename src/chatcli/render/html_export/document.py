@@ -120,7 +120,8 @@ def _piece_lines(piece: Piece, language: str) -> Iterator[str]:
         case "attachment":
             yield f'<p class="attached"{_own(language)}>Attached, not in this file: {_line(piece.name)}</p>'
         case "tool":
-            yield from _folded("From a tool", piece.text, language)
+            title = f"Called {piece.name}" if piece.name else "From a tool"
+            yield from _folded(title, piece.text, language)
         case _:
             yield from _folded(f"Attached: {piece.name}" if piece.name else "Attached", piece.text, language)
 

@@ -52,7 +52,7 @@ def _piece_blocks(piece: Piece, ended: Callable[[str], str]) -> Iterator[str]:
             yield f"**Attached: {_plain(piece.name)}**" if piece.name else "**Attached:**"
             yield _fenced(text)
         case "tool":
-            yield "**From a tool:**"
+            yield f"**Called {_plain(piece.name)}:**" if piece.name else "**From a tool:**"
             yield _fenced(text)
         case "sources":
             # Fenced: an address stays what it is.

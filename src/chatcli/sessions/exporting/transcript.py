@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from chatcli.core.documents import read_document
-from chatcli.core.messages import RefusalPart, TextPart
+from chatcli.core.messages import ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from chatcli.sessions.session import INTERRUPTED
 from chatcli.sessions.titles import title_of
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment", "sources"]
 
-_SPEAKERS: Final[dict[Role, str]] = {"system": "System", "user": "You", "assistant": "Assistant"}
+_SPEAKERS: Final[dict[Role, str]] = {
+    "system": "System",
+    "user": "You",
+    "assistant": "Assistant",
+    "tool": "Tool",
+}
 _UNTITLED: Final = "Conversation"
 _TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[\d:.]*Z")
 _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at the token limit"}
@@ -30,7 +35,8 @@ _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at the token limi
 class Piece:
     """A part of a turn: ``words`` as they were typed, an answer's ``markdown``, or something else under its ``name``.
 
-    ``sources`` are what an answer cites, one a line. An ``attachment`` is what was attached and is no text; it has no ``text`` here.
+    ``sources`` are what an answer cites, one a line. A ``tool`` is what one returned or, with a ``name``, the arguments it was
+    called with. An ``attachment`` is what was attached and is no text; it has no ``text`` here.
     """
 
     kind: PieceKind
@@ -94,7 +100,7 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
     return Turn(
         _SPEAKERS[record.role],
         (*told, *facts),
-        (*map(_piece, record.message.parts), *_sources(record)),
+        (*(piece for part in record.message.parts for piece in _pieces(part)), *_sources(record)),
     )
 
 
@@ -108,17 +114,26 @@ def _moment(at: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else at
 
 
-def _piece(part: Part) -> Piece:
-    if isinstance(part, RefusalPart):
-        return Piece("markdown", part.text)
-    if not isinstance(part, TextPart):
-        return Piece("attachment", "", f"{part.name} ({part.media_type})")
-    if part.origin == "tool":
-        return Piece("tool", part.text)
-    if part.origin != "document":
-        return Piece("markdown" if part.origin == "model" else "words", part.text)
-    name, text = read_document(part.text) or ("", part.text)
-    return Piece("document", text, name)
+def _pieces(part: Part) -> Iterator[Piece]:
+    match part:
+        case TextPart(text, "document"):
+            name, text = read_document(text) or ("", text)
+            yield Piece("document", text, name)
+        case TextPart(text, "tool"):
+            yield Piece("tool", text)
+        case TextPart(text, origin):
+            yield Piece("markdown" if origin == "model" else "words", text)
+        case RefusalPart(text):
+            yield Piece("markdown", text)
+        case ToolCallPart():
+            yield Piece("tool", part.arguments, part.name)
+        case ToolResultPart():
+            for returned in part.parts:
+                yield from _pieces(returned)
+        case ReasoningPart():
+            pass  # it is no part of what was said
+        case _:
+            yield Piece("attachment", "", f"{part.name} ({part.media_type})")
 
 
 @dataclass(frozen=True, slots=True)
