@@ -141,7 +141,10 @@ def records_of(path: Path) -> list[dict[str, Any]]:
 def messages_of(path: Path) -> list[tuple[str, str]]:
     """Return the roles and texts of the whole messages of a session file."""
     messages = [record["message"] for record in records_of(path) if record["type"] == "message"]
-    return [(message["role"], "\n".join(part["text"] for part in message["parts"])) for message in messages]
+    return [
+        (message["role"], "\n".join(part.get("text", "") for part in message["parts"]))
+        for message in messages
+    ]
 
 
 def asked(server: ScriptedServer, number: int = -1) -> list[tuple[str, str]]:

@@ -78,6 +78,8 @@ def kept(program: Program) -> str:
         return "the question, not sent again" if is_refused else "the question"
     (reply,) = [record for record in records_of(path) if record.get("finish_reason")]
     said = " ".join(replies["assistant"].split())
+    if any(part["type"] == "tool_call" for part in reply["message"]["parts"]):
+        return f"the question, the call ({reply['finish_reason']})"
     return f"the question, `{said}` ({reply['finish_reason']})"
 
 
