@@ -110,6 +110,28 @@ def test_a_paste_passes_as_it_is():
     assert decoded(*pasted, "\x1bOq") == pasted + "1"
 
 
+def test_ctrl_c_ends_a_paste_whose_end_was_lost_once_nothing_more_comes():
+    decoder = KeyDecoder()
+    assert decoder.feed(f"{BEGIN}abc") == f"{BEGIN}abc"
+    assert decoder.feed("\x03") == "\x03"  # in one go with the rest it is part of the paste
+    assert decoder.flush() == ""
+    assert decoder.feed("\x03") == END
+    assert decoder.feed("\x03") == "\x03"
+
+
+def test_what_comes_after_a_break_is_more_of_the_paste():
+    decoder = KeyDecoder()
+    decoder.feed(f"{BEGIN}abc")
+    decoder.flush()
+    assert decoder.feed("\x03def") == "\x03def"
+    assert decoder.feed(f"{END}x") == f"{END}x"
+
+
+@pytest.mark.parametrize("odd", ["\x1b[200;5~", "\x1b[201;5~", "\x1b[200:1~"])
+def test_a_paste_with_modifiers_is_none(odd):
+    assert decoded(odd + "x") == "x"
+
+
 @given(st.lists(st.sampled_from(SEQUENCES), max_size=8), st.integers(1, 6))
 def test_it_makes_no_difference_how_it_is_read(sequences, size):
     sent = "".join(sequences)

@@ -144,6 +144,21 @@ async def test_enter_hands_over_what_is_written_and_remembers_it():
         assert found.history.get_strings() == ["你好"]
 
 
+CTRL_SPACE, BACKSPACE, ESCAPE = "\0", "\x7f", "\x1b"
+
+
+async def test_typing_ends_a_selection():
+    async with desk() as there:
+        await there.type("ab", CTRL_SPACE, "c", ENTER)
+        assert (await there.screen.line()).text == "abc"
+
+
+async def test_backspace_deletes_what_is_selected():
+    async with desk() as there:
+        await there.type("one two", CTRL_SPACE, "\x1bb", BACKSPACE, "2", ENTER)
+        assert (await there.screen.line()).text == "one 2"
+
+
 async def test_lines_are_added_without_sending():
     async with desk() as found:
         await found.type("one", ALT_ENTER, "two", "\n", "three")

@@ -22,6 +22,7 @@ CTRL_ENTER: Final = "\ufdd1"
 """Keys prompt_toolkit has no name for. Unicode keeps these characters for use within a program: no keyboard sends them."""
 
 _ESCAPE: Final = "\x1b"
+_CTRL_C: Final = "\x03"
 _CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])")
 _CONTROL_SEQUENCE_BEGUN: Final = re.compile(r"\x1b\[[0-?]*[ -/]*")
 _LINUX_FUNCTION_KEY: Final = re.compile(r"\x1b\[\[[A-E]")
@@ -31,6 +32,8 @@ _SINGLE_SHIFT: Final = re.compile(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
 _STRING_BEGUN: Final = re.compile(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
 _STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|\x9c)", re.DOTALL)
 _LONGEST_STRING: Final = 4_096
+_PASTE_NUMBERS: Final = {"200", "201"}
+"""Numbers of no key: with modifiers, nothing is pasted."""
 
 _KEYPAD: Final = {
     **{chr(ord("p") + n): str(n) for n in range(10)},
@@ -60,9 +63,16 @@ class KeyDecoder:
     def __init__(self) -> None:
         self._held = ""
         self._is_in_paste = False
+        self._is_quiet = False
 
     def feed(self, text: str) -> str:
         """Return what is complete; the beginning of a sequence is held back."""
+        if self._is_quiet and text == _CTRL_C:
+            # Nothing has come of the paste for a while: its end is lost, and every key would be taken for more of it.
+            self._is_in_paste = self._is_quiet = False
+            self._held = ""
+            return END
+        self._is_quiet = False
         text, self._held = self._held + text, ""
         decoded: list[str] = []
         at = 0
@@ -79,6 +89,7 @@ class KeyDecoder:
     def flush(self) -> str:
         """Return what was held back and is a key after all, as nothing followed it: Escape, Alt-[ or Alt-O."""
         if self._is_in_paste:
+            self._is_quiet = True
             return ""
         held, self._held = self._held, ""
         return held if held in {_ESCAPE, "\x1b[", "\x1bO", "\x1b\x1b"} else ""
@@ -173,6 +184,8 @@ def _key_of(sequence: str, parameters: str, final: str) -> str:
         return ""
     fields = parameters.split(";")
     first = fields[0].partition(":")[0]
+    if first in _PASTE_NUMBERS:
+        return ""
     modifier_field = fields[1] if len(fields) > 1 else ""
     if modifier_field.partition(":")[2] == _RELEASE:
         return ""

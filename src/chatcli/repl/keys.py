@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from prompt_toolkit.filters import Always, Condition, Filter, has_focus, is_searching
+from prompt_toolkit.filters import (
+    Always,
+    Condition,
+    Filter,
+    has_focus,
+    has_selection,
+    is_searching,
+    shift_selection_mode,
+)
 from prompt_toolkit.filters.app import emacs_mode, vi_insert_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
@@ -140,6 +148,26 @@ def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
     return bindings
 
 
+def _add_selecting(keys: KeyBindings, writing: Filter) -> None:
+    """Let typing end a selection that Ctrl-Space began, where the line editor would take no letter any more."""
+    selecting = writing & has_selection & emacs_mode & ~shift_selection_mode
+
+    @keys.add(Keys.Any, filter=selecting)
+    def _type(event: KeyPressEvent) -> None:
+        event.current_buffer.exit_selection()
+        if event.data.isprintable():
+            event.current_buffer.insert_text(event.data)
+
+    @keys.add("escape", filter=selecting)
+    def _leave(event: KeyPressEvent) -> None:
+        event.current_buffer.exit_selection()
+
+    @keys.add("c-h", filter=selecting)
+    @keys.add("delete", filter=selecting)
+    def _delete(event: KeyPressEvent) -> None:
+        event.current_buffer.cut_selection()
+
+
 def _pressed(act: Callable[[], None]) -> Callable[[KeyPressEvent], None]:
     def press(_: KeyPressEvent) -> None:
         act()
@@ -163,6 +191,8 @@ def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindi
     @keys.add(Keys.BracketedPaste, filter=has_focus(composer.buffer))
     def _paste(event: KeyPressEvent) -> None:
         actions.paste(event.data)
+
+    _add_selecting(keys, has_focus(composer.buffer))
 
     keys.add(Keys.SIGINT, filter=is_searching)(abort_search)
 
