@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Several test processes on two busy cores: a deadline would measure the machine. What every run tries a little of,
-# scripts/test --slow tries at length.
+# Several test processes on two busy cores: a deadline would measure the machine. Every run tries the same few examples,
+# so that it says the same on every machine; scripts/test --slow and scripts/fuzz look for new ones, at length.
 SLOW_IS_FINE = (HealthCheck.too_slow,)
-settings.register_profile("every-run", deadline=None, derandomize=True, max_examples=40, suppress_health_check=SLOW_IS_FINE)
+settings.register_profile(
+    "every-run", deadline=None, derandomize=True, max_examples=40, suppress_health_check=SLOW_IS_FINE
+)
 settings.register_profile("at-length", deadline=None, max_examples=200, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every-run"))
 

@@ -99,6 +99,13 @@ def test_escape_and_keys_with_alt_stay_keys(key):
         assert decoded(key) == key
 
 
+@pytest.mark.parametrize("control", ["\x9b", "\udc9b"])
+def test_a_control_character_of_eight_bits_begins_a_sequence_too(control):
+    assert decoded(f"a{control}31m", "b") == "ab"
+    assert decoded("a", control, "1;5", "D") == "a\x1b[1;5D"
+    assert decoded(f"{BEGIN}{control}1;5D{END}") == f"{BEGIN}{control}1;5D{END}"
+
+
 def test_what_goes_on_as_no_sequence_does_costs_no_key_after_it():
     assert decoded("\x1b[1", "é", "x") == "éx"
     assert decoded("\x1b[12", "\r") == "\r"

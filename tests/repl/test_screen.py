@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from io import StringIO
 
@@ -11,6 +12,7 @@ import pytest
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 
 from chatcli.repl.activity import Activity
 from chatcli.repl.completion import CommandCompleter
@@ -157,6 +159,15 @@ async def test_backspace_deletes_what_is_selected():
     async with desk() as there:
         await there.type("one two", CTRL_SPACE, "\x1bb", BACKSPACE, "2", ENTER)
         assert (await there.screen.line()).text == "one 2"
+
+
+@pytest.mark.parametrize("mode", ["emacs", "vi"])
+async def test_a_key_that_is_bound_to_nothing_types_nothing(mode):
+    async with desk(editing_mode=lambda: mode) as there:
+        await there.type("\x1b[5;5~", "\x1b[1;5P", "\x1b[15;5~", "\x1b[5;2~", "\x1b[6;6~", "\x1b[24;6~")
+        assert there.screen.composer.text == ""
+        await there.type(*(keys for keys in ANSI_SEQUENCES if re.fullmatch("\x1b\\[[^2].*;.*", keys)))
+        assert there.screen.composer.text == ""
 
 
 async def test_lines_are_added_without_sending():

@@ -22,6 +22,12 @@ CTRL_ENTER: Final = "\ufdd1"
 """Keys prompt_toolkit has no name for. Unicode keeps these characters for use within a program: no keyboard sends them."""
 
 _ESCAPE: Final = "\x1b"
+# A control character of eight bits is Escape and a letter; as it is no UTF-8, prompt_toolkit reads a surrogate.
+_EIGHT_BITS: Final = {0x8F: "O", 0x90: "P", 0x9B: "[", 0x9D: "]", 0x9F: "_"}
+_INTRODUCERS: Final = {
+    chr(code): _ESCAPE + letter for byte, letter in _EIGHT_BITS.items() for code in (byte, 0xDC00 + byte)
+}
+_BEGINNING: Final = re.compile(f"[{_ESCAPE}{''.join(_INTRODUCERS)}]")
 _CTRL_C: Final = "\x03"
 _CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])")
 _CONTROL_SEQUENCE_BEGUN: Final = re.compile(r"\x1b\[[0-?]*[ -/]*")
@@ -30,7 +36,7 @@ _OLD_MOUSE: Final = re.compile(r"\x1b\[M.{3}", re.DOTALL)
 _SINGLE_SHIFT: Final = re.compile(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
 # OSC, DCS and APC as terminals send them; with another character behind it, it is a key with Alt.
 _STRING_BEGUN: Final = re.compile(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
-_STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|\x9c)", re.DOTALL)
+_STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|[\x9c\udc9c])", re.DOTALL)
 _LONGEST_STRING: Final = 4_096
 _PASTE_NUMBERS: Final = {"200", "201"}
 """Numbers of no key: with modifiers, nothing is pasted."""
@@ -80,10 +86,15 @@ class KeyDecoder:
             if self._is_in_paste:
                 at = self._pass_paste(text, at, decoded)
                 continue
-            escape = text.find(_ESCAPE, at)
-            end = len(text) if escape < 0 else escape
+            beginning = _BEGINNING.search(text, at)
+            end = beginning.start() if beginning else len(text)
             decoded.append(text[at:end])
-            at = end if escape < 0 else self._read_sequence(text, escape, decoded)
+            if beginning and beginning[0] != _ESCAPE:
+                if end + 1 == len(text):
+                    self._held = text[end:]
+                    break
+                text, end, at = _INTRODUCERS[beginning[0]] + text[end + 1 :], 0, 0
+            at = self._read_sequence(text, end, decoded) if beginning else end
         return "".join(decoded)
 
     def flush(self) -> str:
@@ -92,7 +103,7 @@ class KeyDecoder:
             self._is_quiet = True
             return ""
         held, self._held = self._held, ""
-        return held if held in {_ESCAPE, "\x1b[", "\x1bO", "\x1b\x1b"} else ""
+        return held if held in {_ESCAPE, "\x1b[", "\x1bO", "\x1b\x1b", "\x9b"} else ""
 
     def _pass_paste(self, text: str, at: int, decoded: list[str]) -> int:
         end = text.find(END, at)

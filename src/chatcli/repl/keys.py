@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.filters import (
     Always,
     Condition,
@@ -14,7 +15,13 @@ from prompt_toolkit.filters import (
     is_searching,
     shift_selection_mode,
 )
-from prompt_toolkit.filters.app import emacs_mode, vi_insert_mode, vi_navigation_mode
+from prompt_toolkit.filters.app import (
+    emacs_insert_mode,
+    emacs_mode,
+    vi_insert_mode,
+    vi_navigation_mode,
+    vi_replace_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
 from prompt_toolkit.key_binding.bindings.search import abort_search
@@ -93,6 +100,7 @@ def key_bindings(
     """Return the bindings ``table`` asks for; those of the line editor come with prompt_toolkit."""
     return merge_key_bindings(
         [
+            _unbound(),
             word_keys(),
             load_auto_suggest_bindings(),
             _from_table(actions, composer, table),
@@ -100,6 +108,24 @@ def key_bindings(
             search.bindings(),
         ]
     )
+
+
+def _unbound() -> KeyBindings:
+    """Let a key with a name that is bound to nothing do nothing, where the line editor would type its sequence."""
+    keys = KeyBindings()
+
+    @Condition
+    def is_named() -> bool:
+        pressed = get_app().key_processor.key_buffer
+        return bool(pressed) and isinstance(pressed[-1].key, Keys)
+
+    inserting = emacs_insert_mode | vi_insert_mode | vi_replace_mode
+
+    @keys.add(Keys.Any, filter=inserting & is_named)
+    def _drop(_: KeyPressEvent) -> None:
+        pass
+
+    return keys
 
 
 def _from_table(actions: Actions, composer: Composer, table: KeyTable) -> KeyBindings:
