@@ -7,13 +7,13 @@ import pytest
 
 from chatcli.cli.session_numbers import choose_by_number
 from repl.fakes import KeptSurface
-from repl.picker_world import FakeLibrary, shelf, summary
+from repl.picker_world import FakeLibrary, pickable, summary
 
 
 async def choose(*answers, in_words=False, kept=None):
     surface = KeptSurface(*answers)
     kept = kept or [summary("rome", "Night trains"), summary("tea", "Green tea", hours=30, turns=3)]
-    chosen = await choose_by_number(surface, shelf(FakeLibrary(*kept)), in_words=in_words)
+    chosen = await choose_by_number(surface, pickable(FakeLibrary(*kept)), in_words=in_words)
     return chosen, surface
 
 

@@ -83,8 +83,8 @@ class KeptSurface:
         self.asked.append((label, secret))
         return self._answers.pop(0) if self._answers else None
 
-    async def choose_session(self, shelf, *, words="", everywhere=False):
-        listing = shelf.listing(words, is_here=False)
+    async def choose_session(self, pickable, *, words="", everywhere=False):
+        listing = pickable.listing(words, is_here=False)
         self.offered = [session.name for session in listing.sessions]
         return self.chooses
 

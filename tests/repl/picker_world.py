@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chatcli.core.errors import LocalIOError
-from chatcli.repl.picker.shelf import Shelf
-from chatcli.sessions.library import Found
+from chatcli.repl.picker.pickable_sessions import PickableSessions
+from chatcli.sessions.library import SearchHit
 from chatcli.sessions.store import SessionFile, SessionSummary
 
 NOW = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ class FakeLibrary:
         for each in self.sessions(folder=folder):
             text = f"{each.title} {each.preview}"
             if (at := text.casefold().find(words.strip().casefold())) >= 0:
-                found.append(Found(each, text, (at, at + len(words.strip()))))
+                found.append(SearchHit(each, text, (at, at + len(words.strip()))))
         return found[:limit]
 
     def count(self, words="", *, folder=None):
@@ -74,7 +74,7 @@ class FakeLibrary:
 
 
 class HeldChat:
-    """What the shelf needs of a ``Chat``."""
+    """What ``PickableSessions`` needs of a ``Chat``."""
 
     def __init__(self, name=None):
         self.file = SessionFile(name, Path(f"/data/{name}.jsonl")) if name else None
@@ -84,5 +84,5 @@ class HeldChat:
         self.titles.append(title)
 
 
-def shelf(library, *, folder=HERE, current=None):
-    return Shelf(library, folder=folder, chat=HeldChat(current))
+def pickable(library, *, folder=HERE, current=None):
+    return PickableSessions(library, folder=folder, chat=HeldChat(current))

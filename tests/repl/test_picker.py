@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from chatcli.render.themes import theme
-from chatcli.repl.picker.drawing import unmarked
+from chatcli.repl.picker.picker_drawing import unmarked
 from chatcli.repl.picker.picking import pick_session
-from repl.picker_world import FakeLibrary, shelf, summary
+from repl.picker_world import FakeLibrary, pickable, summary
 from repl.test_screen import CTRL_C, CTRL_D, ENTER, desk
 
 ESCAPE, TAB, CTRL_R, CTRL_U = "\x1b", "\t", "\x12", "\x15"
@@ -56,7 +56,7 @@ class Picking:
 @asynccontextmanager
 async def picking(library, *, folder="/work", current=None, **wanted):
     async with desk() as found:
-        seen = shelf(library, folder=folder, current=current)
+        seen = pickable(library, folder=folder, current=current)
         task = asyncio.ensure_future(
             pick_session(found.screen, seen, theme=lambda: theme("dark", None), unicode=False, **wanted)
         )

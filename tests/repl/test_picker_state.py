@@ -8,8 +8,8 @@ import pytest
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.picker.ages import LONGEST_COLUMNS, age
-from chatcli.repl.picker.state import Doing, PickerState
-from repl.picker_world import HERE, NOW, FakeLibrary, shelf, summary
+from chatcli.repl.picker.picker_state import Doing, PickerState
+from repl.picker_world import HERE, NOW, FakeLibrary, pickable, summary
 
 TOKYO = timezone(timedelta(hours=9))
 
@@ -17,7 +17,7 @@ TOKYO = timezone(timedelta(hours=9))
 def listed(*names, words="", is_here=False, **state):
     library = FakeLibrary(*(summary(name, name) for name in names))
     found = PickerState(has_folder=True, words=words, **state)
-    found.take(shelf(library).listing(words, is_here=is_here))
+    found.take(pickable(library).listing(words, is_here=is_here))
     return found, library
 
 
@@ -82,16 +82,16 @@ def test_other_words_begin_at_the_best_and_the_same_keep_the_mark():
     state, library = listed("a", "b", "c")
     state.move(1)
     library.kept.insert(0, summary("new", "new"))
-    state.take(shelf(library).listing("", is_here=False))
+    state.take(pickable(library).listing("", is_here=False))
     assert (state.marked.name, state.place) == ("b", 2)
-    state.take(shelf(library).listing("", is_here=True))
+    state.take(pickable(library).listing("", is_here=True))
     assert state.marked.name == "new"
 
 
 def test_what_is_newer_comes_first_until_the_person_has_done_something():
     state, library = listed("a", "b")
     library.kept.insert(0, summary("new", "new"))
-    state.take(shelf(library).listing("", is_here=False))
+    state.take(pickable(library).listing("", is_here=False))
     assert state.marked.name == "new"
 
 
@@ -99,7 +99,7 @@ def test_after_the_marked_one_is_gone_its_neighbour_is_marked():
     state, library = listed("a", "b", "c")
     state.last()
     library.remove("c")
-    state.take(shelf(library).listing("", is_here=False))
+    state.take(pickable(library).listing("", is_here=False))
     assert state.marked.name == "b"
 
 
@@ -117,7 +117,7 @@ def test_what_is_listed_is_known_to_be_old_once_other_words_are_typed():
     assert state.is_current
     state.look_for("a")
     assert not state.is_current
-    state.take(shelf(library).listing("a", is_here=False))
+    state.take(pickable(library).listing("a", is_here=False))
     assert state.is_current
 
 
@@ -147,16 +147,16 @@ def test_a_listing_counts_what_is_found_here_and_elsewhere():
     library = FakeLibrary(
         summary("a", "Paris"), summary("b", "Rome"), summary("c", "Rome too", folder="/elsewhere")
     )
-    found = shelf(library).listing("rome", is_here=True)
+    found = pickable(library).listing("rome", is_here=True)
     assert ([each.name for each in found.sessions], found.found, found.total) == (["b"], 1, 2)
-    nothing = shelf(library).listing("too", is_here=True)
+    nothing = pickable(library).listing("too", is_here=True)
     assert (nothing.found, nothing.found_everywhere) == (0, 1)
-    assert shelf(library).listing(" ", is_here=False).total == 3
+    assert pickable(library).listing(" ", is_here=False).total == 3
 
 
 async def test_the_current_conversation_gets_its_title_itself_and_cannot_be_removed():
     library = FakeLibrary(summary("a"), summary("b"))
-    seen = shelf(library, folder=HERE, current="a")
+    seen = pickable(library, folder=HERE, current="a")
     await seen.rename("a", "Capitals")
     await seen.rename("b", "Rivers")
     assert seen._chat.titles == ["Capitals"]

@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.templates.places import Place, read_places
+from chatcli.templates.places import Placeholder, read_places
 
 
 @pytest.mark.parametrize(
     ("text", "segments"),
     [
         ("Hello", ("Hello",)),
-        ("{{ input }}", (Place("input"),)),
-        ("{{input}} and {{ to }}.", (Place("input"), " and ", Place("to"), ".")),
-        ('{{ to = "English" }}', (Place("to", "English"),)),
-        ('{{to="a \\"b\\" }}\\n"}}', (Place("to", 'a "b" }}\n'),)),
-        ("{{ 1 }}{{ 12 }}", (Place("1"), Place("12"))),
-        ("{{ 语言 }} {{ max-length }}", (Place("语言"), " ", Place("max-length"))),
+        ("{{ input }}", (Placeholder("input"),)),
+        ("{{input}} and {{ to }}.", (Placeholder("input"), " and ", Placeholder("to"), ".")),
+        ('{{ to = "English" }}', (Placeholder("to", "English"),)),
+        ('{{to="a \\"b\\" }}\\n"}}', (Placeholder("to", 'a "b" }}\n'),)),
+        ("{{ 1 }}{{ 12 }}", (Placeholder("1"), Placeholder("12"))),
+        ("{{ 语言 }} {{ max-length }}", (Placeholder("语言"), " ", Placeholder("max-length"))),
         ('{{ "{{" }} x }}', ("{{", " x }}")),
         ("$1 $HOME ${x} {x} } } }}", ("$1 $HOME ${x} {x} } } }}",)),
         ("", ()),

@@ -22,7 +22,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.attachments import Attachments
 from chatcli.repl.connection import Connection
-from chatcli.repl.picker.shelf import open_shelf
+from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line
@@ -99,8 +99,8 @@ class _LineLoop:
     async def _choose_session(self) -> bool:
         """Let the person choose the session that is gone on with; return whether they did."""
         talk = self._talk
-        with open_shelf(talk.world, talk.chat) as shelf:
-            chosen = await self._surface.choose_session(shelf, everywhere=self._options.everywhere)
+        with pickable_sessions(talk.world, talk.chat) as pickable:
+            chosen = await self._surface.choose_session(pickable, everywhere=self._options.everywhere)
         if chosen is None:
             return False
         wish = replace(talk.wish, session=chosen)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
-    from chatcli.repl.picker.shelf import Shelf
+    from chatcli.repl.picker.pickable_sessions import PickableSessions
 
 _ANY_COLUMNS: Final = 10_000
 """For who reads whole lines: a pipe, or a voice."""
@@ -142,8 +142,12 @@ class LineSurface:
     def was_left(self) -> bool:
         return self._was_left
 
-    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
-        return await choose_by_number(self, shelf, words=words, everywhere=everywhere, in_words=self._plain)
+    async def choose_session(
+        self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
+    ) -> str | None:
+        return await choose_by_number(
+            self, pickable, words=words, everywhere=everywhere, in_words=self._plain
+        )
 
     async def page_through(self, answer: str) -> None:
         self.answer(answer)

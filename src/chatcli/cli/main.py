@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-    from chatcli.cli.commands import Command, CommandModule
+    from chatcli.cli.commands import CommandModule, Subcommand
 
 
 def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     return chat(options, terminal)
 
 
-def _run_command(command: Command, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
+def _run_command(command: Subcommand, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if command.is_reserved:
         raise UsageError(
             f"the command {command.name} comes with a later version",

@@ -10,7 +10,7 @@ from chatcli.repl.table import table
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
-    from chatcli.repl.picker.shelf import Listing, Shelf
+    from chatcli.repl.picker.pickable_sessions import Listing, PickableSessions
     from chatcli.repl.surface import Surface
     from chatcli.sessions.store import SessionSummary
 
@@ -20,22 +20,27 @@ _ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
 
 
 async def choose_by_number(
-    surface: Surface, shelf: Shelf, *, words: str = "", everywhere: bool = False, in_words: bool = False
+    surface: Surface,
+    pickable: PickableSessions,
+    *,
+    words: str = "",
+    everywhere: bool = False,
+    in_words: bool = False,
 ) -> str | None:
     """List what is found for ``words`` and ask which; an answer in words searches for those.
 
     ``in_words`` lists them to be read aloud. Only the sessions of the person's folder are listed where it has any, until they answer "all".
     """
-    await in_thread(shelf.refresh)
-    is_here = shelf.has_folder and not everywhere
+    await in_thread(pickable.refresh)
+    is_here = pickable.has_folder and not everywhere
     if is_here:
-        is_here = (await in_thread(lambda: shelf.listing("", is_here=True))).total > 0
+        is_here = (await in_thread(lambda: pickable.listing("", is_here=True))).total > 0
     while True:
-        listing = await _listed(shelf, words, is_here=is_here)
+        listing = await _listed(pickable, words, is_here=is_here)
         if not listing.total and not words:
             surface.remark("no sessions yet; every conversation is saved automatically")
             return None
-        _show(surface, shelf, listing, in_words=in_words)
+        _show(surface, pickable, listing, in_words=in_words)
         answer = await _answer(surface, min(_NUMBERED, len(listing.sessions)))
         if not answer:
             surface.remark("no session chosen")
@@ -67,17 +72,17 @@ def _whatever(count: int) -> str:
     return f"type a number from 1 to {count}, {other}" if count > 1 else f"type {'1, ' * count}{other}"
 
 
-async def _listed(shelf: Shelf, words: str, *, is_here: bool) -> Listing:
-    return await in_thread(lambda: shelf.listing(words, is_here=is_here))
+async def _listed(pickable: PickableSessions, words: str, *, is_here: bool) -> Listing:
+    return await in_thread(lambda: pickable.listing(words, is_here=is_here))
 
 
-def _show(surface: Surface, shelf: Shelf, listing: Listing, *, in_words: bool) -> None:
+def _show(surface: Surface, pickable: PickableSessions, listing: Listing, *, in_words: bool) -> None:
     now = datetime.now().astimezone()
     rows = [
         (
             str(number),
             session.title or session.name,
-            "current" if session.name == shelf.current else "",
+            "current" if session.name == pickable.current else "",
             _spoken(age(session.last_used, now)) if in_words else age(session.last_used, now),
             _said(listing, session),
         )

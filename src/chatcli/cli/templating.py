@@ -11,8 +11,8 @@ from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.safety.terminal import sanitize_line
 from chatcli.templates.places import INPUT
-from chatcli.templates.shelf import FOLDER, Shelf
 from chatcli.templates.template import Filling
+from chatcli.templates.template_store import FOLDER, TemplateStore
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the options"
 
 
-def shelf_of(world: World) -> Shelf:
-    return Shelf(world.paths.config / FOLDER)
+def template_store_of(world: World) -> TemplateStore:
+    return TemplateStore(world.paths.config / FOLDER)
 
 
 def chosen_template(options: Namespace, world: World) -> tuple[Template, TemplateSettings] | None:
@@ -41,7 +41,7 @@ def chosen_template(options: Namespace, world: World) -> tuple[Template, Templat
                 "--var only works with a template", hint="name one: chatcli -T NAME --var NAME=VALUE"
             )
         return None
-    entry = shelf_of(world).find(as_typed(options.template))
+    entry = template_store_of(world).find(as_typed(options.template))
     template = entry.template()
     # What the person asks for themselves comes first.
     if options.output is None and not options.extract:

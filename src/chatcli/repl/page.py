@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chatcli.repl.activity import Activity
     from chatcli.repl.ink import Ink
     from chatcli.repl.pager import Pager
-    from chatcli.repl.picker.shelf import Shelf
+    from chatcli.repl.picker.pickable_sessions import PickableSessions
     from chatcli.repl.screen import Screen
 
 
@@ -152,12 +152,14 @@ class Page:
     def was_left(self) -> bool:
         return self._screen.was_left
 
-    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
+    async def choose_session(
+        self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
+    ) -> str | None:
         from chatcli.repl.picker.picking import pick_session  # noqa: PLC0415 - a talk may never need it
 
         return await pick_session(
             self._screen,
-            shelf,
+            pickable,
             theme=self._theme,
             unicode=self._unicode,
             words=words,

@@ -27,7 +27,7 @@ from chatcli.repl.ink import Ink
 from chatcli.repl.input_history import input_history
 from chatcli.repl.page import Page
 from chatcli.repl.pager import Pager
-from chatcli.repl.picker.shelf import open_shelf
+from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.recap import recap
 from chatcli.repl.screen import Screen
 from chatcli.repl.screen_style import screen_style
@@ -234,8 +234,8 @@ class Repl:
     async def _choose_session(self) -> None:
         """Let the person choose the session that is gone on with; until they have, nothing else begins."""
         talk = self._talk
-        with open_shelf(self._world, talk.chat) as shelf:
-            chosen = await self._page.choose_session(shelf, everywhere=self._everywhere)
+        with pickable_sessions(self._world, talk.chat) as pickable:
+            chosen = await self._page.choose_session(pickable, everywhere=self._everywhere)
         if chosen is not None:
             wish = replace(talk.wish, session=chosen)
             fresh, talk.chat = talk.chat, open_session(self._settings, wish, self._world)

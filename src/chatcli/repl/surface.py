@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
-    from chatcli.repl.picker.shelf import Shelf
+    from chatcli.repl.picker.pickable_sessions import PickableSessions
 
 
 class Surface(Protocol):
@@ -79,7 +79,9 @@ class Surface(Protocol):
         """Whether the last question was turned down by ending the input (Ctrl-D)."""
         ...
 
-    async def choose_session(self, shelf: Shelf, *, words: str = "", everywhere: bool = False) -> str | None:
+    async def choose_session(
+        self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
+    ) -> str | None:
         """Return the name of the session the person chooses, ``None`` when they choose none.
 
         Those found for ``words`` come first: of the person's folder where it has any, or of ``everywhere``.

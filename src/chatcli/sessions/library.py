@@ -31,7 +31,7 @@ _MOST_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A row of a search.
 
     ``excerpt`` is a line of what was said around the hit, empty when only the title or the name has it; ``at`` is
@@ -91,7 +91,7 @@ class Library:
         """Return the sessions as they were last refreshed, newest first; with ``folder``, those that began in it."""
         return self._ask(lambda catalog: catalog.summaries(folder), [])
 
-    def search(self, words: str, *, folder: str | None = None, limit: int = 50) -> list[Found]:
+    def search(self, words: str, *, folder: str | None = None, limit: int = 50) -> list[SearchHit]:
         """Return the sessions in which all the words stand, newest first; the last word may be unfinished.
 
         Without a word to look for, those are all sessions.
@@ -204,9 +204,9 @@ class Library:
             return self._scan
 
 
-def _with_excerpt(summary: SessionSummary, wanted: Sequence[Term]) -> Found:
+def _with_excerpt(summary: SessionSummary, wanted: Sequence[Term]) -> SearchHit:
     try:
         content = read_regular(summary.path, most_bytes=_MOST_BYTES)
     except OSError:
-        return Found(summary, "", (0, 0))
-    return Found(summary, *excerpt(content, wanted))
+        return SearchHit(summary, "", (0, 0))
+    return SearchHit(summary, *excerpt(content, wanted))

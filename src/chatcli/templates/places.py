@@ -37,7 +37,7 @@ _HOW: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placeholder:
     """Where something is filled in: ``input``, a variable, or the number of a word."""
 
     name: str
@@ -49,7 +49,7 @@ class Place:
         return int(self.name) if self.name.isdecimal() else None
 
 
-Segment: TypeAlias = str | Place
+Segment: TypeAlias = str | Placeholder
 
 
 def read_places(text: str, where: str, *, first_line: int = 1) -> tuple[Segment, ...]:
@@ -79,6 +79,6 @@ def _segment(match: re.Match[str]) -> Segment | None:
     try:
         if match["name"] is None:
             return str(json.loads(match["text"]))
-        return Place(match["name"], None if match["default"] is None else json.loads(match["default"]))
+        return Placeholder(match["name"], None if match["default"] is None else json.loads(match["default"]))
     except ValueError:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
 from chatcli.templates.front_matter import FrontMatter, split_front_matter
-from chatcli.templates.places import INPUT, Place, read_places
+from chatcli.templates.places import INPUT, Placeholder, read_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,11 +43,11 @@ class Template:
     segments: tuple[Segment, ...]
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Placeholder, ...]:
         """The places, each name once, in the order of the text."""
-        first: dict[str, Place] = {}
+        first: dict[str, Placeholder] = {}
         for segment in self.segments:
-            if isinstance(segment, Place):
+            if isinstance(segment, Placeholder):
                 first.setdefault(segment.name, segment)
         return tuple(first.values())
 
@@ -99,7 +99,7 @@ class Template:
             )
         return Message("user", tuple(parts))
 
-    def _value(self, place: Place, filling: Filling) -> str | None:
+    def _value(self, place: Placeholder, filling: Filling) -> str | None:
         """Return what stands in a place, ``None`` where there is nothing for it."""
         found = filling.values.get(place.name)
         if place.name == INPUT:
@@ -110,7 +110,9 @@ class Template:
             return found
         # The default may stand at another occurrence of the name, or above the text.
         beside = (
-            each.default for each in self.segments if isinstance(each, Place) and each.name == place.name
+            each.default
+            for each in self.segments
+            if isinstance(each, Placeholder) and each.name == place.name
         )
         return next(
             (default for default in beside if default is not None), self.matter.defaults.get(place.name)

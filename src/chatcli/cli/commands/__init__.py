@@ -42,7 +42,7 @@ def actions_of(module: CommandModule) -> Mapping[str, ActionOfCommand]:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Subcommand:
     """A row of the table. ``help`` is one line; without it the name is only reserved, and says so when used."""
 
     name: str
@@ -57,24 +57,24 @@ class Command:
         return cast("CommandModule", import_module(f"chatcli.cli.commands.{self.name}"))
 
 
-COMMANDS: tuple[Command, ...] = (
-    Command("alerts"),
-    Command("batch"),
-    Command("cache"),
-    Command("completion", "print a completion script for bash, zsh or fish"),
-    Command("config", "settings and keys: show, profiles, path, login, logout"),
-    Command("doctor", "find out what is wrong: settings, folders, network, server"),
-    Command("image"),
-    Command("kb"),
-    Command("local", "the embedded model: status, setup, serve, remove"),
-    Command("logs"),
-    Command("mcp"),
-    Command("models", "list the models of the endpoint"),
-    Command("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
-    Command("stats"),
-    Command("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
-    Command("trust", "let the .env file of a folder set everything"),
-    Command("voice"),
+COMMANDS: tuple[Subcommand, ...] = (
+    Subcommand("alerts"),
+    Subcommand("batch"),
+    Subcommand("cache"),
+    Subcommand("completion", "print a completion script for bash, zsh or fish"),
+    Subcommand("config", "settings and keys: show, profiles, path, login, logout"),
+    Subcommand("doctor", "find out what is wrong: settings, folders, network, server"),
+    Subcommand("image"),
+    Subcommand("kb"),
+    Subcommand("local", "the embedded model: status, setup, serve, remove"),
+    Subcommand("logs"),
+    Subcommand("mcp"),
+    Subcommand("models", "list the models of the endpoint"),
+    Subcommand("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
+    Subcommand("stats"),
+    Subcommand("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
+    Subcommand("trust", "let the .env file of a folder set everything"),
+    Subcommand("voice"),
 )
 
 COMMANDS_BY_NAME = {command.name: command for command in COMMANDS}

@@ -10,7 +10,7 @@ from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.store import SessionStore
-from chatcli.templates.shelf import FOLDER, Shelf
+from chatcli.templates.template_store import FOLDER, TemplateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -43,7 +43,7 @@ def _profiles(paths: Paths) -> Iterable[str]:
 
 
 def _templates(paths: Paths) -> Iterable[str]:
-    return [entry.name for entry in Shelf(paths.config / FOLDER).entries()]
+    return [entry.name for entry in TemplateStore(paths.config / FOLDER).entries()]
 
 
 _READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {

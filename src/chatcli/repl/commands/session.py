@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.app import open_session
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.picker.shelf import open_shelf
+from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.table import labelled
 from chatcli.repl.threads import in_thread
 
@@ -46,14 +46,16 @@ async def _run(talk: Talk, argument: str) -> None:
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    with open_shelf(talk.world, talk.chat) as shelf:
+    with pickable_sessions(talk.world, talk.chat) as pickable:
 
         def there_are() -> Sequence[SessionSummary]:
-            shelf.refresh()
-            return shelf.listing("", is_here=False).sessions
+            pickable.refresh()
+            return pickable.listing("", is_here=False).sessions
 
         summaries = await in_thread(there_are)
-        return [Choice(summary.name, summary.title) for summary in summaries if summary.name != shelf.current]
+        return [
+            Choice(summary.name, summary.title) for summary in summaries if summary.name != pickable.current
+        ]
 
 
 COMMAND = Command("session", "show this session, or open or start another", _run, "[NAME|PATH]", _choices)

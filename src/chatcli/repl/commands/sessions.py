@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from chatcli.repl.commands.command import Command
 from chatcli.repl.commands.session import go_on_with
-from chatcli.repl.picker.shelf import open_shelf
+from chatcli.repl.picker.pickable_sessions import pickable_sessions
 
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
 
 async def _run(talk: Talk, argument: str) -> None:
-    with open_shelf(talk.world, talk.chat) as shelf:
-        chosen = await talk.surface.choose_session(shelf, words=argument)
+    with pickable_sessions(talk.world, talk.chat) as pickable:
+        chosen = await talk.surface.choose_session(pickable, words=argument)
     if chosen is not None:
         await go_on_with(talk, chosen)
 

@@ -10,8 +10,8 @@ from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.table import table
 from chatcli.repl.threads import in_thread
-from chatcli.templates.shelf import FOLDER, Shelf
 from chatcli.templates.template import Filling
+from chatcli.templates.template_store import FOLDER, TemplateStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,17 +25,17 @@ _ASSIGNMENT: Final = re.compile(
 
 
 async def _run(talk: Talk, argument: str) -> None:
-    shelf = _shelf(talk)
+    store = _template_store(talk)
     if not argument:
-        rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in shelf.entries()])
+        rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in store.entries()])
         talk.surface.say(table(rows, talk.surface.columns()))
         talk.surface.remark(
             "/t NAME TEXT uses a template, VARIABLE=VALUE fills in its variables; yours are in "
-            + str(shelf.folder)
+            + str(store.folder)
         )
         return
     name, *rest = argument.split(None, 1)
-    template = await in_thread(lambda: shelf.find(name).template())
+    template = await in_thread(lambda: store.find(name).template())
     written = rest[0] if rest else ""
     files = talk.attachments.of(written)
     # The files are read when everything else is known; until then it counts that there are some.
@@ -77,13 +77,13 @@ def read_filling(template: Template, written: str) -> Filling:
     return Filling(words=words[: template.words_taken], typed=rest[0] if rest else "", values=values)
 
 
-def _shelf(talk: Talk) -> Shelf:
-    return Shelf(talk.world.paths.config / FOLDER)
+def _template_store(talk: Talk) -> TemplateStore:
+    return TemplateStore(talk.world.paths.config / FOLDER)
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    shelf = _shelf(talk)
-    return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in shelf.entries()])
+    store = _template_store(talk)
+    return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in store.entries()])
 
 
 COMMAND = Command("t", "use a template, or list them", _run, "[NAME [TEXT]]", _choices)

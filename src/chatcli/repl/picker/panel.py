@@ -12,8 +12,8 @@ from prompt_toolkit.layout import ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 
-from chatcli.repl.picker.drawing import Drawn
-from chatcli.repl.picker.state import Doing
+from chatcli.repl.picker.picker_drawing import Drawn
+from chatcli.repl.picker.picker_state import Doing
 from chatcli.repl.steady_widths import SteadyWidths
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyBindingsBase
 
-    from chatcli.repl.picker.drawing import Drawing
-    from chatcli.repl.picker.state import PickerState
+    from chatcli.repl.picker.picker_drawing import PickerDrawing
+    from chatcli.repl.picker.picker_state import PickerState
 
 
 class PickerPanel:
@@ -35,7 +35,7 @@ class PickerPanel:
     def __init__(
         self,
         state: PickerState,
-        drawing: Callable[[], Drawing],
+        drawing: Callable[[], PickerDrawing],
         *,
         bindings: KeyBindingsBase,
         looked_for: Callable[[str], None],

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from prompt_toolkit.enums import EditingMode
 
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.picker.drawing import ASCII, UNICODE, Drawing
-from chatcli.repl.picker.keys import key_bindings
 from chatcli.repl.picker.panel import PickerPanel
-from chatcli.repl.picker.state import Doing, PickerState
+from chatcli.repl.picker.picker_drawing import ASCII, UNICODE, PickerDrawing
+from chatcli.repl.picker.picker_keys import key_bindings
+from chatcli.repl.picker.picker_state import Doing, PickerState
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from chatcli.render.themes import Theme
     from chatcli.repl.live_application import LiveApplication
-    from chatcli.repl.picker.shelf import Listing, Shelf
+    from chatcli.repl.picker.pickable_sessions import Listing, PickableSessions
     from chatcli.repl.screen import Screen
     from chatcli.sessions.store import SessionSummary
 
@@ -35,7 +35,7 @@ half second is too long for what closes a list."""
 
 async def pick_session(
     screen: Screen,
-    shelf: Shelf,
+    pickable: PickableSessions,
     *,
     theme: Callable[[], Theme],
     unicode: bool,
@@ -46,8 +46,8 @@ async def pick_session(
 
     It begins with what is found for ``words``: in the person's folder where there is anything, or ``everywhere``.
     """
-    state = PickerState(words=words, has_folder=shelf.has_folder, everywhere=everywhere)
-    return await _Picking(screen, shelf, state, theme=theme, unicode=unicode).run()
+    state = PickerState(words=words, has_folder=pickable.has_folder, everywhere=everywhere)
+    return await _Picking(screen, pickable, state, theme=theme, unicode=unicode).run()
 
 
 class _Picking:
@@ -56,14 +56,14 @@ class _Picking:
     def __init__(
         self,
         screen: Screen,
-        shelf: Shelf,
+        pickable: PickableSessions,
         state: PickerState,
         *,
         theme: Callable[[], Theme],
         unicode: bool,
     ) -> None:
         self._screen = screen
-        self._shelf = shelf
+        self._pickable = pickable
         self._state = state
         self._theme = theme
         self._glyphs = UNICODE if unicode else ASCII
@@ -121,11 +121,11 @@ class _Picking:
         session, title = self._subject, self._panel.title.text.strip()
         self.go_back()
         if session is not None and title and title != session.title:
-            self._start(self._change(self._shelf.rename(session.name, title)))
+            self._start(self._change(self._pickable.rename(session.name, title)))
 
     def begin_removing(self) -> None:
         session = self._state.marked
-        if session is not None and session.name == self._shelf.current:
+        if session is not None and session.name == self._pickable.current:
             self._state.told = "this conversation is open and cannot be deleted here"
         else:
             self._subject = self._state.begin(Doing.REMOVING)
@@ -134,21 +134,21 @@ class _Picking:
         session = self._subject
         self.go_back()
         if session is not None:
-            self._start(self._change(self._shelf.remove(session.name)))
+            self._start(self._change(self._pickable.remove(session.name)))
 
     def go_back(self) -> None:
         self._state.end()
         self._screen.application.layout.focus(self._panel.search_window)
 
-    def _drawing(self) -> Drawing:
-        return Drawing(
+    def _drawing(self) -> PickerDrawing:
+        return PickerDrawing(
             self._theme(),
             self._glyphs,
             columns=self._screen.columns(),
             # What a tail leaves free has room for the line above and the footer.
             rows=self._screen.rows(),
             now=datetime.now().astimezone(),
-            current=self._shelf.current,
+            current=self._pickable.current,
         )
 
     def _look_for(self, words: str) -> None:
@@ -169,15 +169,15 @@ class _Picking:
             self._draw()
 
     async def _list(self) -> Listing:
-        state, shelf = self._state, self._shelf
+        state, pickable = self._state, self._pickable
         if not state.is_settled:
             words = state.words
-            here = await in_thread(lambda: shelf.listing(words, is_here=True))
+            here = await in_thread(lambda: pickable.listing(words, is_here=True))
             if here.total:
                 state.settle(is_here=True)
                 return here
         words, is_here = state.words, state.is_here
-        return await in_thread(lambda: shelf.listing(words, is_here=is_here))
+        return await in_thread(lambda: pickable.listing(words, is_here=is_here))
 
     async def _refresh(self) -> None:
         await self._listed.wait()  # what was known before is shown first
@@ -189,7 +189,7 @@ class _Picking:
         listing_again = self._start(self._list_now_and_then())
         try:
             with self._telling():
-                await in_thread(lambda: self._shelf.refresh(progress))
+                await in_thread(lambda: self._pickable.refresh(progress))
         finally:
             listing_again.cancel()
             self._is_refreshed, self._state.progress = True, None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from chatcli.cli.terminal import Terminal
-    from chatcli.sessions.library import Found, Library
+    from chatcli.sessions.library import Library, SearchHit
     from chatcli.sessions.store import SessionSummary
 
 _INDENTATION: Final = "    "
@@ -64,7 +64,7 @@ def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
         terminal.warn("→ repair these files, or move them away; chatcli does not change them")
 
 
-def write_found(found: Found, terminal: Terminal) -> None:
+def write_found(found: SearchHit, terminal: Terminal) -> None:
     """Write a hit of a search: name, when it was used last and title, and below it the words around."""
     summary = found.summary
     line = (
@@ -75,7 +75,7 @@ def write_found(found: Found, terminal: Terminal) -> None:
         terminal.stdout.write(f"{_INDENTATION}{_excerpt(found, terminal)}\n")
 
 
-def _excerpt(found: Found, terminal: Terminal) -> str:
+def _excerpt(found: SearchHit, terminal: Terminal) -> str:
     """Return the excerpt as far as it fits, the hit in bold where there are colours."""
     start, end = found.at
     # Each piece by itself: what is made visible is longer than what it was.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.core.exit_codes import ExitCode
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 NAME = "edit"
 HELP = "edit a template; a built-in one is copied first"
@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
     add_template_argument(parser)
 
 
-def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+def run(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
     name = named_template(options, NAME)
-    shelf.path_for(name)
-    return write_in_editor(name, shelf.find(name).text(), shelf, terminal)
+    store.path_for(name)
+    return write_in_editor(name, store.find(name).text(), store, terminal)

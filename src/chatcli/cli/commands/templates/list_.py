@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.templates.shelf import Entry, Shelf
+    from chatcli.templates.template_store import TemplateEntry, TemplateStore
 
 NAME = "list"
 HELP = "list templates, yours and the built-in ones"
@@ -25,8 +25,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="as a JSON list")
 
 
-def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
-    entries = shelf.entries()
+def run(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    entries = store.entries()
     if options.json:
         listed = [_described(entry) for entry in entries]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
@@ -36,7 +36,7 @@ def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _described(entry: TemplateEntry) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": entry.name,
         "path": str(entry.path),

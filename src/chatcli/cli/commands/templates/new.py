@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.core.exit_codes import ExitCode
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 NAME = "new"
 HELP = "write a new template in your editor, or read it from stdin"
@@ -34,13 +34,13 @@ def add_arguments(parser: Parser) -> None:
     add_template_argument(parser)
 
 
-def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+def run(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
     name = named_template(options, NAME)
-    shelf.path_for(name)
-    if any(entry.name == name for entry in shelf.entries()):
+    store.path_for(name)
+    if any(entry.name == name for entry in store.entries()):
         raise UsageError(f"the template {name} already exists", hint=f"chatcli templates edit {name}")
     if terminal.stdin is not None and not terminal.stdin_is_terminal:
         piped = read_pipe(terminal.stdin, terminal.warn, hints=terminal.encoding_hints()).text
         if piped.strip():
-            return keep(name, piped, shelf, terminal)
-    return write_in_editor(name, _STARTER, shelf, terminal)
+            return keep(name, piped, store, terminal)
+    return write_in_editor(name, _STARTER, store, terminal)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 NAME = "path"
 HELP = "print the folder of your templates"
@@ -21,6 +21,6 @@ def add_arguments(_: Parser) -> None:
     """Take nothing."""
 
 
-def run(_: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
-    terminal.stdout.write(f"{shelf.folder}\n")
+def run(_: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    terminal.stdout.write(f"{store.folder}\n")
     return ExitCode.DONE

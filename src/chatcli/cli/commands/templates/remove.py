@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 NAME = "rm"
 HELP = "remove one of your templates"
@@ -23,9 +23,9 @@ def add_arguments(parser: Parser) -> None:
     add_template_argument(parser)
 
 
-def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
+def run(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
     name = named_template(options, NAME)
-    terminal.warn(f"removed {sanitize_line(str(shelf.remove(name)))}")
-    if any(entry.name == name and entry.is_shipped for entry in shelf.entries()):
+    terminal.warn(f"removed {sanitize_line(str(store.remove(name)))}")
+    if any(entry.name == name and entry.is_shipped for entry in store.entries()):
         terminal.warn(f"{sanitize_line(name)} is the built-in one again")
     return ExitCode.DONE

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 NAME = "show"
 HELP = "print a template's file"
@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
     add_template_argument(parser, metavar="NAME|PATH")
 
 
-def run(options: Namespace, shelf: Shelf, terminal: Terminal) -> ExitCode:
-    text = shelf.find(named_template(options, NAME)).text()
+def run(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    text = store.find(named_template(options, NAME)).text()
     terminal.stdout.write(sanitize(text) if text.endswith("\n") else f"{sanitize(text)}\n")
     return ExitCode.DONE

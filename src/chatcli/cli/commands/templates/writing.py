@@ -11,22 +11,22 @@ from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
-    from chatcli.templates.shelf import Shelf
+    from chatcli.templates.template_store import TemplateStore
 
 
-def write_in_editor(name: str, before: str, shelf: Shelf, terminal: Terminal) -> ExitCode:
+def write_in_editor(name: str, before: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
     """Let the person edit ``before`` and keep what becomes of it, unless that is the same."""
     before = before.removesuffix("\n")
     after = asyncio.run(Editor(terminal.environment).edit(before))
     if after == before:
         terminal.warn("nothing changed, nothing written")
         return ExitCode.DONE
-    return keep(name, f"{after}\n", shelf, terminal)
+    return keep(name, f"{after}\n", store, terminal)
 
 
-def keep(name: str, text: str, shelf: Shelf, terminal: Terminal) -> ExitCode:
+def keep(name: str, text: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
     """Keep a template. One that cannot be used is kept as well, as it was work to write, and then told of."""
-    path = shelf.save(name, text)
+    path = store.save(name, text)
     terminal.warn(f"written: {sanitize_line(str(path))}")
-    shelf.find(name).template()
+    store.find(name).template()
     return ExitCode.DONE

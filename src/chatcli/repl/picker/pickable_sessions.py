@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from chatcli.chat import Chat
-    from chatcli.sessions.library import Found, Library
+    from chatcli.sessions.library import Library, SearchHit
     from chatcli.sessions.store import SessionSummary
     from chatcli.target import World
 
@@ -34,13 +34,13 @@ class Listing:
     words: str
     is_here: bool
     sessions: Sequence[SessionSummary]
-    hits: Mapping[str, Found]
+    hits: Mapping[str, SearchHit]
     found: int
     total: int
     found_everywhere: int
 
 
-class Shelf:
+class PickableSessions:
     """What can be chosen, given a title and taken away.
 
     ``folder`` is where the person is. ``chat`` is the conversation that is held now: its file is open, so it gets its
@@ -102,13 +102,13 @@ class Shelf:
 
 
 @contextmanager
-def open_shelf(world: World, chat: Chat) -> Iterator[Shelf]:
+def pickable_sessions(world: World, chat: Chat) -> Iterator[PickableSessions]:
     """Open the sessions of ``world``, as ``chat`` sees them."""
     from chatcli.sessions.library import Library  # noqa: PLC0415 - many talks never need its database
 
     library = Library.of(world.paths.data)
     try:
-        yield Shelf(library, folder=str(world.folder) if world.folder else None, chat=chat)
+        yield PickableSessions(library, folder=str(world.folder) if world.folder else None, chat=chat)
     finally:
         # Files may still be being read, and nobody has to wait for that.
         Thread(target=library.close, daemon=True).start()

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chatcli.repl.picker.shelf import Listing
+    from chatcli.repl.picker.pickable_sessions import Listing
     from chatcli.sessions.store import SessionSummary
 
 

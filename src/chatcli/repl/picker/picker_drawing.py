@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.repl.picker.ages import LONGEST_COLUMNS, age
-from chatcli.repl.picker.state import Doing
+from chatcli.repl.picker.picker_state import Doing
 from chatcli.repl.steady_widths import steady
 from chatcli.safety.terminal import sanitize_line
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chatcli.render.themes import Theme
-    from chatcli.repl.picker.state import PickerState
-    from chatcli.sessions.library import Found
+    from chatcli.repl.picker.picker_state import PickerState
+    from chatcli.sessions.library import SearchHit
     from chatcli.sessions.store import SessionSummary
 
 ROOMY_COLUMNS: Final = 60
@@ -64,7 +64,7 @@ ASCII: Final = Glyphs("> ", "~")
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class PickerDrawing:
     """Draws into ``columns`` and so many ``rows`` of sessions. ``now`` is the person's time, with its zone."""
 
     theme: Theme
@@ -130,7 +130,9 @@ class Drawing:
         shown = self.theme.paint(title, "heading1") if is_marked else title
         return f"{pointer}{shown}{self._dim(note + blanks + right)}"
 
-    def _below(self, state: PickerState, session: SessionSummary, hit: Found | None, is_marked: bool) -> str:
+    def _below(
+        self, state: PickerState, session: SessionSummary, hit: SearchHit | None, is_marked: bool
+    ) -> str:
         indent = " " * _INDENT
         columns = self.columns - _INDENT
         if is_marked and state.doing is Doing.REMOVING:
@@ -143,7 +145,7 @@ class Drawing:
         before = self._cut(turns + named, columns)
         return indent + self._dim(before) + self._excerpt(session, hit, columns - width(before))
 
-    def _excerpt(self, session: SessionSummary, hit: Found | None, columns: int) -> str:
+    def _excerpt(self, session: SessionSummary, hit: SearchHit | None, columns: int) -> str:
         """Return what was said: at the words that were found, else at the beginning."""
         if hit is None or not hit.excerpt:
             return self._dim(self._cut(unmarked(session.preview), columns))

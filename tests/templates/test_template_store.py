@@ -7,19 +7,19 @@ import threading
 import pytest
 
 from chatcli.core.errors import ConfigurationError, UsageError
-from chatcli.templates.shelf import Shelf
+from chatcli.templates.template_store import TemplateStore
 
 SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", "translate"]
 
 
 @pytest.fixture
-def shelf(tmp_path) -> Shelf:
-    return Shelf(tmp_path / "templates")
+def store(tmp_path) -> TemplateStore:
+    return TemplateStore(tmp_path / "templates")
 
 
-def test_some_come_with_the_program_and_all_can_be_used(shelf):
-    assert [entry.name for entry in shelf.entries()] == SHIPPED
-    for entry in shelf.entries():
+def test_some_come_with_the_program_and_all_can_be_used(store):
+    assert [entry.name for entry in store.entries()] == SHIPPED
+    for entry in store.entries():
         template = entry.template()
         assert entry.is_shipped
         assert template.takes_input
@@ -31,62 +31,62 @@ def test_some_come_with_the_program_and_all_can_be_used(shelf):
         assert 0 < len(template.matter.description) < 80
 
 
-def test_a_file_of_the_persons_own_comes_before_the_shipped_one(shelf):
-    shelf.save("review", "Look at this.")
-    entry = shelf.find("review")
+def test_a_file_of_the_persons_own_comes_before_the_shipped_one(store):
+    store.save("review", "Look at this.")
+    entry = store.find("review")
     assert (entry.is_shipped, entry.overrides) == (False, True)
     assert entry.template().segments == ("Look at this.",)
-    shelf.remove("review")
-    assert shelf.find("review").is_shipped
+    store.remove("review")
+    assert store.find("review").is_shipped
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need special rights there")
-def test_a_link_to_where_a_person_keeps_such_files_is_followed(shelf, tmp_path):
+def test_a_link_to_where_a_person_keeps_such_files_is_followed(store, tmp_path):
     kept = tmp_path / "kept.md"
     kept.write_text("Before.", encoding="utf-8")
-    shelf.folder.mkdir()
-    (shelf.folder / "mine.md").symlink_to(kept)
-    shelf.save("mine", "After.")
+    store.folder.mkdir()
+    (store.folder / "mine.md").symlink_to(kept)
+    store.save("mine", "After.")
     assert kept.read_text("utf-8") == "After."
-    assert shelf.remove("mine").is_symlink() is False
+    assert store.remove("mine").is_symlink() is False
     assert kept.exists()
 
 
-def test_templates_are_markdown_or_text(shelf):
-    shelf.folder.mkdir()
+def test_templates_are_markdown_or_text(store):
+    store.folder.mkdir()
     for name in ("a.md", "a.txt", "b.txt", "c.toml", ".d.md"):
-        (shelf.folder / name).write_text(name, encoding="utf-8")
-    own = {entry.name: entry.path.name for entry in shelf.entries() if not entry.is_shipped}
+        (store.folder / name).write_text(name, encoding="utf-8")
+    own = {entry.name: entry.path.name for entry in store.entries() if not entry.is_shipped}
     assert own == {"a": "a.md", "b": "b.txt"}
-    assert shelf.path_for("b").name == "b.txt"
-    assert shelf.path_for("new").name == "new.md"
+    assert store.path_for("b").name == "b.txt"
+    assert store.path_for("new").name == "new.md"
 
 
-def test_a_path_names_a_template_too(shelf, tmp_path):
+def test_a_path_names_a_template_too(store, tmp_path):
     (tmp_path / "letter.md").write_bytes(b"\xef\xbb\xbfDear {{ name }}\r\n")
-    template = shelf.find(str(tmp_path / "letter.md")).template()
+    template = store.find(str(tmp_path / "letter.md")).template()
     assert (template.name, template.variables) == ("letter", ("name",))
 
 
-def test_an_unknown_name_names_the_nearest(shelf):
+def test_an_unknown_name_names_the_nearest(store):
     with pytest.raises(UsageError, match="there is no template reveiw") as caught:
-        shelf.find("reveiw")
+        store.find("reveiw")
     assert caught.value.hint == "did you mean review?"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "x.md", "-x", "a b", "x" * 101])
-def test_what_would_leave_the_folder_cannot_name_a_template(shelf, name):
+def test_what_would_leave_the_folder_cannot_name_a_template(store, name):
     with pytest.raises(UsageError, match="is not a template name"):
-        shelf.save(name, "Hello")
+        store.save(name, "Hello")
 
 
-def test_only_templates_of_the_persons_own_are_removed(shelf, tmp_path, monkeypatch):
+def test_only_templates_of_the_persons_own_are_removed(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     letter = tmp_path / "letter.md"
     letter.write_text("Dear all", encoding="utf-8")
     for name in ("review", "letter.md", "./letter.md", "letter"):
         with pytest.raises(UsageError):
-            shelf.remove(name)
+            store.remove(name)
     assert letter.exists()
 
 
@@ -99,24 +99,24 @@ def test_only_templates_of_the_persons_own_are_removed(shelf, tmp_path, monkeypa
         (None, "cannot read the template"),
     ],
 )
-def test_one_that_cannot_be_used_says_why_and_hides_no_other(shelf, content, told):
-    shelf.folder.mkdir()
+def test_one_that_cannot_be_used_says_why_and_hides_no_other(store, content, told):
+    store.folder.mkdir()
     if content is not None:
-        (shelf.folder / "odd.md").write_bytes(content)
-        (entry,) = [entry for entry in shelf.entries() if not entry.is_shipped]
+        (store.folder / "odd.md").write_bytes(content)
+        (entry,) = [entry for entry in store.entries() if not entry.is_shipped]
         assert told in entry.summary()
     with pytest.raises(ConfigurationError) as caught:
-        shelf.find(str(shelf.folder / "odd.md")).template()
+        store.find(str(store.folder / "odd.md")).template()
     assert told in caught.value.message
     assert caught.value.hint
 
 
-def test_a_pipe_is_a_template_only_where_it_is_named(shelf, tmp_path):
-    shelf.folder.mkdir(exist_ok=True, parents=True)
-    os.mkfifo(shelf.folder / "own.md")
+def test_a_pipe_is_a_template_only_where_it_is_named(store, tmp_path):
+    store.folder.mkdir(exist_ok=True, parents=True)
+    os.mkfifo(store.folder / "own.md")
     with pytest.raises(UsageError, match="there is no template own"):
-        shelf.find("own")
-    writer = threading.Thread(target=(shelf.folder / "own.md").write_text, args=("Say hello.",))
+        store.find("own")
+    writer = threading.Thread(target=(store.folder / "own.md").write_text, args=("Say hello.",))
     writer.start()
-    assert shelf.find(str(shelf.folder / "own.md")).text() == "Say hello."
+    assert store.find(str(store.folder / "own.md")).text() == "Say hello."
     writer.join()

@@ -8,16 +8,16 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.keys import Keys
 
-from chatcli.repl.picker.state import Doing
+from chatcli.repl.picker.picker_state import Doing
 
 if TYPE_CHECKING:
     from prompt_toolkit.filters import Filter
     from prompt_toolkit.key_binding import KeyBindingsBase, KeyPressEvent
 
-    from chatcli.repl.picker.state import PickerState
+    from chatcli.repl.picker.picker_state import PickerState
 
 
-class Actions(Protocol):
+class PickerActions(Protocol):
     """What a key can ask for, beyond moving the mark."""
 
     def choose(self) -> None:
@@ -47,14 +47,14 @@ class Actions(Protocol):
         ...
 
 
-def key_bindings(actions: Actions, state: PickerState) -> KeyBindingsBase:
+def key_bindings(actions: PickerActions, state: PickerState) -> KeyBindingsBase:
     """Return the bindings; the container they belong to gets them before the rest of the screen does."""
     return merge_key_bindings(
         [_choosing(actions, state), _moving(state), _renaming(actions, state), _removing(actions, state)]
     )
 
 
-def _choosing(actions: Actions, state: PickerState) -> KeyBindings:
+def _choosing(actions: PickerActions, state: PickerState) -> KeyBindings:
     keys = KeyBindings()
     choosing = _doing(state, Doing.CHOOSING)
 
@@ -127,7 +127,7 @@ def _moving(state: PickerState) -> KeyBindings:
     return keys
 
 
-def _renaming(actions: Actions, state: PickerState) -> KeyBindings:
+def _renaming(actions: PickerActions, state: PickerState) -> KeyBindings:
     keys = KeyBindings()
     renaming = _doing(state, Doing.RENAMING)
 
@@ -145,7 +145,7 @@ def _renaming(actions: Actions, state: PickerState) -> KeyBindings:
     return keys
 
 
-def _removing(actions: Actions, state: PickerState) -> KeyBindings:
+def _removing(actions: PickerActions, state: PickerState) -> KeyBindings:
     keys = KeyBindings()
     removing = _doing(state, Doing.REMOVING)
 

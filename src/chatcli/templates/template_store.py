@@ -29,7 +29,7 @@ _PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TemplateEntry:
     """A template by its name; ``is_shipped`` for one of the program, ``overrides`` for one that takes its place."""
 
     name: str
@@ -53,25 +53,30 @@ class Entry:
             return f"cannot be used: {error.message}"
 
 
-class Shelf:
+class TemplateStore:
     """The templates of a person: the files of ``folder``, which need not exist, before the shipped ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TemplateEntry]:
         """Return every template by its name. Raise ``LocalIOError`` where the folder cannot be read."""
         shipped = _files(_SHIPPED)
         own = _files(self.folder)
-        found = [Entry(name, path, is_shipped=False, overrides=name in shipped) for name, path in own.items()]
-        found += [Entry(name, path, is_shipped=True) for name, path in shipped.items() if name not in own]
+        found = [
+            TemplateEntry(name, path, is_shipped=False, overrides=name in shipped)
+            for name, path in own.items()
+        ]
+        found += [
+            TemplateEntry(name, path, is_shipped=True) for name, path in shipped.items() if name not in own
+        ]
         return sorted(found, key=lambda entry: entry.name)
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str) -> TemplateEntry:
         """Return the template called ``name``, or the file it is the path of. Raise ``UsageError`` where there is none."""
         if _is_path(name):
             path = _expanded(name)
-            return Entry(path.stem, path, is_shipped=False)
+            return TemplateEntry(path.stem, path, is_shipped=False)
         return self._called(name)
 
     def path_for(self, name: str) -> Path:
@@ -111,7 +116,7 @@ class Shelf:
             raise _failed("remove", entry.path, error) from error
         return entry.path
 
-    def _called(self, name: str) -> Entry:
+    def _called(self, name: str) -> TemplateEntry:
         entries = {entry.name: entry for entry in self.entries()}
         if name not in entries:
             raise UsageError(f"there is no template {name}", hint=_nearest(name, list(entries)))
