@@ -29,44 +29,12 @@ COMMAND_FOLDERS: Final = ("cli/commands/", "repl/commands/")
 """A command's own file is called like the command, whatever else is called so."""
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    "class name": frozenset(
-        {
-            "BackgroundQuestion",
-            "Candidate",
-            "Conversation",
-            "Piece",
-            "Profile",
-            "Spending",
-            "Summary",
-            "Target",
-            "TextPart",
-            "Turn",
-            "_Reader",
-            "_Reading",
-            "_Row",
-        }
-    ),
+    "class name": frozenset(),
     "module name": frozenset(
         {
-            "attachments",
-            "background",
             "chat",
-            "connection",
-            "conversation",
-            "counting",
-            "cutting",
-            "history",
-            "languages",
-            "layers",
-            "markdown",
             "private_files",
-            "scripts",
-            "server",
-            "suggestions",
-            "table",
             "terminal",
-            "trust",
-            "waiting",
         }
     ),
     "cycle": frozenset(

@@ -13,7 +13,7 @@ from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import ConfigurationError, KeyRefused, NetworkError, RequestRefused, UsageError
-from chatcli.local.discovery import Candidate, FoundServer
+from chatcli.local.discovery import FoundServer, ServerCandidate
 from chatcli.local.engine import EngineState
 from chatcli.local.state import LocalState
 from chatcli.local.weights import WeightsState
@@ -274,7 +274,7 @@ def test_what_cannot_be_a_key_is_refused_without_repeating_it(text):
 async def test_a_port_nobody_listens_at_is_no_way_in(world):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        found = await ways_in(world, [Candidate("Ollama", taken.getsockname()[1])])
+        found = await ways_in(world, [ServerCandidate("Ollama", taken.getsockname()[1])])
     assert found.servers == ()
     assert found.embedded is not EmbeddedModel.READY
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
     from chatcli.config.system_keyring import FindKeyring
-    from chatcli.local.discovery import Candidate, FoundServer
+    from chatcli.local.discovery import FoundServer, ServerCandidate
     from chatcli.local.state import LocalState
     from chatcli.target import World
 
@@ -79,7 +79,7 @@ class WaysIn:
         return cls(state.servers, embedded)
 
 
-async def ways_in(world: World, candidates: Iterable[Candidate] = WELL_KNOWN) -> WaysIn:
+async def ways_in(world: World, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> WaysIn:
     """Look for what can be used at once. Raises ``LocalIOError``."""
     return WaysIn.of(await local_state(world.paths.local, candidates))
 

@@ -23,7 +23,7 @@ from chatcli.core.events import (
     TurnStarted,
     Waiting,
 )
-from chatcli.render.waiting import WaitingLine
+from chatcli.render.waiting_line import WaitingLine
 from cli.fakes import terminal
 from conversation.fakes import ManualClock
 

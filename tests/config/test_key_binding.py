@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.layers import table_layer, variable_layer
+from chatcli.config.sources import table_layer, variable_layer
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"

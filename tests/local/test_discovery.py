@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.local.discovery import Candidate, FoundServer, find_servers, model_ids
+from chatcli.local.discovery import FoundServer, ServerCandidate, find_servers, model_ids
 
 MODELS = json.dumps({"object": "list", "data": [{"id": "llama3"}, {"id": "qwen"}]}).encode()
 PATIENT_S = 20
@@ -47,7 +47,7 @@ async def closed_port():
 
 async def test_those_that_run_are_found_with_their_models():
     async with serving(response(MODELS)) as (port, heads):
-        candidates = [Candidate("Ollama", port), Candidate("LM Studio", await closed_port())]
+        candidates = [ServerCandidate("Ollama", port), ServerCandidate("LM Studio", await closed_port())]
         found = await find_servers(candidates, timeout_s=PATIENT_S)
     assert found == (FoundServer("Ollama", f"http://127.0.0.1:{port}/v1", ("llama3", "qwen")),)
     assert heads[0].startswith(b"GET /v1/models HTTP/1.0\r\nHost: 127.0.0.1")
@@ -55,19 +55,19 @@ async def test_those_that_run_are_found_with_their_models():
 
 async def test_a_server_that_keeps_the_connection_open_is_found_by_its_length():
     async with serving(response(MODELS), hold=True) as (port, _):
-        (found,) = await find_servers([Candidate("llama.cpp", port)], timeout_s=PATIENT_S)
+        (found,) = await find_servers([ServerCandidate("llama.cpp", port)], timeout_s=PATIENT_S)
     assert found.models == ("llama3", "qwen")
 
 
 async def test_a_body_without_a_length_ends_with_the_connection():
     async with serving(b"HTTP/1.0 200 OK\r\n\r\n" + MODELS) as (port, _):
-        (found,) = await find_servers([Candidate("llama.cpp", port)], timeout_s=PATIENT_S)
+        (found,) = await find_servers([ServerCandidate("llama.cpp", port)], timeout_s=PATIENT_S)
     assert found.models == ("llama3", "qwen")
 
 
 async def test_a_server_without_models_is_found_empty():
     async with serving(response(b'{"object":"list","data":null}')) as (port, _):
-        (found,) = await find_servers([Candidate("Ollama", port)], timeout_s=PATIENT_S)
+        (found,) = await find_servers([ServerCandidate("Ollama", port)], timeout_s=PATIENT_S)
     assert found.models == ()
 
 
@@ -92,12 +92,12 @@ async def test_a_server_without_models_is_found_empty():
 )
 async def test_whatever_else_listens_there_is_passed_over(answer):
     async with serving(answer) as (port, _):
-        assert await find_servers([Candidate("Ollama", port)], timeout_s=PATIENT_S) == ()
+        assert await find_servers([ServerCandidate("Ollama", port)], timeout_s=PATIENT_S) == ()
 
 
 async def test_a_port_that_says_nothing_is_given_up():
     async with serving(b"", hold=True) as (port, _):
-        assert await find_servers([Candidate("Ollama", port)], timeout_s=0.05) == ()
+        assert await find_servers([ServerCandidate("Ollama", port)], timeout_s=0.05) == ()
 
 
 json_values = st.recursive(

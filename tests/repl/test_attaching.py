@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.repl.attachments import Attachments
+from chatcli.repl.question_attachments import Attachments
 from repl.fakes import KeptSurface
 from repl.test_talk import PARIS, messages, talking  # noqa: F401 - the fixture
 from scripted_server import serving

@@ -20,8 +20,8 @@ from chatcli.core.events import (
 from chatcli.repl.activity import Activity
 from chatcli.repl.ink import Ink, wrapped
 from chatcli.repl.steady_widths import SteadyWidths
-from chatcli.repl.table import table
 from chatcli.repl.tail import TailControl
+from chatcli.repl.text_columns import table
 from conversation.fakes import ManualClock
 
 WRITING = st.text("ab 中文字é👍🏽👨‍👩‍👧❤️\u200d\ufe0f1", max_size=40)

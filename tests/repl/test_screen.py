@@ -17,9 +17,9 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from chatcli.repl.activity import Activity
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.frames import BEGIN_FRAME, END_FRAME, FramedOutput
+from chatcli.repl.history_search import HistorySuggestions
 from chatcli.repl.live_application import RESIZED_AFTER_S
 from chatcli.repl.screen import Screen
-from chatcli.repl.suggestions import HistorySuggestions
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\x1b\r", "\x03", "\x04"
 

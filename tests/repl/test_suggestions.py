@@ -7,7 +7,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 
-from chatcli.repl.suggestions import HistorySuggestions
+from chatcli.repl.history_search import HistorySuggestions
 
 
 def suggested(text, *earlier, cursor=None):

@@ -12,7 +12,7 @@ from chatcli.config.resolve import resolve
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import COMMANDS, split
 from chatcli.repl.completion import CommandCompleter
-from chatcli.repl.connection import Connection
+from chatcli.repl.model_connection import Connection
 from chatcli.repl.talk import Talk
 from chatcli.target import Wish, World
 from repl.fakes import KeptSurface

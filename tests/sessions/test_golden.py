@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chatcli.chat.history import history_of
+from chatcli.chat.session_history import history_of
 from chatcli.core.messages import (
     AudioPart,
     FilePart,

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from chatcli.attachments.languages import Profile, languages
+from chatcli.attachments.language_profiles import LanguageProfile, languages
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, decode_tolerantly, widest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _ALL_WIDE: Final = (*_HAN, "ja", "ko", "ru", "uk", "el", "ar", "fa", "he", "th",
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class EncodingCandidate:
     """An encoding: what it is called, how rare it is (nats), and which languages are written in it."""
 
     encoding: str
@@ -45,43 +45,43 @@ class Candidate:
     languages: tuple[str, ...]
 
 
-CANDIDATES: Final[tuple[Candidate, ...]] = (
-    Candidate("utf_8", "UTF-8", 0.0, (*_ALL_WIDE, *_WESTERN, *_CENTRAL, "tr")),
-    Candidate("gb18030", "Simplified Chinese (GB18030)", 0.0, _HAN),
-    Candidate("big5hkscs", "Traditional Chinese (Big5)", 0.5, ("zh-Hant",)),
-    Candidate("cp932", "Japanese (Shift-JIS)", 0.0, ("ja",)),
-    Candidate("euc_jp", "Japanese (EUC-JP)", 0.5, ("ja",)),
-    Candidate("cp949", "Korean (EUC-KR)", 0.0, ("ko",)),
-    Candidate("cp1252", "Western European (Windows-1252)", 0.0, _WESTERN),
-    Candidate("iso8859_15", "Western European (ISO-8859-15)", 2.0, _WESTERN),
-    Candidate("cp850", "Western European (cp850)", 3.0, _WESTERN),
-    Candidate("cp1250", "Central European (Windows-1250)", 0.5, _CENTRAL),
-    Candidate("iso8859_2", "Central European (ISO-8859-2)", 1.5, _CENTRAL),
-    Candidate("cp852", "Central European (cp852)", 3.0, _CENTRAL),
-    Candidate("cp1251", "Cyrillic (Windows-1251)", 0.0, _CYRILLIC),
-    Candidate("koi8_r", "Cyrillic (KOI8-R)", 1.0, _CYRILLIC),
-    Candidate("koi8_u", "Cyrillic (KOI8-U)", 1.5, _CYRILLIC),
-    Candidate("cp866", "Cyrillic (cp866)", 1.5, _CYRILLIC),
-    Candidate("cp1125", "Cyrillic (cp1125)", 3.0, ("uk",)),
-    Candidate("iso8859_5", "Cyrillic (ISO-8859-5)", 2.0, _CYRILLIC),
-    Candidate("cp1253", "Greek (Windows-1253)", 0.5, ("el",)),
-    Candidate("iso8859_7", "Greek (ISO-8859-7)", 1.0, ("el",)),
-    Candidate("cp737", "Greek (cp737)", 3.0, ("el",)),
-    Candidate("cp1254", "Turkish (Windows-1254)", 1.0, ("tr", "az")),
-    Candidate("iso8859_9", "Turkish (ISO-8859-9)", 1.5, ("tr",)),
-    Candidate("cp857", "Turkish (cp857)", 3.0, ("tr",)),
-    Candidate("cp1257", "Baltic (Windows-1257)", 3.0, ("lt", "lv", "et")),
-    Candidate("iso8859_13", "Baltic (ISO-8859-13)", 4.0, ("lt", "lv", "et")),
-    Candidate("cp1258", "Vietnamese (Windows-1258)", 1.5, ("vi",)),
-    Candidate("cp874", "Thai (Windows-874)", 0.5, ("th",)),
-    Candidate("cp1256", "Arabic (Windows-1256)", 0.5, ("ar", "fa")),
-    Candidate("iso8859_6", "Arabic (ISO-8859-6)", 1.5, ("ar",)),
-    Candidate("cp1255", "Hebrew (Windows-1255)", 0.5, ("he",)),
-    Candidate("iso8859_8", "Hebrew (ISO-8859-8)", 1.5, ("he",)),
+CANDIDATES: Final[tuple[EncodingCandidate, ...]] = (
+    EncodingCandidate("utf_8", "UTF-8", 0.0, (*_ALL_WIDE, *_WESTERN, *_CENTRAL, "tr")),
+    EncodingCandidate("gb18030", "Simplified Chinese (GB18030)", 0.0, _HAN),
+    EncodingCandidate("big5hkscs", "Traditional Chinese (Big5)", 0.5, ("zh-Hant",)),
+    EncodingCandidate("cp932", "Japanese (Shift-JIS)", 0.0, ("ja",)),
+    EncodingCandidate("euc_jp", "Japanese (EUC-JP)", 0.5, ("ja",)),
+    EncodingCandidate("cp949", "Korean (EUC-KR)", 0.0, ("ko",)),
+    EncodingCandidate("cp1252", "Western European (Windows-1252)", 0.0, _WESTERN),
+    EncodingCandidate("iso8859_15", "Western European (ISO-8859-15)", 2.0, _WESTERN),
+    EncodingCandidate("cp850", "Western European (cp850)", 3.0, _WESTERN),
+    EncodingCandidate("cp1250", "Central European (Windows-1250)", 0.5, _CENTRAL),
+    EncodingCandidate("iso8859_2", "Central European (ISO-8859-2)", 1.5, _CENTRAL),
+    EncodingCandidate("cp852", "Central European (cp852)", 3.0, _CENTRAL),
+    EncodingCandidate("cp1251", "Cyrillic (Windows-1251)", 0.0, _CYRILLIC),
+    EncodingCandidate("koi8_r", "Cyrillic (KOI8-R)", 1.0, _CYRILLIC),
+    EncodingCandidate("koi8_u", "Cyrillic (KOI8-U)", 1.5, _CYRILLIC),
+    EncodingCandidate("cp866", "Cyrillic (cp866)", 1.5, _CYRILLIC),
+    EncodingCandidate("cp1125", "Cyrillic (cp1125)", 3.0, ("uk",)),
+    EncodingCandidate("iso8859_5", "Cyrillic (ISO-8859-5)", 2.0, _CYRILLIC),
+    EncodingCandidate("cp1253", "Greek (Windows-1253)", 0.5, ("el",)),
+    EncodingCandidate("iso8859_7", "Greek (ISO-8859-7)", 1.0, ("el",)),
+    EncodingCandidate("cp737", "Greek (cp737)", 3.0, ("el",)),
+    EncodingCandidate("cp1254", "Turkish (Windows-1254)", 1.0, ("tr", "az")),
+    EncodingCandidate("iso8859_9", "Turkish (ISO-8859-9)", 1.5, ("tr",)),
+    EncodingCandidate("cp857", "Turkish (cp857)", 3.0, ("tr",)),
+    EncodingCandidate("cp1257", "Baltic (Windows-1257)", 3.0, ("lt", "lv", "et")),
+    EncodingCandidate("iso8859_13", "Baltic (ISO-8859-13)", 4.0, ("lt", "lv", "et")),
+    EncodingCandidate("cp1258", "Vietnamese (Windows-1258)", 1.5, ("vi",)),
+    EncodingCandidate("cp874", "Thai (Windows-874)", 0.5, ("th",)),
+    EncodingCandidate("cp1256", "Arabic (Windows-1256)", 0.5, ("ar", "fa")),
+    EncodingCandidate("iso8859_6", "Arabic (ISO-8859-6)", 1.5, ("ar",)),
+    EncodingCandidate("cp1255", "Hebrew (Windows-1255)", 0.5, ("he",)),
+    EncodingCandidate("iso8859_8", "Hebrew (ISO-8859-8)", 1.5, ("he",)),
 )
-WIDE: Final[tuple[Candidate, ...]] = (
-    Candidate("utf_16_le", "UTF-16", 1.0, _ALL_WIDE),
-    Candidate("utf_16_be", "UTF-16", 2.0, _ALL_WIDE),
+WIDE: Final[tuple[EncodingCandidate, ...]] = (
+    EncodingCandidate("utf_16_le", "UTF-16", 1.0, _ALL_WIDE),
+    EncodingCandidate("utf_16_be", "UTF-16", 2.0, _ALL_WIDE),
 )
 
 
@@ -89,7 +89,7 @@ WIDE: Final[tuple[Candidate, ...]] = (
 class Likelihood:
     """How well ``candidate`` explains a sample: its ``cost`` (nats), in ``language``, and the sample as it reads."""
 
-    candidate: Candidate
+    candidate: EncodingCandidate
     language: str
     cost: float
     sample: str
@@ -107,7 +107,7 @@ def likelihoods(
         locale_encoding = None if locale_encoding in {None, "utf_8", "ascii"} else widest(locale_encoding)
         if locale_encoding and locale_encoding not in {known.encoding for known in CANDIDATES}:
             title = f"{locale_encoding}, as the locale says"
-            candidates += (Candidate(locale_encoding, title, 0.0, _ALPHABETIC),)
+            candidates += (EncodingCandidate(locale_encoding, title, 0.0, _ALPHABETIC),)
         if len(chunks) == 1 and len(chunks[0]) == min(len(content), _SAMPLE_BYTES):
             candidates += WIDE
     found: list[Likelihood] = []
@@ -122,7 +122,7 @@ def likelihoods(
 
 def text_cost(text: str) -> float:
     """Return how unlikely a text is in the likeliest of all languages (nats), the damage in it included."""
-    profile = Profile()
+    profile = LanguageProfile()
     profile.cost = damage_cost(text)
     for part in text.split(REPLACEMENT):
         profile.add(part)
@@ -139,14 +139,14 @@ def _sample(content: bytes) -> list[bytes]:
 
 
 def _likelihood(
-    candidate: Candidate,
+    candidate: EncodingCandidate,
     chunks: Sequence[bytes],
     locale_encoding: str | None,
     language: str | None,
     limit: float,
 ) -> Likelihood | None:
     """Return how well ``candidate`` explains ``chunks``, ``None`` where that costs more than ``limit``."""
-    profile, samples = Profile(), []
+    profile, samples = LanguageProfile(), []
     profile.cost = candidate.rarity - (_LOCALE_WEIGHT if candidate.encoding == locale_encoding else 0.0)
     for chunk in chunks:
         text = decode_tolerantly(chunk, candidate.encoding)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.attachments.languages import Profile, languages, sign_cost
+from chatcli.attachments.language_profiles import LanguageProfile, languages, sign_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +174,7 @@ class _Rereading:
 
 
 def _cost(text: str) -> float:
-    profile = Profile()
+    profile = LanguageProfile()
     profile.add(text)
     return damage_cost(text) + min(language.cost(profile) for language in languages().values())
 

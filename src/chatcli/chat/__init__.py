@@ -1,6 +1,6 @@
 """A conversation: its session and the model that is asked, kept together."""
 
 from chatcli.chat.chat import Chat
-from chatcli.chat.history import history_of
+from chatcli.chat.session_history import history_of
 
 __all__ = ["Chat", "history_of"]

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chatcli.chat.branches import Branches
-from chatcli.chat.history import history_of
 from chatcli.chat.long_questions import LongQuestions
 from chatcli.chat.memory import Memory
 from chatcli.chat.seen import seen
+from chatcli.chat.session_history import history_of
 from chatcli.chat.summaries import Summaries
 from chatcli.conversation.counting import MessageTokens, TiktokenCounter
 from chatcli.conversation.history import History

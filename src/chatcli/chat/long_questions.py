@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.context import Window
+from chatcli.conversation.counting import CorrectedCounter
 from chatcli.conversation.long_input.fitting import does_not_fit
 from chatcli.core.long_ways import FAIL
 from chatcli.core.usage import Usage
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
-    from chatcli.conversation.long_input.asking import Spending
+    from chatcli.conversation.long_input.asking import LongInputUsage
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.long_input.planning import Plan
     from chatcli.conversation.manager import ConversationManager
@@ -61,7 +62,6 @@ class LongQuestions:
         if not does_not_fit(question, history, self._window, self._tokens):
             return None
         # Only where there is such a question: this room is loaded with every start.
-        from chatcli.conversation.long_input.counting import CorrectedCounter  # noqa: PLC0415
         from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
 
         counts, model = self._target.counts, self._target.model_name
@@ -103,7 +103,7 @@ class LongQuestions:
 
         tokens = self._tokens if long_question is None else long_question.tokens
 
-        def send(last: Message, spending: Spending) -> AsyncGenerator[Event]:
+        def send(last: Message, spending: LongInputUsage) -> AsyncGenerator[Event]:
             kept = WholeQuestionJournal(journal, question, spending)
             manager = self._manager(history(), kept, tokens)
             return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)

@@ -20,9 +20,9 @@ from chatcli.cli.typed_lines import TypedLines
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
-from chatcli.repl.attachments import Attachments
-from chatcli.repl.connection import Connection
+from chatcli.repl.model_connection import Connection
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
+from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line

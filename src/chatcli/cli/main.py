@@ -69,7 +69,7 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
         terminal.stdout.write(f"chatcli {__version__}\n")
         return ExitCode.DONE
     terminal.redactor.know_variables(terminal.environment)
-    from chatcli.cli.chat import chat  # noqa: PLC0415 - --help and --version need none of it
+    from chatcli.cli.run_chat import chat  # noqa: PLC0415 - --help and --version need none of it
 
     return chat(options, terminal)
 

@@ -8,8 +8,8 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.answer_targets import FileTarget, Target
-from chatcli.cli.background import answer_theme
+from chatcli.cli.answer_destination import AnswerDestination, OutputFile
+from chatcli.cli.background_query import answer_theme
 from chatcli.cli.terminal import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
-    from chatcli.render.waiting import WaitingLine
+    from chatcli.render.waiting_line import WaitingLine
 
 
 _LOOK_AGAIN_S: Final = 0.05
@@ -44,7 +44,9 @@ class AnswerOutput:
     Where that fails, ``complain`` is given the error, and the turn goes on: what is paid for is kept in the session.
     """
 
-    def __init__(self, render: Observer, target: Target, *, complain: Callable[[LocalIOError], None]) -> None:
+    def __init__(
+        self, render: Observer, target: AnswerDestination, *, complain: Callable[[LocalIOError], None]
+    ) -> None:
         self._render = render
         self._target = target
         self._complain = complain
@@ -211,9 +213,9 @@ def answer_output(
     ``speaker`` is written before a plain answer.
     """
     target = (
-        FileTarget(options.out)
+        OutputFile(options.out)
         if options.out
-        else Target(terminal.stdout.write, lambda: terminal.stdout.has_room)
+        else AnswerDestination(terminal.stdout.write, lambda: terminal.stdout.has_room)
     )
 
     say = line_writer(terminal, plain=settings.plain)
@@ -285,7 +287,7 @@ def notification_output(
 def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) -> WaitingLine | None:
     if not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain):
         return None
-    from chatcli.render.waiting import WaitingLine  # noqa: PLC0415 - only for a terminal
+    from chatcli.render.waiting_line import WaitingLine  # noqa: PLC0415 - only for a terminal
 
     hints = ("Enter tries now", "Ctrl-C stops") if terminal.stdin_is_terminal else ("Ctrl-C stops",)
     colored = terminal.colors_on(terminal.stderr)
@@ -314,7 +316,7 @@ def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observe
 
 
 def _renderer(
-    options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
+    options: Namespace, settings: Settings, terminal: Terminal, target: AnswerDestination, speaker: str
 ) -> Observer:
     say = line_writer(terminal, plain=settings.plain)
     if options.extract:
@@ -343,7 +345,7 @@ def _renderer(
 
 
 def _text_renderer(
-    options: Namespace, settings: Settings, terminal: Terminal, target: Target, speaker: str
+    options: Namespace, settings: Settings, terminal: Terminal, target: AnswerDestination, speaker: str
 ) -> Observer:
     """Return what writes text: read aloud at a terminal, else as it comes, or in whole lines for who reads plain ones."""
     say = line_writer(terminal, plain=settings.plain)
@@ -358,7 +360,7 @@ def _text_renderer(
     return PlainRenderer(write, sanitize=not options.raw, say=say)
 
 
-def _live_answer(settings: Settings, terminal: Terminal, target: Target) -> Observer:
+def _live_answer(settings: Settings, terminal: Terminal, target: AnswerDestination) -> Observer:
     """Return what redraws the end of the answer while it comes."""
     from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415

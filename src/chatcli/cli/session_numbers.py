@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from chatcli.repl.picker.ages import age
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:

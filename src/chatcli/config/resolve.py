@@ -14,8 +14,10 @@ from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, rea
 from chatcli.config.credentials import choose
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.env_file import env_file_of, read_env_file
-from chatcli.config.layers import (
-    Found,
+from chatcli.config.env_file_trust import PLACE, Untrusted, confine
+from chatcli.config.settings import Settings
+from chatcli.config.sources import (
+    FoundSetting,
     Layer,
     change_layer,
     env_file_layer,
@@ -23,12 +25,10 @@ from chatcli.config.layers import (
     table_layer,
     variable_layer,
 )
-from chatcli.config.settings import Settings
 from chatcli.config.specs import SETTINGS, Setting
 from chatcli.config.stored_keys import StoredKeys
 from chatcli.config.suggestions import did_you_mean
 from chatcli.config.system_keyring import system_keyring
-from chatcli.config.trust import PLACE, Untrusted, confine
 from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ConfigurationError, UsageError
 
@@ -182,9 +182,9 @@ def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settin
     settled = {setting.name: _settled(setting, layers) for setting in SETTINGS}
     credentials = _credentials(layers)
     base_url = settled["base_url"].value or _default_base_url(credentials)
-    settled["base_url"] = Found(base_url, settled["base_url"].origin)
+    settled["base_url"] = FoundSetting(base_url, settled["base_url"].origin)
     credential, withheld = choose(credentials, base_url)
-    settled["api_key"] = Found(credential, credential.source if credential else "default")
+    settled["api_key"] = FoundSetting(credential, credential.source if credential else "default")
     values: dict[str, Any] = {name: found.value for name, found in settled.items() if name != "api_key"}
     return Settings(
         **values,
@@ -196,18 +196,18 @@ def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settin
     )
 
 
-def _settled(setting: Setting, layers: Sequence[Layer]) -> Found:
+def _settled(setting: Setting, layers: Sequence[Layer]) -> FoundSetting:
     if setting.merges:
         return _merged([layer.found[setting.name] for layer in layers if setting.name in layer.found])
-    return _first(layers, setting.name) or Found(setting.default, "default")
+    return _first(layers, setting.name) or FoundSetting(setting.default, "default")
 
 
-def _merged(parts: Sequence[Found]) -> Found:
+def _merged(parts: Sequence[FoundSetting]) -> FoundSetting:
     table = {key: value for part in reversed(parts) for key, value in part.value.items()}
-    return Found(table, ", ".join(part.origin for part in parts) or "default")
+    return FoundSetting(table, ", ".join(part.origin for part in parts) or "default")
 
 
-def _first(layers: Iterable[Layer], name: str) -> Found | None:
+def _first(layers: Iterable[Layer], name: str) -> FoundSetting | None:
     return next((layer.found[name] for layer in layers if name in layer.found), None)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from chatcli.config.credentials import Credential
-    from chatcli.config.trust import Untrusted
+    from chatcli.config.env_file_trust import Untrusted
     from chatcli.core.errors import ConfigurationError
 
 

@@ -20,8 +20,8 @@ from chatcli.safety.regular_files import read_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chatcli.config.env_file_trust import Untrusted
     from chatcli.config.paths import Paths
-    from chatcli.config.trust import Untrusted
 
 _MOST_BYTES: Final = 10_000_000
 _MOST_MENTIONED: Final = 500

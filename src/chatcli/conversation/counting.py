@@ -73,6 +73,25 @@ class EstimatingCounter:
         return -(-utf_8_length(text) // BYTES_A_TOKEN)
 
 
+class CorrectedCounter:
+    """A ``TokenCounter`` that counts by ``share`` more than ``inner``.
+
+    The share is that of one moment: learned while a text is read, another one would make parts too long that were not.
+    """
+
+    def __init__(self, inner: TokenCounter, share: float) -> None:
+        self._inner = inner
+        self._share = share
+
+    @property
+    def loaded(self) -> bool:
+        return self._inner.loaded
+
+    def count(self, text: str) -> int:
+        tokens = self._inner.count(text)
+        return tokens + ceil(tokens * self._share)
+
+
 def no_share() -> float:
     return 0.0
 

@@ -9,10 +9,10 @@ from chatcli.core.errors import ChatcliError
 from chatcli.doctor import (
     configuration,
     embedded_model,
+    endpoint_checks,
     folders,
     road,
     saved_sessions,
-    server,
     terminal_abilities,
     versions,
 )
@@ -48,11 +48,11 @@ CHECKS: tuple[Check, ...] = (
     Check("proxy", road.check_proxy, of_embedded=False),
     Check("dns", road.check_dns, ("proxy",), of_embedded=False),
     Check("connect", road.check_connection, ("dns",), of_embedded=False),
-    Check("tls", server.check_tls, ("connect",), of_embedded=False),
-    Check("clock", server.check_clock, ("tls",), of_embedded=False),
-    Check("auth", server.check_key, ("tls",), of_embedded=False),
-    Check("models", server.check_models, ("auth",), of_embedded=False),
-    Check("answer", server.check_answer, ("auth",), of_embedded=False),
+    Check("tls", endpoint_checks.check_tls, ("connect",), of_embedded=False),
+    Check("clock", endpoint_checks.check_clock, ("tls",), of_embedded=False),
+    Check("auth", endpoint_checks.check_key, ("tls",), of_embedded=False),
+    Check("models", endpoint_checks.check_models, ("auth",), of_embedded=False),
+    Check("answer", endpoint_checks.check_answer, ("auth",), of_embedded=False),
 )
 
 

@@ -21,7 +21,7 @@ _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.I
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ServerCandidate:
     """A server to look for, and the loopback port it takes unless told otherwise.
 
     ``runs_models``: no other program takes that port, so what answers there is a model of this machine.
@@ -33,9 +33,9 @@ class Candidate:
 
 
 WELL_KNOWN = (
-    Candidate("Ollama", 11434, runs_models=True),
-    Candidate("LM Studio", 1234, runs_models=True),
-    Candidate("llama.cpp", 8080),
+    ServerCandidate("Ollama", 11434, runs_models=True),
+    ServerCandidate("LM Studio", 1234, runs_models=True),
+    ServerCandidate("llama.cpp", 8080),
 )
 
 
@@ -49,7 +49,7 @@ class FoundServer:
 
 
 async def find_servers(
-    candidates: Iterable[Candidate] = WELL_KNOWN, *, timeout_s: float = _TIMEOUT_S
+    candidates: Iterable[ServerCandidate] = WELL_KNOWN, *, timeout_s: float = _TIMEOUT_S
 ) -> tuple[FoundServer, ...]:
     """Ask all candidates at once and return those that answer as a model server within ``timeout_s``.
 
@@ -59,7 +59,7 @@ async def find_servers(
     return tuple(server for server in found if server is not None)
 
 
-async def _ask(candidate: Candidate, timeout_s: float) -> FoundServer | None:
+async def _ask(candidate: ServerCandidate, timeout_s: float) -> FoundServer | None:
     try:
         async with asyncio.timeout(timeout_s):
             models = model_ids(await _get_models(candidate.port))

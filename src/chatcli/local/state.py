@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from chatcli.local.discovery import Candidate, FoundServer
+    from chatcli.local.discovery import FoundServer, ServerCandidate
     from chatcli.local.engine import EngineState
     from chatcli.local.weights import WeightsState
 
@@ -30,6 +30,6 @@ class LocalState:
         return self.engine.installed and self.weights.ready
 
 
-async def local_state(folder: Path, candidates: Iterable[Candidate] = WELL_KNOWN) -> LocalState:
+async def local_state(folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> LocalState:
     """Look at the engine, at the weights in ``folder`` and at the usual ports of the loopback."""
     return LocalState(engine_state(), status(folder), await find_servers(candidates))

@@ -9,7 +9,7 @@ from wcwidth import clip, width
 
 from chatcli.chat.seen import ranges, stretches
 from chatcli.cost.amounts import dollars
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.repl.window_bar import Segment, bar
 from chatcli.sessions.titles import one_line
 
@@ -41,7 +41,7 @@ _WORDS: Final = 60
 _NARROW_COLUMNS: Final = 60
 
 
-class _Row(NamedTuple):
+class _ContextRow(NamedTuple):
     sign: str
     what: str
     tokens: int
@@ -159,16 +159,16 @@ def _parts_table(seen: Seen, columns: int) -> str:
     return table(cells, columns, right={2, 3})
 
 
-def _all_rows(seen: Seen) -> list[_Row]:
+def _all_rows(seen: Seen) -> list[_ContextRow]:
     return [
         *_rows(seen.parts),
-        _Row(".", "free for a question", seen.free_tokens),
-        _Row("A", "reserved for the answer", seen.answer_tokens),
-        _Row("", f"window of {seen.model_name}", seen.window_tokens),
+        _ContextRow(".", "free for a question", seen.free_tokens),
+        _ContextRow("A", "reserved for the answer", seen.answer_tokens),
+        _ContextRow("", f"window of {seen.model_name}", seen.window_tokens),
     ]
 
 
-def _rows(parts: Sequence[SeenPart]) -> Iterator[_Row]:
+def _rows(parts: Sequence[SeenPart]) -> Iterator[_ContextRow]:
     for kind, label in (("system", "system prompt"), ("note", "notes"), ("summary", "summary")):
         own = [part for part in parts if part.kind == kind]
         if own:
@@ -183,7 +183,7 @@ def _rows(parts: Sequence[SeenPart]) -> Iterator[_Row]:
             yield _together([part], f"question: {one_line(part.text, _WORDS)}")
 
 
-def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_Row]:
+def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_ContextRow]:
     if len(turns) <= _ROWS_A_TURN:
         for turn in turns:
             yield _together([turn], f"turn {turn.turn}: {one_line(turn.text, _WORDS)}")
@@ -194,10 +194,10 @@ def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_Row]:
         yield _together(own, f"{len(own)} turns, {first}–{last}" if last > first else f"turn {first}")
 
 
-def _together(parts: Sequence[SeenPart], what: str) -> _Row:
+def _together(parts: Sequence[SeenPart], what: str) -> _ContextRow:
     costs = [part.cost_usd for part in parts]
     known = [cost for cost in costs if cost is not None]
-    return _Row(
+    return _ContextRow(
         _SIGNS[parts[0].kind][0],
         what,
         sum(part.tokens for part in parts),

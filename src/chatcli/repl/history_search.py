@@ -1,4 +1,4 @@
-"""Ctrl-R: what was typed before, searched while one types, as a list below the line that is searched for.
+"""What was typed before: searched with Ctrl-R, as a list below the search, and suggested as the rest of a line.
 
 A text is found when it has all the words, anywhere and in any order. Width, case and the form of a letter do not
 matter: ``ｷﾞﾀｰ`` finds ``ギター``.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.keys import Keys
@@ -24,7 +25,9 @@ from chatcli.safety.terminal import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.data_structures import Size
+    from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.key_binding import KeyPressEvent
 
@@ -39,6 +42,19 @@ _LONGEST_CHARACTERS: Final = 4_000
 """A longer line is not looked through for what to highlight; it is found all the same."""
 _CANCEL: Final = "Esc cancels"
 _KEYS: Final = ("Enter takes it", _CANCEL, "Ctrl-R older")
+
+
+class HistorySuggestions(AutoSuggest):
+    """Suggests the rest of the line from the newest text in the buffer's history that begins like this one."""
+
+    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
+        text = document.text
+        if not text.strip() or not document.is_cursor_at_the_end:
+            return None
+        for earlier in reversed(buffer.history.get_strings()):
+            if earlier.startswith(text) and (rest := earlier[len(text) :].partition("\n")[0]):
+                return Suggestion(rest)
+        return None
 
 
 class HistorySearch:

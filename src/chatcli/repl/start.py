@@ -17,21 +17,21 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.activity import Activity
-from chatcli.repl.attachments import Attachments
-from chatcli.repl.background import BackgroundQuestion, keyboard
 from chatcli.repl.completion import CommandCompleter
-from chatcli.repl.connection import Connection
 from chatcli.repl.editor import Editor
 from chatcli.repl.frames import terminal_output
+from chatcli.repl.history_search import HistorySuggestions
 from chatcli.repl.ink import Ink
 from chatcli.repl.input_history import input_history
+from chatcli.repl.keyboard import BackgroundQuestion, keyboard
+from chatcli.repl.model_connection import Connection
 from chatcli.repl.page import Page
 from chatcli.repl.pager import Pager
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
+from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.recap import recap
 from chatcli.repl.screen import Screen
 from chatcli.repl.screen_style import screen_style
-from chatcli.repl.suggestions import HistorySuggestions
 from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import Toolbar

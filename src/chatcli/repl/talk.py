@@ -14,10 +14,10 @@ from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong
 from chatcli.cost.spending import SessionInHand
-from chatcli.repl.attachments import Attachments, attached_line
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
 from chatcli.repl.commands import find, split
 from chatcli.repl.long_choice import choose_way
+from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event, TurnEnd
     from chatcli.core.messages import Message
     from chatcli.render.theme_in_force import ThemeInForce
-    from chatcli.repl.connection import Connection
+    from chatcli.repl.model_connection import Connection
     from chatcli.repl.surface import Surface
     from chatcli.repl.written import Written
     from chatcli.target import Target, Wish, World

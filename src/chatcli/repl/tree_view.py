@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.sessions.titles import beginning_of, one_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MARKS: Final = re.compile(r"\*\*|`|^ *(?:#+|>) ", re.MULTILINE)
 _UNKNOWN: Final = "…"  # no message has this id: what stands above is not listed
 
 
-class _Row:
+class _TreeRow:
     """An exchange and how deep its branch is moved in; ``begins`` says that it is the first of that branch."""
 
     def __init__(self, exchange: Exchange, depth: int, *, begins: bool) -> None:
@@ -106,13 +106,13 @@ def _words(exchange: Exchange, columns: int) -> str:
     return f"{shown} → {beginning_of(exchange.answer.message, _PREVIEW_CHARACTERS)}{by}"
 
 
-def _rows(tree: Tree, on_path: set[str]) -> Iterator[_Row]:
+def _rows(tree: Tree, on_path: set[str]) -> Iterator[_TreeRow]:
     """Yield the rows from the top; of alternatives the one on the path, or else the newest, goes straight on."""
-    waiting: list[_Row | tuple[Exchange | None, int]] = [(None, 0)]
+    waiting: list[_TreeRow | tuple[Exchange | None, int]] = [(None, 0)]
     seen: set[str] = set()
     while waiting:
         item = waiting.pop()
-        if isinstance(item, _Row):
+        if isinstance(item, _TreeRow):
             yield item
             continue
         exchange, depth = item
@@ -121,13 +121,13 @@ def _rows(tree: Tree, on_path: set[str]) -> Iterator[_Row]:
         if not following:
             continue
         straight = next((later for later in following if later.id in on_path), following[-1])
-        waiting += [(straight, depth), _Row(straight, depth, begins=False)]
+        waiting += [(straight, depth), _TreeRow(straight, depth, begins=False)]
         for other in reversed(following):
             if other is not straight:
-                waiting += [(other, depth + 1), _Row(other, depth + 1, begins=True)]
+                waiting += [(other, depth + 1), _TreeRow(other, depth + 1, begins=True)]
 
 
-def _shortened(rows: Sequence[_Row], last: str | None) -> Iterator[_Row | int]:
+def _shortened(rows: Sequence[_TreeRow], last: str | None) -> Iterator[_TreeRow | int]:
     """Yield the rows, and in place of the middle of a long stretch how many it has."""
     at = 0
     while at < len(rows):

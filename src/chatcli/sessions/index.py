@@ -166,7 +166,7 @@ class SessionIndex:
             for name, stamp, reading in read:
                 _replace(connection, name, stamp, reading)
 
-    def _read(self, name: str, stamp: Stamp) -> tuple[Stamp, _Reading | None]:
+    def _read(self, name: str, stamp: Stamp) -> tuple[Stamp, _IndexedWords | None]:
         if self._closed.is_set():
             raise IndexClosed
         file = SessionFile(name, self._store.folder / f"{name}{SUFFIX}")
@@ -177,7 +177,7 @@ class SessionIndex:
             return (stamp if error.code != NOT_READ else stamp._replace(size_bytes=-1)), None
         summary = self._store.summary(file, session, last_used=moment_of(stamp.mtime_ns))
         said = [name, session.title or summary.title, *utterances(session.records)]
-        return stamp, _Reading(summary, "\n".join(map(indexed, said)))
+        return stamp, _IndexedWords(summary, "\n".join(map(indexed, said)))
 
     def _forget(self, names: Collection[str]) -> None:
         if not names:
@@ -194,7 +194,7 @@ class SessionIndex:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-class _Reading:
+class _IndexedWords:
     """What the index takes from a session file."""
 
     __slots__ = ("summary", "words")
@@ -204,7 +204,7 @@ class _Reading:
         self.words = words
 
 
-def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _Reading | None) -> None:
+def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _IndexedWords | None) -> None:
     """Put a session in the place of what was known of it; ``None`` is a file that is no session."""
     key = _key(connection, name)
     if key is not None:

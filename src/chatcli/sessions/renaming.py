@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.safety import private_files
-from chatcli.sessions.attachments import attachments_folder, move_attachments
+from chatcli.sessions.attachment_folders import attachments_folder, move_attachments
 from chatcli.sessions.record_file import InUse, RecordFile
 from chatcli.sessions.records import MarkRecord, new_id, timestamp
 

@@ -15,7 +15,7 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.safety import private_files
 from chatcli.safety.file_lock import is_locked
 from chatcli.safety.regular_files import read_regular
-from chatcli.sessions.attachments import remove_attachments
+from chatcli.sessions.attachment_folders import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, lines_of, not_a_session, records_in
 from chatcli.sessions.records import local_now, new_id

@@ -10,8 +10,8 @@ from shlex import quote
 
 import pytest
 
+from chatcli.cli.shell_completion.completion_scripts import SCRIPTS
 from chatcli.cli.shell_completion.grammar import read_levels
-from chatcli.cli.shell_completion.scripts import SCRIPTS
 
 BASH, ZSH, FISH = (shutil.which(shell) for shell in ("bash", "zsh", "fish"))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatcli.render.html_export import to_html
 from chatcli.safety.terminal import sanitize
-from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn, transcript
+from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
 from render.markdown.specification import EXAMPLES
 from sessions.strategies import sessions
 
@@ -120,7 +120,7 @@ class Looked(HTMLParser):
 
 
 def page(*pieces, title="Trip", facts=("then",), speaker="Assistant"):
-    return to_html(Transcript(title, (("Model", "small"),), (Turn(speaker, facts, pieces),)))
+    return to_html(Transcript(title, (("Model", "small"),), (TranscriptTurn(speaker, facts, pieces),)))
 
 
 def refuse_anything_active(html):
@@ -158,11 +158,11 @@ def refuse_loose_ends(html):
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("kind", ["markdown", "words", "document", "tool", "attachment"])
 def test_nothing_that_was_said_runs_or_is_fetched(attack, kind):
-    refuse_anything_active(page(Piece(kind, attack, attack), title=attack, facts=(attack,)))
+    refuse_anything_active(page(TranscriptPart(kind, attack, attack), title=attack, facts=(attack,)))
 
 
 def test_it_needs_nothing_beside_it_and_forbids_the_rest():
-    html = page(Piece("markdown", "Hi"))
+    html = page(TranscriptPart("markdown", "Hi"))
     assert html.startswith("<!DOCTYPE html>")
     looked = Looked(html)
     policy = next(
@@ -178,45 +178,47 @@ def test_it_needs_nothing_beside_it_and_forbids_the_rest():
 
 
 def test_an_answer_is_drawn_from_markdown():
-    html = page(Piece("markdown", "# One\n\n**two** `three`\n\n| a |\n|---|\n| b |\n\n~~no~~"))
+    html = page(TranscriptPart("markdown", "# One\n\n**two** `three`\n\n| a |\n|---|\n| b |\n\n~~no~~"))
     for drawn in ("<h3>One</h3>", "<strong>two</strong>", "<code>three</code>", "<td>b</td>", "<s>no</s>"):
         assert drawn in html
 
 
 def test_what_was_typed_is_shown_as_it_was_typed():
-    assert ">a *b*\n  c &lt; d</div>" in page(Piece("words", "a *b*\n  c < d"))
+    assert ">a *b*\n  c &lt; d</div>" in page(TranscriptPart("words", "a *b*\n  c < d"))
 
 
 def test_an_image_is_a_link_to_it():
-    html = page(Piece("markdown", "![a *cat*](https://a.example/cat.png)"))
+    html = page(TranscriptPart("markdown", "![a *cat*](https://a.example/cat.png)"))
     assert '<a href="https://a.example/cat.png" rel="noopener noreferrer nofollow">Image: a cat</a>' in html
     assert "<img" not in html
 
 
 def test_code_is_coloured_by_classes_that_have_a_colour_on_light_and_on_dark():
-    html = page(Piece("markdown", "```python\nimport os  # x\n```"))
+    html = page(TranscriptPart("markdown", "```python\nimport os  # x\n```"))
     assert '<span class="code-keyword">import</span>' in html
     assert html.count(".code-keyword {") == 2
 
 
 def test_direction_characters_are_shown_even_where_the_parser_makes_them():
-    html = page(Piece("markdown", "a\u202eb &#x202e; [x](https://a.example/&#x202e; '&#x202e;')"))
+    html = page(TranscriptPart("markdown", "a\u202eb &#x202e; [x](https://a.example/&#x202e; '&#x202e;')"))
     assert "\u202e" not in unescape(html)
 
 
 def test_a_turn_says_whose_it_is_and_what_is_to_be_said_of_it():
-    html = page(Piece("words", "Hi"), facts=("then", "interrupted"), speaker="You")
+    html = page(TranscriptPart("words", "Hi"), facts=("then", "interrupted"), speaker="You")
     assert '<section class="turn you">\n<h2>You</h2>\n<p class="facts">then · interrupted</p>' in html
 
 
 def test_attached_text_is_folded_under_its_name():
-    html = page(Piece("document", "one\n", "notes.md"), Piece("attachment", "", "a.png (image/png)"))
+    html = page(
+        TranscriptPart("document", "one\n", "notes.md"), TranscriptPart("attachment", "", "a.png (image/png)")
+    )
     assert "<summary>Attached: notes.md</summary>" in html
     assert "Attached, not in this file: a.png (image/png)" in html
 
 
 def test_what_an_answer_cites_is_text_and_no_link():
-    html = page(Piece("sources", "[1] <b>Paris</b> · https://example.com/paris"))
+    html = page(TranscriptPart("sources", "[1] <b>Paris</b> · https://example.com/paris"))
     assert "[1] &lt;b&gt;Paris&lt;/b&gt; · https://example.com/paris</div>" in html
     assert 'href="https://example.com' not in html
 
@@ -240,11 +242,11 @@ def test_what_an_answer_cites_is_text_and_no_link():
     ],
 )  # fmt: skip
 def test_markdown_is_read_as_the_terminal_reads_it(markdown, drawn):
-    assert drawn in page(Piece("markdown", markdown))
+    assert drawn in page(TranscriptPart("markdown", markdown))
 
 
 def test_a_fenced_block_of_markdown_may_hold_fences():
-    html = page(Piece("markdown", "```markdown\n# Use\n```sh\nls\n```\nand so on\n```\n\nafter"))
+    html = page(TranscriptPart("markdown", "```markdown\n# Use\n```sh\nls\n```\nand so on\n```\n\nafter"))
     assert html.count('<pre class="code">') == 1
     assert "and so on" in html[: html.index("</pre>")]
     assert "<p>after</p>" in html
@@ -252,20 +254,20 @@ def test_a_fenced_block_of_markdown_may_hold_fences():
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_the_elements_of_every_example_are_nested_and_safe(example):
-    html = page(Piece("markdown", example.markdown))
+    html = page(TranscriptPart("markdown", example.markdown))
     refuse_anything_active(html)
     refuse_loose_ends(html)
 
 
 @given(st.lists(st.sampled_from(MARKDOWN_PARTS)).map("".join))
 def test_the_elements_of_any_markdown_are_nested_and_safe(markdown):
-    html = page(Piece("markdown", markdown))
+    html = page(TranscriptPart("markdown", markdown))
     refuse_anything_active(html)
     refuse_loose_ends(html)
 
 
 def test_the_document_is_in_the_language_of_most_of_it_and_a_message_in_its_own():
-    html = page(Piece("words", "请翻译成日语和英语：安全很重要"), Piece("markdown", "安全性は重要です"), Piece("markdown", "Safety matters."), Piece("markdown", "这里的意思是一样的，没有区别，都在说安全很重要。"))  # fmt: skip
+    html = page(TranscriptPart("words", "请翻译成日语和英语：安全很重要"), TranscriptPart("markdown", "安全性は重要です"), TranscriptPart("markdown", "Safety matters."), TranscriptPart("markdown", "这里的意思是一样的，没有区别，都在说安全很重要。"))  # fmt: skip
     assert '<html lang="zh-Hans">' in html
     assert '<div class="words" dir="auto">请翻译' in html
     assert '<div lang="ja" dir="auto">\n<p>安全性' in html
@@ -275,7 +277,7 @@ def test_the_document_is_in_the_language_of_most_of_it_and_a_message_in_its_own(
 
 
 def test_an_english_document_names_its_language_once():
-    html = page(Piece("words", "Hello"), Piece("markdown", "Hi"))
+    html = page(TranscriptPart("words", "Hello"), TranscriptPart("markdown", "Hi"))
     assert html.count("lang=") == 1
     assert '<html lang="en">' in html
 

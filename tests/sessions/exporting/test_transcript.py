@@ -4,7 +4,7 @@ from hypothesis import given
 
 from chatcli.core.events import CitedSource
 from chatcli.core.messages import FilePart, Message, TextPart, answer, question, system
-from chatcli.sessions.exporting.transcript import Piece, transcript
+from chatcli.sessions.exporting.transcript import TranscriptPart, transcript
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord, ReplyMetadata
 from chatcli.sessions.session import Session
 from sessions.strategies import sessions
@@ -85,7 +85,7 @@ def test_a_refusal_is_said_to_be_one_and_what_an_answer_cites_stands_behind_it()
     ).turns
     assert turns[1].facts[-1] == "refused to answer"
     assert [piece.text for piece in turns[1].pieces] == ["Well, ", "no."]
-    assert turns[2].pieces[1] == Piece("sources", "[1] Paris · https://example.com")
+    assert turns[2].pieces[1] == TranscriptPart("sources", "[1] Paris · https://example.com")
 
 
 def test_a_system_prompt_that_was_taken_away_is_told():

@@ -13,7 +13,7 @@ from hypothesis import given
 from chatcli.core.messages import question
 from chatcli.sessions.exporting.json_document import to_document, to_json
 from chatcli.sessions.importing import chatcli_json, chatgpt
-from chatcli.sessions.importing.conversation import Conversation, Damaged
+from chatcli.sessions.importing.imported_conversation import Damaged, ImportedConversation
 from chatcli.sessions.importing.importer import Importer
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.sessions.session import Session
@@ -43,7 +43,7 @@ def conversation(own="c1", **fields):
 
 def named(name, own="id", said="Hi?"):
     records = [HeaderRecord(own, AT, "chatcli 1.2.3"), MessageRecord("q", None, AT, question(said))]
-    return Conversation(name, records, datetime(2026, 11, 23, tzinfo=UTC))
+    return ImportedConversation(name, records, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 def test_a_conversation_becomes_a_private_session_file_of_its_own_time(store):
@@ -156,7 +156,7 @@ def test_a_time_no_file_can_have_costs_only_the_time(store):
 def test_a_strange_message_id_is_known_again(store):
     records = [HeaderRecord("h", AT, "x"), MessageRecord('a"\u2028\ud800\n', None, AT, question("Hi?"))]
     for _ in range(2):
-        summary = take(store, Conversation("trip", records, datetime.now(UTC)))
+        summary = take(store, ImportedConversation("trip", records, datetime.now(UTC)))
     assert (summary.here, summary.grown) == (1, [])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from chatcli.cli.shell_completion.scripts import SCRIPTS
+from chatcli.cli.shell_completion.completion_scripts import SCRIPTS
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 

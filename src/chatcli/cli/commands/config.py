@@ -14,9 +14,9 @@ from chatcli.cli.setup import settings_of, world_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
-from chatcli.config.layers import flag_layer
 from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
+from chatcli.config.sources import flag_layer
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
 from chatcli.login import (
@@ -28,7 +28,7 @@ from chatcli.login import (
     set_keys_aside,
     use_endpoint,
 )
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.safety.terminal import sanitize_line
 from chatcli.target import refuse_key_in_clear
 

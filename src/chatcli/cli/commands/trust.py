@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.setup import world_of
 from chatcli.config.env_file import FILE_NAME, env_file_of, read_env_file
-from chatcli.config.layers import odd_lines
-from chatcli.config.trust import PLACE, changes
+from chatcli.config.env_file_trust import PLACE, changes
+from chatcli.config.sources import odd_lines
 from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.config.env_file import EnvFile
-    from chatcli.config.trust import Change
+    from chatcli.config.env_file_trust import Change
 
 _EXAMPLES: Final = """\
 examples:

@@ -50,7 +50,7 @@ class Answered:
     text: str
 
 
-class Spending:
+class LongInputUsage:
     """What was used so far, and how far the work is. ``cost_of`` returns ``None`` where no price is known."""
 
     def __init__(self, total: int, *, cost_of: CostOf, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,7 +113,7 @@ class PartReader:
         *,
         tokens: MessageTokens,
         kept: KeptParts,
-        spending: Spending,
+        spending: LongInputUsage,
         concurrency: int,
     ) -> None:
         self._model = model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chatcli.conversation.long_input.asking import Spending
+    from chatcli.conversation.long_input.asking import LongInputUsage
     from chatcli.core.events import TurnResult
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal, Reply
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class WholeQuestionJournal:
     """A ``Journal`` that keeps ``question`` in place of the one that was sent."""
 
-    def __init__(self, inner: Journal, question: Message, spending: Spending) -> None:
+    def __init__(self, inner: Journal, question: Message, spending: LongInputUsage) -> None:
         self._inner = inner
         self._question = question
         self._spending = spending
@@ -34,7 +34,7 @@ class WholeQuestionJournal:
 
 
 class _WholeReply:
-    def __init__(self, inner: Reply, spending: Spending) -> None:
+    def __init__(self, inner: Reply, spending: LongInputUsage) -> None:
         self._inner = inner
         self._spending = spending
 

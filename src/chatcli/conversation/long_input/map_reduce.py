@@ -15,7 +15,7 @@ from chatcli.core.events import Notice
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from chatcli.conversation.long_input.splitting import TextPart
+    from chatcli.conversation.long_input.splitting import TextSlice
     from chatcli.conversation.long_input.work import Work
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
@@ -71,7 +71,7 @@ def _part_asks(work: Work) -> list[Ask]:
     ]
 
 
-def _part_ask(work: Work, number: int, instructions: str, label: str, part: TextPart) -> Ask:
+def _part_ask(work: Work, number: int, instructions: str, label: str, part: TextSlice) -> Ask:
     return Ask(
         number,
         asked(instructions, work.divided, label, part.text),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.context import Window
     from chatcli.conversation.long_input.budgets import Budgets
     from chatcli.conversation.long_input.dividing import Divided
-    from chatcli.conversation.long_input.splitting import TextPart
+    from chatcli.conversation.long_input.splitting import TextSlice
     from chatcli.core.ports import TokenCounter
 
 HEADING_TOKENS: Final = 48
@@ -33,7 +33,7 @@ class Plan:
 
     way: str
     text_tokens: int
-    parts: tuple[TextPart, ...]
+    parts: tuple[TextSlice, ...]
     requests: int
     sent_tokens: int
     answer_tokens: int
@@ -47,7 +47,7 @@ def plan(
     around_tokens = window.budget_tokens - budgets.part_tokens
     around_last_tokens = window.budget_tokens - budgets.final_tokens
     merges: list[int] = []
-    parts: Sequence[TextPart] = ()
+    parts: Sequence[TextSlice] = ()
     if way == "map-reduce":
         parts = _parts(divided, counter, budgets.part_tokens)
         merges, last_tokens = _merges(len(parts), budgets)
@@ -69,7 +69,7 @@ def plan(
     )
 
 
-def _parts(divided: Divided, counter: TokenCounter, budget_tokens: int) -> Sequence[TextPart]:
+def _parts(divided: Divided, counter: TokenCounter, budget_tokens: int) -> Sequence[TextSlice]:
     overlap_tokens = min(_LONGEST_OVERLAP_TOKENS, budget_tokens // _OVERLAP_SHARE)
     return split(divided.text.text, counter, budget_tokens=budget_tokens, overlap_tokens=overlap_tokens)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from chatcli.conversation.long_input.dividing import LongText
-    from chatcli.conversation.long_input.splitting import TextPart
+    from chatcli.conversation.long_input.splitting import TextSlice
 
 NOTHING: Final = "NOTHING"
 """What a model answers for a part that has nothing to do with the question."""
@@ -52,7 +52,7 @@ def refine_instructions(answer_tokens: int) -> str:
     return _REFINE.format(words=_words(answer_tokens))
 
 
-def label(text: LongText, part: TextPart, number: int, count: int) -> str:
+def label(text: LongText, part: TextSlice, number: int, count: int) -> str:
     """Return what a part is called, and where in the text it stands."""
     name = text.named(part.start, part.end)
     return f"{name}, part {number:,} of {count:,}: {span(part.start, part.end, len(text.text))}"

@@ -14,7 +14,7 @@ from chatcli.core.events import Notice
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatcli.conversation.long_input.splitting import TextPart
+    from chatcli.conversation.long_input.splitting import TextSlice
     from chatcli.conversation.long_input.work import Work
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
@@ -45,11 +45,11 @@ async def refine(work: Work) -> AsyncGenerator[Event | Message]:
     yield work.divided.about(_label(work, last, len(work.plan.parts)), _with_notes(notes, last))
 
 
-def _label(work: Work, part: TextPart, number: int) -> str:
+def _label(work: Work, part: TextSlice, number: int) -> str:
     return prompts.label(work.divided.text, part, number, len(work.plan.parts))
 
 
-def _with_notes(notes: str, part: TextPart) -> str:
+def _with_notes(notes: str, part: TextSlice) -> str:
     return (
         f"[{prompts.NOTES_SO_FAR}]\n{notes.strip()}\n\n[{prompts.THIS_PART}]\n{part.text}"
         if notes

@@ -30,7 +30,7 @@ _OVERLAP_SHARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TextPart:
+class TextSlice:
     """``text[start:end]`` of a longer text, ``tokens`` long. Up to ``new_from`` the part before has it too."""
 
     text: str
@@ -83,7 +83,7 @@ class MeasuredText:
 
 def split(
     text: str, counter: TokenCounter, *, budget_tokens: int, overlap_tokens: int = 0
-) -> Sequence[TextPart]:
+) -> Sequence[TextSlice]:
     """Return ``text`` in parts of at most ``budget_tokens``, which is at least ``FEWEST_TOKENS``.
 
     About ``overlap_tokens`` of each part, at most a quarter of it, are repeated at the beginning of the next.
@@ -96,17 +96,17 @@ def split(
         grain_tokens = min(grain_tokens, max(overlap_tokens // 2, _SIGN_TOKENS))
     measured = MeasuredText(text, counter, grain_tokens=grain_tokens)
     overlap_tokens = min(overlap_tokens, budget_tokens // _OVERLAP_SHARE)
-    parts: list[TextPart] = []
+    parts: list[TextSlice] = []
     first = end = 0
     while end < len(measured):
         first, end, tokens, done = *_fitting(measured, first, end, budget_tokens), end
         start, new_from, stop = measured.starts[first], measured.starts[done], measured.starts[end]
-        parts.append(TextPart(text[start:stop], start, stop, new_from, tokens))
+        parts.append(TextSlice(text[start:stop], start, stop, new_from, tokens))
         first = _overlap_start(measured, first, end, overlap_tokens)
     return parts
 
 
-def halves(part: TextPart, counter: TokenCounter) -> Sequence[TextPart]:
+def halves(part: TextSlice, counter: TokenCounter) -> Sequence[TextSlice]:
     """Return ``part`` in about two halves, in nothing where it is too small for that."""
     budget_tokens = part.tokens // 2 + 1
     if budget_tokens < _SIGN_TOKENS:

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.long_input.asking import PartReader, Spending
-from chatcli.conversation.long_input.cutting import cut_to_fit
+from chatcli.conversation.long_input.asking import LongInputUsage, PartReader
+from chatcli.conversation.long_input.head_and_tail import cut_to_fit
 from chatcli.conversation.long_input.map_reduce import map_reduce
 from chatcli.conversation.long_input.refine import refine
 from chatcli.conversation.long_input.work import Work
@@ -53,7 +53,7 @@ async def long_turn(
     how: LongInput,
     *,
     session: str | None,
-    send: Callable[[Message, Spending], AsyncGenerator[Event]],
+    send: Callable[[Message, LongInputUsage], AsyncGenerator[Event]],
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Event]:
     """Yield the turn's events: of reading the text, and then of the last request, which ``send`` asks.
@@ -92,7 +92,7 @@ def _work(question: LongQuestion, way: str, asked: Asked, how: LongInput) -> Wor
         asked.parameters,
         tokens=question.tokens,
         kept=how.kept,
-        spending=Spending(planned.requests, cost_of=how.cost_of),
+        spending=LongInputUsage(planned.requests, cost_of=how.cost_of),
         concurrency=how.concurrency,
     )
     how.kept.prune(now_s=time.time())
@@ -109,7 +109,7 @@ async def _read(work: Work) -> AsyncGenerator[Event | Message]:
 
 
 async def _with_all(
-    events: AsyncGenerator[Event], spending: Spending, before_s: float
+    events: AsyncGenerator[Event], spending: LongInputUsage, before_s: float
 ) -> AsyncGenerator[Event]:
     """Yield the last request's events as the end of a longer turn, which has begun already."""
     async with aclosing(events):

@@ -23,7 +23,7 @@ _SPOKEN: Final = frozenset({"markdown", "words"})
 _OF_EACH_CHARACTERS: Final = 1_000  # so that no long answer speaks for all the others
 
 
-class Piece(Protocol):
+class ExportedPart(Protocol):
     """A part of a turn: ``words`` and ``markdown`` are what was said, anything else stands under its ``name``."""
 
     @property
@@ -34,7 +34,7 @@ class Piece(Protocol):
     def name(self) -> str: ...
 
 
-class Turn(Protocol):
+class ExportedTurn(Protocol):
     """What one speaker said, with short remarks on it."""
 
     @property
@@ -42,10 +42,10 @@ class Turn(Protocol):
     @property
     def facts(self) -> Sequence[str]: ...
     @property
-    def pieces(self) -> Sequence[Piece]: ...
+    def pieces(self) -> Sequence[ExportedPart]: ...
 
 
-class Conversation(Protocol):
+class ExportedConversation(Protocol):
     """What is exported; ``facts`` are pairs of a label and what is true of the whole."""
 
     @property
@@ -53,10 +53,10 @@ class Conversation(Protocol):
     @property
     def facts(self) -> Sequence[tuple[str, str]]: ...
     @property
-    def turns(self) -> Sequence[Turn]: ...
+    def turns(self) -> Sequence[ExportedTurn]: ...
 
 
-def to_html(conversation: Conversation) -> str:
+def to_html(conversation: ExportedConversation) -> str:
     """Return one HTML document that needs nothing beside it.
 
     Every text is untrusted, whoever wrote it: control and direction characters are made visible, everything is
@@ -65,7 +65,7 @@ def to_html(conversation: Conversation) -> str:
     return "\n".join(_lines(conversation)) + "\n"
 
 
-def _lines(conversation: Conversation) -> Iterator[str]:
+def _lines(conversation: ExportedConversation) -> Iterator[str]:
     title = _line(conversation.title)
     spoken = (piece.text for turn in conversation.turns for piece in turn.pieces if piece.kind in _SPOKEN)
     language = language_of("\n".join(text[:_OF_EACH_CHARACTERS] for text in spoken))
@@ -97,7 +97,7 @@ def _lines(conversation: Conversation) -> Iterator[str]:
     yield "</html>"
 
 
-def _turn_lines(turn: Turn, language: str) -> Iterator[str]:
+def _turn_lines(turn: ExportedTurn, language: str) -> Iterator[str]:
     speaker = _line(turn.speaker)
     yield f'<section class="turn {speaker.lower()}">'
     yield f"<h2{_own(language)}>{speaker}</h2>"
@@ -107,7 +107,7 @@ def _turn_lines(turn: Turn, language: str) -> Iterator[str]:
     yield "</section>"
 
 
-def _piece_lines(piece: Piece, language: str) -> Iterator[str]:
+def _piece_lines(piece: ExportedPart, language: str) -> Iterator[str]:
     lang = _lang(piece.text, language)
     match piece.kind:
         case "markdown":

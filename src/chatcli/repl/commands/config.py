@@ -10,7 +10,7 @@ from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.profile import take_profile
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.layers import budget_of
 from chatcli.repl.commands.command import Command
-from chatcli.repl.table import hanging, table
+from chatcli.repl.text_columns import hanging, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -12,7 +12,7 @@ from chatcli.repl.commands.command import (
     whole_number,
 )
 from chatcli.repl.commands.turns import SHOWN_CHARACTERS, choices, questions_to_choose
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

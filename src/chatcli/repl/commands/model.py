@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.layers import pricing_at
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

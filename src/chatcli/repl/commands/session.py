@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli.app import open_session
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
-from chatcli.repl.table import labelled
+from chatcli.repl.text_columns import labelled
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.table import table
+from chatcli.repl.text_columns import table
 from chatcli.repl.threads import in_thread
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore

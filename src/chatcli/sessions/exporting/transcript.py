@@ -32,7 +32,7 @@ _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at the token limi
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TranscriptPart:
     """A part of a turn: ``words`` as they were typed, an answer's ``markdown``, or something else under its ``name``.
 
     ``sources`` are what an answer cites, one a line. A ``tool`` is what one returned or, with a ``name``, the arguments it was
@@ -45,12 +45,12 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TranscriptTurn:
     """What one speaker said. ``facts`` are short remarks on it: when, by which model, how it ended."""
 
     speaker: str
     facts: tuple[str, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TranscriptPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Transcript:
 
     title: str
     facts: tuple[tuple[str, str], ...]
-    turns: tuple[Turn, ...]
+    turns: tuple[TranscriptTurn, ...]
 
 
 def transcript(session: Session, *, whole_tree: bool = False) -> Transcript:
@@ -87,7 +87,7 @@ def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
         yield "Model" if len(models) == 1 else "Models", ", ".join(map(str, models))
 
 
-def _turn(record: MessageRecord, *facts: str) -> Turn:
+def _turn(record: MessageRecord, *facts: str) -> TranscriptTurn:
     told = [_moment(record.at)]
     if record.reply and record.reply.model:
         told.append(record.reply.model)
@@ -97,16 +97,16 @@ def _turn(record: MessageRecord, *facts: str) -> Turn:
         told.append("refused to answer")
     if record.role == "system" and not record.message.parts:
         told.append("system prompt removed")
-    return Turn(
+    return TranscriptTurn(
         _SPEAKERS[record.role],
         (*told, *facts),
         (*(piece for part in record.message.parts for piece in _pieces(part)), *_sources(record)),
     )
 
 
-def _sources(record: MessageRecord) -> Iterator[Piece]:
+def _sources(record: MessageRecord) -> Iterator[TranscriptPart]:
     if record.reply and record.reply.sources:
-        yield Piece("sources", "\n".join(source.line for source in record.reply.sources))
+        yield TranscriptPart("sources", "\n".join(source.line for source in record.reply.sources))
 
 
 def _moment(at: str) -> str:
@@ -114,26 +114,26 @@ def _moment(at: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else at
 
 
-def _pieces(part: Part) -> Iterator[Piece]:
+def _pieces(part: Part) -> Iterator[TranscriptPart]:
     match part:
         case TextPart(text, "document"):
             name, text = read_document(text) or ("", text)
-            yield Piece("document", text, name)
+            yield TranscriptPart("document", text, name)
         case TextPart(text, "tool"):
-            yield Piece("tool", text)
+            yield TranscriptPart("tool", text)
         case TextPart(text, origin):
-            yield Piece("markdown" if origin == "model" else "words", text)
+            yield TranscriptPart("markdown" if origin == "model" else "words", text)
         case RefusalPart(text):
-            yield Piece("markdown", text)
+            yield TranscriptPart("markdown", text)
         case ToolCallPart():
-            yield Piece("tool", part.arguments, part.name)
+            yield TranscriptPart("tool", part.arguments, part.name)
         case ToolResultPart():
             for returned in part.parts:
                 yield from _pieces(returned)
         case ReasoningPart():
             pass  # it is no part of what was said
         case _:
-            yield Piece("attachment", "", f"{part.name} ({part.media_type})")
+            yield TranscriptPart("attachment", "", f"{part.name} ({part.media_type})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.sessions.exporting.json_document import records_of
-from chatcli.sessions.importing.conversation import Conversation, stable_name
+from chatcli.sessions.importing.imported_conversation import ImportedConversation, stable_name
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord
 
@@ -20,7 +20,7 @@ SOURCE: Final = "chatcli"
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def to_conversation(value: Any) -> Conversation:
+def to_conversation(value: Any) -> ImportedConversation:
     """Return the session of a document as it was, header and all; raise ``ValueError`` with the reason for none."""
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
@@ -29,7 +29,7 @@ def to_conversation(value: Any) -> Conversation:
         raise ValueError(f"it has {damage(count)}")
     header, name = records[0], value.get("name")
     own_id = header.id if isinstance(header, HeaderRecord) else ""
-    return Conversation(
+    return ImportedConversation(
         name if isinstance(name, str) and name else stable_name(SOURCE, own_id), records, _last_at(records)
     )
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.messages import Message
 from chatcli.sessions.importing.chatgpt_content import read_content
-from chatcli.sessions.importing.conversation import Conversation, moment, stable_name
+from chatcli.sessions.importing.imported_conversation import ImportedConversation, moment, stable_name
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id, timestamp
 
 if TYPE_CHECKING:
@@ -40,17 +40,19 @@ def is_conversation(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("mapping"), dict)
 
 
-def to_conversation(value: Any, *, app: str) -> Conversation:
+def to_conversation(value: Any, *, app: str) -> ImportedConversation:
     """Return a conversation of the export; raise ``ValueError`` with the reason for what is none."""
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     mapping = value.get("mapping")
     if not isinstance(mapping, dict):
         raise ValueError("it has no messages")  # noqa: TRY004 - as above
-    return _Reader(value, {key: node for key, node in mapping.items() if isinstance(node, dict)}, app).read()
+    return _ConversationReader(
+        value, {key: node for key, node in mapping.items() if isinstance(node, dict)}, app
+    ).read()
 
 
-class _Reader:
+class _ConversationReader:
     """Reads one conversation. Record ids are the node ids of the export, so that it is known again."""
 
     def __init__(self, fields: dict[str, Any], nodes: dict[str, dict[str, Any]], app: str) -> None:
@@ -60,7 +62,7 @@ class _Reader:
         self._left_out: Counter[str] = Counter()
         self._contents: dict[str, Content] = {}
 
-    def read(self) -> Conversation:
+    def read(self) -> ImportedConversation:
         for node_id, node in self._nodes.items():
             if (content := read_content(node.get("message"), self._left_out)) is not None:
                 self._contents[node_id] = content
@@ -72,7 +74,7 @@ class _Reader:
         last = max((record.at for record in messages), default=header.at)
         records: list[Record] = [header, *messages, *self._marks(messages, last)]
         last_at = moment(self._fields.get("update_time")) or datetime.fromisoformat(last)
-        return Conversation(name, records, last_at, self._left_out)
+        return ImportedConversation(name, records, last_at, self._left_out)
 
     def _id(self) -> str:
         for key in ("conversation_id", "id"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.messages import TextPart
-from chatcli.sessions.importing.conversation import fenced
+from chatcli.sessions.importing.imported_conversation import fenced
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.safety.regular_files import read_regular
-from chatcli.sessions.importing.conversation import Damaged, stable_name
+from chatcli.sessions.importing.imported_conversation import Damaged, stable_name
 from chatcli.sessions.names import SUFFIX, checked_name
 from chatcli.sessions.reading import find_header
 from chatcli.sessions.record_file import RecordFile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from chatcli.sessions.importing.conversation import Conversation, Item
+    from chatcli.sessions.importing.imported_conversation import ImportedConversation, Item
     from chatcli.sessions.store import SessionFile, SessionStore
 
 
@@ -28,7 +28,7 @@ _MOST_BYTES: Final = 1 << 30
 
 
 @dataclass(slots=True)
-class Summary:
+class ImportSummary:
     """What came of an import.
 
     ``here`` counts the conversations that had been imported before, of which those in ``grown`` have messages now
@@ -49,7 +49,7 @@ class Importer:
     """Writes conversations into a store. With ``dry_run`` it only finds out what it would do."""
 
     def __init__(self, store: SessionStore, *, dry_run: bool = False) -> None:
-        self.summary = Summary()
+        self.summary = ImportSummary()
         self._store = store
         self._dry_run = dry_run
         self._would_be_here: set[str] = set()
@@ -64,7 +64,7 @@ class Importer:
         else:
             self._take(item)
 
-    def _take(self, conversation: Conversation) -> None:
+    def _take(self, conversation: ImportedConversation) -> None:
         own_id = _own_id(conversation)
         file, content = self._place(conversation, own_id)
         if content is not None or own_id in self._would_be_here:
@@ -79,7 +79,7 @@ class Importer:
         self.summary.imported += 1
         self.summary.left_out.update(conversation.left_out)
 
-    def _place(self, conversation: Conversation, own_id: str) -> tuple[SessionFile, bytes | None]:
+    def _place(self, conversation: ImportedConversation, own_id: str) -> tuple[SessionFile, bytes | None]:
         """Return where the conversation is, with the content of its file, or an unused place for it."""
         file = self._store.resolve(_checked(conversation.name, own_id))
         copies = file.copies()
@@ -95,7 +95,7 @@ class Importer:
             file = next(copies)
 
 
-def _own_id(conversation: Conversation) -> str:
+def _own_id(conversation: ImportedConversation) -> str:
     header = conversation.records[0]
     return header.id if isinstance(header, HeaderRecord) else conversation.name
 
@@ -116,7 +116,7 @@ def _id_in(content: bytes, path: Path) -> str | None:
     return header.id if header else None
 
 
-def _has_more(conversation: Conversation, content: bytes) -> bool:
+def _has_more(conversation: ImportedConversation, content: bytes) -> bool:
     """Whether a message is missing in a session file; the ids of its lines stand as they were written."""
     return any(_id_field(message_id) not in content for message_id in conversation.message_ids)
 
@@ -126,7 +126,7 @@ def _id_field(message_id: str) -> bytes:
     return encode(PartialRecord(message_id, None, "", "")).partition(b",")[2].partition(b',"parent"')[0]
 
 
-def _write(path: Path, conversation: Conversation) -> None:
+def _write(path: Path, conversation: ImportedConversation) -> None:
     file = RecordFile(path)
     file.begin(conversation.records)
     file.close()

@@ -12,14 +12,14 @@ from zlib import error as BrokenDeflate  # noqa: N812 - named as the error it is
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.safety.regular_files import open_regular
-from chatcli.sessions.importing.conversation import Damaged, Progress
+from chatcli.sessions.importing.imported_conversation import Damaged, Progress
 from chatcli.sessions.importing.json_values import BrokenJSON, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from chatcli.sessions.importing.conversation import Conversation, Item
+    from chatcli.sessions.importing.imported_conversation import ImportedConversation, Item
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
 
@@ -41,7 +41,7 @@ _COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def read_items(
-    path: Path, progress: Progress, to_conversation: Callable[[Any], Conversation]
+    path: Path, progress: Progress, to_conversation: Callable[[Any], ImportedConversation]
 ) -> Generator[Item]:
     """Yield what ``to_conversation`` makes of each entry of the arrays in a file; it raises ``ValueError`` for none.
 
@@ -95,7 +95,7 @@ def not_readable(path: Path, error: OSError) -> LocalIOError:
     )
 
 
-def _item(value: Any, number: int, to_conversation: Callable[[Any], Conversation]) -> Item:
+def _item(value: Any, number: int, to_conversation: Callable[[Any], ImportedConversation]) -> Item:
     try:
         return to_conversation(value)
     except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError
 from chatcli.safety.regular_files import check_regular
-from chatcli.sessions.importing.conversation import Damaged
+from chatcli.sessions.importing.imported_conversation import Damaged
 from chatcli.sessions.importing.json_files import not_importable, not_readable
 from chatcli.sessions.importing.llm_database import MOST_STEPS, Database, TookTooLong
 from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from chatcli.sessions.importing.conversation import Item, Progress
+    from chatcli.sessions.importing.imported_conversation import Item, Progress
 
 SOURCE: Final = "llm"
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from chatcli.core.messages import Message, TextPart
-from chatcli.sessions.importing.conversation import Conversation, fenced, stable_name
+from chatcli.sessions.importing.imported_conversation import ImportedConversation, fenced, stable_name
 from chatcli.sessions.importing.llm_database import BEGINNING, attachment_line, moment_of, reply_of, text_of
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, new_id, timestamp
 
@@ -43,7 +43,7 @@ class ResponsesTable:
         query = "select distinct coalesce(conversation_id, id) as id from responses order by id"
         return (str(row["id"]) for row in self._database.rows(query))
 
-    def conversation(self, conversation_id: str) -> Conversation:
+    def conversation(self, conversation_id: str) -> ImportedConversation:
         line = _Line(self._app, stable_name("llm", conversation_id))
         query = "select * from responses where coalesce(conversation_id, id) = ? order by datetime_utc, id"
         for row in self._database.rows(query, conversation_id):
@@ -109,7 +109,7 @@ class LogsTable:
         query = f"select distinct coalesce(chat_id, rowid) as chat from {self._name} order by chat"  # noqa: S608
         return (f"log-{row['chat']}" for row in self._database.rows(query))
 
-    def conversation(self, conversation_id: str) -> Conversation:
+    def conversation(self, conversation_id: str) -> ImportedConversation:
         line = _Line(self._app, stable_name("llm", conversation_id))
         query = (
             f"select rowid as row_id, * from {self._name}"  # noqa: S608 - one of two names
@@ -155,12 +155,12 @@ class _Line:
             parent = self._messages[-1].id if self._messages else None
             self._messages.append(MessageRecord(message_id, parent, self.at, Message(role, kept), reply))
 
-    def conversation(self, title: str) -> Conversation:
+    def conversation(self, title: str) -> ImportedConversation:
         first = self._messages[0].at if self._messages else self.at
         records: list[Record] = [HeaderRecord(self._name, first, self._app), *self._messages]
         if title and self._messages:
             records.append(MarkRecord(new_id(), self._messages[-1].id, self.at, "title", title))
-        return Conversation(self._name, records, moment_of({"at": self.at}, "at"), +self.left_out)
+        return ImportedConversation(self._name, records, moment_of({"at": self.at}, "at"), +self.left_out)
 
 
 def tool_call(name: str, arguments: Any) -> str:

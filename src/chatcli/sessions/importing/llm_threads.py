@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.messages import Message, TextPart
-from chatcli.sessions.importing.conversation import Conversation, stable_name
+from chatcli.sessions.importing.imported_conversation import ImportedConversation, stable_name
 from chatcli.sessions.importing.llm_database import attachment_line, moment_of, reply_of, text_of
 from chatcli.sessions.importing.llm_responses import tool_call
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, new_id, timestamp
@@ -68,7 +68,7 @@ class ThreadsTable:
         query = "select id from threads where tip_message_hash is not null order by id"
         return (str(row["id"]) for row in self._database.rows(query))
 
-    def conversation(self, thread_id: str) -> Conversation:
+    def conversation(self, thread_id: str) -> ImportedConversation:
         query = "select * from threads where id = ?"
         thread = next(self._database.rows(query, thread_id), {})
         return _Thread(self._database, thread_id, thread).read(self._app)
@@ -86,7 +86,7 @@ class _Thread:
         for part in self._of_chain(_PARTS):
             self._parts.setdefault(str(part["message_hash"]), []).append(part)
 
-    def read(self, app: str) -> Conversation:
+    def read(self, app: str) -> ImportedConversation:
         name, tip = stable_name("llm", self._id), text_of(self._row, "tip_message_hash")
         messages = list(self._messages(tip))
         began = timestamp(moment_of(self._row, "datetime_utc"))
@@ -96,7 +96,7 @@ class _Thread:
             records.append(MarkRecord(new_id(), messages[-1].id, last_at, "head", tip))
         if title := text_of(self._row, "name"):
             records.append(MarkRecord(new_id(), tip, last_at, "title", title))
-        return Conversation(name, records, moment_of({"at": last_at}, "at"), self._left_out)
+        return ImportedConversation(name, records, moment_of({"at": last_at}, "at"), self._left_out)
 
     def _of_chain(self, query: str) -> Iterator[dict[str, Any]]:
         return self._database.rows(f"{_CHAIN}{query}", self._id)

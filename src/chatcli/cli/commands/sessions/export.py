@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.answer_targets import FileTarget
+from chatcli.cli.answer_destination import OutputFile
 from chatcli.cli.commands.sessions.layout import warn_of_damage, warn_of_unreadable
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
 from chatcli.sessions.exporting.json_document import to_document, to_json
-from chatcli.sessions.exporting.markdown import to_markdown
+from chatcli.sessions.exporting.markdown_export import to_markdown
 from chatcli.sessions.exporting.transcript import transcript
 
 if TYPE_CHECKING:
@@ -248,6 +248,6 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
 
 
 def _write_to(path: Path, pieces: Iterable[str]) -> None:
-    with closing(FileTarget(str(path))) as target:
+    with closing(OutputFile(str(path))) as target:
         for piece in pieces:
             target.write(piece)

@@ -12,9 +12,9 @@ from chatcli.cli.commands.sessions.stopping import noting_interrupts
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
-from chatcli.sessions.importing.conversation import Progress
+from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
+from chatcli.sessions.importing.imported_conversation import Progress
 from chatcli.sessions.importing.importer import Importer
-from chatcli.sessions.importing.sources import SOURCES, SOURCES_BY_NAME, recognize
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
-    from chatcli.sessions.importing.importer import Summary
-    from chatcli.sessions.importing.sources import Source
+    from chatcli.sessions.importing.import_sources import Source
+    from chatcli.sessions.importing.importer import ImportSummary
     from chatcli.sessions.library import Library
 
-    Show: TypeAlias = Callable[[Summary], None]
+    Show: TypeAlias = Callable[[ImportSummary], None]
     """Shows how far it is."""
 
 NAME = "import"
@@ -113,7 +113,7 @@ def _progress_bar(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> 
     return drawn(progress, terminal)
 
 
-def _closing_lines(summary: Summary, options: Namespace, is_stopped: bool) -> Iterator[str]:
+def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool) -> Iterator[str]:
     done = "would import" if options.dry_run else "imported"
     told = [f"{done} {_counted(summary.imported, 'conversation')}"]
     if summary.here:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatcli.cli.terminal import Stream, Terminal
-    from chatcli.sessions.importing.conversation import Progress
-    from chatcli.sessions.importing.importer import Summary
+    from chatcli.sessions.importing.imported_conversation import Progress
+    from chatcli.sessions.importing.importer import ImportSummary
 
 
 @contextmanager
-def drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[Summary], None]]:
+def drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[ImportSummary], None]]:
     """Draw a bar on stderr and give out what moves it on; nothing of it stays on the screen."""
     console = Console(
         file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[Summary]
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("importing", total=None)
 
-        def show(summary: Summary) -> None:
+        def show(summary: ImportSummary) -> None:
             taken = f"{summary.imported + summary.here:,} conversations"
             bar.update(task, completed=progress.done, total=progress.total or None, description=taken)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Target:
+class AnswerDestination:
     """Standard output."""
 
     def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
@@ -40,7 +40,7 @@ class Target:
             do()
 
 
-class FileTarget(Target):
+class OutputFile(AnswerDestination):
     """A file that takes its name only when something was written, so that a failure costs no earlier answer.
 
     A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from chatcli.sessions.importing.conversation import Item, Progress
+    from chatcli.sessions.importing.imported_conversation import Item, Progress
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 

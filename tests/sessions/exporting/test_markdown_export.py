@@ -7,34 +7,36 @@ from markdown_it import MarkdownIt
 
 from chatcli.render.markdown_ending import ended
 from chatcli.safety.terminal import sanitize
-from chatcli.sessions.exporting.markdown import to_markdown
-from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn, transcript
+from chatcli.sessions.exporting.markdown_export import to_markdown
+from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
 from sessions.strategies import sessions
 
 
 def document(*pieces, title="Trip", speaker="You"):
-    turn = Turn(speaker, ("then", "small"), pieces)
+    turn = TranscriptTurn(speaker, ("then", "small"), pieces)
     return to_markdown(Transcript(title, (("Model", "small"),), (turn,)), ended=ended)
 
 
 def test_a_turn_is_a_rule_a_heading_and_what_was_said():
-    made = document(Piece("words", "Hi *there*"))
+    made = document(TranscriptPart("words", "Hi *there*"))
     assert made == "# Trip\n\n- Model: small\n\n---\n\n## You\n\n*then · small*\n\nHi *there*\n"
 
 
 def test_a_document_stands_in_a_fence_longer_than_those_in_it():
-    made = document(Piece("document", "```py\nx\n```\n", "a`b.md"))
+    made = document(TranscriptPart("document", "```py\nx\n```\n", "a`b.md"))
     assert "**Attached: a\\`b.md**\n\n````\n```py\nx\n```\n````\n" in made
 
 
 def test_what_a_tool_said_and_what_is_no_text_can_be_told_from_words():
-    made = document(Piece("tool", "42"), Piece("attachment", "", "a.png (image/png)"))
+    made = document(TranscriptPart("tool", "42"), TranscriptPart("attachment", "", "a.png (image/png)"))
     assert "**From a tool:**\n\n```\n42\n```" in made
     assert "**Attached, not in this file: a.png (image/png)**" in made
 
 
 def test_what_an_answer_cites_is_listed_with_its_addresses_as_they_are():
-    made = document(Piece("sources", "[1] *Paris* · https://example.com/a_b_c\n[2] https://example.com"))
+    made = document(
+        TranscriptPart("sources", "[1] *Paris* · https://example.com/a_b_c\n[2] https://example.com")
+    )
     assert (
         "**Sources:**\n\n```\n[1] *Paris* · https://example.com/a_b_c\n[2] https://example.com\n```" in made
     )
@@ -47,8 +49,10 @@ def test_a_title_is_one_line_of_text():
 
 def test_an_answer_keeps_its_headings_and_cannot_swallow_the_next_turn():
     turns = [
-        Turn("Assistant", ("interrupted",), (Piece("markdown", "# Mine\n\n```py\nx = 1"),)),
-        Turn("You", ("then",), (Piece("words", "And?"),)),
+        TranscriptTurn(
+            "Assistant", ("interrupted",), (TranscriptPart("markdown", "# Mine\n\n```py\nx = 1"),)
+        ),
+        TranscriptTurn("You", ("then",), (TranscriptPart("words", "And?"),)),
     ]
     made = to_markdown(Transcript("T", (), tuple(turns)), ended=ended)
     assert "\n# Mine\n\n```py\nx = 1\n```\n\n---\n\n## You\n" in made
@@ -56,7 +60,7 @@ def test_an_answer_keeps_its_headings_and_cannot_swallow_the_next_turn():
 
 def test_control_characters_are_shown_not_sent():
     assert "\x1b" not in document(
-        Piece("words", "\x1b[31m"), Piece("document", "\x1b[31m", "\x1b"), title="\x1b"
+        TranscriptPart("words", "\x1b[31m"), TranscriptPart("document", "\x1b[31m", "\x1b"), title="\x1b"
     )
 
 

@@ -16,7 +16,7 @@ import pty
 from prompt_toolkit.keys import Keys
 
 from chatcli.render.background import ANSWERED_WITHIN_S, ReplyFilter
-from chatcli.repl.background import BackgroundQuestion, keyboard
+from chatcli.repl.keyboard import BackgroundQuestion, keyboard
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from chatcli.cli.ask import ask, wish_of
-from chatcli.cli.background import can_be_asked
+from chatcli.cli.background_query import can_be_asked
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import resettling, settings_of, with_a_place_to_keep, world_of
 from chatcli.cli.signals import until_signalled

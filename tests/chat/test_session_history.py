@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatcli.chat.history import StoredMessages, history_of, note_message
+from chatcli.chat.session_history import StoredMessages, history_of, note_message
 from chatcli.core.messages import answer, question, system
 from chatcli.sessions.records import MarkRecord, MessageRecord, decode, encode
 from chatcli.sessions.session import Session

@@ -34,7 +34,7 @@ if sys.platform == "win32":
     def can_be_asked(_: Terminal) -> bool:
         return False
 
-    class BackgroundQuestion:
+    class BackgroundQuery:
         """No question: a Windows console has no answer."""
 
         is_awaited = False
@@ -72,7 +72,7 @@ else:
             return os.tcgetpgrp(terminal) != os.getpgrp()
         return False
 
-    class BackgroundQuestion:
+    class BackgroundQuery:
         """Asks once. Who asks also has to ``close`` it: an answer that comes late must not reach the shell.
 
         What the person types meanwhile goes back to the terminal where the system allows that, and is in ``keys``.
@@ -203,7 +203,7 @@ def answer_theme(
         # Over a slow line the answer would come when it is of no use any more.
         is_asked = not terminal.is_remote and can_be_asked(terminal)
         if background is None and terminal.stdin is not None and is_asked:
-            question = BackgroundQuestion(terminal.stdin.fileno(), terminal.stdout.write)
+            question = BackgroundQuery(terminal.stdin.fileno(), terminal.stdout.write)
             before_reading(question.close)
             background = question.answer()
             if question.is_awaited:

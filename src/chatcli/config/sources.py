@@ -40,7 +40,7 @@ URL_VARIABLES: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSetting:
     """A checked value of the type its setting has, and where it stood."""
 
     value: Any
@@ -54,7 +54,7 @@ class Layer:
     ``missing_keys`` tells of keys the place points to that are not there.
     """
 
-    found: Mapping[str, Found]
+    found: Mapping[str, FoundSetting]
     credentials: tuple[Credential, ...] = ()
     warnings: tuple[str, ...] = ()
     missing_keys: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def change_layer(changes: Mapping[str, object]) -> Layer:
     """Read what commands of a conversation have changed, as ``flag_layer`` reads flags."""
     return Layer(
         {
-            name: Found(found.value, f"command {_COMMANDS.get(name, '/config')}")
+            name: FoundSetting(found.value, f"command {_COMMANDS.get(name, '/config')}")
             for name, found in flag_layer(changes).found.items()
         }
     )
@@ -83,7 +83,7 @@ def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
         for variable, setting in SETTINGS_BY_VARIABLE.items()
         if variables.get(variable)
     }
-    found: dict[str, Found] = {}
+    found: dict[str, FoundSetting] = {}
     for variable, value in given.items():
         found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
     return Layer(found, _keys_of_variables(given), _unknown_variables(place, variables))
@@ -131,11 +131,11 @@ def table_layer(
     ``environment``. ``hint`` goes with the error about a value.
     """
     found = {
-        name: Found(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
+        name: FoundSetting(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
         for name, value in table.items()
     }
     base_url = found["base_url"].value if "base_url" in found else outer_base_url
-    keys = [Found(found["api_key"].value, f"{place} api_key")] if "api_key" in found else []
+    keys = [FoundSetting(found["api_key"].value, f"{place} api_key")] if "api_key" in found else []
     missing = []
     if pointer := found.get("api_key_env"):
         source = f"{place} api_key_env {pointer.value}"
@@ -148,16 +148,16 @@ def table_layer(
     )
 
 
-def _read_flag(setting: Setting, value: object) -> Found:
+def _read_flag(setting: Setting, value: object) -> FoundSetting:
     flag = setting.flag or f"--{setting.name.replace('_', '-')}"
     try:
-        return Found(setting.parse(value), f"flag {flag}")
+        return FoundSetting(setting.parse(value), f"flag {flag}")
     except ValueError as error:
         raise UsageError(f"{flag} {error}", hint=_hint(error)) from error
 
 
-def _read(parse: Parser, value: object, origin: str) -> Found:
-    return Found(_parse(parse, value, origin), origin)
+def _read(parse: Parser, value: object, origin: str) -> FoundSetting:
+    return FoundSetting(_parse(parse, value, origin), origin)
 
 
 def _parse(parse: Parser, value: object, where: str, hint: str | None = None) -> object:
@@ -171,7 +171,7 @@ def _hint(error: ValueError) -> str | None:
     return error.hint if isinstance(error, MistypedValue) else None
 
 
-def _keys_of_variables(given: Mapping[str, Found]) -> tuple[Credential, ...]:
+def _keys_of_variables(given: Mapping[str, FoundSetting]) -> tuple[Credential, ...]:
     return tuple(
         bind(given[variable].value, _first_url(given, urls), given[variable].origin)
         for variable, urls in _URLS_OF_KEYS.items()
@@ -179,7 +179,7 @@ def _keys_of_variables(given: Mapping[str, Found]) -> tuple[Credential, ...]:
     )
 
 
-def _first_url(given: Mapping[str, Found], variables: tuple[str, ...]) -> str | None:
+def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) -> str | None:
     return next((given[variable].value for variable in variables if variable in given), None)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.repl.table import hanging, labelled, numbered
+from chatcli.repl.text_columns import hanging, labelled, numbered
 
 
 def test_what_follows_the_first_row_of_a_choice_hangs_under_it():

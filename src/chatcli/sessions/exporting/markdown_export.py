@@ -10,7 +10,7 @@ from chatcli.safety.terminal import sanitize, sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatcli.sessions.exporting.transcript import Piece, Transcript, Turn
+    from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn
 
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>#&~$|])")
 _BACKTICKS: Final = re.compile(r"`+")
@@ -35,7 +35,7 @@ def _blocks(transcript: Transcript, ended: Callable[[str], str]) -> Iterator[str
         yield from _turn_blocks(turn, ended)
 
 
-def _turn_blocks(turn: Turn, ended: Callable[[str], str]) -> Iterator[str]:
+def _turn_blocks(turn: TranscriptTurn, ended: Callable[[str], str]) -> Iterator[str]:
     yield "---"
     yield f"## {turn.speaker}"
     yield f"*{_plain(' · '.join(turn.facts))}*"
@@ -43,7 +43,7 @@ def _turn_blocks(turn: Turn, ended: Callable[[str], str]) -> Iterator[str]:
         yield from _piece_blocks(piece, ended)
 
 
-def _piece_blocks(piece: Piece, ended: Callable[[str], str]) -> Iterator[str]:
+def _piece_blocks(piece: TranscriptPart, ended: Callable[[str], str]) -> Iterator[str]:
     text = sanitize(piece.text)
     match piece.kind:
         case "words" | "markdown":

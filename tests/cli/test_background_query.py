@@ -18,8 +18,8 @@ if sys.platform == "win32":
 import pty
 import termios
 
-from chatcli.cli import background
-from chatcli.cli.background import BackgroundQuestion, answer_theme, can_be_asked
+from chatcli.cli import background_query
+from chatcli.cli.background_query import BackgroundQuery, answer_theme, can_be_asked
 from chatcli.render.background import QUESTION
 from chatcli.render.themes import theme
 from cli.fakes import terminal
@@ -56,7 +56,7 @@ def answering(*answer):
 def ask(descriptor):
     """Return what is answered, and what was typed in the meantime."""
     before = termios.tcgetattr(descriptor)
-    question = BackgroundQuestion(descriptor, lambda text: os.write(descriptor, text.encode()))
+    question = BackgroundQuery(descriptor, lambda text: os.write(descriptor, text.encode()))
     found = question.answer()
     question.close()
     assert termios.tcgetattr(descriptor) == before
@@ -65,7 +65,7 @@ def ask(descriptor):
 
 @pytest.fixture(autouse=True)
 def nobody_reads_what_is_given_back(monkeypatch):
-    monkeypatch.setattr(background.BackgroundQuestion, "_give_back", lambda self: None)
+    monkeypatch.setattr(background_query.BackgroundQuery, "_give_back", lambda self: None)
 
 
 @pytest.mark.parametrize("end", ["\x07", "\x1b\\"], ids=["BEL", "ST"])
@@ -86,14 +86,14 @@ def test_a_terminal_that_answers_is_believed(color, end, expected):
 
 def test_a_terminal_that_does_not_know_the_question_costs_no_wait(monkeypatch):
     # Who waited for the answer would wait until the test is ended.
-    monkeypatch.setattr(background, "ANSWERED_WITHIN_S", 10_000)
+    monkeypatch.setattr(background_query, "ANSWERED_WITHIN_S", 10_000)
     with answering(ATTRIBUTES) as descriptor:
         assert ask(descriptor) == (None, b"")
 
 
 def test_a_silent_terminal_is_not_waited_for_without_end():
     with answering() as descriptor:
-        question = BackgroundQuestion(descriptor, lambda text: os.write(descriptor, text.encode()))
+        question = BackgroundQuery(descriptor, lambda text: os.write(descriptor, text.encode()))
         assert question.answer() is None
         question.close()
 
@@ -116,7 +116,7 @@ def test_who_has_typed_already_is_not_asked():
         os.write(ours, b"ls\n")
         assert select.select([theirs], [], [], 5)[0]
         written = []
-        assert BackgroundQuestion(theirs, written.append).answer() is None
+        assert BackgroundQuery(theirs, written.append).answer() is None
         assert not written
         assert os.read(theirs, 10) == b"ls\n"
     finally:
@@ -154,12 +154,12 @@ def test_a_choice_comes_before_what_the_environment_tells(chosen, environment, c
 
 ASKING = """
 import sys
-from chatcli.cli.background import BackgroundQuestion, can_be_asked
+from chatcli.cli.background_query import BackgroundQuery, can_be_asked
 from chatcli.cli.terminal import Terminal
 here = Terminal.of_this_process()
 print("asks" if can_be_asked(here) else "asks not", flush=True)
 if can_be_asked(here):
-    question = BackgroundQuestion(0, here.stdout.write)
+    question = BackgroundQuery(0, here.stdout.write)
     print(question.answer(), flush=True)
     question.close()
     print("read", repr(sys.stdin.readline()), flush=True)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from chatcli.sessions.attachments import attachments_folder, move_attachments, remove_attachments
+from chatcli.sessions.attachment_folders import attachments_folder, move_attachments, remove_attachments
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 

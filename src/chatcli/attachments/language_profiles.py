@@ -80,7 +80,7 @@ def folded(character: str) -> str:
 
 
 @dataclass(slots=True)
-class Profile:
+class LanguageProfile:
     """A text as languages judge it: what it costs in any of them, and which pairs of letters it has how often."""
 
     cost: float = 0.0
@@ -131,7 +131,7 @@ class Language:
     def is_alphabetic(self) -> bool:
         return bool(self.pairs)
 
-    def cost(self, profile: Profile, limit: float = math.inf) -> float:
+    def cost(self, profile: LanguageProfile, limit: float = math.inf) -> float:
         """Return what a text costs, infinity where that is more than ``limit``."""
         pair_cost = self._pair_cost if self.is_alphabetic else self._character_pair_cost
         cost = profile.cost

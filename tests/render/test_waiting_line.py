@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wcwidth import width
 
 from chatcli.core.events import Retrying, TextDelta, TurnFinished, TurnResult, Waiting
-from chatcli.render.waiting import WaitingLine, retry_line
+from chatcli.render.waiting_line import WaitingLine, retry_line
 from render.turns import show
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.sessions.exporting.json_document import to_document
-from chatcli.sessions.importing.conversation import Conversation, Damaged, Progress
-from chatcli.sessions.importing.sources import SOURCES_BY_NAME, recognize
+from chatcli.sessions.importing.import_sources import SOURCES_BY_NAME, recognize
+from chatcli.sessions.importing.imported_conversation import Damaged, ImportedConversation, Progress
 from chatcli.sessions.session import Session
 from sessions.importing.exports import LLM_RESPONSES, exchange, make_database, write_json, write_zip
 
@@ -55,7 +55,7 @@ def test_a_zip_is_read_as_it_is_and_in_the_order_of_its_parts(tmp_path):
 
 def test_an_entry_that_is_none_is_passed_over_with_its_reason(tmp_path):
     items, _ = read(write_json(tmp_path / "a.json", [exchange("a"), 7, {"mapping": 3}, exchange("b")]))
-    assert [type(item) for item in items] == [Conversation, Damaged, Damaged, Conversation]
+    assert [type(item) for item in items] == [ImportedConversation, Damaged, Damaged, ImportedConversation]
     assert items[1] == Damaged("entry 2", "it is not a JSON object")
     assert items[2].reason == "it has no messages"
 
@@ -64,7 +64,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps([exchange("a"), exchange("b")])[:-40])
     items, _ = read(path)
-    assert isinstance(items[0], Conversation)
+    assert isinstance(items[0], ImportedConversation)
     assert items[1].where == "entry 2 of a.json"
     assert "nothing after it can be read" in items[1].reason
 

@@ -21,7 +21,7 @@ _SHORTEST_FENCE: Final = 3
 
 
 @dataclass(slots=True)
-class Conversation:
+class ImportedConversation:
     """A conversation that was read.
 
     ``name`` is what its session will be called, the same whenever it is read; ``records`` begin with a header, whose
@@ -47,7 +47,7 @@ class Damaged:
     reason: str
 
 
-Item: TypeAlias = Conversation | Damaged
+Item: TypeAlias = ImportedConversation | Damaged
 
 
 @dataclass(slots=True)

@@ -80,7 +80,7 @@ else:
     from prompt_toolkit.input.posix_utils import PosixStdinReader
     from prompt_toolkit.input.vt100 import Vt100Input
 
-    class _Reader(PosixStdinReader):
+    class _KeyReader(PosixStdinReader):
         """Reads the keys a terminal sends, without its answers and whatever its encoding, and a paste as a whole."""
 
         def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
@@ -99,7 +99,7 @@ else:
     class _Keyboard(Vt100Input):
         def __init__(self, stdin: TextIO, replies: ReplyFilter) -> None:
             super().__init__(stdin)
-            self.stdin_reader: _Reader = _Reader(replies, stdin.fileno(), encoding=stdin.encoding)
+            self.stdin_reader: _KeyReader = _KeyReader(replies, stdin.fileno(), encoding=stdin.encoding)
 
         def flush_keys(self) -> list[KeyPress]:
             self.vt100_parser.feed(self.stdin_reader.flush())

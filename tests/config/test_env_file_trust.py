@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.env_file import read_env_file
+from chatcli.config.env_file_trust import changes
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_VARIABLE
-from chatcli.config.trust import changes
 from chatcli.config.trusted_folders import TrustedFolders, mention_once
 from chatcli.core.errors import ConfigurationError
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.layers import (
+from chatcli.config.profiles import beginning
+from chatcli.config.sources import (
     URL_VARIABLES,
     Layer,
     env_file_layer,
@@ -18,7 +19,6 @@ from chatcli.config.layers import (
     odd_lines,
     variable_layer,
 )
-from chatcli.config.profiles import beginning
 from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError
 
