@@ -37,53 +37,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "terminal",
         }
     ),
-    "cycle": frozenset(
-        {
-            "repl/commands/__init__.py",
-            "repl/commands/alt.py",
-            "repl/commands/btw.py",
-            "repl/commands/clear.py",
-            "repl/commands/command.py",
-            "repl/commands/compact.py",
-            "repl/commands/config.py",
-            "repl/commands/context.py",
-            "repl/commands/continue_.py",
-            "repl/commands/copy.py",
-            "repl/commands/cost.py",
-            "repl/commands/drop.py",
-            "repl/commands/edit.py",
-            "repl/commands/exit.py",
-            "repl/commands/file.py",
-            "repl/commands/fork.py",
-            "repl/commands/help.py",
-            "repl/commands/keys.py",
-            "repl/commands/last.py",
-            "repl/commands/login.py",
-            "repl/commands/model.py",
-            "repl/commands/new.py",
-            "repl/commands/note.py",
-            "repl/commands/pin.py",
-            "repl/commands/profile.py",
-            "repl/commands/reasoning.py",
-            "repl/commands/retry.py",
-            "repl/commands/save.py",
-            "repl/commands/session.py",
-            "repl/commands/sessions.py",
-            "repl/commands/summary.py",
-            "repl/commands/system.py",
-            "repl/commands/t.py",
-            "repl/commands/theme.py",
-            "repl/commands/title.py",
-            "repl/commands/tokens.py",
-            "repl/commands/tree.py",
-            "repl/commands/turns.py",
-            "repl/commands/undo.py",
-            "repl/commands/unpin.py",
-            "repl/commands/verbose.py",
-            "repl/talk.py",
-            "repl/way_in.py",
-        }
-    ),
+    "cycle": frozenset(),
     "module length": frozenset(
         {
             "chat/chat.py",
@@ -91,11 +45,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "target.py",
         }
     ),
-    "function length": frozenset(
-        {
-            "repl/start.py:Repl.__init__",
-        }
-    ),
+    "function length": frozenset(),
 }
 """What broke a rule before there was one, by the rule. An entry that breaks it no longer has to leave."""
 

@@ -10,10 +10,10 @@ from chatcli.app import open_session
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.render.theme_in_force import ThemeInForce
-from chatcli.repl.commands import COMMANDS, split
+from chatcli.repl.commands import COMMANDS, run_command
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.model_connection import Connection
-from chatcli.repl.talk import Talk
+from chatcli.repl.talk import Talk, split_command
 from chatcli.target import Wish, World
 from repl.fakes import KeptSurface
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
@@ -55,6 +55,7 @@ def talking(tmp_path):
                 wish, world, lambda notice: surface.say(notice.message), idle_s=lambda: 9.0
             ),
             theme=ThemeInForce(lambda: talk.settings.theme, "256", ask=ask),
+            run_command=run_command,
             resettle=resettle,
             verbose=False,
         )
@@ -90,7 +91,7 @@ def messages(server, number=-1):
     ],
 )
 def test_a_command_is_a_slash_and_one_word(line, command):
-    assert split(line) == command
+    assert split_command(line) == command
 
 
 async def test_what_is_no_command_is_asked_and_answered(talking):

@@ -20,6 +20,7 @@ from chatcli.cli.typed_lines import TypedLines
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.repl.commands import run_command
 from chatcli.repl.model_connection import Connection
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
@@ -71,6 +72,7 @@ class _LineLoop:
             # Reading a line holds the loop up: whatever has to be loaded is loaded when it is needed.
             connection=Connection(wish, world, tell, idle_s=lambda: math.inf, draws=False),
             theme=ThemeInForce(lambda: self._talk.settings.theme, None),
+            run_command=run_command,
             resettle=resettling(options, world, terminal),
             verbose=options.verbose,
             attachments=Attachments(terminal.encoding_hints(options.encoding)),

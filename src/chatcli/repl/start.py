@@ -17,6 +17,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.activity import Activity
+from chatcli.repl.commands import run_command
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.editor import Editor
 from chatcli.repl.frames import terminal_output
@@ -117,26 +118,7 @@ class Repl:
         )
         self._toolbar = Toolbar(unicode=tty.shows_unicode)
         activity = Activity(unicode=tty.shows_unicode, slow=tty.is_remote)
-        self._screen = Screen(
-            input=keyboard(tty.stdin, self._background.replies),
-            output=terminal_output(tty.stdout, term=tty.term),
-            prompt=settings.repl_prompt,
-            history=input_history(world.paths.data / HISTORY_FILE if settings.save else None, self._warn),
-            suggestions=HistorySuggestions(),
-            completer=self._completer,
-            activity=activity,
-            toolbar=self._toolbar_line,
-            style=lambda: screen_style(self._theme.name, tty.color_system),
-            title=self._title if tty.takes_commands else lambda: None,
-            hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
-            give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
-            color_system=tty.color_system,
-            keys=KeyTable(settings.keys),
-            editing_mode=lambda: self._talk.settings.editing_mode,
-            attached=lambda written: self._talk.attachments.line(written),  # noqa: PLW0108 - made below
-            editor=Editor(world.environment),
-            unicode=tty.shows_unicode,
-        )
+        self._screen = self._screen_of(settings, activity)
         self._page = Page(
             self._screen,
             activity,
@@ -165,9 +147,35 @@ class Repl:
                 opened=self._screen.application.invalidate,
             ),
             theme=self._theme,
+            run_command=run_command,
             resettle=resettle,
             verbose=verbose,
             attachments=Attachments(tty.encoding_hints),
+        )
+
+    def _screen_of(self, settings: Settings, activity: Activity) -> Screen:
+        tty = self._tty
+        return Screen(
+            input=keyboard(tty.stdin, self._background.replies),
+            output=terminal_output(tty.stdout, term=tty.term),
+            prompt=settings.repl_prompt,
+            history=input_history(
+                self._world.paths.data / HISTORY_FILE if settings.save else None, self._warn
+            ),
+            suggestions=HistorySuggestions(),
+            completer=self._completer,
+            activity=activity,
+            toolbar=self._toolbar_line,
+            style=lambda: screen_style(self._theme.name, tty.color_system),
+            title=self._title if tty.takes_commands else lambda: None,
+            hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
+            give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
+            color_system=tty.color_system,
+            keys=KeyTable(settings.keys),
+            editing_mode=lambda: self._talk.settings.editing_mode,
+            attached=lambda written: self._talk.attachments.line(written),  # noqa: PLW0108 - made later
+            editor=Editor(self._world.environment),
+            unicode=tty.shows_unicode,
         )
 
     async def run(self) -> ExitCode:

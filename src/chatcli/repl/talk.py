@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from asyncio import CancelledError
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,7 +16,6 @@ from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong
 from chatcli.cost.spending import SessionInHand
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
-from chatcli.repl.commands import find, split
 from chatcli.repl.long_choice import choose_way
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
@@ -39,6 +39,10 @@ FAREWELLS: Final = frozenset({"exit", "quit"})
 _NO_MODEL: Final = frozenset({"nothing_configured", "no_key"})
 _SET_UP: Final = "/login sets one up; /help lists what works without"
 _NOT_FOUND: Final = 404
+_HELP_MARKS: Final = frozenset({"?", "\uff1f"})
+"""A question mark alone, as it comes from a Latin and from a Chinese or Japanese keyboard."""
+# A path is not a command: /etc/hosts has a second slash where a command has a blank.
+_COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
 _SHELL_MARK: Final = "!"
 _IMAGE_MARK: Final = "!["
 
@@ -46,7 +50,8 @@ _IMAGE_MARK: Final = "!["
 class Talk:
     """What commands work on: the surface, the conversation, the settings and the way to the model.
 
-    ``resettle`` settles the settings anew, with changes that win over everything else.
+    ``resettle`` settles the settings anew, with changes that win over everything else. ``run_command`` runs a command by
+    its name, with its argument; it raises a ``ChatcliError`` where that cannot be.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Talk:
         world: World,
         connection: Connection,
         theme: ThemeInForce,
+        run_command: Callable[[Talk, str, str], Awaitable[None]],
         resettle: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
         attachments: Attachments | None = None,
@@ -75,6 +81,7 @@ class Talk:
         self.verbose = verbose
         self.attachments = attachments or Attachments()
         self.is_leaving = False
+        self._run_command = run_command
         self._resettle = resettle
         self._changes: dict[str, object] = {}
         world.spending.approve = self._may_cost
@@ -96,7 +103,7 @@ class Talk:
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return
-        if command := split(line):
+        if command := split_command(line):
             if shown:
                 self.surface.echo(shown)
             await self.surface.work(self._obey(*command), "working")
@@ -270,7 +277,7 @@ class Talk:
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return True
-        command = split(line)
+        command = split_command(line)
         if command is not None:
             await self._obey(*command)
         return command is not None
@@ -289,7 +296,7 @@ class Talk:
 
     async def _obey(self, name: str, argument: str) -> None:
         try:
-            await find(name, self).run(self, argument)
+            await self._run_command(self, name, argument)
         except ChatcliError as error:
             self.complain(error)
             self.surface.hold()
@@ -298,6 +305,14 @@ class Talk:
     def tell_what_became_of_the_file(self) -> None:
         for notice in self.chat.untold():
             self.surface.remark(notice.message)
+
+
+def split_command(line: str) -> tuple[str, str] | None:
+    """Return the name and the argument of a command, ``None`` when ``line`` is none. ``?`` alone is ``/help``."""
+    if line.strip() in _HELP_MARKS:
+        return "help", ""
+    match = _COMMAND.fullmatch(line.strip())
+    return (match["name"], (match["argument"] or "").strip()) if match else None
 
 
 def is_meant_for_a_shell(typed: str) -> bool:

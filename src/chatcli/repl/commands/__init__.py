@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -51,29 +50,33 @@ from chatcli.repl.commands import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
     from chatcli.repl.commands.command import Command
     from chatcli.repl.talk import Talk
 
-COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = tuple(
-    (heading, tuple(module.COMMAND for module in modules))
-    for heading, modules in (
-        ("questions and answers", (file, t, retry, continue_, edit, undo, alt, tree, btw, copy, last)),
-        ("conversations", (new, sessions, session, title, save, fork, clear)),
-        ("what the model sees", (context, summary, compact, pin, unpin, drop, note, system)),
-        ("models and settings", (model, profile, login, config, reasoning, theme)),
-        ("tokens and cost", (tokens, cost, verbose)),
-        ("help", (help, keys, exit)),
-    )
+
+def _rows(*modules: ModuleType) -> tuple[Command, ...]:
+    return tuple(module.COMMAND for module in modules)
+
+
+COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
+    ("questions and answers", _rows(file, t, retry, continue_, edit, undo, alt, tree, btw, copy, last)),
+    ("conversations", _rows(new, sessions, session, title, save, fork, clear)),
+    ("what the model sees", _rows(context, summary, compact, pin, unpin, drop, note, system)),
+    ("models and settings", _rows(model, profile, login, config, reasoning, theme)),
+    ("tokens and cost", _rows(tokens, cost, verbose)),
+    (
+        "help",
+        # What it explains is defined below.
+        (help.help_of(lambda: COMMAND_GROUPS, lambda name, talk: known(name, talk)), *_rows(keys, exit)),  # noqa: PLW0108
+    ),
 )
 """The headings of ``/help``, and the commands below each."""
 
 COMMANDS: Final[tuple[Command, ...]] = tuple(
     command for _, commands in COMMAND_GROUPS for command in commands
 )
-
-_HELP_MARKS: Final = frozenset({"?", "\uff1f"})
-"""A question mark alone, as it comes from a Latin and from a Chinese or Japanese keyboard."""
 
 _MEANT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -102,17 +105,6 @@ _MEANT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What other programs call a command, for a hint."""
 
-# A path is not a command: /etc/hosts has a second slash where a command has a blank.
-_COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
-
-
-def split(line: str) -> tuple[str, str] | None:
-    """Return the name and the argument of a command, ``None`` when ``line`` is none. ``?`` alone is ``/help``."""
-    if line.strip() in _HELP_MARKS:
-        return "help", ""
-    match = _COMMAND.fullmatch(line.strip())
-    return (match["name"], (match["argument"] or "").strip()) if match else None
-
 
 def named(name: str) -> Command | None:
     """Return the command of that name, or with it as an alias."""
@@ -131,12 +123,12 @@ def known(name: str, talk: Talk) -> Command:
     raise UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
 
 
-def find(name: str, talk: Talk) -> Command:
-    """Return the command as ``known`` does; raise ``UsageError`` as well where it can do nothing now."""
+async def run_command(talk: Talk, name: str, argument: str) -> None:
+    """Run a command. Raise ``UsageError`` where there is none of that name, or it can do nothing now."""
     command = known(name, talk)
     if not command.applies(talk):
         raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
-    return command
+    await command.run(talk, argument)
 
 
 def _suggested(name: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli.repl.commands.command import Choice, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.render.themes import Theme
     from chatcli.repl.talk import Talk
+
+    Groups: TypeAlias = tuple[tuple[str, tuple[Command, ...]], ...]
 
 _USAGE_COLUMNS: Final = 18
 _NAME_COLUMNS: Final = 12
@@ -20,42 +23,71 @@ _NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    if argument:
-        _explain(talk, argument)
-        return
-    if talk.surface.draws:
-        columns = talk.surface.columns()
-        talk.surface.picture(lambda theme: "\n".join(_in_columns(talk, theme, columns)))
-    else:
-        talk.surface.say("\n".join(_in_sentences(talk)))
-    talk.surface.pause()
-    talk.surface.say(f"/help COMMAND explains one\n{talk.surface.keys}")
+def help_of(groups: Callable[[], Groups], known: Callable[[str, Talk], Command]) -> Command:
+    """Return the command that explains those of a table it is itself in: what there is, and which one a name means."""
+    shown = _Help(groups, known)
+    return Command("help", "list the commands and keys", shown.run, "[COMMAND]", shown.choices)
 
 
-def _explain(talk: Talk, name: str) -> None:
-    from chatcli.repl.commands import known  # noqa: PLC0415 - the table holds this file too
+@dataclass(frozen=True, slots=True)
+class _Help:
+    groups: Callable[[], Groups]
+    known: Callable[[str, Talk], Command]
 
-    command = known(name.removeprefix("/").lower(), talk)
-    lines = [command.usage, f"  {command.summary}"]
-    if command.aliases:
-        lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
-    if not command.applies(talk):
-        lines.append(f"  not now: {command.when}")
-    talk.surface.say("\n".join(lines))
+    async def run(self, talk: Talk, argument: str) -> None:
+        if argument:
+            self._explain(talk, argument)
+            return
+        if talk.surface.draws:
+            columns = talk.surface.columns()
+            talk.surface.picture(lambda theme: "\n".join(self._in_columns(talk, theme, columns)))
+        else:
+            talk.surface.say("\n".join(self._in_sentences(talk)))
+        talk.surface.pause()
+        talk.surface.say(f"/help COMMAND explains one\n{talk.surface.keys}")
 
+    async def choices(self, _: Talk) -> Iterable[Choice]:
+        """Return all commands: those that can do nothing now can be explained too."""
+        return [Choice(command.name, command.summary) for command in self._commands()]
 
-def _in_columns(talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
-    """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
-    from chatcli.repl.commands import COMMAND_GROUPS  # noqa: PLC0415 - as above
+    def _commands(self) -> Iterator[Command]:
+        return (command for _, commands in self.groups() for command in commands)
 
-    for heading, commands in COMMAND_GROUPS:
-        yield theme.paint(heading, "heading")
-        for command in commands:
-            role = "" if command.applies(talk) else "label"
-            yield from (theme.paint(row, role) for row in _rows(command, columns))
-    for line in _unusable(talk):
-        yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
+    def _explain(self, talk: Talk, name: str) -> None:
+        command = self.known(name.removeprefix("/").lower(), talk)
+        lines = [command.usage, f"  {command.summary}"]
+        if command.aliases:
+            lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
+        if not command.applies(talk):
+            lines.append(f"  not now: {command.when}")
+        talk.surface.say("\n".join(lines))
+
+    def _in_columns(self, talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
+        """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
+        for heading, commands in self.groups():
+            yield theme.paint(heading, "heading")
+            for command in commands:
+                role = "" if command.applies(talk) else "label"
+                yield from (theme.paint(row, role) for row in _rows(command, columns))
+        for line in self._unusable(talk):
+            yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
+
+    def _in_sentences(self, talk: Talk) -> Iterator[str]:
+        """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
+        for heading, commands in self.groups():
+            yield f"{heading}:"
+            for command in commands:
+                now = "" if command.applies(talk) else f"; not now: {command.when}"
+                yield f"{command.usage}: {command.summary}{now}"
+
+    def _unusable(self, talk: Talk) -> Iterator[str]:
+        """Yield why some commands can do nothing now, a line for each reason."""
+        reasons: dict[str, list[str]] = {}
+        for command in self._commands():
+            if not command.applies(talk):
+                reasons.setdefault(command.when, []).append(f"/{command.name}")
+        for reason, names in reasons.items():
+            yield f"not now ({reason}): {', '.join(names)}"
 
 
 def _rows(command: Command, columns: int) -> Iterator[str]:
@@ -69,35 +101,3 @@ def _rows(command: Command, columns: int) -> Iterator[str]:
     summary = wrap(command.summary, max(1, columns - len(indent))) or [""]
     yield f"  {shown:<{wide - 2}}  {summary.pop(0)}" if is_beside else f"  {shown}"
     yield from (indent + line for line in summary)
-
-
-def _in_sentences(talk: Talk) -> Iterator[str]:
-    """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
-    from chatcli.repl.commands import COMMAND_GROUPS  # noqa: PLC0415 - as above
-
-    for heading, commands in COMMAND_GROUPS:
-        yield f"{heading}:"
-        for command in commands:
-            now = "" if command.applies(talk) else f"; not now: {command.when}"
-            yield f"{command.usage}: {command.summary}{now}"
-
-
-def _unusable(talk: Talk) -> Iterator[str]:
-    """Yield why some commands can do nothing now, a line for each reason."""
-    from chatcli.repl.commands import COMMANDS  # noqa: PLC0415 - as above
-
-    reasons: dict[str, list[str]] = {}
-    for command in COMMANDS:
-        if not command.applies(talk):
-            reasons.setdefault(command.when, []).append(f"/{command.name}")
-    for reason, names in reasons.items():
-        yield f"not now ({reason}): {', '.join(names)}"
-
-
-async def _choices(talk: Talk) -> Iterable[Choice]:  # noqa: ARG001 - all can be explained
-    from chatcli.repl.commands import COMMANDS  # noqa: PLC0415 - as above
-
-    return [Choice(command.name, command.summary) for command in COMMANDS]
-
-
-COMMAND = Command("help", "list the commands and keys", _run, "[COMMAND]", _choices)
