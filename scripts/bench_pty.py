@@ -87,6 +87,9 @@ class Running:
     def type(self, keys: str) -> None:
         os.write(self._descriptor, keys.encode())
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def wait_for(self, text: str) -> float:
         """Return when ``text`` was there."""
         until_s = time.perf_counter() + PATIENCE_S

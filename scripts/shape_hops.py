@@ -1,34 +1,44 @@
 """Count the hops of a question: how often a call leads from one file of the package into a function of another.
 
 A hop is a call that enters a function of the package whose file is not the caller's, be that one of the package or of a
-library. It is counted from the end of argument parsing to the first byte that is sent to the server, in all threads. What runs
-only because a module is imported is not on the way of the question and does not count, nor does a coroutine that goes on.
+library. It is counted from the end of argument parsing (in the REPL: from Enter) to the first byte that is sent to the server,
+in all threads. What runs only because a module is imported is not on the way of the question and does not count, nor does a
+coroutine that goes on.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import CodeType, FrameType
 
 MOST_HOPS: Final = 320
 """What a piped question may take; it is lowered with each step that shortens the way."""
 
-PATIENCE_S: Final = 60
 RUNS: Final = 3
+PATIENCE_S: Final = 60
+SETTLED_AFTER_S: Final = 3
+SHOWN_AFTER_S: Final = 2
+
+QUESTION: Final = "What is the capital of France?"
+ANSWER: Final = "Paris"
 
 _NEEDED_VARIABLES: Final = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+_BY_THE_CLOCK: Final = frozenset({"_redraw", "_poll_output_size", "_tick"})
+"""Methods that draw a frame, look at the size of the terminal, move the line of what is going on: how often depends on the machine."""
 _SENDING: Final = frozenset({"send", "sendall", "sendmsg", "sendto"})
 
 
@@ -40,9 +50,15 @@ class Hops(NamedTuple):
 
 
 def hops_report(runs: int = RUNS) -> Iterator[str]:
-    counted = [hops_of_a_piped_question() for _ in range(runs)]
-    yield f"hops of a piped question   {spread([each.hops for each in counted])} (at most {MOST_HOPS})"
-    yield f"files of a piped question  {spread([each.files for each in counted])}"
+    piped = [hops_of_a_piped_question() for _ in range(runs)]
+    yield f"hops of a piped question   {spread([each.hops for each in piped])} (at most {MOST_HOPS})"
+    yield f"files of a piped question  {spread([each.files for each in piped])}"
+    if sys.platform == "win32":
+        yield "hops of a REPL question    not counted: it needs a pseudo terminal, which Python does not have on Windows"
+        return
+    typed = [hops_of_a_repl_question() for _ in range(runs)]
+    yield f"hops of a REPL question    {spread([each.hops for each in typed])} (from Enter on, without what the clock calls)"
+    yield f"files of a REPL question   {spread([each.files for each in typed])}"
 
 
 def spread(numbers: Sequence[int]) -> str:
@@ -52,41 +68,70 @@ def spread(numbers: Sequence[int]) -> str:
 
 def hops_of_a_piped_question() -> Hops:
     """Run chatcli once against a server of its own on loopback, in folders of its own."""
-    from bench_endpoint import MODEL, serve_answers
-
-    with tempfile.TemporaryDirectory() as folder, serve_answers(["Paris"]) as base_url:
-        counted = Path(folder, "hops.json")
+    with _counted() as (command, environment, result):
         run = subprocess.run(
-            [sys.executable, __file__, str(urlsplit(base_url).port), str(counted)],
-            input="What is the capital of France?",
+            command,
+            input=QUESTION,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
             check=False,
-            cwd=folder,
-            env={
-                **{name: os.environ[name] for name in _NEEDED_VARIABLES if name in os.environ},
-                **{
-                    f"CHATCLI_{kind}_DIR": str(Path(folder, kind))
-                    for kind in ("CONFIG", "DATA", "CACHE", "LOCAL")
-                },
-                "CHATCLI_BASE_URL": base_url,
-                "CHATCLI_CONTEXT_WINDOW": "8192",
-                "CHATCLI_MODEL": MODEL,
-                "HOME": folder,
-                "PYTHONHASHSEED": "0",
-                "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-            },
+            cwd=environment["HOME"],
+            env=environment,
         )
-        if run.returncode or "Paris" not in run.stdout:
+        if run.returncode or ANSWER not in run.stdout:
             raise RuntimeError(f"the question was not answered: exit {run.returncode}: {run.stderr}")
-        return Hops(**json.loads(counted.read_text("utf-8")))
+        return result()
+
+
+def hops_of_a_repl_question() -> Hops:
+    """Type a question on a pseudo terminal once everything has been loaded, and count from Enter on."""
+    from bench_pty import Running
+
+    with _counted(on_signal=True) as (command, environment, result):
+        with Running(command, environment | {"TERM": "xterm-256color"}) as running:
+            running.wait_for("> ")
+            running.watch(SETTLED_AFTER_S)
+            running.type(QUESTION)
+            running.watch(SHOWN_AFTER_S)
+            running.signal(signal.SIGUSR1)
+            running.watch(SHOWN_AFTER_S)
+            running.type("\r")
+            running.wait_for(ANSWER)
+            running.type("/exit\r")
+            running.wait_for_exit()
+        return result()
+
+
+@contextmanager
+def _counted(*, on_signal: bool = False) -> Iterator[tuple[list[str], dict[str, str], Callable[[], Hops]]]:
+    """Give a command that counts while it runs chatcli, its environment, and what reads the result afterwards."""
+    from bench_endpoint import MODEL, serve_answers
+
+    with tempfile.TemporaryDirectory() as folder, serve_answers([ANSWER]) as base_url:
+        counted = Path(folder, "hops.json")
+        environment = {
+            **{name: os.environ[name] for name in _NEEDED_VARIABLES if name in os.environ},
+            **{
+                f"CHATCLI_{kind}_DIR": str(Path(folder, kind))
+                for kind in ("CONFIG", "DATA", "CACHE", "LOCAL")
+            },
+            "CHATCLI_BASE_URL": base_url,
+            "CHATCLI_CONTEXT_WINDOW": "8192",
+            "CHATCLI_MODEL": MODEL,
+            "HOME": folder,
+            "PYTHONHASHSEED": "0",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        }
+        port = str(urlsplit(base_url).port)
+        command = [sys.executable, __file__, port, str(counted), *(["--on-signal"] if on_signal else [])]
+        yield command, environment, lambda: Hops(**json.loads(counted.read_text("utf-8")))
 
 
 class HopCounter:
     """A function for ``sys.setprofile`` that counts once ``begins`` has returned, until a byte goes to ``port``."""
 
-    def __init__(self, package: Path, begins: CodeType, port: int) -> None:
+    def __init__(self, package: Path, begins: CodeType | None, port: int) -> None:
         self.is_counting = False
         self.hops = 0
         self.files: set[str] = set()
@@ -94,9 +139,12 @@ class HopCounter:
         self._begins = begins
         self._port = port
 
+    def begin(self) -> None:
+        self.is_counting = True
+
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "return" and frame.f_code is self._begins:
-            self.is_counting = True
+            self.begin()
         elif self.is_counting and event == "call":
             self._count(frame)
         elif self.is_counting and event == "c_call" and self._is_sent(argument):
@@ -104,16 +152,17 @@ class HopCounter:
 
     def _count(self, frame: FrameType) -> None:
         path = frame.f_code.co_filename
-        if not path.startswith(self._package) or _goes_on(frame) or self._is_importing(frame):
+        if not path.startswith(self._package) or _goes_on(frame) or self._is_aside(frame):
             return
         self.files.add(path)
         caller = frame.f_back
         self.hops += caller is None or caller.f_code.co_filename != path
 
-    def _is_importing(self, frame: FrameType | None) -> bool:
-        """Whether a module of the package runs here, or has called what runs here."""
+    def _is_aside(self, frame: FrameType | None) -> bool:
+        """Whether what runs here was called by a module of the package that is imported, or by the clock."""
         while frame is not None:
-            if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(self._package):
+            name, path = frame.f_code.co_name, frame.f_code.co_filename
+            if name in _BY_THE_CLOCK or (name == "<module>" and path.startswith(self._package)):
                 return True
             frame = frame.f_back
         return False
@@ -133,21 +182,24 @@ def _goes_on(frame: FrameType) -> bool:
     return frame.f_code.co_code[frame.f_lasti + 1] & 3 != 0
 
 
-def _main(port: int, counted: Path) -> int:
-    """Run chatcli in this process, and write what was counted into a file."""
+def _main(port: str, counted: str, *on_signal: str) -> int:
+    """Run chatcli in this process, and write what was counted into a file. With ``on_signal`` SIGUSR1 begins it."""
     import chatcli
     from chatcli.cli import options
     from chatcli.cli.main import main
 
-    counter = HopCounter(Path(chatcli.__file__).parent, options.parse.__code__, port)
+    begins = None if on_signal else options.parse.__code__
+    counter = HopCounter(Path(chatcli.__file__).parent, begins, int(port))
+    if on_signal:
+        signal.signal(signal.SIGUSR1, lambda *_: counter.begin())
     threading.setprofile(counter)
     sys.setprofile(counter)
     try:
         return main([])
     finally:
         sys.setprofile(None)
-        counted.write_text(json.dumps({"hops": counter.hops, "files": len(counter.files)}), "utf-8")
+        Path(counted).write_text(json.dumps({"hops": counter.hops, "files": len(counter.files)}), "utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(_main(int(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(_main(*sys.argv[1:]))

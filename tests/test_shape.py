@@ -240,3 +240,10 @@ def test_a_piped_question_stays_within_its_hops():
 
 def test_numbers_that_differ_are_told_as_a_range():
     assert [shape_hops.spread(numbers) for numbers in ([3, 3], [5, 3, 4])] == ["3", "3 to 5"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo terminal of POSIX")
+def test_a_question_in_the_repl_is_counted_from_enter_on():
+    counted = shape_hops.hops_of_a_repl_question()
+    assert 10 < counted.files < counted.hops
