@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from chatcli.chat.seen import NotSeen, Seen, SeenPart
-from chatcli.cli.context_data import context_data
+from chatcli.cli.ask import context_data
 
 
 def test_what_is_seen_is_told_part_by_part_and_what_is_not_with_why():

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.sources import table_layer, variable_layer
+from chatcli.config.sources import table_source, variable_source
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"
@@ -37,8 +37,8 @@ OPENAI = origin_of(OPENAI_URL)
 )
 @pytest.mark.parametrize("place", ["environment", ".env", "--env-file given.env"])
 def test_a_variable_belongs_to_the_url_beside_it(place, urls, chatcli_goes_to, openai_goes_to):
-    layer = variable_layer(place, {"CHATCLI_API_KEY": "c", "OPENAI_API_KEY": "o", **urls})
-    assert [(one.source, one.secret.reveal(), one.endpoint_origin) for one in layer.credentials] == [
+    source = variable_source(place, {"CHATCLI_API_KEY": "c", "OPENAI_API_KEY": "o", **urls})
+    assert [(one.source, one.secret.reveal(), one.endpoint_origin) for one in source.credentials] == [
         (f"{place} CHATCLI_API_KEY", "c", origin_of(chatcli_goes_to)),
         (f"{place} OPENAI_API_KEY", "o", origin_of(openai_goes_to)),
     ]
@@ -54,8 +54,8 @@ def test_a_variable_belongs_to_the_url_beside_it(place, urls, chatcli_goes_to, o
 )
 def test_a_key_of_a_table_belongs_to_its_url_or_to_the_one_around(key, base_url, outer, goes_to):
     table = key if base_url is None else {**key, "base_url": base_url}
-    layer = table_layer("config.toml", table, {"WORK_KEY": "k"}, outer_base_url=outer)
-    assert [(one.secret.reveal(), one.endpoint_origin) for one in layer.credentials] == [
+    source = table_source("config.toml", table, {"WORK_KEY": "k"}, outer_base_url=outer)
+    assert [(one.secret.reveal(), one.endpoint_origin) for one in source.credentials] == [
         ("k", origin_of(goes_to))
     ]
 

@@ -6,7 +6,7 @@ from prompt_toolkit.key_binding import KeyBindings
 from chatcli.config.key_actions import KEY_ACTIONS
 from chatcli.config.key_names import NAMED, key_sequence
 from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
-from chatcli.repl.key_strokes import strokes
+from chatcli.repl.keys import strokes
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from chatcli.core.events import (
 )
 from chatcli.repl.activity import Activity
 from chatcli.repl.ink import Ink, wrapped
+from chatcli.repl.screen_rows import TailControl
 from chatcli.repl.steady_widths import SteadyWidths
-from chatcli.repl.tail import TailControl
 from chatcli.repl.text_columns import table
 from conversation.fakes import ManualClock
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.app import open_chat
+from chatcli.chat.seen import stretches
 from chatcli.chat.unsent import take_back_unsent
 from chatcli.cli.agreeing import agrees, answered, can_be_asked
-from chatcli.cli.context_data import context_data
-from chatcli.cli.exits import exit_code
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
 from chatcli.cli.setup import is_unkept
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, InputTooLong
-from chatcli.core.events import Notice, TurnFailed, TurnResult
+from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budgeted import longest_answer_tokens
 from chatcli.layers import body_to_send
@@ -30,10 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.chat import Chat
+    from chatcli.chat.seen import Seen
     from chatcli.cli.outputs import StatusOutput
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
+    from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
     from chatcli.target import World
 
@@ -187,3 +188,40 @@ def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
         "cost_usd": chat.long_questions.cost_of(plan),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+_INCOMPLETE: Final = {"content_filter", "refusal", "tool_calls", "function_call"}
+
+
+def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
+    """Return the code; an answer that ran into a limit the person set themselves is complete."""
+    result = end.result
+    if result.error is not None:
+        return result.error.exit_code
+    is_cut = result.finish_reason in (_INCOMPLETE if length_was_chosen else _INCOMPLETE | {"length"})
+    if isinstance(end, TurnFinished) and (is_cut or result.refusal is not None or result.tool_calls):
+        return ExitCode.INCOMPLETE
+    return ExitCode.DONE
+
+
+def context_data(seen: Seen) -> dict[str, Any]:
+    """Return the strategy, the parts that are sent in their order, and what is left out.
+
+    A ``turn`` is a number in the conversation, the first being 1; ``turns`` are pairs of the first and the last of
+    those that follow each other.
+    """
+    return {
+        "context": seen.context,
+        "parts": [
+            {"kind": part.kind, "tokens": part.tokens, "turn": part.turn, "cost_usd": part.cost_usd}
+            for part in seen.parts
+        ],
+        "left_out": [
+            {
+                "turns": [list(stretch) for stretch in stretches(gap.turns)],
+                "reason": gap.reason,
+                "tokens": gap.tokens,
+            }
+            for gap in seen.left_out
+        ],
+    }

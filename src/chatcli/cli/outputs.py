@@ -18,7 +18,6 @@ from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
-from chatcli.render.whole_lines import WholeLines
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -323,11 +322,11 @@ def _renderer(
         return _Extraction(target.write, say, raw=options.raw)
     match options.output or _default_format(options, settings, terminal):
         case "json":
-            from chatcli.render.json_lines import JsonRenderer  # noqa: PLC0415
+            from chatcli.render.json_output import JsonRenderer  # noqa: PLC0415
 
             return JsonRenderer(target.write, terminal.redactor.redact)
         case "jsonl":
-            from chatcli.render.json_lines import JsonLinesRenderer  # noqa: PLC0415
+            from chatcli.render.json_output import JsonLinesRenderer  # noqa: PLC0415
 
             return JsonLinesRenderer(target.write, terminal.redactor.redact)
         case "markdown" if options.out or not _redraws(settings, terminal):
@@ -388,3 +387,29 @@ def _redraws(settings: Settings, terminal: Terminal) -> bool:
 
 def _default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
     return "markdown" if _redraws(settings, terminal) and not (options.out or options.raw) else "text"
+
+
+class WholeLines:
+    """A ``write`` that passes text on in whole lines, ``speaker`` before the first that says something.
+
+    A line is held back until its end comes; who writes to it ends the last one.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, speaker: str = "") -> None:
+        self._write = write
+        self._speaker = speaker
+        self._begun: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        lines, end, begun = text.rpartition("\n")
+        if end:
+            self._write(self._spoken("".join([*self._begun, lines, end])))
+            self._begun.clear()
+        self._begun.append(begun)
+
+    def _spoken(self, lines: str) -> str:
+        said = lines.lstrip("\n")
+        if not said:
+            return lines
+        speaker, self._speaker = self._speaker, ""
+        return lines[: len(lines) - len(said)] + speaker + said

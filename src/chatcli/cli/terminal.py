@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.attachments.encoding_hints import encoding_hints
 from chatcli.cli.colors import COLORS_WISHED, shown_colors
-from chatcli.cli.windows_console import obey_escapes
 from chatcli.core.errors import LocalIOError
 from chatcli.safety.redaction import Redactor
 from chatcli.safety.terminal import takes_commands
@@ -243,3 +242,25 @@ def _speak_utf_8(stream: object) -> None:
     """Take a terminal whose locale knows only ASCII for what nearly every one is."""
     if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
         stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
+
+    _STANDARD_OUTPUT, _STANDARD_ERROR = -11, -12
+    # https://learn.microsoft.com/windows/console/setconsolemode
+    _ENABLE_VIRTUAL_TERMINAL_PROCESSING = 0x0004
+
+    def obey_escapes() -> None:
+        """Have the console obey escape sequences, which it shows as text until it is told otherwise."""
+        kernel = ctypes.windll.kernel32
+        for number in (_STANDARD_OUTPUT, _STANDARD_ERROR):
+            handle, mode = kernel.GetStdHandle(number), wintypes.DWORD()
+            if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+                kernel.SetConsoleMode(handle, mode.value | _ENABLE_VIRTUAL_TERMINAL_PROCESSING)
+
+else:
+
+    def obey_escapes() -> None:
+        """Do nothing: elsewhere every terminal obeys them."""

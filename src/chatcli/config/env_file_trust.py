@@ -13,11 +13,11 @@ from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.profiles import beginning
 from chatcli.config.sources import (
     URL_VARIABLES,
-    Layer,
-    env_file_layer,
+    SettingsSource,
+    env_file_source,
     names_unread_endpoint,
     odd_lines,
-    variable_layer,
+    variable_source,
 )
 from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError
@@ -54,7 +54,9 @@ class Change(NamedTuple):
     value: str
 
 
-def confine(file: EnvFile, *, has_other_key: bool, base_url: str | None) -> tuple[Layer, tuple[str, ...]]:
+def confine(
+    file: EnvFile, *, has_other_key: bool, base_url: str | None
+) -> tuple[SettingsSource, tuple[str, ...]]:
     """Return what an untrusted file may set, and the names of known variables that wait for trust.
 
     ``has_other_key`` says that a key comes from elsewhere, ``base_url`` is the endpoint set elsewhere. A value that
@@ -71,19 +73,19 @@ def confine(file: EnvFile, *, has_other_key: bool, base_url: str | None) -> tupl
             waiting.append(name)
             continue
         try:
-            variable_layer(PLACE, {name: file.variables[name]})
+            variable_source(PLACE, {name: file.variables[name]})
         except ConfigurationError as error:
             warnings.append(f"ignored: {error.message}")
         else:
             kept[name] = file.variables[name]
-    layer = variable_layer(PLACE, kept)
-    return Layer(layer.found, layer.credentials, tuple(warnings)), tuple(waiting)
+    source = variable_source(PLACE, kept)
+    return SettingsSource(source.found, source.credentials, tuple(warnings)), tuple(waiting)
 
 
 def changes(file: EnvFile) -> tuple[Change, ...]:
     """Return what trusting the file lets it set. Raises ``ConfigurationError`` for a value that cannot be."""
-    layer = env_file_layer(PLACE, file)
-    places = {credential.source: str(credential.endpoint_origin) for credential in layer.credentials}
+    source = env_file_source(PLACE, file)
+    places = {credential.source: str(credential.endpoint_origin) for credential in source.credentials}
     return tuple(
         Change(name, _shown(name, file.variables[name], places))
         for name in _known(file)

@@ -18,12 +18,12 @@ from chatcli.config.env_file_trust import PLACE, Untrusted, confine
 from chatcli.config.settings import Settings
 from chatcli.config.sources import (
     FoundSetting,
-    Layer,
-    change_layer,
-    env_file_layer,
-    flag_layer,
-    table_layer,
-    variable_layer,
+    SettingsSource,
+    change_source,
+    env_file_source,
+    flag_source,
+    table_source,
+    variable_source,
 )
 from chatcli.config.specs import SETTINGS, Setting
 from chatcli.config.stored_keys import StoredKeys
@@ -70,17 +70,17 @@ def resolve(
     before a key is revealed. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
-    changed = change_layer(changes or {})
-    chosen = [changed, flag_layer(flags)]
+    changed = change_source(changes or {})
+    chosen = [changed, flag_source(flags)]
     if template is not None:
-        chosen.append(table_layer(template.place, template.table, environment, hint=template.hint))
-    chosen.append(variable_layer("environment", environment))
+        chosen.append(table_source(template.place, template.table, environment, hint=template.hint))
+    chosen.append(variable_source("environment", environment))
     if env_file is not None:
-        chosen.append(env_file_layer(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
-    stored, unreadable_keys = _stored_layer(StoredKeys(paths.config, find_keyring))
+        chosen.append(env_file_source(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
+    stored, unreadable_keys = _stored_source(StoredKeys(paths.config, find_keyring))
     tables = _Tables(file, environment, hint=f"edit {paths.config / FILE_NAME}")
     base_url = _first(_with_tables(tables, chosen, changed), "base_url")
-    folder_layer, untrusted = _folder_layer(
+    folder_source, untrusted = _folder_source(
         working_folder,
         env_file,
         TrustedFolders.of(paths),
@@ -88,13 +88,13 @@ def resolve(
         has_other_key=bool(file.key_places or unreadable_keys or _credentials([*chosen, stored])),
         base_url=base_url.value if base_url else None,
     )
-    above_file = [*chosen, folder_layer]
+    above_file = [*chosen, folder_source]
     in_order = _with_tables(tables, above_file, changed)
-    window_is_for_this_run = any("context_window" in layer.found for layer in above_file)
+    window_is_for_this_run = any("context_window" in source.found for source in above_file)
     windows = {} if window_is_for_this_run else file.model_windows
 
-    def settled(layers: Sequence[Layer]) -> Settings:
-        return replace(_settle([*layers, stored], windows), unreadable_keys=unreadable_keys)
+    def settled(sources: Sequence[SettingsSource]) -> Settings:
+        return replace(_settle([*sources, stored], windows), unreadable_keys=unreadable_keys)
 
     settings = settled(in_order)
     # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
@@ -109,51 +109,51 @@ def resolve(
     )
 
 
-def _stored_layer(keys: StoredKeys) -> tuple[Layer, ConfigurationError | None]:
+def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError | None]:
     """Return the stored keys, and why there are none where they cannot be read: many questions need none of them."""
     try:
-        return Layer({}, keys.credentials()), None
+        return SettingsSource({}, keys.credentials()), None
     except ConfigurationError as error:
-        return Layer({}), error
+        return SettingsSource({}), error
 
 
-def _folder_layer(
+def _folder_source(
     folder: Path, env_file: Path | None, trusted: TrustedFolders, *, has_other_key: bool, base_url: str | None
-) -> tuple[Layer, Untrusted | None]:
+) -> tuple[SettingsSource, Untrusted | None]:
     """Return what the ``.env`` of the working folder says, and what of it waits for the person's trust."""
     path = env_file_of(folder)
     if path is None or (env_file is not None and path.samefile(env_file)):
-        return Layer({}), None
+        return SettingsSource({}), None
     try:
         # Read once: what is trusted is what is used, whatever becomes of the file meanwhile.
         file = read_env_file(path)
     except ConfigurationError as error:
         # Nobody named this file, so it must not stop anybody.
-        return Layer({}, warnings=(f"ignored {PLACE}: {error.message}",)), None
+        return SettingsSource({}, warnings=(f"ignored {PLACE}: {error.message}",)), None
     warnings: tuple[str, ...] = ()
     try:
         is_trusted = trusted.trusts(folder, file.sha256)
     except ConfigurationError as error:
         is_trusted, warnings = False, (f"no folder is trusted: {error.message}",)
     if is_trusted:
-        return env_file_layer(PLACE, file), None
-    layer, waiting = confine(file, has_other_key=has_other_key, base_url=base_url)
-    layer = replace(layer, warnings=(*layer.warnings, *warnings))
-    return layer, Untrusted(folder, file.sha256, waiting) if waiting else None
+        return env_file_source(PLACE, file), None
+    source, waiting = confine(file, has_other_key=has_other_key, base_url=base_url)
+    source = replace(source, warnings=(*source.warnings, *warnings))
+    return source, Untrusted(folder, file.sha256, waiting) if waiting else None
 
 
 class _Tables:
-    """The layers of config.toml."""
+    """The sources of config.toml."""
 
     def __init__(self, file: ConfigFile, environment: Mapping[str, str], *, hint: str) -> None:
         self.profiles = file.profiles
-        self.top = table_layer(FILE_NAME, file.settings, environment, hint=hint)
+        self.top = table_source(FILE_NAME, file.settings, environment, hint=hint)
         self._environment = environment
         self._hint = hint
 
-    def profile(self, name: str) -> Layer:
+    def profile(self, name: str) -> SettingsSource:
         base_url = _first([self.top], "base_url")
-        return table_layer(
+        return table_source(
             profile_place(name),
             self.profiles[name],
             self._environment,
@@ -162,8 +162,10 @@ class _Tables:
         )
 
 
-def _with_tables(tables: _Tables, above: Sequence[Layer], changed: Layer) -> list[Layer]:
-    """Return the layers in their order, those of config.toml among them."""
+def _with_tables(
+    tables: _Tables, above: Sequence[SettingsSource], changed: SettingsSource
+) -> list[SettingsSource]:
+    """Return the sources in their order, those of config.toml among them."""
     profile = _first([*above, tables.top], "profile")
     if profile is None or profile.value is None:
         return [*above, tables.top]
@@ -178,9 +180,9 @@ def _with_tables(tables: _Tables, above: Sequence[Layer], changed: Layer) -> lis
     return [*above, table, tables.top]
 
 
-def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settings:
-    settled = {setting.name: _settled(setting, layers) for setting in SETTINGS}
-    credentials = _credentials(layers)
+def _settle(sources: Sequence[SettingsSource], model_windows: Mapping[str, int]) -> Settings:
+    settled = {setting.name: _settled(setting, sources) for setting in SETTINGS}
+    credentials = _credentials(sources)
     base_url = settled["base_url"].value or _default_base_url(credentials)
     settled["base_url"] = FoundSetting(base_url, settled["base_url"].origin)
     credential, withheld = choose(credentials, base_url)
@@ -191,15 +193,15 @@ def _settle(layers: Sequence[Layer], model_windows: Mapping[str, int]) -> Settin
         credential=credential,
         withheld=withheld,
         model_windows=model_windows,
-        warnings=_warnings(layers, credential),
+        warnings=_warnings(sources, credential),
         origins={name: found.origin for name, found in settled.items()},
     )
 
 
-def _settled(setting: Setting, layers: Sequence[Layer]) -> FoundSetting:
+def _settled(setting: Setting, sources: Sequence[SettingsSource]) -> FoundSetting:
     if setting.merges:
-        return _merged([layer.found[setting.name] for layer in layers if setting.name in layer.found])
-    return _first(layers, setting.name) or FoundSetting(setting.default, "default")
+        return _merged([source.found[setting.name] for source in sources if setting.name in source.found])
+    return _first(sources, setting.name) or FoundSetting(setting.default, "default")
 
 
 def _merged(parts: Sequence[FoundSetting]) -> FoundSetting:
@@ -207,12 +209,12 @@ def _merged(parts: Sequence[FoundSetting]) -> FoundSetting:
     return FoundSetting(table, ", ".join(part.origin for part in parts) or "default")
 
 
-def _first(layers: Iterable[Layer], name: str) -> FoundSetting | None:
-    return next((layer.found[name] for layer in layers if name in layer.found), None)
+def _first(sources: Iterable[SettingsSource], name: str) -> FoundSetting | None:
+    return next((source.found[name] for source in sources if name in source.found), None)
 
 
-def _credentials(layers: Iterable[Layer]) -> list[Credential]:
-    return [credential for layer in layers for credential in layer.credentials]
+def _credentials(sources: Iterable[SettingsSource]) -> list[Credential]:
+    return [credential for source in sources for credential in source.credentials]
 
 
 def _default_base_url(credentials: Iterable[Credential]) -> str | None:
@@ -220,8 +222,8 @@ def _default_base_url(credentials: Iterable[Credential]) -> str | None:
     return OPENAI_URL if any(credential.endpoint_origin == openai for credential in credentials) else None
 
 
-def _warnings(layers: Sequence[Layer], credential: Credential | None) -> tuple[str, ...]:
-    warnings = [warning for layer in layers for warning in layer.warnings]
+def _warnings(sources: Sequence[SettingsSource], credential: Credential | None) -> tuple[str, ...]:
+    warnings = [warning for source in sources for warning in source.warnings]
     if credential is None:
-        warnings += [missing for layer in layers for missing in layer.missing_keys]
+        warnings += [missing for source in sources for missing in source.missing_keys]
     return tuple(warnings)

@@ -1,6 +1,6 @@
 """One place settings come from: the flags, a set of variables, or a table of config.toml.
 
-Every value is checked, also one that a higher layer overrides: a mistake is told where it stands.
+Every value is checked, also one that a higher source overrides: a mistake is told where it stands.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FoundSetting:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class SettingsSource:
     """What one place says: settings by name, the keys bound to their endpoints, and what was odd.
 
     ``missing_keys`` tells of keys the place points to that are not there.
@@ -60,23 +60,23 @@ class Layer:
     missing_keys: tuple[str, ...] = ()
 
 
-def flag_layer(flags: Mapping[str, object]) -> Layer:
+def flag_source(flags: Mapping[str, object]) -> SettingsSource:
     """Read the command line: values by the name of their setting; ``None`` is a flag not given."""
     given = {name: value for name, value in flags.items() if value is not None}
-    return Layer({name: _read_flag(SETTINGS_BY_NAME[name], value) for name, value in given.items()})
+    return SettingsSource({name: _read_flag(SETTINGS_BY_NAME[name], value) for name, value in given.items()})
 
 
-def change_layer(changes: Mapping[str, object]) -> Layer:
-    """Read what commands of a conversation have changed, as ``flag_layer`` reads flags."""
-    return Layer(
+def change_source(changes: Mapping[str, object]) -> SettingsSource:
+    """Read what commands of a conversation have changed, as ``flag_source`` reads flags."""
+    return SettingsSource(
         {
             name: FoundSetting(found.value, f"command {_COMMANDS.get(name, '/config')}")
-            for name, found in flag_layer(changes).found.items()
+            for name, found in flag_source(changes).found.items()
         }
     )
 
 
-def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
+def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
     """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; an empty variable is not set."""
     given = {
         variable: _read(setting.parser_of(variable), variables[variable], f"{place} {variable}")
@@ -86,18 +86,18 @@ def variable_layer(place: str, variables: Mapping[str, str]) -> Layer:
     found: dict[str, FoundSetting] = {}
     for variable, value in given.items():
         found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
-    return Layer(found, _keys_of_variables(given), _unknown_variables(place, variables))
+    return SettingsSource(found, _keys_of_variables(given), _unknown_variables(place, variables))
 
 
-def env_file_layer(place: str, file: EnvFile) -> Layer:
+def env_file_source(place: str, file: EnvFile) -> SettingsSource:
     """Read an env file that is trusted."""
-    layer = variable_layer(place, file.variables)
+    source = variable_source(place, file.variables)
     warnings = odd_lines(place, file)
-    if layer.credentials and names_unread_endpoint(file):
+    if source.credentials and names_unread_endpoint(file):
         # Left to themselves, the keys would go to another place than the one beside them.
-        layer = replace(layer, credentials=())
+        source = replace(source, credentials=())
         warnings += (f"the key in {place} is not used: the line with its base_url is unreadable",)
-    return replace(layer, warnings=(*warnings, *layer.warnings))
+    return replace(source, warnings=(*warnings, *source.warnings))
 
 
 def names_unread_endpoint(file: EnvFile) -> bool:
@@ -117,14 +117,14 @@ def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
     )
 
 
-def table_layer(
+def table_source(
     place: str,
     table: Mapping[str, object],
     environment: Mapping[str, str],
     *,
     outer_base_url: str | None = None,
     hint: str | None = None,
-) -> Layer:
+) -> SettingsSource:
     """Read a table of config.toml whose keys are known.
 
     A key without a ``base_url`` beside it belongs to ``outer_base_url``. ``api_key_env`` names a variable of
@@ -138,12 +138,12 @@ def table_layer(
     keys = [FoundSetting(found["api_key"].value, f"{place} api_key")] if "api_key" in found else []
     missing = []
     if pointer := found.get("api_key_env"):
-        source = f"{place} api_key_env {pointer.value}"
+        pointed = f"{place} api_key_env {pointer.value}"
         if value := environment.get(pointer.value):
-            keys.append(_read(SETTINGS_BY_NAME["api_key"].parse, value, source))
+            keys.append(_read(SETTINGS_BY_NAME["api_key"].parse, value, pointed))
         else:
-            missing.append(f"{source} is not set")
-    return Layer(
+            missing.append(f"{pointed} is not set")
+    return SettingsSource(
         found, tuple(bind(key.value, base_url, key.origin) for key in keys), missing_keys=tuple(missing)
     )
 

@@ -18,7 +18,7 @@ class Setting:
     ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``, which
     ``parse_also`` reads where other programs say it in other words; ``flag`` is how the command line calls it.
     ``routes`` marks what decides which endpoint is called.
-    ``merges`` marks a table whose keys add up over the layers instead of replacing each other, from an empty one.
+    ``merges`` marks a table whose keys add up over the sources instead of replacing each other, from an empty one.
     ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
     ``harmless`` marks what the ``.env`` of a working folder may set before the person trusts it.
     """

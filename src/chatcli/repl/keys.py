@@ -30,7 +30,6 @@ from prompt_toolkit.keys import Keys
 
 from chatcli.config.key_actions import KEY_ACTIONS
 from chatcli.repl.key_decoding import CTRL_ENTER, SHIFT_ENTER
-from chatcli.repl.key_strokes import strokes
 from chatcli.repl.word_motion import word_keys
 
 if TYPE_CHECKING:
@@ -240,3 +239,30 @@ def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindi
         answer.turn_down(leaving=True)
 
     return keys
+
+
+_PLAIN = {"space": " "}
+_ENTERS = {"shift": SHIFT_ENTER, "ctrl": CTRL_ENTER}
+
+
+def strokes(sequence: str) -> tuple[str, ...]:
+    """Return the key presses of a sequence in the form ``key_sequence`` returns; Alt arrives as Escape before a key."""
+    return tuple(press for stroke in sequence.split() for press in _presses(stroke))
+
+
+def _presses(stroke: str) -> tuple[str, ...]:
+    modifiers, key = _parts(stroke)
+    if key == "enter" and (named := [_ENTERS[word] for word in modifiers if word in _ENTERS]):
+        name = named[0]
+    elif "shift" in modifiers and len(key) == 1:
+        name = key.upper()
+    else:
+        short = "".join(letter for letter, word in (("c-", "ctrl"), ("s-", "shift")) if word in modifiers)
+        name = short + key if short else _PLAIN.get(key, key)
+    return ("escape", name) if "alt" in modifiers else (name,)
+
+
+def _parts(stroke: str) -> tuple[list[str], str]:
+    # The key itself may be a hyphen.
+    before, _, key = stroke[:-1].rpartition("-")
+    return before.split("-"), key + stroke[-1]

@@ -99,7 +99,7 @@ async def test_whatever_a_model_writes_ends_in_a_newline_and_is_safe(source, wid
 
 def test_nobody_pays_for_markdown_before_it_is_shown():
     program = (
-        "import sys, chatcli.render.extract, chatcli.render.status, chatcli.render.json_lines, chatcli.render.plain,"
+        "import sys, chatcli.render.extract, chatcli.render.status, chatcli.render.json_output, chatcli.render.plain,"
         "chatcli.render.waiting_line, chatcli.render.theme_in_force;"
         "print([name for name in sys.modules if name.split('.')[0] in {'rich', 'pygments', 'markdown_it'}])"
     )

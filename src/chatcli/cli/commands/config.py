@@ -16,7 +16,7 @@ from chatcli.config.config_file import FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
-from chatcli.config.sources import flag_layer
+from chatcli.config.sources import flag_source
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
 from chatcli.login import (
@@ -204,7 +204,7 @@ def _settings_without_flag(options: Namespace, world: World, terminal: Terminal)
 
 
 def _base_url(options: Namespace, settings: Settings) -> str:
-    given = flag_layer({"base_url": options.base_url}).found
+    given = flag_source({"base_url": options.base_url}).found
     if "base_url" in given:
         return str(given["base_url"].value)
     return (settings.base_url if options.profile else None) or OPENAI_URL

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing, nullcontext
+import signal
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli import __version__
-from chatcli.cli.commands.sessions.stopping import noting_interrupts
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.safety.terminal import sanitize_line
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from types import FrameType
 
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
@@ -138,3 +139,26 @@ def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool)
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+@contextmanager
+def noting_interrupts() -> Iterator[Callable[[], bool]]:
+    """Give out what tells whether the person wants it to stop. Whoever asks a second time is obeyed at once.
+
+    Where Ctrl-C is ignored on purpose, as a shell does for what runs in the background, it stays ignored.
+    """
+    is_asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal is_asked
+        if is_asked:
+            signal.default_int_handler(number, frame)
+        is_asked = True
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: is_asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chatcli.core.errors import NothingToExtract
 from chatcli.core.events import CitedSource, TextDelta, TurnResult
 from chatcli.core.messages import ToolCallPart
-from chatcli.render.json_lines import JsonLinesRenderer, JsonRenderer, result_object, to_json
+from chatcli.render.json_output import JsonLinesRenderer, JsonRenderer, result_object, to_json
 from render.turns import FAILED, TURNS, show
 
 GOLDEN = Path(__file__).parent / "golden"

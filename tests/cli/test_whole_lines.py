@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.render.whole_lines import WholeLines
+from chatcli.cli.outputs import WholeLines
 
 
 def written(*texts, **named):
