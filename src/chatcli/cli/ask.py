@@ -194,7 +194,7 @@ _INCOMPLETE: Final = {"content_filter", "refusal", "tool_calls", "function_call"
 
 
 def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
-    """Return the code; an answer that ran into a limit the person set themselves is complete."""
+    """Return how the program ends after a turn; an answer that ran into a limit the person set themselves is complete."""
     result = end.result
     if result.error is not None:
         return result.error.exit_code
@@ -205,7 +205,7 @@ def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
 
 
 def context_data(seen: Seen) -> dict[str, Any]:
-    """Return the strategy, the parts that are sent in their order, and what is left out.
+    """Return what a model sees of a conversation, with the keys of ``--dry-run``: strategy, parts in their order, gaps.
 
     A ``turn`` is a number in the conversation, the first being 1; ``turns`` are pairs of the first and the last of
     those that follow each other.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -29,10 +28,10 @@ def help_of(groups: Callable[[], Groups], known: Callable[[str, Talk], Command])
     return Command("help", "list the commands and keys", shown.run, "[COMMAND]", shown.choices)
 
 
-@dataclass(frozen=True, slots=True)
 class _Help:
-    groups: Callable[[], Groups]
-    known: Callable[[str, Talk], Command]
+    def __init__(self, groups: Callable[[], Groups], known: Callable[[str, Talk], Command]) -> None:
+        self._groups = groups
+        self._known = known
 
     async def run(self, talk: Talk, argument: str) -> None:
         if argument:
@@ -51,10 +50,10 @@ class _Help:
         return [Choice(command.name, command.summary) for command in self._commands()]
 
     def _commands(self) -> Iterator[Command]:
-        return (command for _, commands in self.groups() for command in commands)
+        return (command for _, commands in self._groups() for command in commands)
 
     def _explain(self, talk: Talk, name: str) -> None:
-        command = self.known(name.removeprefix("/").lower(), talk)
+        command = self._known(name.removeprefix("/").lower(), talk)
         lines = [command.usage, f"  {command.summary}"]
         if command.aliases:
             lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
@@ -64,7 +63,7 @@ class _Help:
 
     def _in_columns(self, talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
         """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
-        for heading, commands in self.groups():
+        for heading, commands in self._groups():
             yield theme.paint(heading, "heading")
             for command in commands:
                 role = "" if command.applies(talk) else "label"
@@ -74,7 +73,7 @@ class _Help:
 
     def _in_sentences(self, talk: Talk) -> Iterator[str]:
         """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
-        for heading, commands in self.groups():
+        for heading, commands in self._groups():
             yield f"{heading}:"
             for command in commands:
                 now = "" if command.applies(talk) else f"; not now: {command.when}"
