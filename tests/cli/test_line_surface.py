@@ -98,3 +98,9 @@ def test_progress_is_told_now_and_then(surface_on):
     for what in ("1 MB", "2 MB", "3 MB", "4 MB"):
         surface.doing(what)
     assert shown.err == "1 MB\n4 MB\n"
+
+
+def test_an_answer_from_before_is_spoken_as_it_was_at_first(surface_on):
+    shown = terminal()
+    surface_on(shown, plain=True).answer("# Tea\n\nIt is **hot**. Drink it.\n")
+    assert shown.out == "Assistant: Heading: Tea\nIt is hot.\nDrink it.\nEnd of answer.\n"

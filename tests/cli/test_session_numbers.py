@@ -17,7 +17,7 @@ async def choose(*answers, in_words=False, kept=None):
     return chosen, surface
 
 
-@pytest.mark.parametrize("number", ["0", "3", "99"])
+@pytest.mark.parametrize("number", ["0", "3", "99", "-1"])
 async def test_a_number_that_is_not_in_the_list_is_said_to_be_and_asked_for_again(number):
     chosen, surface = await choose(number, "2")
     assert chosen == "tea"
@@ -44,6 +44,12 @@ async def test_read_aloud_each_session_is_a_sentence():
     assert surface.said[0].split("\n")[1].startswith("2: Green tea, ")
     assert surface.said[0].endswith(", 3 turns.")
     assert "  " not in surface.said[0]
+
+
+async def test_read_aloud_a_session_is_heard_without_marks():
+    kept = [summary("a", "All about *tea*, ~~coffee~~ and [milk](https://m.ilk)"), summary("b", "Tea")]
+    _, surface = await choose("", in_words=True, kept=kept)
+    assert "1: All about tea, coffee and milk, " in surface.said[0]
 
 
 @pytest.mark.parametrize(

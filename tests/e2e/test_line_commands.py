@@ -153,7 +153,7 @@ def test_going_to_another_conversation_shows_where_it_stands(program, plain):
             screen.wait_for(READY)
             screen.type("/session trip\n")
             screen.wait_for(
-                "Resuming: Capital of France?\n\nYou: Capital of France?\nAssistant: Paris.\n\nYou:"
+                "Resuming: Capital of France?\n\nYou: Capital of France?\nAssistant: Paris.\nEnd of answer.\n\nYou:"
             )
             screen.type("And of Spain?\n")
             screen.wait_for("Assistant: Madrid.")

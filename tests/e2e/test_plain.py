@@ -94,7 +94,7 @@ def test_what_a_model_says_cannot_act_on_the_terminal(terminal):
     attack = Answer(event_stream("safe\x1b[2J\rover\x9b31m\n"))
     with serving_in_thread(attack) as server, terminal("--plain", "Hi", server=server) as screen:
         assert screen.wait_for_exit() == 0
-        assert "safe␛2J␍over<U+009B>31m" in screen.shown
+        assert "safe␛[2J␍over<U+009B>31m" in screen.shown
 
 
 def test_failures_and_waits_are_told_in_sentences(terminal):
@@ -119,7 +119,7 @@ def test_resuming_names_who_spoke(program, terminal):
         program.run("-s", "trip", "Capital of France?", server=server)
         program.run("-s", "trip", "And of Spain?", server=server)
         with terminal("-s", "trip", "--plain", server=server) as screen:
-            screen.wait_for("1 earlier turn.\nYou: And of Spain?\nAssistant: Madrid.\nYou:")
+            screen.wait_for("1 earlier turn.\nYou: And of Spain?\nAssistant: Madrid.\nEnd of answer.\nYou:")
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
 

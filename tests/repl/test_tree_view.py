@@ -67,6 +67,7 @@ def test_read_aloud_a_branch_says_what_it_follows_and_that_it_is_another():
     ("said", "heard"),
     [
         ("## So\n**One** `line`.\n\n```python\nx\n```", "So One line."),
+        ("An *old* [link](http://a.b) ~~gone~~", "An old link gone"),
         ("It is:\n\n| a |\n|---|\n", "It is:"),
         ("```sh\nls\n```", "code or a table"),
     ],

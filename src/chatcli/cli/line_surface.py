@@ -102,7 +102,12 @@ class LineSurface:
         self._write(self.prompt + sanitize(text))
 
     def answer(self, text: str) -> None:
-        self._write(self._words.speaker + sanitize(text))
+        if self._plain:
+            from chatcli.render.spoken_answer import SpokenAnswer  # noqa: PLC0415 - its engine takes a moment
+
+            SpokenAnswer(self._terminal.stdout.write, self.remark, speaker=self._words.speaker).speak(text)
+        else:
+            self._write(self._words.speaker + sanitize(text))
 
     def pause(self) -> None:
         self._write("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from chatcli.render.markdown.inline import words_alone
 from chatcli.repl.picker.ages import age
 from chatcli.repl.text_columns import table
 from chatcli.repl.threads import in_thread
@@ -64,7 +65,7 @@ async def _answer(surface: Surface, count: int) -> str:
 
 def _is_number(answer: str) -> bool:
     """Whether ``answer`` is meant as a number of the list: a longer one, like a year, is something to search for."""
-    return answer.isdecimal() and len(answer) <= len(str(_NUMBERED))
+    return answer.removeprefix("-").isdecimal() and len(answer.removeprefix("-")) <= len(str(_NUMBERED))
 
 
 def _whatever(count: int) -> str:
@@ -81,10 +82,10 @@ def _show(surface: Surface, pickable: PickableSessions, listing: Listing, *, in_
     rows = [
         (
             str(number),
-            session.title or session.name,
+            (words_alone(session.title) if in_words else session.title) or session.name,
             "current" if session.name == pickable.current else "",
             _spoken(age(session.last_used, now)) if in_words else age(session.last_used, now),
-            _said(listing, session),
+            words_alone(_said(listing, session)) if in_words else _said(listing, session),
         )
         for number, session in enumerate(listing.sessions[:_NUMBERED], start=1)
     ]
@@ -99,7 +100,7 @@ def _show(surface: Surface, pickable: PickableSessions, listing: Listing, *, in_
     if (more := listing.found - len(rows)) > 0:
         surface.remark(f"{more:,} older sessions are not shown; type words to find them")
     if listing.is_here and (listing.words or listing.found_everywhere > listing.total):
-        surface.remark(f"only sessions of this folder are shown; {_ALL} shows the others too")
+        surface.remark(f"only sessions of this folder are shown; type {_ALL} to see the others too")
 
 
 def _ended(text: str) -> str:

@@ -16,8 +16,9 @@ from chatcli.core.events import (
     TurnFinished,
 )
 from chatcli.render.markdown.inline import Inline
-from chatcli.render.markdown.open_ends import closed
+from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
+from chatcli.render.sentence_ends import Stretches, sentence_end
 from chatcli.safety.terminal import TerminalSanitizer
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ SPOKEN_AFTER_S: Final = 3.0
 """How long words wait for the end of their sentence."""
 
 _SILENT_AFTER_S: Final = 5.0
-_END_OF_SENTENCE: Final = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？…]+[”’」』）*_]*")
 _LEAD: Final = re.compile(r"\A(?:(?:[ \t]*>)+[ \t]?|[ \t]+)")
-_BULLET: Final = re.compile(r"[ \t]*[-*+][ \t]+(?:\[(?P<task>[ xX])\][ \t]+)?")
-_DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$")
+_ITEM: Final = re.compile(r"[ \t]*(?P<marker>[-*+]|\d{1,9}[.)])[ \t]+(?:\[(?P<task>[ xX])\][ \t]+)?")
 _MARKS: Final = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|`")
 
 
@@ -62,6 +61,7 @@ class SpokenAnswer:
         self._inline = Inline({}, shows_code_marks=False)
         self._line = ""  # what has come of the line, without what of it was said
         self._is_begun = False  # whether some of the line was said
+        self._indents: list[int] = []  # of the text in the list items that are open
         self._waiting_header: str | None = None
         self._header: list[str] | None = None
         self._rows = 0
@@ -74,6 +74,11 @@ class SpokenAnswer:
         self._thinking_since_s: float | None = None
         self._remarked_after_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+
+    def speak(self, text: str) -> None:
+        """Say a whole answer from before."""
+        self._take(self._sanitizer.feed(text))
+        self._end(is_whole=True)
 
     async def __call__(self, event: Event) -> None:
         match event:
@@ -130,14 +135,28 @@ class SpokenAnswer:
             self._say_sentences()
 
     def _end_line(self) -> None:
+        if self._is_in_formula():
+            self._line += "\n"
+            return
         line, self._line = self._line, ""
         is_begun, self._is_begun = self._is_begun, False
         if self._fence:
             self._add_code(line)
+        elif "\n" in line and (stretches := Stretches(line)).opens_formula:
+            # It was never closed.
+            self._say_text(line[: stretches.first_open])
+            for row in line[stretches.first_open :].splitlines():
+                self._write_line(row)
         elif is_begun:
-            self._say(line)
+            self._say_text(line)
         else:
             self._read_line(line)
+
+    def _is_in_formula(self) -> bool:
+        """Whether the line that has come goes on: a formula is open in it. A blank line ends one."""
+        if self._fence or self._header is not None:
+            return False
+        return bool(self._line.rpartition("\n")[2].strip()) and Stretches(self._line).opens_formula
 
     def _read_line(self, line: str) -> None:
         waiting, self._waiting_header = self._waiting_header, None
@@ -146,7 +165,7 @@ class SpokenAnswer:
                 self._header, self._rows = [self._plain(cell) for cell in cells_of(waiting)], 0
                 self._write_line(f"Table, {_count(len(self._header), 'column')}: {', '.join(self._header)}.")
                 return
-            self._say(waiting)
+            self._say_line(waiting)
         text = _LEAD.sub("", line, count=1)
         if self._header is not None:
             if text.strip().startswith("|") or ("|" in text and text.strip()):
@@ -159,9 +178,10 @@ class SpokenAnswer:
         elif text.startswith("|"):
             self._waiting_header = text
         elif heading := heading_in(text):
+            self._indents.clear()
             self._say(f"Heading: {heading[1]}" if heading[1] else "")
         elif not RULE.match(text):
-            self._say(line)
+            self._say_line(line)
 
     def _say_row(self, line: str) -> None:
         self._rows += 1
@@ -207,43 +227,94 @@ class SpokenAnswer:
             self._code = None
 
     def _say_sentences(self) -> None:
+        """Say the sentences that are complete, however the line goes on."""
         if not self._is_begun and not self._may_be_begun():
             return
-        end = 0
-        for match in _END_OF_SENTENCE.finditer(self._line):
-            end = match.end()
-        if end:
-            self._say(self._line[:end])
-            self._line = self._line[end:].lstrip(" ")
-            self._is_begun = True
+        start = self._text_start()
+        while end := sentence_end(self._line, start, is_whole=False):
+            self._say_beginning(end)
+            start = 0
 
     def _say_begun_words(self) -> None:
         if self._fence or self._header is not None or not (self._is_begun or self._may_be_begun()):
             return
-        words, blank, rest = self._line.rpartition(" ")
-        if blank and words.strip():
-            self._say(words)
-            self._line, self._is_begun = rest, True
+        end = self._line.rfind(" ", 0, Stretches(self._line).first_open)
+        if end > 0 and self._line[self._text_start() : end].strip():
+            self._say_beginning(end)
+
+    def _say_beginning(self, end: int) -> None:
+        """Say the line up to ``end``, while the rest of it comes."""
+        say = self._say if self._is_begun else self._say_item
+        words, self._line, self._is_begun = self._line[:end], self._line[end:].lstrip(" "), True
+        say(words)
+
+    def _text_start(self) -> int:
+        """Where the text of the line begins, behind the mark of a list item."""
+        if self._is_begun:
+            return 0
+        lead = _LEAD.match(self._line)
+        start = lead.end() if lead else 0
+        item = _ITEM.match(self._line, start)
+        return item.end() if item else start
 
     def _may_be_begun(self) -> bool:
         """Whether the line is text, however it goes on."""
         text = _LEAD.sub("", self._line, count=1)
         return not text.startswith(("|", "`", "~", "#")) and self._waiting_header is None
 
-    def _say(self, text: str) -> None:
-        text = _LEAD.sub("", text, count=1)
-        if bullet := _BULLET.match(text):
-            done = {"x": "Done: ", "X": "Done: ", " ": "To do: "}.get(bullet["task"] or "", "• ")
-            text = done + self._plain(text[bullet.end() :])
+    def _say_line(self, line: str) -> None:
+        """Say a line of which nothing was said, sentence by sentence."""
+        self._line = line
+        if end := sentence_end(line, self._text_start(), is_whole=True):
+            self._say_beginning(end)
+            rest, self._line, self._is_begun = self._line, "", False
+            self._say_text(rest)
         else:
-            text = self._plain(text)
+            self._line = ""
+            self._say_item(line)
+
+    def _say_text(self, text: str) -> None:
+        while end := sentence_end(text, 0, is_whole=True):
+            self._say(text[:end])
+            text = text[end:].lstrip(" ")
+        self._say(text)
+
+    def _say_item(self, line: str) -> None:
+        """Say what begins a line, with the mark and the level of a list item in words."""
+        indent = len(line) - len(line.lstrip(" \t"))
+        text = _LEAD.sub("", line, count=1)
+        item = _ITEM.match(text)
+        if item is None:
+            if line.strip() and indent < min(self._indents, default=0):
+                self._indents.clear()
+            self._say(text)
+            return
+        while self._indents and indent < self._indents[-1]:
+            self._indents.pop()
+        level = f"Level {len(self._indents) + 1}: " if self._indents else ""
+        self._indents.append(indent + len(item["marker"]) + 1)
+        done = {"x": "Done: ", "X": "Done: ", " ": "To do: "}.get(item["task"] or "", "")
+        number = f"{item['marker']} " if item["marker"][0].isdigit() else "" if done else "• "
+        self._say(text[item.end() :], before=number + level + done)
+
+    def _say(self, text: str, *, before: str = "") -> None:
+        text = before + self._plain(text)
         if text.strip():
             self._write_line(text.strip())
 
     def _plain(self, text: str) -> str:
-        """Return ``text`` without marks, links as their text and their address."""
-        runs = self._inline.runs(closed(text))
-        return _MARKS.sub("", "".join(run.text for run in runs)).strip()
+        """Return ``text`` without marks, links as their text and their address; code and formulas as they are."""
+        parts: list[str] = []
+        start = 0
+        for begin, end in Stretches(text).formulas:
+            parts += self._without_marks(text[start:begin]), text[begin:end]
+            start = end
+        return "".join([*parts, self._without_marks(text[start:])]).strip()
+
+    def _without_marks(self, text: str) -> str:
+        runs = self._inline.runs(with_emphasis_closed(text))
+        as_it_is = {"code", "math"}
+        return "".join(run.text if as_it_is & {*run.roles} else _MARKS.sub("", run.text) for run in runs)
 
     def _end(self, *, is_whole: bool) -> None:
         if self._timer is not None:

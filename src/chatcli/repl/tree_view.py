@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from chatcli.render.markdown.inline import words_alone
 from chatcli.repl.text_columns import table
 from chatcli.sessions.titles import beginning_of, one_line
 
@@ -21,7 +22,7 @@ _SHOWN_OF_RUN: Final = 3
 _NARROW_COLUMNS: Final = 60
 _ROWS_SHOWN_WHOLE: Final = 30
 _CODE_OR_TABLE: Final = re.compile(r"^ *(?:```|~~~|\|)", re.MULTILINE)
-_MARKS: Final = re.compile(r"\*\*|`|^ *(?:#+|>) ", re.MULTILINE)
+_LINE_MARKS: Final = re.compile(r"^ *(?:#+|>) ", re.MULTILINE)
 _UNKNOWN: Final = "…"  # no message has this id: what stands above is not listed
 
 
@@ -84,13 +85,14 @@ def tree_sentences(tree: Tree) -> str:
 
 
 def _spoken_words(exchange: Exchange) -> str:
-    asked = f"Question: {beginning_of(exchange.question.message, _PREVIEW_CHARACTERS)}"
+    asked = f"Question: {words_alone(beginning_of(exchange.question.message, _PREVIEW_CHARACTERS))}"
     if exchange.answer is None:
         return f"{asked} No answer."
     model = exchange.answer.reply.model if exchange.answer.reply else None
     by = f" by {model}" if model else ""
     said = _CODE_OR_TABLE.split(exchange.answer.message.text, maxsplit=1)[0]
-    words = one_line(_MARKS.sub("", said), _PREVIEW_CHARACTERS) or "code or a table"
+    begun = _LINE_MARKS.sub("", said[: 10 * _PREVIEW_CHARACTERS])
+    words = one_line(words_alone(begun), _PREVIEW_CHARACTERS) or "code or a table"
     return f"{asked} Answer{by}: {words}"
 
 

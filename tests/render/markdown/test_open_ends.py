@@ -87,6 +87,40 @@ def test_at_no_moment_is_source_shown():
         assert SOURCE.search(shown) is None, (at, shown)
 
 
+NESTED = """\
+- item
+
+  | Name | What |
+  |------|------|
+  | one  | two  |
+- | in | it |
+  |----|----|
+  | a  | b  |
+
+> A quote
+>
+> | Name | What |
+> |------|------|
+> | one  | two  |
+
+1. one
+   - > | deep | er |
+     > |---|---|
+     > | a | b |
+"""
+
+
+def test_nor_that_of_a_table_in_an_item_or_a_quote():
+    stream = MarkdownStream(PLAIN)
+    printed = ""
+    for at, character in enumerate(NESTED):
+        printed += stream.feed(character, 100)
+        shown = printed + "\n".join(stream.tail(100, 40))
+        assert "|" not in shown, (at, shown)
+        assert "--" not in shown, (at, shown)
+    assert "deep" in shown
+
+
 def test_a_table_is_one_from_its_header_on():
     stream = MarkdownStream(PLAIN)
     stream.feed("| Name | Qu", 60)

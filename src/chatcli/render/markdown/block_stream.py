@@ -81,9 +81,10 @@ class BlockStream:
         parser = self._parser.copy(kinds)
         blocks = [_with_own_kind(waiting.block, kinds) for waiting in self._waiting]
         line = "" if self._is_begun else "".join(self._line)[:_LONGEST_DRAWN]
-        if parser.may_begin:
+        if parser.may_begin(line):
             last = parser.paragraph.rpartition("\n")[2] if parser.paragraph and not self._is_begun else None
-            lines = table_lines(last, line) or ((line,) if line and not is_beginning(line) else ())
+            begun = table_lines(last, line, parser.continuation)
+            lines = begun or ((line,) if line and not is_beginning(line) else ())
         else:
             lines = (line,) if line else ()
         coming = [block for coming_line in lines for block in parser.line(coming_line)]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from chatcli.render.markdown.open_ends import with_emphasis_closed
+from chatcli.render.markdown.syntax import FORMULA_IN_TEXT
 from chatcli.render.markdown.widths import columns_of, words_of
 from chatcli.safety.terminal import sanitize, sanitize_line
 
@@ -26,11 +28,6 @@ _MARKS: Final = re.compile(r"[\\`*_~\[\]<&$]|  \n")
 _LINE_END: Final = re.compile(r" *\n[ \t]*")
 _LINE_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _WEB: Final = re.compile(r"https?://[^\s/]", re.IGNORECASE)
-# A formula has no blank beside its dollars, and no digit behind them: "$5 and $10" is none (as in pandoc's Markdown).
-_FORMULA: Final = re.compile(
-    r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])|\\\((?!\\).+?\\\)|\\\[(?!\\).+?\\\]",
-    re.DOTALL,
-)
 _FOOTNOTE: Final = re.compile(r"\[\^([^\s\[\]^]+)\]")
 _FOOTNOTE_LINE: Final = re.compile(r"\n(?=\[\^[^\s\[\]^]+\]:)")
 _ROLES: Final = {"strong_open": "strong", "em_open": "emphasis", "s_open": "strike"}
@@ -118,6 +115,12 @@ class Inline:
             except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
                 tokens.clear()
         return tokens or [Token("text", "", 0, content=_LINE_END.sub(" ", text))]
+
+
+def words_alone(text: str) -> str:
+    """Return ``text``, which may be cut out of a longer one, without its marks: of a link its text."""
+    runs = Inline({}, shows_code_marks=False, line_breaks="join").runs(with_emphasis_closed(text))
+    return "".join(run.text for run in runs if "address" not in run.roles)
 
 
 class _Reader:
@@ -247,7 +250,7 @@ def _formula(state: StateInline, silent: bool) -> bool:
     """Leave a formula as it is written: its marks mean something else there."""
     if state.src[state.pos] not in "$\\":
         return False
-    match = _FORMULA.match(state.src, state.pos, state.posMax)
+    match = FORMULA_IN_TEXT.match(state.src, state.pos, state.posMax)
     if match is None:
         return False
     if not silent:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.blocks import Heading, Paragraph, Table, TableRow
-from chatcli.render.markdown.syntax import cells_of
+from chatcli.render.markdown.syntax import FORMULA_IN_TEXT, cells_of
 
 if TYPE_CHECKING:
     from chatcli.render.markdown.blocks import Block
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # A line of nothing else is the beginning of something that only its rest tells: a fence, a rule, an underline, an item.
 _BEGINNING: Final = re.compile(r"[ \t]*(?:[-=*_+]{1,2}|[`~]{1,2}|#{1,6}|\d{1,9}[.)]|[|<!\[]|\$)[ \t]*$")
 _DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$|[ \t]*\|[ \t]*:?$")
+_CONTAINERS: Final = re.compile(r"(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?=[ \t])))*[ \t]*", re.ASCII)
 
 _CODE: Final = re.compile(r"(?<!`)(`+)(?!`)")
 _MARK: Final = re.compile(r"\\.|(?P<emphasis>\*{1,3}|_{1,3}|~~)|\$\$?|(?P<link>!?\[)|\]", re.DOTALL)
@@ -27,19 +28,28 @@ _UNFINISHED: Final = re.compile(r"(?:\\|<[a-zA-Z/][^<>\s]*|&#?\w{0,8})$")
 
 def is_beginning(line: str) -> bool:
     """Whether ``line``, which is not complete, is better not shown before more of it has come."""
-    return _BEGINNING.match(line) is not None
+    return _BEGINNING.match(line) is not None or _within(line)[1].strip(" \t") == "|"
 
 
-def table_lines(last: str | None, line: str) -> tuple[str, ...] | None:
+def table_lines(last: str | None, line: str, container: str) -> tuple[str, ...] | None:
     """Return the lines that make a table of its header, before the row below it has come; ``None`` where none begins.
 
-    ``last`` is the last line of the open paragraph, ``line`` the one that is coming.
+    ``last`` is the last line of the open paragraph, ``line`` the one that is coming. ``container`` goes before a line of
+    the quotes and items that are open.
     """
-    if last is not None and last.lstrip().startswith("|") and (not line or _DELIMITERS.match(line)):
-        return (_delimiter_row(last),)
-    if line.lstrip().startswith("|") and not _DELIMITERS.match(line):
-        return (line, _delimiter_row(line))
+    before, row = _within(line)
+    if last is not None and last.lstrip().startswith("|") and (not row or _DELIMITERS.match(row)):
+        return (container + _delimiter_row(last),)
+    if row.startswith("|") and not _DELIMITERS.match(row):
+        return (line, re.sub(r"[^>\t]", " ", before) + _delimiter_row(row))
     return None
+
+
+def _within(line: str) -> tuple[str, str]:
+    """Return the marks of quotes and items that ``line`` begins with, and what they hold."""
+    match = _CONTAINERS.match(line)
+    end = match.end() if match else 0
+    return line[:end], line[end:]
 
 
 def _delimiter_row(header: str) -> str:
@@ -115,6 +125,15 @@ def _without(text: str, removed: dict[int, int]) -> list[str]:
     return [*parts, text[start:]]
 
 
+def with_emphasis_closed(text: str) -> str:
+    """Return ``text``, of which no more comes, with its open emphasis closed: it is a sentence out of the middle of it."""
+    open_marks: list[tuple[str, int]] = []
+    for match in _MARK.finditer(_with_code_blanked(text)):
+        if match["emphasis"]:
+            _see_emphasis(open_marks, match[0], match.start(), text)
+    return text + "".join(mark for mark, at in reversed(open_marks) if text[at + len(mark) :].strip())
+
+
 def _see_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: str) -> None:
     """Open or close an emphasis by what stands beside its mark (CommonMark 0.31 §6.2, roughly)."""
     before, after = text[at - 1 : at], text[at + len(mark) : at + len(mark) + 1]
@@ -129,13 +148,13 @@ def _see_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: s
 
 
 def _with_code_blanked(text: str) -> str:
-    """Return ``text`` of the same length, in which marks within code are none."""
+    """Return ``text`` of the same length, in which marks within code and formulas are none."""
     parts: list[str] = []
     start = 0
     for begin, end in _code_spans(text)[0]:
         parts += text[start:begin], "x" * (end - begin)
         start = end
-    return "".join([*parts, text[start:]])
+    return FORMULA_IN_TEXT.sub(lambda formula: "x" * len(formula[0]), "".join([*parts, text[start:]]))
 
 
 def _without_open_code(text: str) -> tuple[str, str]:

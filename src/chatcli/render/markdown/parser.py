@@ -113,9 +113,19 @@ class BlockParser:
         return "\n".join(self._leaf.lines) if isinstance(self._leaf, ParagraphLines) else None
 
     @property
-    def may_begin(self) -> bool:
-        """Whether the next line may begin something: it does not belong to code, HTML, a formula or a table."""
-        return not isinstance(self._leaf, Fenced | Indented | Html | Formula | Rows)
+    def continuation(self) -> str:
+        """What goes before a line of the quotes and items that are open."""
+        return "".join(
+            "> " if isinstance(container, Quote) else " " * container.content_indent
+            for container in self._open
+            if not isinstance(container, ItemList)
+        )
+
+    def may_begin(self, line: str) -> bool:
+        """Whether ``line`` may begin something: it does not belong to code, HTML, a formula or a table."""
+        if not isinstance(self._leaf, Fenced | Indented | Html | Formula | Rows):
+            return True
+        return self._continued(Cursor(line)) < len(self._open)
 
     @property
     def open_fence(self) -> str | None:

@@ -51,6 +51,14 @@ _HTML_LONE_TAG: Final = re.compile(
 )
 BLANK_LINE: Final = re.compile(r"[ \t]*$")
 
+# Within text a formula has no blank beside its dollars, and no digit behind them: "$5 and $10" is none (as in pandoc's
+# Markdown). Behind \( and \[ stands a TeX command or no backslash, or else they are escaped marks.
+FORMULA_IN_TEXT: Final = re.compile(
+    r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])"
+    r"|\\\((?!\\[^a-zA-Z{|,:;!]).+?\\\)|\\\[(?!\\[^a-zA-Z{|,:;!]).+?\\\]",
+    re.DOTALL,
+)
+
 # A formula of several lines begins with its mark alone or, where no paragraph is open, with text behind it.
 _FORMULA: Final = re.compile(r"(?P<mark>\$\$|\\\[)(?P<text>[ \t]*(?!\$).*)$")
 _FORMULA_ENDS: Final = {"$$": re.compile(r"\$\$[ \t]*$"), "\\[": re.compile(r"\\\][ \t]*$")}
