@@ -50,7 +50,7 @@ def pointed(server, **flags):
 async def ask(settings, wish, world, text="Hi"):
     async with open_chat(settings, wish, world, lambda notice: None) as chat:
         assert isinstance(await play(chat.send(question(text))), TurnFinished)
-        return chat.file
+        return chat.opened.file
 
 
 def texts(world, file):
@@ -60,8 +60,8 @@ def texts(world, file):
 class TestASession:
     def test_is_opened_without_a_model_and_without_a_file(self, world, settings):
         with closing(open_session(settings(), Wish(), world)) as chat:
-            assert (chat.target, chat.turns) == (None, 0)
-            assert chat.file.path.parent == world.paths.data / "sessions"
+            assert (chat.target, len(chat.session.questions)) == (None, 0)
+            assert chat.opened.file.path.parent == world.paths.data / "sessions"
         assert not world.paths.data.exists()
 
     @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ class TestASession:
     )
     def test_that_is_not_to_be_kept_has_no_file(self, world, settings, flags, wish):
         with closing(open_session(settings(**flags), wish, world)) as chat:
-            assert (chat.file, chat.name) == (None, None)
+            assert (chat.opened.file, chat.opened.name) == (None, None)
 
     def test_is_opened_by_its_name(self, world, settings):
         with closing(open_session(settings(), Wish(session="trip"), world)) as chat:
-            assert chat.name == "trip"
+            assert chat.opened.name == "trip"
 
     @pytest.mark.parametrize(
         ("wish", "error"),
@@ -96,7 +96,7 @@ from chatcli.target import Wish, World
 folder = Path(sys.argv[1])
 paths = Paths(folder, folder, folder, folder)
 chat = open_session(resolve({}, {}, paths, folder), Wish(session="trip"), World({}, paths))
-chat.set_title("T")
+chat.opened.set_title("T")
 chat.close()
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """

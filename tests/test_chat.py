@@ -110,25 +110,34 @@ def standing(history):
 
 def assert_a_resume_finds_it(chat):
     """Check that the session file, read by somebody else, is the conversation as it runs."""
-    resumed = history_of(chat.store.load(chat.file))
+    resumed = history_of(chat.opened.store.load(chat.opened.file))
     assert standing(resumed) == standing(chat.manager.history)
 
 
 class TestAChat:
     async def test_tells_what_the_repl_shows(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
-        assert (chat.name, chat.title, chat.turns, chat.system) == ("trip", "", 0, None)
+        assert (chat.opened.name, chat.opened.title, len(chat.session.questions), chat.opened.system) == (
+            "trip",
+            "",
+            0,
+            None,
+        )
         await ask(chat, "Capital of France?", "And of Spain?")
-        assert (chat.title, chat.turns, chat.model_name) == ("Capital of France?", 2, "small")
-        chat.set_title("Capitals")
-        assert chat.title == "Capitals"
+        assert (chat.opened.title, len(chat.session.questions), chat.turns.connected.model_name) == (
+            "Capital of France?",
+            2,
+            "small",
+        )
+        chat.opened.set_title("Capitals")
+        assert chat.opened.title == "Capitals"
         assert_a_resume_finds_it(chat)
 
     async def test_is_the_one_used_last_once_it_was_asked(self, open_chat, store):
         chat, _ = open_chat(says("a"))
         assert store.last_used() is None
         await ask(chat, "Hi")
-        assert store.last_used() == chat.file
+        assert store.last_used() == chat.opened.file
 
     async def test_goes_on_where_it_cannot_be_noted_as_the_last_and_says_so(self, open_chat, tmp_path):
         chat, _ = open_chat(says("a"))
@@ -141,13 +150,15 @@ class TestAChat:
 
     async def test_in_which_nothing_is_said_leaves_no_file(self, open_chat, tmp_path):
         chat, _ = open_chat()
-        chat.set_system("Be brief.")
-        chat.set_title("T")
+        chat.opened.set_system("Be brief.")
+        chat.opened.set_title("T")
         chat.switch(target(name="large"))
         chat.close()
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("act", [lambda chat: chat.send(question("Hi")), lambda chat: chat.model_name])
+    @pytest.mark.parametrize(
+        "act", [lambda chat: chat.send(question("Hi")), lambda chat: chat.turns.connected.model_name]
+    )
     def test_without_a_model_says_so(self, store, act):
         with closing(opened(store)) as chat, pytest.raises(ConfigurationError) as caught:
             act(chat)
@@ -168,7 +179,7 @@ class TestRetry:
     async def test_asks_the_same_again_and_puts_the_new_answer_in_place_of_the_old(self, open_chat):
         chat, model = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one", "two")
-        (*_, end) = await played(chat.retry())
+        (*_, end) = await played(chat.turns.retry())
         assert isinstance(end, TurnFinished)
         assert model.requests[2].messages == model.requests[1].messages
         assert talk(chat.manager.history) == [["one", "a"], ["two", "c"]]
@@ -178,23 +189,23 @@ class TestRetry:
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
         old = chat.session.path()[-1]
-        await played(chat.retry())
+        await played(chat.turns.retry())
         new = chat.session.path()[-1]
         assert (new.parent, chat.session.message(old.id)) == (old.parent, old)
-        assert chat.turns == 1
+        assert len(chat.session.questions) == 1
 
     async def test_can_be_done_again_and_again(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one")
-        await played(chat.retry())
-        await played(chat.retry())
+        await played(chat.turns.retry())
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "c"]]
         assert_a_resume_finds_it(chat)
 
     async def test_answers_a_question_that_has_no_answer(self, open_chat):
         chat, _ = open_chat(BROKEN, says("a"))
         await ask(chat, "one")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
 
@@ -202,14 +213,14 @@ class TestRetry:
         chat, _ = open_chat((TextDelta("Pa"), *BROKEN), says("Paris"))
         await ask(chat, "one")
         assert talk(chat.manager.history) == [["one", "Pa"]]
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "Paris"]]
         assert_a_resume_finds_it(chat)
 
     async def test_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
         chat, _ = open_chat(says("a"), BROKEN, says("b"))
         await ask(chat, "one")
-        (*_, end) = await played(chat.retry())
+        (*_, end) = await played(chat.turns.retry())
         assert isinstance(end, TurnFailed)
         assert talk(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
@@ -219,7 +230,7 @@ class TestRetry:
     async def test_that_is_cut_off_keeps_what_had_come(self, open_chat):
         chat, _ = open_chat(says("a"), (TextDelta("B"), *BROKEN))
         await ask(chat, "one")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "B"]]
         assert_a_resume_finds_it(chat)
 
@@ -227,7 +238,7 @@ class TestRetry:
         stall = Stall()
         chat, _ = open_chat(says("a"), (stall,))
         await ask(chat, "one")
-        task = asyncio.create_task(played(chat.retry()))
+        task = asyncio.create_task(played(chat.turns.retry()))
         await stall.reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -239,7 +250,7 @@ class TestRetry:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one " * 100)
         chat.switch(target(name="tiny", window_tokens=50))
-        (*_, end) = await played(chat.retry())
+        (*_, end) = await played(chat.turns.retry())
         assert end.result.error.code == "input_too_long"
         assert talk(chat.manager.history) == [["one " * 100, "a"]]
         assert_a_resume_finds_it(chat)
@@ -247,8 +258,8 @@ class TestRetry:
     async def test_goes_by_a_system_prompt_set_after_the_question(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
-        await played(chat.retry())
+        chat.opened.set_system("Rhyme.")
+        await played(chat.turns.retry())
         assert model.requests[1].messages == (system("Rhyme."), question("one"))
         assert talk(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
@@ -256,24 +267,24 @@ class TestRetry:
     async def test_with_a_new_system_prompt_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
         chat, _ = open_chat(says("a"), BROKEN)
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
-        await played(chat.retry())
+        chat.opened.set_system("Rhyme.")
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "a"]]
-        assert chat.system == "Rhyme."
+        assert chat.opened.system == "Rhyme."
         assert_a_resume_finds_it(chat)
 
     async def test_keeps_the_pin_of_the_turn(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
         chat.memory.pin()
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert [turn.pinned for turn in chat.manager.history.turns] == [True]
         assert_a_resume_finds_it(chat)
 
     def test_with_nothing_asked_says_so_at_once(self, open_chat):
         chat, _ = open_chat()
         with pytest.raises(UsageError) as caught:
-            chat.retry()
+            chat.turns.retry()
         assert caught.value.hint
 
 
@@ -283,7 +294,7 @@ class TestContinuing:
     async def test_asks_for_the_rest_and_keeps_the_whole_in_place_of_the_part(self, open_chat):
         chat, model = open_chat(self.CUT, says(" is Paris."))
         await ask(chat, "one")
-        events = await played(chat.continue_answer())
+        events = await played(chat.turns.continue_answer())
         assert [event for event in events if isinstance(event, AnswerContinued | TextDelta)] == [
             AnswerContinued("The capital"),
             TextDelta(" is Paris."),
@@ -297,16 +308,16 @@ class TestContinuing:
     async def test_keeps_all_there_is_when_it_is_cut_again(self, open_chat):
         chat, _ = open_chat(self.CUT, (TextDelta(" is"), *BROKEN), says(" Paris."))
         await ask(chat, "one")
-        await played(chat.continue_answer())
+        await played(chat.turns.continue_answer())
         assert_a_resume_finds_it(chat)
-        await played(chat.continue_answer())
+        await played(chat.turns.continue_answer())
         assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
         assert_a_resume_finds_it(chat)
 
     async def test_of_which_nothing_comes_leaves_the_part(self, open_chat):
         chat, _ = open_chat(self.CUT, BROKEN)
         await ask(chat, "one")
-        (*_, end) = await played(chat.continue_answer())
+        (*_, end) = await played(chat.turns.continue_answer())
         assert isinstance(end, TurnFailed)
         assert talk(chat.manager.history) == [["one", "The capital"]]
         assert_a_resume_finds_it(chat)
@@ -314,14 +325,14 @@ class TestContinuing:
     async def test_goes_on_with_an_answer_that_ran_into_its_limit(self, open_chat):
         chat, _ = open_chat((TextDelta("The"), Completion("length")), says(" end"))
         await ask(chat, "one")
-        await played(chat.continue_answer())
+        await played(chat.turns.continue_answer())
         assert talk(chat.manager.history) == [["one", "The end"]]
 
     async def test_goes_by_a_system_prompt_set_after_the_part(self, open_chat):
         chat, model = open_chat(self.CUT, says(" is Paris."))
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
-        await played(chat.continue_answer())
+        chat.opened.set_system("Rhyme.")
+        await played(chat.turns.continue_answer())
         assert model.requests[1].messages == (system("Rhyme."), question("one"))
         assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
 
@@ -330,7 +341,7 @@ class TestContinuing:
 
         def refusal():
             with pytest.raises(UsageError) as caught:
-                chat.continue_answer()
+                chat.turns.continue_answer()
             return caught.value.code
 
         assert refusal() == "no_answer"
@@ -360,24 +371,24 @@ class TestUndo:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         chat.branches.undo()
-        assert (chat.turns, chat.session.head) == (0, None)
+        assert (len(chat.session.questions), chat.session.head) == (0, None)
         assert_a_resume_finds_it(chat)
 
     async def test_loses_nothing(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        before = chat.file.path.read_bytes()
+        before = chat.opened.file.path.read_bytes()
         chat.branches.undo()
-        assert chat.file.path.read_bytes().startswith(before)
+        assert chat.opened.file.path.read_bytes().startswith(before)
 
     async def test_leaves_the_system_prompt_as_it_is_now(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
-        chat.set_system("Be brief.")
+        chat.opened.set_system("Be brief.")
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         await ask(chat, "two")
         chat.branches.undo(2)
-        assert chat.system == "Rhyme."
+        assert chat.opened.system == "Rhyme."
         assert_a_resume_finds_it(chat)
 
     async def test_follows_what_a_newer_version_put_between_the_messages(self, open_chat, store):
@@ -385,7 +396,7 @@ class TestUndo:
         await ask(chat, "one")
         chat.close()
         head = chat.session.head
-        with chat.file.path.open("a") as file:
+        with chat.opened.file.path.open("a") as file:
             file.write(f'{{"type":"tool_call","id":"t","parent":"{head}"}}\n')
             file.write(
                 '{"type":"message","id":"q2","parent":"t","at":"","message":'
@@ -402,7 +413,7 @@ class TestUndo:
         with pytest.raises(UsageError) as caught:
             chat.branches.undo(turns)
         assert caught.value.hint
-        assert chat.turns == 2
+        assert len(chat.session.questions) == 2
 
 
 def second(_place):
@@ -503,13 +514,13 @@ class TestAlternatives:
 
     async def test_come_with_the_system_prompt_of_their_branch(self, open_chat):
         chat, model = open_chat(says("a"), says("b"), says("c"))
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
         chat.branches.undo()
-        chat.set_system("Be brief.")
+        chat.opened.set_system("Be brief.")
         await ask(chat, "two")
         chat.branches.flip(lambda place: 1 - place.at)
-        assert chat.system == "Rhyme."
+        assert chat.opened.system == "Rhyme."
         await ask(chat, "three")
         assert model.requests[-1].messages[0] == system("Rhyme.")
         assert_a_resume_finds_it(chat)
@@ -517,7 +528,7 @@ class TestAlternatives:
     async def test_from_before_a_clear_are_none(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         chat.memory.clear()
         assert chat.branches.alternatives() is None
         await ask(chat, "two")
@@ -527,7 +538,7 @@ class TestAlternatives:
     async def test_that_are_not_there_are_told_by_number(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         with pytest.raises(UsageError, match="there are 2 answers"):
             chat.branches.flip(lambda _: 2)
 
@@ -544,34 +555,34 @@ class TestAnotherModelForOneAnswer:
         chat, model = open_chat(says("a"), says("c"))
         await ask(chat, "one")
         other = ScriptedModel(says("b"))
-        await played(chat.retry(target(model=other, name="large")))
+        await played(chat.turns.retry(target(model=other, name="large")))
         assert other.requests[0].messages == (question("one"),)
         assert other.requests[0].model == "large"
         assert talk(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert model.requests[-1].messages == (question("one"), answer("b"), question("two"))
-        assert chat.model_name == "small"
+        assert chat.turns.connected.model_name == "small"
 
 
 class TestAskingAside:
     async def test_shows_the_model_the_conversation_and_keeps_nothing(self, open_chat):
         chat, model = open_chat(says("a"), says("b"), says("c"))
         await ask(chat, "one")
-        before = chat.file.path.read_bytes()
-        (*_, end) = await played(chat.aside(question("by the way")))
+        before = chat.opened.file.path.read_bytes()
+        (*_, end) = await played(chat.turns.aside(question("by the way")))
         assert end.result.text == "b"
         assert model.requests[1].messages == (question("one"), answer("a"), question("by the way"))
-        assert chat.file.path.read_bytes() == before
+        assert chat.opened.file.path.read_bytes() == before
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert model.requests[2].messages == (question("one"), answer("a"), question("two"))
 
     async def test_can_leave_the_conversation_and_its_system_prompt_out(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
-        await played(chat.aside(question("aside"), system="Name it.", with_history=False))
+        await played(chat.turns.aside(question("aside"), system="Name it.", with_history=False))
         assert model.requests[1].messages == (system("Name it."), question("aside"))
 
 
@@ -579,35 +590,35 @@ class TestForking:
     async def test_goes_on_in_a_copy_that_tells_where_it_comes_from(self, open_chat, store):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        before = chat.file
+        before = chat.opened.file
         content = before.path.read_bytes()
         head = chat.session.head
-        chat.fork()
-        assert chat.name == "trip-2"
+        chat.opened.fork()
+        assert chat.opened.name == "trip-2"
         await ask(chat, "two")
         assert before.path.read_bytes() == content
-        assert talk(history_of(store.load(chat.file))) == [["one", "a"], ["two", "b"]]
+        assert talk(history_of(store.load(chat.opened.file))) == [["one", "a"], ["two", "b"]]
         marks = [record.value for record in chat.session.records if getattr(record, "kind", "") == "fork"]
         assert marks == [{"session": "trip", "message": head}]
 
     async def test_takes_a_name_of_ones_own(self, open_chat, store):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.fork(store.resolve("other"))
-        assert chat.name == "other"
+        chat.opened.fork(store.resolve("other"))
+        assert chat.opened.name == "other"
 
 
 class TestClear:
     async def test_makes_the_model_forget_all_but_the_system_prompt(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
-        chat.set_system("Be brief.")
+        chat.opened.set_system("Be brief.")
         await ask(chat, "one")
         chat.memory.pin()
         chat.memory.clear()
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert model.requests[1].messages == (system("Be brief."), question("two"))
-        assert chat.turns == 2
+        assert len(chat.session.questions) == 2
         assert_a_resume_finds_it(chat)
 
     async def test_cannot_be_gone_back_behind(self, open_chat):
@@ -617,7 +628,7 @@ class TestClear:
         for act in (
             chat.memory.clear,
             chat.branches.undo,
-            chat.retry,
+            chat.turns.retry,
             chat.memory.pin,
             lambda: chat.memory.pin(1),
         ):
@@ -633,7 +644,7 @@ class TestClear:
         await ask(chat, "one")
         chat.memory.pin()
         chat.memory.clear()
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         assert chat.memory.is_cleared
         chat.memory.undo_clear()
         assert talk(chat.manager.history) == [["one", "a"]]
@@ -647,7 +658,7 @@ class TestClear:
 
     def test_of_nothing_says_so(self, open_chat):
         chat, _ = open_chat()
-        chat.set_system("Be brief.")
+        chat.opened.set_system("Be brief.")
         with pytest.raises(UsageError, match="nothing to clear"):
             chat.memory.clear()
 
@@ -717,14 +728,14 @@ class TestDrop:
         chat.memory.drop(1)
         await ask(chat, "two")
         assert model.requests[1].messages == (question("two"),)
-        assert chat.turns == 2
+        assert len(chat.session.questions) == 2
         assert_a_resume_finds_it(chat)
 
     async def test_is_taken_back_by_asking_the_same_again(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
         chat.memory.drop(1)
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert talk(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
 
@@ -751,7 +762,7 @@ class TestARefusedQuestion:
         assert_a_resume_finds_it(chat)
         await ask(chat, "three")
         assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "three")]
-        assert chat.turns == 3
+        assert len(chat.session.questions) == 3
         assert_a_resume_finds_it(chat)
         chat.close()
         resumed, model = open_chat(says("d"))
@@ -761,7 +772,7 @@ class TestARefusedQuestion:
     async def test_is_asked_again_by_retry_and_then_counts_with_its_answer(self, open_chat):
         chat, model = open_chat(says("a"), REFUSED, says("b"), says("c"))
         await ask(chat, "one", "two")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two")]
         assert_a_resume_finds_it(chat)
         await ask(chat, "three")
@@ -771,7 +782,7 @@ class TestARefusedQuestion:
     async def test_of_which_nothing_comes_again_stays_left_out(self, open_chat, again):
         chat, model = open_chat(says("a"), REFUSED, again, says("c"))
         await ask(chat, "one", "two")
-        await played(chat.retry())
+        await played(chat.turns.retry())
         assert_a_resume_finds_it(chat)
         await ask(chat, "three")
         assert [text for _, text in sent(model)] == ["one", "a", "three"]
@@ -779,7 +790,7 @@ class TestARefusedQuestion:
     async def test_that_has_an_answer_keeps_it_when_another_model_refuses(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        await played(chat.retry(target(REFUSED, name="large")))
+        await played(chat.turns.retry(target(REFUSED, name="large")))
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert [text for _, text in sent(model)] == ["one", "a", "two"]
@@ -801,7 +812,7 @@ class TestARefusedQuestion:
     async def test_is_not_seen_by_a_question_aside_either(self, open_chat):
         chat, model = open_chat(says("a"), BROKEN, REFUSED, says("b"))
         await ask(chat, "one", "two", "three")
-        await played(chat.aside(question("By the way?")))
+        await played(chat.turns.aside(question("By the way?")))
         assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two\n\nBy the way?")]
 
 
@@ -825,7 +836,7 @@ class TestAQuestionStoppedBeforeItsFirstWord:
 class TestNotes:
     async def test_are_seen_by_the_model_with_the_system_prompt_and_outlive_a_clear(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
-        chat.set_system("Be brief.")
+        chat.opened.set_system("Be brief.")
         assert chat.memory.note(" I am Ada. ") == 1
         await ask(chat, "one")
         opening = model.requests[0].messages[0]
@@ -857,7 +868,7 @@ class TestTheSystemPrompt:
     async def test_counts_from_here_on(self, open_chat):
         chat, model = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         await ask(chat, "two")
         assert model.requests[1].messages[0] == system("Rhyme.")
         assert_a_resume_finds_it(chat)
@@ -865,28 +876,28 @@ class TestTheSystemPrompt:
     async def test_is_kept_once_however_often_it_is_set(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.set_system("Rhyme.")
-        size = chat.file.path.stat().st_size
-        chat.set_system("Rhyme.")
-        assert chat.file.path.stat().st_size == size
+        chat.opened.set_system("Rhyme.")
+        size = chat.opened.file.path.stat().st_size
+        chat.opened.set_system("Rhyme.")
+        assert chat.opened.file.path.stat().st_size == size
 
     async def test_can_be_taken_away_for_good(self, open_chat, store):
         chat, model = open_chat(says("a"), says("b"))
-        chat.set_system("Rhyme.")
+        chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
-        chat.set_system(None)
+        chat.opened.set_system(None)
         await ask(chat, "two")
         assert model.requests[1].messages[0] == question("one")
         assert_a_resume_finds_it(chat)
         chat.close()
         with closing(opened(store)) as resumed:
             resumed.connect(target(default_system="You are a helpful assistant."))
-            assert resumed.system is None
+            assert resumed.opened.system is None
 
     def test_that_is_not_there_cannot_be_taken_away(self, open_chat):
         chat, _ = open_chat()
         with pytest.raises(UsageError, match="no system prompt"):
-            chat.set_system(None)
+            chat.opened.set_system(None)
 
     @pytest.mark.parametrize(
         ("wished", "default", "expected"),
@@ -900,26 +911,26 @@ class TestTheSystemPrompt:
     def test_is_the_wished_one_else_the_models_own(self, store, wished, default, expected):
         with closing(opened(store, wished=wished)) as chat:
             chat.connect(target(default_system=default))
-            assert chat.system == expected
+            assert chat.opened.system == expected
 
     def test_set_before_there_is_a_model_wins_over_the_wished_one(self, store):
         with closing(opened(store, wished="wished")) as chat:
-            assert chat.system == "wished"
-            chat.set_system("set")
+            assert chat.opened.system == "wished"
+            chat.opened.set_system("set")
             chat.connect(target(default_system="default"))
-            assert chat.system == "set"
+            assert chat.opened.system == "set"
 
     def test_that_was_wished_can_be_taken_away_before_there_is_a_model(self, store):
         with closing(opened(store, wished="wished")) as chat:
-            chat.set_system(None)
+            chat.opened.set_system(None)
             chat.connect(target(default_system="default"))
-            assert chat.system is None
+            assert chat.opened.system is None
 
     @pytest.mark.parametrize("text", ["", " \n"])
     def test_a_title_needs_a_word(self, open_chat, text):
         chat, _ = open_chat()
         with pytest.raises(UsageError):
-            chat.set_title(text)
+            chat.opened.set_title(text)
 
 
 class TestAnotherTarget:
@@ -928,27 +939,27 @@ class TestAnotherTarget:
         await ask(chat, "one")
         chat.connect(target(model=(model := ScriptedModel(says("b"))), name="large"))
         await ask(chat, "two")
-        assert chat.model_name == model.requests[0].model == "large"
+        assert chat.turns.connected.model_name == model.requests[0].model == "large"
         assert model.requests[0].messages == (question("one"), answer("a"), question("two"))
 
     async def test_that_was_asked_is_asked_by_a_resume(self, open_chat, store):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        first = chat.model_name, chat.endpoint.host
-        assert (store.load(chat.file).model, store.load(chat.file).model_endpoint) == first
+        first = chat.turns.connected.model_name, chat.turns.connected.endpoint.host
+        assert (store.load(chat.opened.file).model, store.load(chat.opened.file).model_endpoint) == first
         chat.connect(target(model=ScriptedModel(says("b"), says("c")), name="large"))
-        assert store.load(chat.file).model == first[0]
+        assert store.load(chat.opened.file).model == first[0]
         await ask(chat, "two")
         await ask(chat, "three")
-        assert store.load(chat.file).model == "large"
-        kinds = [getattr(record, "kind", None) for record in store.load(chat.file).records]
+        assert store.load(chat.opened.file).model == "large"
+        kinds = [getattr(record, "kind", None) for record in store.load(chat.opened.file).records]
         assert kinds.count("model") == 2
 
     async def test_that_the_person_chose_is_asked_by_a_resume(self, open_chat, store):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         chat.switch(target(name="large"))
-        assert store.load(chat.file).model == "large"
+        assert store.load(chat.opened.file).model == "large"
 
     async def test_that_is_embedded_is_not_remembered_by_its_name(self, open_chat):
         chat, _ = open_chat(says("a"))
@@ -961,7 +972,7 @@ class TestAnotherTarget:
     async def test_counts_no_message_again_where_it_counts_alike(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.load_vocabulary()
+        chat.turns.load_vocabulary()
         chat.connect(target(name="gpt-4o"))
         assert not chat.manager.context_usage().estimated
         chat.connect(target(name="gpt-4"))
@@ -972,11 +983,11 @@ class TestSavingAs:
     async def test_keeps_a_private_conversation_from_then_on(self, open_chat, store):
         chat, _ = open_chat(says("a"), says("b"), kept=False)
         await ask(chat, "one")
-        assert (chat.name, chat.file) == (None, None)
+        assert (chat.opened.name, chat.opened.file) == (None, None)
         assert store.summaries() == []
-        chat.save_as(store.resolve("kept"))
-        assert chat.name == chat.manager.session_name == "kept"
-        assert store.last_used() == chat.file
+        chat.opened.save_as(store.resolve("kept"))
+        assert chat.opened.name == chat.manager.session_name == "kept"
+        assert store.last_used() == chat.opened.file
         await ask(chat, "two")
         assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
         assert_a_resume_finds_it(chat)
@@ -984,8 +995,8 @@ class TestSavingAs:
     async def test_leaves_the_first_file_as_it_was(self, open_chat, store):
         chat, _ = open_chat(says("a"), says("b"))
         await ask(chat, "one")
-        first = chat.file.path.read_bytes()
-        chat.save_as(store.resolve("copy"))
+        first = chat.opened.file.path.read_bytes()
+        chat.opened.save_as(store.resolve("copy"))
         await ask(chat, "two")
         chat.branches.undo()
         assert store.resolve("trip").path.read_bytes() == first
@@ -995,7 +1006,7 @@ class TestSavingAs:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError):
-            chat.save_as(chat.file)
+            chat.opened.save_as(chat.opened.file)
         assert_a_resume_finds_it(chat)
 
     async def test_says_where_it_cannot_be_written(self, open_chat, tmp_path):
@@ -1003,8 +1014,8 @@ class TestSavingAs:
         await ask(chat, "one")
         (tmp_path / "file").touch()
         with pytest.raises(LocalIOError):
-            chat.save_as(SessionFile("x", tmp_path / "file" / "x.jsonl"))
-        assert chat.name == "trip"
+            chat.opened.save_as(SessionFile("x", tmp_path / "file" / "x.jsonl"))
+        assert chat.opened.name == "trip"
 
 
 SCRIPTS = st.sampled_from(
@@ -1036,7 +1047,7 @@ async def do(chat, what, data):
     memory, numbers = chat.memory, st.integers(1, 3)
     acts = {
         "send": lambda: ask(chat, data.draw(st.sampled_from("xyz"))),
-        "retry": lambda: played(chat.retry()),
+        "retry": lambda: played(chat.turns.retry()),
         "undo": lambda: chat.branches.undo(data.draw(st.integers(1, 2))),
         "clear": memory.clear,
         "unclear": memory.undo_clear,
@@ -1046,11 +1057,11 @@ async def do(chat, what, data):
         "undrop": lambda: memory.bring_back(data.draw(st.none() | numbers)),
         "note": lambda: memory.note(data.draw(st.sampled_from(["Ada", "Bob"]))),
         "unnote": lambda: memory.take_note_away(data.draw(numbers)),
-        "system": lambda: chat.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None]))),
+        "system": lambda: chat.opened.set_system(data.draw(st.sampled_from(["Rhyme.", "Be brief.", None]))),
         "switch": lambda: chat.switch(
             target(model=AlternatingModel(*[data.draw(SCRIPTS) for _ in range(12)]))
         ),
-        "save": lambda: chat.save_as(chat.store.new()),
+        "save": lambda: chat.opened.save_as(chat.opened.store.new()),
     }
     done = acts[what]()
     if asyncio.iscoroutine(done):
@@ -1064,7 +1075,7 @@ async def live(store, data):
         for what in data.draw(st.lists(ACTS, min_size=1, max_size=12)):
             with suppress(UsageError):
                 await do(chat, what, data)
-            if chat.file.path.exists():
+            if chat.opened.file.path.exists():
                 assert_a_resume_finds_it(chat)
             assert standing(history_of(chat.session)) == standing(chat.manager.history)
 
@@ -1080,7 +1091,7 @@ class TestCounting:
     async def test_goes_by_what_the_endpoint_was_seen_to_count(self, open_chat, store):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one " * 300)
-        chat.load_vocabulary()
+        chat.turns.load_vocabulary()
         by_vocabulary = chat.manager.context_usage().turns_tokens
         counts = LearnedCounts(ENDPOINT.base_url)
         model = ScriptedModel(says("b"))

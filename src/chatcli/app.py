@@ -52,9 +52,9 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
         chat = stack.enter_context(closing(open_session(settings, wish, world)))
         chat.connect(await TargetFinder(settings, wish, world, tell, stack).target(chat.session))
         if wish.count_exactly:
-            chat.load_vocabulary()
-        world.spending.session = lambda: SessionInHand(chat.name, chat.session.cost_usd)
-        for notice in chat.untold():
+            chat.turns.load_vocabulary()
+        world.spending.session = lambda: SessionInHand(chat.opened.name, chat.session.cost_usd)
+        for notice in chat.opened.pending_notices():
             tell(notice)
         yield chat
 

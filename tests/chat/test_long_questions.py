@@ -98,26 +98,26 @@ async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
     *_, end = await played(chat.send(LONG))
     assert end.result.error.code == "input_too_long"
     assert not model.prompts
-    assert chat.turns == 0
+    assert len(chat.session.questions) == 0
 
 
 async def test_a_way_that_was_chosen_serves_another_answer_too(chat):
     chat.connect(target(AnsweringModel(tell_facts), way="fail"))
-    chat.long_questions.way = "head"
+    chat.turns.long_questions.way = "head"
     await played(chat.send(LONG))
-    await played(chat.retry())
-    assert chat.turns == 1
+    await played(chat.turns.retry())
+    assert len(chat.session.questions) == 1
     assert len(chat.branches.tree.alternatives(chat.branches.tree.path[0])) == 2
 
 
 async def test_a_part_that_fails_leaves_the_conversation_as_it_was(chat):
     chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
     assert isinstance((await played(chat.send(LONG)))[-1], TurnFailed)
-    assert chat.turns == 0
+    assert len(chat.session.questions) == 0
     chat.connect(target(AnsweringModel(tell_facts)))
     await played(chat.send(LONG))
     assert isinstance((await played(chat.send(question("And which first?"))))[-1], TurnFinished)
-    assert chat.turns == 2
+    assert len(chat.session.questions) == 2
 
 
 async def test_another_answer_that_fails_leaves_the_old_one(chat):
@@ -125,7 +125,7 @@ async def test_another_answer_that_fails_leaves_the_old_one(chat):
     await played(chat.send(LONG))
     before = told(chat)
     chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
-    await played(chat.retry())
+    await played(chat.turns.retry())
     assert told(chat) == before
 
 
@@ -134,7 +134,7 @@ async def test_a_long_question_can_take_the_place_of_another(chat):
     await played(chat.send(question("Hi")))
     chat.branches.edit()
     await played(chat.send(LONG))
-    assert chat.turns == 1
+    assert len(chat.session.questions) == 1
     assert facts_of(told(chat)[0][1]) == FACTS
 
 
@@ -142,7 +142,7 @@ async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):
     chat.connect(target(AnsweringModel(tell_facts)))
     await played(chat.send(LONG))
     reply = chat.session.path()[-1]
-    events = await played(chat._ask_again(chat.branches.latest(1)[0], answer_so_far=reply.message.text))
+    events = await played(chat.turns._ask_again(chat.branches.latest(1)[0], answer_so_far=reply.message.text))
     assert any(isinstance(event, AnswerContinued) for event in events)
     assert isinstance(events[-1], TurnFinished)
 

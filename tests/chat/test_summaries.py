@@ -73,7 +73,7 @@ async def long_talk(open_chat, *scripts, **how):
 
 
 def resumed(chat):
-    return history_of(chat.store.load(chat.file)).summary
+    return history_of(chat.opened.store.load(chat.opened.file)).summary
 
 
 async def test_nothing_is_summed_up_as_long_as_there_is_room(open_chat):

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
-from chatcli.chat.seen import NotSeen, Seen, SeenPart
+from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart
 from chatcli.cli.ask import context_data
 
 
 def test_what_is_seen_is_told_part_by_part_and_what_is_not_with_why():
-    seen = Seen(
+    seen = ContextReport(
         "small",
         "truncate",
         4096,
         3072,
         parts=(
-            SeenPart("system", 8, "Be brief."),
-            SeenPart("turn", 20, "Hi", turn=5, cost_usd=0.25),
-            SeenPart("question", 9, "And?"),
+            ReportedPart("system", 8, "Be brief."),
+            ReportedPart("turn", 20, "Hi", turn=5, cost_usd=0.25),
+            ReportedPart("question", 9, "And?"),
         ),
-        left_out=(NotSeen((1, 2, 4), "does not fit", 99), NotSeen((3,), "dropped")),
+        left_out=(LeftOutTurns((1, 2, 4), "does not fit", 99), LeftOutTurns((3,), "dropped")),
         estimated=False,
     )
     assert context_data(seen) == {

@@ -79,6 +79,7 @@ class HeldChat:
     def __init__(self, name=None):
         self.file = SessionFile(name, Path(f"/data/{name}.jsonl")) if name else None
         self.titles = []
+        self.opened = self
 
     def set_title(self, title):
         self.titles.append(title)

@@ -76,7 +76,7 @@ async def test_the_tree_is_shown_and_gone_to_by_number(talking):  # noqa: F811
         await told(talk, "France?", "Spain?")
         assert "2  ●  ← here Spain? → Madrid." in await told(talk, "/tree")
         assert "> France?\nParis." in await told(talk, "/tree 1")
-        assert talk.chat.turns == 1
+        assert len(talk.chat.session.questions) == 1
         assert "there is no number 7 in the tree" in await told(talk, "/tree 7")
         await talk.connection.close()
 
@@ -101,8 +101,10 @@ async def test_a_fork_leaves_the_conversation_as_it_is(talking):  # noqa: F811
         await told(talk, "France?", "/save trip")
         assert "now in trip-2, a copy; trip is unchanged" in await told(talk, "/fork")
         await told(talk, "Spain?", "/fork other")
-        assert [summary.turns for summary in talk.chat.store.summaries() if summary.name == "trip"] == [1]
-        assert talk.chat.name == "other"
+        assert [
+            summary.turns for summary in talk.chat.opened.store.summaries() if summary.name == "trip"
+        ] == [1]
+        assert talk.chat.opened.name == "other"
         await talk.connection.close()
 
 

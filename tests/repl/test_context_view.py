@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.chat.seen import NotSeen, Seen, SeenPart, ranges
+from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart, ranges
 from chatcli.render.themes import theme
 from chatcli.repl.context_view import (
     comparison,
@@ -25,21 +25,21 @@ from chatcli.repl.window_bar import Segment, bar, shares
 PLAIN = theme("dark", None)
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
-SEEN = Seen(
+SEEN = ContextReport(
     "small",
     "truncate",
     window_tokens=8192,
     budget_tokens=6144,
     parts=(
-        SeenPart("system", 120, "Be brief."),
-        SeenPart("note", 10, "Keep in mind: a"),
-        SeenPart("note", 12, "Keep in mind: b"),
-        SeenPart("pinned", 300, "mind me", turn=2),
-        SeenPart("turn", 700, "Capital of France?", turn=6),
-        SeenPart("turn", 900, "北京天气怎么样" * 9, turn=7),
-        SeenPart("question", 4, ""),
+        ReportedPart("system", 120, "Be brief."),
+        ReportedPart("note", 10, "Keep in mind: a"),
+        ReportedPart("note", 12, "Keep in mind: b"),
+        ReportedPart("pinned", 300, "mind me", turn=2),
+        ReportedPart("turn", 700, "Capital of France?", turn=6),
+        ReportedPart("turn", 900, "北京天气怎么样" * 9, turn=7),
+        ReportedPart("question", 4, ""),
     ),
-    left_out=(NotSeen((1, 3, 4, 5), "does not fit", 9_000),),
+    left_out=(LeftOutTurns((1, 3, 4, 5), "does not fit", 9_000),),
     estimated=False,
 )
 
@@ -47,7 +47,7 @@ kinds = st.sampled_from(["system", "note", "summary", "pinned", "retrieved", "tu
 seens = st.builds(
     lambda parts, budget, answer: replace(
         SEEN,
-        parts=tuple(SeenPart(kind, tokens, text, number) for number, (kind, tokens, text) in enumerate(parts, 1)),
+        parts=tuple(ReportedPart(kind, tokens, text, number) for number, (kind, tokens, text) in enumerate(parts, 1)),
         budget_tokens=budget,
         window_tokens=budget + answer,
     ),
@@ -68,13 +68,13 @@ def test_every_part_of_the_window_is_a_sign_and_a_row():
 
 
 def test_a_part_tells_what_it_costs_where_a_price_is_known_and_there_is_room():
-    priced = replace(SEEN, parts=(SeenPart("system", 120, "Be brief.", cost_usd=0.0012),))
+    priced = replace(SEEN, parts=(ReportedPart("system", 120, "Be brief.", cost_usd=0.0012),))
     assert context_view(priced, PLAIN, 80).split("\n")[1].endswith("120  $0.0012")
     assert "$" not in context_view(priced, PLAIN, 40)
 
 
 def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked():
-    turns = tuple(SeenPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
+    turns = tuple(ReportedPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
     text = context_view(replace(SEEN, parts=turns, estimated=True), PLAIN, 80)
     assert re.search(r"T  6 turns, 3–8 +~60\n", text)
     assert re.search(r"T  30 turns, 10–39 +~300\n", text)
@@ -82,7 +82,7 @@ def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked()
 
 
 def test_read_aloud_each_part_is_a_sentence():
-    turns = tuple(SeenPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
+    turns = tuple(ReportedPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
     seen = replace(SEEN, parts=(*SEEN.parts[:3], *turns), estimated=True)
     assert context_sentences(seen).split("\n") == [
         "System prompt, about 120 tokens.",
@@ -96,7 +96,9 @@ def test_read_aloud_each_part_is_a_sentence():
 
 
 def test_read_aloud_a_turn_has_its_words_behind_its_count():
-    line = context_sentences(replace(SEEN, parts=(SeenPart("turn", 7, "Why: so?", turn=2),))).split("\n")[0]
+    line = context_sentences(replace(SEEN, parts=(ReportedPart("turn", 7, "Why: so?", turn=2),))).split("\n")[
+        0
+    ]
     assert line == "Turn 2, 7 tokens: Why: so?"
 
 
@@ -140,7 +142,9 @@ def test_what_is_left_out_is_told_with_why():
 
 
 def test_a_comparison_tells_the_numbers_side_by_side_and_which_turns_differ():
-    then = replace(SEEN, context="middle-out", parts=(SeenPart("turn", 700, "One", turn=1), *SEEN.parts[:4]))
+    then = replace(
+        SEEN, context="middle-out", parts=(ReportedPart("turn", 700, "One", turn=1), *SEEN.parts[:4])
+    )
     rows = [row.split() for row in comparison(SEEN, then, 80).split("\n")]
     assert rows[0] == ["truncate", "middle-out"]
     assert ["turns", "sent", "3", "2"] in rows

@@ -52,11 +52,11 @@ async def test_what_was_said_last_counts(talking, profiles):
         talk = talking(server)
         await talk.take("/model large")
         await talk.take("/profile desk")
-        assert talk.chat.model_name == "qwen3"
+        assert talk.chat.turns.connected.model_name == "qwen3"
         await talk.take("/config temperature 1")
         assert talk.settings.temperature == 1
         await talk.take("/model large")
-        assert talk.chat.model_name == "large"
+        assert talk.chat.turns.connected.model_name == "large"
         await talk.connection.close()
 
 
@@ -67,7 +67,7 @@ async def test_the_model_of_the_session_stays_where_the_profile_names_none(talki
         await talk.take("/model large")
         await talk.take("Hi")
         await talk.take("/profile warm")
-        assert (talk.chat.model_name, talk.settings.temperature) == ("large", 1.5)
+        assert (talk.chat.turns.connected.model_name, talk.settings.temperature) == ("large", 1.5)
         await talk.connection.close()
 
 
@@ -77,7 +77,7 @@ async def test_a_system_prompt_of_the_conversation_stays_where_the_profile_has_n
         talk = talking(server)
         await talk.take("/system Talk like a pirate.")
         await talk.take("/profile warm")
-        assert talk.chat.system == "Talk like a pirate."
+        assert talk.chat.opened.system == "Talk like a pirate."
         await talk.connection.close()
 
 
@@ -97,8 +97,8 @@ async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_pat
             await talk.take(f"/profile {name}")
         assert "error: no key is set for api.openai.com" in talk.surface.text
         assert "temperature must be" in talk.surface.text
-        assert (talk.settings.profile, talk.chat.model_name) == (None, "small")
-        assert talk.chat.system == "Outside."
+        assert (talk.settings.profile, talk.chat.turns.connected.model_name) == (None, "small")
+        assert talk.chat.opened.system == "Outside."
         await talk.take("Hi again")
         assert talk.surface.said[-1] == "Paris."
         await talk.connection.close()
@@ -109,7 +109,7 @@ async def test_a_profile_taken_as_a_setting_brings_its_system_prompt_too(talking
         profiles(server)
         talk = talking(server)
         await talk.take("/config profile desk")
-        assert (talk.settings.profile, talk.chat.system) == ("desk", "Be brief.")
+        assert (talk.settings.profile, talk.chat.opened.system) == ("desk", "Be brief.")
         await talk.connection.close()
 
 

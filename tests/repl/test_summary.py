@@ -85,7 +85,7 @@ async def test_what_was_compacted_is_compacted_on_resuming_and_goes_on(talking):
         for number in range(3):
             await talk.take(f"question {number}")
         await talk.take("/compact")
-        name = talk.chat.name
+        name = talk.chat.opened.name
         await talk.take("/new")
         await talk.take(f"/session {name}")
         assert talk.chat.summaries.current.is_wanted

@@ -146,7 +146,7 @@ async def test_new_starts_an_unnamed_conversation_and_keeps_the_one_before(talki
         await talk.take("Capital of France?")
         await talk.take("/new")
         assert talk.surface.said[-1] == "new conversation; /session trip goes back"
-        assert talk.chat.name != "trip"
+        assert talk.chat.opened.name != "trip"
         await talk.take("Capital of Spain?")
         assert messages(server) == [("user", "Capital of Spain?")]
         await talk.connection.close()
@@ -344,7 +344,7 @@ async def test_retry_asks_the_same_question_and_keeps_both_answers(talking):
         await talk.take("/retry")
         await talk.connection.close()
     assert messages(server, 0) == messages(server, 1) == [("user", "Capital?")]
-    kept = [json.loads(line) for line in talk.chat.file.path.read_text("utf-8").splitlines()]
+    kept = [json.loads(line) for line in talk.chat.opened.file.path.read_text("utf-8").splitlines()]
     roles = [record["message"]["role"] for record in kept if record["type"] == "message"]
     assert roles == ["user", "assistant", "assistant"]
 
@@ -374,7 +374,7 @@ async def test_clear_makes_the_model_forget_and_pin_keeps_a_turn(talking):
         await talk.take("Hi")
         await talk.connection.close()
     assert messages(server) == [("user", "Hi")]
-    assert talk.chat.turns == 2
+    assert len(talk.chat.session.questions) == 2
 
 
 async def test_undo_right_after_a_clear_takes_the_clear_back(talking):
@@ -492,11 +492,11 @@ async def test_a_session_is_shown_and_changed(talking):
     async with serving(PARIS) as server:
         talk = talking(server)
         await talk.take("Capital of France?")
-        first = talk.chat.name
+        first = talk.chat.opened.name
         await talk.take("/session")
         assert f"name   {first}" in talk.surface.text
         await talk.take("/session trip")
-        assert talk.chat.name == "trip"
+        assert talk.chat.opened.name == "trip"
         await talk.take("Hi")
         assert messages(server) == [("user", "Hi")]
         assert [name for name, _ in await completions(talk, "/session ")] == [first]
@@ -515,7 +515,7 @@ async def test_a_refusal_is_no_answer_to_copy_and_is_shown_as_one_on_resuming(ta
     async with serving(refused, PARIS) as server:
         talk = talking(server, context_window=4096)
         await talk.take("How?")
-        first = talk.chat.name
+        first = talk.chat.opened.name
         await talk.take("/copy")
         assert "the model refused, so there is no answer to copy" in talk.surface.text
         assert not talk.surface.sequences
@@ -533,12 +533,12 @@ async def test_save_copies_the_conversation_and_goes_on_there(talking):
     async with serving(PARIS) as server:
         talk = talking(server, save=False)
         await talk.take("Capital of France?")
-        assert talk.chat.file is None
+        assert talk.chat.opened.file is None
         await talk.take("/save trip")
         await talk.take("Hi")
         await talk.take("/save")
         await talk.connection.close()
-    assert talk.chat.name == "trip"
+    assert talk.chat.opened.name == "trip"
     assert len(talk.chat.session.questions) == 2
     assert "already saved" in talk.surface.text
 
@@ -569,7 +569,7 @@ async def test_context_compares_with_another_strategy_or_model_and_changes_nothi
         assert "it would also send turn 1" in talk.surface.said
         await talk.take("/context middle-out")
         assert "middle-out" in talk.surface.text
-        assert (talk.chat.model_name, talk.chat.target.context) == ("small", "truncate")
+        assert (talk.chat.turns.connected.model_name, talk.chat.target.context) == ("small", "truncate")
         await talk.take("/context use none")
         assert talk.chat.target.context == "none"
         await talk.take("/context all")
@@ -656,7 +656,7 @@ async def test_what_a_model_thinks_is_never_kept(talking):
         await talk.take("Capital of France?")
         await talk.take("And again?")
         await talk.connection.close()
-    assert "secret" not in talk.chat.file.path.read_text("utf-8")
+    assert "secret" not in talk.chat.opened.file.path.read_text("utf-8")
     assert "secret" not in json.dumps(messages(server))
 
 

@@ -16,7 +16,9 @@ REFUSED = Answer([b'{"error": {"message": "no such model"}}'], 404, {"content-ty
 
 
 def marks(talk):
-    return [record["value"] for record in records_of(talk.chat.file.path) if record.get("kind") == "title"]
+    return [
+        record["value"] for record in records_of(talk.chat.opened.file.path) if record.get("kind") == "title"
+    ]
 
 
 async def test_the_title_is_shown_and_set(talking):
@@ -76,7 +78,7 @@ async def test_where_no_title_comes_it_stays_and_the_reason_is_told(talking, nam
         await talk.take("Capital of France?")
         await talk.take("/title auto")
         assert told in talk.surface.text
-        assert talk.chat.title == "Capital of France?"
+        assert talk.chat.opened.title == "Capital of France?"
         assert marks(talk) == []
         await talk.connection.close()
 
@@ -97,5 +99,5 @@ async def test_it_can_be_stopped(talking):
         asking.cancel()
         await asyncio.wait([asking])
         assert "stopped; the title is unchanged" in talk.surface.text
-        assert talk.chat.title == "Capital of France?"
+        assert talk.chat.opened.title == "Capital of France?"
         await talk.connection.close()

@@ -141,7 +141,7 @@ def test_is_never_wider_than_the_terminal(tmp_path_factory, name, columns):
 
 def test_what_is_being_written_is_added_by_the_rule_of_thumb(tmp_path):
     chat = chat_of(tmp_path, words=10)
-    chat.load_vocabulary()
+    chat.turns.load_vocabulary()
     assert re.search(r"─ 2\d/8\.2k tokens", line(chat))
     assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_bytes=4_000))
 

@@ -104,7 +104,7 @@ async def test_of_several_models_one_is_chosen_after_the_key_was_checked(talking
     async with serving(MODELS, MODELS, PARIS) as server:
         talk = first_run(talking, "2", server.base_url, KEY, answer)
         assert await choose_way_in(talk)
-        assert talk.chat.model_name == model
+        assert talk.chat.turns.connected.model_name == model
         await talk.take("Capital of France?")
         await talk.connection.close()
     assert [secret for label, secret in talk.surface.asked] == [
@@ -123,7 +123,7 @@ async def test_a_model_for_something_else_is_not_what_enter_takes(talking):
     async with serving(models, models) as server:
         talk = first_run(talking, server.base_url, "", "")
         assert await choose_way_in(talk)
-        assert talk.chat.model_name == "llama"
+        assert talk.chat.turns.connected.model_name == "llama"
         await talk.connection.close()
 
 
@@ -134,7 +134,7 @@ async def test_a_model_of_another_server_is_not_asked_for_here(talking):
         (talk.world.paths.config / "config.toml").write_text('model = "gone"\n')
         await talk.take("/config theme dark")
         assert await choose_way_in(talk)
-        assert talk.chat.model_name == "small"
+        assert talk.chat.turns.connected.model_name == "small"
         await talk.connection.close()
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import UsageError
+from chatcli.core.errors import BudgetReached, LocalIOError, UsageError
 from chatcli.sessions.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatcli.chat.open_session import OpenSession
+    from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
-    from chatcli.sessions.log import SessionLog
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
     from chatcli.sessions.tree import Exchange
@@ -38,12 +40,11 @@ class Alternatives:
 class Branches:
     """Moves the head of a session. Only marks are added: nothing that was said is lost.
 
-    ``moved`` is called after each move. Methods raise ``UsageError`` where there is nowhere to go.
+    Methods raise ``UsageError`` where there is nowhere to go.
     """
 
-    def __init__(self, log: SessionLog, moved: Callable[[], None]) -> None:
-        self._log = log
-        self._moved = moved
+    def __init__(self, opened: OpenSession) -> None:
+        self._opened = opened
         self.editing: MessageRecord | None = None
         """The question the next one takes the place of."""
 
@@ -94,6 +95,18 @@ class Branches:
         self.go_before(asked[0])
         return tuple(record.message for record in asked)
 
+    def take_back_unsent(self, end: TurnEnd) -> bool:
+        """Go back to before a question that the budget kept from being sent, and return whether it was one.
+
+        It was stored before the request was to go out. Left where it is, the next question would follow one that nobody
+        was asked.
+        """
+        if not isinstance(end.result.error, BudgetReached) or end.result.text:
+            return False
+        with suppress(LocalIOError, UsageError):
+            self.undo()
+        return True
+
     def edit(self, number: int | None = None) -> MessageRecord:
         """Have what is asked next take the place of a question, beside it, and return that question."""
         self.editing = self.numbered(number)
@@ -138,8 +151,8 @@ class Branches:
 
     def go_to(self, exchange: Exchange) -> None:
         """Go on behind ``exchange``, with the system prompt that was in force there."""
-        self._mark_head(exchange.id)
-        self._moved()
+        self.stop_editing()
+        self._opened.mark("head", exchange.id, changes_context=True)
 
     def go_before(self, question: MessageRecord) -> None:
         """Go on where ``question`` was asked, with the system prompt in force now."""
@@ -149,20 +162,13 @@ class Branches:
 
     def go_on_from(self, message_id: str | None) -> None:
         """Move the head. The system prompt in force stays, also where it was set after that message."""
-        system = self._session.system
-        self._mark_head(message_id)
-        if system is not None and system != self._session.system:
-            self._log.message(system, parent=self._session.head)
-        self._moved()
+        self.stop_editing()
+        self._opened.go_on_from(message_id)
 
     def place(self, sought: MessageRecord) -> int:
         """Return at which place of the path a message stands."""
         return next(place for place, record in enumerate(self._session.path()) if record.id == sought.id)
 
-    def _mark_head(self, message_id: str | None) -> None:
-        self.stop_editing()
-        self._log.mark("head", message_id, parent=self._session.head)
-
     @property
     def _session(self) -> Session:
-        return self._log.session
+        return self._opened.session

@@ -15,15 +15,14 @@ from chatcli.core.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from chatcli.conversation.counting import MessageTokens
+    from chatcli.chat.managers import Managers
     from chatcli.conversation.history import History
     from chatcli.conversation.long_input.asking import LongInputUsage
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.long_input.planning import Plan
-    from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
-    from chatcli.core.ports import Journal, TokenCounter
+    from chatcli.core.ports import Journal
     from chatcli.target import Target
 
 _SHORT_TOKENS: Final = 1_000
@@ -36,21 +35,14 @@ _SHORT_BYTES: Final = 100_000
 class LongQuestions:
     """Asks what does not fit ``target``: read part by part, or cut. ``way`` says how, until another is chosen.
 
-    ``manager`` makes what asks the last request, with a history, a journal and what counts.
+    ``managers`` makes what asks the last request.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        tokens: MessageTokens,
-        counter: TokenCounter,
-        manager: Callable[[History, Journal, MessageTokens], ConversationManager],
-    ) -> None:
+    def __init__(self, target: Target, managers: Managers) -> None:
         self.way = target.long_input.way
         self._target = target
-        self._tokens = tokens
-        self._counter = counter
-        self._manager = manager
+        self._managers = managers
+        self._tokens = managers.tokens_at(target)
 
     @property
     def longest_tokens(self) -> int:
@@ -71,7 +63,7 @@ class LongQuestions:
             history=history,
             window=self._window,
             tokens=self._tokens.corrected(lambda: share),
-            counter=CorrectedCounter(self._counter, share),
+            counter=CorrectedCounter(self._managers.counter_for(model), share),
             answer_so_far=answer_so_far,
         )
 
@@ -88,36 +80,29 @@ class LongQuestions:
     async def ask(
         self,
         question: Message,
+        long: LongQuestion,
         history: Callable[[], History],
         journal: Journal,
         *,
         kept_as: str | None = None,
         answer_so_far: str = "",
     ) -> AsyncGenerator[Event]:
-        """Ask a question that was ``found``; ``history`` is called when the turn begins, and again before the answer."""
+        """Ask a question that was ``found`` to be ``long``; ``history`` is called before the answer."""
         from chatcli.conversation.long_input.journal import WholeQuestionJournal  # noqa: PLC0415 - as above
         from chatcli.conversation.long_input.turn import Asked, long_turn, refused_turn  # noqa: PLC0415
 
         target = self._target
-        long_question = self.found(question, history(), answer_so_far=answer_so_far)
-
-        tokens = self._tokens if long_question is None else long_question.tokens
 
         def send(last: Message, spending: LongInputUsage) -> AsyncGenerator[Event]:
             kept = WholeQuestionJournal(journal, question, spending)
-            manager = self._manager(history(), kept, tokens)
+            manager = self._managers.manager(target, history(), kept, long.tokens)
             return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)
 
-        if long_question is None:
-            manager = self._manager(history(), journal, tokens)
-            events = manager.send(question, kept_as=kept_as, answer_so_far=answer_so_far)
-        elif self.way == FAIL:
-            events = refused_turn(long_question, target.model_name, session=journal.name)
+        if self.way == FAIL:
+            events = refused_turn(long, target.model_name, session=journal.name)
         else:
             asked = Asked(target.model, target.model_name, target.parameters)
-            events = long_turn(
-                long_question, self.way, asked, target.long_input, session=journal.name, send=send
-            )
+            events = long_turn(long, self.way, asked, target.long_input, session=journal.name, send=send)
         async with aclosing(events):
             async for event in events:
                 yield event

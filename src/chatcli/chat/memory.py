@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chatcli.chat.branches import Branches
-    from chatcli.sessions.log import SessionLog
+    from chatcli.chat.open_session import OpenSession
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
 
@@ -27,13 +25,12 @@ class NumberedTurn:
 class Memory:
     """Pins and drops turns, keeps notes, and clears. Only marks are added, and each has one that takes it back.
 
-    ``changed`` is called after each. Methods raise ``UsageError`` where there is nothing to do.
+    Methods raise ``UsageError`` where there is nothing to do.
     """
 
-    def __init__(self, log: SessionLog, branches: Branches, changed: Callable[[], None]) -> None:
-        self._log = log
+    def __init__(self, opened: OpenSession, branches: Branches) -> None:
+        self._opened = opened
         self._branches = branches
-        self._changed = changed
 
     @property
     def pinned(self) -> tuple[NumberedTurn, ...]:
@@ -153,9 +150,8 @@ class Memory:
         )
 
     def _mark(self, kind: str, value: Any = None) -> None:
-        self._log.mark(kind, value, parent=self._session.head)
-        self._changed()
+        self._opened.mark(kind, value, changes_context=True)
 
     @property
     def _session(self) -> Session:
-        return self._log.session
+        return self._opened.session

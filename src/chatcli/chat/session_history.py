@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
-from chatcli.chat.summaries import summary_of
-from chatcli.conversation.history import FOLLOWING, History, Turn
+from chatcli.conversation.history import FOLLOWING, History, Summary, Turn
 from chatcli.conversation.long_input.recalling import recalled
 from chatcli.core.collector import collector_at_rest
 from chatcli.core.messages import Message, TextPart
@@ -136,3 +136,20 @@ def _turns(session: Session) -> Iterator[list[MessageRecord]]:
             turn = [record]
     if turn:
         yield turn
+
+
+def summary_of(session: Session, turns: Sequence[Turn]) -> Summary | None:
+    """Return the newest summary of what the model knows, ``None`` where there is none or it was taken away.
+
+    One of another branch, or of what was cleared, is not of it.
+    """
+    if not session.summaries:
+        return None
+    place = {record.id: number for number, record in enumerate(session.context())}
+    for first_id, last_id, text, is_wanted in reversed(session.summaries):
+        if first_id in place and last_id in place:
+            stands_for = bisect_right(turns, place[last_id], key=lambda turn: place[turn.ids[0]])
+            if not text or not stands_for:
+                return None
+            return Summary(text, stands_for, first_id, last_id, is_wanted)
+    return None

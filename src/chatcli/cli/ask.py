@@ -8,8 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.app import open_chat
-from chatcli.chat.seen import stretches
-from chatcli.chat.unsent import take_back_unsent
+from chatcli.chat.context_report import stretches
 from chatcli.cli.agreeing import agrees, answered, can_be_asked
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
 from chatcli.cli.setup import is_unkept
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.chat import Chat
-    from chatcli.chat.seen import Seen
+    from chatcli.chat.context_report import ContextReport
+    from chatcli.chat.turns import Examined
     from chatcli.cli.outputs import StatusOutput
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
@@ -83,17 +83,20 @@ class _OneShot:
                         return ExitCode.DONE
                     if self._settings.is_for_this_run("context"):
                         await _get_ready(chat, question, status)
-                    if not await self._has_way(chat, question):
+                    asked = await self._examined(chat, question)
+                    if asked is None:
                         return ExitCode.INTERRUPTED
-                    waiting = waiting_output(self._options, self._settings, self._terminal, chat.hurry)
-                    notifying = notification_output(
-                        self._options, self._settings, self._terminal, lambda: chat.title
+                    waiting = waiting_output(
+                        self._options, self._settings, self._terminal, chat.turns.retry_now
                     )
-                    end = await play(chat.send(question), *waiting, status.gap, answer, status, *notifying)
-                    take_back_unsent(chat, end)
+                    notifying = notification_output(
+                        self._options, self._settings, self._terminal, lambda: chat.opened.title
+                    )
+                    end = await play(chat.send(asked), *waiting, status.gap, answer, status, *notifying)
+                    chat.branches.take_back_unsent(end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or is_unkept(self._settings)
-                    is_lost = was_asked_to_keep and is_to_be_kept and not chat.is_kept
+                    is_lost = was_asked_to_keep and is_to_be_kept and not chat.opened.is_kept
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
                 await answer(end)
@@ -103,24 +106,24 @@ class _OneShot:
             # Automatic keeping is a service; a session that was named was part of what was asked for.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
-    async def _has_way(self, chat: Chat, question: Message) -> bool:
-        """Let the person choose what is done with a question that does not fit; return whether there is an answer."""
+    async def _examined(self, chat: Chat, question: Message) -> Message | Examined | None:
+        """Let the person choose what is done with a question that does not fit; return ``None`` where that is nothing."""
         if self._settings.origin("long") != "default" or not can_be_asked(self._terminal):
-            return True
-        long = await chat.long_question(question)
-        if long is not None:
+            return question
+        examined = await chat.turns.examine(question)
+        if examined.long is not None:
             with suppress(InputTooLong):  # the turn itself tells that there is no way
                 way = await choose_way(
-                    long,
+                    examined.long,
                     say=self._terminal.warn,
                     ask=self._line,
-                    cost_of=chat.long_questions.cost_of,
+                    cost_of=chat.turns.long_questions.cost_of,
                     columns=self._terminal.columns(),
                 )
                 if way is None:
-                    return False
-                chat.long_questions.way = way
-        return True
+                    return None
+                chat.turns.long_questions.way = way
+        return examined
 
     async def _line(self, label: str) -> str | None:
         # Nothing else is going on that the loop would have to go on for.
@@ -157,35 +160,35 @@ async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> Non
 
 def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) -> str:
     """Return what would be sent, as JSON."""
-    if (long := chat.long_questions.found(question, chat.manager.history)) is not None:
+    if (long := chat.turns.long_questions.found(question, chat.manager.history)) is not None:
         return _long_dry_run(chat, long)
     request, fitted = chat.manager.prepare(question)
     target, longest = chat.target, longest_answer_tokens(request.parameters)
     shown = {
-        "endpoint": chat.endpoint.base_url,
-        "request": body_to_send(request, chat.endpoint, settings, cache=cache),
+        "endpoint": chat.turns.connected.endpoint.base_url,
+        "request": body_to_send(request, chat.turns.connected.endpoint, settings, cache=cache),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,
         "cost_usd": target and target.about_usd(fitted.sent_tokens),
         "cost_with_answer_usd": target and longest and target.about_usd(fitted.sent_tokens, longest),
-        **context_data(chat.seen(question=question)),
+        **context_data(chat.turns.report(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
 def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
     """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
-    plan = question.plan(chat.long_questions.way)
+    plan = question.plan(chat.turns.long_questions.way)
     shown = {
-        "endpoint": chat.endpoint.base_url,
+        "endpoint": chat.turns.connected.endpoint.base_url,
         "long": plan.way,
         "text_tokens": plan.text_tokens,
         "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],
         "requests": plan.requests,
         "sent_tokens": plan.sent_tokens,
         "answer_tokens": plan.answer_tokens,
-        "cost_usd": chat.long_questions.cost_of(plan),
+        "cost_usd": chat.turns.long_questions.cost_of(plan),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
@@ -204,17 +207,17 @@ def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def context_data(seen: Seen) -> dict[str, Any]:
+def context_data(report: ContextReport) -> dict[str, Any]:
     """Return what a model sees of a conversation, with the keys of ``--dry-run``: strategy, parts in their order, gaps.
 
     A ``turn`` is a number in the conversation, the first being 1; ``turns`` are pairs of the first and the last of
     those that follow each other.
     """
     return {
-        "context": seen.context,
+        "context": report.context,
         "parts": [
             {"kind": part.kind, "tokens": part.tokens, "turn": part.turn, "cost_usd": part.cost_usd}
-            for part in seen.parts
+            for part in report.parts
         ],
         "left_out": [
             {
@@ -222,6 +225,6 @@ def context_data(seen: Seen) -> dict[str, Any]:
                 "reason": gap.reason,
                 "tokens": gap.tokens,
             }
-            for gap in seen.left_out
+            for gap in report.left_out
         ],
     }

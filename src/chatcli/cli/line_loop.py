@@ -90,7 +90,9 @@ class _LineLoop:
                 return ExitCode.DONE
             runner.run(self._begin())
             if not talk.is_leaving:
-                self._terminal.warn(self._words.greeting.format(sanitize_line(talk.chat.model_name)))
+                self._terminal.warn(
+                    self._words.greeting.format(sanitize_line(talk.chat.turns.connected.model_name))
+                )
                 self._show_last_exchange()
             while not talk.is_leaving and (line := self._read_line()) is not None:
                 if line.strip() and (code := self._take(runner, line)):
@@ -120,7 +122,7 @@ class _LineLoop:
                 return
         if talk.chat.target is None:
             talk.chat.connect(await talk.connection.replace(talk.chat, talk.settings))
-        Thread(target=talk.chat.load_vocabulary, daemon=True).start()
+        Thread(target=talk.chat.turns.load_vocabulary, daemon=True).start()
         talk.tell_what_became_of_the_file()
 
     def _take(self, runner: asyncio.Runner, line: str) -> ExitCode:
@@ -162,9 +164,9 @@ class _LineLoop:
 
     def _farewell(self) -> str:
         chat = self._talk.chat
-        is_kept = chat.file is not None and chat.file.path.exists()
+        is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
         return (
-            self._words.resume.format(sanitize_line(shell_word(chat.name or "")))
+            self._words.resume.format(sanitize_line(shell_word(chat.opened.name or "")))
             if is_kept
             else self._words.farewell
         )

@@ -116,8 +116,8 @@ class LineSurface:
         world = self._options, self._settings(), self._terminal
         answer = self._turn.enter_context(answer_output(*world, speaker=self._words.speaker))
         status = status_output(*world, verbose=verbose)
-        waiting = waiting_output(*world, lambda: self._chat().hurry())
-        notifying = notification_output(*world, lambda: self._chat().title)
+        waiting = waiting_output(*world, lambda: self._chat().turns.retry_now())  # noqa: PLW0108 - another chat may be open then
+        notifying = notification_output(*world, lambda: self._chat().opened.title)
         return (*waiting, status.gap, answer, status, *notifying)
 
     async def work(self, work: Awaitable[None], what: str) -> None:  # noqa: ARG002 - nothing is shown of a wait

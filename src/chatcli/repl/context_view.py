@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wcwidth import clip, width
 
-from chatcli.chat.seen import ranges, stretches
+from chatcli.chat.context_report import ranges, stretches
 from chatcli.cost.amounts import dollars
 from chatcli.repl.text_columns import table
 from chatcli.repl.window_bar import Segment, bar
@@ -16,7 +16,7 @@ from chatcli.sessions.titles import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chatcli.chat.seen import Seen, SeenPart
+    from chatcli.chat.context_report import ContextReport, ReportedPart
     from chatcli.conversation.fitted import PartKind
     from chatcli.render.themes import Role, Theme
 
@@ -48,16 +48,16 @@ class _ContextRow(NamedTuple):
     cost_usd: float | None = None
 
 
-def context_view(seen: Seen, theme: Theme, columns: int) -> str:
+def context_view(report: ContextReport, theme: Theme, columns: int) -> str:
     """Return the bar and the table, in rows of at most ``columns``."""
-    return f"{bar(_segments(seen), theme, columns)}\n{_parts_table(seen, columns)}"
+    return f"{bar(_segments(report), theme, columns)}\n{_parts_table(report, columns)}"
 
 
-def context_sentences(seen: Seen) -> str:
+def context_sentences(report: ContextReport) -> str:
     """Return what the model sees as it is read aloud: a line a part."""
-    about = "about " if seen.estimated else ""
+    about = "about " if report.estimated else ""
     lines = []
-    for row in _all_rows(seen):
+    for row in _all_rows(report):
         cost = f", {dollars(row.cost_usd)}" if row.cost_usd else ""
         is_counted = row.sign and row.sign != _SIGNS["answer"][0]
         what, _, words = _RANGE.sub(" to ", row.what).partition(": ")
@@ -66,21 +66,21 @@ def context_sentences(seen: Seen) -> str:
     return "\n".join(lines)
 
 
-def left_out_lines(seen: Seen) -> Iterator[str]:
+def left_out_lines(report: ContextReport) -> Iterator[str]:
     """Yield what the model does not see, and why."""
-    for gap in seen.left_out:
+    for gap in report.left_out:
         turns = ranges(gap.turns)
         named = "" if not turns else f"turn {turns}" if len(gap.turns) == 1 else f"turns {turns}"
         tokens = f" (~{gap.tokens:,} tokens)" if gap.tokens else ""
         yield f"not sent: {named}{tokens}: {gap.reason}" if named else f"not sent{tokens}: {gap.reason}"
 
 
-def comparison(now: Seen, then: Seen, columns: int) -> str:
+def comparison(now: ContextReport, then: ContextReport, columns: int) -> str:
     """Return a table of what is sent now and what would be."""
     return table(_compared_rows(now, then), columns, right={1, 2})
 
 
-def _compared_rows(now: Seen, then: Seen) -> list[tuple[str, str, str]]:
+def _compared_rows(now: ContextReport, then: ContextReport) -> list[tuple[str, str, str]]:
     return [
         ("", _name(now, then), _name(then, now)),
         *(
@@ -95,7 +95,7 @@ def _compared_rows(now: Seen, then: Seen) -> list[tuple[str, str, str]]:
     ]
 
 
-def comparison_sentences(now: Seen, then: Seen) -> str:
+def comparison_sentences(now: ContextReport, then: ContextReport) -> str:
     """Return the same as it is read aloud."""
     (_, name, other), *rows = _compared_rows(now, then)
     return "\n".join(
@@ -104,7 +104,7 @@ def comparison_sentences(now: Seen, then: Seen) -> str:
     )
 
 
-def differences(now: Seen, then: Seen) -> Iterator[str]:
+def differences(now: ContextReport, then: ContextReport) -> Iterator[str]:
     """Yield which turns would be sent that are not, and the other way round."""
     more, fewer = then.turns - now.turns, now.turns - then.turns
     if more:
@@ -125,9 +125,9 @@ _COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
 )
 
 
-def _segments(seen: Seen) -> list[Segment]:
+def _segments(report: ContextReport) -> list[Segment]:
     segments, is_other = [], False
-    for part in seen.parts:
+    for part in report.parts:
         sign, role = _SIGNS[part.kind]
         if part.kind == "turn":
             sign, role = _OTHER_TURN if is_other else (sign, role)
@@ -136,14 +136,14 @@ def _segments(seen: Seen) -> list[Segment]:
             segments.append(Segment(sign, role, part.tokens))
     return [
         *segments,
-        Segment(*_SIGNS["free"], seen.free_tokens),
-        Segment(*_SIGNS["answer"], seen.answer_tokens),
+        Segment(*_SIGNS["free"], report.free_tokens),
+        Segment(*_SIGNS["answer"], report.answer_tokens),
     ]
 
 
-def _parts_table(seen: Seen, columns: int) -> str:
-    about = "~" if seen.estimated else ""
-    rows = _all_rows(seen)
+def _parts_table(report: ContextReport, columns: int) -> str:
+    about = "~" if report.estimated else ""
+    rows = _all_rows(report)
     own = len(rows) - 3
     numbers = [f"{about if at < own + 1 else ''}{row.tokens:,}" for at, row in enumerate(rows)]
     costs = ["" if row.cost_usd is None else dollars(row.cost_usd) for row in rows]
@@ -159,16 +159,16 @@ def _parts_table(seen: Seen, columns: int) -> str:
     return table(cells, columns, right={2, 3})
 
 
-def _all_rows(seen: Seen) -> list[_ContextRow]:
+def _all_rows(report: ContextReport) -> list[_ContextRow]:
     return [
-        *_rows(seen.parts),
-        _ContextRow(".", "free for a question", seen.free_tokens),
-        _ContextRow("A", "reserved for the answer", seen.answer_tokens),
-        _ContextRow("", f"window of {seen.model_name}", seen.window_tokens),
+        *_rows(report.parts),
+        _ContextRow(".", "free for a question", report.free_tokens),
+        _ContextRow("A", "reserved for the answer", report.answer_tokens),
+        _ContextRow("", f"window of {report.model_name}", report.window_tokens),
     ]
 
 
-def _rows(parts: Sequence[SeenPart]) -> Iterator[_ContextRow]:
+def _rows(parts: Sequence[ReportedPart]) -> Iterator[_ContextRow]:
     for kind, label in (("system", "system prompt"), ("note", "notes"), ("summary", "summary")):
         own = [part for part in parts if part.kind == kind]
         if own:
@@ -183,7 +183,7 @@ def _rows(parts: Sequence[SeenPart]) -> Iterator[_ContextRow]:
             yield _together([part], f"question: {one_line(part.text, _WORDS)}")
 
 
-def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_ContextRow]:
+def _turn_rows(turns: Sequence[ReportedPart]) -> Iterator[_ContextRow]:
     if len(turns) <= _ROWS_A_TURN:
         for turn in turns:
             yield _together([turn], f"turn {turn.turn}: {one_line(turn.text, _WORDS)}")
@@ -194,7 +194,7 @@ def _turn_rows(turns: Sequence[SeenPart]) -> Iterator[_ContextRow]:
         yield _together(own, f"{len(own)} turns, {first}–{last}" if last > first else f"turn {first}")
 
 
-def _together(parts: Sequence[SeenPart], what: str) -> _ContextRow:
+def _together(parts: Sequence[ReportedPart], what: str) -> _ContextRow:
     costs = [part.cost_usd for part in parts]
     known = [cost for cost in costs if cost is not None]
     return _ContextRow(
@@ -205,8 +205,8 @@ def _together(parts: Sequence[SeenPart], what: str) -> _ContextRow:
     )
 
 
-def _name(seen: Seen, other: Seen) -> str:
-    return seen.model_name if seen.model_name != other.model_name else seen.context
+def _name(report: ContextReport, other: ContextReport) -> str:
+    return report.model_name if report.model_name != other.model_name else report.context
 
 
 def _turns(numbers: Sequence[int]) -> str:

@@ -93,10 +93,10 @@ class Connection:
         if self._offered is None:
             async with AsyncExitStack() as stack:
                 finder = TargetFinder(settings, self.wish, self._world, self._tell, stack)
-                client = await finder.connected(chat.endpoint)
-                listed = await list_offered(client, chat.endpoint)
-                self._offered = await with_served_windows(client, chat.endpoint, listed)
-                self.learn(chat.endpoint.base_url, [model.id for model in listed])
+                client = await finder.connected(chat.turns.connected.endpoint)
+                listed = await list_offered(client, chat.turns.connected.endpoint)
+                self._offered = await with_served_windows(client, chat.turns.connected.endpoint, listed)
+                self.learn(chat.turns.connected.endpoint.base_url, [model.id for model in listed])
         return self._offered
 
     def learn(self, base_url: str, names: Iterable[str]) -> None:
@@ -117,7 +117,7 @@ class Connection:
         await self._warmup.run()
         chat.connect(await self._open(chat, settings))
         self._opened()
-        vocabulary = Warmup([chat.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
+        vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
         self._counting = asyncio.create_task(_get_ready(vocabulary, chat))
 
     async def _open(self, chat: Chat, settings: Settings) -> Target:

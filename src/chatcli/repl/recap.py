@@ -24,15 +24,15 @@ def recap(chat: Chat, surface: Surface) -> None:
         return
     earlier = len(questions) - 1
     before = f", {earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
-    surface.remark(f"resuming: {chat.title}{before}")
+    surface.remark(f"resuming: {chat.opened.title}{before}")
     surface.pause()
     _show_question(surface, questions[-1])
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
         if record.role == "assistant":
-            _show_answer(surface, record, is_coming=record.id == chat.answered_elsewhere)
-    if questions[-1].id == chat.answered_elsewhere:
+            _show_answer(surface, record, is_coming=record.id == chat.opened.answered_elsewhere)
+    if questions[-1].id == chat.opened.answered_elsewhere:
         surface.remark(_BEING_ANSWERED)
 
 

@@ -168,7 +168,7 @@ class Repl:
             toolbar=self._toolbar_line,
             style=lambda: screen_style(self._theme.name, tty.color_system),
             title=self._title if tty.takes_commands else lambda: None,
-            hurry=lambda: self._talk.chat.hurry(),  # noqa: PLW0108 - another conversation may come
+            hurry=lambda: self._talk.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
             give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
             color_system=tty.color_system,
             keys=KeyTable(settings.keys),
@@ -212,8 +212,12 @@ class Repl:
         if self._is_choosing:
             return None
         chat = self._talk.chat
-        is_kept = chat.file is not None and chat.file.path.exists()
-        return f"resume with: chatcli -s {sanitize_line(shell_word(chat.name or ''))}" if is_kept else "bye"
+        is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
+        return (
+            f"resume with: chatcli -s {sanitize_line(shell_word(chat.opened.name or ''))}"
+            if is_kept
+            else "bye"
+        )
 
     def _toolbar_line(self, columns: int) -> str:
         talk, composer = self._talk, self._screen.composer
@@ -226,14 +230,18 @@ class Repl:
     def _title(self) -> str | None:
         if not self._talk.settings.window_title:
             return None
-        title = self._talk.chat.title
+        title = self._talk.chat.opened.title
         return f"chatcli: {title}" if title else "chatcli"
 
     def _watchers(self) -> Sequence[Observer]:
         settings = self._talk.settings
         if settings.notify == "off":
             return ()
-        return (Notifier(self._notify, after_s=settings.notify_after_s, about=lambda: self._talk.chat.title),)
+        return (
+            Notifier(
+                self._notify, after_s=settings.notify_after_s, about=lambda: self._talk.chat.opened.title
+            ),
+        )
 
     def _notify(self, text: str) -> None:
         on_desktop = self._talk.settings.notify == "desktop"
@@ -255,7 +263,7 @@ class Repl:
         self._completer.talk = talk
         self._page.remark(f"chatcli {__version__} · /help lists the commands, Ctrl-D leaves")
         self._page.pause()
-        if talk.chat.turns:
+        if len(talk.chat.session.questions):
             await in_thread(_load_markdown)
             await self._theme.settle()
             recap(talk.chat, self._page)

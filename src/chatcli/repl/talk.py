@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.chat.unsent import take_back_unsent
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from chatcli.attachments.attached import Attached
     from chatcli.chat import Chat
+    from chatcli.chat.turns import Examined
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
     from chatcli.core.messages import Message
@@ -133,7 +133,7 @@ class Talk:
 
     def tell_unlisted_model(self) -> None:
         """Say where the endpoint has not listed the model in use, as far as its list was read already."""
-        name, endpoint = self.chat.model_name, self.chat.endpoint
+        name, endpoint = self.chat.turns.connected.model_name, self.chat.turns.connected.endpoint
         names = self.connection.listed(endpoint.base_url)
         # Ollama completes a name without a tag.
         if not names or {name, f"{name}:latest"} & set(names):
@@ -241,10 +241,11 @@ class Talk:
         was_editing, stood = chat.branches.editing is not None, chat.session.head
         is_unasked = False
         try:
-            if not await self._has_way(chat, message):
+            examined = await self._examined(chat, message)
+            if examined is None:
                 return
-            end = await self.play(chat.send(message))
-            is_unasked = take_back_unsent(chat, end) or isinstance(end.result.error, InputTooLong)
+            end = await self.play(chat.send(examined))
+            is_unasked = chat.branches.take_back_unsent(end) or isinstance(end.result.error, InputTooLong)
         finally:
             # Turned down, or stopped while a long text was still being read, a question is not in the conversation.
             if is_unasked or (chat.session.head == stood and not was_editing):
@@ -255,22 +256,25 @@ class Talk:
         self.surface.remark("stopped before it was sent")
         self.surface.draft(draft)
 
-    async def _has_way(self, chat: Chat, message: Message) -> bool:
-        """Let the person choose what is done with a question that does not fit; return whether there is an answer."""
-        if self.settings.origin("long") != "default" or (long := await chat.long_question(message)) is None:
-            return True
+    async def _examined(self, chat: Chat, message: Message) -> Message | Examined | None:
+        """Let the person choose what is done with a question that does not fit; return ``None`` where that is nothing."""
+        if self.settings.origin("long") != "default":
+            return message
+        examined = await chat.turns.examine(message)
+        if examined.long is None:
+            return examined
         with suppress(InputTooLong):  # the turn itself tells that there is no way
             way = await choose_way(
-                long,
+                examined.long,
                 say=self.surface.say,
                 ask=self.surface.ask,
-                cost_of=chat.long_questions.cost_of,
+                cost_of=chat.turns.long_questions.cost_of,
                 columns=self.surface.columns(),
             )
             if way is None:
-                return False
-            chat.long_questions.way = way
-        return True
+                return None
+            chat.turns.long_questions.way = way
+        return examined
 
     async def obeys(self, line: str) -> bool:
         """Do what ``line`` says where it is a command, or leaves; return whether it was."""
@@ -286,7 +290,7 @@ class Talk:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
     def _session_in_hand(self) -> SessionInHand:
-        return SessionInHand(self.chat.name, self.chat.session.cost_usd)
+        return SessionInHand(self.chat.opened.name, self.chat.session.cost_usd)
 
     async def _may_cost(self, told: str) -> bool:
         if self.between_turns.is_asking:
@@ -303,7 +307,7 @@ class Talk:
         self.tell_what_became_of_the_file()
 
     def tell_what_became_of_the_file(self) -> None:
-        for notice in self.chat.untold():
+        for notice in self.chat.opened.pending_notices():
             self.surface.remark(notice.message)
 
 

@@ -75,7 +75,10 @@ class Toolbar:
             *self._window(chat, columns, draft_tokens),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
-            _Part("title", _shortened(sanitize_line(chat.title if chat.name else "not saved"), columns)),
+            _Part(
+                "title",
+                _shortened(sanitize_line(chat.opened.title if chat.opened.name else "not saved"), columns),
+            ),
         ]
         shown = _fitting([part for part in parts if part.text], columns)
         between = theme.paint(_BETWEEN, "rule")

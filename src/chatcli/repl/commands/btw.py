@@ -16,7 +16,7 @@ async def _run(talk: Talk, question: str) -> None:
     if not question:
         raise UsageError("/btw needs a question", hint="type /btw QUESTION")
     chat = await talk.connected()
-    await talk.play(chat.aside(messages.question(question)))
+    await talk.play(chat.turns.aside(messages.question(question)))
     talk.surface.remark("aside: not saved, and not part of the conversation")
 
 

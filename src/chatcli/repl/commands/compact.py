@@ -22,14 +22,14 @@ async def _run(talk: Talk, _: str) -> None:
         talk.surface.remark(
             'context: summarize, for this run (context = "summarize" in config.toml keeps it)'
         )
-    before = chat.seen().sent_tokens
+    before = chat.turns.report().sent_tokens
     summed_up = await chat.summaries.compact(talk.surface.doing)
     if not summed_up:
         talk.surface.remark("nothing more to sum up: the newest turn stays as it is")
         return
     turns = "1 turn" if summed_up == 1 else f"{summed_up} turns"
     talk.surface.remark(
-        f"summed up {turns}: ~{before:,} tokens before, ~{chat.seen().sent_tokens:,} now; /summary shows it, /summary none undoes it"
+        f"summed up {turns}: ~{before:,} tokens before, ~{chat.turns.report().sent_tokens:,} now; /summary shows it, /summary none undoes it"
     )
 
 

@@ -43,7 +43,7 @@ async def _change(talk: Talk, name: str, value: str) -> None:
     if name == "plain":
         raise UsageError("it can only be set at the start", hint="start chatcli with --plain, or without")
     if name == "system":
-        talk.chat.set_system(value)
+        talk.chat.opened.set_system(value)
         return
     if name == "profile":
         await take_profile(talk, value)

@@ -21,7 +21,7 @@ from chatcli.repl.context_view import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.chat.seen import Seen
+    from chatcli.chat.context_report import ContextReport
     from chatcli.repl.talk import Talk
 
 
@@ -41,25 +41,25 @@ async def _run(talk: Talk, argument: str) -> None:
 
 async def _show(talk: Talk) -> None:
     chat = await talk.connected()
-    seen = chat.seen()
-    _draw(talk, seen)
-    for line in left_out_lines(seen):
+    report = chat.turns.report()
+    _draw(talk, report)
+    for line in left_out_lines(report):
         talk.surface.remark(line)
-    talk.surface.remark(f"strategy {seen.context}: {CONTEXT_STRATEGIES[seen.context]}")
-    if beyond := chat.counted_beyond():
+    talk.surface.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context]}")
+    if beyond := chat.turns.counted_beyond():
         talk.surface.remark(
-            f"{chat.endpoint.name} counts up to {beyond:.0%} more than the vocabulary says: that is in these numbers"
+            f"{chat.turns.connected.endpoint.name} counts up to {beyond:.0%} more than the vocabulary says: that is in these numbers"
         )
-    prompts, cached = chat.cached_tokens()
+    prompts, cached = chat.opened.cached_tokens()
     if cached:
         talk.surface.remark(f"the provider had {cached:,} of {prompts:,} prompt tokens in its cache so far")
 
 
 async def _compare(talk: Talk, **changes: object) -> None:
     chat = await talk.connected()
-    now = chat.seen()
+    now = chat.turns.report()
     async with talk.beside(**changes) as target:
-        then = chat.seen(target)
+        then = chat.turns.report(target)
     if now.model_name == then.model_name and now.context == then.context:
         talk.surface.remark("this strategy is already in use")
         return
@@ -81,12 +81,12 @@ async def _use(talk: Talk, name: str) -> None:
     talk.surface.remark(f"context: {name}, {CONTEXT_STRATEGIES[name]}")
 
 
-def _draw(talk: Talk, seen: Seen) -> None:
+def _draw(talk: Talk, report: ContextReport) -> None:
     columns = talk.surface.columns()
     if talk.settings.plain:
-        talk.surface.say(context_sentences(seen))
+        talk.surface.say(context_sentences(report))
     else:
-        talk.surface.picture(lambda theme: context_view(seen, theme, columns))
+        talk.surface.picture(lambda theme: context_view(report, theme, columns))
 
 
 def _known(name: str) -> str:

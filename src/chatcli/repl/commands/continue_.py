@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, _: str) -> None:
     chat = await talk.connected()
-    await talk.play(chat.continue_answer())
+    await talk.play(chat.turns.continue_answer())
 
 
 COMMAND = Command(

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, argument: str) -> None:
     chat = talk.chat
-    before = chat.name
-    chat.fork(chat.store.resolve(argument) if argument else None)
+    before = chat.opened.name
+    chat.opened.fork(chat.opened.store.resolve(argument) if argument else None)
     stays = f", a copy; {before} is unchanged" if before else ""
-    talk.surface.remark(f"now in {chat.name}{stays}")
+    talk.surface.remark(f"now in {chat.opened.name}{stays}")
 
 
 COMMAND = Command(

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 async def _run(talk: Talk, _: str) -> None:
     if await choose_way_in(talk):
-        talk.surface.remark(f"model: {talk.chat.model_name} at {talk.chat.endpoint.name}")
+        talk.surface.remark(
+            f"model: {talk.chat.turns.connected.model_name} at {talk.chat.turns.connected.endpoint.name}"
+        )
 
 
 COMMAND = Command("login", "set up a key, a server or the built-in model", _run)

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
         await talk.change(model=argument)
-        talk.surface.remark(f"model: {talk.chat.model_name}")
+        talk.surface.remark(f"model: {talk.chat.turns.connected.model_name}")
         talk.tell_unlisted_model()
         return
     chat = await talk.connected()
     rows = [
-        ("→" if choice.text == chat.model_name else "", choice.text, choice.meaning)
+        ("→" if choice.text == chat.turns.connected.model_name else "", choice.text, choice.meaning)
         for choice in await models_to_choose(talk)
     ]
-    talk.surface.say(table(rows, talk.surface.columns()) or chat.model_name)
+    talk.surface.say(table(rows, talk.surface.columns()) or chat.turns.connected.model_name)
 
 
 async def models_to_choose(talk: Talk) -> Iterable[Choice]:
     offered = await talk.connection.offered(talk.chat, talk.settings)
-    pricing = pricing_at(talk.chat.endpoint, talk.settings, talk.world.table)
+    pricing = pricing_at(talk.chat.turns.connected.endpoint, talk.settings, talk.world.table)
     facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
     return [Choice(name, _meaning(known)) for name, known in facts]
 

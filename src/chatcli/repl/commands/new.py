@@ -16,7 +16,8 @@ async def _run(talk: Talk, _: str) -> None:
     before = talk.chat
     wish = replace(talk.wish, session=None, resume_last=False)
     await talk.turn_to(open_session(talk.settings, wish, talk.world))
-    kept = f"; /session {before.name} goes back" if before.is_kept and before.turns else ""
+    is_kept = before.opened.is_kept and before.session.questions
+    kept = f"; /session {before.opened.name} goes back" if is_kept else ""
     talk.surface.remark(f"new conversation{kept}")
 
 

@@ -42,7 +42,9 @@ async def take_profile(talk: Talk, name: str) -> None:
     if talk.surface.draws:
         await talk.theme.settle()
     called = "no profile" if name == NO_PROFILE else f"profile {name}"
-    talk.surface.remark(f"model: {talk.chat.model_name} at {talk.chat.endpoint.name} ({called})")
+    talk.surface.remark(
+        f"model: {talk.chat.turns.connected.model_name} at {talk.chat.turns.connected.endpoint.name} ({called})"
+    )
     _tell_what_does_not_follow(talk, said, before)
 
 
@@ -71,9 +73,9 @@ def _change_system(talk: Talk, before: Settings) -> None:
     A prompt the conversation was given otherwise stays where the new profile has none.
     """
     chat, wished = talk.chat, talk.settings.system or ""
-    came_with_profile = _is_of_profile(before) and chat.system == (before.system or None)
-    if (_is_of_profile(talk.settings) or came_with_profile) and wished != (chat.system or ""):
-        chat.set_system(wished)
+    came_with_profile = _is_of_profile(before) and chat.opened.system == (before.system or None)
+    if (_is_of_profile(talk.settings) or came_with_profile) and wished != (chat.opened.system or ""):
+        chat.opened.set_system(wished)
 
 
 def _is_of_profile(settings: Settings) -> bool:

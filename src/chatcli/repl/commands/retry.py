@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 async def _run(talk: Talk, model: str) -> None:
     chat = await talk.connected()
     if not model:
-        await talk.play(chat.retry())
+        await talk.play(chat.turns.retry())
         return
     async with talk.beside(model=model) as target:
-        await talk.play(chat.retry(target))
+        await talk.play(chat.turns.retry(target))
 
 
 COMMAND = Command(

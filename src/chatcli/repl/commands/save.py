@@ -22,13 +22,13 @@ async def _run(talk: Talk, argument: str) -> None:
         return
     chat = talk.chat
     if argument:
-        chat.save_as(chat.store.resolve(argument))
-        talk.surface.remark(f"saved as {chat.name}; continuing there")
-    elif chat.file is None or not chat.is_kept:
-        chat.save_as(chat.store.new())
-        talk.surface.remark(f"saving from now on, as {chat.name}")
+        chat.opened.save_as(chat.opened.store.resolve(argument))
+        talk.surface.remark(f"saved as {chat.opened.name}; continuing there")
+    elif chat.opened.file is None or not chat.opened.is_kept:
+        chat.opened.save_as(chat.opened.store.new())
+        talk.surface.remark(f"saving from now on, as {chat.opened.name}")
     else:
-        talk.surface.remark(f"already saved in {chat.file.path}; /save NAME makes a copy")
+        talk.surface.remark(f"already saved in {chat.opened.file.path}; /save NAME makes a copy")
 
 
 async def _save_block(talk: Talk, number: int, named: str) -> None:

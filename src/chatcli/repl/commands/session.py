@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 async def go_on_with(talk: Talk, name_or_path: str) -> None:
     """Turn to another session, or begin one; raise a ``ChatcliError`` where that cannot be."""
-    if talk.chat.file is not None and talk.chat.store.resolve(name_or_path).path == talk.chat.file.path:
-        talk.surface.remark(f"{talk.chat.file.name} is already open")
+    if (
+        talk.chat.opened.file is not None
+        and talk.chat.opened.store.resolve(name_or_path).path == talk.chat.opened.file.path
+    ):
+        talk.surface.remark(f"{talk.chat.opened.file.name} is already open")
         return
-    is_new = not talk.chat.store.resolve(name_or_path).path.exists()
+    is_new = not talk.chat.opened.store.resolve(name_or_path).path.exists()
     wish = replace(talk.wish, session=name_or_path, resume_last=False)
     await talk.turn_to(open_session(talk.settings, wish, talk.world))
     if is_new:
-        talk.surface.remark(f"new conversation: {talk.chat.name or name_or_path}")
+        talk.surface.remark(f"new conversation: {talk.chat.opened.name or name_or_path}")
 
 
 async def _run(talk: Talk, argument: str) -> None:
@@ -36,10 +39,10 @@ async def _run(talk: Talk, argument: str) -> None:
         return
     chat = talk.chat
     rows = [
-        ("name", chat.name or "not saved (--no-save); /save NAME saves it"),
-        ("title", chat.title),
-        ("turns", str(chat.turns)),
-        ("file", str(chat.file.path) if chat.file else ""),
+        ("name", chat.opened.name or "not saved (--no-save); /save NAME saves it"),
+        ("title", chat.opened.title),
+        ("turns", str(len(chat.session.questions))),
+        ("file", str(chat.opened.file.path) if chat.opened.file else ""),
     ]
     shown = labelled([row for row in rows if row[1]], talk.surface.columns(), whole=("name", "file"))
     talk.surface.say(shown)

@@ -22,8 +22,8 @@ _AUTO: Final = "auto"
 
 async def _run(talk: Talk, argument: str) -> None:
     if argument:
-        talk.chat.set_title(await _asked_for(talk) if argument == _AUTO else argument)
-    title = talk.chat.title
+        talk.chat.opened.set_title(await _asked_for(talk) if argument == _AUTO else argument)
+    title = talk.chat.opened.title
     talk.surface.remark(f"title: {title}" if title else "no title yet; your first question will be used")
 
 
@@ -36,7 +36,7 @@ async def _asked_for(talk: Talk) -> str:
     question = messages.question(question_for_title(chat.session))
     text = ""
     try:
-        async with aclosing(chat.aside(question, system=SYSTEM_PROMPT, with_history=False)) as events:
+        async with aclosing(chat.turns.aside(question, system=SYSTEM_PROMPT, with_history=False)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text
@@ -60,7 +60,7 @@ async def _asked_for(talk: Talk) -> str:
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:
-    now = [Choice(talk.chat.title, "the current one")] if talk.chat.title else []
+    now = [Choice(talk.chat.opened.title, "the current one")] if talk.chat.opened.title else []
     return [Choice(_AUTO, "let the model find one"), *now]
 
 

@@ -59,7 +59,7 @@ class PickableSessions:
     @property
     def current(self) -> str | None:
         """The name of the conversation that is held now, ``None`` where it is not kept."""
-        return self._chat.file.name if self._chat.file else None
+        return self._chat.opened.file.name if self._chat.opened.file else None
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Look at the files again; it blocks, and tells ``progress`` how many of how many were read."""
@@ -87,7 +87,7 @@ class PickableSessions:
     async def rename(self, name: str, title: str) -> None:
         """Give a session a title. Raise a ``ChatcliError`` where that cannot be."""
         if name == self.current:
-            self._chat.set_title(title)
+            self._chat.opened.set_title(title)
             await in_thread(self.refresh)
         else:
             await in_thread(lambda: self._library.rename(name, title))

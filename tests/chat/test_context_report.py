@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chatcli.chat import Chat
-from chatcli.chat.seen import NotSeen
+from chatcli.chat.context_report import LeftOutTurns
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import RequestRefused
 from chatcli.core.events import Completion, TextDelta
@@ -58,7 +58,7 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
     chat.memory.drop(3)
     chat.memory.pin(4)
     chat.memory.note("I am Ada.")
-    seen = chat.seen()
+    seen = chat.turns.report()
     assert [(part.kind, part.turn, part.text) for part in seen.parts] == [
         ("note", None, "Keep in mind: I am Ada."),
         ("turn", 2, "two"),
@@ -66,8 +66,8 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
         ("question", None, ""),
     ]
     assert seen.left_out == (
-        NotSeen((1,), "from before /clear"),
-        NotSeen((3,), "dropped; /drop -N restores one"),
+        LeftOutTurns((1,), "from before /clear"),
+        LeftOutTurns((3,), "dropped; /drop -N restores one"),
     )
     assert seen.free_tokens == seen.budget_tokens - seen.sent_tokens
     assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)
@@ -79,28 +79,28 @@ async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_ag
     for number in ("two", "three"):
         chat.connect(replace(target(), model=ScriptedModel((refused,))))
         await ask(chat, number)
-    told = [(gap.turns, gap.reason) for gap in chat.seen().left_out]
+    told = [(gap.turns, gap.reason) for gap in chat.turns.report().left_out]
     assert [turns for turns, _ in told] == [(2,), (3,)]
     (_, earlier), (_, newest) = told
     assert earlier.startswith("refused (models.example: 400 Bad Request: too many pictures too many")
     assert earlier.endswith("…), /edit 2 asks it again")
     assert newest.endswith("…), /retry asks it again")
     chat.memory.drop(3)
-    assert [gap.reason[:7] for gap in chat.seen().left_out] == ["dropped", "refused"]
+    assert [gap.reason[:7] for gap in chat.turns.report().left_out] == ["dropped", "refused"]
 
 
 async def test_what_another_target_would_see_is_told_without_changing_anything(chat):
     await ask(chat, "one " * 400, "two " * 400, "three " * 400)
-    before = chat.seen()
-    tiny = chat.seen(target(window_tokens=1400, name="tiny"))
+    before = chat.turns.report()
+    tiny = chat.turns.report(target(window_tokens=1400, name="tiny"))
     assert (tiny.model_name, tiny.turns) == ("tiny", {3})
     (gap,) = tiny.left_out
     assert (gap.turns, gap.reason) == ((1, 2), "does not fit")
     assert tiny.parts[0].cost_usd is None
-    assert chat.seen() == before
+    assert chat.turns.report() == before
 
 
 async def test_what_the_provider_had_cached_is_added_up(chat):
-    assert chat.cached_tokens() == (0, 0)
+    assert chat.opened.cached_tokens() == (0, 0)
     await ask(chat, "one", "two")
-    assert chat.cached_tokens() == (200, 80)
+    assert chat.opened.cached_tokens() == (200, 80)

@@ -22,7 +22,7 @@ _REASON_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPart:
+class ReportedPart:
     """A part of what is sent. ``turn`` is its number in the conversation, the first being 1, where it is one.
 
     ``text`` is what it begins with. ``cost_usd`` is what it costs to send, where a price is known.
@@ -36,7 +36,7 @@ class SeenPart:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSeen:
+class LeftOutTurns:
     """Turns that are not sent, by their numbers, and why. ``tokens`` is about what they would take."""
 
     turns: tuple[int, ...]
@@ -45,7 +45,7 @@ class NotSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ContextReport:
     """What ``model_name`` sees, as the strategy ``context`` chooses it for a window of ``window_tokens``.
 
     ``budget_tokens`` of them may be sent; the rest is reserved for the answer. ``estimated`` marks counts from before the
@@ -56,8 +56,8 @@ class Seen:
     context: str
     window_tokens: int
     budget_tokens: int
-    parts: tuple[SeenPart, ...]
-    left_out: tuple[NotSeen, ...]
+    parts: tuple[ReportedPart, ...]
+    left_out: tuple[LeftOutTurns, ...]
     estimated: bool
 
     @property
@@ -81,14 +81,14 @@ class Seen:
         return sum(part.tokens for part in self.parts if part.kind in kinds)
 
 
-def seen(
+def context_report(
     manager: ConversationManager, target: Target, session: Session, question: Message | None = None
-) -> Seen:
+) -> ContextReport:
     """Return what ``target`` would see with ``question``, or with one of no length."""
     fitted, usage = manager.context(question), manager.context_usage()
     turns, numbers = manager.history.turns, _numbers(session)
     parts = tuple(
-        SeenPart(
+        ReportedPart(
             part.kind,
             part.tokens,
             part.messages[0].own_words,
@@ -97,13 +97,13 @@ def seen(
         )
         for part in fitted.parts
     )
-    return Seen(
+    return ContextReport(
         target.model_name,
         target.context,
         usage.window_tokens,
         usage.budget_tokens,
         parts,
-        tuple(_not_seen(fitted, turns, session, numbers)),
+        tuple(_left_out(fitted, turns, session, numbers)),
         fitted.estimated,
     )
 
@@ -128,22 +128,24 @@ def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def _not_seen(
+def _left_out(
     fitted: Fitted, turns: Sequence[Turn], session: Session, numbers: Mapping[str, int]
-) -> Iterator[NotSeen]:
+) -> Iterator[LeftOutTurns]:
     """Yield what is not sent: as the person said so, or as there is no room for it."""
     known = {record.id for record in session.context()}
     cleared = tuple(number for message_id, number in numbers.items() if message_id not in known)
     dropped = sorted(_known(numbers, known.intersection(session.dropped)))
     if cleared:
-        yield NotSeen(cleared, "from before /clear")
+        yield LeftOutTurns(cleared, "from before /clear")
     if dropped:
-        yield NotSeen(tuple(dropped), "dropped; /drop -N restores one")
+        yield LeftOutTurns(tuple(dropped), "dropped; /drop -N restores one")
     for message_id, reason in session.refused.items():
         if message_id in known and message_id not in session.dropped:
-            yield NotSeen((numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason))
+            yield LeftOutTurns(
+                (numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason)
+            )
     for gap in fitted.left_out:
-        yield NotSeen(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
+        yield LeftOutTurns(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
 
 
 def _told_of_refused(number: int, newest: int, reason: str) -> str:

@@ -1,0 +1,168 @@
+"""A session that is open: what was said in it, where it is kept, and the marks that are set on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatcli.core import messages
+from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.events import Notice
+from chatcli.core.messages import Message
+from chatcli.sessions.titles import title_of
+
+if TYPE_CHECKING:
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.ports import Journal
+    from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.store import SessionFile, SessionStore
+
+
+class OpenSession:
+    """The log of a conversation and the store it is in. Only records are added; nothing that was said is lost.
+
+    ``changes`` grows with every change of what the model should see but the turns themselves: whoever keeps a history
+    of the session makes it anew then. ``system`` is the system prompt wished for this run, which is set once there is a
+    model to ask. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError`` where it cannot be written.
+    """
+
+    def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
+        self.store = store
+        self.changes = 0
+        self._log = log
+        self._wished_system = system
+        self._last_is_unknown = False
+        self._pending_notices: list[Notice] = []
+
+    @property
+    def journal(self) -> Journal:
+        """What keeps the turns to come."""
+        return self._log
+
+    @property
+    def session(self) -> Session:
+        return self._log.session
+
+    @property
+    def file(self) -> SessionFile | None:
+        """Where the conversation is kept, or will be once something is asked; ``None`` when it is not."""
+        return self._log.file
+
+    @property
+    def name(self) -> str | None:
+        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
+        return self._log.name
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was said is in the file."""
+        return self._log.is_kept
+
+    @property
+    def title(self) -> str:
+        """The title the person gave, else their first words, on one line."""
+        return title_of(self.session)
+
+    @property
+    def answered_elsewhere(self) -> str | None:
+        """The message another chatcli was at work on when this conversation was copied from its session."""
+        return self._log.answered_elsewhere
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt in force, or about to be."""
+        if self._wished_system is not None:
+            return self._wished_system or None
+        system = self.session.system
+        return system.text or None if system else None
+
+    def cached_tokens(self) -> tuple[int, int]:
+        """Return how many tokens were sent for the answers of the conversation, and how many the provider had cached."""
+        replies = (record.reply for record in self.session.path() if record.role == "assistant")
+        usages = [reply.usage for reply in replies if reply is not None and reply.usage is not None]
+        return (
+            sum(usage.input_tokens or 0 for usage in usages),
+            sum(usage.cached_tokens or 0 for usage in usages),
+        )
+
+    def pending_notices(self) -> list[Notice]:
+        """Return what became of the file that the person was not told yet."""
+        pending, self._pending_notices = [*self._log.untold(), *self._pending_notices], []
+        return pending
+
+    def mark(self, kind: str, value: Any = None, *, changes_context: bool = False) -> None:
+        """Set a mark behind the newest message; ``changes_context`` where the model is to see something else from now on."""
+        self._log.mark(kind, value, parent=self.session.head)
+        self.changes += changes_context
+
+    def mark_model(self, name: str, endpoint: Endpoint) -> None:
+        """Have the session remember the model, so that whoever goes on with it asks the same one."""
+        host = endpoint.host
+        # The embedded model is chosen by its endpoint; no other endpoint knows its name.
+        if not endpoint.embedded and (self.session.model, self.session.model_endpoint) != (name, host):
+            self._log.mark("model", name, parent=self.session.head, endpoint=host)
+
+    def go_on_from(self, message_id: str | None) -> None:
+        """Move the head. The system prompt in force stays, also where it was set after that message."""
+        system = self.session.system
+        self.mark("head", message_id, changes_context=True)
+        if system is not None and system != self.session.system:
+            self._log.message(system, parent=self.session.head)
+
+    def set_title(self, text: str) -> None:
+        if not text.strip():
+            raise UsageError("a title cannot be empty", hint="give one", code="empty_title")
+        self.mark("title", text)
+
+    def set_system(self, text: str | None) -> None:
+        """Make ``text`` the system prompt from here on; ``None`` takes it away."""
+        if not text and self.system is None:
+            raise UsageError("there is no system prompt", hint="set one first", code="no_system_prompt")
+        self._keep_system(text or "")
+
+    def settle_system(self, default: str | None) -> None:
+        """Set the system prompt wished for, else ``default`` where the session has none."""
+        system = self._wished_system
+        if system is None and self.session.system is None:
+            system = default
+        if system is not None:
+            self._keep_system(system)
+
+    def save_as(self, file: SessionFile) -> None:
+        """Copy the whole conversation to a new session file and go on there; an existing file is refused.
+
+        A conversation that was not kept is from then on.
+        """
+        self._log.save_as(file)
+        self.store.remember(file)
+
+    def fork(self, file: SessionFile | None = None) -> None:
+        """Go on in a copy of the whole conversation, in ``file`` or beside the one there is, which stays as it is."""
+        if file is None:
+            copies = self.file.copies() if self.file else iter([self.store.new()])
+            file = next(copy for copy in copies if not copy.path.exists())
+        name, head = self.name, self.session.head
+        self.save_as(file)
+        if name is not None:
+            self.mark("fork", {"session": name, "message": head})
+
+    def remember_as_last(self) -> None:
+        """Make this the session used last; that it cannot be noted is told once."""
+        try:
+            if self.file is not None and self.is_kept:
+                self.store.remember(self.file)
+        except LocalIOError as error:
+            if not self._last_is_unknown:
+                self._pending_notices.append(Notice(error.code, f"{error.clause}; {error.hint}"))
+            self._last_is_unknown = True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._log.close()
+
+    def _keep_system(self, text: str) -> None:
+        message = messages.system(text) if text else Message("system", ())
+        if message != self.session.system:
+            self._log.message(message, parent=self.session.head)
+            self.changes += 1
+        self._wished_system = None

@@ -1,0 +1,320 @@
+"""The turns of a conversation: from a question to the manager, or to what reads a question that does not fit."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatcli.chat.context_report import context_report
+from chatcli.chat.long_questions import LongQuestions
+from chatcli.chat.managers import Managers
+from chatcli.chat.session_history import history_of
+from chatcli.conversation.history import History
+from chatcli.core import messages
+from chatcli.core.documents import name_of
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.events import ContextFitted
+from chatcli.core.messages import TextPart
+from chatcli.sessions.log import SessionLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.chat.branches import Branches
+    from chatcli.chat.context_report import ContextReport
+    from chatcli.chat.open_session import OpenSession
+    from chatcli.conversation.long_input.long_question import LongQuestion
+    from chatcli.conversation.manager import ConversationManager
+    from chatcli.core.events import Event
+    from chatcli.core.messages import Message
+    from chatcli.sessions.records import MessageRecord
+    from chatcli.target import Target
+
+
+class Examined(NamedTuple):
+    """A question as it will be sent; ``long`` says what can be done where it does not fit, ``None`` where it does."""
+
+    question: Message
+    long: LongQuestion | None
+
+
+class Turns:
+    """Asks ``target`` for a session, once ``connect`` was called; ``ConfigurationError`` before that.
+
+    Whatever was gone back to, pinned or dropped meanwhile, the model sees the conversation as the session says it is.
+    """
+
+    def __init__(self, opened: OpenSession, branches: Branches) -> None:
+        self.target: Target | None = None
+        self._opened = opened
+        self._branches = branches
+        self._managers = Managers()
+        self._manager: ConversationManager | None = None
+        self._long: LongQuestions | None = None
+        self._known_changes = 0
+
+    @property
+    def manager(self) -> ConversationManager:
+        """What asks the model, with the history as it is now."""
+        if self._manager is None:
+            raise _not_connected()
+        if self._known_changes != self._opened.changes:
+            self._know(self._manager, self._history())
+        return self._manager
+
+    @property
+    def connected(self) -> Target:
+        if self.target is None:
+            raise _not_connected()
+        return self.target
+
+    @property
+    def long_questions(self) -> LongQuestions:
+        """What asks questions that do not fit."""
+        if self._long is None:
+            raise _not_connected()
+        return self._long
+
+    def connect(self, target: Target) -> None:
+        """Ask ``target`` from now on; the conversation stays as it is."""
+        self.target = target
+        self._long = LongQuestions(target, self._managers)
+        self._known_changes = self._opened.changes
+        self._manager = self._managers.manager(target, self._history(), self._opened.journal)
+        self._opened.settle_system(target.default_system)
+
+    def load_vocabulary(self) -> None:
+        """Load what counts the tokens of the model's text, as a thread may while the person types."""
+        if self.target is not None:
+            self._managers.counter_for(self.target.model_name).load()
+
+    def retry_now(self) -> bool:
+        """Ask again now where another attempt is waited for; return whether one was."""
+        return self.target is not None and self.target.pause.cut_short()
+
+    def report(self, target: Target | None = None, question: Message | None = None) -> ContextReport:
+        """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
+        manager = self.manager
+        if target is not None:
+            manager = self._managers.manager(target, manager.history, self._opened.journal)
+        return context_report(manager, target or self.connected, self._opened.session, question)
+
+    def counted_beyond(self) -> float:
+        """Return how much more than by the vocabulary the endpoint was seen to count, as a share."""
+        target = self.connected
+        return 0.0 if target.counts is None else target.counts.share(target.model_name)
+
+    async def examine(self, question: Message) -> Examined:
+        """Work out, once a turn, whether a question fits; nothing is held up while millions of characters are counted."""
+        whole = self._with_attached(question)
+        return Examined(whole, await self.long_questions.look(whole, self.manager.history))
+
+    def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
+        """Ask; see ``ConversationManager.send``. The session becomes the one used last.
+
+        Where a question is being edited, this one is asked in its place, beside it, with what was attached to that.
+        """
+        if isinstance(question, Examined):
+            whole, long = question
+        else:
+            whole = self._with_attached(question)
+            long = self.long_questions.found(whole, self.manager.history)
+        edited = self._branches.editing
+        if edited is None:
+            return self._remembering(self._asking(self.manager, whole, long))
+        if edited.message == whole:
+            return self._ask_again(edited)
+        stood = self._opened.session.head
+        self._branches.go_before(edited)
+        return self._unless_unasked(self._asking(self.manager, whole, long), stood)
+
+    def retry(self, target: Target | None = None) -> AsyncGenerator[Event]:
+        """Ask the last question again, for an answer in place of the one it has.
+
+        The old answer is still in the session beside the new one, and stands again if nothing comes of this.
+        ``target`` is asked this once in place of the conversation's own.
+        """
+        return self._ask_again(self._branches.latest(1)[0], target=target)
+
+    def continue_answer(self) -> AsyncGenerator[Event]:
+        """Ask for the rest of the last answer where that was cut, and keep the whole in its place."""
+        last = [record for record in self._opened.session.context() if record.role != "system"][-1:]
+        if not last or last[0].role != "assistant":
+            raise UsageError(
+                "there is no answer to continue",
+                hint="/retry asks the last question again",
+                code="no_answer",
+            )
+        reply = last[0].reply
+        if reply is not None and reply.finish_reason == "stop":
+            raise UsageError(
+                "the last answer is already complete",
+                hint="ask for more in your own words",
+                code="complete_answer",
+            )
+        return self._ask_again(self._branches.latest(1)[0], answer_so_far=last[0].message.text)
+
+    def aside(
+        self, question: Message, *, system: str | None = None, with_history: bool = True
+    ) -> AsyncGenerator[Event]:
+        """Ask beside the conversation: nothing of it is kept, and the model is not told of it later.
+
+        ``system`` stands in for the system prompt; without ``with_history`` the model sees the question alone.
+        """
+        target = self.connected
+        history = self._history() if with_history else History()
+        if system is not None:
+            history.system = messages.system(system)
+        return self._managers.manager(target, history, SessionLog(None, app="aside")).send(question)
+
+    def _ask_again(
+        self, asked: MessageRecord, *, answer_so_far: str = "", target: Target | None = None
+    ) -> AsyncGenerator[Event]:
+        session, path = self._opened.session, self._opened.session.path()
+        stood, at = session.head, self._branches.place(asked)
+        if asked.id in session.dropped:
+            # Who asks for another answer wants the model to know of the question.
+            self._opened.mark("undrop", asked.id)
+        # Where the system prompt was set after the question, that is asked anew to stand behind it.
+        kept_as = None if any(record.role == "system" for record in path[at:]) else asked.id
+        if kept_as is None:
+            self._branches.go_before(asked)
+        else:
+            self._branches.go_on_from(asked.id)
+        manager = self.manager
+        long_questions = self.long_questions
+        if target is not None:
+            manager = self._managers.manager(target, manager.history, self._opened.journal)
+            long_questions = LongQuestions(target, self._managers)
+        long = long_questions.found(asked.message, manager.history, answer_so_far=answer_so_far)
+        events = self._asking(
+            manager,
+            asked.message,
+            long,
+            long_questions=long_questions,
+            kept_as=kept_as,
+            answer_so_far=answer_so_far,
+        )
+        return self._again(manager, events, asked, stood)
+
+    def _asking(
+        self,
+        manager: ConversationManager,
+        question: Message,
+        long: LongQuestion | None,
+        *,
+        long_questions: LongQuestions | None = None,
+        kept_as: str | None = None,
+        answer_so_far: str = "",
+    ) -> AsyncGenerator[Event]:
+        """Return the turn that ``manager`` makes of ``question``, or one that reads what does not fit."""
+        if long is None:
+            return manager.send(question, kept_as=kept_as, answer_so_far=answer_so_far)
+        asking = long_questions or self.long_questions
+        return self._then_changed(
+            asking.ask(
+                question,
+                long,
+                lambda: manager.history,
+                self._opened.journal,
+                kept_as=kept_as,
+                answer_so_far=answer_so_far,
+            )
+        )
+
+    def _history(self) -> History:
+        return history_of(
+            self._opened.session,
+            longest_tokens=self._long.longest_tokens if self._long else None,
+            separates_reasoning=self.target is not None and self.target.separates_reasoning,
+        )
+
+    def _know(self, manager: ConversationManager, history: History) -> None:
+        manager.resume(history)
+        if manager is self._manager:
+            self._known_changes = self._opened.changes
+
+    def _with_attached(self, question: Message) -> Message:
+        """Return ``question`` with what was attached to the one it takes the place of and is not attached anew."""
+        edited = self._branches.editing
+        if edited is None:
+            return question
+        anew = {name_of(part.text) for part in question.documents}
+        kept = (
+            part
+            for part in edited.message.parts
+            if not isinstance(part, TextPart)
+            or (part.origin == "document" and name_of(part.text) not in anew)
+        )
+        return replace(question, parts=(*question.parts, *kept))
+
+    async def _then_changed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Pass on a turn whose question was sent in another form than it is kept in."""
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+        finally:
+            self._opened.changes += 1
+
+    async def _unless_unasked(
+        self, events: AsyncGenerator[Event], stood: str | None
+    ) -> AsyncGenerator[Event]:
+        """Pass on a turn; where its question was not even stored, the conversation stands as before."""
+        before = self._opened.session.head
+        try:
+            async with aclosing(self._remembering(events)) as remembering:
+                async for event in remembering:
+                    yield event
+        finally:
+            if self._opened.session.head == before:
+                with suppress(LocalIOError):
+                    self._opened.mark("head", stood)
+                self._opened.changes += 1
+
+    async def _again(
+        self,
+        manager: ConversationManager,
+        events: AsyncGenerator[Event],
+        asked: MessageRecord,
+        stood: str | None,
+    ) -> AsyncGenerator[Event]:
+        history = self._history()
+        if history.turns and history.turns[-1].ids[:1] == (asked.id,):
+            history.drop_last()
+        self._know(manager, history)
+        try:
+            async with aclosing(self._remembering(events)) as remembering:
+                async for event in remembering:
+                    yield event
+        finally:
+            # Whatever cannot be written now, the turn itself has told its end already.
+            with suppress(LocalIOError):
+                self._stand_by(stood)
+            self._opened.changes += 1
+
+    def _stand_by(self, stood: str | None) -> None:
+        """Go back to the answer there was, unless another came."""
+        session = self._opened.session
+        newest = None if session.head is None else session.message(session.head)
+        if session.head != stood and (newest is None or newest.role != "assistant"):
+            self._opened.mark("head", stood)
+
+    async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Pass on a turn and, before its last event, what became of its file."""
+        async with aclosing(events):
+            async for event in events:
+                for notice in self._opened.pending_notices():
+                    yield notice
+                yield event
+                if isinstance(event, ContextFitted):
+                    self._opened.remember_as_last()
+                    if self.target is not None:
+                        self._opened.mark_model(self.target.model_name, self.target.endpoint)
+
+
+def _not_connected() -> ConfigurationError:
+    return ConfigurationError(
+        "no model is ready yet", hint="wait a moment, or choose one with /model", code="not_connected"
+    )
