@@ -14,7 +14,7 @@ from chatcli.conversation.history import History
 from chatcli.core import messages
 from chatcli.core.documents import name_of
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.events import ContextFitted
+from chatcli.core.events import ContextFitted, TurnStarted
 from chatcli.core.messages import TextPart
 from chatcli.sessions.log import SessionLog
 
@@ -305,8 +305,9 @@ class Turns:
         """Pass on a turn and, before its last event, what became of its file."""
         async with aclosing(events):
             async for event in events:
-                for notice in self._opened.pending_notices():
-                    yield notice
+                if not isinstance(event, TurnStarted):  # before which nothing was written
+                    for notice in self._opened.pending_notices():
+                        yield notice
                 yield event
                 if isinstance(event, ContextFitted):
                     self._opened.remember_as_last()
