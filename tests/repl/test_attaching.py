@@ -150,10 +150,10 @@ def test_what_is_no_text_is_refused_while_it_is_being_mentioned():
     attachments = Attachments()
     line = attachments.line("see @photo.png and @one.txt")
     assert line == "not text, cannot be attached: photo.png · attached: one.txt 3 B"
-    assert attachments.about_bytes("see @photo.png and @one.txt") == 3
+    assert attachments.likely_tokens("see @photo.png and @one.txt") == 1
 
 
 def test_a_file_that_goes_along_is_counted_once():
     attachments = Attachments()
-    assert attachments.about_bytes("@two.txt @two.txt @one.txt") == 7
-    assert attachments.about_bytes("none") == 0
+    assert attachments.likely_tokens("@two.txt @two.txt @one.txt") == 3
+    assert attachments.likely_tokens("none") == 0

@@ -161,6 +161,13 @@ async def test_backspace_deletes_what_is_selected():
         assert (await there.screen.line()).text == "one 2"
 
 
+@pytest.mark.parametrize(("is_too_long", "below"), [(True, "toolbar"), (False, "unfolds it")])
+async def test_a_paste_too_long_to_send_shows_the_warning_rather_than_a_hint(is_too_long, below):
+    async with desk(is_too_long=lambda: is_too_long) as there:
+        await there.type("\x1b[200~" + "line\n" * 50 + "\x1b[201~")
+        assert below in there.glass.shown
+
+
 @pytest.mark.parametrize("mode", ["emacs", "vi"])
 async def test_a_key_that_is_bound_to_nothing_types_nothing(mode):
     async with desk(editing_mode=lambda: mode) as there:

@@ -15,7 +15,7 @@ from chatcli.core.messages import answer, question
 from chatcli.core.request import Parameters
 from chatcli.cost.pricing import Pricing
 from chatcli.render.themes import theme
-from chatcli.repl.toolbar import Toolbar
+from chatcli.repl.toolbar import Toolbar, is_too_long
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.records import MessageRecord, ReplyMetadata
 from chatcli.sessions.session import Session
@@ -53,9 +53,9 @@ def chat_of(
     return chat
 
 
-def line(chat, columns=80, *, unicode=True, colors=None, draft_bytes=0, expected_model=""):
+def line(chat, columns=80, *, unicode=True, colors=None, draft_tokens=0, expected_model=""):
     return Toolbar(unicode=unicode).line(
-        chat, expected_model, theme("dark", colors), columns, draft_bytes=draft_bytes
+        chat, expected_model, theme("dark", colors), columns, draft_tokens=draft_tokens
     )
 
 
@@ -73,16 +73,16 @@ def test_says_nothing_of_a_cost_nobody_told_and_of_none(tmp_path, cost_usd):
 def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path):
     pricing = Pricing("models.example", is_free=False, own={"gpt-5-mini": {"input": 100, "output": 1_000}})
     chat = chat_of(tmp_path, cost_usd=0.5, pricing=pricing)
-    assert re.search(r"· \$0\.50 spent · ~\$0\.10\d+ to send ·", line(chat, draft_bytes=8))
-    assert re.search(r"· \$0\.50 spent · ~\$0\.60\d+ to send", line(chat, draft_bytes=20_000))
+    assert re.search(r"· \$0\.50 spent · ~\$0\.10\d+ to send ·", line(chat, draft_tokens=2))
+    assert re.search(r"· \$0\.50 spent · ~\$0\.60\d+ to send", line(chat, draft_tokens=5_000))
     assert "~$" not in line(chat)
-    assert line(chat, 32, draft_bytes=8) == "$0.50 spent · ~$0.1014 to send"
+    assert line(chat, 32, draft_tokens=2) == "$0.50 spent · ~$0.1014 to send"
 
 
 @pytest.mark.parametrize(("host", "is_free"), [("127.0.0.1:1", True), ("models.example", False)])
 def test_of_what_is_free_or_unknown_no_cost_is_told_beforehand(tmp_path, host, is_free):
     chat = chat_of(tmp_path, model="our-model", pricing=Pricing(host, is_free=is_free, own={}))
-    assert "$" not in line(chat, draft_bytes=8)
+    assert "$" not in line(chat, draft_tokens=2)
 
 
 def test_says_nothing_of_a_window_before_there_is_a_model(tmp_path):
@@ -143,19 +143,24 @@ def test_what_is_being_written_is_added_by_the_rule_of_thumb(tmp_path):
     chat = chat_of(tmp_path, words=10)
     chat.turns.load_vocabulary()
     assert re.search(r"─ 2\d/8\.2k tokens", line(chat))
-    assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_bytes=4_000))
+    assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_tokens=1_000))
 
 
 def test_a_draft_that_cannot_fit_is_said_before_it_is_sent(tmp_path):
     chat = chat_of(tmp_path, words=10, cost_usd=0.5)
     assert re.search(
-        r" · too long: ~1\.2M tokens, room for \d\.\dk · \$0\.50 spent", line(chat, draft_bytes=5_000_000)
+        r" · too long: about 1\.2M tokens, room for \d\.\dk · \$0\.50 spent",
+        line(chat, draft_tokens=1_250_000),
     )
-    assert line(chat, 40, draft_bytes=5_000_000) == "too long: ~1.2M tokens, room for 6.1k"
+    assert line(chat, 40, draft_tokens=1_250_000) == "too long: ~1.2M tokens, room for 6.1k"
+
+    assert line(chat, 60, draft_tokens=6_500) == "may be too long: about 6.5k tokens, room for 6.1k"
+    assert is_too_long(chat, 1_250_000)
+    assert not is_too_long(chat, 5_000)
 
 
 def test_older_turns_make_room_for_a_draft(tmp_path):
-    assert "too long" not in line(chat_of(tmp_path, words=7_000), draft_bytes=8_000)
+    assert "too long" not in line(chat_of(tmp_path, words=7_000), draft_tokens=2_000)
 
 
 def test_what_is_not_saved_says_so_instead_of_a_title(tmp_path):

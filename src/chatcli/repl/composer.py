@@ -140,9 +140,9 @@ class Composer:
         return _clean(self._pastes.shown(self.buffer.text))
 
     @property
-    def about_bytes(self) -> int:
-        """About how long the draft is in UTF-8, with what is folded."""
-        return self._pastes.about_bytes(self.buffer.text)
+    def likely_tokens(self) -> int:
+        """About how many tokens the draft is, with what is folded."""
+        return self._pastes.likely_tokens(self.buffer.text)
 
     @property
     def is_command(self) -> bool:

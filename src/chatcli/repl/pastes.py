@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.layout.processors import Processor, Transformation
 
+from chatcli.conversation.likely_tokens import likely_tokens
+
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.layout.processors import TransformationInput
@@ -22,7 +24,6 @@ MOST_LINES: Final = 10
 MOST_CHARACTERS: Final = 2_000
 """or of more characters."""
 
-_SAMPLE_CHARACTERS: Final = 20_000
 _FIRST_MARK: Final = 0xD800
 _MARKS: Final = 0x400
 _MARK: Final = re.compile("[\ud800-\udbff]")
@@ -32,7 +33,7 @@ _MARK: Final = re.compile("[\ud800-\udbff]")
 class _Paste:
     text: str
     number: int
-    size_bytes: int
+    tokens: int
 
     @property
     def label(self) -> str:
@@ -62,7 +63,7 @@ class Pastes:
         self._count += 1
         taken = {self._pastes[other].number for other in self.marks(beside)}
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
-        self._pastes[mark] = _Paste(text, number, about_bytes(text))
+        self._pastes[mark] = _Paste(text, number, likely_tokens(text))
         return mark
 
     def folded_again(self, text: str) -> str:
@@ -95,10 +96,10 @@ class Pastes:
             lambda mark: self._pastes[mark[0]].label if mark[0] in self._pastes else mark[0], draft
         )
 
-    def about_bytes(self, draft: str) -> int:
-        """Return about how long ``draft`` is in UTF-8, unfolded. Each key asks: what is folded was measured once."""
-        folded = ((draft.count(mark), paste.size_bytes) for mark, paste in self._pastes.items())
-        return about_bytes(draft) + sum(times * size_bytes for times, size_bytes in folded if times)
+    def likely_tokens(self, draft: str) -> int:
+        """Return about how many tokens ``draft`` is, unfolded. Each key asks: what is folded was measured once."""
+        folded = ((draft.count(mark), paste.tokens) for mark, paste in self._pastes.items())
+        return likely_tokens(draft) + sum(times * tokens for times, tokens in folded if times)
 
     def refolded(self, text: str, *, before: str) -> str:
         """Return ``text`` with those pastes of ``before`` folded again that stand in it unchanged."""
@@ -109,14 +110,6 @@ class Pastes:
 
 def _is_long(text: str) -> bool:
     return len(text) > MOST_CHARACTERS or text.rstrip("\n").count("\n") >= MOST_LINES
-
-
-def about_bytes(text: str) -> int:
-    """Return how long ``text`` is in UTF-8; of a long one the beginning is taken for the whole."""
-    if text.isascii():
-        return len(text)
-    sample = text[:_SAMPLE_CHARACTERS]
-    return len(sample.encode("utf-8", "surrogatepass")) * len(text) // len(sample)
 
 
 class PasteLabels(Processor):

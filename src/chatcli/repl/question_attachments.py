@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import ceil
 from typing import TYPE_CHECKING
 
 from chatcli.attachments import encoding_question
@@ -10,6 +11,7 @@ from chatcli.attachments.attached import attach, mentioned
 from chatcli.attachments.encoding_hints import NO_HINTS
 from chatcli.attachments.encodings import is_surely_data
 from chatcli.attachments.texts import beginning_of_file, read_file
+from chatcli.conversation.likely_tokens import likely_tokens
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.repl.threads import in_thread
@@ -33,6 +35,7 @@ class Attachments:
         self._looked_at: tuple[str, list[Attached]] = ("", [])
         self._looked_into: set[Path] = set()
         self._data: set[Path] = set()
+        self._densities: dict[Path, float] = {}
 
     @property
     def named(self) -> Sequence[Attached]:
@@ -75,10 +78,22 @@ class Attachments:
         refused = f"not text, cannot be attached: {sanitize_line(names)}" if names else ""
         return " · ".join(filter(None, (refused, texts)))
 
-    def about_bytes(self, written: str) -> int:
-        """Return how long the files are that go with a question as it is being written."""
+    def likely_tokens(self, written: str) -> int:
+        """Return about how many tokens the files are that go with a question as it is being written."""
         files = self._goes_with(written)
-        return sum(attached.size_bytes for attached in files if attached.path not in self._data)
+        return sum(
+            ceil(attached.size_bytes * self._tokens_a_byte(attached.path))
+            for attached in files
+            if attached.path not in self._data
+        )
+
+    def _tokens_a_byte(self, path: Path) -> float:
+        """Return how dense a file is by its beginning, which is looked at once."""
+        if path not in self._densities:
+            beginning = beginning_of_file(path)
+            tokens = likely_tokens(beginning.decode("utf-8", "ignore"))
+            self._densities[path] = tokens / max(1, len(beginning))
+        return self._densities[path]
 
     def _goes_with(self, written: str) -> list[Attached]:
         if written != self._looked_at[0]:

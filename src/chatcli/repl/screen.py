@@ -84,6 +84,7 @@ class Screen:
         completer: Completer,
         activity: Activity,
         toolbar: Callable[[int], str],
+        is_too_long: Callable[[], bool] = lambda: False,
         title: Callable[[], str | None],
         hurry: Callable[[], bool],
         give_up: Callable[[], bool] = lambda: False,
@@ -104,6 +105,7 @@ class Screen:
         self._queue = MessageQueue()
         self._editing: asyncio.Future[None] | None = None
         self._toolbar = toolbar
+        self._is_too_long = is_too_long
         self._hurry = hurry
         self._give_up = give_up
         self._hint = self._hint_before = ""
@@ -314,6 +316,8 @@ class Screen:
 
     def paste(self, text: str) -> None:
         match self.composer.paste(text):
+            case Pasted.FOLDED if self._is_too_long():
+                pass  # the toolbar says so
             case Pasted.FOLDED:
                 self._hint = self._hinted(FOLDED)
             case Pasted.ATTACHED:

@@ -35,7 +35,7 @@ from chatcli.repl.screen import Screen
 from chatcli.repl.screen_style import screen_style
 from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
-from chatcli.repl.toolbar import Toolbar
+from chatcli.repl.toolbar import Toolbar, is_too_long
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line, takes_commands
 from chatcli.target import expected_model
@@ -166,6 +166,7 @@ class Repl:
             completer=self._completer,
             activity=activity,
             toolbar=self._toolbar_line,
+            is_too_long=lambda: is_too_long(self._talk.chat, self._draft_tokens()),
             style=lambda: screen_style(self._theme.name, tty.color_system),
             title=self._title if tty.takes_commands else lambda: None,
             hurry=lambda: self._talk.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
@@ -220,12 +221,17 @@ class Repl:
         )
 
     def _toolbar_line(self, columns: int) -> str:
-        talk, composer = self._talk, self._screen.composer
-        draft_bytes = 0
-        if not composer.is_command:
-            draft_bytes = composer.about_bytes + talk.attachments.about_bytes(composer.shown)
+        talk = self._talk
         expected = expected_model(talk.chat.session, talk.settings, talk.wish) or ""
-        return self._toolbar.line(talk.chat, expected, self._theme(), columns, draft_bytes=draft_bytes)
+        return self._toolbar.line(
+            talk.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
+        )
+
+    def _draft_tokens(self) -> int:
+        composer = self._screen.composer
+        if composer.is_command:
+            return 0
+        return composer.likely_tokens + self._talk.attachments.likely_tokens(composer.shown)
 
     def _title(self) -> str | None:
         if not self._talk.settings.window_title:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
-from chatcli.conversation.counting import BYTES_A_TOKEN
 from chatcli.cost.amounts import dollars
 from chatcli.cost.budgeted import expected_answer_tokens
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat
+    from chatcli.conversation.context import ContextUsage
     from chatcli.render.themes import Theme
 
 _BETWEEN: Final = " · "
@@ -23,6 +23,8 @@ _NARROW_COLUMNS: Final = 60
 _FILLING: Final = 0.7
 _FULL: Final = 0.9
 _SHORTEST_TITLE: Final = 8
+_SURELY: Final = 1.3
+"""By how much an estimate must exceed the room, so that counting would say so too."""
 
 _LEFT_OUT_LAST: Final = ("too long", "spent", "to send", "editing", "model", "window", "title")
 """What keeps its place the longest where there is no room for all: from the end of this, each gives way to those before."""
@@ -50,6 +52,15 @@ class _Part:
         return bar + theme.paint(clip(self.text, 0, columns), self.role)
 
 
+def is_too_long(chat: Chat, draft_tokens: int) -> bool:
+    """Whether a question that is about so long cannot be sent."""
+    return chat.target is not None and draft_tokens > _room_tokens(chat.manager.context_usage())
+
+
+def _room_tokens(usage: ContextUsage) -> int:
+    return max(0, usage.budget_tokens - usage.system_tokens)
+
+
 class Toolbar:
     """One line of ANSI text. Where there is no room for all of it, the less important parts are left out.
 
@@ -60,15 +71,13 @@ class Toolbar:
         self._unicode = unicode
 
     def line(
-        self, chat: Chat, expected_model: str, theme: Theme, columns: int, *, draft_bytes: int = 0
+        self, chat: Chat, expected_model: str, theme: Theme, columns: int, *, draft_tokens: int = 0
     ) -> str:
         """Return the line.
 
-        ``expected_model`` is shown until there is one to ask; ``draft_bytes`` is about how long what would be sent is.
+        ``expected_model`` is shown until there is one to ask; ``draft_tokens`` is about how long what would be sent is.
         """
         model = chat.target.model_name if chat.target else expected_model
-        # By the rule of thumb: with each key nothing is counted.
-        draft_tokens = -(-draft_bytes // BYTES_A_TOKEN)
         parts = [
             _Part("editing", self._editing(chat), "marker"),
             _Part("model", _shortened(sanitize_line(model), columns)),
@@ -88,10 +97,13 @@ class Toolbar:
         if chat.target is None:
             return ()
         usage = chat.manager.context_usage()
-        room_tokens = max(0, usage.budget_tokens - usage.system_tokens)
+        room_tokens = _room_tokens(usage)
         if draft_tokens > room_tokens:
             # Older turns can be left out, the draft cannot.
-            text = f"too long: ~{_short(draft_tokens)} tokens, room for {_short(room_tokens)}"
+            surely = draft_tokens > room_tokens * _SURELY
+            about = "~" if columns < _NARROW_COLUMNS else "about "
+            text = f"too long: {about}{_short(draft_tokens)} tokens, room for {_short(room_tokens)}"
+            text = text if surely else f"may be {text}"
             return (_Part("too long", text, "code.error"),)
         taken = usage.system_tokens + usage.turns_tokens + draft_tokens
         share = min(1.0, taken / max(1, usage.budget_tokens))
