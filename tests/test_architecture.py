@@ -49,7 +49,7 @@ def test_nobody_waits_for_a_library_to_see_the_version_or_the_help(flag):
 
 
 def test_the_wiring_loads_no_library_before_it_needs_one():
-    imported = imported_by("-c", "import chatcli.app")
+    imported = imported_by("-c", "import chatcli.app.wiring")
     assert "chatcli" in imported
     assert not imported & SLOW_TO_IMPORT - {"asyncio"}
 

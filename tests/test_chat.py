@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat import Chat, history_of
+from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.core.documents import document
@@ -38,7 +39,6 @@ from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionFile, SessionStore
-from chatcli.target import Target
 from conversation.fakes import ScriptedModel, Stall
 
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)
@@ -52,7 +52,7 @@ def says(text):
 
 
 def target(*scripts, model=None, name="small", endpoint=ENDPOINT, default_system=None, window_tokens=4096):
-    return Target(
+    return ResolvedModel(
         model=model or ScriptedModel(*scripts),
         model_name=name,
         window_tokens=window_tokens,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.app.run_context import RunContext
 from chatcli.config.config_file import read_config_file
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.paths import Paths
@@ -30,7 +31,6 @@ from chatcli.login import (
     use_endpoint,
     ways_in,
 )
-from chatcli.target import World
 from fake_keyring import FakeKeyring
 from scripted_server import json_answer, serving
 
@@ -43,7 +43,7 @@ MODELS = json_answer({"data": [{"id": "big", "context_length": 9000}]})
 @pytest.fixture
 def world(tmp_path):
     folders = (tmp_path / name for name in ("config", "data", "cache", "local"))
-    return World({}, Paths(*folders))
+    return RunContext({}, Paths(*folders))
 
 
 @pytest.fixture

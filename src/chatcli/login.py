@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from chatcli.app.endpoints import endpoint_at, refuse_key_in_clear
+from chatcli.app.resolver import list_offered
 from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.editing import set_setting, unset_setting
@@ -18,18 +20,17 @@ from chatcli.config.system_keyring import system_keyring
 from chatcli.core.errors import BadResponse, RequestRefused, UsageError
 from chatcli.local.discovery import WELL_KNOWN
 from chatcli.local.state import local_state
-from chatcli.target import endpoint_at, list_offered, refuse_key_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from chatcli.app.run_context import RunContext
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
     from chatcli.config.system_keyring import FindKeyring
     from chatcli.local.discovery import FoundServer, ServerCandidate
     from chatcli.local.state import LocalState
-    from chatcli.target import World
 
 _NO_MODEL_LIST = {404, 405}
 
@@ -79,7 +80,7 @@ class WaysIn:
         return cls(state.servers, embedded)
 
 
-async def ways_in(world: World, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> WaysIn:
+async def ways_in(world: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> WaysIn:
     """Look for what can be used at once. Raises ``LocalIOError``."""
     return WaysIn.of(await local_state(world.paths.local, candidates))
 
@@ -115,7 +116,7 @@ def clean_address(text: str) -> str:
 
 
 async def check_key(
-    base_url: str, key: str | None, settings: Settings, world: World, *, insecure_http: bool = False
+    base_url: str, key: str | None, settings: Settings, world: RunContext, *, insecure_http: bool = False
 ) -> Checked:
     """Ask the endpoint for its models with the key, if any; ``settings`` bound how long that may take.
 
@@ -137,7 +138,7 @@ async def check_key(
         return Checked(base_url, (), proven=False)
 
 
-async def _checked(base_url: str, key: str | None, settings: Settings, world: World) -> Checked:
+async def _checked(base_url: str, key: str | None, settings: Settings, world: RunContext) -> Checked:
     from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
 
     endpoint = endpoint_at(base_url, settings, world, key=key)
@@ -145,7 +146,7 @@ async def _checked(base_url: str, key: str | None, settings: Settings, world: Wo
         return Checked(base_url, await list_offered(client, endpoint), proven=True)
 
 
-def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = system_keyring) -> str:
+def keep_key(base_url: str, key: str, world: RunContext, find_keyring: FindKeyring = system_keyring) -> str:
     """Store the key for the endpoint, in place of an older one, and return where, in words.
 
     May wait for the person to unlock the keyring. Raises ``ConfigurationError`` and ``LocalIOError``.
@@ -156,12 +157,12 @@ def keep_key(base_url: str, key: str, world: World, find_keyring: FindKeyring = 
     return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)
 
 
-def set_keys_aside(world: World) -> Path:
+def set_keys_aside(world: RunContext) -> Path:
     """Rename the file of the stored keys, which cannot be read, and return its new path. Raises ``LocalIOError``."""
     return StoredKeys(world.paths.config).set_aside()
 
 
-def forget_key(base_url: str, world: World, find_keyring: FindKeyring = system_keyring) -> bool:
+def forget_key(base_url: str, world: RunContext, find_keyring: FindKeyring = system_keyring) -> bool:
     """Remove the stored key of the endpoint; tell whether there was one. Raises like ``keep_key``."""
     return StoredKeys(world.paths.config, find_keyring).remove(origin_of(base_url))
 
@@ -173,7 +174,7 @@ def key_in_front(base_url: str, settings: Settings) -> str | None:
     return next((one.source for one in own if one.source not in SOURCES), None)
 
 
-def use_endpoint(base_url: str, world: World) -> None:
+def use_endpoint(base_url: str, world: RunContext) -> None:
     """Make it the endpoint of config.toml; OpenAI's own is the default one as soon as its key is stored.
 
     Raises ``ConfigurationError`` and ``LocalIOError``.
@@ -186,7 +187,7 @@ def use_endpoint(base_url: str, world: World) -> None:
         set_setting(file, "base_url", url)
 
 
-def use_model(name: str | None, world: World) -> None:
+def use_model(name: str | None, world: RunContext) -> None:
     """Make it the model of config.toml, ``None`` for the endpoint's first. Raises like ``use_endpoint``."""
     file = world.paths.config / CONFIG_FILE_NAME
     if name is None:

@@ -9,6 +9,7 @@ import pytest
 
 from chatcli.chat import Chat
 from chatcli.chat.context_report import LeftOutTurns
+from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import RequestRefused
 from chatcli.core.events import Completion, TextDelta
@@ -18,7 +19,6 @@ from chatcli.core.usage import Usage
 from chatcli.cost.pricing import Pricing
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from chatcli.target import Target
 from conversation.fakes import ScriptedModel
 
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)
@@ -26,7 +26,7 @@ ANSWER = (TextDelta("so"), Completion("stop", "small", Usage(100, 5, cached_toke
 
 
 def target(*, window_tokens=4096, context="truncate", name="small"):
-    return Target(
+    return ResolvedModel(
         ScriptedModel(*[ANSWER] * 9),
         name,
         window_tokens,

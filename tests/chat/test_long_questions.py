@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chatcli.chat import Chat
+from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.conversation.long_input.how import LongInput
@@ -18,7 +19,6 @@ from chatcli.core.messages import question
 from chatcli.core.request import Parameters
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from chatcli.target import Target
 from conversation.long_input.reading import AnsweringModel
 from conversation.long_input.test_long_question import facts_of, tell_facts, text_with
 
@@ -28,7 +28,7 @@ LONG = question("Which facts?", document("minutes.md", TEXT))
 
 
 def target(model, *, way="map-reduce", counts=None):
-    return Target(
+    return ResolvedModel(
         model=model,
         model_name="small",
         window_tokens=2_000,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from chatcli.chat import Chat, history_of
+from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import NetworkError, UsageError
 from chatcli.core.events import Completion, TextDelta
@@ -17,7 +18,6 @@ from chatcli.core.request import Parameters
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.records import MarkRecord
 from chatcli.sessions.store import SessionStore
-from chatcli.target import Target
 from conversation.fakes import ScriptedModel, Stall
 
 WORDS = "word " * 100  # as many tokens, or a few more
@@ -29,7 +29,7 @@ def says(text):
 
 def target(model, **how):
     how = {"context": "summarize", "window_tokens": 2000} | how
-    return Target(
+    return ResolvedModel(
         model=model,
         model_name="small",
         parameters=Parameters(),

@@ -4,12 +4,12 @@ from argparse import Namespace
 
 import pytest
 
+from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import compose
 from chatcli.cli.templating import chosen_template
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import UsageError
 from chatcli.core.messages import TextPart
-from chatcli.target import World
 from chatcli.templates.template import read_template
 from cli.fakes import terminal
 
@@ -114,7 +114,7 @@ def world(tmp_path):
     (folder / "mine.md").write_text(
         '+++\nmodel = "small"\nextract = true\noutput = "json"\n+++\nHello', encoding="utf-8"
     )
-    return World(environment, find_paths(environment))
+    return RunContext(environment, find_paths(environment))
 
 
 def test_a_template_sets_what_the_person_does_not(world):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chatcli.app.layers import answering, layers
 from chatcli.client.adapting import AdaptingModel
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.connection import connect
@@ -33,7 +34,6 @@ from chatcli.cost.ledger import Ledger
 from chatcli.cost.model_table import ModelTable
 from chatcli.cost.pricing import Pricing
 from chatcli.cost.spending import Spending
-from chatcli.layers import answering, layers
 from client.wire import QUESTION, events_of, failure_of
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chatcli.app.run_context import RunContext
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, TerminalFacts
-from chatcli.target import World
 from way_servers import Authority
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def examination(paths, tmp_path) -> Callable[..., Examination]:
     def make(environment=None, terminal=PLAIN, **fields):
         variables = {"CHATCLI_CONNECT_TIMEOUT_S": "5", "CHATCLI_TIMEOUT_S": "5", **(environment or {})}
         settings = resolve({}, variables, paths, tmp_path)
-        return Examination(World(variables, paths), terminal, settings, **fields)
+        return Examination(RunContext(variables, paths), terminal, settings, **fields)
 
     return make
 

@@ -6,7 +6,8 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from chatcli.app import open_session
+from chatcli.app.run_context import ChatOptions, RunContext
+from chatcli.app.wiring import open_session
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.render.theme_in_force import ThemeInForce
@@ -14,7 +15,6 @@ from chatcli.repl.commands import COMMANDS, run_command
 from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.model_connection import Connection
 from chatcli.repl.talk import Talk, split_command
-from chatcli.target import Wish, World
 from repl.fakes import KeptSurface
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
 
@@ -32,7 +32,7 @@ def talking(tmp_path):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }
-        world = World(environment, find_paths(environment))
+        world = RunContext(environment, find_paths(environment))
         given = {
             "base_url": server.base_url if server else "http://127.0.0.1:1/v1",
             "model": "small",
@@ -43,7 +43,7 @@ def talking(tmp_path):
         def resettle(changes):
             return resolve(given, environment, world.paths, tmp_path, changes=changes)
 
-        settings, wish = resettle({}), Wish()
+        settings, wish = resettle({}), ChatOptions()
         surface = surface or KeptSurface()
         talk = Talk(
             surface,

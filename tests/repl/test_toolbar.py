@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wcwidth import width
 
 from chatcli.chat import Chat
+from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Parameters
@@ -20,7 +21,6 @@ from chatcli.sessions.log import SessionLog
 from chatcli.sessions.records import MessageRecord, ReplyMetadata
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
-from chatcli.target import Target
 from conversation.fakes import ScriptedModel
 
 AT = "2026-11-23T21:05:07.123Z"
@@ -49,7 +49,9 @@ def chat_of(
     if connected:
         endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
         parameters = Parameters(max_tokens=100 if pricing else None)
-        chat.connect(Target(ScriptedModel(), model, window_tokens, parameters, endpoint, pricing=pricing))
+        chat.connect(
+            ResolvedModel(ScriptedModel(), model, window_tokens, parameters, endpoint, pricing=pricing)
+        )
     return chat
 
 

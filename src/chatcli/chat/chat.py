@@ -13,6 +13,7 @@ from chatcli.chat.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.chat.turns import Examined
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from chatcli.sessions.log import SessionLog
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionStore
-    from chatcli.target import Target
 
 
 class Chat:
@@ -43,7 +43,7 @@ class Chat:
         return self.opened.session
 
     @property
-    def target(self) -> Target | None:
+    def target(self) -> ResolvedModel | None:
         return self.turns.target
 
     @property
@@ -51,11 +51,11 @@ class Chat:
         """What asks the model; ``ConfigurationError`` before ``connect``."""
         return self.turns.manager
 
-    def connect(self, target: Target) -> None:
+    def connect(self, target: ResolvedModel) -> None:
         """Ask ``target`` from now on; the conversation stays as it is."""
         self.turns.connect(target)
 
-    def switch(self, target: Target) -> None:
+    def switch(self, target: ResolvedModel) -> None:
         """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
         self.turns.connect(target)
         self.opened.mark_model(target.model_name, target.endpoint)

@@ -11,12 +11,12 @@ from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.fitted import Fitted, PartKind
     from chatcli.conversation.history import Turn
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.messages import Message
     from chatcli.sessions.session import Session
-    from chatcli.target import Target
 
 _REASON_CHARACTERS: Final = 100
 
@@ -82,7 +82,7 @@ class ContextReport:
 
 
 def context_report(
-    manager: ConversationManager, target: Target, session: Session, question: Message | None = None
+    manager: ConversationManager, target: ResolvedModel, session: Session, question: Message | None = None
 ) -> ContextReport:
     """Return what ``target`` would see with ``question``, or with one of no length."""
     fitted, usage = manager.context(question), manager.context_usage()

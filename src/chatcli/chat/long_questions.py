@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from chatcli.chat.managers import Managers
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.history import History
     from chatcli.conversation.long_input.asking import LongInputUsage
     from chatcli.conversation.long_input.long_question import LongQuestion
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal
-    from chatcli.target import Target
 
 _SHORT_TOKENS: Final = 1_000
 """What is no longer is a question and no text, however small the window is."""
@@ -38,7 +38,7 @@ class LongQuestions:
     ``managers`` makes what asks the last request.
     """
 
-    def __init__(self, target: Target, managers: Managers) -> None:
+    def __init__(self, target: ResolvedModel, managers: Managers) -> None:
         self.way = target.long_input.way
         self._target = target
         self._managers = managers

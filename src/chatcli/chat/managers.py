@@ -10,10 +10,10 @@ from chatcli.conversation.strategies import strategy_of
 from chatcli.conversation.vocabulary import vocabulary_for
 
 if TYPE_CHECKING:
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.history import History
     from chatcli.conversation.vocabulary import Vocabulary
     from chatcli.core.ports import Journal
-    from chatcli.target import Target
 
 
 class Managers:
@@ -24,7 +24,7 @@ class Managers:
         self._tokens: dict[Vocabulary, MessageTokens] = {}
 
     def manager(
-        self, target: Target, history: History, journal: Journal, tokens: MessageTokens | None = None
+        self, target: ResolvedModel, history: History, journal: Journal, tokens: MessageTokens | None = None
     ) -> ConversationManager:
         return ConversationManager(
             model=target.model,
@@ -37,7 +37,7 @@ class Managers:
             strategy=strategy_of(target.context, target.turn_vectors),
         )
 
-    def tokens_at(self, target: Target) -> MessageTokens:
+    def tokens_at(self, target: ResolvedModel) -> MessageTokens:
         """Return what counts as the endpoint does, as far as it has shown that."""
         counter, counts, model = self.counter_for(target.model_name), target.counts, target.model_name
         tokens = self._tokens.setdefault(counter.vocabulary, MessageTokens(counter))

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from chatcli.chat.branches import Branches
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.open_session import OpenSession
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
     from chatcli.sessions.records import MessageRecord
-    from chatcli.target import Target
 
 
 class Examined(NamedTuple):
@@ -46,7 +46,7 @@ class Turns:
     """
 
     def __init__(self, opened: OpenSession, branches: Branches) -> None:
-        self.target: Target | None = None
+        self.target: ResolvedModel | None = None
         self._opened = opened
         self._branches = branches
         self._managers = Managers()
@@ -64,7 +64,7 @@ class Turns:
         return self._manager
 
     @property
-    def connected(self) -> Target:
+    def connected(self) -> ResolvedModel:
         if self.target is None:
             raise _not_connected()
         return self.target
@@ -76,7 +76,7 @@ class Turns:
             raise _not_connected()
         return self._long
 
-    def connect(self, target: Target) -> None:
+    def connect(self, target: ResolvedModel) -> None:
         """Ask ``target`` from now on; the conversation stays as it is."""
         self.target = target
         self._long = LongQuestions(target, self._managers)
@@ -93,7 +93,7 @@ class Turns:
         """Ask again now where another attempt is waited for; return whether one was."""
         return self.target is not None and self.target.pause.cut_short()
 
-    def report(self, target: Target | None = None, question: Message | None = None) -> ContextReport:
+    def report(self, target: ResolvedModel | None = None, question: Message | None = None) -> ContextReport:
         """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
         manager = self.manager
         if target is not None:
@@ -129,7 +129,7 @@ class Turns:
         self._branches.go_before(edited)
         return self._unless_unasked(self._asking(self.manager, whole, long), stood)
 
-    def retry(self, target: Target | None = None) -> AsyncGenerator[Event]:
+    def retry(self, target: ResolvedModel | None = None) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the one it has.
 
         The old answer is still in the session beside the new one, and stands again if nothing comes of this.
@@ -169,7 +169,7 @@ class Turns:
         return self._managers.manager(target, history, SessionLog(None, app="aside")).send(question)
 
     def _ask_again(
-        self, asked: MessageRecord, *, answer_so_far: str = "", target: Target | None = None
+        self, asked: MessageRecord, *, answer_so_far: str = "", target: ResolvedModel | None = None
     ) -> AsyncGenerator[Event]:
         session, path = self._opened.session, self._opened.session.path()
         stood, at = session.head, self._branches.place(asked)

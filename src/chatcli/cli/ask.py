@@ -7,7 +7,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.app import open_chat
+from chatcli.app.run_context import ChatOptions
+from chatcli.app.wiring import body_to_send, open_chat
 from chatcli.chat.context_report import stretches
 from chatcli.cli.agreeing import agrees, answered, can_be_asked
 from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
@@ -18,15 +19,14 @@ from chatcli.core.errors import ChatcliError, InputTooLong
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budgeted import longest_answer_tokens
-from chatcli.layers import body_to_send
 from chatcli.repl.long_choice import choose_way
-from chatcli.target import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
     from pathlib import Path
 
+    from chatcli.app.run_context import RunContext
     from chatcli.chat import Chat
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
@@ -36,19 +36,18 @@ if TYPE_CHECKING:
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
-    from chatcli.target import World
 
 
 def ask(
-    question: Message, options: Namespace, settings: Settings, world: World, terminal: Terminal
+    question: Message, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal
 ) -> ExitCode:
     """Ask ``question`` and show the answer as the options say."""
     work = _OneShot(options, settings, world, terminal).run(question)
     return asyncio.run(until_signalled(work, hurry=terminal.hurry))
 
 
-def wish_of(options: Namespace) -> Wish:
-    return Wish(
+def wish_of(options: Namespace) -> ChatOptions:
+    return ChatOptions(
         session=options.session,
         resume_last=options.resume_last,
         embedded=options.local,
@@ -59,7 +58,7 @@ def wish_of(options: Namespace) -> Wish:
 
 
 class _OneShot:
-    def __init__(self, options: Namespace, settings: Settings, world: World, terminal: Terminal) -> None:
+    def __init__(self, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> None:
         self._options = options
         self._settings = settings
         self._world = world

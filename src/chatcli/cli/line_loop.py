@@ -9,7 +9,7 @@ from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app import open_session
+from chatcli.app.wiring import open_session
 from chatcli.attachments.path_words import shell_word
 from chatcli.cli.ask import wish_of
 from chatcli.cli.line_surface import LineSurface
@@ -31,14 +31,14 @@ from chatcli.safety.terminal import sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
-    from chatcli.target import World
 
 _PATIENCE_S: Final = 60.0
 
 
-def line_loop(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
+def line_loop(options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> ExitCode:
     """Take what is typed until the person leaves with Ctrl-D or ``exit``.
 
     Ctrl-C stops what is going on, never the program.
@@ -47,7 +47,7 @@ def line_loop(options: Namespace, settings: Settings, world: World, terminal: Te
 
 
 class _LineLoop:
-    def __init__(self, options: Namespace, settings: Settings, world: World, terminal: Terminal) -> None:
+    def __init__(self, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> None:
         self._options = options
         self._terminal = terminal
         self._words = PLAIN if settings.plain else USUAL

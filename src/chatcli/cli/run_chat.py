@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from pathlib import Path
 
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.exit_codes import ExitCode
-    from chatcli.target import World
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
@@ -53,7 +53,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     return _repl(options, settings, world, terminal)
 
 
-def _check_which_conversation(options: Namespace, world: World, terminal: Terminal) -> None:
+def _check_which_conversation(options: Namespace, world: RunContext, terminal: Terminal) -> None:
     named = {
         "--session": options.session is not None,
         "--continue": options.resume_last,
@@ -87,7 +87,7 @@ def _has_session(folder: Path) -> bool:
         return False
 
 
-def _repl(options: Namespace, settings: Settings, world: World, terminal: Terminal) -> ExitCode:
+def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> ExitCode:
     from chatcli.repl.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
 
     tty = Tty(

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
 from chatcli.config.paths import find_paths, obstacle
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.config.trusted_folders import mention_once
 from chatcli.safety.terminal import sanitize_line
-from chatcli.target import World
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _NO_PLACE: Final = "no folder to keep it in"
 
 
-def world_of(terminal: Terminal) -> World:
-    return World(
+def world_of(terminal: Terminal) -> RunContext:
+    return RunContext(
         terminal.environment,
         find_paths(terminal.environment),
         _working_folder(),
@@ -37,7 +37,7 @@ def world_of(terminal: Terminal) -> World:
 
 def settings_of(
     options: Namespace,
-    world: World,
+    world: RunContext,
     terminal: Terminal,
     *,
     template: TemplateSettings | None = None,
@@ -82,7 +82,7 @@ def settings_of(
 
 
 def resettling(
-    options: Namespace, world: World, terminal: Terminal
+    options: Namespace, world: RunContext, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
     """Return what settles the settings anew, with changes that win over everything else."""
 
@@ -94,7 +94,7 @@ def resettling(
 
 
 def with_a_place_to_keep(
-    settings: Settings, options: Namespace, world: World, terminal: Terminal
+    settings: Settings, options: Namespace, world: RunContext, terminal: Terminal
 ) -> Settings:
     """Return ``settings``, those of a run of which nothing is kept where there is no place for it; that is said once."""
     reason = obstacle(world.paths.data) if settings.save and not options.dry_run else None

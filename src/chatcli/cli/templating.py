@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.terminal import Terminal
     from chatcli.core.messages import Message
-    from chatcli.target import World
     from chatcli.templates.template import Template
 
 _INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the options"
 
 
-def template_store_of(world: World) -> TemplateStore:
+def template_store_of(world: RunContext) -> TemplateStore:
     return TemplateStore(world.paths.config / FOLDER)
 
 
-def chosen_template(options: Namespace, world: World) -> tuple[Template, TemplateSettings] | None:
+def chosen_template(options: Namespace, world: RunContext) -> tuple[Template, TemplateSettings] | None:
     """Return the template of ``-T`` and what it sets; the output it wishes for goes into ``options``.
 
     Raise a ``ChatcliError`` where there is none or it cannot be used.

@@ -1,4 +1,4 @@
-"""What one room needs of another, as small as it can be. ``app.py`` puts the pieces together."""
+"""What one room needs of another, as small as it can be. ``app`` puts the pieces together."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from chatcli.app.endpoints import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
 from chatcli.core.errors import ChatcliError
 from chatcli.doctor.finding import of_error, ok, problem, warning
-from chatcli.target import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

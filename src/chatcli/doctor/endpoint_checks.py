@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from chatcli.app.layers import dialect_of
 from chatcli.core.errors import EndpointError, RequestRefused
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
 from chatcli.doctor.finding import milliseconds, of_error, ok, problem, skipped, warning
-from chatcli.layers import dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

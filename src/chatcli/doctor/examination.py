@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.target import DEFAULT_MODEL
+from chatcli.app.endpoints import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from chatcli.app.run_context import RunContext
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.inspection import Visit
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
-    from chatcli.target import World
 
 LONGEST_ANSWER_S = 30.0
 """No step waits longer for a server."""
@@ -38,7 +38,7 @@ class Examination:
     ``addresses`` of the host that is connected to; ``visit``, what the server answered.
     """
 
-    world: World
+    world: RunContext
     terminal: TerminalFacts
     settings: Settings | None = None
     error: ChatcliError | None = None

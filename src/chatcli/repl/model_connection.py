@@ -6,19 +6,20 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.resolver import ModelResolver, list_offered
+from chatcli.app.windows import with_served_windows
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.threads import in_thread
 from chatcli.repl.warmup import Warmup
-from chatcli.target import TargetFinder, list_offered
-from chatcli.windows import with_served_windows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
+    from chatcli.app.run_context import ChatOptions, RunContext, Tell
     from chatcli.chat import Chat
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
-    from chatcli.target import Target, Tell, Wish, World
 
 
 VOCABULARY_QUIET_S: Final = 1.5
@@ -35,8 +36,8 @@ class Connection:
 
     def __init__(
         self,
-        wish: Wish,
-        world: World,
+        wish: ChatOptions,
+        world: RunContext,
         tell: Tell,
         *,
         idle_s: Callable[[], float],
@@ -75,24 +76,26 @@ class Connection:
             # Stopped by the person, the wait ends; what is being opened is of use for the next question.
             await asyncio.shield(self._opening)
 
-    async def replace(self, chat: Chat, settings: Settings) -> Target:
+    async def replace(self, chat: Chat, settings: Settings) -> ResolvedModel:
         """Open another way, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
         await self._stop(self._opening)
         await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
 
     @asynccontextmanager
-    async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[Target]:
+    async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[ResolvedModel]:
         """Open another way for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
         async with AsyncExitStack() as stack:
-            yield await TargetFinder(settings, self.wish, self._world, self._tell, stack).target(chat.session)
+            yield await ModelResolver(settings, self.wish, self._world, self._tell, stack).target(
+                chat.session
+            )
 
     async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
         """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
         await self.ready(chat, settings)
         if self._offered is None:
             async with AsyncExitStack() as stack:
-                finder = TargetFinder(settings, self.wish, self._world, self._tell, stack)
+                finder = ModelResolver(settings, self.wish, self._world, self._tell, stack)
                 client = await finder.connected(chat.turns.connected.endpoint)
                 listed = await list_offered(client, chat.turns.connected.endpoint)
                 self._offered = await with_served_windows(client, chat.turns.connected.endpoint, listed)
@@ -120,10 +123,10 @@ class Connection:
         vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
         self._counting = asyncio.create_task(_get_ready(vocabulary, chat))
 
-    async def _open(self, chat: Chat, settings: Settings) -> Target:
+    async def _open(self, chat: Chat, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()
         try:
-            finder = TargetFinder(settings, self.wish, self._world, self._tell, opened)
+            finder = ModelResolver(settings, self.wish, self._world, self._tell, opened)
             target = await finder.target(chat.session)
         except BaseException:
             await opened.aclose()

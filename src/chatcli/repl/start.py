@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
-from chatcli.app import open_session
+from chatcli.app.resolver import expected_model
+from chatcli.app.wiring import open_session
 from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
 from chatcli.attachments.path_words import shell_word
 from chatcli.config.key_actions import KeyTable
@@ -38,16 +39,15 @@ from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import Toolbar, is_too_long
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.safety.terminal import sanitize_line, takes_commands
-from chatcli.target import expected_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Background, ColorSystem
-    from chatcli.target import Wish, World
 
 HISTORY_FILE = "input-history.jsonl"
 
@@ -88,8 +88,8 @@ class Repl:
     def __init__(
         self,
         settings: Settings,
-        wish: Wish,
-        world: World,
+        wish: ChatOptions,
+        world: RunContext,
         tty: Tty,
         *,
         resettle: Callable[[Mapping[str, object]], Settings],

@@ -22,8 +22,10 @@ from chatcli.repl.recap import recap
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.attachments.attached import Attached
     from chatcli.chat import Chat
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.chat.turns import Examined
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from chatcli.repl.model_connection import Connection
     from chatcli.repl.surface import Surface
     from chatcli.repl.written import Written
-    from chatcli.target import Target, Wish, World
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
 
@@ -60,8 +61,8 @@ class Talk:
         chat: Chat,
         *,
         settings: Settings,
-        wish: Wish,
-        world: World,
+        wish: ChatOptions,
+        world: RunContext,
         connection: Connection,
         theme: ThemeInForce,
         run_command: Callable[[Talk, str, str], Awaitable[None]],
@@ -169,7 +170,7 @@ class Talk:
             self.chat.connect(target)
 
     @asynccontextmanager
-    async def beside(self, **changes: object) -> AsyncIterator[Target]:
+    async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
         """Open what is asked with changed settings, for a while; the conversation keeps its own."""
         settings = self._resettle({**self._changes, **changes})
         async with self.connection.beside(self.chat, settings) as target:

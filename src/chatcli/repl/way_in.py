@@ -31,13 +31,13 @@ from chatcli.repl.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
     from chatcli.local.discovery import FoundServer
     from chatcli.local.fetch import Phase
     from chatcli.login import Checked, WaysIn
     from chatcli.repl.surface import Surface
     from chatcli.repl.talk import Talk
-    from chatcli.target import Wish, World
 
 NO_MODEL_YET: Final = "No model is set up yet."
 NOTHING_SET_UP: Final = "nothing was set up; /login brings this menu back, chatcli --help shows other ways"
@@ -67,7 +67,7 @@ class _Way:
     go: Callable[[], Awaitable[str | None]]
 
 
-def has_way_in(settings: Settings, wish: Wish, world: World) -> bool:
+def has_way_in(settings: Settings, wish: ChatOptions, world: RunContext) -> bool:
     """Whether a model is configured, or here already."""
     if wish.embedded or settings.credential is not None or settings.base_url is not None:
         return True

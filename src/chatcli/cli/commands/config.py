@@ -8,6 +8,7 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
+from chatcli.app.endpoints import refuse_key_in_clear
 from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
@@ -30,14 +31,13 @@ from chatcli.login import (
 )
 from chatcli.repl.text_columns import table
 from chatcli.safety.terminal import sanitize_line
-from chatcli.target import refuse_key_in_clear
 
 if TYPE_CHECKING:
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ConfigurationError
-    from chatcli.target import World
 
 _LONGEST_LINE_BYTES = 64 * 1024
 
@@ -71,7 +71,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE
 
 
-def _show(options: Namespace, world: World, terminal: Terminal) -> None:
+def _show(options: Namespace, world: RunContext, terminal: Terminal) -> None:
     settings = settings_of(options, world, terminal, mentions_untrusted=False)
     shown = rows(settings)
     if settings.untrusted is not None and not options.quiet:
@@ -87,7 +87,7 @@ def _show(options: Namespace, world: World, terminal: Terminal) -> None:
         )
 
 
-def _list_profiles(options: Namespace, world: World, terminal: Terminal) -> None:
+def _list_profiles(options: Namespace, world: RunContext, terminal: Terminal) -> None:
     in_force = settings_of(options, world, terminal).profile
     profiles = read_profiles(world.paths)
     if options.json:
@@ -122,7 +122,7 @@ def _list_profiles(options: Namespace, world: World, terminal: Terminal) -> None
 
 
 class _Login:
-    def __init__(self, options: Namespace, world: World, terminal: Terminal) -> None:
+    def __init__(self, options: Namespace, world: RunContext, terminal: Terminal) -> None:
         self._options = options
         self._world = world
         self._terminal = terminal
@@ -188,7 +188,7 @@ class _Login:
             self._terminal.warn(sanitize_line(text))
 
 
-def _logout(options: Namespace, world: World, terminal: Terminal) -> None:
+def _logout(options: Namespace, world: RunContext, terminal: Terminal) -> None:
     settings = _settings_without_flag(options, world, terminal)
     base_url = _base_url(options, settings)
     host = Endpoint(base_url).host
@@ -198,7 +198,7 @@ def _logout(options: Namespace, world: World, terminal: Terminal) -> None:
         terminal.warn(f"the key from {sanitize_line(left)} is still used")
 
 
-def _settings_without_flag(options: Namespace, world: World, terminal: Terminal) -> Settings:
+def _settings_without_flag(options: Namespace, world: RunContext, terminal: Terminal) -> Settings:
     """Return the settings as they are without ``--base-url``, which says here whose key is meant."""
     return settings_of(Namespace(**{**vars(options), "base_url": None}), world, terminal)
 

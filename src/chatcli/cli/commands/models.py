@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wcwidth import clip, width
 
-from chatcli.app import open_catalog
+from chatcli.app.endpoints import endpoint_at, pricing_at
+from chatcli.app.run_context import ChatOptions
+from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.config.endpoints import is_loopback
@@ -18,22 +20,20 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
 from chatcli.cost.price import KINDS
-from chatcli.layers import pricing_at
 from chatcli.repl.text_columns import table
 from chatcli.safety.regular_files import read_regular_or_pipe
 from chatcli.safety.terminal import sanitize_line
-from chatcli.target import Wish, endpoint_at
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
     from chatcli.cli.terminal import Terminal
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
     from chatcli.cost.price import Price
     from chatcli.cost.pricing import ModelFacts
-    from chatcli.target import World
 
 _EXAMPLES: Final = """\
 examples:
@@ -77,7 +77,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 async def _list(options: Namespace, terminal: Terminal) -> None:
     world = world_of(terminal)
     settings = settings_of(options, world, terminal)
-    wish = Wish(embedded=options.local, insecure_http=options.insecure_http)
+    wish = ChatOptions(embedded=options.local, insecure_http=options.insecure_http)
     async with open_catalog(settings, wish, world, lambda notice: terminal.warn(notice.message)) as (
         endpoint,
         offered,
@@ -170,7 +170,7 @@ async def _update(options: Namespace, terminal: Terminal) -> None:
     terminal.warn(f"windows and prices of {made_on} are used from now on")
 
 
-async def _content(source: str, options: Namespace, world: World, terminal: Terminal) -> bytes:
+async def _content(source: str, options: Namespace, world: RunContext, terminal: Terminal) -> bytes:
     if not source.strip():
         raise UsageError("no table is named", hint="name a file or an address: --update models.jsonl")
     if "://" not in source:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import width
 
+from chatcli.app.resolver import budget_of
 from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
-from chatcli.layers import budget_of
 from chatcli.repl.commands.command import Command
 from chatcli.repl.text_columns import hanging, table
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from chatcli.chat import Chat
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.cost.budget import Budget
     from chatcli.cost.ledger import Expense
     from chatcli.cost.price import Price
     from chatcli.repl.talk import Talk
     from chatcli.sessions.records import ReplyMetadata
-    from chatcli.target import Target
 
     _Row: TypeAlias = tuple[str, str, str]
     """What it is, the amount, and what there is to say of it."""
@@ -124,7 +124,7 @@ def _notes(*notes: str) -> str:
     return ", ".join(filter(None, notes))
 
 
-def _price(target: Target) -> str:
+def _price(target: ResolvedModel) -> str:
     model = target.model_name
     in_force = target.pricing.price_of(model) if target.pricing else None
     if in_force is None:

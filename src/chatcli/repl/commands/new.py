@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chatcli.app import open_session
+from chatcli.app.wiring import open_session
 from chatcli.repl.commands.command import Command
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chatcli.app import open_session
+from chatcli.app.wiring import open_session
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.text_columns import labelled

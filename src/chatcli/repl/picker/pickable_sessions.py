@@ -13,10 +13,10 @@ from chatcli.repl.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from chatcli.app.run_context import RunContext
     from chatcli.chat import Chat
     from chatcli.sessions.library import Library, SearchHit
     from chatcli.sessions.store import SessionSummary
-    from chatcli.target import World
 
 FOUND_AT_MOST: Final = 60
 """How many of what was found are listed: whoever sees more than that types another letter. Each is read for the line
@@ -102,7 +102,7 @@ class PickableSessions:
 
 
 @contextmanager
-def pickable_sessions(world: World, chat: Chat) -> Iterator[PickableSessions]:
+def pickable_sessions(world: RunContext, chat: Chat) -> Iterator[PickableSessions]:
     """Open the sessions of ``world``, as ``chat`` sees them."""
     from chatcli.sessions.library import Library  # noqa: PLC0415 - many talks never need its database
 

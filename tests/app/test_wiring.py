@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from chatcli.app import open_chat, open_session
+from chatcli.app.run_context import ChatOptions, RunContext
+from chatcli.app.wiring import open_chat, open_session
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.conversation.play import play
@@ -16,7 +17,6 @@ from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.events import TurnFinished
 from chatcli.core.messages import question
 from chatcli.sessions.store import SessionStore
-from chatcli.target import Wish, World
 from scripted_server import Answer, event_stream, serving
 
 HELLO = Answer(event_stream("Hello"))
@@ -30,7 +30,7 @@ def world(tmp_path):
         cache=tmp_path / "cache",
         local=tmp_path / "local",
     )
-    return World({}, paths)
+    return RunContext({}, paths)
 
 
 @pytest.fixture
@@ -59,26 +59,30 @@ def texts(world, file):
 
 class TestASession:
     def test_is_opened_without_a_model_and_without_a_file(self, world, settings):
-        with closing(open_session(settings(), Wish(), world)) as chat:
+        with closing(open_session(settings(), ChatOptions(), world)) as chat:
             assert (chat.target, len(chat.session.questions)) == (None, 0)
             assert chat.opened.file.path.parent == world.paths.data / "sessions"
         assert not world.paths.data.exists()
 
     @pytest.mark.parametrize(
         ("flags", "wish"),
-        [({"save": False}, Wish()), ({}, Wish(dry=True)), ({"save": False}, Wish(session="a"))],
+        [
+            ({"save": False}, ChatOptions()),
+            ({}, ChatOptions(dry=True)),
+            ({"save": False}, ChatOptions(session="a")),
+        ],
     )
     def test_that_is_not_to_be_kept_has_no_file(self, world, settings, flags, wish):
         with closing(open_session(settings(**flags), wish, world)) as chat:
             assert (chat.opened.file, chat.opened.name) == (None, None)
 
     def test_is_opened_by_its_name(self, world, settings):
-        with closing(open_session(settings(), Wish(session="trip"), world)) as chat:
+        with closing(open_session(settings(), ChatOptions(session="trip"), world)) as chat:
             assert chat.opened.name == "trip"
 
     @pytest.mark.parametrize(
         ("wish", "error"),
-        [(Wish(session=".."), UsageError), (Wish(resume_last=True), ConfigurationError)],
+        [(ChatOptions(session=".."), UsageError), (ChatOptions(resume_last=True), ConfigurationError)],
     )
     def test_that_cannot_be_opened_says_so(self, world, settings, wish, error):
         with pytest.raises(error) as caught:
@@ -89,13 +93,13 @@ class TestASession:
         script = """
 import sys
 from pathlib import Path
-from chatcli.app import open_session
+from chatcli.app.wiring import open_session
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
-from chatcli.target import Wish, World
+from chatcli.app.run_context import ChatOptions, RunContext
 folder = Path(sys.argv[1])
 paths = Paths(folder, folder, folder, folder)
-chat = open_session(resolve({}, {}, paths, folder), Wish(session="trip"), World({}, paths))
+chat = open_session(resolve({}, {}, paths, folder), ChatOptions(session="trip"), RunContext({}, paths))
 chat.opened.set_title("T")
 chat.close()
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
@@ -111,8 +115,8 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 class TestAConversation:
     async def test_is_kept_and_resumed_as_the_one_used_last(self, world, settings):
         async with serving(HELLO) as server:
-            file = await ask(settings(**pointed(server)), Wish(), world)
-            again = await ask(settings(**pointed(server)), Wish(resume_last=True), world, "Ho")
+            file = await ask(settings(**pointed(server)), ChatOptions(), world)
+            again = await ask(settings(**pointed(server)), ChatOptions(resume_last=True), world, "Ho")
         assert again == file
         assert texts(world, file) == ["Hi", "Hello", "Ho", "Hello"]
         assert len(server.requests[1].json["messages"]) == 3
@@ -120,24 +124,24 @@ class TestAConversation:
     async def test_that_is_resumed_keeps_its_system_prompt_unless_another_is_given(self, world, settings):
         async with serving(HELLO) as server:
             for prompt in ("Rhyme.", None, "Be brief."):
-                await ask(settings(**pointed(server, system=prompt)), Wish(session="trip"), world)
+                await ask(settings(**pointed(server, system=prompt)), ChatOptions(session="trip"), world)
         sent = [request.json["messages"][0]["content"] for request in server.requests]
         assert sent == ["Rhyme.", "Rhyme.", "Be brief."]
 
     async def test_of_which_nothing_is_kept_writes_nothing(self, world, settings):
         async with serving(HELLO) as server:
-            assert await ask(settings(**pointed(server, save=False)), Wish(), world) is None
+            assert await ask(settings(**pointed(server, save=False)), ChatOptions(), world) is None
         assert not world.paths.data.exists()
 
     async def test_counts_exactly_where_that_is_wished(self, world, settings):
         async with (
             serving(HELLO) as server,
-            open_chat(settings(**pointed(server)), Wish(count_exactly=True), world, print) as chat,
+            open_chat(settings(**pointed(server)), ChatOptions(count_exactly=True), world, print) as chat,
         ):
             assert not chat.manager.context_usage().estimated
 
     async def test_that_finds_no_model_writes_nothing(self, world, settings):
         flags = {"base_url": "https://api.openai.com/v1", "system": "Be brief."}
         with pytest.raises(ConfigurationError, match="no key"):
-            await ask(settings(**flags), Wish(session="trip"), world)
+            await ask(settings(**flags), ChatOptions(session="trip"), world)
         assert not world.paths.data.exists()

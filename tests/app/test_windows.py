@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.app.windows import WindowFinder, with_served_windows
 from chatcli.client.catalog import offered_models
 from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
@@ -18,7 +19,6 @@ from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.model_servers import MODEL_SERVERS
 from chatcli.client.served_windows import ServedWindow, served_window
 from chatcli.cost.model_table import ModelTable
-from chatcli.windows import WindowFinder, with_served_windows
 from scripted_server import SILENCE, Answer, json_answer, serving
 
 NOT_FOUND = json_answer({"error": "no such route"}, status=404)

@@ -1,34 +1,39 @@
-"""The wiring: from settings to a conversation. With ``target``, the only module that knows every room."""
+"""The wiring: from settings to a conversation, a list of models, or the request that would be sent."""
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from chatcli import __version__
+from chatcli.app.layers import PARAMETERS_FILE, dialect_of
+from chatcli.app.resolver import ModelResolver, list_offered
+from chatcli.app.windows import with_served_windows
 from chatcli.chat import Chat
 from chatcli.core.errors import ConfigurationError
 from chatcli.cost.spending import SessionInHand
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
-from chatcli.target import TargetFinder, list_offered
-from chatcli.windows import with_served_windows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
+    from chatcli.app.run_context import ChatOptions, RunContext, Tell
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint import Endpoint
     from chatcli.config.settings import Settings
+    from chatcli.core.request import Request
     from chatcli.sessions.store import SessionFile
-    from chatcli.target import Tell, Wish, World
 
 
-def open_session(settings: Settings, wish: Wish, world: World) -> Chat:
+def open_session(settings: Settings, wish: ChatOptions, world: RunContext) -> Chat:
     """Open the session the settings and the wish describe, as a conversation without a model to ask yet.
 
-    That is quick and needs no network. The caller closes it, and connects it to what a ``TargetFinder`` finds.
+    That is quick and needs no network. The caller closes it, and connects it to what a ``ModelResolver`` finds.
     Raise a ``ChatcliError`` where there is no such session; nothing has been written then.
     """
     store = SessionStore(world.paths.data)
@@ -43,14 +48,16 @@ def open_session(settings: Settings, wish: Wish, world: World) -> Chat:
 
 
 @asynccontextmanager
-async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) -> AsyncIterator[Chat]:
+async def open_chat(
+    settings: Settings, wish: ChatOptions, world: RunContext, tell: Tell
+) -> AsyncIterator[Chat]:
     """Open the conversation the settings and the wish describe; ``tell`` is given what the person should know.
 
     Raise a ``ChatcliError`` where something is missing or wrong; nothing has been written then.
     """
     async with AsyncExitStack() as stack:
         chat = stack.enter_context(closing(open_session(settings, wish, world)))
-        chat.connect(await TargetFinder(settings, wish, world, tell, stack).target(chat.session))
+        chat.connect(await ModelResolver(settings, wish, world, tell, stack).target(chat.session))
         if wish.count_exactly:
             chat.turns.load_vocabulary()
         world.spending.session = lambda: SessionInHand(chat.opened.name, chat.session.cost_usd)
@@ -61,21 +68,33 @@ async def open_chat(settings: Settings, wish: Wish, world: World, tell: Tell) ->
 
 @asynccontextmanager
 async def open_catalog(
-    settings: Settings, wish: Wish, world: World, tell: Tell
+    settings: Settings, wish: ChatOptions, world: RunContext, tell: Tell
 ) -> AsyncIterator[tuple[Endpoint, tuple[OfferedModel, ...]]]:
     """Ask the configured endpoint which models it offers."""
     async with AsyncExitStack() as stack:
-        finder = TargetFinder(settings, wish, world, tell, stack)
+        finder = ModelResolver(settings, wish, world, tell, stack)
         endpoint = await finder.endpoint()
         client = await finder.connected(endpoint)
         yield endpoint, await with_served_windows(client, endpoint, await list_offered(client, endpoint))
+
+
+def body_to_send(request: Request, endpoint: Endpoint, settings: Settings, *, cache: Path) -> dict[str, Any]:
+    """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
+    from chatcli.client.adapting import refused_before  # noqa: PLC0415
+    from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
+
+    memory = EndpointMemory(cache / PARAMETERS_FILE, now_s=time.time()) if settings.save else None
+    without = request.without | refused_before(memory, endpoint.base_url, request.model)
+    return dialect_of(settings).body(
+        replace(request, without=without), streamed=settings.stream, endpoint=endpoint
+    )
 
 
 def _nothing_said(_: SessionFile) -> Session:
     return Session()
 
 
-def _session_file(store: SessionStore, wish: Wish) -> SessionFile | None:
+def _session_file(store: SessionStore, wish: ChatOptions) -> SessionFile | None:
     if wish.session is not None:
         return store.resolve(wish.session)
     if not wish.resume_last:

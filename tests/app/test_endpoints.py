@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from chatcli.app.endpoints import endpoint_at
+from chatcli.app.run_context import RunContext
 from chatcli.client.proxies import Proxy
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import ConfigurationError
-from chatcli.target import World, endpoint_at
 
 MODELS = "https://models.example/v1"
 
@@ -21,7 +22,7 @@ def endpoint(tmp_path):
 
     def at(url, **environment):
         return endpoint_at(
-            url, resolve({}, environment, paths, tmp_path), World(environment, paths), key="sk-here"
+            url, resolve({}, environment, paths, tmp_path), RunContext(environment, paths), key="sk-here"
         )
 
     return at

@@ -9,15 +9,10 @@ model that stands in is given all of its own attempts.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
+from chatcli.app.endpoints import pricing_at
 from chatcli.conversation.counting import EstimatingCounter
-from chatcli.cost.budget import RUN, Budget
-from chatcli.cost.ledger import FILE_NAME, Ledger
-from chatcli.cost.pricing import Pricing
-from chatcli.local.discovery import WELL_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +28,8 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.cost.budget import Budget
     from chatcli.cost.model_table import ModelTable
-    from chatcli.cost.spending import Spending
 
 
 WINDOWS_FILE: Final = "windows.json"
@@ -117,45 +112,11 @@ def answering(
     return ReasoningSeparatingModel(measuring, endpoint.base_url, styles)
 
 
-def body_to_send(request: Request, endpoint: Endpoint, settings: Settings, *, cache: Path) -> dict[str, Any]:
-    """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
-    from chatcli.client.adapting import refused_before  # noqa: PLC0415
-    from chatcli.client.endpoint_memory import EndpointMemory  # noqa: PLC0415
-
-    memory = EndpointMemory(cache / PARAMETERS_FILE, now_s=time.time()) if settings.save else None
-    without = request.without | refused_before(memory, endpoint.base_url, request.model)
-    return dialect_of(settings).body(
-        replace(request, without=without), streamed=settings.stream, endpoint=endpoint
-    )
-
-
-def pricing_at(endpoint: Endpoint, settings: Settings, table: ModelTable) -> Pricing:
-    """Return what the models of an endpoint cost."""
-    return Pricing(
-        endpoint.host,
-        is_free=endpoint.embedded or runs_models_here(endpoint),
-        own=settings.prices,
-        table=table,
-    )
-
-
-def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
-    """Return how much may be spent. ``data`` is the folder that has the ledger."""
-    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
-    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME, is_kept=settings.save))
-
-
 def dialect_of(settings: Settings) -> Dialect:
     from chatcli.client.chat_completions import ChatCompletions  # noqa: PLC0415
     from chatcli.client.responses import Responses  # noqa: PLC0415
 
     return Responses() if settings.api == "responses" else ChatCompletions()
-
-
-def runs_models_here(endpoint: Endpoint) -> bool:
-    """Return whether it is a server known to run models itself: another on loopback may pass them on for money."""
-    port = urlsplit(endpoint.base_url).port
-    return endpoint.loopback and any(server.runs_models and server.port == port for server in WELL_KNOWN)
 
 
 def _about_tokens(request: Request) -> int:

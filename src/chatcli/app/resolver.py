@@ -1,62 +1,57 @@
-"""Finding the model to ask, and the way to it: endpoint, name, window, parameters and the client's layers."""
+"""Finding the model to ask: endpoint, name, window, parameters and the client's layers."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chatcli.app.endpoints import (
+    DEFAULT_MODEL,
+    endpoint_at,
+    pricing_at,
+    refuse_key_in_clear,
+    runs_models_itself,
+)
+from chatcli.app.layers import WINDOWS_FILE, answering, layers
+from chatcli.app.windows import WindowFinder
+from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.fallback import Candidate
 from chatcli.client.learned_counts import LearnedCounts
 from chatcli.client.pause import Pause
-from chatcli.client.proxies import proxy_for
-from chatcli.config.endpoints import OPENAI_URL, is_loopback, origin_of, sends_in_clear, with_version
+from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.turn_vectors import TurnVectors
-from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
-from chatcli.core.usage import Usage
-from chatcli.cost.spending import Spending
-from chatcli.layers import WINDOWS_FILE, answering, budget_of, layers, pricing_at
-from chatcli.local.discovery import WELL_KNOWN, find_servers
+from chatcli.cost.budget import RUN, Budget
+from chatcli.cost.ledger import FILE_NAME, Ledger
+from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
-from chatcli.safety.redaction import Redactor
 from chatcli.sessions.session import Session
-from chatcli.windows import WindowFinder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from contextlib import AsyncExitStack
-    from decimal import Decimal
     from pathlib import Path
-    from typing import TypeAlias
 
     from openai import AsyncOpenAI
 
+    from chatcli.app.run_context import ChatOptions, RunContext, Tell
     from chatcli.client.catalog import OfferedModel
-    from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
-    from chatcli.cost.budget import Budget
-    from chatcli.cost.model_table import ModelTable
-    from chatcli.cost.pricing import Pricing
-
-    Tell: TypeAlias = Callable[[Notice], None]
-
-DEFAULT_MODEL = "gpt-5-mini"
-"""What OpenAI's own endpoint is asked for when no model is named."""
+    from chatcli.cost.spending import Spending
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
@@ -65,79 +60,7 @@ _CATALOG_TIMEOUT_S = 5.0
 _NOT_FOUND = 404
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere.
-
-    ``spending`` is what this run takes out of it: all whom it asks share one account. ``redactor`` is given every key of
-    the run.
-    """
-
-    environment: Mapping[str, str]
-    paths: Paths
-    folder: Path | None = None
-    spending: Spending = field(default_factory=Spending, compare=False)
-    redactor: Redactor = field(default_factory=Redactor, compare=False)
-
-    @property
-    def table(self) -> ModelTable:
-        """What is known of models; nothing is read before it is asked."""
-        return _table_in(self.paths.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What one call asks for, beyond the settings.
-
-    ``session`` is a name or a path, ``resume_last`` the session used last. ``count_exactly`` loads the vocabulary
-    even where a rough count would do; ``dry`` opens a conversation that sends and keeps nothing.
-    """
-
-    session: str | None = None
-    resume_last: bool = False
-    embedded: bool = False
-    insecure_http: bool = False
-    count_exactly: bool = False
-    dry: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
-
-    ``counts`` knows how the endpoint counts, ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the
-    strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
-    itself, ``turn_vectors`` what finds turns by their meaning, where a model for that is set. ``long_input`` says what is
-    done with a question that does not fit. ``separates_reasoning`` tells that reasoning in the text of an answer is no part
-    of it. ``listed`` are the models the endpoint offers, where it was asked for them on the way.
-    """
-
-    model: ChatModel
-    model_name: str
-    window_tokens: int
-    parameters: Parameters
-    endpoint: Endpoint
-    pause: Pause = field(default_factory=Pause)
-    default_system: str | None = None
-    pricing: Pricing | None = None
-    budget: Budget | None = None
-    context: str = DEFAULT_CONTEXT_STRATEGY
-    counts: LearnedCounts | None = None
-    summary_model: str | None = None
-    turn_vectors: TurnVectors | None = None
-    long_input: LongInput = field(default_factory=LongInput)
-    separates_reasoning: bool = True
-    listed: tuple[str, ...] = ()
-
-    def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
-        """Return what it costs to send and to get about so many tokens, ``None`` where no price is known."""
-        if self.pricing is None:
-            return None
-        usage = Usage(sent_tokens, answer_tokens, estimated=True)
-        return _float_or_none(self.pricing.cost_of(usage, self.model_name))
-
-
-def expected_model(session: Session, settings: Settings, wish: Wish) -> str | None:
+def expected_model(session: Session, settings: Settings, wish: ChatOptions) -> str | None:
     """Return the name of the model a conversation is going to ask, as far as it is known before it is looked for."""
     if wish.embedded:
         return SMOLLM2.model
@@ -149,11 +72,11 @@ def expected_model(session: Session, settings: Settings, wish: Wish) -> str | No
     return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
 
 
-class TargetFinder:
+class ModelResolver:
     """Finds the model to ask, and the way to it. ``stack`` closes what is opened on the way."""
 
     def __init__(
-        self, settings: Settings, wish: Wish, world: World, tell: Tell, stack: AsyncExitStack
+        self, settings: Settings, wish: ChatOptions, world: RunContext, tell: Tell, stack: AsyncExitStack
     ) -> None:
         self._settings = settings
         self._wish = wish
@@ -164,7 +87,7 @@ class TargetFinder:
         self._counts: dict[str, LearnedCounts] = {}
         self._budget = budget_of(settings, world.spending, world.paths.data)
 
-    async def target(self, session: Session) -> Target:
+    async def target(self, session: Session) -> ResolvedModel:
         endpoint = await self.endpoint()
         client = await self.connected(endpoint)
         if endpoint.embedded:
@@ -182,7 +105,7 @@ class TargetFinder:
             ).window_tokens(name, offered)
         pause = Pause()
         pricing = pricing_at(endpoint, self._settings, self._world.table)
-        return Target(
+        return ResolvedModel(
             model=layers(
                 self._answering(client, endpoint, pause),
                 endpoint,
@@ -205,7 +128,7 @@ class TargetFinder:
                 self._settings.long,
                 self._settings.long_concurrency,
                 KeptParts(self._world.paths.cache / "long-texts" if self._settings.save else None),
-                lambda usage: _float_or_none(pricing.cost_of(usage, name)),
+                lambda usage: usd_of(pricing, usage, name),
             ),
             separates_reasoning=self._settings.thoughts_in_text != "off",
             listed=tuple(model.id for model in offered),
@@ -287,7 +210,7 @@ class TargetFinder:
         """Return the model of a profile that stands in, and its name there. It is opened once."""
         if name not in self._opened:
             settings = self._settings.fallback_profiles[name]
-            finder = TargetFinder(
+            finder = ModelResolver(
                 settings, replace(self._wish, embedded=False), self._world, self._tell, self._stack
             )
             endpoint = await finder.endpoint()
@@ -314,7 +237,7 @@ class TargetFinder:
         if credential is not None:
             refuse_key_in_clear(settings.base_url, accepted=self._wish.insecure_http)
         base_url = settings.base_url
-        if _runs_models_itself(base_url):
+        if runs_models_itself(base_url):
             # Their own interfaces are at the root: nothing else can be meant.
             base_url = with_version(base_url) or base_url
         endpoint = endpoint_at(
@@ -403,58 +326,6 @@ class TargetFinder:
             self._tell(Notice(code, f"{message} (-m or /model changes it)"))
 
 
-@cache
-def _table_in(data: Path) -> ModelTable:
-    # Not before it is asked: the prompt needs no table.
-    from chatcli.cost.model_table import FILE_NAME, ModelTable  # noqa: PLC0415
-
-    return ModelTable(data / FILE_NAME)
-
-
-def endpoint_at(
-    base_url: str, settings: Settings, world: World, *, key: str | None, withheld: tuple[str, ...] = ()
-) -> Endpoint:
-    """Return the endpoint at ``base_url``, and the way there that the settings and the environment tell of.
-
-    Raise a ``ConfigurationError`` for a proxy that is none.
-    """
-    loopback = is_loopback(base_url)
-    # A version is set for one endpoint; where none is configured it belongs to the one that is about to be.
-    versioned = base_url == settings.base_url or (settings.base_url is None and base_url != OPENAI_URL)
-    return Endpoint(
-        base_url=base_url,
-        key=key,
-        loopback=loopback,
-        withheld=withheld,
-        timeout_s=settings.timeout_s,
-        idle_timeout_s=settings.idle_timeout_s,
-        connect_timeout_s=settings.connect_timeout_s,
-        largest_answer_mb=settings.largest_answer_mb,
-        proxy=None if loopback else proxy_for(base_url, world.environment),
-        ca_bundle=settings.ca_bundle,
-        api_version=settings.api_version if versioned else None,
-    )
-
-
-def _runs_models_itself(base_url: str) -> bool:
-    """Whether a valid URL names a port of this machine that only a server of models takes."""
-    port = origin_of(base_url).port
-    return is_loopback(base_url) and any(server.runs_models and server.port == port for server in WELL_KNOWN)
-
-
-def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:
-    """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
-    if sends_in_clear(base_url) and not accepted:
-        raise ConfigurationError(
-            f"{base_url} would receive the key over an unencrypted connection",
-            hint="use https, or allow it with --insecure-http",
-        )
-
-
-def _float_or_none(cost_usd: Decimal | None) -> float | None:
-    return None if cost_usd is None else float(cost_usd)
-
-
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
     temperature, max_tokens = settings.temperature, settings.max_tokens
     if embedded:
@@ -487,3 +358,9 @@ async def _nothing_configured() -> ConfigurationError:
     found = await find_servers()
     running = f"{found[0].name} is running here (--base-url {found[0].base_url}); or " if found else ""
     return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
+
+
+def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
+    """Return how much may be spent. ``data`` is the folder that has the ledger."""
+    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
+    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME, is_kept=settings.save))
