@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chatcli.chat import Chat, history_of
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.learned_counts import LearnedCounts
+from chatcli.client.endpoint_facts import LearnedCounts
 from chatcli.core.documents import document
 from chatcli.core.errors import (
     ConfigurationError,
@@ -1093,7 +1093,7 @@ class TestCounting:
         await ask(chat, "one " * 300)
         chat.turns.load_vocabulary()
         by_vocabulary = chat.manager.context_usage().turns_tokens
-        counts = LearnedCounts(ENDPOINT.base_url)
+        counts = LearnedCounts()
         model = ScriptedModel(says("b"))
         chat.connect(replace(target(model=model), counts=counts))
         assert chat.manager.context_usage().turns_tokens == by_vocabulary

@@ -139,11 +139,8 @@ async def check_key(
 
 
 async def _checked(base_url: str, key: str | None, settings: Settings, world: RunContext) -> Checked:
-    from chatcli.client.connection import connect  # noqa: PLC0415 -- openai takes half a second to import
-
-    endpoint = endpoint_at(base_url, settings, world, key=key)
-    async with connect(endpoint, world.environment) as client:
-        return Checked(base_url, await list_offered(client, endpoint), proven=True)
+    entry = world.pool.entry(endpoint_at(base_url, settings, world, key=key), world.environment)
+    return Checked(base_url, await list_offered(entry), proven=True)
 
 
 def keep_key(base_url: str, key: str, world: RunContext, find_keyring: FindKeyring = system_keyring) -> str:

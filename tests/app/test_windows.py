@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from chatcli.app.windows import WindowFinder, with_served_windows
 from chatcli.client.catalog import offered_models
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.client.endpoint_facts import Facts
 from chatcli.client.model_servers import MODEL_SERVERS
 from chatcli.client.served_windows import ServedWindow, served_window
 from chatcli.cost.model_table import ModelTable
+from client.wire import entry_at
 from scripted_server import SILENCE, Answer, json_answer, serving
 
 NOT_FOUND = json_answer({"error": "no such route"}, status=404)
@@ -77,7 +77,7 @@ class Finding:
         self.endpoint = Endpoint(server.base_url, loopback=True)
         self.server = server
         self.notices = []
-        self._memory = folder / "windows.json"
+        self._path = folder / "windows.json"
         self._table = table or ModelTable()
 
     @property
@@ -85,15 +85,9 @@ class Finding:
         return [request.path.partition("?")[0] for request in self.server.requests]
 
     async def window(self, model, *, is_kept=True):
-        async with connect(self.endpoint, {}) as client:
-            finder = WindowFinder(
-                client,
-                self.endpoint,
-                table=self._table,
-                memory=EndpointMemory(self._memory, now_s=1.0),
-                is_kept=is_kept,
-                tell=self.notices.append,
-            )
+        async with entry_at(self.endpoint) as entry:
+            windows = Facts(self.endpoint.base_url, self._path, is_kept=is_kept)
+            finder = WindowFinder(entry, windows, table=self._table, tell=self.notices.append)
             return await finder.window_tokens(model)
 
 
@@ -230,18 +224,17 @@ async def test_a_vendor_in_the_table_is_not_asked(tmp_path):
 async def test_a_list_of_models_has_the_windows_that_count_not_those_that_could_be(tmp_path):
     shown = json_answer({"model_info": {"qwen3.context_length": 4096}})
     answers = {**OLLAMA, "v1_models": listing("library", "qwen3:8b", "other"), "api_show": shown}
-    async with finding(tmp_path, **answers) as found, connect(found.endpoint, {}) as client:
-        offered = await offered_models(client, found.endpoint, timeout_s=5)
-        listed = await with_served_windows(client, found.endpoint, offered)
+    async with finding(tmp_path, **answers) as found, entry_at(found.endpoint) as entry:
+        listed = await with_served_windows(entry, await offered_models(entry, timeout_s=5))
     assert [(model.id, model.window_tokens) for model in listed] == [("qwen3:8b", 12_288), ("other", 4096)]
 
 
 async def test_a_question_does_not_wait_for_a_server_that_says_nothing():
     async with serving(SILENCE) as server:
         endpoint = Endpoint(server.base_url, loopback=True)
-        async with connect(endpoint, {}) as client:
+        async with entry_at(endpoint) as entry:
             for name in sorted(MODEL_SERVERS):
-                assert await served_window(client, endpoint, name, "m", timeout_s=0.05) == ServedWindow()
+                assert await served_window(entry, name, "m", timeout_s=0.05) == ServedWindow()
 
 
 @pytest.mark.parametrize("name", sorted(MODEL_SERVERS))
@@ -249,8 +242,8 @@ async def test_a_question_does_not_wait_for_a_server_that_says_nothing():
 async def test_what_is_no_answer_leaves_the_window_unknown(name, body):
     async with serving(Answer([body])) as server:
         endpoint = Endpoint(server.base_url, loopback=True)
-        async with connect(endpoint, {}) as client:
-            assert await served_window(client, endpoint, name, "m") == ServedWindow()
+        async with entry_at(endpoint) as entry:
+            assert await served_window(entry, name, "m") == ServedWindow()
 
 
 FIELDS = (
@@ -273,15 +266,25 @@ ODD = st.recursive(
 @given(ODD)
 async def test_whatever_json_a_server_sends_the_window_is_positive_or_unknown(value):
     for name in sorted(MODEL_SERVERS):
-        served = await served_window(SayingTheSame(value), Endpoint("http://127.0.0.1:1/v1"), name, "m")
+        served = await served_window(SayingTheSame(value), name, "m")
         assert all(tokens is None or tokens > 0 for tokens in (served.tokens, served.most_tokens))
 
 
 class SayingTheSame:
-    """As much of the SDK's client as is asked, with one answer to everything."""
+    """As much of an entry of the pool as is asked, with one answer to everything."""
+
+    endpoint = Endpoint("http://127.0.0.1:1/v1")
 
     def __init__(self, value):
         self._content = json.dumps(value).encode()
+        self.meter = self
+
+    @asynccontextmanager
+    async def call(self, _):
+        yield self
+
+    async def client(self):
+        return self
 
     async def get(self, *_, **__):
         return httpx2.Response(200, content=self._content)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 
 import pytest
 
 from chatcli.app.run_context import ChatOptions, RunContext
 from chatcli.app.wiring import open_chat, open_session
+from chatcli.client.pool import Pool
+from chatcli.client.rate_limit import RateLimits
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.conversation.play import play
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.events import TurnFinished
 from chatcli.core.messages import question
+from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.sessions.store import SessionStore
-from scripted_server import Answer, event_stream, serving
+from scripted_server import Answer, event_stream, json_answer, serving
 
 HELLO = Answer(event_stream("Hello"))
 
@@ -94,6 +98,8 @@ class TestASession:
 import sys
 from pathlib import Path
 from chatcli.app.wiring import open_session
+from chatcli.client.pool import Pool
+from chatcli.client.rate_limit import RateLimits
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.app.run_context import ChatOptions, RunContext
@@ -145,3 +151,106 @@ class TestAConversation:
         with pytest.raises(ConfigurationError, match="no key"):
             await ask(settings(**flags), ChatOptions(session="trip"), world)
         assert not world.paths.data.exists()
+
+
+PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}  # a dollar a token
+
+
+class Clock:
+    """A clock that moves only while somebody sleeps."""
+
+    def __init__(self):
+        self.now_s = 0.0
+        self.slept = []
+
+    def __call__(self):
+        return self.now_s
+
+    async def sleep(self, time_s):
+        self.slept.append(time_s)
+        self.now_s += time_s
+
+
+class TestTwoConversationsAtOneEndpoint:
+    @pytest.fixture
+    def clock(self):
+        return Clock()
+
+    @pytest.fixture
+    def together(self, world, clock):
+        """Return a run whose limits are kept by ``clock``."""
+        return replace(world, pool=Pool(lambda: RateLimits(clock=clock, sleep=clock.sleep)))
+
+    async def test_share_its_limits(self, together, settings, clock):
+        async with serving(HELLO) as server, AsyncExitStack() as stack:
+            flags = pointed(server, requests_per_minute=1)
+            chats = [await stack.enter_async_context(opened(settings(**flags), together)) for _ in range(2)]
+            assert isinstance(await play(chats[0].send(question("Hi"))), TurnFinished)
+            assert clock.slept == []
+            assert isinstance(await play(chats[1].send(question("Ho"))), TurnFinished)
+        assert clock.slept == [pytest.approx(60)]
+        assert len(server.requests) == 2
+
+    async def test_use_one_connection_and_close_it_with_the_last(self, together, settings):
+        async with serving(HELLO) as server, opened(settings(**pointed(server)), together) as first:
+            async with opened(settings(**pointed(server)), together) as second:
+                await play(second.send(question("Hi")))
+            await play(first.send(question("Hi")))
+            async with together.pool.entry(first.endpoint, {}).meter.call("models") as call:
+                client = await call.client()
+        assert client.is_closed()
+
+    async def test_learn_from_each_other_what_it_refuses(self, together, settings):
+        refused = json_answer(
+            {"error": {"message": "Unsupported parameter", "code": "unsupported_parameter", "param": "seed"}},
+            status=400,
+        )
+        async with serving(refused, HELLO) as server, AsyncExitStack() as stack:
+            for _ in range(2):
+                flags = pointed(server, seed=7, save=False)
+                chat = await stack.enter_async_context(opened(settings(**flags), together))
+                assert isinstance(await play(chat.send(question("Hi"))), TurnFinished)
+        assert ["seed" in request.json for request in server.requests] == [True, False, False]
+
+    async def test_each_pay_for_themselves(self, together, settings):
+        async with serving(HELLO) as server, AsyncExitStack() as stack:
+            flags = pointed(server, prices=PRICES)
+            names = ("first", "second")
+            chats = [
+                await stack.enter_async_context(opened(settings(**flags), together, session=name))
+                for name in names
+            ]
+            for chat, text in zip(chats, ("Hi", "a long question " * 9), strict=True):
+                await play(chat.send(question(text)))
+            await play(chats[0].send(question("Hi")))
+            costs = [chat.session.cost_usd for chat in chats]
+        booked = Ledger(together.paths.data / FILE_NAME).expenses()
+        assert [expense.session for expense in booked] == ["first", "second", "first"]
+        for name, cost_usd in zip(names, costs, strict=True):
+            of_it = [float(expense.cost_usd) for expense in booked if expense.session == name]
+            assert sum(of_it) == pytest.approx(cost_usd)
+
+    async def test_each_ask_their_own_person_about_their_own_budget(self, together, settings):
+        asked = []
+
+        def approving(name, answer):
+            async def approve(told):
+                asked.append((name, "this session's" in told))
+                return answer
+
+            return approve
+
+        async with serving(HELLO) as server, AsyncExitStack() as stack:
+            flags = pointed(server, prices=PRICES, budget={"session": 1.0})
+            for name, answer in (("first", True), ("second", False)):
+                chat = await stack.enter_async_context(
+                    opened(settings(**flags), together, session=name, approve=approving(name, answer))
+                )
+                end = await play(chat.send(question("Hi")))
+                assert isinstance(end, TurnFinished) is answer
+        assert asked == [("first", True), ("second", True)]
+        assert len(server.requests) == 1
+
+
+def opened(settings, world, *, session=None, approve=None):
+    return open_chat(settings, ChatOptions(session=session), world, lambda notice: None, approve=approve)

@@ -10,7 +10,7 @@ import pytest
 from chatcli.chat import Chat
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.learned_counts import LearnedCounts
+from chatcli.client.endpoint_facts import LearnedCounts
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.documents import document
 from chatcli.core.errors import NetworkError
@@ -149,7 +149,7 @@ async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):
 
 async def test_an_endpoint_that_counts_more_is_sent_less(chat):
     plain, more = AnsweringModel(tell_facts), AnsweringModel(tell_facts)
-    counts = LearnedCounts("http://127.0.0.1:1/v1")
+    counts = LearnedCounts()
     counts.learn("small", 1_000, 1_300)
     chat.connect(target(plain))
     await played(chat.send(LONG))

@@ -13,7 +13,7 @@ from client.wire import chat_at
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from chatcli.client.openai_model import OpenAIModel
+    from chatcli.client.metering import MeteredModel
 
 BASE_URL = "https://models.example/v1"
 
@@ -24,13 +24,13 @@ def endpoint() -> Endpoint:
 
 
 @pytest.fixture
-async def chat(endpoint: Endpoint) -> AsyncIterator[OpenAIModel]:
+async def chat(endpoint: Endpoint) -> AsyncIterator[MeteredModel]:
     async with chat_at(endpoint) as model:
         yield model
 
 
 @pytest.fixture
-async def unstreamed(endpoint: Endpoint) -> AsyncIterator[OpenAIModel]:
+async def unstreamed(endpoint: Endpoint) -> AsyncIterator[MeteredModel]:
     async with chat_at(endpoint, streamed=False) as model:
         yield model
 

@@ -8,11 +8,10 @@ import pytest
 
 from chatcli.client.bounded_bodies import _LONGEST_ERROR_BYTES
 from chatcli.client.catalog import offered_models
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import AnswerTooLarge, BadResponse, RequestRefused, ServerFailed
 from chatcli.core.events import Completion, TextDelta
-from client.wire import chat_at, delta, end, events_of, failure_of
+from client.wire import chat_at, delta, end, entry_at, events_of, failure_of
 from scripted_server import CUT, HOLD, RESET, Answer, serving
 
 PIECE = b"x" * 65_536
@@ -102,9 +101,9 @@ async def test_a_list_of_models_without_end_is_given_up():
     endless = Answer([b"[1"] + [b"," + PIECE] * 1000, 200, {"content-type": "application/json"})
     async with serving(endless) as server:
         endpoint = Endpoint(server.base_url, loopback=True)
-        async with connect(endpoint, {}) as client:
+        async with entry_at(endpoint) as entry:
             with pytest.raises(BadResponse):
-                await offered_models(client, endpoint, timeout_s=5)
+                await offered_models(entry, timeout_s=5)
 
 
 WORDS = b'{"error": {"message": "Bad temperature"}}'

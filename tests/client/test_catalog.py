@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from chatcli.client.catalog import OfferedModel, offered_models
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused
+from client.wire import entry_at
 
 ENDPOINT = Endpoint("https://models.example/v1", key="sk-here")
 
@@ -16,8 +16,8 @@ def models(network):
 
 
 async def offered() -> tuple[OfferedModel, ...]:
-    async with connect(ENDPOINT, {}) as connection:
-        return await offered_models(connection, ENDPOINT, timeout_s=5)
+    async with entry_at(ENDPOINT) as entry:
+        return await offered_models(entry, timeout_s=5)
 
 
 async def test_models_come_in_the_servers_order(models):

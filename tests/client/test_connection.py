@@ -11,7 +11,7 @@ from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.proxies import Proxy
 from chatcli.core.errors import ConfigurationError, RequestRefused
-from client.wire import chat_at, completion, events_of, failure_of
+from client.wire import chat_at, completion, entry_at, events_of, failure_of
 from scripted_server import json_answer, serving
 from way_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, speaking
 
@@ -211,8 +211,8 @@ async def test_with_a_version_the_models_are_listed_beside_the_deployments():
     async with serving(json_answer({"data": [{"id": "small"}]})) as server:
         base_url = server.base_url.removesuffix("/v1")
         endpoint = Endpoint(base_url, key="sk-here", loopback=True, api_version="2024-10-21")
-        async with connect(endpoint, {}) as client:
-            await offered_models(client, endpoint, timeout_s=5)
+        async with entry_at(endpoint) as entry:
+            await offered_models(entry, timeout_s=5)
     assert server.requests[0].path == "/openai/models?api-version=2024-10-21"
 
 

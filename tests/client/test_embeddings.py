@@ -5,9 +5,9 @@ import json
 import httpx
 import pytest
 
-from chatcli.client.connection import connect
 from chatcli.client.embeddings import EndpointEmbedder
 from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused
+from client.wire import entry_at
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def embeddings(network, endpoint):
 
 @pytest.fixture
 async def embedder(endpoint):
-    async with connect(endpoint, {}) as connection:
-        yield EndpointEmbedder(connection, endpoint, "near")
+    async with entry_at(endpoint) as entry:
+        yield EndpointEmbedder(entry, "near")
 
 
 def answered(*vectors, **fields):

@@ -5,8 +5,7 @@ from contextlib import aclosing
 import pytest
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_memory import EndpointMemory
-from chatcli.client.learned_counts import LearnedCounts
+from chatcli.client.endpoint_facts import Facts, LearnedCounts
 from chatcli.client.measuring import MeasuringModel
 from chatcli.core.errors import ContextOverflow
 from chatcli.core.events import Completion, Notice, TextDelta
@@ -16,7 +15,6 @@ from chatcli.core.usage import Usage
 from conversation.fakes import ScriptedModel
 
 ENDPOINT = Endpoint("http://127.0.0.1:8080/v1", loopback=True)
-NOW_S = 1_795_000_000.0
 
 
 def answered(usage, *, cached=False):
@@ -34,7 +32,7 @@ async def told(model, request):
 
 async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
     model = ScriptedModel(*[answered(Usage(4096, 5))] * 2)
-    measuring = MeasuringModel(model, ENDPOINT, LearnedCounts(ENDPOINT.base_url))
+    measuring = MeasuringModel(model, ENDPOINT, LearnedCounts(), Facts())
     _, notice, completion = await told(measuring, asking(7900))
     assert isinstance(completion, Completion)
     assert notice.code == "prompt_cut_by_server"
@@ -62,7 +60,7 @@ async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
 )  # fmt: skip
 async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cached):
     measuring = MeasuringModel(
-        ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(ENDPOINT.base_url)
+        ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(), Facts()
     )
     assert [type(event) for event in await told(measuring, asking(counted))] == [TextDelta, Completion]
 
@@ -70,36 +68,36 @@ async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cache
 @pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
 async def test_the_least_that_is_far_less_is_told(counted, read):
     model = ScriptedModel(answered(Usage(read, 5)))
-    _, notice, _ = await told(
-        MeasuringModel(model, ENDPOINT, LearnedCounts(ENDPOINT.base_url)), asking(counted)
-    )
+    _, notice, _ = await told(MeasuringModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted))
     assert notice.code == "prompt_cut_by_server"
 
 
 async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
-    counts = LearnedCounts(ENDPOINT.base_url)
-    await told(MeasuringModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts), asking(1000))
+    counts = LearnedCounts()
+    await told(
+        MeasuringModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts, Facts()), asking(1000)
+    )
     assert counts.share("small") == 0.1
 
 
 async def test_of_the_rest_of_an_answer_nothing_is_learned():
-    counts = LearnedCounts(ENDPOINT.base_url)
-    measuring = MeasuringModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts)
+    counts = LearnedCounts()
+    measuring = MeasuringModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
     await told(measuring, asking(1000, answer_so_far="Paris is"))
     assert counts.share("small") == 0
 
 
 async def test_a_window_that_a_refusal_names_is_remembered(tmp_path):
-    windows = EndpointMemory(tmp_path / "windows.json", now_s=NOW_S)
+    windows = Facts(ENDPOINT.base_url, tmp_path / "windows.json")
     error = ContextOverflow("too long")
     error.window_tokens = 4096
     measuring = MeasuringModel(
         ScriptedModel((error,), (ContextOverflow("too long"),)),
         ENDPOINT,
-        LearnedCounts(ENDPOINT.base_url),
+        LearnedCounts(),
         windows,
     )
     for _ in range(2):
         with pytest.raises(ContextOverflow):
             await told(measuring, asking(5000))
-    assert windows.recall(ENDPOINT.base_url, "small") == (True, 4096)
+    assert Facts(ENDPOINT.base_url, tmp_path / "windows.json").recall("small") == (True, 4096)

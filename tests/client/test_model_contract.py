@@ -6,130 +6,101 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chatcli.app.layers import answering, layers
 from chatcli.client.adapting import AdaptingModel
-from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.connection import connect
 from chatcli.client.continuing import ContinuingModel
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint_facts import Facts, LearnedCounts
 from chatcli.client.fallback import FallbackModel
-from chatcli.client.learned_counts import LearnedCounts
 from chatcli.client.measuring import MeasuringModel
-from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.pause import Pause
-from chatcli.client.rate_limit import RateLimitedModel, RateLimits
+from chatcli.client.pipeline import ModelOptions, build_model
+from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.retry import RetryingModel
-from chatcli.client.waiting import WaitingModel
+from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
 from chatcli.cost.budget import Budget
 from chatcli.cost.budgeted import BudgetedModel
 from chatcli.cost.ledger import Ledger
-from chatcli.cost.model_table import ModelTable
 from chatcli.cost.pricing import Pricing
-from chatcli.cost.spending import Spending
-from client.wire import QUESTION, events_of, failure_of
+from chatcli.cost.spending import Account, Spending
+from client.wire import QUESTION, entry_at, events_of, failure_of
+from client.wire import asking as wire_asking
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from openai import AsyncOpenAI
-
+    from chatcli.client.pool import PoolEntry
     from chatcli.core.ports import ChatModel
     from scripted_server import ScriptedServer
 
 
-def openai_model(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return OpenAIModel(connection, endpoint, ChatCompletions())
+def metered(entry: PoolEntry) -> ChatModel:
+    return wire_asking(entry, interval_s=0.01)
 
 
-def retrying(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return RetryingModel(OpenAIModel(connection, endpoint, ChatCompletions()), retries=2, budget_s=60)
+def retrying(entry: PoolEntry) -> ChatModel:
+    return RetryingModel(wire_asking(entry), retries=2, budget_s=60)
 
 
-def waiting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return WaitingModel(
-        OpenAIModel(connection, endpoint, ChatCompletions()), reason="waiting", interval_s=0.01
-    )
-
-
-def as_the_program_does(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    settings = SimpleNamespace(
+def as_the_program_does(entry: PoolEntry) -> ChatModel:
+    options = ModelOptions(
         api="chat",
-        stream=True,
+        streamed=True,
+        cache=Path("unused"),
+        is_kept=False,
+        counter=EstimatingCounter(),
+        sleep=asyncio.sleep,
+        own_limits=OwnLimits(),
         retries=2,
         retry_budget_s=60,
+        separates_reasoning=True,
+        budget=lambda inner: in_budget(inner, {}),
         auto_continue=0,
-        requests_per_minute=None,
-        tokens_per_minute=None,
-        save=False,
-        thoughts_in_text="auto",
-        prices={"small": {"input": 0, "cached": 0, "output": 0}},  # or there would be a ledger
-        max_cost=None,
     )
-    budget = Budget({}, Spending(), Ledger(Path("unused")))
-    model = answering(
-        connection,
-        endpoint,
-        settings,
-        pause=Pause(),
-        cache=Path("unused"),
-        budget=budget,
-        counts=LearnedCounts(endpoint.base_url),
-        table=ModelTable(),
-    )
-    return layers(model, endpoint, settings)
+    return build_model(entry, options)
 
 
-def budgeted(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    pricing = Pricing(endpoint.host, is_free=True, own={})
-    budget = Budget({"run": 1.0}, Spending(), Ledger(Path("unused")))
-    return BudgetedModel(
-        OpenAIModel(connection, endpoint, ChatCompletions()), pricing, budget, count=len, must_know=True
-    )
+def in_budget(inner: ChatModel, limits: dict[str, float]) -> ChatModel:
+    budget = Budget(limits, Account(Spending()), Ledger(Path("unused")))
+    pricing = Pricing("models.example", is_free=True, own={})  # or there would be a ledger
+    return BudgetedModel(inner, pricing, budget, count=len, must_know=True)
 
 
-def rate_limited(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    model = OpenAIModel(connection, endpoint, ChatCompletions())
-    return RateLimitedModel(model, RateLimits(requests_per_minute=600), tokens=lambda _: 1)
+def budgeted(entry: PoolEntry) -> ChatModel:
+    return in_budget(wire_asking(entry), {"run": 1.0})
 
 
-def adapting(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return AdaptingModel(OpenAIModel(connection, endpoint, ChatCompletions()), endpoint.base_url)
+def adapting(entry: PoolEntry) -> ChatModel:
+    return AdaptingModel(wire_asking(entry), Facts())
 
 
-def measuring(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    model = OpenAIModel(connection, endpoint, ChatCompletions())
-    return MeasuringModel(model, endpoint, LearnedCounts(endpoint.base_url))
+def measuring(entry: PoolEntry) -> ChatModel:
+    return MeasuringModel(wire_asking(entry), entry.endpoint, LearnedCounts(), Facts())
 
 
-def separating_reasoning(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    model = OpenAIModel(connection, endpoint, ChatCompletions())
-    return ReasoningSeparatingModel(model, endpoint.base_url)
+def separating_reasoning(entry: PoolEntry) -> ChatModel:
+    return ReasoningSeparatingModel(wire_asking(entry), Facts())
 
 
-def with_fallback(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return FallbackModel(OpenAIModel(connection, endpoint, ChatCompletions()), [])
+def with_fallback(entry: PoolEntry) -> ChatModel:
+    return FallbackModel(wire_asking(entry), [])
 
 
-def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
-    return ContinuingModel(OpenAIModel(connection, endpoint, ChatCompletions()))
+def continuing(entry: PoolEntry) -> ChatModel:
+    return ContinuingModel(wire_asking(entry))
 
 
 @pytest.fixture(
     params=[
-        openai_model,
+        metered,
         retrying,
-        waiting,
         continuing,
-        rate_limited,
         budgeted,
         adapting,
         measuring,
@@ -138,7 +109,7 @@ def continuing(connection: AsyncOpenAI, endpoint: Endpoint) -> ChatModel:
         as_the_program_does,
     ]
 )
-def build(request) -> Callable[[AsyncOpenAI, Endpoint], ChatModel]:
+def build(request) -> Callable[[PoolEntry], ChatModel]:
     return request.param
 
 
@@ -151,8 +122,8 @@ def asking(build):
         async with serving(*answers) as server:
             before = asyncio.all_tasks()
             endpoint = Endpoint(server.base_url, loopback=True)
-            async with connect(endpoint, {}) as connection:
-                yield build(connection, endpoint), server
+            async with entry_at(endpoint) as entry:
+                yield build(entry), server
                 # httpx2 closes its innermost generator in a task, which is over in a turn of the loop.
                 async with asyncio.timeout(1):
                     await asyncio.gather(*(asyncio.all_tasks() - before - server.tasks))

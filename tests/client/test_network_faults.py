@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.catalog import offered_models
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_errors import translated
 from chatcli.client.proxies import Proxy
 from chatcli.core.errors import NetworkError, RequestRefused, TimedOut
-from client.wire import chat_at, failure_of
+from client.wire import chat_at, entry_at, failure_of
 from way_servers import (
     MODELS,
     Authority,
@@ -263,9 +262,9 @@ async def test_a_proxy_that_cuts_the_tunnel_is_named(proxying):
 
 async def test_the_list_of_models_fails_with_the_same_error(closed_port):
     endpoint = at(closed_port)
-    async with connect(endpoint, {}) as client:
+    async with entry_at(endpoint) as entry:
         with pytest.raises(NetworkError) as raised:
-            await offered_models(client, endpoint, timeout_s=5)
+            await offered_models(entry, timeout_s=5)
     assert raised.value.code == "refused"
 
 

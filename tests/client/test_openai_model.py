@@ -10,12 +10,10 @@ import httpcore2
 import httpx
 import pytest
 
-from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_memory import EndpointMemory
-from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.endpoint_facts import Facts
 from chatcli.client.proxies import Proxy
+from chatcli.client.rate_limit import Claim
 from chatcli.core.errors import (
     AnswerTooLarge,
     BadResponse,
@@ -33,7 +31,20 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import Message, TextPart, answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
-from client.wire import DONE, QUESTION, asked, chat_at, completion, delta, end, event, events_of, failure_of
+from client.wire import (
+    DONE,
+    QUESTION,
+    asked,
+    asking,
+    chat_at,
+    completion,
+    delta,
+    end,
+    entry_at,
+    event,
+    events_of,
+    failure_of,
+)
 from scripted_server import Answer, serving
 from way_servers import listening, say_nothing
 
@@ -230,9 +241,8 @@ async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once
     )
 
     async def asked_of(model):
-        async with connect(endpoint, {}) as connection:
-            memory = EndpointMemory(tmp_path / "endings.json", now_s=1.0)
-            chat = OpenAIModel(connection, endpoint, ChatCompletions(), memory=memory)
+        async with entry_at(endpoint) as entry:
+            chat = asking(entry, endings=Facts(endpoint.base_url, tmp_path / "endings.json"))
             return [await events_of(chat, Request(model, QUESTION.messages)) for _ in range(2)]
 
     assert await asked_of("small") == [[TextDelta("Paris"), notice, Completion("stop", "small-1")], PARIS]
@@ -732,17 +742,17 @@ async def test_headers_that_trickle_are_silence():
     assert isinstance(error, TimedOut)
 
 
-async def test_the_headers_of_every_response_are_told(completions, endpoint):
-    told = []
-    async with connect(endpoint, {}) as connection:
-        model = OpenAIModel(connection, endpoint, ChatCompletions(), on_headers=told.append)
-        for status in (200, 429):
-            completions.respond(
-                status, json=completion("Paris"), headers={"x-ratelimit-limit-requests": "60"}
-            )
-            with suppress(RateLimited):
-                await events_of(model)
-    assert [headers["x-ratelimit-limit-requests"] for headers in told] == ["60", "60"]
+@pytest.mark.parametrize("status", [200, 429])
+async def test_of_the_headers_of_every_response_the_limits_are_learned(completions, endpoint, status):
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"}
+    completions.respond(status, json=completion("Paris"), headers=headers)
+    async with entry_at(endpoint) as entry:
+        with suppress(RateLimited):
+            await events_of(asking(entry))
+        async with entry.meter.call("answer", Claim(1, "small")) as call:
+            assert not call.may_go()
+        async with entry.meter.call("answer", Claim(1, "another")) as call:
+            assert call.may_go()
 
 
 async def test_a_kept_connection_that_was_closed_is_opened_anew_at_once(completions, endpoint):

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.rate_limit import RateLimitedModel, RateLimits, span_s
-from chatcli.core.events import Completion, TextDelta, Waiting
-from chatcli.core.usage import Usage
-from client.scripted_model import ScriptedModel
-from client.wire import QUESTION, events_of
+from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits, span_s
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -30,17 +26,25 @@ class Clock:
         self.now_s += time_s
 
 
-def limits_at(clock: Clock, **limits: object) -> RateLimits:
-    return RateLimits(
-        clock=clock, sleep=clock.sleep, now=lambda: NOW + timedelta(seconds=clock.now_s), **limits
-    )
+class Limited:
+    """The limits of an endpoint, asked by somebody with limits of their own."""
+
+    def __init__(self, clock: Clock, **own: object) -> None:
+        self.limits = RateLimits(
+            clock=clock, sleep=clock.sleep, now=lambda: NOW + timedelta(seconds=clock.now_s)
+        )
+        self.own = OwnLimits(**own)
+
+    async def admit(self, tokens: int) -> Claim:
+        await self.limits.admit(claim := Claim(tokens, "", self.own))
+        return claim
 
 
-async def admitted_at(limits: RateLimits, clock: Clock, *tokens: int) -> list[float]:
+async def admitted_at(limited: Limited, clock: Clock, *tokens: int) -> list[float]:
     """Return when each request, all asked for at once, may go out."""
 
     async def one(amount: int) -> float:
-        await limits.admit(amount)
+        await limited.admit(amount)
         return clock.now_s
 
     return await asyncio.gather(*map(one, tokens))
@@ -48,24 +52,24 @@ async def admitted_at(limits: RateLimits, clock: Clock, *tokens: int) -> list[fl
 
 async def test_without_limits_nobody_waits():
     clock = Clock()
-    assert await admitted_at(limits_at(clock), clock, *[10**9] * 100) == [0.0] * 100
+    assert await admitted_at(Limited(clock), clock, *[10**9] * 100) == [0.0] * 100
 
 
 async def test_a_minute_of_requests_may_go_at_once_and_the_rest_evenly():
     clock = Clock()
-    times = await admitted_at(limits_at(clock, requests_per_minute=6), clock, *[0] * 9)
+    times = await admitted_at(Limited(clock, requests_per_minute=6), clock, *[0] * 9)
     assert times == pytest.approx([0] * 6 + [10, 20, 30])
 
 
 async def test_tokens_are_waited_for_as_well():
     clock = Clock()
-    times = await admitted_at(limits_at(clock, tokens_per_minute=600), clock, 600, 10, 100)
+    times = await admitted_at(Limited(clock, tokens_per_minute=600), clock, 600, 10, 100)
     assert times == pytest.approx([0, 1, 11])
 
 
 async def test_a_request_of_more_than_a_minute_is_sent_when_the_minute_is_free_and_owed():
     clock = Clock()
-    times = await admitted_at(limits_at(clock, tokens_per_minute=60), clock, 1, 180, 1)
+    times = await admitted_at(Limited(clock, tokens_per_minute=60), clock, 1, 180, 1)
     assert times == pytest.approx([0, 1, 122])
 
 
@@ -73,7 +77,7 @@ async def test_a_request_of_more_than_a_minute_is_sent_when_the_minute_is_free_a
 def test_whoever_comes_first_is_served_first_and_no_minute_has_too_much(limit, amounts):
     async def run() -> None:
         clock = Clock()
-        limits = limits_at(clock, requests_per_minute=limit)
+        limits = Limited(clock, requests_per_minute=limit)
         times = await admitted_at(limits, clock, *amounts)
         assert times == sorted(times)
         for at_s in times:
@@ -85,7 +89,7 @@ def test_whoever_comes_first_is_served_first_and_no_minute_has_too_much(limit, a
 
 async def test_a_waiter_that_leaves_loses_nobody_a_turn():
     clock = Clock()
-    limits = limits_at(clock, requests_per_minute=1)
+    limits = Limited(clock, requests_per_minute=1)
     await limits.admit(0)
     waiting = [asyncio.ensure_future(limits.admit(0)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -97,23 +101,25 @@ async def test_a_waiter_that_leaves_loses_nobody_a_turn():
 
 async def test_what_a_server_told_is_kept_to_until_it_is_reset():
     clock = Clock()
-    limits = limits_at(clock)
-    limits.learn({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"})
+    limits = Limited(clock)
+    limits.limits.learn({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"})
     assert await admitted_at(limits, clock, 0, 0, 0) == pytest.approx([0, 360, 360])
 
 
 @pytest.mark.parametrize("name", ["x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}"])
 async def test_a_limit_whose_size_the_server_told_refills_until_it_is_reset(name):
     clock = Clock()
-    limits = limits_at(clock)
-    limits.learn({name.format("limit"): "6", name.format("remaining"): "1", name.format("reset"): "50s"})
+    limits = Limited(clock)
+    limits.limits.learn(
+        {name.format("limit"): "6", name.format("remaining"): "1", name.format("reset"): "50s"}
+    )
     assert await admitted_at(limits, clock, 0, 0, 0) == pytest.approx([0, 10, 20])
 
 
 async def test_a_hundred_at_once_keep_to_a_limit_the_server_told():
     clock = Clock()
-    limits = limits_at(clock)
-    limits.learn(
+    limits = Limited(clock)
+    limits.limits.learn(
         {
             "x-ratelimit-limit-requests": "10",
             "x-ratelimit-remaining-requests": "0",
@@ -125,32 +131,34 @@ async def test_a_hundred_at_once_keep_to_a_limit_the_server_told():
 
 async def test_what_a_server_has_counted_is_not_corrected_by_the_usage():
     clock = Clock()
-    limits = limits_at(clock)
+    limits = Limited(clock)
     place = await limits.admit(60)
-    limits.learn({"x-ratelimit-remaining-tokens": "40", "x-ratelimit-reset-tokens": "9s"})
-    limits.settle(place, 30)
+    limits.limits.learn({"x-ratelimit-remaining-tokens": "40", "x-ratelimit-reset-tokens": "9s"})
+    limits.limits.settle(place, 30)
     assert await admitted_at(limits, clock, 50) == pytest.approx([9])
 
 
 async def test_tokens_a_server_told_of_are_kept_to():
     clock = Clock()
-    limits = limits_at(clock)
+    limits = Limited(clock)
     reset_at = (NOW + timedelta(seconds=9)).isoformat()
-    limits.learn({"anthropic-ratelimit-tokens-remaining": "50", "anthropic-ratelimit-tokens-reset": reset_at})
+    limits.limits.learn(
+        {"anthropic-ratelimit-tokens-remaining": "50", "anthropic-ratelimit-tokens-reset": reset_at}
+    )
     assert await admitted_at(limits, clock, 40, 40) == pytest.approx([0, 9])
 
 
 async def test_a_reset_as_far_away_as_may_be_waited_for_is_waited_for():
     clock = Clock()
-    limits = limits_at(clock, longest_wait_s=60)
-    limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"})
+    limits = Limited(clock, longest_wait_s=60)
+    limits.limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"})
     assert await admitted_at(limits, clock, 0) == [60]
 
 
 async def test_a_reset_too_far_away_is_left_to_the_server_to_tell():
     clock = Clock()
-    limits = limits_at(clock, longest_wait_s=60)
-    limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"})
+    limits = Limited(clock, longest_wait_s=60)
+    limits.limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"})
     assert await admitted_at(limits, clock, 0) == [0]
 
 
@@ -181,51 +189,58 @@ def test_a_span_is_read_in_every_known_spelling(text, seconds):
     )
 )
 def test_no_header_breaks_the_learning(headers):
-    limits_at(Clock()).learn(headers)
+    Limited(Clock()).limits.learn(headers)
 
 
-async def test_a_wait_is_told_and_the_request_goes_out_after_it():
-    over = asyncio.Event()
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 3)), max_size=20))
+def test_own_limits_hold_for_all_models_of_an_endpoint_together(asked):
+    async def run() -> None:
+        clock = Clock()
+        limits = RateLimits(clock=clock, sleep=clock.sleep)
+        times = []
+        for model, tokens in asked:
+            await limits.admit(Claim(tokens, model, OwnLimits(tokens_per_minute=6)))
+            times.append((clock.now_s, tokens))
+        for at_s, _ in times:
+            assert sum(tokens for other_s, tokens in times if at_s <= other_s < at_s + 60) <= 2 * 6
 
-    async def sleep(_: float) -> None:
-        await over.wait()
-        clock.now_s += 60
+    asyncio.run(run())
 
+
+async def test_what_a_server_told_of_one_model_holds_up_no_other():
     clock = Clock()
-    limits = RateLimits(requests_per_minute=1, clock=clock, sleep=sleep)
-    await limits.admit(0)
-    inner = ScriptedModel([TextDelta("Paris"), Completion("stop")])
-    model = RateLimitedModel(inner, limits, tokens=lambda _: 1, interval_s=0.001, clock=clock)
-    stream = model.stream(QUESTION)
-    assert await anext(stream) == Waiting(0.0, "rate limit of 1 requests (60 s left)")
-    assert inner.requests == []
-    over.set()
-    assert [event async for event in stream if not isinstance(event, Waiting)][-1] == Completion("stop")
+    limits = RateLimits(clock=clock, sleep=clock.sleep)
+    limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"}, "a")
+    waiting = asyncio.ensure_future(limits.admit(Claim(1, "a")))
+    await asyncio.sleep(0)
+    assert limits.admit_at_once(Claim(1, "b"))
+    await waiting
+    assert clock.now_s == 60
 
 
-async def test_leaving_while_waiting_gives_the_turn_to_the_next():
+async def test_who_keeps_to_no_limit_counts_for_those_who_do():
     clock = Clock()
-
-    async def never(_: float) -> None:
-        await asyncio.Event().wait()
-
-    limits = RateLimits(requests_per_minute=1, clock=clock, sleep=never)
-    await limits.admit(0)
-    model = RateLimitedModel(ScriptedModel(), limits, tokens=lambda _: 1, interval_s=0.001, clock=clock)
-    stream = model.stream(QUESTION)
-    await anext(stream)
-    await stream.aclose()
-    clock.now_s = 60
-    async with asyncio.timeout(1):
-        await limits.admit(0)
+    limits = RateLimits(clock=clock, sleep=clock.sleep)
+    careful = Claim(1, "a", OwnLimits(requests_per_minute=2))
+    await limits.admit(careful)
+    await limits.admit(Claim(1, "a"))
+    await limits.admit(careful)
+    assert clock.now_s == pytest.approx(30)
 
 
-async def test_what_was_really_used_counts_in_the_end():
+async def test_nobody_is_let_out_at_once_past_those_who_wait():
     clock = Clock()
-    limits = limits_at(clock, tokens_per_minute=60)
-    inner = ScriptedModel([TextDelta("Paris"), Completion("stop", usage=Usage(20, 10))])
-    await events_of(RateLimitedModel(inner, limits, tokens=lambda _: 60))
-    assert await admitted_at(limits, clock, 30, 10) == pytest.approx([0, 10])
+    limits = RateLimits(clock=clock, sleep=clock.sleep)
+    claim = Claim(1, "a", OwnLimits(requests_per_minute=1))
+    assert limits.admit_at_once(claim)
+    waiting = asyncio.ensure_future(limits.admit(claim))
+    await asyncio.sleep(0)
+    clock.now_s += 120
+    assert not limits.admit_at_once(claim)
+    await waiting
+    assert not limits.admit_at_once(claim)
+    clock.now_s += 60
+    assert limits.admit_at_once(claim)
 
 
 @pytest.mark.parametrize("off_by", [timedelta(days=-400), timedelta(minutes=-5), timedelta(days=400)])
@@ -239,5 +254,5 @@ async def test_a_date_is_read_against_the_servers_own_clock(off_by):
             "x-ratelimit-reset-requests": "2026-11-24T12:00:07Z",
         }
     )
-    await limits.admit(1)
+    await limits.admit(Claim(1))
     assert clock.now_s == 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatcli.client.continuing import ContinuingModel
-from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.client.endpoint_facts import Facts
 from chatcli.client.fallback import Candidate, FallbackModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.core.errors import IncompleteAnswer, NetworkError
@@ -25,12 +25,12 @@ CUT = IncompleteAnswer(
 
 
 @pytest.fixture
-def memory(tmp_path):
-    return EndpointMemory(tmp_path / "reasoning.json", now_s=1000)
+def styles(tmp_path):
+    return Facts(URL, tmp_path / "reasoning.json")
 
 
-def separating(*scripts, memory=None):
-    return ReasoningSeparatingModel(ScriptedModel(*scripts), URL, memory)
+def separating(*scripts, styles=None):
+    return ReasoningSeparatingModel(ScriptedModel(*scripts), styles or Facts())
 
 
 async def test_reasoning_in_the_text_becomes_reasoning():
@@ -57,30 +57,31 @@ async def test_reasoning_that_was_shown_as_the_answer_is_taken_back():
 
 
 class TestAModelThatLeavesOutTheOpeningTag:
-    async def test_is_known_from_then_on_also_to_the_next_run(self, memory, tmp_path):
+    async def test_is_known_from_then_on_also_to_the_next_run(self, styles, tmp_path):
         held = [ReasoningDelta("hm"), TextDelta("Paris."), STOP]
-        model = separating(UNOPENED, UNOPENED, memory=memory)
+        model = separating(UNOPENED, UNOPENED, styles=styles)
         await events_of(model)
         assert await events_of(model) == held
-        next_run = EndpointMemory(tmp_path / "reasoning.json", now_s=2000)
-        assert await events_of(separating(UNOPENED, memory=next_run)) == held
+        next_run = Facts(URL, tmp_path / "reasoning.json")
+        assert await events_of(separating(UNOPENED, styles=next_run)) == held
 
     async def test_is_known_for_this_run_where_nothing_is_kept(self):
         model = separating(UNOPENED, UNOPENED)
         await events_of(model)
         assert (await events_of(model))[0] == ReasoningDelta("hm")
 
-    async def test_is_known_apart_from_other_models_and_endpoints(self, memory):
-        await events_of(separating(UNOPENED, memory=memory))
-        assert memory.recall(URL, "small") == (True, "unopened")
-        assert memory.recall(URL, "large") == memory.recall("https://other.example", "small") == (False, None)
+    async def test_is_known_apart_from_other_models_and_endpoints(self, styles, tmp_path):
+        await events_of(separating(UNOPENED, styles=styles))
+        assert styles.recall("small") == (True, "unopened")
+        assert styles.recall("large") == (False, None)
+        assert Facts("https://other.example", tmp_path / "reasoning.json").recall("small") == (False, None)
 
-    async def test_is_known_although_its_answer_broke_off(self, memory):
-        await failure_of(separating([*UNOPENED[:-1], CUT], memory=memory))
-        assert memory.recall(URL, "small") == (True, "unopened")
+    async def test_is_known_although_its_answer_broke_off(self, styles):
+        await failure_of(separating([*UNOPENED[:-1], CUT], styles=styles))
+        assert styles.recall("small") == (True, "unopened")
 
-    async def test_is_not_forgotten_when_it_opens_its_reasoning_or_has_none(self, memory):
-        model = separating(UNOPENED, OPENED, [TextDelta("Paris."), STOP], UNOPENED, memory=memory)
+    async def test_is_not_forgotten_when_it_opens_its_reasoning_or_has_none(self, styles):
+        model = separating(UNOPENED, OPENED, [TextDelta("Paris."), STOP], UNOPENED, styles=styles)
         for _ in range(3):
             events = await events_of(model)
             assert [event for event in events if isinstance(event, TextDelta)][-1:] == [TextDelta("Paris.")]
@@ -91,19 +92,19 @@ class TestAModelThatLeavesOutTheOpeningTag:
         await events_of(model)
         assert await events_of(model) == [ReasoningDelta("hm"), LENGTH]
 
-    async def test_streams_again_once_its_server_sets_its_reasoning_apart(self, memory):
+    async def test_streams_again_once_its_server_sets_its_reasoning_apart(self, styles):
         native = [ReasoningDelta("hm"), TextDelta("Par"), TextDelta("is."), STOP]
-        model = separating(UNOPENED, native, [TextDelta("Par"), TextDelta("is."), STOP], memory=memory)
+        model = separating(UNOPENED, native, [TextDelta("Par"), TextDelta("is."), STOP], styles=styles)
         await events_of(model)
         assert await events_of(model) == native
         assert await events_of(model) == [TextDelta("Par"), TextDelta("is."), STOP]
-        assert memory.recall(URL, "small") == (True, "native")
+        assert styles.recall("small") == (True, "native")
 
 
-async def test_what_is_remembered_in_any_other_shape_counts_as_nothing(memory):
+async def test_what_is_remembered_in_any_other_shape_counts_as_nothing(styles):
     for value in ({"a": 1}, 7, "no such style", None, ["unopened"]):
-        memory.remember(URL, "small", value)
-        assert (await events_of(separating(UNOPENED, memory=memory)))[0] == TextDelta("hm")
+        styles.remember("small", value)
+        assert (await events_of(separating(UNOPENED, styles=styles)))[0] == TextDelta("hm")
 
 
 class TestReasoningInAFieldOfItsOwn:
@@ -120,9 +121,9 @@ class TestReasoningInAFieldOfItsOwn:
         script = [ReasoningDelta("a"), TextDelta("b"), TextDelta("\n</think>\nc"), STOP]
         assert await events_of(separating(script)) == script
 
-    async def test_is_not_remembered_of_a_model_that_never_did_otherwise(self, memory):
-        await events_of(separating([ReasoningDelta("a"), TextDelta("b"), STOP], memory=memory))
-        assert memory.recall(URL, "small") == (False, None)
+    async def test_is_not_remembered_of_a_model_that_never_did_otherwise(self, styles):
+        await events_of(separating([ReasoningDelta("a"), TextDelta("b"), STOP], styles=styles))
+        assert styles.recall("small") == (False, None)
 
 
 class TestAnAnswerThatBreaksOff:
@@ -150,7 +151,7 @@ class TestTheRestOfAnAnswer:
     @staticmethod
     async def answer_to(first, rest, *, opening=None):
         inner = ScriptedModel([*map(TextDelta, first), LENGTH], [*map(TextDelta, rest), STOP])
-        model = ContinuingModel(ReasoningSeparatingModel(inner, URL), times=1, opening=opening)
+        model = ContinuingModel(ReasoningSeparatingModel(inner, Facts()), times=1, opening=opening)
         events = await events_of(model)
         text = ""
         for event in events:
@@ -182,7 +183,7 @@ class TestTheRestOfAnAnswer:
 
     async def test_is_not_asked_for_where_only_reasoning_came(self):
         inner = ScriptedModel([TextDelta("<think>hm"), LENGTH])
-        model = ContinuingModel(ReasoningSeparatingModel(inner, URL), times=3)
+        model = ContinuingModel(ReasoningSeparatingModel(inner, Facts()), times=3)
         assert await events_of(model) == [ReasoningDelta("hm"), Completion("length", "small", cost_usd=None)]
         assert len(inner.requests) == 1
 

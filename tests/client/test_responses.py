@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.remainder import MOST_CALLS
 from chatcli.client.responses import Responses
 from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
@@ -14,7 +12,8 @@ from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta,
 from chatcli.core.messages import Message, ToolCallPart, answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
-from client.wire import QUESTION, event, events_of, failure_of
+from client.wire import QUESTION, entry_at, event, events_of, failure_of
+from client.wire import asking as wire_asking
 from scripted_server import CUT, HOLD, Answer, json_answer, serving
 
 USAGE = {
@@ -49,8 +48,8 @@ async def asking(*answers: Answer, request: Request = QUESTION, streamed: bool =
     """Return what ``ask`` makes of the answers, and the requests that were made."""
     async with serving(*answers) as server:
         endpoint = Endpoint(server.base_url, loopback=True)
-        async with connect(endpoint, {}) as client:
-            result = await ask(OpenAIModel(client, endpoint, Responses(), streamed=streamed), request)
+        async with entry_at(endpoint) as entry:
+            result = await ask(wire_asking(entry, Responses(), streamed=streamed), request)
     return result, server.requests
 
 

@@ -7,8 +7,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.connection import connect
+from chatcli.client.metering import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.pool import Pool
 from chatcli.core.errors import EndpointError
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
@@ -16,7 +17,10 @@ from chatcli.core.request import Parameters, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
+    from chatcli.client.endpoint_facts import Facts
+    from chatcli.client.pool import PoolEntry
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
 
@@ -50,11 +54,34 @@ def completion(text: str, **fields: object) -> dict[str, Any]:
 
 
 @asynccontextmanager
+async def entry_at(
+    endpoint: Endpoint, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[PoolEntry]:
+    """Return the entry of a pool that is open."""
+    async with Pool() as pool:
+        yield pool.entry(endpoint, environment or {})
+
+
+def asking(
+    entry: PoolEntry,
+    dialect: Dialect | None = None,
+    *,
+    streamed: bool = True,
+    endings: Facts | None = None,
+    reason: str = "waiting",
+    interval_s: float = 60,
+) -> MeteredModel:
+    """Return what asks the endpoint of ``entry``, without another layer around it."""
+    model = OpenAIModel(entry.endpoint, dialect or ChatCompletions(), streamed=streamed, endings=endings)
+    return MeteredModel(model, entry.meter, reason=reason, tokens=lambda _: 1, interval_s=interval_s)
+
+
+@asynccontextmanager
 async def chat_at(
     endpoint: Endpoint, environment: Mapping[str, str] | None = None, *, streamed: bool = True
-) -> AsyncIterator[OpenAIModel]:
-    async with connect(endpoint, environment or {}) as connection:
-        yield OpenAIModel(connection, endpoint, ChatCompletions(), streamed=streamed)
+) -> AsyncIterator[MeteredModel]:
+    async with entry_at(endpoint, environment) as entry:
+        yield asking(entry, streamed=streamed)
 
 
 async def events_of(model: ChatModel, request: Request = QUESTION) -> list[ModelEvent]:

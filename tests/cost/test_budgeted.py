@@ -17,7 +17,7 @@ from chatcli.cost.budget import Budget
 from chatcli.cost.budgeted import TYPICAL_ANSWER_TOKENS, BudgetedModel
 from chatcli.cost.ledger import Expense, Ledger
 from chatcli.cost.pricing import Pricing
-from chatcli.cost.spending import SessionInHand, Spending
+from chatcli.cost.spending import Account, Payer, Spending
 from client.scripted_model import ScriptedModel
 from client.wire import events_of
 
@@ -36,17 +36,20 @@ class World:
     def __init__(self, folder, *scripts, own=OWN, is_free=False, must_know=False, limits=None, answers=None):
         self.model = ScriptedModel(*scripts)
         self.spending = Spending()
-        self.spending.session = lambda: SessionInHand("trip", self.session_cost_usd)
+        self.session = "trip"
         self.session_cost_usd = None
         self.asked = []
-        if answers is not None:
-            self.spending.approve = self._approve
+        account = Account(
+            self.spending,
+            lambda: Payer(self.session, self.session_cost_usd),
+            None if answers is None else self._approve,
+        )
         self._answers = list(answers or ())
         self.ledger = Ledger(folder / "spending.jsonl", clock=lambda: NOW)
         self.layer = BudgetedModel(
             self.model,
             Pricing("models.example", is_free=is_free, own=own),
-            Budget(limits or {}, self.spending, self.ledger),
+            Budget(limits or {}, account, self.ledger),
             count=len,
             must_know=must_know,
         )
@@ -195,9 +198,9 @@ class TestBudget:
     async def test_another_session_begins_anew(self, world):
         there = world(PARIS, PARIS, limits={"session": 0.4})
         await there.events()
-        there.spending.session = lambda: SessionInHand("another", None)
+        there.session = "another"
         await there.events()
-        there.spending.session = lambda: SessionInHand("trip", 0.2)
+        there.session, there.session_cost_usd = "trip", 0.2
         assert "$0.20 of this session's $0.40" in (await there.failure()).message
 
     async def test_where_nothing_limits_the_answer_a_typical_one_is_expected(self, world):

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.endpoint_facts import LARGEST_SHARE, Facts, LearnedCounts
 from chatcli.client.endpoint_memory import EndpointMemory
-from chatcli.client.learned_counts import LARGEST_SHARE, LearnedCounts
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.config.stored_keys import StoredKeys
@@ -108,7 +108,7 @@ def memory(data: bytes) -> None:
     path.write_bytes(data)
     remembered = EndpointMemory(path, now_s=1_000_000.0)
     remembered.recall("http://a", "m")
-    assert 0 <= LearnedCounts("http://a", remembered).share("m") <= LARGEST_SHARE
+    assert 0 <= LearnedCounts(Facts("http://a", path, now_s=lambda: 1_000_000.0)).share("m") <= LARGEST_SHARE
     remembered.remember("http://b", "m", 7)
     assert EndpointMemory(path, now_s=1_000_000.0).recall("http://b", "m") in {(True, 7), (False, None)}
     (folder / "key.json").write_bytes(data)

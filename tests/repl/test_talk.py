@@ -52,7 +52,11 @@ def talking(tmp_path):
             wish=wish,
             world=world,
             connection=Connection(
-                wish, world, lambda notice: surface.say(notice.message), idle_s=lambda: 9.0
+                wish,
+                world,
+                lambda notice: surface.say(notice.message),
+                idle_s=lambda: 9.0,
+                approve=lambda told: talk.approves(told),  # noqa: PLW0108 - made here
             ),
             theme=ThemeInForce(lambda: talk.settings.theme, "256", ask=ask),
             run_command=run_command,

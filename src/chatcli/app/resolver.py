@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,16 +15,15 @@ from chatcli.app.endpoints import (
     refuse_key_in_clear,
     runs_models_itself,
 )
-from chatcli.app.layers import WINDOWS_FILE, answering, layers
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.client.fallback import Candidate
-from chatcli.client.learned_counts import LearnedCounts
 from chatcli.client.pause import Pause
+from chatcli.client.rate_limit import OwnLimits
 from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
+from chatcli.conversation.counting import EstimatingCounter
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.kept_parts import KeptParts
 from chatcli.conversation.turn_vectors import TurnVectors
@@ -34,6 +32,7 @@ from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
 from chatcli.cost.budget import RUN, Budget
 from chatcli.cost.ledger import FILE_NAME, Ledger
+from chatcli.cost.spending import Account, Payer
 from chatcli.local.discovery import find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
@@ -41,17 +40,17 @@ from chatcli.local.weights import SMOLLM2, status
 from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
-    from pathlib import Path
-
-    from openai import AsyncOpenAI
 
     from chatcli.app.run_context import ChatOptions, RunContext, Tell
+    from chatcli.chat import Chat
     from chatcli.client.catalog import OfferedModel
+    from chatcli.client.endpoint_facts import EndpointFacts
+    from chatcli.client.pool import PoolEntry
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
-    from chatcli.cost.spending import Spending
+    from chatcli.cost.spending import Approve
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
@@ -60,9 +59,9 @@ _CATALOG_TIMEOUT_S = 5.0
 _NOT_FOUND = 404
 
 
-def expected_model(session: Session, settings: Settings, wish: ChatOptions) -> str | None:
+def expected_model(session: Session, settings: Settings, options: ChatOptions) -> str | None:
     """Return the name of the model a conversation is going to ask, as far as it is known before it is looked for."""
-    if wish.embedded:
+    if options.embedded:
         return SMOLLM2.model
     if settings.base_url is None:
         return None
@@ -73,169 +72,198 @@ def expected_model(session: Session, settings: Settings, wish: ChatOptions) -> s
 
 
 class ModelResolver:
-    """Finds the model to ask, and the way to it. ``stack`` closes what is opened on the way."""
+    """Finds the model to ask, and the way to it. ``stack`` closes what is opened for that.
+
+    ``approve`` asks the person about what would exceed a budget, ``None`` where nobody can be asked.
+    """
 
     def __init__(
-        self, settings: Settings, wish: ChatOptions, world: RunContext, tell: Tell, stack: AsyncExitStack
+        self,
+        settings: Settings,
+        options: ChatOptions,
+        context: RunContext,
+        tell: Tell,
+        stack: AsyncExitStack,
+        *,
+        approve: Approve | None = None,
     ) -> None:
         self._settings = settings
-        self._wish = wish
-        self._world = world
+        self._options = options
+        self._context = context
         self._tell = tell
         self._stack = stack
-        self._opened: dict[str, tuple[ChatModel, str]] = {}
-        self._counts: dict[str, LearnedCounts] = {}
-        self._budget = budget_of(settings, world.spending, world.paths.data)
+        self._approve = approve
+        self._fallbacks: dict[str, tuple[ChatModel, str]] = {}
 
-    async def target(self, session: Session) -> ResolvedModel:
-        endpoint = await self.endpoint()
-        client = await self.connected(endpoint)
-        if endpoint.embedded:
+    async def resolve(self, chat: Chat) -> ResolvedModel:
+        """Return what ``chat`` asks; it pays for that. Raise a ``ChatcliError`` where there is no such model."""
+        settings = self._settings
+        entry = await self.connected(await self.endpoint())
+        if entry.endpoint.embedded:
             offered: tuple[OfferedModel, ...] = ()
-            name, window_tokens = SMOLLM2.model, self._settings.context_window or SMOLLM2.context_tokens
+            name, window_tokens = SMOLLM2.model, settings.context_window or SMOLLM2.context_tokens
         else:
-            client, endpoint, name, offered = await self._with_model(session, client, endpoint)
-            window_tokens = self._settings.window_for(name) or await WindowFinder(
-                client,
-                endpoint,
-                table=self._world.table,
-                memory=self._memory(WINDOWS_FILE),
-                is_kept=self._settings.save,
-                tell=self._tell,
+            entry, name, offered = await self._with_model(chat.session, entry)
+            window_tokens = settings.window_for(name) or await WindowFinder(
+                entry, self._facts(entry).windows, table=self._context.table, tell=self._tell
             ).window_tokens(name, offered)
+        endpoint = entry.endpoint
         pause = Pause()
-        pricing = pricing_at(endpoint, self._settings, self._world.table)
+        pricing = pricing_at(endpoint, settings, self._context.table)
+        budget = budget_of(settings, self._context, chat, self._approve)
         return ResolvedModel(
-            model=layers(
-                self._answering(client, endpoint, pause),
-                endpoint,
-                self._settings,
-                stand_ins=self._stand_ins(client, endpoint, pause),
+            model=self._model(
+                entry,
+                pause,
+                budget,
+                fallbacks=self._candidates(chat, entry, pause, budget),
+                auto_continue=settings.auto_continue,
             ),
             model_name=name,
             window_tokens=window_tokens,
-            parameters=_parameters(self._settings, embedded=endpoint.embedded),
+            parameters=_parameters(settings, embedded=endpoint.embedded),
             endpoint=endpoint,
             pause=pause,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
             pricing=pricing,
-            budget=self._budget,
-            context=self._settings.context,
-            counts=self._counts_of(endpoint),
-            summary_model=None if endpoint.embedded else self._settings.summary_model,
-            turn_vectors=self._turn_vectors(client, endpoint),
+            budget=budget,
+            context=settings.context,
+            counts=self._facts(entry).counts,
+            summary_model=None if endpoint.embedded else settings.summary_model,
+            turn_vectors=self._turn_vectors(entry, budget),
             long_input=LongInput(
-                self._settings.long,
-                self._settings.long_concurrency,
-                KeptParts(self._world.paths.cache / "long-texts" if self._settings.save else None),
+                settings.long,
+                settings.long_concurrency,
+                KeptParts(self._context.paths.cache / "long-texts" if settings.save else None),
                 lambda usage: usd_of(pricing, usage, name),
             ),
-            separates_reasoning=self._settings.thoughts_in_text != "off",
+            separates_reasoning=settings.thoughts_in_text != "off",
             listed=tuple(model.id for model in offered),
         )
 
     async def _with_model(
-        self, session: Session, client: AsyncOpenAI, endpoint: Endpoint
-    ) -> tuple[AsyncOpenAI, Endpoint, str, tuple[OfferedModel, ...]]:
+        self, session: Session, entry: PoolEntry
+    ) -> tuple[PoolEntry, str, tuple[OfferedModel, ...]]:
         """Return what ``model`` does, at ``/v1`` where the address lacks it and nothing is found there."""
+        endpoint = entry.endpoint
         try:
-            return client, endpoint, *(await self.model(session, client, endpoint))
+            return entry, *(await self.model(session, entry))
         except RequestRefused as error:
             versioned = with_version(endpoint.base_url)
             if error.status != _NOT_FOUND or versioned is None:
                 raise
-            there = replace(endpoint, base_url=versioned)
-            client = await self.connected(there)
+            there = await self.connected(replace(endpoint, base_url=versioned))
             try:
-                found = await self.model(session, client, there)
+                found = await self.model(session, there)
             except RequestRefused:
                 raise error from None
             notice = f"{endpoint.host} answers at /v1; set base_url to {versioned}"
             self._tell(Notice("base_url_completed", notice))
-            return client, there, *found
+            return there, *found
 
-    def _answering(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> ChatModel:
-        return answering(
-            client,
-            endpoint,
-            self._settings,
-            pause=pause,
-            cache=self._world.paths.cache,
-            budget=self._budget,
-            counts=self._counts_of(endpoint),
-            table=self._world.table,
+    def _model(
+        self,
+        entry: PoolEntry,
+        pause: Pause,
+        budget: Budget,
+        *,
+        fallbacks: Sequence[Candidate] = (),
+        auto_continue: int | None = None,
+    ) -> ChatModel:
+        """Return one model of one endpoint, with all that makes it answer in the end."""
+        # The openai package takes half a second to import: only once somebody is to be asked.
+        from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
+        from chatcli.cost.budgeted import BudgetedModel  # noqa: PLC0415
+
+        settings, counter = self._settings, EstimatingCounter()
+        return build_model(
+            entry,
+            ModelOptions(
+                api=settings.api,
+                streamed=settings.stream,
+                cache=self._context.paths.cache,
+                is_kept=settings.save,
+                counter=counter,
+                sleep=pause.sleep,
+                own_limits=OwnLimits(
+                    settings.requests_per_minute, settings.tokens_per_minute, settings.retry_budget_s
+                ),
+                retries=settings.retries,
+                retry_budget_s=settings.retry_budget_s,
+                separates_reasoning=settings.thoughts_in_text != "off",
+                budget=partial(
+                    BudgetedModel,
+                    pricing=pricing_at(entry.endpoint, settings, self._context.table),
+                    budget=budget,
+                    count=counter.count,
+                    # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
+                    must_know=settings.max_cost is not None and settings.is_for_this_run("max_cost"),
+                ),
+                fallbacks=fallbacks,
+                auto_continue=auto_continue,
+            ),
         )
 
-    def _turn_vectors(self, client: AsyncOpenAI, endpoint: Endpoint) -> TurnVectors | None:
+    def _turn_vectors(self, entry: PoolEntry, budget: Budget) -> TurnVectors | None:
         model = self._settings.embedding_model
-        if model is None or endpoint.embedded or self._settings.context != "recall":
+        if model is None or entry.endpoint.embedded or self._settings.context != "recall":
             return None
-        if self._budget.is_set:
+        if budget.is_set:
             # Nobody knows what an embedding costs, and a budget is kept.
-            told = "searching older turns by words only: embedding_model is not used while a budget is set"
-            self._tell(Notice("embeddings_not_asked", told))
+            message = "searching older turns by words only: embedding_model is not used while a budget is set"
+            self._tell(Notice("embeddings_not_asked", message))
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
 
-        return TurnVectors(EndpointEmbedder(client, endpoint, model))
+        return TurnVectors(EndpointEmbedder(entry, model))
 
-    def _counts_of(self, endpoint: Endpoint) -> LearnedCounts:
-        if endpoint.base_url not in self._counts:
-            memory = self._memory("counts.json") if self._settings.save and not endpoint.embedded else None
-            self._counts[endpoint.base_url] = LearnedCounts(endpoint.base_url, memory)
-        return self._counts[endpoint.base_url]
+    def _facts(self, entry: PoolEntry) -> EndpointFacts:
+        return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
 
-    def _memory(self, file: str) -> EndpointMemory:
-        return EndpointMemory(self._world.paths.cache / file, now_s=time.time())
-
-    def _stand_ins(self, client: AsyncOpenAI, endpoint: Endpoint, pause: Pause) -> list[Candidate]:
+    def _candidates(self, chat: Chat, entry: PoolEntry, pause: Pause, budget: Budget) -> list[Candidate]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
         profiles = self._settings.fallback_profiles
 
         def opening(name: str) -> Callable[[], Awaitable[tuple[ChatModel, str]]]:
             async def open_profile() -> tuple[ChatModel, str]:
-                return await self._profile(name, pause)
+                return await self._profile(name, chat, pause)
 
             async def same_endpoint() -> tuple[ChatModel, str]:
-                # Kept, as its rate limits and what it refuses are to be known the next time.
-                if name not in self._opened:
-                    self._opened[name] = self._answering(client, endpoint, pause), name
-                return self._opened[name]
+                if name not in self._fallbacks:
+                    self._fallbacks[name] = self._model(entry, pause, budget), name
+                return self._fallbacks[name]
 
             return open_profile if name in profiles else same_endpoint
 
         return [Candidate(name, opening(name)) for name in self._settings.fallback]
 
-    async def _profile(self, name: str, pause: Pause) -> tuple[ChatModel, str]:
-        """Return the model of a profile that stands in, and its name there. It is opened once."""
-        if name not in self._opened:
+    async def _profile(self, name: str, chat: Chat, pause: Pause) -> tuple[ChatModel, str]:
+        """Return the model of a profile that is fallen back to, and its name there. It is opened once."""
+        if name not in self._fallbacks:
             settings = self._settings.fallback_profiles[name]
-            finder = ModelResolver(
-                settings, replace(self._wish, embedded=False), self._world, self._tell, self._stack
-            )
-            endpoint = await finder.endpoint()
-            client = await finder.connected(endpoint)
-            model = (
-                SMOLLM2.model if endpoint.embedded else (await finder.model(Session(), client, endpoint))[0]
-            )
-            self._opened[name] = finder._answering(client, endpoint, pause), model
-        return self._opened[name]
+            options = replace(self._options, embedded=False)
+            resolver = ModelResolver(settings, options, self._context, self._tell, self._stack)
+            entry = await resolver.connected(await resolver.endpoint())
+            embedded = entry.endpoint.embedded
+            model = SMOLLM2.model if embedded else (await resolver.model(Session(), entry))[0]
+            budget = budget_of(settings, self._context, chat, self._approve)
+            self._fallbacks[name] = resolver._model(entry, pause, budget), model
+        return self._fallbacks[name]
 
-    async def connected(self, endpoint: Endpoint) -> AsyncOpenAI:
-        # openai takes half a second to import: only once a connection is needed.
-        from chatcli.client.connection import connect  # noqa: PLC0415
-
-        # In a thread: the certificates take tens of milliseconds to load, in which no key would be read.
-        client = await asyncio.to_thread(connect, endpoint, self._world.environment)
-        return await self._stack.enter_async_context(client)
+    async def connected(self, endpoint: Endpoint) -> PoolEntry:
+        """Return the way to ``endpoint``, connected. Raise a ``ConfigurationError`` where that cannot be."""
+        await self._stack.enter_async_context(self._context.pool)
+        entry = self._context.pool.entry(endpoint, self._context.environment)
+        await entry.open()
+        return entry
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings
-        if self._wish.embedded or settings.base_url is None:
+        if self._options.embedded or settings.base_url is None:
             return await self._embedded_endpoint()
         credential = settings.credential
         if credential is not None:
-            refuse_key_in_clear(settings.base_url, accepted=self._wish.insecure_http)
+            refuse_key_in_clear(settings.base_url, accepted=self._options.insecure_http)
         base_url = settings.base_url
         if runs_models_itself(base_url):
             # Their own interfaces are at the root: nothing else can be meant.
@@ -243,7 +271,7 @@ class ModelResolver:
         endpoint = endpoint_at(
             base_url,
             settings,
-            self._world,
+            self._context,
             key=credential.secret.reveal() if credential else None,
             # Several stored keys have one name.
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
@@ -255,11 +283,11 @@ class ModelResolver:
         return endpoint
 
     async def _embedded_endpoint(self) -> Endpoint:
-        folder = self._world.paths.local
-        if not self._wish.embedded and self._settings.unreadable_keys is not None:
+        folder = self._context.paths.local
+        if not self._options.embedded and self._settings.unreadable_keys is not None:
             # One of them would have said who is asked: the embedded model must not answer in its place.
             raise self._settings.unreadable_keys
-        if not self._wish.embedded and not (status(folder).ready and engine_state().installed):
+        if not self._options.embedded and not (status(folder).ready and engine_state().installed):
             raise await _nothing_configured()
         self._tell(
             Notice(
@@ -269,9 +297,9 @@ class ModelResolver:
         )
         server = LocalServer(
             folder,
-            log_folder=ensure_private_folder(self._world.paths.cache),
+            log_folder=ensure_private_folder(self._context.paths.cache),
             executable=sys.executable,
-            environment=self._world.environment,
+            environment=self._context.environment,
         )
         local = await (await self._stack.enter_async_context(server)).start()
         return Endpoint(
@@ -285,10 +313,9 @@ class ModelResolver:
             largest_answer_mb=self._settings.largest_answer_mb,
         )
 
-    async def model(
-        self, session: Session, client: AsyncOpenAI, endpoint: Endpoint
-    ) -> tuple[str, tuple[OfferedModel, ...]]:
+    async def model(self, session: Session, entry: PoolEntry) -> tuple[str, tuple[OfferedModel, ...]]:
         """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
+        endpoint = entry.endpoint
         named = self._settings.model
         if named is None and endpoint.is_openai:
             named = DEFAULT_MODEL
@@ -303,7 +330,7 @@ class ModelResolver:
             if remembered not in {None, named}:
                 self._tell_once("model_elsewhere", f"model {named} at {endpoint.host}{before}")
             return named, ()
-        offered = await list_offered(client, endpoint)
+        offered = await list_offered(entry)
         if any(model.id == remembered for model in offered):
             self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
             return str(remembered), offered
@@ -322,7 +349,7 @@ class ModelResolver:
         return first, offered
 
     def _tell_once(self, code: str, message: str) -> None:
-        if self._world.spending.is_news(message):
+        if self._context.spending.is_news(message):
             self._tell(Notice(code, f"{message} (-m or /model changes it)"))
 
 
@@ -342,10 +369,10 @@ def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
     )
 
 
-async def list_offered(client: AsyncOpenAI, endpoint: Endpoint) -> tuple[OfferedModel, ...]:
+async def list_offered(entry: PoolEntry) -> tuple[OfferedModel, ...]:
     from chatcli.client.catalog import offered_models  # noqa: PLC0415
 
-    return await offered_models(client, endpoint, timeout_s=_CATALOG_TIMEOUT_S)
+    return await offered_models(entry, timeout_s=_CATALOG_TIMEOUT_S)
 
 
 _WAYS_OUT = (
@@ -360,7 +387,9 @@ async def _nothing_configured() -> ConfigurationError:
     return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
 
 
-def budget_of(settings: Settings, spending: Spending, data: Path) -> Budget:
-    """Return how much may be spent. ``data`` is the folder that has the ledger."""
+def budget_of(settings: Settings, context: RunContext, chat: Chat, approve: Approve | None = None) -> Budget:
+    """Return how much may be spent for ``chat``, which pays."""
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
-    return Budget({**settings.budget, **run}, spending, Ledger(data / FILE_NAME, is_kept=settings.save))
+    ledger = Ledger(context.paths.data / FILE_NAME, is_kept=settings.save)
+    account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
+    return Budget({**settings.budget, **run}, account, ledger)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from chatcli.client.pool import Pool
 from chatcli.cost.spending import Spending
 from chatcli.safety.redaction import Redactor
 
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 class RunContext:
     """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere.
 
-    ``spending`` is what this run takes out of it: all whom it asks share one account. ``redactor`` is given every key of
-    the run.
+    ``spending`` is what this run spends, ``pool`` the endpoints it asks: all its conversations share them. ``redactor`` is
+    given every key of the run.
     """
 
     environment: Mapping[str, str]
     paths: Paths
     folder: Path | None = None
     spending: Spending = field(default_factory=Spending, compare=False)
+    pool: Pool = field(default_factory=Pool, compare=False)
     redactor: Redactor = field(default_factory=Redactor, compare=False)
 
     @property

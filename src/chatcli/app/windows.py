@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeGuard
 
-    from openai import AsyncOpenAI
-
     from chatcli.client.catalog import OfferedModel
-    from chatcli.client.endpoint import Endpoint
-    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.client.endpoint_facts import Facts
+    from chatcli.client.pool import PoolEntry
     from chatcli.client.served_windows import ServedWindow
     from chatcli.cost.model_table import ModelTable
 
@@ -34,30 +32,27 @@ class WindowFinder:
     """Finds the window of a model at one endpoint, and asks the endpoint where it has to.
 
     A server that runs models itself is asked each time, as it may have loaded the same model in another way; every other
-    endpoint once, what it said is in ``memory``. ``tell`` is given what the person should know. No turn fails for want of
+    endpoint once, what it said is in ``windows``. ``tell`` is given what the person should know. No turn fails for want of
     a window.
     """
 
     def __init__(
         self,
-        client: AsyncOpenAI,
-        endpoint: Endpoint,
+        entry: PoolEntry,
+        windows: Facts,
         *,
         table: ModelTable,
-        memory: EndpointMemory,
-        is_kept: bool,
         tell: Callable[[Notice], None],
     ) -> None:
-        self._client = client
-        self._endpoint = endpoint
+        self._entry = entry
+        self._endpoint = entry.endpoint
+        self._windows = windows
         self._table = table
-        self._memory = memory
-        self._is_kept = is_kept
         self._tell = tell
 
     async def window_tokens(self, model: str, offered: Sequence[OfferedModel] = ()) -> int:
         """Return the window of ``model``; ``offered`` is the endpoint's list of models where it has been read."""
-        was_asked, remembered = self._memory.recall(self._endpoint.base_url, model)
+        was_asked, remembered = self._windows.recall(model)
         # What the endpoint itself said, of late when a prompt was too long, counts more than what is known elsewhere.
         learned = remembered if _is_window(remembered) else None
         listed = _window_in(offered, model)
@@ -91,7 +86,7 @@ class WindowFinder:
         from chatcli.client.catalog import offered_models  # noqa: PLC0415
 
         try:
-            return await offered_models(self._client, self._endpoint, timeout_s=_LIST_TIMEOUT_S)
+            return await offered_models(self._entry, timeout_s=_LIST_TIMEOUT_S)
         except NetworkError:
             raise
         except EndpointError:
@@ -101,31 +96,27 @@ class WindowFinder:
     async def _served(self, server: str, model: str) -> ServedWindow:
         from chatcli.client.served_windows import served_window  # noqa: PLC0415
 
-        return await served_window(self._client, self._endpoint, server, model)
+        return await served_window(self._entry, server, model)
 
     def _remembered_server(self) -> str | None:
-        _, server = self._memory.recall(self._endpoint.base_url, _WHOLE_SERVER)
+        _, server = self._windows.recall(_WHOLE_SERVER)
         return server if isinstance(server, str) and server in MODEL_SERVERS else None
 
     def _remember(self, model: str, told: int | None, server: str | None) -> None:
-        if not self._is_kept:
-            return
-        self._memory.remember(self._endpoint.base_url, model, told)
+        self._windows.remember(model, told)
         if server is not None:
-            self._memory.remember(self._endpoint.base_url, _WHOLE_SERVER, server)
+            self._windows.remember(_WHOLE_SERVER, server)
 
 
-async def with_served_windows(
-    client: AsyncOpenAI, endpoint: Endpoint, offered: Sequence[OfferedModel]
-) -> tuple[OfferedModel, ...]:
+async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel]) -> tuple[OfferedModel, ...]:
     """Return ``offered`` with the windows that count: a server that runs models itself is asked for the first of them."""
-    server = server_of(endpoint, offered)
+    server = server_of(entry.endpoint, offered)
     if server is None:
         return tuple(offered)
     from chatcli.client.served_windows import served_window  # noqa: PLC0415
 
     asked, others = offered[:_MOST_ASKED], offered[_MOST_ASKED:]
-    windows = await asyncio.gather(*(served_window(client, endpoint, server, model.id) for model in asked))
+    windows = await asyncio.gather(*(served_window(entry, server, model.id) for model in asked))
     return (
         *(
             replace(

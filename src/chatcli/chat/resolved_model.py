@@ -12,7 +12,7 @@ from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.learned_counts import LearnedCounts
+    from chatcli.client.endpoint_facts import LearnedCounts
     from chatcli.conversation.turn_vectors import TurnVectors
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Parameters

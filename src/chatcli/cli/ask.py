@@ -24,7 +24,6 @@ from chatcli.repl.long_choice import choose_way
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from pathlib import Path
 
     from chatcli.app.run_context import RunContext
     from chatcli.chat import Chat
@@ -66,19 +65,20 @@ class _OneShot:
         self._free_keyboard: Callable[[], object] = lambda: None
 
     async def run(self, question: Message) -> ExitCode:
-        if can_be_asked(self._terminal):
-            self._world.spending.approve = self._approves
         status = status_output(self._options, self._settings, self._terminal)
         is_lost = False
         with answer_output(self._options, self._settings, self._terminal) as answer:
             self._free_keyboard = answer.free_keyboard
             try:
                 async with open_chat(
-                    self._settings, wish_of(self._options), self._world, status.tell
+                    self._settings,
+                    wish_of(self._options),
+                    self._world,
+                    status.tell,
+                    approve=self._approves if can_be_asked(self._terminal) else None,
                 ) as chat:
                     if self._options.dry_run:
-                        cache = self._world.paths.cache
-                        answer.write(_dry_run(chat, self._settings, question, cache=cache))
+                        answer.write(_dry_run(chat, self._settings, question, self._world))
                         return ExitCode.DONE
                     if self._settings.is_for_this_run("context"):
                         await _get_ready(chat, question, status)
@@ -157,7 +157,7 @@ async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> Non
         )
 
 
-def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) -> str:
+def _dry_run(chat: Chat, settings: Settings, question: Message, context: RunContext) -> str:
     """Return what would be sent, as JSON."""
     if (long := chat.turns.long_questions.found(question, chat.manager.history)) is not None:
         return _long_dry_run(chat, long)
@@ -165,7 +165,7 @@ def _dry_run(chat: Chat, settings: Settings, question: Message, *, cache: Path) 
     target, longest = chat.target, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
-        "request": body_to_send(request, chat.turns.connected.endpoint, settings, cache=cache),
+        "request": body_to_send(request, chat.turns.connected.endpoint, settings, context),
         "sent_tokens": fitted.sent_tokens,
         "budget_tokens": fitted.budget_tokens,
         "dropped_turns": fitted.dropped_turns,

@@ -70,7 +70,14 @@ class _LineLoop:
             wish=wish,
             world=world,
             # Reading a line holds the loop up: whatever has to be loaded is loaded when it is needed.
-            connection=Connection(wish, world, tell, idle_s=lambda: math.inf, draws=False),
+            connection=Connection(
+                wish,
+                world,
+                tell,
+                idle_s=lambda: math.inf,
+                draws=False,
+                approve=lambda told: self._talk.approves(told),  # noqa: PLW0108 - made here
+            ),
             theme=ThemeInForce(lambda: self._talk.settings.theme, None),
             run_command=run_command,
             resettle=resettling(options, world, terminal),

@@ -15,7 +15,7 @@ from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.client.endpoint_facts import Facts
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
@@ -60,13 +60,12 @@ class AdaptingModel:
     So it does with ``stream``, with the role of the system prompt, see ``client.system_role``, and with answers that are
     sent without their reasoning, see ``client.wire_messages``.
     Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
-    request needs is never left out. ``memory`` keeps it for later runs, about the endpoint at ``base_url``.
+    request needs is never left out. ``refused`` keeps it for all who ask the endpoint.
     """
 
-    def __init__(self, inner: ChatModel, base_url: str, memory: EndpointMemory | None = None) -> None:
+    def __init__(self, inner: ChatModel, refused: Facts) -> None:
         self._inner = inner
-        self._base_url = base_url
-        self._memory = memory
+        self._refused = refused
         self._without: dict[str, frozenset[str]] = {}
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
@@ -89,13 +88,12 @@ class AdaptingModel:
 
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
-            self._without[model] = refused_before(self._memory, self._base_url, model)
+            self._without[model] = refused_before(self._refused, model)
         return self._without[model]
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
         self._without[model] = without
-        if self._memory is not None:
-            self._memory.remember(self._base_url, model, sorted(without))
+        self._refused.remember(model, sorted(without))
 
 
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
@@ -107,9 +105,9 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
     return role
 
 
-def refused_before(memory: EndpointMemory | None, base_url: str, model: str) -> frozenset[str]:
+def refused_before(refused: Facts, model: str) -> frozenset[str]:
     """Return the fields and roles that ``model`` is known not to take."""
-    _, names = memory.recall(base_url, model) if memory else (False, None)
+    _, names = refused.recall(model)
     return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
 
 

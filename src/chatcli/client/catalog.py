@@ -13,9 +13,7 @@ from chatcli.core.errors import BadResponse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openai import AsyncOpenAI
-
-    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.pool import PoolEntry
 
 # Under which name a server tells the context window: OpenRouter and LiteLLM; vLLM; llama.cpp.
 _WINDOW_FIELDS = ("context_length", "max_model_len", "n_ctx", "context_window", "max_context_length")
@@ -31,13 +29,14 @@ class OfferedModel:
     owner: str = ""
 
 
-async def offered_models(
-    client: AsyncOpenAI, endpoint: Endpoint, *, timeout_s: float
-) -> tuple[OfferedModel, ...]:
+async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[OfferedModel, ...]:
     """Return what ``GET /models`` lists, in the server's order. Raise an ``EndpointError`` when it cannot."""
+    endpoint = entry.endpoint
     with translated(endpoint):
-        response = await client.models.with_raw_response.list(timeout=timeout_s)
-        content = response.content
+        async with entry.meter.call("models") as call:
+            client = await call.client()
+            response = await client.models.with_raw_response.list(timeout=timeout_s)
+            content = response.content
     try:
         listed = json.loads(content)
     except (ValueError, RecursionError) as error:

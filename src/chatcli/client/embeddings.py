@@ -14,9 +14,7 @@ from chatcli.core.errors import BadResponse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from openai import AsyncOpenAI
-
-    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.pool import PoolEntry
 
 _MOST_TEXTS: Final = 64
 _LONGEST_TEXT_BYTES: Final = 8_000
@@ -26,11 +24,11 @@ _HINT: Final = "check that embedding_model names an embedding model"
 
 
 class EndpointEmbedder:
-    """The ``Embedder`` that ``model`` of an endpoint is, asked through the ``client`` that is connected to it."""
+    """The ``Embedder`` that ``model`` of the endpoint of ``entry`` is."""
 
-    def __init__(self, client: AsyncOpenAI, endpoint: Endpoint, model: str) -> None:
-        self._client = client
-        self._endpoint = endpoint
+    def __init__(self, entry: PoolEntry, model: str) -> None:
+        self._entry = entry
+        self._endpoint = entry.endpoint
         self._model = model
 
     async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
@@ -43,11 +41,13 @@ class EndpointEmbedder:
 
     async def _ask(self, texts: list[str]) -> list[list[float]]:
         with translated(self._endpoint):
-            # Left to itself the package asks for base64, which not every server knows.
-            response = await self._client.embeddings.with_raw_response.create(
-                model=self._model, input=texts, encoding_format="float"
-            )
-            content = response.content
+            async with self._entry.meter.call("embeddings") as call:
+                client = await call.client()
+                # Left to itself the package asks for base64, which not every server knows.
+                response = await client.embeddings.with_raw_response.create(
+                    model=self._model, input=texts, encoding_format="float"
+                )
+                content = response.content
         try:
             body = json.loads(content)
         except (ValueError, RecursionError) as error:

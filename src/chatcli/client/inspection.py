@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chatcli.client.catalog import offered_models
 from chatcli.client.certificates import TLSWatch
-from chatcli.client.connection import connect
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.pool import Hooks, Pool
 from chatcli.core.errors import EndpointError, TimedOut
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 
@@ -70,15 +70,17 @@ class _Headers:
         self.clock_skew_s = clock_skew_s(response.headers.get("date"), now_s=time.time())
 
 
-async def visit(endpoint: Endpoint, environment: Mapping[str, str], *, timeout_s: float) -> Visit:
+async def visit(pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], *, timeout_s: float) -> Visit:
     """Ask ``endpoint`` for its models. Raise a ``ConfigurationError`` like ``connect``, and nothing for a failure."""
     watch, headers = TLSWatch(), _Headers()
-    async with connect(endpoint, environment, on_request=watch, on_response=headers) as client:
+    entry = pool.entry(endpoint, environment, Hooks(watch, headers))
+    async with pool:
+        await entry.open()
         headers.asked_s = time.monotonic()
         try:
             # The package's own limit is for each read: a server that trickles would hold us for ever.
             async with asyncio.timeout(timeout_s):
-                seen = Visit(models=await offered_models(client, endpoint, timeout_s=timeout_s))
+                seen = Visit(models=await offered_models(entry, timeout_s=timeout_s))
         except EndpointError as error:
             seen = Visit(error=error)
         except TimeoutError:
@@ -87,16 +89,24 @@ async def visit(endpoint: Endpoint, environment: Mapping[str, str], *, timeout_s
 
 
 async def time_answer(
-    endpoint: Endpoint, environment: Mapping[str, str], dialect: Dialect, request: Request, *, streamed: bool
+    pool: Pool,
+    endpoint: Endpoint,
+    environment: Mapping[str, str],
+    request: Request,
+    *,
+    dialect: Dialect,
+    streamed: bool,
 ) -> AnswerTimes:
     """Ask ``request`` once and return when its parts came; raise the ``EndpointError`` of an answer that failed."""
     headers = _Headers()
     first_s: float | None = None
     finish_reason = ""
-    async with connect(endpoint, environment, on_response=headers) as client:
+    entry = pool.entry(endpoint, environment, Hooks(on_response=headers))
+    async with entry.meter.call("probe") as call:
+        await entry.open()
         asked_s = headers.asked_s = time.monotonic()
-        model = OpenAIModel(client, endpoint, dialect, streamed=streamed)
-        async with aclosing(model.stream(request)) as events:
+        model = OpenAIModel(endpoint, dialect, streamed=streamed)
+        async with aclosing(model.answer(request, call)) as events:
             async for event in events:
                 if first_s is None and isinstance(event, TextDelta | ReasoningDelta):
                     first_s = time.monotonic() - asked_s

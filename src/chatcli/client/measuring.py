@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.endpoint_memory import EndpointMemory
-    from chatcli.client.learned_counts import LearnedCounts
+    from chatcli.client.endpoint_facts import Facts, LearnedCounts
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
@@ -36,7 +35,7 @@ class MeasuringModel:
         inner: ChatModel,
         endpoint: Endpoint,
         counts: LearnedCounts,
-        windows: EndpointMemory | None = None,
+        windows: Facts,
     ) -> None:
         self._inner = inner
         self._endpoint = endpoint
@@ -52,8 +51,8 @@ class MeasuringModel:
                         yield notice
                     yield event
         except ContextOverflow as error:
-            if self._windows is not None and error.window_tokens is not None:
-                self._windows.remember(self._endpoint.base_url, request.model, error.window_tokens)
+            if error.window_tokens is not None:
+                self._windows.remember(request.model, error.window_tokens)
             raise
 
     def _compare(self, request: Request, completion: Completion) -> Notice | None:

@@ -36,13 +36,14 @@ from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 from chatcli.core.gathered_text import GatheredText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator
 
-    from openai import AsyncAPIResponse, AsyncOpenAI
+    from openai import AsyncAPIResponse
 
     from chatcli.client.dialect import AnswerReader, Dialect
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.client.endpoint_facts import Facts
+    from chatcli.client.pool import Call
     from chatcli.core.events import ModelEvent
     from chatcli.core.request import Request
 
@@ -53,45 +54,34 @@ _CONTINUE_HINT = "/continue gets the rest"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
 
-def _nobody(_: Mapping[str, str]) -> None:
-    return
-
-
 class OpenAIModel:
-    """A ``ChatModel`` over one of the APIs of OpenAI, streamed or in one piece.
+    """What answers a request over one of the APIs of OpenAI, streamed or in one piece.
 
-    ``on_headers`` is given the headers of every response, whatever its status. That an endpoint ends its streams
-    without a finish reason is told once, and kept in ``memory``.
+    That an endpoint ends its streams without a finish reason is told once, and kept in ``endings``.
     """
 
     def __init__(
-        self,
-        client: AsyncOpenAI,
-        endpoint: Endpoint,
-        dialect: Dialect,
-        *,
-        streamed: bool = True,
-        on_headers: Callable[[Mapping[str, str]], None] = _nobody,
-        memory: EndpointMemory | None = None,
+        self, endpoint: Endpoint, dialect: Dialect, *, streamed: bool = True, endings: Facts | None = None
     ) -> None:
-        self._client = client
         self._endpoint = endpoint
         self._dialect = dialect
         self._streamed = streamed
-        self._on_headers = on_headers
-        self._memory = memory
+        self._endings = endings
         self._has_answered = False
         self._has_told_of_endings = False
 
-    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        """Yield the answer; see ``core.ports.ChatModel``. Once text has come, every failure is an ``IncompleteAnswer``."""
+    async def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
+        """Yield the answer, as ``core.ports.ChatModel`` does; ``call`` has its turn.
+
+        Once text has come, every failure is an ``IncompleteAnswer``.
+        """
         streamed = self._streamed and "stream" not in request.without
         body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
         reader = self._dialect.reader(request)
         shown = _Shown(self._endpoint.largest_answer_bytes)
         with _incomplete_once_shown(shown):
             with _complete_once_finished(reader), translated(self._endpoint):
-                async with aclosing(self._answer(body, reader)) as events:
+                async with aclosing(self._answer(body, reader, call)) as events:
                     async for event in events:
                         yield shown.taken(event)
                         if shown.is_full:
@@ -110,11 +100,13 @@ class OpenAIModel:
         )
         yield replace(completion, message=reply)
 
-    async def _answer(self, body: dict[str, Any], reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+    async def _answer(
+        self, body: dict[str, Any], reader: AnswerReader, call: Call
+    ) -> AsyncGenerator[ModelEvent]:
         silence = Silence(self._endpoint)
         async with AsyncExitStack() as stack:
             async with silence.bounded():
-                response = await self._asked(body, stack)
+                response = await self._asked(body, stack, call)
             # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
             # and nothing is left to unpack, see ``bound``.
             chunks = watched(response.http_response.aiter_raw(), silence)
@@ -126,22 +118,23 @@ class OpenAIModel:
                 async for event in events:
                     yield event
 
-    async def _asked(self, body: dict[str, Any], stack: AsyncExitStack) -> AsyncAPIResponse[Any]:
+    async def _asked(self, body: dict[str, Any], stack: AsyncExitStack, call: Call) -> AsyncAPIResponse[Any]:
         """Send the request and return the response once its headers are there."""
+        client = await call.client()
         try:
             response: AsyncAPIResponse[Any] = await stack.enter_async_context(
-                self._dialect.send(self._client, body)
+                self._dialect.send(client, body)
             )
         except openai.APIConnectionError as error:
             # A server may close a connection that was kept for the next question in the moment it is used.
             if not (self._has_answered and isinstance(error.__cause__, _STALE)):
                 raise
-            response = await stack.enter_async_context(self._dialect.send(self._client, body))
+            response = await stack.enter_async_context(self._dialect.send(client, body))
         except openai.APIStatusError as error:
-            self._on_headers(error.response.headers)
+            call.learn(error.response.headers)
             raise
         self._has_answered = True
-        self._on_headers(response.headers)
+        call.learn(response.headers)
         return response
 
     async def _events(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
@@ -229,10 +222,10 @@ class OpenAIModel:
     def _is_news(self) -> bool:
         """Tell, once, that nobody was told of how this endpoint ends its answers."""
         was_told = self._has_told_of_endings
-        if not was_told and self._memory is not None:
-            was_told, _ = self._memory.recall(self._endpoint.base_url, _ANY_MODEL)
+        if not was_told and self._endings is not None:
+            was_told, _ = self._endings.recall(_ANY_MODEL)
             if not was_told:
-                self._memory.remember(self._endpoint.base_url, _ANY_MODEL, "no finish reason")
+                self._endings.remember(_ANY_MODEL, "no finish reason")
         self._has_told_of_endings = True
         return not was_told
 

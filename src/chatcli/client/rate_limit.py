@@ -1,4 +1,4 @@
-"""Keeping to rate limits: the layer that waits for its turn instead of running into a 429."""
+"""Rate limits: those the person set and those a server tells of, waited for instead of running into a 429."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import asyncio
 import math
 import re
 import time
-from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.client.retry_timing import server_time
-from chatcli.core.events import Completion, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-
-    from chatcli.core.events import ModelEvent
-    from chatcli.core.ports import ChatModel
-    from chatcli.core.request import Request
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 _MINUTE_S: Final = 60.0
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -30,11 +23,27 @@ _KINDS: Final = ("requests", "tokens")
 _HEADERS: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a request took of the limits."""
+class OwnLimits(NamedTuple):
+    """What the person set: the most requests and tokens a minute, ``None`` for as many as may be.
+
+    A limit that the server told of is not waited for where it leaves room only after ``longest_wait_s``: the server is
+    asked all the same, and says itself how long it wants to be left alone.
+    """
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    longest_wait_s: float = math.inf
+
+
+NO_LIMITS: Final = OwnLimits()
+
+
+class Claim(NamedTuple):
+    """What a request asks of the limits: room for about ``tokens`` of ``model``, by ``own`` limits and the server's."""
 
     tokens: int
+    model: str = ""
+    own: OwnLimits = NO_LIMITS
 
 
 class _Wait(NamedTuple):
@@ -102,19 +111,15 @@ class _Remainder:
 
 
 class RateLimits:
-    """The limits of one model at one endpoint, shared by all who ask it.
+    """The limits of one endpoint and key, shared by all who ask it.
 
-    ``requests_per_minute`` and ``tokens_per_minute`` are the person's own, ``None`` for none; what the server tells
-    in its headers is learned. Whoever comes first is served first, however much it asks for. A server whose limit
-    leaves room only after ``longest_wait_s`` is asked all the same: it says itself how long it wants to be left alone.
+    What the server tells in its headers is learned for each model; the person's own limits hold for all models together.
+    Whoever comes first is served first, however much it asks for.
     """
 
     def __init__(
         self,
         *,
-        requests_per_minute: int | None = None,
-        tokens_per_minute: int | None = None,
-        longest_wait_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
@@ -122,38 +127,47 @@ class RateLimits:
         self._clock = clock
         self._sleep = sleep
         self._now = now
-        self._longest_wait_s = longest_wait_s
-        own = {"requests": requests_per_minute, "tokens": tokens_per_minute}
-        self._own = {kind: _a_minute(kind, limit, clock()) for kind, limit in own.items() if limit}
-        self._told: dict[str, _Limit] = {}
-        self._reason = ""
-        self._until_s = 0.0
-        # asyncio's lock is fair: it is given out in the order it was asked for.
-        self._turn = asyncio.Lock()
+        self._own: dict[tuple[str, int], _Limit] = {}
+        self._learned: dict[str, dict[str, _Limit]] = {}
+        self._queues: dict[str, _Queue] = {}
 
-    async def admit(self, tokens: int) -> Place:
-        """Return when a request of about ``tokens`` may go out."""
-        async with self._turn:
-            while (wait := self._wait(tokens)).time_s > 0:
-                self._reason, self._until_s = wait.reason, self._clock() + wait.time_s
-                await self._sleep(wait.time_s)
-            self._take(1, tokens)
-            return Place(tokens)
+    def admit_at_once(self, claim: Claim) -> bool:
+        """Let a request out if nothing has to be waited for; return whether it may go."""
+        if self._queue(claim).length or self._wait(claim).time_s > 0:
+            return False
+        self._take(claim, 1, claim.tokens)
+        return True
 
-    def reason(self) -> str:
+    async def admit(self, claim: Claim) -> None:
+        """Return when the request may go out."""
+        queue = self._queue(claim)
+        queue.length += 1
+        try:
+            # asyncio's lock is fair: it is given out in the order it was asked for.
+            async with queue.turn:
+                while (wait := self._wait(claim)).time_s > 0:
+                    queue.reason, queue.until_s = wait.reason, self._clock() + wait.time_s
+                    await self._sleep(wait.time_s)
+                self._take(claim, 1, claim.tokens)
+        finally:
+            queue.length -= 1
+
+    def reason(self, claim: Claim) -> str:
         """Return what the next in line waits for, and for how long still."""
-        return f"{self._reason} ({max(0, math.ceil(self._until_s - self._clock()))} s left)"
+        queue = self._queue(claim)
+        return f"{queue.reason} ({max(0, math.ceil(queue.until_s - self._clock()))} s left)"
 
-    def settle(self, place: Place, tokens: int) -> None:
+    def settle(self, claim: Claim, tokens: int) -> None:
         """Correct what a request took by what it really used; a server has counted that itself."""
-        if "tokens" in self._own:
-            self._own["tokens"].take(tokens - place.tokens, self._clock())
+        for (kind, _), limit in self._own.items():
+            if kind == "tokens":
+                limit.take(tokens - claim.tokens, self._clock())
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, claim: Claim) -> None:
         """Take back a request that was never sent."""
-        self._take(-1, -place.tokens)
+        self._take(claim, -1, -claim.tokens)
 
-    def learn(self, headers: Mapping[str, str]) -> None:
+    def learn(self, headers: Mapping[str, str], model: str = "") -> None:
         """Learn from the headers of a response what a limit is, what remains of it and when it is whole again."""
         for kind in _KINDS:
             for header in _HEADERS:
@@ -163,70 +177,52 @@ class RateLimits:
                 )
                 if remaining is not None and reset_s is not None:
                     limit = _amount(headers.get(header.format("limit", kind)))
-                    self._told[kind] = _as_told(kind, limit, remaining, reset_s, self._clock())
+                    learned = _as_told(kind, limit, remaining, reset_s, self._clock())
+                    self._learned.setdefault(model, {})[kind] = learned
 
-    def _wait(self, tokens: int) -> _Wait:
+    def _queue(self, claim: Claim) -> _Queue:
+        # Each model has its own: a limit of one model must not hold up the others.
+        return self._queues.setdefault(claim.model, _Queue())
+
+    def _wait(self, claim: Claim) -> _Wait:
         """Return the longest wait that a limit asks for."""
-        told = (wait for wait in self._waits(self._told, tokens) if wait.time_s <= self._longest_wait_s)
-        return max([*self._waits(self._own, tokens), *told], default=_Wait(0.0, ""))
+        own = (self._wait_of(kind, limit, claim) for kind, limit in self._own_limits(claim.own))
+        learned = (
+            self._wait_of(kind, limit, claim) for kind, limit in self._learned.get(claim.model, {}).items()
+        )
+        bearable = (wait for wait in learned if wait.time_s <= claim.own.longest_wait_s)
+        return max([*own, *bearable], default=_Wait(0.0, ""))
 
-    def _waits(self, limits: Mapping[str, _Limit], tokens: int) -> list[_Wait]:
-        amounts = {"requests": 1, "tokens": tokens}
-        return [
-            _Wait(limit.wait_s(amounts[kind], self._clock()), limit.reason) for kind, limit in limits.items()
-        ]
+    def _own_limits(self, own: OwnLimits) -> Iterator[tuple[str, _Limit]]:
+        for kind, limit in zip(_KINDS, own[: len(_KINDS)], strict=True):
+            if limit:
+                key = kind, int(limit)
+                if key not in self._own:
+                    self._own[key] = _a_minute(kind, limit, self._clock())
+                yield kind, self._own[key]
 
-    def _take(self, requests: int, tokens: int) -> None:
-        amounts = {"requests": requests, "tokens": tokens}
-        for kind, limit in [*self._own.items(), *self._told.items()]:
-            limit.take(amounts[kind], self._clock())
+    def _wait_of(self, kind: str, limit: _Limit, claim: Claim) -> _Wait:
+        amount = 1 if kind == "requests" else claim.tokens
+        return _Wait(limit.wait_s(amount, self._clock()), limit.reason)
 
-
-class RateLimitedModel:
-    """A ``ChatModel`` that asks ``inner`` when its turn has come, and says what it waits for until then.
-
-    ``tokens`` estimates what a request will use.
-    """
-
-    def __init__(
-        self,
-        inner: ChatModel,
-        limits: RateLimits,
-        *,
-        tokens: Callable[[Request], int],
-        interval_s: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._inner = inner
-        self._limits = limits
-        self._tokens = tokens
-        self._interval_s = interval_s
-        self._clock = clock
-
-    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        began_s = self._clock()
-        admission = asyncio.ensure_future(self._limits.admit(self._tokens(request)))
-        try:
-            while not (await asyncio.wait({admission}, timeout=self._interval_s))[0]:
-                yield Waiting(self._clock() - began_s, self._limits.reason())
-        except BaseException:
-            self._leave(admission)
-            raise
-        place = admission.result()
-        async with aclosing(self._inner.stream(request)) as events:
-            async for event in events:
-                if isinstance(event, Completion) and (used := _used(event)) is not None:
-                    self._limits.settle(place, used)
-                yield event
-
-    def _leave(self, admission: asyncio.Task[Place]) -> None:
-        """Give up the turn, also where it has come in this very moment."""
-        if admission.done() and not admission.cancelled():
-            self._limits.give_back(admission.result())
-        admission.cancel()
+    def _take(self, claim: Claim, requests: int, tokens: int) -> None:
+        """Take from every limit there is, as all who ask are counted, whatever they keep to themselves."""
+        limits = [(kind, limit) for (kind, _), limit in self._own.items()]
+        for kind, limit in [*limits, *self._learned.get(claim.model, {}).items()]:
+            limit.take(requests if kind == "requests" else tokens, self._clock())
 
 
-def _a_minute(kind: str, limit: int, now_s: float) -> _Limit:
+class _Queue:
+    """Those who wait for one model: whose turn it is, and what the first of them waits for."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.length = 0
+        self.reason = ""
+        self.until_s = 0.0
+
+
+def _a_minute(kind: str, limit: float, now_s: float) -> _Limit:
     return _Bucket(kind, limit, limit, refill_per_s=limit / _MINUTE_S, now_s=now_s)
 
 
@@ -259,10 +255,3 @@ def span_s(text: str, now: datetime) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until - now).total_seconds()) if until.tzinfo else None
-
-
-def _used(completion: Completion) -> int | None:
-    usage = completion.usage
-    if usage is None or usage.input_tokens is None:
-        return None
-    return usage.input_tokens + (usage.output_tokens or 0)

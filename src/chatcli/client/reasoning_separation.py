@@ -16,7 +16,7 @@ from chatcli.core.messages import ReasoningPart, ToolCallPart
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatcli.client.endpoint_memory import EndpointMemory
+    from chatcli.client.endpoint_facts import Facts
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
@@ -29,17 +29,14 @@ _CUT: Final = "length"
 class ReasoningSeparatingModel:
     """A ``ChatModel`` that yields reasoning in the text of ``inner`` as ``ReasoningDelta``s; see ``InlineReasoning``.
 
-    ``memory`` keeps for later runs how each model of the endpoint at ``base_url`` marks its reasoning. Text of one
+    ``styles`` keeps how each model of the endpoint marks its reasoning. Text of one
     known to leave out the opening tag is held as reasoning until the closing tag comes. The rest of an answer begins
     with reasoning only where the model is known to have some in its text, and begins a message anew.
     """
 
-    def __init__(self, inner: ChatModel, base_url: str, memory: EndpointMemory | None = None) -> None:
+    def __init__(self, inner: ChatModel, styles: Facts) -> None:
         self._inner = inner
-        self._base_url = base_url
-        self._memory = memory
-        self._styles: dict[str, str | None] = {}
-        self._stored: set[str] = set()
+        self._styles = styles
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         style = self._recalled(request.model)
@@ -61,20 +58,13 @@ class ReasoningSeparatingModel:
             raise
 
     def _recalled(self, model: str) -> str | None:
-        if model not in self._styles:
-            _, value = self._memory.recall(self._base_url, model) if self._memory else (False, None)
-            self._styles[model] = value if isinstance(value, str) and value in _STYLES else None
-        return self._styles[model]
+        _, value = self._styles.recall(model)
+        return value if isinstance(value, str) and value in _STYLES else None
 
     def _learn(self, model: str, style: str | None) -> None:
-        known = self._styles[model]
-        if style is None or (style == "opened" and known == "unopened"):
+        if style is None or (style == "opened" and self._recalled(model) == "unopened"):
             return  # a model may open its reasoning at times
-        self._styles[model] = style
-        # Stored once a run although it is known, as the memory forgets after a week.
-        if self._memory is not None and (style != known or model not in self._stored):
-            self._stored.add(model)
-            self._memory.remember(self._base_url, model, style)
+        self._styles.remember(model, style)
 
 
 class _Separated:

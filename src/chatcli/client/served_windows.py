@@ -30,9 +30,7 @@ from chatcli.core.errors import EndpointError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from openai import AsyncOpenAI
-
-    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.pool import PoolEntry
 
 TIMEOUT_S: Final = 1.0
 """A server that runs a model here tells its size at once, or the question does not wait for it."""
@@ -49,35 +47,35 @@ class ServedWindow:
 
 
 async def served_window(
-    client: AsyncOpenAI, endpoint: Endpoint, server: str, model: str, *, timeout_s: float = TIMEOUT_S
+    entry: PoolEntry, server: str, model: str, *, timeout_s: float = TIMEOUT_S
 ) -> ServedWindow:
     """Ask ``server``, one of ``MODEL_SERVERS``, for the window of ``model``. It raises nothing: no turn fails for it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
-            return await _QUESTIONS[server](_OwnRoutes(client, endpoint), model)
+            return await _QUESTIONS[server](_OwnRoutes(entry), model)
     return ServedWindow()
 
 
 class _OwnRoutes:
     """A server's routes beside those it has in common with OpenAI; what is no answer in JSON is ``None``."""
 
-    def __init__(self, client: AsyncOpenAI, endpoint: Endpoint) -> None:
-        self._client = client
-        self._endpoint = endpoint
-        self._root = endpoint.base_url.rstrip("/").removesuffix("/v1")
+    def __init__(self, entry: PoolEntry) -> None:
+        self._entry = entry
+        self._root = entry.endpoint.base_url.rstrip("/").removesuffix("/v1")
 
     async def get(self, path: str, **parameters: str) -> Any:
-        url = self._root + path
-        return await self._json(
-            self._client.get(url, cast_to=httpx2.Response, options={"params": parameters})
-        )
+        return await self._json("get", path, options={"params": parameters})
 
     async def post(self, path: str, body: Mapping[str, str]) -> Any:
-        return await self._json(self._client.post(self._root + path, cast_to=httpx2.Response, body=body))
+        return await self._json("post", path, body=body)
 
-    async def _json(self, asked: Awaitable[httpx2.Response]) -> Any:
-        with suppress(EndpointError, ValueError, RecursionError), translated(self._endpoint):
-            return json.loads((await asked).content)
+    async def _json(self, method: str, path: str, **request: Any) -> Any:
+        with suppress(EndpointError, ValueError, RecursionError), translated(self._entry.endpoint):
+            async with self._entry.meter.call("window") as call:
+                client = await call.client()
+                send = client.get if method == "get" else client.post
+                response = await send(self._root + path, cast_to=httpx2.Response, **request)
+                return json.loads(response.content)
         return None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from chatcli.cost.ledger import Expense, Ledger
-    from chatcli.cost.spending import Spending
+    from chatcli.cost.spending import Account
 
 RUN: Final = "run"
 SESSION: Final = "session"
@@ -57,11 +57,12 @@ class Budget:
     """The limits that are set, and what was spent of each.
 
     ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``. Days and months are those of the
-    person's own time. What is on its way counts as spent.
+    person's own time. What is on its way counts as spent, whoever pays for it.
     """
 
-    def __init__(self, limits: Mapping[str, float], spending: Spending, ledger: Ledger) -> None:
-        self.spending = spending
+    def __init__(self, limits: Mapping[str, float], account: Account, ledger: Ledger) -> None:
+        self.account = account
+        self.spending = account.spending
         self.ledger = ledger
         self._limits = {period: Decimal(str(usd)) for period, usd in limits.items()}
 
@@ -112,7 +113,7 @@ class Budget:
     def _spent(self, period: str) -> Decimal:
         match period:
             case "session":
-                return self.spending.for_session()
+                return self.spending.of_session(self.account.payer())
             case "day":
                 return self.spent_today().usd
             case "month":

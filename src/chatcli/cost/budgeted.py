@@ -51,6 +51,7 @@ class BudgetedModel:
         self._pricing = pricing
         self._budget = budget
         self._spending = budget.spending
+        self._account = budget.account
         self._count = count
         self._must_know = must_know
         self._approved: tuple[Request, Decimal] | None = None
@@ -118,7 +119,7 @@ class BudgetedModel:
             answered or request.model,
             self._pricing.host,
             cost_usd,
-            self._spending.session().name,
+            self._account.payer().name,
         )
         error = self._spending.book(expense, self._budget.ledger)
         if error is None or not self._spending.is_news("spending_unwritten"):
@@ -133,8 +134,8 @@ class BudgetedModel:
         async with self._spending.asking:
             if standing := self._passed(estimate_usd):
                 if not await self._is_approved(request, estimate_usd, standing):
-                    raise _reached(estimate_usd, standing, refused=self._spending.approve is not None)
-            elif estimate_usd is None and self._must_know and self._spending.approve is None:
+                    raise _reached(estimate_usd, standing, refused=self._account.approve is not None)
+            elif estimate_usd is None and self._must_know and self._account.approve is None:
                 raise BudgetReached(
                     f"the price of {request.model} at {self._pricing.host} is unknown, so --max-cost cannot be enforced",
                     hint=_set_price(request.model) + ", or leave out --max-cost",
@@ -164,7 +165,7 @@ class BudgetedModel:
         is_another_attempt = allowed is not None and allowed.messages == request.messages
         if is_another_attempt and spent_usd == self._spending.run_usd:
             return True
-        approve = self._spending.approve
+        approve = self._account.approve
         if approve is None or not await approve(f"{_told(estimate_usd, standing)}. Send it?"):
             return False
         self._approved = request, self._spending.run_usd

@@ -17,22 +17,17 @@ if TYPE_CHECKING:
     """Asks the person whether something may cost what it says it does."""
 
 
-class SessionInHand(NamedTuple):
-    """The conversation that is being held: its name, where it is kept, and what its answers cost so far."""
+class Payer(NamedTuple):
+    """The conversation that pays: its name, where it is kept, and what its answers cost so far."""
 
     name: str | None = None
     cost_usd: float | None = None
 
 
 class Spending:
-    """What one run has spent, whichever models it asked; every model of the run shares it.
-
-    ``approve`` is ``None`` where nobody can be asked. ``session`` tells which conversation money is spent for.
-    """
+    """What one run has spent, whichever models it asked; every conversation of the run shares it."""
 
     def __init__(self) -> None:
-        self.approve: Approve | None = None
-        self.session: Callable[[], SessionInHand] = SessionInHand
         self.asking = asyncio.Lock()
         """Held while the person is asked: one question at a time."""
         self.run_usd = Decimal(0)
@@ -44,9 +39,9 @@ class Spending:
         self._before: dict[str | None, Decimal] = {}
         self._in_run: dict[str | None, Decimal] = {}
 
-    def for_session(self) -> Decimal:
-        """Return what the session in hand has cost: what its answers did before this run, and all it asked since."""
-        name, cost_usd = self.session()
+    def of_session(self, payer: Payer) -> Decimal:
+        """Return what a conversation has cost: what its answers did before this run, and all it asked since."""
+        name, cost_usd = payer
         before = self._before.setdefault(name, Decimal(str(cost_usd or 0)) - self._in_run.get(name, 0))
         return max(Decimal(0), before) + self._in_run.get(name, 0)
 
@@ -85,3 +80,14 @@ class Spending:
         is_news = what not in self._told
         self._told.add(what)
         return is_news
+
+
+class Account(NamedTuple):
+    """Whose money a model spends: ``payer`` tells which conversation pays, by the name it has by then.
+
+    ``approve`` asks the person where a budget ends, ``None`` where nobody can be asked.
+    """
+
+    spending: Spending
+    payer: Callable[[], Payer] = Payer
+    approve: Approve | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chatcli.app.layers import dialect_of
 from chatcli.core.errors import EndpointError, RequestRefused
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
@@ -36,8 +36,9 @@ async def check_tls(examination: Examination) -> Iterable[Finding]:
     """Ask the server for its models, and tell what that showed of the way there; other checks tell the rest."""
     from chatcli.client.inspection import visit  # noqa: PLC0415 -- openai is slow to import
 
-    endpoint, environment = examination.destination, examination.world.environment
-    seen = examination.visit = await visit(endpoint, environment, timeout_s=examination.answer_timeout_s)
+    endpoint, context = examination.destination, examination.world
+    environment, timeout_s = context.environment, examination.answer_timeout_s
+    seen = examination.visit = await visit(context.pool, endpoint, environment, timeout_s=timeout_s)
     code = seen.error.code if seen.error else ""
     if seen.error is not None and code.startswith("proxy"):
         return [of_error("proxy", seen.error), skipped("tls", "needs the proxy")]
@@ -127,19 +128,28 @@ async def _shortest_answer(
     examination: Examination, settings: Settings, endpoint: Endpoint, model: str
 ) -> AnswerTimes:
     from chatcli.client.inspection import time_answer  # noqa: PLC0415 -- openai is slow to import
+    from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 -- as above
 
     parameters = Parameters(max_tokens=_FEW_TOKENS[settings.api], extra=settings.options)
     request = Request(model, (question("Say hi."),), parameters)
-    environment, dialect = examination.world.environment, dialect_of(settings)
+    context = examination.world
+    ask = partial(
+        time_answer,
+        context.pool,
+        endpoint,
+        context.environment,
+        dialect=dialect_for(settings.api),
+        streamed=settings.stream,
+    )
     try:
-        return await time_answer(endpoint, environment, dialect, request, streamed=settings.stream)
+        return await ask(request)
     except RequestRefused as error:
         # Models that think refuse a limit in which no thought has room.
         said = error.provider_message or error.message
         if "limit" not in said and "token" not in said:
             raise
     roomy = replace(request, parameters=replace(parameters, max_tokens=_MORE_TOKENS))
-    return await time_answer(endpoint, environment, dialect, roomy, streamed=settings.stream)
+    return await ask(roomy)
 
 
 def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> Iterable[Finding]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
+    from chatcli.cost.spending import Approve
 
 
 VOCABULARY_QUIET_S: Final = 1.5
@@ -31,7 +32,7 @@ class Connection:
     """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again.
 
     ``draws`` says whether answers are drawn, so that what draws them is loaded too. ``opened`` is called when a model
-    was found in the background.
+    was found in the background. ``approve`` asks the person about what would exceed a budget.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Connection:
         idle_s: Callable[[], float],
         draws: bool = True,
         opened: Callable[[], object] = lambda: None,
+        approve: Approve | None = None,
     ) -> None:
         self.wish = wish
         self._world = world
@@ -50,6 +52,7 @@ class Connection:
         self._idle_s = idle_s
         self._draws = draws
         self._opened = opened
+        self._approve = approve
         self._stack = AsyncExitStack()
         self._offered: tuple[OfferedModel, ...] | None = None
         self._listed: dict[str, tuple[str, ...]] = {}
@@ -86,20 +89,17 @@ class Connection:
     async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[ResolvedModel]:
         """Open another way for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
         async with AsyncExitStack() as stack:
-            yield await ModelResolver(settings, self.wish, self._world, self._tell, stack).target(
-                chat.session
-            )
+            yield await self._resolver(settings, stack).resolve(chat)
 
     async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
         """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
         await self.ready(chat, settings)
         if self._offered is None:
             async with AsyncExitStack() as stack:
-                finder = ModelResolver(settings, self.wish, self._world, self._tell, stack)
-                client = await finder.connected(chat.turns.connected.endpoint)
-                listed = await list_offered(client, chat.turns.connected.endpoint)
-                self._offered = await with_served_windows(client, chat.turns.connected.endpoint, listed)
-                self.learn(chat.turns.connected.endpoint.base_url, [model.id for model in listed])
+                entry = await self._resolver(settings, stack).connected(chat.turns.connected.endpoint)
+                listed = await list_offered(entry)
+                self._offered = await with_served_windows(entry, listed)
+                self.learn(entry.endpoint.base_url, [model.id for model in listed])
         return self._offered
 
     def learn(self, base_url: str, names: Iterable[str]) -> None:
@@ -126,8 +126,7 @@ class Connection:
     async def _open(self, chat: Chat, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()
         try:
-            finder = ModelResolver(settings, self.wish, self._world, self._tell, opened)
-            target = await finder.target(chat.session)
+            target = await self._resolver(settings, opened).resolve(chat)
         except BaseException:
             await opened.aclose()
             raise
@@ -135,6 +134,9 @@ class Connection:
         before, self._stack, self._offered = self._stack, opened, None
         await before.aclose()
         return target
+
+    def _resolver(self, settings: Settings, stack: AsyncExitStack) -> ModelResolver:
+        return ModelResolver(settings, self.wish, self._world, self._tell, stack, approve=self._approve)
 
     async def _stop(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:

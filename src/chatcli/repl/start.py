@@ -145,6 +145,7 @@ class Repl:
                 idle_s=self._screen.idle_s,
                 # The toolbar has more to tell now.
                 opened=self._screen.application.invalidate,
+                approve=lambda told: self._talk.approves(told),  # noqa: PLW0108 - made below
             ),
             theme=self._theme,
             run_command=run_command,

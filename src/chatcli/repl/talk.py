@@ -13,7 +13,6 @@ from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong
-from chatcli.cost.spending import SessionInHand
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
 from chatcli.repl.long_choice import choose_way
 from chatcli.repl.question_attachments import Attachments, attached_line
@@ -85,8 +84,6 @@ class Talk:
         self._run_command = run_command
         self._resettle = resettle
         self._changes: dict[str, object] = {}
-        world.spending.approve = self._may_cost
-        world.spending.session = self._session_in_hand
 
     async def run(self, read: Callable[[], Awaitable[Written | None]]) -> None:
         """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
@@ -290,10 +287,8 @@ class Talk:
     async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
-    def _session_in_hand(self) -> SessionInHand:
-        return SessionInHand(self.chat.opened.name, self.chat.session.cost_usd)
-
-    async def _may_cost(self, told: str) -> bool:
+    async def approves(self, told: str) -> bool:
+        """Ask the person whether something may cost what it does."""
         if self.between_turns.is_asking:
             return False  # nobody is asked about what they did not ask for
         answer = await self.surface.ask(f"{told} [y/N] ")

@@ -35,7 +35,7 @@ _WHOLE: Final = 10_000
 
 
 async def _run(talk: Talk, _: str) -> None:
-    budget = budget_of(talk.settings, talk.world.spending, talk.world.paths.data)
+    budget = budget_of(talk.settings, talk.world, talk.chat)
     try:
         rows = [*_periods(talk.chat, budget), *_models(budget.month())]
     except OSError as error:

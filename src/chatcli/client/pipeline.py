@@ -1,0 +1,160 @@
+"""The layers around what asks an endpoint, and their order: one table.
+
+Every attempt counts against the limits, every part of an answer against the budget, and every model that is fallen back to
+is given all of its own attempts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chatcli.client.adapting import AdaptingModel
+from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.continuing import ContinuingModel
+from chatcli.client.fallback import FallbackModel
+from chatcli.client.measuring import MeasuringModel
+from chatcli.client.metering import MeteredModel
+from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.openings import opening_for
+from chatcli.client.reasoning_separation import ReasoningSeparatingModel
+from chatcli.client.responses import Responses
+from chatcli.client.retry import RetryingModel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from chatcli.client.dialect import Dialect
+    from chatcli.client.endpoint_facts import EndpointFacts
+    from chatcli.client.fallback import Candidate
+    from chatcli.client.pool import PoolEntry
+    from chatcli.client.rate_limit import OwnLimits
+    from chatcli.core.ports import ChatModel, TokenCounter
+    from chatcli.core.request import Request
+
+    Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
+
+
+class ModelOptions(NamedTuple):
+    """How a model is asked.
+
+    ``api`` names the dialect. What is learned is known to the run, and where ``is_kept`` to later ones, in the folder
+    ``cache``. ``counter`` counts about what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut
+    answer is asked for the rest, ``None`` where somebody else joins answers.
+    """
+
+    api: str
+    streamed: bool
+    cache: Path
+    is_kept: bool
+    counter: TokenCounter
+    sleep: Callable[[float], Awaitable[None]]
+    own_limits: OwnLimits
+    retries: int
+    retry_budget_s: float
+    separates_reasoning: bool
+    budget: Wrap | None = None
+    fallbacks: Sequence[Candidate] = ()
+    auto_continue: int | None = None
+
+
+class Layer(NamedTuple):
+    """A row of the table: ``build`` wraps a model where ``applies`` says so; elsewhere there is no such layer."""
+
+    name: str
+    applies: Callable[[ModelOptions], bool]
+    build: Callable[[ChatModel, PoolEntry, ModelOptions], ChatModel]
+
+
+LAYERS: Final = (
+    # From the outside in.
+    # It asks for the rest of a cut answer, and joins it.
+    Layer(
+        "continuation",
+        lambda options: options.auto_continue is not None,
+        lambda inner, entry, options: ContinuingModel(
+            inner, times=options.auto_continue or 0, opening=opening_for(entry.endpoint)
+        ),
+    ),
+    Layer(
+        "fallback",
+        lambda options: bool(options.fallbacks),
+        lambda inner, _, options: FallbackModel(inner, options.fallbacks),
+    ),
+    # It sets apart the reasoning that a server sends in the text of an answer.
+    Layer(
+        "reasoning separation",
+        lambda options: options.separates_reasoning,
+        lambda inner, entry, options: ReasoningSeparatingModel(
+            inner, _facts(entry, options).reasoning_styles
+        ),
+    ),
+    # It compares what the endpoint counts with what was counted.
+    Layer(
+        "usage calibration",
+        lambda _: True,
+        lambda inner, entry, options: MeasuringModel(
+            inner, entry.endpoint, _facts(entry, options).counts, _facts(entry, options).windows
+        ),
+    ),
+    # It leaves out a field that the endpoint refuses.
+    Layer(
+        "unsupported parameters",
+        lambda _: True,
+        lambda inner, entry, options: AdaptingModel(inner, _facts(entry, options).refused),
+    ),
+    # It asks again until the first visible delta.
+    Layer(
+        "retry",
+        lambda _: True,
+        lambda inner, _, options: RetryingModel(
+            inner, retries=options.retries, budget_s=options.retry_budget_s, sleep=options.sleep
+        ),
+    ),
+    # It counts what the answer costs, and stops before a budget is passed.
+    Layer(
+        "budget",
+        lambda options: options.budget is not None,
+        lambda inner, _, options: options.budget(inner) if options.budget else inner,
+    ),
+)
+
+
+def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
+    """Return what asks ``entry``: the meter, which keeps to the rate limits, in all the layers that apply."""
+    endpoint = entry.endpoint
+    model: ChatModel = MeteredModel(
+        OpenAIModel(
+            endpoint,
+            dialect_for(options.api),
+            streamed=options.streamed,
+            endings=_facts(entry, options).endings,
+        ),
+        entry.meter,
+        reason=f"waiting for {endpoint.name}",
+        tokens=_about_tokens(options.counter),
+        own=options.own_limits,
+    )
+    for layer in reversed(LAYERS):
+        if layer.applies(options):
+            model = layer.build(model, entry, options)
+    return model
+
+
+def dialect_for(api: str) -> Dialect:
+    return Responses() if api == "responses" else ChatCompletions()
+
+
+def _facts(entry: PoolEntry, options: ModelOptions) -> EndpointFacts:
+    return entry.facts(options.cache, is_kept=options.is_kept)
+
+
+def _about_tokens(counter: TokenCounter) -> Callable[[Request], int]:
+    """Return what tells about how much a request counts for, as providers do: what is sent, and what may come."""
+
+    def about(request: Request) -> int:
+        sent = sum(counter.count(message.text) for message in request.messages)
+        return sent + (request.parameters.max_tokens or 0)
+
+    return about

@@ -1,0 +1,193 @@
+"""What a run shares of the endpoints it asks: connections, limits, and what was learned of each. Every call passes here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from chatcli.client.endpoint_facts import EndpointFacts
+from chatcli.client.rate_limit import RateLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from openai import AsyncOpenAI
+
+    from chatcli.client.connection import RequestHook, ResponseHook
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.client.rate_limit import Claim
+
+    OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
+
+
+class Hooks(NamedTuple):
+    """What looks at the connection itself: at every request before it is sent, and at the headers of every response."""
+
+    on_request: RequestHook | None = None
+    on_response: ResponseHook | None = None
+
+
+NO_HOOKS: Final = Hooks()
+
+
+class Pool:
+    """One entry for each endpoint and key, for as long as the run lasts.
+
+    Connections stay open while somebody has the pool open, ``async with pool``, as every call does; whoever leaves last
+    closes them. What was learned stays.
+    """
+
+    def __init__(self, limits: Callable[[], RateLimits] = RateLimits) -> None:
+        self._limits = limits
+        self._shared: dict[tuple[str, str | None], _Shared] = {}
+        self._clients: dict[tuple[Endpoint, Hooks], AsyncOpenAI] = {}
+        self._users = 0
+
+    async def __aenter__(self) -> Self:
+        self._users += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        if not self._users:
+            clients, self._clients = self._clients, {}
+            for client in clients.values():
+                await client.close()
+
+    def entry(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks = NO_HOOKS) -> PoolEntry:
+        """Return the way to ``endpoint``.
+
+        Entries of one address and key share all but the connection, which also depends on the time-outs, the proxy and
+        the certificates of the endpoint, and on who looks at it.
+        """
+        key = endpoint.base_url, endpoint.key
+        if key not in self._shared:
+            self._shared[key] = _Shared(self._limits(), Counter(), {})
+        return PoolEntry(self, endpoint, environment, hooks, self._shared[key])
+
+    async def client(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> AsyncOpenAI:
+        """Return the client that is connected to ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
+        if (endpoint, hooks) not in self._clients:
+            # openai takes half a second to import: only once a connection is needed.
+            from chatcli.client.connection import connect  # noqa: PLC0415
+
+            # In a thread: the certificates take tens of milliseconds to load, in which no key would be read.
+            client = await asyncio.to_thread(
+                connect,
+                endpoint,
+                environment,
+                on_request=hooks.on_request,
+                on_response=hooks.on_response,
+            )
+            if self._clients.setdefault((endpoint, hooks), client) is not client:
+                await client.close()  # somebody else was quicker
+        return self._clients[endpoint, hooks]
+
+
+class PoolEntry:
+    """The way to one endpoint. ``meter`` is what every call of it passes."""
+
+    def __init__(
+        self, pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks, shared: _Shared
+    ) -> None:
+        self.endpoint = endpoint
+        self._shared = shared
+        self._open_client = partial(pool.client, endpoint, environment, hooks)
+        self.meter = Meter(pool, self._open_client, shared.limits, shared.calls)
+
+    async def open(self) -> None:
+        """Connect now, not with the first call. Raise a ``ConfigurationError`` where that cannot be."""
+        await self._open_client()
+
+    def facts(self, cache: Path, *, is_kept: bool) -> EndpointFacts:
+        """Return what was learned of the endpoint; files in ``cache`` keep it for later runs, where that is wanted."""
+        key = cache, is_kept
+        if key not in self._shared.facts:
+            self._shared.facts[key] = EndpointFacts(self.endpoint, cache, is_kept=is_kept)
+        return self._shared.facts[key]
+
+
+class _Shared(NamedTuple):
+    """What the entries of one address and key have in common."""
+
+    limits: RateLimits
+    calls: Counter[str]
+    facts: dict[tuple[Path, bool], EndpointFacts]
+
+
+class Meter:
+    """What every call of an endpoint passes: it counts them, and lets them out as the limits allow.
+
+    ``calls`` has how many there were by operation, of all who asked the endpoint with this key.
+    """
+
+    def __init__(self, pool: Pool, open_client: OpenClient, limits: RateLimits, calls: Counter[str]) -> None:
+        self.calls = calls
+        self._pool = pool
+        self._open_client = open_client
+        self._limits = limits
+
+    @asynccontextmanager
+    async def call(self, operation: str, estimate: Claim | None = None) -> AsyncIterator[Call]:
+        """Make a call within an ``async with``. ``estimate`` is what it takes of the limits, ``None`` for nothing."""
+        self.calls[operation] += 1
+        call = Call(self._open_client, self._limits, estimate)
+        async with self._pool:
+            try:
+                yield call
+            finally:
+                call.end()
+
+
+class Call:
+    """One call of an endpoint. The SDK's client is had from here, and from nowhere else."""
+
+    def __init__(self, open_client: OpenClient, limits: RateLimits, estimate: Claim | None) -> None:
+        self._open_client = open_client
+        self._limits = limits
+        self._estimate = estimate
+        self._is_admitted = False
+        self._is_sent = False
+
+    def may_go(self) -> bool:
+        """Take the turn if nobody has to be waited for; return whether it is taken."""
+        if not self._is_admitted:
+            self._is_admitted = self._estimate is None or self._limits.admit_at_once(self._estimate)
+        return self._is_admitted
+
+    async def admission(self) -> None:
+        """Return when the call may go out."""
+        if not self.may_go() and self._estimate is not None:
+            await self._limits.admit(self._estimate)
+            self._is_admitted = True
+
+    @property
+    def reason(self) -> str:
+        """What is waited for until then."""
+        return "" if self._estimate is None else self._limits.reason(self._estimate)
+
+    async def client(self) -> AsyncOpenAI:
+        """Return what sends the call, once it may go out. Raise a ``ConfigurationError`` like ``connect``."""
+        await self.admission()
+        client = await self._open_client()
+        self._is_sent = True
+        return client
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Learn of the limits from the headers of a response."""
+        self._limits.learn(headers, "" if self._estimate is None else self._estimate.model)
+
+    def settle(self, tokens: int) -> None:
+        """Correct the estimate by the ``tokens`` that were used in the end."""
+        if self._estimate is not None:
+            self._limits.settle(self._estimate, tokens)
+
+    def end(self) -> None:
+        """Give back what was taken of the limits for a call that was never sent."""
+        if self._is_admitted and not self._is_sent and self._estimate is not None:
+            self._limits.give_back(self._estimate)
