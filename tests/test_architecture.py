@@ -67,3 +67,40 @@ def unclosed_streams(path: Path) -> list[str]:
 def test_whoever_reads_a_stream_closes_it():
     # Left to the garbage collector, the server sees no close while a reference to the generator lives.
     assert [found for path in sorted(SOURCE.rglob("*.py")) for found in unclosed_streams(path)] == []
+
+
+WHERE_ERRORS_ARE_MADE = {"core/errors.py", "client/openai_errors.py"}
+PARTS_OF_ERRORS = {"args", "code", "hint", "message", "retryable", "retry_after_s", "status"}
+
+
+def changed_errors(path: Path) -> list[str]:
+    """Return every assignment to a part of something that was caught, or is called an error."""
+    tree = ast.parse(path.read_text("utf-8"))
+    caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)} | {
+        "error",
+        "failure",
+    }
+    targets = [
+        target
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign)
+        for each in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for target in ast.walk(each)
+    ]
+    return [
+        f"{path.relative_to(SOURCE).as_posix()}:{target.lineno}"
+        for target in targets
+        if isinstance(target, ast.Attribute)
+        and target.attr in PARTS_OF_ERRORS
+        and isinstance(target.value, ast.Name)
+        and target.value.id in caught
+    ]
+
+
+def test_an_error_is_not_changed_once_it_is_raised():
+    paths = [
+        path
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.relative_to(SOURCE).as_posix() not in WHERE_ERRORS_ARE_MADE
+    ]
+    assert [found for path in paths for found in changed_errors(path)] == []

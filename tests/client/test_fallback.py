@@ -114,7 +114,7 @@ async def test_when_all_fail_the_last_failure_tells_what_the_others_said(last):
     ]
     said = last.message
     _, error = await failure_of(FallbackModel(ScriptedModel([BUSY]), others))
-    assert error is last
+    assert (type(error), error.__cause__, last.message) == (type(last), last, said)
     assert error.message == f"{said} (before that: models.example: 503; 529)"
 
 

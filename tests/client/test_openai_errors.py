@@ -193,6 +193,21 @@ async def test_a_header_that_asks_to_wait_comes_before_the_details(chat, complet
     assert error.retry_after_s == asked_s
 
 
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ({"status_code": 429, "headers": {"retry-after": "3600"}}, "the server asks to wait 1 h: try again after "),
+        ({"status_code": 503, "headers": {"retry-after": "7"}}, "the server asks to wait 7 s: try again after "),
+        ({"status_code": 429, "headers": {"retry-after": "1"}}, "wait a little and try again"),
+        ({"status_code": 402, "headers": {"retry-after": "3600"}}, "check the plan and billing"),
+    ],
+)  # fmt: skip
+async def test_the_hint_says_until_when_a_server_asks_to_wait(chat, completions, answer, hint):
+    completions.respond(**answer)
+    _, error = await failure_of(chat)
+    assert error.hint.startswith(hint)
+
+
 async def test_a_wait_until_a_moment_is_reckoned_by_the_servers_clock(chat, completions):
     metadata = {"headers": {"X-RateLimit-Reset": "1741305600000"}}
     body = {

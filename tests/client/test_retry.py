@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.pause import Pause
-from chatcli.client.retry import RetryingModel, in_words
+from chatcli.client.retry import RetryingModel
 from chatcli.core.errors import (
     BadResponse,
     EndpointError,
@@ -160,12 +159,6 @@ async def test_a_wait_that_takes_all_of_the_budget_is_within_it(sleep):
     assert await events_of(model) == [Retrying(2, 60.0, "too fast"), *ANSWER]
 
 
-@pytest.mark.parametrize(("asked_s", "is_told"), [(2.0, True), (1.99, False)])
-async def test_a_wait_of_two_seconds_is_worth_telling(sleep, asked_s, is_told):
-    _, error = await failure_of(retrying(ScriptedModel([limited(asked_s)]), sleep, retries=0))
-    assert (error.hint is not None) is is_told
-
-
 async def test_all_waits_together_stay_within_the_budget(sleep):
     inner = ScriptedModel(*[[limited(25.0)] for _ in range(9)])
     await failure_of(retrying(inner, sleep, retries=8, budget_s=60))
@@ -241,34 +234,6 @@ async def test_each_stream_counts_its_own_attempts(sleep):
     inner = ScriptedModel([limited(1.0)], ANSWER, [limited(1.0)], ANSWER)
     model = retrying(inner, sleep, retries=1)
     assert await events_of(model) == await events_of(model) == [Retrying(2, 1.0, "too fast"), *ANSWER]
-
-
-async def test_a_failure_says_until_when_the_server_asked_to_wait(sleep):
-    model = RetryingModel(
-        ScriptedModel([limited(3600)]),
-        retries=3,
-        budget_s=60,
-        sleep=sleep,
-        now=lambda: datetime(2026, 11, 24, 21, 5, tzinfo=UTC),
-    )
-    _, error = await failure_of(model)
-    assert error.hint == "the server asks to wait 1 h: try again after 22:05:00"
-
-
-@pytest.mark.parametrize(
-    ("time_s", "words"),
-    [
-        (0.2, "1 s"),
-        (20, "20 s"),
-        (59.5, "1 min"),
-        (61, "2 min"),
-        (3600, "1 h"),
-        (3900, "1 h 5 min"),
-        (86_400, "24 h"),
-    ],
-)
-def test_a_span_of_time_is_said_as_a_person_says_it(time_s, words):
-    assert in_words(time_s) == words
 
 
 async def test_from_the_first_failure_on_the_budget_is_all_the_time_there_is():

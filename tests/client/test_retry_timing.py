@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.client.retry_timing import retry_after_s, said_s, should_retry, span_in, until_s
+from chatcli.client.retry_timing import (
+    in_words,
+    retry_after_s,
+    said_s,
+    should_retry,
+    span_in,
+    until_s,
+    wait_hint,
+)
 
 
 def test_a_date_without_the_servers_clock_is_read_against_ours():
@@ -101,3 +110,35 @@ def test_no_words_break_the_reading(said):
 def test_a_server_may_say_whether_to_try_again(value, asked):
     assert should_retry({"x-should-retry": value}) is asked
     assert should_retry({}) is None
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "hint"),
+    [
+        (3600, "the server asks to wait 1 h: try again after 22:05:00"),
+        (2.0, "the server asks to wait 2 s: try again after 21:05:02"),
+        (86_400, "the server asks to wait 24 h: try again after 2026-11-25 21:05"),
+        (1e300, "the server asks to wait"),
+        (1.99, None),
+        (None, None),
+    ],
+)
+def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
+    told = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
+    assert told is None if hint is None else told.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "words"),
+    [
+        (0.2, "1 s"),
+        (20, "20 s"),
+        (59.5, "1 min"),
+        (61, "2 min"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (86_400, "24 h"),
+    ],
+)
+def test_a_span_of_time_is_said_as_a_person_says_it(time_s, words):
+    assert in_words(time_s) == words

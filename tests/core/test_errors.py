@@ -106,3 +106,15 @@ def test_the_exit_codes_scripts_depend_on_stay_as_they_are():
         "CLOSED_PIPE": 141,
         "TERMINATED": 143,
     }
+
+
+@pytest.mark.parametrize("words", [{"message": "b"}, {"hint": "do"}, {"message": "b", "hint": "do"}, {}])
+def test_an_error_in_other_words_is_another_one_that_says_the_rest_as_before(words):
+    error = RateLimited("a", hint="wait", status=429, retry_after_s=7.0, retryable=False, request_id="r")
+    other = error.reworded(words.get("message"), hint=words.get("hint"))
+    assert (error.message, error.hint, str(error)) == ("a", "wait", "a")
+    assert other is not error
+    assert (other.message, other.hint) == (words.get("message", "a"), words.get("hint", "wait"))
+    assert str(other) == other.message
+    assert (type(other), other.status, other.retry_after_s) == (RateLimited, 429, 7.0)
+    assert (other.retryable, other.request_id) == (False, "r")

@@ -40,9 +40,8 @@ async def download(
                 ):
                     if not response.is_success:
                         error = status_error(endpoint, response)
-                        if response.is_client_error:
-                            error.hint = "check the address"  # there is no model and no key in it
-                        raise error
+                        # There is no model and no key in the address.
+                        raise error.reworded(hint="check the address" if response.is_client_error else None)
                     # Nothing packed was asked for, and nothing is unpacked: a few bytes could become any number.
                     async with aclosing(response.aiter_raw()) as chunks:
                         async for chunk in chunks:

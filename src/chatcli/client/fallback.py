@@ -50,8 +50,9 @@ class FallbackModel:
                         yield _named(event, asked)
             except EndpointError as error:
                 if said or not others or not _may_fail_over(error):
-                    _tell_what_came_before(error, earlier)
-                    raise
+                    if not earlier:
+                        raise
+                    raise _after(earlier, error) from error
                 failure: ChatcliError = error
             else:
                 return
@@ -64,8 +65,7 @@ class FallbackModel:
                     standing_in = await candidate.open()
                 except ChatcliError as error:
                     if not others:
-                        _tell_what_came_before(error, earlier)
-                        raise
+                        raise _after(earlier, error) from error
                     failure = error
             model, asked = standing_in[0], replace(request, model=standing_in[1])
 
@@ -74,9 +74,9 @@ def _may_fail_over(error: EndpointError) -> bool:
     return error.retryable or isinstance(error, NetworkError | RateLimited | ServerFailed)
 
 
-def _tell_what_came_before(error: ChatcliError, earlier: Sequence[str]) -> None:
-    if earlier:
-        error.message = f"{error.clause} (before that: {'; '.join(earlier)})"
+def _after(earlier: Sequence[str], error: ChatcliError) -> ChatcliError:
+    """Return the last failure, with what the others said before it."""
+    return error.reworded(f"{error.clause} (before that: {'; '.join(earlier)})")
 
 
 def _named(event: ModelEvent, asked: Request) -> ModelEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -12,7 +13,7 @@ from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_words import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
 from chatcli.client.redirects import redirect_hint
-from chatcli.client.retry_timing import retry_after_s, should_retry, until_s
+from chatcli.client.retry_timing import retry_after_s, should_retry, until_s, wait_hint
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -99,6 +100,9 @@ def _with_details(
     error.provider_message = details.text or None
     if isinstance(error, RateLimited) and details.is_used_up_for_today:
         error.retryable = False
+    # The person's own time, as their clock shows it.
+    if error.retryable and (hint := wait_hint(error.retry_after_s, datetime.now())) is not None:  # noqa: DTZ005
+        error.hint = hint
     if isinstance(error, ContextOverflow):
         error.window_tokens = details.window_tokens
     return error

@@ -107,7 +107,7 @@ LAYERS: Final = (
     # It asks again until the first visible delta.
     Layer(
         "retry",
-        lambda _: True,
+        lambda options: options.retries > 0,
         lambda inner, _, options: RetryingModel(
             inner, retries=options.retries, budget_s=options.retry_budget_s, sleep=options.sleep
         ),

@@ -54,7 +54,10 @@ class ReasoningSeparatingModel:
             if reasoning is not None:
                 for separated in reasoning.rest():
                     yield separated
-                reasoning.explain(error)
+                if reasoning.is_all_of(error):
+                    raise error.reworded(
+                        f"{error.clause}, all of them reasoning", hint="/retry asks again"
+                    ) from error
             raise
 
     def _recalled(self, model: str) -> str | None:
@@ -138,15 +141,10 @@ class _Separated:
         """Return what is left of an answer that broke off."""
         return list(self._reasoning.finish(is_complete=False))
 
-    def explain(self, error: EndpointError) -> None:
-        """Say of an answer that broke off while the model was thinking that there is none to go on with."""
-        if (
-            isinstance(error, IncompleteAnswer)
-            and self._reasoning.has_reasoning
-            and not self._reasoning.has_text
-        ):
-            error.message = f"{error.clause}, all of them reasoning"
-            error.hint = "/retry asks again"
+    def is_all_of(self, error: EndpointError) -> bool:
+        """Whether an answer broke off while the model was thinking, so that there is none to go on with."""
+        is_cut = isinstance(error, IncompleteAnswer)
+        return is_cut and self._reasoning.has_reasoning and not self._reasoning.has_text
 
 
 def _goes_on_in_answer(request: Request, style: str | None) -> bool:

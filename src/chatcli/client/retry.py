@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from contextlib import aclosing
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tenacity import (
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
 _LONGEST_WAIT_S = 30.0
-_MINUTE_S = 60
-_WORTH_TELLING_S = 2
 
 
 class RetryingModel:
@@ -39,8 +35,7 @@ class RetryingModel:
 
     It waits as long as the server asks, else with exponential backoff and jitter; every wait is announced before
     it begins. From the first failure on it takes at most ``budget_s`` seconds: a server that asks to wait for longer
-    is not waited for, and the error tells until when it wanted that. ``clock`` counts seconds, ``now`` is the
-    person's own time.
+    is not waited for, and the error tells until when it wanted that. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -51,12 +46,10 @@ class RetryingModel:
         budget_s: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._inner = inner
         self._sleep = sleep
         self._clock = clock
-        self._now = now
         self._retries = retries
         self._budget_s = budget_s
 
@@ -76,7 +69,6 @@ class RetryingModel:
             except EndpointError as error:
                 if shown:
                     raise
-                self._tell_until_when(error)
                 failure, reason = error, error.message
             else:
                 return
@@ -84,14 +76,6 @@ class RetryingModel:
             # and the closing of this generator as well.
             with attempt:
                 raise failure
-
-    def _tell_until_when(self, error: EndpointError) -> None:
-        asked_s = error.retry_after_s or 0
-        if error.retryable and asked_s >= _WORTH_TELLING_S:
-            error.hint = (
-                f"the server asks to wait {in_words(asked_s)}: "
-                f"try again after {_time_of_day(self._now(), asked_s)}"
-            )
 
     def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
         return AsyncRetrying(
@@ -146,21 +130,3 @@ class _StopOverBudget(stop_base):
 def _asked_s(retry_state: RetryCallState) -> float | None:
     error = retry_state.outcome.exception() if retry_state.outcome else None
     return error.retry_after_s if isinstance(error, EndpointError) else None
-
-
-def in_words(time_s: float) -> str:
-    """Return a span of time as a person says it: ``20 s``, ``6 min``, ``1 h 5 min``."""
-    whole_s = math.ceil(time_s)
-    if whole_s < _MINUTE_S:
-        return f"{whole_s} s"
-    minutes = math.ceil(whole_s / _MINUTE_S)
-    hours, minutes = divmod(minutes, 60)
-    return " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
-
-
-def _time_of_day(now: datetime, wait_s: float) -> str:
-    try:
-        then = now + timedelta(seconds=math.ceil(wait_s))
-    except OverflowError:
-        return "a very long time"
-    return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
 _LONGEST_SPAN: Final = 100
+_MINUTE_S: Final = 60
+_WORTH_TELLING_S: Final = 2
 _SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
 # "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
 # after 51s" (Google's Code Assist).
@@ -96,3 +98,28 @@ def _date(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return date if date is None or date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def wait_hint(asked_s: float | None, now: datetime) -> str | None:
+    """Return until when a server asks to wait, ``now`` being the person's own time; ``None`` for hardly a wait."""
+    if asked_s is None or asked_s < _WORTH_TELLING_S:
+        return None
+    return f"the server asks to wait {in_words(asked_s)}: try again after {_time_of_day(now, asked_s)}"
+
+
+def in_words(time_s: float) -> str:
+    """Return a span of time as a person says it: ``20 s``, ``6 min``, ``1 h 5 min``."""
+    whole_s = math.ceil(time_s)
+    if whole_s < _MINUTE_S:
+        return f"{whole_s} s"
+    minutes = math.ceil(whole_s / _MINUTE_S)
+    hours, minutes = divmod(minutes, 60)
+    return " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
+
+
+def _time_of_day(now: datetime, wait_s: float) -> str:
+    try:
+        then = now + timedelta(seconds=math.ceil(wait_s))
+    except OverflowError:
+        return "a very long time"
+    return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"

@@ -28,7 +28,8 @@ A foreign exception is translated once, where it enters: ``client/openai_errors.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from copy import copy
+from typing import ClassVar, Final, Self
 
 from chatcli.core.exit_codes import ExitCode
 
@@ -69,6 +70,15 @@ class ChatcliError(Exception):
     def clause(self) -> str:
         """The message as a part of a longer line."""
         return clause(self.message)
+
+    def reworded(self, message: str | None = None, *, hint: str | None = None) -> Self:
+        """Return the same error in other words, to be raised ``from`` this one: a raised error is never changed."""
+        other = copy(self)
+        if message is not None:
+            other.args, other.message = (message,), message
+        if hint is not None:
+            other.hint = hint
+        return other
 
 
 class UsageError(ChatcliError):

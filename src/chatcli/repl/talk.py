@@ -142,9 +142,7 @@ class Talk:
 
     def complain(self, error: ChatcliError) -> None:
         """Show an error, with what helps in a conversation where there is no model to ask."""
-        if error.code in _NO_MODEL:
-            error.hint = _SET_UP
-        self.surface.complain(error)
+        self.surface.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
 
     async def connected(self) -> Chat:
         """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
