@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatcli.client.answer_bytes import Silence, are_events, beginning, whole
+from chatcli.client.answer_bytes import IdleTimeout, are_events, beginning, whole
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import TimedOut
 
@@ -51,13 +51,13 @@ def after_s(work: Coroutine[Any, Any, object]) -> tuple[float, str]:
         loop.close()
 
 
-async def say_nothing_more(silence: Silence) -> None:
-    async with silence.bounded():
+async def say_nothing_more(idle: IdleTimeout) -> None:
+    async with idle.bounded():
         await asyncio.sleep(10_000)
 
 
 def test_an_answer_may_take_the_whole_time_to_begin():
-    assert after_s(say_nothing_more(Silence(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
+    assert after_s(say_nothing_more(IdleTimeout(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
 
 
 @pytest.mark.parametrize(
@@ -66,53 +66,53 @@ def test_an_answer_may_take_the_whole_time_to_begin():
 def test_within_an_answer_the_silence_is_bounded_by_the_shorter_of_both_limits(
     timeout_s, idle_timeout_s, limit_s
 ):
-    silence = Silence(replace(HERE, timeout_s=float(timeout_s), idle_timeout_s=float(idle_timeout_s)))
-    silence.broken()
-    assert after_s(say_nothing_more(silence)) == (limit_s, WITHIN_IT.format(limit_s))
+    idle = IdleTimeout(replace(HERE, timeout_s=float(timeout_s), idle_timeout_s=float(idle_timeout_s)))
+    idle.broken()
+    assert after_s(say_nothing_more(idle)) == (limit_s, WITHIN_IT.format(limit_s))
 
 
 def test_all_waits_until_a_piece_of_the_answer_comes_are_one_silence():
-    async def wait_in_parts(silence: Silence) -> None:
+    async def wait_in_parts(idle: IdleTimeout) -> None:
         for _ in range(10):
-            async with silence.bounded():
+            async with idle.bounded():
                 await asyncio.sleep(8)
 
-    assert after_s(wait_in_parts(Silence(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
+    assert after_s(wait_in_parts(IdleTimeout(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
 
 
 def test_a_piece_of_the_answer_begins_a_new_silence():
-    async def wait_for_pieces(silence: Silence) -> None:
+    async def wait_for_pieces(idle: IdleTimeout) -> None:
         for _ in range(10):
-            async with silence.bounded():
+            async with idle.bounded():
                 await asyncio.sleep(19)
-            silence.broken()
-        await say_nothing_more(silence)
+            idle.broken()
+        await say_nothing_more(idle)
 
-    assert after_s(wait_for_pieces(Silence(HERE))) == (210, WITHIN_IT.format(20))
+    assert after_s(wait_for_pieces(IdleTimeout(HERE))) == (210, WITHIN_IT.format(20))
 
 
 def test_the_time_a_reader_takes_is_no_silence_of_the_server():
-    async def read_slowly(silence: Silence) -> None:
-        async with silence.bounded():
+    async def read_slowly(idle: IdleTimeout) -> None:
+        async with idle.bounded():
             await asyncio.sleep(10)
         await asyncio.sleep(1000)
-        await say_nothing_more(silence)
+        await say_nothing_more(idle)
 
-    assert after_s(read_slowly(Silence(HERE))) == (1030, BEFORE_THE_ANSWER.format(30))
+    assert after_s(read_slowly(IdleTimeout(HERE))) == (1030, BEFORE_THE_ANSWER.format(30))
 
 
 @pytest.mark.parametrize(("idle_timeout_s", "limit_s"), [(20, 5), (5, 5), (2, 2)])
 def test_after_the_end_of_the_answer_whatever_comes_only_a_little_more_is_waited_for(idle_timeout_s, limit_s):
-    async def go_on(silence: Silence) -> None:
-        silence.broken()
-        silence.answer_is_complete()
+    async def go_on(idle: IdleTimeout) -> None:
+        idle.broken()
+        idle.answer_is_complete()
         for _ in range(10):
-            async with silence.bounded():
+            async with idle.bounded():
                 await asyncio.sleep(1)
-            silence.broken()
-            silence.answer_is_complete()
+            idle.broken()
+            idle.answer_is_complete()
 
-    ended_s, said = after_s(go_on(Silence(replace(HERE, idle_timeout_s=float(idle_timeout_s)))))
+    ended_s, said = after_s(go_on(IdleTimeout(replace(HERE, idle_timeout_s=float(idle_timeout_s)))))
     assert (ended_s, said) == (limit_s, WITHIN_IT.format(limit_s))
 
 
@@ -146,4 +146,4 @@ async def chunks_of(*chunks: bytes) -> AsyncGenerator[bytes]:
 async def test_blanks_before_a_body_are_passed_over():
     async with aclosing(chunks_of(b"\r\n ", b"\xef\xbb\xbf", b"\t{", b"}")) as chunks:
         assert await beginning(chunks) == b"{"
-        assert await whole(chunks, Silence(HERE), HERE) == b"}"
+        assert await whole(chunks, IdleTimeout(HERE), HERE) == b"}"

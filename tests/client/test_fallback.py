@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.client.fallback import Candidate, FallbackModel
+from chatcli.client.fallback import Fallback, FallbackModel
 from chatcli.core.errors import (
     BadResponse,
     ConfigurationError,
@@ -25,13 +25,13 @@ BUSY = ServerFailed("models.example: 503")
 PARIS = [TextDelta("Paris"), Completion("stop")]
 
 
-def candidate(name: str, model: ScriptedModel | Exception) -> Candidate:
+def candidate(name: str, model: ScriptedModel | Exception) -> Fallback:
     async def open_() -> tuple[ScriptedModel, str]:
         if isinstance(model, Exception):
             raise model
         return model, name
 
-    return Candidate(name, open_)
+    return Fallback(name, open_)
 
 
 async def test_a_model_that_answers_is_the_only_one_asked():

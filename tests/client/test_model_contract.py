@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatcli.client.adapting import AdaptingModel
-from chatcli.client.continuing import ContinuingModel
+from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import Facts, LearnedCounts
 from chatcli.client.fallback import FallbackModel
-from chatcli.client.measuring import MeasuringModel
 from chatcli.client.pipeline import ModelOptions, build_model
 from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.retry import RetryingModel
+from chatcli.client.unsupported_parameters import UnsupportedParametersModel
+from chatcli.client.usage_calibration import UsageCalibrationModel
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
@@ -77,11 +77,11 @@ def budgeted(entry: PoolEntry) -> ChatModel:
 
 
 def adapting(entry: PoolEntry) -> ChatModel:
-    return AdaptingModel(wire_asking(entry), Facts())
+    return UnsupportedParametersModel(wire_asking(entry), Facts())
 
 
 def measuring(entry: PoolEntry) -> ChatModel:
-    return MeasuringModel(wire_asking(entry), entry.endpoint, LearnedCounts(), Facts())
+    return UsageCalibrationModel(wire_asking(entry), entry.endpoint, LearnedCounts(), Facts())
 
 
 def separating_reasoning(entry: PoolEntry) -> ChatModel:
@@ -93,7 +93,7 @@ def with_fallback(entry: PoolEntry) -> ChatModel:
 
 
 def continuing(entry: PoolEntry) -> ChatModel:
-    return ContinuingModel(wire_asking(entry))
+    return ContinuationModel(wire_asking(entry))
 
 
 @pytest.fixture(

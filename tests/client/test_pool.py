@@ -144,13 +144,13 @@ def test_only_the_pool_connects_and_only_the_client_knows_the_sdk():
     connecting, opening = set(), set()
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module == "chatcli.client.connection":
+            if isinstance(node, ast.ImportFrom) and node.module == "chatcli.client.openai_client":
                 connecting |= {_place(path)} if any(name.name == "connect" for name in node.names) else set()
             if isinstance(node, ast.Name) and node.id in {"AsyncOpenAI", "AsyncAzureOpenAI"}:
                 opening.add(_place(path))
     assert connecting == {"client/pool.py"}
     # Others name the type of what they are handed.
-    assert opening <= {"client/connection.py", "client/pool.py", "client/dialect.py", *HANDED_IN}
+    assert opening <= {"client/openai_client.py", "client/pool.py", "client/dialect.py", *HANDED_IN}
 
 
 def _uses_of_the_client(path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.client.continuing import ContinuingModel
+from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import Facts
-from chatcli.client.fallback import Candidate, FallbackModel
+from chatcli.client.fallback import Fallback, FallbackModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.core.errors import IncompleteAnswer, NetworkError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
@@ -149,9 +149,9 @@ class TestTheRestOfAnAnswer:
     """An answer that was cut at the token limit, and is asked for its rest."""
 
     @staticmethod
-    async def answer_to(first, rest, *, opening=None):
+    async def answer_to(first, rest, *, prefill=None):
         inner = ScriptedModel([*map(TextDelta, first), LENGTH], [*map(TextDelta, rest), STOP])
-        model = ContinuingModel(ReasoningSeparatingModel(inner, Facts()), times=1, opening=opening)
+        model = ContinuationModel(ReasoningSeparatingModel(inner, Facts()), times=1, prefill=prefill)
         events = await events_of(model)
         text = ""
         for event in events:
@@ -173,7 +173,7 @@ class TestTheRestOfAnAnswer:
         assert asked[-2].text == "Paris is"
 
     async def test_is_answer_where_the_server_goes_on_in_the_middle_of_it(self):
-        text, _ = await self.answer_to(["<think>hm</think>The tag "], ["<think>", " opens."], opening={})
+        text, _ = await self.answer_to(["<think>hm</think>The tag "], ["<think>", " opens."], prefill={})
         assert text == "The tag <think> opens."
 
     async def test_loses_only_its_own_reasoning(self):
@@ -183,7 +183,7 @@ class TestTheRestOfAnAnswer:
 
     async def test_is_not_asked_for_where_only_reasoning_came(self):
         inner = ScriptedModel([TextDelta("<think>hm"), LENGTH])
-        model = ContinuingModel(ReasoningSeparatingModel(inner, Facts()), times=3)
+        model = ContinuationModel(ReasoningSeparatingModel(inner, Facts()), times=3)
         assert await events_of(model) == [ReasoningDelta("hm"), Completion("length", "small", cost_usd=None)]
         assert len(inner.requests) == 1
 
@@ -194,7 +194,7 @@ async def test_a_model_that_stands_in_has_its_reasoning_set_apart_as_well():
     async def stand_in():
         return separating(OPENED), "large"
 
-    model = FallbackModel(failing, [Candidate("large", stand_in)])
+    model = FallbackModel(failing, [Fallback("large", stand_in)])
     assert [event for event in await events_of(model, QUESTION) if not isinstance(event, Notice)] == [
         ReasoningDelta("hm"),
         TextDelta("Paris."),

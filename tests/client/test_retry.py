@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.pause import Pause
 from chatcli.client.retry import RetryingModel
+from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.core.errors import (
     BadResponse,
     EndpointError,
@@ -249,7 +249,7 @@ async def test_from_the_first_failure_on_the_budget_is_all_the_time_there_is():
 
 
 async def test_a_wait_can_be_cut_short():
-    pause = Pause()
+    pause = InterruptibleSleep()
     model = ScriptedModel([limited(50)], ANSWER)
     stream = RetryingModel(model, retries=1, budget_s=60, sleep=pause.sleep).stream(QUESTION)
     assert isinstance(await anext(stream), Retrying)

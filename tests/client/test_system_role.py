@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.client.adapting import AdaptingModel
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import Facts
 from chatcli.client.responses import Responses
 from chatcli.client.system_role import DEVELOPER_ROLE, SYSTEM_ROLE, refused_role
+from chatcli.client.unsupported_parameters import UnsupportedParametersModel
 from chatcli.client.wire_messages import chat_messages
 from chatcli.core.errors import BadResponse, KeyRefused, QuotaExceeded, RequestRefused, ServerFailed
 from chatcli.core.events import Completion, Notice, TextDelta
@@ -50,7 +50,7 @@ def sent(request):
 
 async def test_who_takes_no_system_is_asked_with_developer_and_that_is_said_once():
     inner = ScriptedModel([NOT_SUPPORTED], PARIS, PARIS)
-    model = AdaptingModel(inner, Facts())
+    model = UnsupportedParametersModel(inner, Facts())
     assert await events_of(model, BRIEF) == [ASKED_WITH_DEVELOPER, *PARIS]
     assert await events_of(model, BRIEF) == PARIS
     assert [sent(request)[0] for request in inner.requests] == [
@@ -62,7 +62,7 @@ async def test_who_takes_no_system_is_asked_with_developer_and_that_is_said_once
 
 async def test_who_takes_neither_finds_the_system_prompt_at_the_head_of_the_first_question():
     inner = ScriptedModel([NOT_SUPPORTED], [NO_DEVELOPER], PARIS)
-    assert await events_of(AdaptingModel(inner, Facts()), BRIEF) == [
+    assert await events_of(UnsupportedParametersModel(inner, Facts()), BRIEF) == [
         ASKED_WITH_DEVELOPER,
         IN_THE_QUESTION,
         *PARIS,
@@ -74,10 +74,10 @@ async def test_the_next_run_knows_it_of_that_model(tmp_path):
     def remembered():
         return Facts(URL, tmp_path / "parameters.json")
 
-    first = AdaptingModel(ScriptedModel([NOT_SUPPORTED], [NO_DEVELOPER], PARIS), remembered())
+    first = UnsupportedParametersModel(ScriptedModel([NOT_SUPPORTED], [NO_DEVELOPER], PARIS), remembered())
     await events_of(first, BRIEF)
     inner = ScriptedModel(PARIS, PARIS)
-    model = AdaptingModel(inner, remembered())
+    model = UnsupportedParametersModel(inner, remembered())
     assert await events_of(model, BRIEF) == PARIS
     await events_of(model, Request("large", BRIEF.messages))
     assert [sent(request)[0][0] for request in inner.requests] == ["user", "system"]
@@ -85,7 +85,7 @@ async def test_the_next_run_knows_it_of_that_model(tmp_path):
 
 async def test_who_refuses_on_has_the_last_word():
     inner = ScriptedModel([NOT_SUPPORTED], [NO_DEVELOPER], [NOT_SUPPORTED])
-    _, error = await failure_of(AdaptingModel(inner, Facts()), BRIEF)
+    _, error = await failure_of(UnsupportedParametersModel(inner, Facts()), BRIEF)
     assert error is NOT_SUPPORTED
     assert len(inner.requests) == 3
 
@@ -94,7 +94,7 @@ async def test_a_refused_field_is_left_out_beside_it():
     temperature = refused("Unknown parameter: 'temperature'", parameter="temperature")
     inner = ScriptedModel([NOT_SUPPORTED], [temperature], PARIS)
     request = Request("gemma", BRIEF.messages, Parameters(temperature=0.5, extra={"system": "x"}))
-    await events_of(AdaptingModel(inner, Facts()), request)
+    await events_of(UnsupportedParametersModel(inner, Facts()), request)
     body = ChatCompletions().body(inner.requests[2], streamed=True, endpoint=ENDPOINT)
     assert body["messages"][0]["role"] == "developer"
     assert "temperature" not in body
@@ -103,7 +103,9 @@ async def test_a_refused_field_is_left_out_beside_it():
 
 async def test_what_failed_after_the_first_word_is_not_asked_again():
     late = BadResponse("System role not supported", status=200)
-    events, error = await failure_of(AdaptingModel(ScriptedModel([TextDelta("Par"), late]), Facts()), BRIEF)
+    events, error = await failure_of(
+        UnsupportedParametersModel(ScriptedModel([TextDelta("Par"), late]), Facts()), BRIEF
+    )
     assert events == [TextDelta("Par")]
     assert error is late
 

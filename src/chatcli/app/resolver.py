@@ -18,9 +18,9 @@ from chatcli.app.endpoints import (
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.fallback import Candidate
-from chatcli.client.pause import Pause
+from chatcli.client.fallback import Fallback
 from chatcli.client.rate_limit import OwnLimits
+from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter
@@ -108,7 +108,7 @@ class ModelResolver:
                 entry, self._facts(entry).windows, table=self._context.table, tell=self._tell
             ).window_tokens(name, offered)
         endpoint = entry.endpoint
-        pause = Pause()
+        pause = InterruptibleSleep()
         pricing = pricing_at(endpoint, settings, self._context.table)
         budget = budget_of(settings, self._context, chat, self._approve)
         return ResolvedModel(
@@ -164,10 +164,10 @@ class ModelResolver:
     def _model(
         self,
         entry: PoolEntry,
-        pause: Pause,
+        pause: InterruptibleSleep,
         budget: Budget,
         *,
-        fallbacks: Sequence[Candidate] = (),
+        fallbacks: Sequence[Fallback] = (),
         auto_continue: int | None = None,
     ) -> ChatModel:
         """Return one model of one endpoint, with all that makes it answer in the end."""
@@ -220,7 +220,9 @@ class ModelResolver:
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
 
-    def _candidates(self, chat: Chat, entry: PoolEntry, pause: Pause, budget: Budget) -> list[Candidate]:
+    def _candidates(
+        self, chat: Chat, entry: PoolEntry, pause: InterruptibleSleep, budget: Budget
+    ) -> list[Fallback]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
         profiles = self._settings.fallback_profiles
 
@@ -235,9 +237,9 @@ class ModelResolver:
 
             return open_profile if name in profiles else same_endpoint
 
-        return [Candidate(name, opening(name)) for name in self._settings.fallback]
+        return [Fallback(name, opening(name)) for name in self._settings.fallback]
 
-    async def _profile(self, name: str, chat: Chat, pause: Pause) -> tuple[ChatModel, str]:
+    async def _profile(self, name: str, chat: Chat, pause: InterruptibleSleep) -> tuple[ChatModel, str]:
         """Return the model of a profile that is fallen back to, and its name there. It is opened once."""
         if name not in self._fallbacks:
             settings = self._settings.fallback_profiles[name]

@@ -84,8 +84,8 @@ def body_to_send(
     request: Request, endpoint: Endpoint, settings: Settings, context: RunContext
 ) -> dict[str, Any]:
     """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
-    from chatcli.client.adapting import refused_before  # noqa: PLC0415 - openai takes half a second to import
     from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 - as above
+    from chatcli.client.unsupported_parameters import refused_before  # noqa: PLC0415 - openai takes half a second to import
 
     entry = context.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused

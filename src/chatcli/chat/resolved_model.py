@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chatcli.client.pause import Pause
+from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.usage import Usage
@@ -36,7 +36,7 @@ class ResolvedModel:
     window_tokens: int
     parameters: Parameters
     endpoint: Endpoint
-    pause: Pause = field(default_factory=Pause)
+    pause: InterruptibleSleep = field(default_factory=InterruptibleSleep)
     default_system: str | None = None
     pricing: Pricing | None = None
     budget: Budget | None = None

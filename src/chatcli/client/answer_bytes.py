@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.network_faults import timed_out
-from chatcli.client.reading_ahead import TOGETHER_S, ReadingAhead
+from chatcli.client.read_ahead import TOGETHER_S, ReadAhead
 from chatcli.core.errors import AnswerTooLarge, TimedOut
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _STARTS_OF_EVENTS: Final = (b"data", b"event", b"id", b"retry", b":")
 _STARTS_OF_DOCUMENTS: Final = (b"{", b"[", b"<")
 
 
-class Silence:
+class IdleTimeout:
     """How long nothing of an answer may come.
 
     Before the answer begins that is ``endpoint.timeout_s``, from then on ``endpoint.idle_timeout_s``. What counts is
@@ -100,19 +100,19 @@ class Silence:
         self._limit_s = self._left_s = limit_s
 
 
-async def watched(chunks: AsyncGenerator[bytes], silence: Silence) -> AsyncGenerator[bytes]:
+async def watched(chunks: AsyncGenerator[bytes], idle: IdleTimeout) -> AsyncGenerator[bytes]:
     """Yield ``chunks``, joined where they are there together; raise ``TimedOut`` when the silence is too long."""
     loop = asyncio.get_running_loop()
-    async with ReadingAhead(chunks) as reading:
+    async with ReadAhead(chunks) as reading:
         while True:
-            async with silence.bounded():
-                await silence.rest()
+            async with idle.bounded():
+                await idle.rest()
                 came = await reading.next()
             if came is None:
                 return
             began_s = loop.time()
             yield came
-            silence.read(len(came), loop.time() - began_s)
+            idle.read(len(came), loop.time() - began_s)
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
@@ -142,7 +142,7 @@ async def rejoined(start: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerato
             yield chunk
 
 
-async def whole(chunks: AsyncGenerator[bytes], silence: Silence, endpoint: Endpoint) -> bytes:
+async def whole(chunks: AsyncGenerator[bytes], idle: IdleTimeout, endpoint: Endpoint) -> bytes:
     """Return all of ``chunks``; raise ``AnswerTooLarge`` where they do not end."""
     pieces: list[bytes] = []
     length = 0
@@ -152,7 +152,7 @@ async def whole(chunks: AsyncGenerator[bytes], silence: Silence, endpoint: Endpo
         if length > endpoint.largest_answer_bytes:
             raise too_large(endpoint)
         if chunk.strip(BLANK):
-            silence.broken()
+            idle.broken()
     return b"".join(pieces)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from chatcli.client.connection import transport_to
+from chatcli.client.openai_client import transport_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 
-from chatcli.client.connection import transport_to
+from chatcli.client.openai_client import transport_to
 from chatcli.client.openai_errors import status_error, translated
 from chatcli.core.errors import BadResponse, TimedOut
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model that can stand in. ``open`` returns it and what it is called there; it is called when it is needed."""
+class Fallback:
+    """Another model that can be asked. ``open`` returns it and what it is called there; it is called when it is needed."""
 
     name: str
     open: Callable[[], Awaitable[tuple[ChatModel, str]]]
@@ -33,7 +33,7 @@ class FallbackModel:
     ``first`` again.
     """
 
-    def __init__(self, first: ChatModel, others: Sequence[Candidate]) -> None:
+    def __init__(self, first: ChatModel, others: Sequence[Fallback]) -> None:
         self._first = first
         self._others = others
 
@@ -56,18 +56,18 @@ class FallbackModel:
                 failure: ChatcliError = error
             else:
                 return
-            standing_in = None
-            while standing_in is None:
-                candidate = others.pop(0)
+            opened = None
+            while opened is None:
+                fallback = others.pop(0)
                 earlier.append(failure.clause)
-                yield Notice("fallback", f"{failure.clause}; asking {candidate.name} instead")
+                yield Notice("fallback", f"{failure.clause}; asking {fallback.name} instead")
                 try:
-                    standing_in = await candidate.open()
+                    opened = await fallback.open()
                 except ChatcliError as error:
                     if not others:
                         raise _after(earlier, error) from error
                     failure = error
-            model, asked = standing_in[0], replace(request, model=standing_in[1])
+            model, asked = opened[0], replace(request, model=opened[1])
 
 
 def _may_fail_over(error: EndpointError) -> bool:

@@ -17,7 +17,7 @@ from jiter import from_json
 
 from chatcli.client.answer_bytes import (
     BLANK,
-    Silence,
+    IdleTimeout,
     are_events,
     beginning,
     drained,
@@ -27,8 +27,8 @@ from chatcli.client.answer_bytes import (
     whole,
 )
 from chatcli.client.error_bodies import error_body, error_details
-from chatcli.client.floods import joined
 from chatcli.client.openai_errors import stream_error, translated
+from chatcli.client.read_ahead import coalesced
 from chatcli.client.server_sent_events import StreamTooLong, event_data
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
@@ -103,16 +103,16 @@ class OpenAIModel:
     async def _answer(
         self, body: dict[str, Any], reader: AnswerReader, call: Call
     ) -> AsyncGenerator[ModelEvent]:
-        silence = Silence(self._endpoint)
+        idle = IdleTimeout(self._endpoint)
         async with AsyncExitStack() as stack:
-            async with silence.bounded():
+            async with idle.bounded():
                 response = await self._asked(body, stack, call)
             # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
             # and nothing is left to unpack, see ``bound``.
-            chunks = watched(response.http_response.aiter_raw(), silence)
+            chunks = watched(response.http_response.aiter_raw(), idle)
             await stack.enter_async_context(aclosing(chunks))
             start = await beginning(chunks)
-            received = _Received(response.http_response, rejoined(start, chunks), silence)
+            received = _Received(response.http_response, rejoined(start, chunks), idle)
             read = self._events if are_events(start, received.content_type) else self._whole
             async with aclosing(read(received, reader)) as events:
                 async for event in events:
@@ -142,14 +142,14 @@ class OpenAIModel:
         async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
                 pieces = reader.pieces
-                for event in joined(self._told(events, received, reader)):
+                for event in coalesced(self._told(events, received, reader)):
                     yield event
                 if reader.pieces != pieces:
-                    received.silence.broken()
+                    received.idle.broken()
                 if max(reader.held, received.wordless_bytes) > longest_bytes:
                     raise too_large(self._endpoint)
                 if reader.is_complete:
-                    received.silence.answer_is_complete()
+                    received.idle.answer_is_complete()
                 if reader.is_over or received.is_over:
                     break
             if received.is_over and reader.end_of_stream() and self._is_news():
@@ -180,7 +180,7 @@ class OpenAIModel:
             received.is_over = True
 
     async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
-        content = await whole(received.chunks, received.silence, self._endpoint)
+        content = await whole(received.chunks, received.idle, self._endpoint)
         is_json = "json" in received.content_type or content.lstrip(BLANK).startswith((b"{", b"["))
         if not content.strip(BLANK) or not is_json:
             raise self._not_an_answer(received, content)
@@ -263,7 +263,7 @@ class _Received:
 
     response: httpx2.Response
     chunks: AsyncGenerator[bytes]
-    silence: Silence
+    idle: IdleTimeout
     is_over: bool = False
     wordless_bytes: int = 0
 

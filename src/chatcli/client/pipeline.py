@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.client.adapting import AdaptingModel
 from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.continuing import ContinuingModel
+from chatcli.client.continuation import ContinuationModel, prefill_for
 from chatcli.client.fallback import FallbackModel
-from chatcli.client.measuring import MeasuringModel
 from chatcli.client.metering import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.openings import opening_for
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
 from chatcli.client.retry import RetryingModel
+from chatcli.client.unsupported_parameters import UnsupportedParametersModel
+from chatcli.client.usage_calibration import UsageCalibrationModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint_facts import EndpointFacts
-    from chatcli.client.fallback import Candidate
+    from chatcli.client.fallback import Fallback
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.core.ports import ChatModel, TokenCounter
@@ -55,7 +54,7 @@ class ModelOptions(NamedTuple):
     retry_budget_s: float
     separates_reasoning: bool
     budget: Wrap | None = None
-    fallbacks: Sequence[Candidate] = ()
+    fallbacks: Sequence[Fallback] = ()
     auto_continue: int | None = None
 
 
@@ -73,8 +72,8 @@ LAYERS: Final = (
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,
-        lambda inner, entry, options: ContinuingModel(
-            inner, times=options.auto_continue or 0, opening=opening_for(entry.endpoint)
+        lambda inner, entry, options: ContinuationModel(
+            inner, times=options.auto_continue or 0, prefill=prefill_for(entry.endpoint)
         ),
     ),
     Layer(
@@ -94,7 +93,7 @@ LAYERS: Final = (
     Layer(
         "usage calibration",
         lambda _: True,
-        lambda inner, entry, options: MeasuringModel(
+        lambda inner, entry, options: UsageCalibrationModel(
             inner, entry.endpoint, _facts(entry, options).counts, _facts(entry, options).windows
         ),
     ),
@@ -102,7 +101,7 @@ LAYERS: Final = (
     Layer(
         "unsupported parameters",
         lambda _: True,
-        lambda inner, entry, options: AdaptingModel(inner, _facts(entry, options).refused),
+        lambda inner, entry, options: UnsupportedParametersModel(inner, _facts(entry, options).refused),
     ),
     # It asks again until the first visible delta.
     Layer(

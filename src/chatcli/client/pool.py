@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from chatcli.client.endpoint_facts import EndpointFacts
-from chatcli.client.rate_limit import RateLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-    from chatcli.client.connection import RequestHook, ResponseHook
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.rate_limit import Claim
+    from chatcli.client.openai_client import RequestHook, ResponseHook
+    from chatcli.client.rate_limit import Claim, RateLimits
 
     OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
 
@@ -42,8 +41,8 @@ class Pool:
     closes them. What was learned stays.
     """
 
-    def __init__(self, limits: Callable[[], RateLimits] = RateLimits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Callable[[], RateLimits] | None = None) -> None:
+        self._limits = limits or _new_limits
         self._shared: dict[tuple[str, str | None], _Shared] = {}
         self._clients: dict[tuple[Endpoint, Hooks], AsyncOpenAI] = {}
         self._users = 0
@@ -56,8 +55,9 @@ class Pool:
         self._users -= 1
         if not self._users:
             clients, self._clients = self._clients, {}
-            for client in clients.values():
-                await client.close()
+            async with AsyncExitStack() as closing:
+                for client in clients.values():
+                    closing.push_async_callback(client.close)
 
     def entry(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks = NO_HOOKS) -> PoolEntry:
         """Return the way to ``endpoint``.
@@ -72,9 +72,11 @@ class Pool:
 
     async def client(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> AsyncOpenAI:
         """Return the client that is connected to ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
+        if not self._users:
+            raise RuntimeError("nobody has the pool open, so nobody would close the connection")
         if (endpoint, hooks) not in self._clients:
             # openai takes half a second to import: only once a connection is needed.
-            from chatcli.client.connection import connect  # noqa: PLC0415
+            from chatcli.client.openai_client import connect  # noqa: PLC0415
 
             # In a thread: the certificates take tens of milliseconds to load, in which no key would be read.
             client = await asyncio.to_thread(
@@ -87,6 +89,13 @@ class Pool:
             if self._clients.setdefault((endpoint, hooks), client) is not client:
                 await client.close()  # somebody else was quicker
         return self._clients[endpoint, hooks]
+
+
+def _new_limits() -> RateLimits:
+    # Not before somebody is asked: a start does not wait for it.
+    from chatcli.client.rate_limit import RateLimits  # noqa: PLC0415
+
+    return RateLimits()
 
 
 class PoolEntry:

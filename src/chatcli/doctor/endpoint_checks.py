@@ -153,7 +153,7 @@ async def _shortest_answer(
 
 
 def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> Iterable[Finding]:
-    from chatcli.client.trust import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
+    from chatcli.client.trusted_certificates import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
 
     trust = trust_source(environment, endpoint.ca_bundle)
     if not tls.chain:

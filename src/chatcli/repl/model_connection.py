@@ -181,7 +181,7 @@ def _load_transport() -> None:
 
 
 def _load_client() -> None:
-    import chatcli.client.connection  # noqa: PLC0415
+    import chatcli.client.openai_client  # noqa: PLC0415
     import chatcli.client.openai_model  # noqa: PLC0415
     import chatcli.client.retry  # noqa: F401, PLC0415
 

@@ -6,7 +6,7 @@ import pytest
 
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import Facts, LearnedCounts
-from chatcli.client.measuring import MeasuringModel
+from chatcli.client.usage_calibration import UsageCalibrationModel
 from chatcli.core.errors import ContextOverflow
 from chatcli.core.events import Completion, Notice, TextDelta
 from chatcli.core.messages import question
@@ -32,7 +32,7 @@ async def told(model, request):
 
 async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
     model = ScriptedModel(*[answered(Usage(4096, 5))] * 2)
-    measuring = MeasuringModel(model, ENDPOINT, LearnedCounts(), Facts())
+    measuring = UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts())
     _, notice, completion = await told(measuring, asking(7900))
     assert isinstance(completion, Completion)
     assert notice.code == "prompt_cut_by_server"
@@ -59,7 +59,7 @@ async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
     ids=["not counted", "few", "another vocabulary", "just as many", "just as few", "cached apart", "counted here", "kept answer", "not told", "none"],
 )  # fmt: skip
 async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cached):
-    measuring = MeasuringModel(
+    measuring = UsageCalibrationModel(
         ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(), Facts()
     )
     assert [type(event) for event in await told(measuring, asking(counted))] == [TextDelta, Completion]
@@ -68,21 +68,24 @@ async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cache
 @pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
 async def test_the_least_that_is_far_less_is_told(counted, read):
     model = ScriptedModel(answered(Usage(read, 5)))
-    _, notice, _ = await told(MeasuringModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted))
+    _, notice, _ = await told(
+        UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted)
+    )
     assert notice.code == "prompt_cut_by_server"
 
 
 async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
     counts = LearnedCounts()
     await told(
-        MeasuringModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts, Facts()), asking(1000)
+        UsageCalibrationModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts, Facts()),
+        asking(1000),
     )
     assert counts.share("small") == 0.1
 
 
 async def test_of_the_rest_of_an_answer_nothing_is_learned():
     counts = LearnedCounts()
-    measuring = MeasuringModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
+    measuring = UsageCalibrationModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
     await told(measuring, asking(1000, answer_so_far="Paris is"))
     assert counts.share("small") == 0
 
@@ -91,7 +94,7 @@ async def test_a_window_that_a_refusal_names_is_remembered(tmp_path):
     windows = Facts(ENDPOINT.base_url, tmp_path / "windows.json")
     error = ContextOverflow("too long")
     error.window_tokens = 4096
-    measuring = MeasuringModel(
+    measuring = UsageCalibrationModel(
         ScriptedModel((error,), (ContextOverflow("too long"),)),
         ENDPOINT,
         LearnedCounts(),

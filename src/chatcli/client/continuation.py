@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
-from chatcli.client.seam import Seam
+from chatcli.client.overlap import OverlapRemover
 from chatcli.core import messages
 from chatcli.core.errors import AnswerTooLarge, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
@@ -16,10 +17,17 @@ from chatcli.core.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import CitedSource, ModelEvent
     from chatcli.core.messages import Message, Part
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+
+_PREFIX: Final = {"prefix": True}
+_PREFILLED_AT: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
+    ("api.mistral.ai", "", _PREFIX),  # https://docs.mistral.ai/capabilities/completion/prefix
+    ("api.deepseek.com", "/beta", _PREFIX),  # https://api-docs.deepseek.com/guides/chat_prefix_completion
+)
 
 _Number = TypeVar("_Number", int, float)
 
@@ -29,21 +37,21 @@ CONTINUE: Final = (
 )
 
 
-class ContinuingModel:
+class ContinuationModel:
     """A ``ChatModel`` that asks ``inner`` for the rest of an answer.
 
     A request with an ``answer_so_far`` asks for its rest only. An answer that breaks off, or runs into the token
-    limit, is asked for up to ``times`` more times, and every time is told. What a model says twice at the seam is
+    limit, is asked for up to ``times`` more times, and every time is told. What a model says twice where they meet is
     taken away.
 
-    ``opening`` is what the endpoint wants beside a message that is the beginning of the answer; ``None`` where it
+    ``prefill`` is what the endpoint wants beside a message that is the beginning of the answer; ``None`` where it
     takes none, and an instruction asks for the rest instead.
     """
 
-    def __init__(self, inner: ChatModel, *, times: int = 0, opening: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, inner: ChatModel, *, times: int = 0, prefill: Mapping[str, Any] | None = None) -> None:
         self._inner = inner
         self._times = times
-        self._opening = opening
+        self._prefill = prefill
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         answer = _Answer(request.answer_so_far)
@@ -58,7 +66,7 @@ class ContinuingModel:
 
     async def _part(self, request: Request, answer: _Answer) -> AsyncGenerator[ModelEvent]:
         """Yield what ``inner`` says to the next part of the answer, which grows by it."""
-        seam = Seam(answer.text)
+        overlap = OverlapRemover(answer.text)
         asked = self._for_the_rest(request, answer.text)
         answer.begin_part()
         try:
@@ -68,28 +76,40 @@ class ContinuingModel:
                         answer.end(event)
                     elif isinstance(event, TextReclassified):
                         taken = answer.take_back_part()
-                        seam = Seam(answer.text)
+                        overlap = OverlapRemover(answer.text)
                         yield TextReclassified(taken) if taken else ReasoningDelta(event.text)
                     elif not isinstance(event, TextDelta):
                         yield event
-                    elif new := answer.grow(seam.join(event.text)):
+                    elif new := answer.grow(overlap.join(event.text)):
                         yield TextDelta(new)
         except EndpointError as error:
             answer.fail(error)
-        if new := answer.grow(seam.rest()):
+        if new := answer.grow(overlap.rest()):
             yield TextDelta(new)
 
     def _for_the_rest(self, request: Request, so_far: str) -> Request:
         if not so_far:
             return request
-        beginning = replace(messages.answer(so_far), provider_data=self._opening or None)
-        instruction = () if self._opening is not None else (messages.question(CONTINUE),)
+        beginning = replace(messages.answer(so_far), provider_data=self._prefill or None)
+        instruction = () if self._prefill is not None else (messages.question(CONTINUE),)
         return replace(
             request,
             messages=(*request.messages, beginning, *instruction),
             answer_so_far="",
             is_rest=True,
         )
+
+
+def prefill_for(endpoint: Endpoint) -> Mapping[str, Any] | None:
+    """Return what such an endpoint wants beside the assistant's last message; ``None`` for one that starts anew."""
+    if endpoint.embedded:
+        # llama.cpp goes on with a conversation that ends in the assistant's words.
+        return {}
+    parts = urlsplit(endpoint.base_url)
+    for host, path, fields in _PREFILLED_AT:
+        if parts.hostname == host and parts.path.startswith(path):
+            return fields
+    return None
 
 
 class _Answer:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chatcli.client.reading_ahead import ReadingAhead
+from chatcli.client.read_ahead import ReadAhead
 
 
 class Source:
@@ -29,7 +29,7 @@ class Source:
             self.is_closed = True
 
 
-async def rest(reading: ReadingAhead) -> list[bytes]:
+async def rest(reading: ReadAhead) -> list[bytes]:
     pieces = []
     while (piece := await reading.next()) is not None:
         pieces.append(piece)
@@ -38,7 +38,7 @@ async def rest(reading: ReadingAhead) -> list[bytes]:
 
 async def test_what_is_there_at_once_comes_in_one_piece_and_what_follows_a_wait_in_another():
     wait = asyncio.Event()
-    async with ReadingAhead(Source(b"a", b"", b"b", wait, b"c", b"d").chunks()) as reading:
+    async with ReadAhead(Source(b"a", b"", b"b", wait, b"c", b"d").chunks()) as reading:
         assert await reading.next() == b"ab"
         wait.set()
         assert await reading.next() == b"cd"
@@ -46,13 +46,13 @@ async def test_what_is_there_at_once_comes_in_one_piece_and_what_follows_a_wait_
 
 
 async def test_nothing_comes_of_nothing():
-    async with ReadingAhead(Source(b"", b"").chunks()) as reading:
+    async with ReadAhead(Source(b"", b"").chunks()) as reading:
         assert await reading.next() is None
 
 
 async def test_it_reads_while_its_reader_does_something_else():
     wait = asyncio.Event()
-    async with ReadingAhead(Source(b"a", wait, b"b").chunks()) as reading:
+    async with ReadAhead(Source(b"a", wait, b"b").chunks()) as reading:
         assert await reading.next() == b"a"
         wait.set()
         await asyncio.sleep(0.01)
@@ -62,7 +62,7 @@ async def test_it_reads_while_its_reader_does_something_else():
 async def test_a_reader_that_takes_its_time_keeps_the_source_waiting():
     piece = bytes(48 * 1024)
     source = Source(*[piece] * 9)
-    async with ReadingAhead(source.chunks()) as reading:
+    async with ReadAhead(source.chunks()) as reading:
         await asyncio.sleep(0.01)
         assert source.given == 2
         assert await reading.next() == piece * 2
@@ -72,7 +72,7 @@ async def test_a_reader_that_takes_its_time_keeps_the_source_waiting():
 
 
 async def test_what_came_before_a_failure_is_told_before_it():
-    async with ReadingAhead(Source(b"a", b"b", OSError("gone")).chunks()) as reading:
+    async with ReadAhead(Source(b"a", b"b", OSError("gone")).chunks()) as reading:
         assert await reading.next() == b"ab"
         with pytest.raises(OSError, match="gone"):
             await reading.next()
@@ -82,7 +82,7 @@ async def test_what_came_before_a_failure_is_told_before_it():
 async def test_leaving_closes_the_source_and_leaves_no_task(steps):
     before = asyncio.all_tasks()
     source = Source(*steps)
-    async with ReadingAhead(source.chunks()) as reading:
+    async with ReadAhead(source.chunks()) as reading:
         await reading.next()
     assert source.is_closed
     assert asyncio.all_tasks() == before
@@ -92,7 +92,7 @@ async def test_a_reader_that_is_cancelled_while_it_waits_closes_the_source():
     source = Source(asyncio.Event())
 
     async def read() -> None:
-        async with ReadingAhead(source.chunks()) as reading:
+        async with ReadAhead(source.chunks()) as reading:
             await reading.next()
 
     task = asyncio.create_task(read())
@@ -106,7 +106,7 @@ async def test_a_reader_that_is_cancelled_while_it_waits_closes_the_source():
 async def test_after_a_wait_what_comes_within_a_moment_is_read_at_once():
     wait, later = asyncio.Event(), asyncio.Event()
     source = Source(b"a", wait, b"b", later, b"c", b"d")
-    async with ReadingAhead(source.chunks()) as reading:
+    async with ReadAhead(source.chunks()) as reading:
         assert await reading.next() == b"a"
         await asyncio.sleep(0.01)
         wait.set()

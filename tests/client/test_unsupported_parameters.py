@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.client.adapting import AdaptingModel, refused_field
 from chatcli.client.endpoint_facts import Facts
+from chatcli.client.unsupported_parameters import UnsupportedParametersModel, refused_field
 from chatcli.core.errors import RequestRefused
 from chatcli.core.events import Completion, Notice, TextDelta
 from chatcli.core.messages import question
@@ -41,7 +41,7 @@ TEMPERATURE = refusal(
 
 async def test_a_refused_field_is_left_out_and_that_is_said():
     inner = ScriptedModel([TEMPERATURE], PARIS)
-    events = await events_of(AdaptingModel(inner, Facts()), REQUEST)
+    events = await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
     assert events == [
         Notice("parameter_dropped", "small does not accept temperature; retried without it"),
         *PARIS,
@@ -51,7 +51,7 @@ async def test_a_refused_field_is_left_out_and_that_is_said():
 
 async def test_what_was_learned_is_not_tried_again_nor_said_again():
     inner = ScriptedModel([TEMPERATURE], PARIS, PARIS)
-    model = AdaptingModel(inner, Facts())
+    model = UnsupportedParametersModel(inner, Facts())
     await events_of(model, REQUEST)
     assert await events_of(model, REQUEST) == PARIS
     assert inner.requests[2].without == {"temperature"}
@@ -61,9 +61,9 @@ async def test_what_was_learned_is_known_to_the_next_run_for_that_model_only(tmp
     def remembered() -> Facts:
         return Facts(URL, tmp_path / "parameters.json")
 
-    await events_of(AdaptingModel(ScriptedModel([TEMPERATURE], PARIS), remembered()), REQUEST)
+    await events_of(UnsupportedParametersModel(ScriptedModel([TEMPERATURE], PARIS), remembered()), REQUEST)
     inner = ScriptedModel(PARIS, PARIS)
-    model = AdaptingModel(inner, remembered())
+    model = UnsupportedParametersModel(inner, remembered())
     await events_of(model, REQUEST)
     await events_of(model, Request("large", REQUEST.messages))
     assert [request.without for request in inner.requests] == [{"temperature"}, frozenset()]
@@ -77,7 +77,7 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
     )
     told = [
         event.message
-        for event in await events_of(AdaptingModel(inner, Facts()), REQUEST)
+        for event in await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
         if isinstance(event, Notice)
     ]
     assert told == [
@@ -87,7 +87,9 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
 
 
 async def test_a_field_that_is_refused_again_is_a_failure():
-    _, error = await failure_of(AdaptingModel(ScriptedModel([TEMPERATURE], [TEMPERATURE]), Facts()), REQUEST)
+    _, error = await failure_of(
+        UnsupportedParametersModel(ScriptedModel([TEMPERATURE], [TEMPERATURE]), Facts()), REQUEST
+    )
     assert error is TEMPERATURE
 
 
@@ -133,11 +135,11 @@ STREAMED = Request("small", (question("Hi"),))
 async def test_who_does_not_stream_is_asked_for_the_whole_answer_and_that_is_said_once(error, tmp_path):
     path = tmp_path / "parameters.json"
     inner = ScriptedModel([error], PARIS, PARIS, PARIS)
-    model = AdaptingModel(inner, Facts(URL, path))
+    model = UnsupportedParametersModel(inner, Facts(URL, path))
     notice = Notice("parameter_dropped", "small does not stream its answers: they come whole")
     assert await events_of(model, STREAMED) == [notice, *PARIS]
     assert await events_of(model, STREAMED) == PARIS
-    assert await events_of(AdaptingModel(inner, Facts(URL, path)), STREAMED) == PARIS
+    assert await events_of(UnsupportedParametersModel(inner, Facts(URL, path)), STREAMED) == PARIS
     assert [request.without for request in inner.requests] == [frozenset(), *[{"stream"}] * 3]
 
 

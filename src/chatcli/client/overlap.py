@@ -17,7 +17,7 @@ _TELLING_OF_A_LINE: Final = 3
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n`]*\n?", re.MULTILINE)
 
 
-class Seam:
+class OverlapRemover:
     """Takes the rest of an answer as it comes and returns what is new in it.
 
     What may still turn out to be a repetition of the end of ``so_far`` is held back.

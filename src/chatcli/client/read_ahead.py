@@ -1,14 +1,20 @@
-"""Reading ahead: what came meanwhile is handed on in one piece."""
+"""Reading ahead: bytes that have come meanwhile are handed on together, and many deltas at once as one."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import aclosing
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from typing import TypeAlias
+
+    from chatcli.core.events import ReasoningDelta, TextDelta
+
+    Delta: TypeAlias = TextDelta | ReasoningDelta
 
 _AHEAD_BYTES: Final = 64 * 1024
 """As much as httpx2 reads at once. A server that is faster than its reader is kept waiting."""
@@ -18,8 +24,11 @@ _FEW_BYTES: Final = 4 * 1024
 TOGETHER_S: Final = 1 / 30
 """Where tokens trickle in, as long is slept between two looks: nobody sees it, and each look costs as much as a flood."""
 
+_MANY: Final = 16
+"""Nobody sees so many come one by one, but every layer and every observer would be asked for each."""
 
-class ReadingAhead:
+
+class ReadAhead:
     """Takes ``chunks`` while their reader does something else, for the length of an ``async with``.
 
     HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in a task of
@@ -82,3 +91,25 @@ class ReadingAhead:
                     asked_s = self._clock()
         finally:
             self._news.set()
+
+
+def coalesced(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    """Yield ``deltas`` as they are; if they are many, text that follows text as one, and so with thoughts.
+
+    Where ``deltas`` raises, what came before is yielded before that goes on.
+    """
+    read: list[Delta] = []
+    try:
+        read.extend(deltas)  # which keeps what it was given before it fails
+    except Exception:
+        yield from _runs(read)
+        raise
+    yield from _runs(read)
+
+
+def _runs(read: list[Delta]) -> Iterator[Delta]:
+    if len(read) < _MANY:
+        yield from read
+        return
+    for kind, run in groupby(read, type):
+        yield kind("".join(delta.text for delta in run))

@@ -23,7 +23,7 @@ CUT_TOKENS: Final = 500
 """No vocabulary takes so much less of a prompt: a server that tells of less has cut it."""
 
 
-class MeasuringModel:
+class UsageCalibrationModel:
     """A ``ChatModel`` that learns from ``inner`` how the endpoint counts, and how large its window is.
 
     ``counts`` is told of each answer, ``windows`` keeps the size of a window that a refusal names. A prompt that the

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.floods import joined
+from chatcli.client.read_ahead import coalesced
 from chatcli.core.events import ReasoningDelta, TextDelta
 
 DELTAS = st.builds(
@@ -16,16 +16,16 @@ DELTAS = st.builds(
 
 def test_a_few_pieces_stay_as_they_are():
     few = [TextDelta("a"), TextDelta("b"), ReasoningDelta("c"), TextDelta("d")]
-    assert list(joined(few)) == few
+    assert list(coalesced(few)) == few
 
 
 @pytest.mark.parametrize(("pieces", "told"), [(15, 15), (16, 1)])
 def test_sixteen_pieces_are_many(pieces, told):
-    assert len(list(joined([TextDelta("a")] * pieces))) == told
+    assert len(list(coalesced([TextDelta("a")] * pieces))) == told
 
 
 def test_of_many_the_text_is_told_as_one():
-    assert list(joined([TextDelta("a")] * 1000)) == [TextDelta("a" * 1000)]
+    assert list(coalesced([TextDelta("a")] * 1000)) == [TextDelta("a" * 1000)]
 
 
 @given(st.lists(DELTAS, max_size=60))
@@ -33,7 +33,7 @@ def test_nothing_is_lost_or_told_in_another_order(deltas):
     def runs(told):
         return [(kind, "".join(delta.text for delta in run)) for kind, run in groupby(told, type)]
 
-    assert runs(joined(deltas)) == runs(deltas)
+    assert runs(coalesced(deltas)) == runs(deltas)
 
 
 @pytest.mark.parametrize("many", [3, 300])
@@ -44,5 +44,5 @@ def test_what_came_before_a_failure_is_told_before_it(many):
 
     told = []
     with pytest.raises(ValueError, match="gone"):
-        told.extend(joined(failing()))
+        told.extend(coalesced(failing()))
     assert "".join(delta.text for delta in told) == "a" * many

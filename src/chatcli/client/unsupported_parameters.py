@@ -54,7 +54,7 @@ _OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-class AdaptingModel:
+class UnsupportedParametersModel:
     """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
 
     So it does with ``stream``, with the role of the system prompt, see ``client.system_role``, and with answers that are

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.seam import Seam, open_fence
+from chatcli.client.overlap import OverlapRemover, open_fence
 
 
 def joined(so_far: str, *pieces: str) -> str:
-    seam = Seam(so_far)
+    seam = OverlapRemover(so_far)
     return so_far + "".join([seam.join(piece) for piece in pieces]) + seam.rest()
 
 

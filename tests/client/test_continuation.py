@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.client.continuing import CONTINUE, ContinuingModel
+from chatcli.client.continuation import CONTINUE, ContinuationModel
 from chatcli.core.errors import AnswerTooLarge, IncompleteAnswer, RateLimited, RequestRefused
 from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import answer, question
@@ -21,7 +21,7 @@ def text_of(events: list[object]) -> str:
 
 async def test_an_answer_that_ends_by_itself_passes_as_it_is():
     script = [ReasoningDelta("Hm."), TextDelta("Paris"), STOP]
-    assert await events_of(ContinuingModel(ScriptedModel(script), times=3)) == script
+    assert await events_of(ContinuationModel(ScriptedModel(script), times=3)) == script
 
 
 async def test_a_cut_answer_is_asked_for_its_rest_visibly_and_joined_without_repetition():
@@ -30,7 +30,7 @@ async def test_a_cut_answer_is_asked_for_its_rest_visibly_and_joined_without_rep
         [TextDelta("capital of"), TextDelta(" France is"), Completion("length", "small", Usage(9, 4))],
         [TextDelta(" Paris."), STOP],
     )
-    events = await events_of(ContinuingModel(inner, times=2))
+    events = await events_of(ContinuationModel(inner, times=2))
     assert text_of(events) == "The capital of France is Paris."
     assert [event for event in events if isinstance(event, Notice)] == [
         Notice("continuing", f"{CUT.message}; asking for the rest (1 of 2)"),
@@ -46,12 +46,12 @@ async def test_a_cut_answer_is_asked_for_its_rest_visibly_and_joined_without_rep
 async def test_the_parts_of_an_answer_cost_what_they_cost_together():
     first, rest = Completion("length", cost_usd=0.25), Completion("stop", cost_usd=0.5)
     inner = ScriptedModel([TextDelta("The"), first], [TextDelta(" end"), rest])
-    assert (await events_of(ContinuingModel(inner, times=1)))[-1].cost_usd == 0.75
+    assert (await events_of(ContinuationModel(inner, times=1)))[-1].cost_usd == 0.75
 
 
 async def test_the_cost_of_an_answer_with_a_part_nobody_told_of_is_unknown():
     inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), Completion("stop", cost_usd=0.5)])
-    assert (await events_of(ContinuingModel(inner, times=1)))[-1].cost_usd is None
+    assert (await events_of(ContinuationModel(inner, times=1)))[-1].cost_usd is None
 
 
 async def test_the_sources_of_all_parts_are_told_each_once():
@@ -59,7 +59,7 @@ async def test_the_sources_of_all_parts_are_told_each_once():
     first = Completion("length", sources=(CitedSource(1, "Paris", paris),))
     rest = Completion("stop", sources=(CitedSource(1, "France", france), CitedSource(2, "Paris", paris)))
     inner = ScriptedModel([TextDelta("The"), first], [TextDelta(" end"), rest])
-    assert (await events_of(ContinuingModel(inner, times=1)))[-1].sources == (
+    assert (await events_of(ContinuationModel(inner, times=1)))[-1].sources == (
         CitedSource(1, "Paris", paris),
         CitedSource(2, "France", france),
     )
@@ -67,14 +67,14 @@ async def test_the_sources_of_all_parts_are_told_each_once():
 
 async def test_more_of_an_answer_that_is_too_large_is_not_asked_for():
     inner = ScriptedModel([TextDelta("The"), AnswerTooLarge("the answer is larger than 64 MB")])
-    seen, error = await failure_of(ContinuingModel(inner, times=3))
+    seen, error = await failure_of(ContinuationModel(inner, times=3))
     assert (seen, type(error)) == ([TextDelta("The")], AnswerTooLarge)
     assert len(inner.requests) == 1
 
 
 async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruction():
     inner = ScriptedModel([TextDelta("The"), CUT], [TextDelta(" end"), STOP])
-    await events_of(ContinuingModel(inner, times=1, opening={"prefix": True}))
+    await events_of(ContinuationModel(inner, times=1, prefill={"prefix": True}))
     *_, last = inner.requests[1].messages
     assert (last.role, last.text, last.provider_data) == ("assistant", "The", {"prefix": True})
 
@@ -82,30 +82,30 @@ async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruc
 async def test_a_request_with_a_beginning_is_answered_by_the_rest_alone():
     inner = ScriptedModel([TextDelta("The capital"), TextDelta(" is Paris."), STOP])
     request = Request("small", QUESTION.messages, answer_so_far="The capital")
-    assert text_of(await events_of(ContinuingModel(inner), request)) == " is Paris."
+    assert text_of(await events_of(ContinuationModel(inner), request)) == " is Paris."
     assert inner.requests[0].answer_so_far == ""
 
 
 async def test_without_continuing_a_cut_answer_stays_a_failure():
-    seen, error = await failure_of(ContinuingModel(ScriptedModel([TextDelta("The"), CUT])))
+    seen, error = await failure_of(ContinuationModel(ScriptedModel([TextDelta("The"), CUT])))
     assert (seen, error) == ([TextDelta("The")], CUT)
 
 
 async def test_after_the_last_time_the_cut_is_told():
     inner = ScriptedModel([TextDelta("One "), CUT], [TextDelta("two "), CUT])
-    seen, error = await failure_of(ContinuingModel(inner, times=1))
+    seen, error = await failure_of(ContinuationModel(inner, times=1))
     assert (text_of(seen), error) == ("One two ", CUT)
 
 
 async def test_what_may_have_been_a_repetition_is_shown_when_the_answer_breaks_off():
     inner = ScriptedModel([TextDelta("abc abc"), CUT], [TextDelta(" abc"), CUT])
-    seen, _ = await failure_of(ContinuingModel(inner, times=1))
+    seen, _ = await failure_of(ContinuationModel(inner, times=1))
     assert text_of(seen) == "abc abc abc"
 
 
 async def test_a_rest_that_cannot_be_had_leaves_an_incomplete_answer():
     inner = ScriptedModel([TextDelta("The"), CUT], [RateLimited("models.example: 429", status=429)])
-    seen, error = await failure_of(ContinuingModel(inner, times=3))
+    seen, error = await failure_of(ContinuationModel(inner, times=3))
     assert text_of(seen) == "The"
     assert type(error) is IncompleteAnswer
     assert error.message == "models.example: 429; the rest of the answer could not be fetched"
@@ -116,11 +116,11 @@ async def test_a_rest_that_cannot_be_had_leaves_an_incomplete_answer():
 async def test_a_failure_before_any_new_text_is_itself(so_far):
     refused = RequestRefused("no")
     request = Request("small", QUESTION.messages, answer_so_far=so_far)
-    _, error = await failure_of(ContinuingModel(ScriptedModel([refused]), times=3), request)
+    _, error = await failure_of(ContinuationModel(ScriptedModel([refused]), times=3), request)
     assert error is refused
 
 
 async def test_a_token_limit_that_leaves_no_room_for_text_is_not_asked_again():
     inner = ScriptedModel([ReasoningDelta("Hm."), Completion("length")])
-    assert (await events_of(ContinuingModel(inner, times=3)))[-1] == Completion("length")
+    assert (await events_of(ContinuationModel(inner, times=3)))[-1] == Completion("length")
     assert len(inner.requests) == 1

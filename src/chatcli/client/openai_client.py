@@ -9,7 +9,7 @@ import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from chatcli.client.bounded_bodies import bound
-from chatcli.client.trust import trusting
+from chatcli.client.trusted_certificates import trusting
 from chatcli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from chatcli.client.connection import connect
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.trust import trust_source, trusting
+from chatcli.client.openai_client import connect
+from chatcli.client.trusted_certificates import trust_source, trusting
 from chatcli.core.errors import ConfigurationError, NetworkError
 from client.wire import chat_at, completion, events_of, failure_of
 from way_servers import Authority, http_response, listening, speaking
