@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoints import endpoint_at, refuse_key_in_clear
+from chatcli.app.endpoint_settings import endpoint_at, refuse_key_in_clear
 from chatcli.app.resolver import list_offered
 from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME

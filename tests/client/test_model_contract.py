@@ -52,8 +52,7 @@ def as_the_program_does(entry: PoolEntry) -> ChatModel:
     options = ModelOptions(
         api="chat",
         streamed=True,
-        cache=Path("unused"),
-        is_kept=False,
+        facts=entry.facts(Path("unused"), is_kept=False),
         counter=EstimatingCounter(),
         sleep=asyncio.sleep,
         own_limits=OwnLimits(),

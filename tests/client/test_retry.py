@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.chat.resolved_model import InterruptibleSleep
 from chatcli.client.retry import RetryingModel
-from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.core.errors import (
     BadResponse,
     EndpointError,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.client.adapting import AdaptingModel
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.client.endpoint_facts import Facts
 from chatcli.client.responses import Responses
+from chatcli.client.unsupported_parameters import UnsupportedParametersModel
 from chatcli.client.wire_messages import ANSWER_ALONE, chat_messages, response_items
 from chatcli.core.errors import RequestRefused, UsageError
 from chatcli.core.events import Completion, Notice, TextDelta
@@ -155,16 +155,16 @@ SAID = request(reply(ReasoningPart("hm"), TextPart("Rain.", "model")), question(
     ],
 )
 async def test_who_wants_reasoning_back_gets_it_which_is_said_once_and_remembered(tmp_path, words):
-    memory = EndpointMemory(tmp_path / "parameters.json", now_s=1.0)
+    path = tmp_path / "parameters.json"
     inner = ScriptedModel([RequestRefused(words, status=400)], PARIS, PARIS)
-    model = AdaptingModel(inner, URL, memory)
+    model = UnsupportedParametersModel(inner, Facts(URL, path))
     wanted = Notice("reasoning_sent_back", "m wants the reasoning of earlier answers back; sending it")
     assert await events_of(model, SAID) == [wanted, *PARIS]
     assert await events_of(model, SAID) == PARIS
     sent = [chat_messages(asked, ENDPOINT)[1].get("reasoning_content") for asked in inner.requests]
     assert sent == [None, "hm", "hm"]
     another_run = ScriptedModel(PARIS)
-    await events_of(AdaptingModel(another_run, URL, memory), SAID)
+    await events_of(UnsupportedParametersModel(another_run, Facts(URL, path)), SAID)
     assert another_run.requests[0].without == {ANSWER_ALONE}
 
 
@@ -183,13 +183,13 @@ async def test_an_answer_whose_reasoning_nobody_kept_is_sent_with_a_blank():
 async def test_another_refusal_is_not_about_reasoning(error):
     inner = ScriptedModel([error])
     with pytest.raises(RequestRefused):
-        await events_of(AdaptingModel(inner, URL), SAID)
+        await events_of(UnsupportedParametersModel(inner, Facts()), SAID)
 
 
 async def test_a_first_question_has_no_answer_to_send_reasoning_with():
     inner = ScriptedModel([RequestRefused("Missing `reasoning_content` field", status=400)])
     with pytest.raises(RequestRefused):
-        await events_of(AdaptingModel(inner, URL), request())
+        await events_of(UnsupportedParametersModel(inner, Facts()), request())
 
 
 async def test_the_completion_has_the_whole_reply(chat, streams):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from chatcli.app.endpoints import (
+from chatcli.app.endpoint_settings import (
     DEFAULT_MODEL,
     endpoint_at,
     pricing_at,
@@ -16,11 +16,9 @@ from chatcli.app.endpoints import (
     runs_models_itself,
 )
 from chatcli.app.windows import WindowFinder
-from chatcli.chat.resolved_model import ResolvedModel, usd_of
+from chatcli.chat.resolved_model import InterruptibleSleep, ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.fallback import Fallback
-from chatcli.client.rate_limit import OwnLimits
-from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
+    from chatcli.cost.pricing import Pricing
     from chatcli.cost.spending import Approve
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
@@ -69,6 +68,15 @@ def expected_model(session: Session, settings: Settings, options: ChatOptions) -
     if session.model and not settings.is_for_this_run("model") and session.model_endpoint in {None, host}:
         return session.model
     return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
+
+
+class _Terms(NamedTuple):
+    """How the models of one endpoint are asked for one conversation."""
+
+    entry: PoolEntry
+    pause: InterruptibleSleep
+    pricing: Pricing
+    budget: Budget
 
 
 class ModelResolver:
@@ -108,29 +116,24 @@ class ModelResolver:
                 entry, self._facts(entry).windows, table=self._context.table, tell=self._tell
             ).window_tokens(name, offered)
         endpoint = entry.endpoint
-        pause = InterruptibleSleep()
-        pricing = pricing_at(endpoint, settings, self._context.table)
-        budget = budget_of(settings, self._context, chat, self._approve)
+        terms = self._terms(chat, entry, InterruptibleSleep())
+        pricing = terms.pricing
         return ResolvedModel(
             model=self._model(
-                entry,
-                pause,
-                budget,
-                fallbacks=self._candidates(chat, entry, pause, budget),
-                auto_continue=settings.auto_continue,
+                terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=settings.auto_continue
             ),
             model_name=name,
             window_tokens=window_tokens,
             parameters=_parameters(settings, embedded=endpoint.embedded),
             endpoint=endpoint,
-            pause=pause,
+            pause=terms.pause,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
             pricing=pricing,
-            budget=budget,
+            budget=terms.budget,
             context=settings.context,
             counts=self._facts(entry).counts,
             summary_model=None if endpoint.embedded else settings.summary_model,
-            turn_vectors=self._turn_vectors(entry, budget),
+            turn_vectors=self._turn_vectors(entry, terms.budget),
             long_input=LongInput(
                 settings.long,
                 settings.long_concurrency,
@@ -161,30 +164,32 @@ class ModelResolver:
             self._tell(Notice("base_url_completed", notice))
             return there, *found
 
+    def _terms(self, chat: Chat, entry: PoolEntry, pause: InterruptibleSleep) -> _Terms:
+        return _Terms(
+            entry,
+            pause,
+            pricing_at(entry.endpoint, self._settings, self._context.table),
+            budget_of(self._settings, self._context, chat, self._approve),
+        )
+
     def _model(
-        self,
-        entry: PoolEntry,
-        pause: InterruptibleSleep,
-        budget: Budget,
-        *,
-        fallbacks: Sequence[Fallback] = (),
-        auto_continue: int | None = None,
+        self, terms: _Terms, *, fallbacks: Sequence[Fallback] = (), auto_continue: int | None = None
     ) -> ChatModel:
         """Return one model of one endpoint, with all that makes it answer in the end."""
         # The openai package takes half a second to import: only once somebody is to be asked.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
+        from chatcli.client.rate_limit import OwnLimits  # noqa: PLC0415
         from chatcli.cost.budgeted import BudgetedModel  # noqa: PLC0415
 
         settings, counter = self._settings, EstimatingCounter()
         return build_model(
-            entry,
+            terms.entry,
             ModelOptions(
                 api=settings.api,
                 streamed=settings.stream,
-                cache=self._context.paths.cache,
-                is_kept=settings.save,
+                facts=self._facts(terms.entry),
                 counter=counter,
-                sleep=pause.sleep,
+                sleep=terms.pause.sleep,
                 own_limits=OwnLimits(
                     settings.requests_per_minute, settings.tokens_per_minute, settings.retry_budget_s
                 ),
@@ -193,8 +198,8 @@ class ModelResolver:
                 separates_reasoning=settings.thoughts_in_text != "off",
                 budget=partial(
                     BudgetedModel,
-                    pricing=pricing_at(entry.endpoint, settings, self._context.table),
-                    budget=budget,
+                    pricing=terms.pricing,
+                    budget=terms.budget,
                     count=counter.count,
                     # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
                     must_know=settings.max_cost is not None and settings.is_for_this_run("max_cost"),
@@ -220,19 +225,17 @@ class ModelResolver:
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
 
-    def _candidates(
-        self, chat: Chat, entry: PoolEntry, pause: InterruptibleSleep, budget: Budget
-    ) -> list[Fallback]:
+    def _fallbacks_of(self, chat: Chat, terms: _Terms) -> list[Fallback]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
         profiles = self._settings.fallback_profiles
 
         def opening(name: str) -> Callable[[], Awaitable[tuple[ChatModel, str]]]:
             async def open_profile() -> tuple[ChatModel, str]:
-                return await self._profile(name, chat, pause)
+                return await self._profile(name, chat, terms.pause)
 
             async def same_endpoint() -> tuple[ChatModel, str]:
                 if name not in self._fallbacks:
-                    self._fallbacks[name] = self._model(entry, pause, budget), name
+                    self._fallbacks[name] = self._model(terms), name
                 return self._fallbacks[name]
 
             return open_profile if name in profiles else same_endpoint
@@ -244,12 +247,13 @@ class ModelResolver:
         if name not in self._fallbacks:
             settings = self._settings.fallback_profiles[name]
             options = replace(self._options, embedded=False)
-            resolver = ModelResolver(settings, options, self._context, self._tell, self._stack)
+            resolver = ModelResolver(
+                settings, options, self._context, self._tell, self._stack, approve=self._approve
+            )
             entry = await resolver.connected(await resolver.endpoint())
             embedded = entry.endpoint.embedded
             model = SMOLLM2.model if embedded else (await resolver.model(Session(), entry))[0]
-            budget = budget_of(settings, self._context, chat, self._approve)
-            self._fallbacks[name] = resolver._model(entry, pause, budget), model
+            self._fallbacks[name] = resolver._model(resolver._terms(chat, entry, pause)), model
         return self._fallbacks[name]
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:

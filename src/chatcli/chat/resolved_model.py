@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chatcli.client.retry_timing import InterruptibleSleep
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.usage import Usage
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
     from chatcli.core.request import Parameters
     from chatcli.cost.budget import Budget
     from chatcli.cost.pricing import Pricing
+
+
+class InterruptibleSleep:
+    """Sleeps like ``asyncio.sleep``, until ``cut_short`` is called."""
+
+    def __init__(self) -> None:
+        self._sleeping: set[asyncio.Event] = set()
+
+    async def sleep(self, time_s: float) -> None:
+        over = asyncio.Event()
+        self._sleeping.add(over)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(time_s):
+                    await over.wait()
+        finally:
+            self._sleeping.discard(over)
+
+    def cut_short(self) -> bool:
+        """End every sleep now; return whether there was one."""
+        for over in self._sleeping:
+            over.set()
+        return bool(self._sleeping)
 
 
 @dataclass(frozen=True, slots=True)

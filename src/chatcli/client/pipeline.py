@@ -21,10 +21,10 @@ from chatcli.client.usage_calibration import UsageCalibrationModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.client.dialect import Dialect
+    from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.fallback import Fallback
     from chatcli.client.pool import PoolEntry
@@ -38,15 +38,13 @@ if TYPE_CHECKING:
 class ModelOptions(NamedTuple):
     """How a model is asked.
 
-    ``api`` names the dialect. What is learned is known to the run, and where ``is_kept`` to later ones, in the folder
-    ``cache``. ``counter`` counts about what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut
+    ``api`` names the dialect. ``facts`` are what is known of the endpoint, and learned. ``counter`` counts about what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut
     answer is asked for the rest, ``None`` where somebody else joins answers.
     """
 
     api: str
     streamed: bool
-    cache: Path
-    is_kept: bool
+    facts: EndpointFacts
     counter: TokenCounter
     sleep: Callable[[float], Awaitable[None]]
     own_limits: OwnLimits
@@ -63,7 +61,7 @@ class Layer(NamedTuple):
 
     name: str
     applies: Callable[[ModelOptions], bool]
-    build: Callable[[ChatModel, PoolEntry, ModelOptions], ChatModel]
+    build: Callable[[ChatModel, Endpoint, ModelOptions], ChatModel]
 
 
 LAYERS: Final = (
@@ -72,8 +70,8 @@ LAYERS: Final = (
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,
-        lambda inner, entry, options: ContinuationModel(
-            inner, times=options.auto_continue or 0, prefill=prefill_for(entry.endpoint)
+        lambda inner, endpoint, options: ContinuationModel(
+            inner, times=options.auto_continue or 0, prefill=prefill_for(endpoint)
         ),
     ),
     Layer(
@@ -85,23 +83,21 @@ LAYERS: Final = (
     Layer(
         "reasoning separation",
         lambda options: options.separates_reasoning,
-        lambda inner, entry, options: ReasoningSeparatingModel(
-            inner, _facts(entry, options).reasoning_styles
-        ),
+        lambda inner, _, options: ReasoningSeparatingModel(inner, options.facts.reasoning_styles),
     ),
     # It compares what the endpoint counts with what was counted.
     Layer(
         "usage calibration",
         lambda _: True,
-        lambda inner, entry, options: UsageCalibrationModel(
-            inner, entry.endpoint, _facts(entry, options).counts, _facts(entry, options).windows
+        lambda inner, endpoint, options: UsageCalibrationModel(
+            inner, endpoint, options.facts.counts, options.facts.windows
         ),
     ),
     # It leaves out a field that the endpoint refuses.
     Layer(
         "unsupported parameters",
         lambda _: True,
-        lambda inner, entry, options: UnsupportedParametersModel(inner, _facts(entry, options).refused),
+        lambda inner, _, options: UnsupportedParametersModel(inner, options.facts.refused),
     ),
     # It asks again until the first visible delta.
     Layer(
@@ -128,7 +124,7 @@ def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
             endpoint,
             dialect_for(options.api),
             streamed=options.streamed,
-            endings=_facts(entry, options).endings,
+            endings=options.facts.endings,
         ),
         entry.meter,
         reason=f"waiting for {endpoint.name}",
@@ -137,16 +133,12 @@ def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
     )
     for layer in reversed(LAYERS):
         if layer.applies(options):
-            model = layer.build(model, entry, options)
+            model = layer.build(model, endpoint, options)
     return model
 
 
 def dialect_for(api: str) -> Dialect:
     return Responses() if api == "responses" else ChatCompletions()
-
-
-def _facts(entry: PoolEntry, options: ModelOptions) -> EndpointFacts:
-    return entry.facts(options.cache, is_kept=options.is_kept)
 
 
 def _about_tokens(counter: TokenCounter) -> Callable[[Request], int]:

@@ -1,11 +1,9 @@
-"""How long a server asks to wait, wherever it says so: in a header or in the words of its error; and the waiting."""
+"""How long a server asks to wait, wherever it says so: in a header or in the words of its error."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
@@ -125,26 +123,3 @@ def _time_of_day(now: datetime, wait_s: float) -> str:
     except OverflowError:
         return "a very long time"
     return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"
-
-
-class InterruptibleSleep:
-    """Sleeps like ``asyncio.sleep``, until ``cut_short`` is called."""
-
-    def __init__(self) -> None:
-        self._sleeping: set[asyncio.Event] = set()
-
-    async def sleep(self, time_s: float) -> None:
-        over = asyncio.Event()
-        self._sleeping.add(over)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(time_s):
-                    await over.wait()
-        finally:
-            self._sleeping.discard(over)
-
-    def cut_short(self) -> bool:
-        """End every sleep now; return whether there was one."""
-        for over in self._sleeping:
-            over.set()
-        return bool(self._sleeping)

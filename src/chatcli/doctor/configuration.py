@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoints import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
+from chatcli.app.endpoint_settings import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
 from chatcli.core.errors import ChatcliError
 from chatcli.doctor.finding import of_error, ok, problem, warning
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoints import DEFAULT_MODEL
+from chatcli.app.endpoint_settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from chatcli.app.run_context import RunContext

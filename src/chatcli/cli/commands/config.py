@@ -8,7 +8,7 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoints import refuse_key_in_clear
+from chatcli.app.endpoint_settings import refuse_key_in_clear
 from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of

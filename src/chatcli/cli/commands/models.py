@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wcwidth import clip, width
 
-from chatcli.app.endpoints import endpoint_at, pricing_at
+from chatcli.app.endpoint_settings import endpoint_at, pricing_at
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoints import pricing_at
+from chatcli.app.endpoint_settings import pricing_at
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.text_columns import table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.app.endpoints import endpoint_at
+from chatcli.app.endpoint_settings import endpoint_at
 from chatcli.app.run_context import RunContext
 from chatcli.client.proxies import Proxy
 from chatcli.config.endpoints import OPENAI_URL
