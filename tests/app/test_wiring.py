@@ -196,7 +196,7 @@ class TestTwoConversationsAtOneEndpoint:
             async with opened(settings(**pointed(server)), together) as second:
                 await play(second.send(question("Hi")))
             await play(first.send(question("Hi")))
-            async with together.pool.entry(first.endpoint, {}).meter.call("models") as call:
+            async with together.pool.entry(first.turns.connected.endpoint, {}).meter.call("models") as call:
                 client = await call.client()
         assert client.is_closed()
 
