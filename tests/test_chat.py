@@ -694,7 +694,7 @@ class TestPin:
         await ask(chat, "one")
         with pytest.raises(UsageError) as caught:
             chat.memory.pin(number)
-        assert caught.value.hint == "give a number from 1 to 1"
+        assert caught.value.hint == "the only one is 1"
 
     async def test_that_is_not_there_cannot_be_taken_back(self, open_chat):
         chat, _ = open_chat(says("a"), says("b"))

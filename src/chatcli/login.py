@@ -112,7 +112,7 @@ def clean_address(text: str) -> str:
     try:
         return validated_url(_REQUEST_PATH.sub("", validated_url(text.strip().strip("\"'"))))
     except ValueError as error:
-        raise UsageError(f"the address {error}", hint="it looks like https://host.example/v1") from error
+        raise UsageError(f"the address {error}", hint="type it again, or press Ctrl-C to stop") from error
 
 
 async def check_key(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.cli.commands import COMMANDS, summary
-from chatcli.cli.option_hints import _MEANT, option_hint
+from chatcli.cli.option_hints import _MEANT, option_hint, word_hint
 from chatcli.cli.options import RESERVED_OPTIONS, first_word, main_parser, parse
 from chatcli.core.errors import UsageError
 
@@ -39,6 +39,43 @@ def parser():
 def test_the_first_word_is_neither_an_option_nor_its_value(parser, arguments, word):
     at = first_word(parser, arguments)
     assert (None if at is None else arguments[at]) == word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["login"], "chatcli config login"),
+        (["-q", "help"], "chatcli --help"),
+        (["--", "login"], None),
+        (["how", "login"], None),
+        (["--prompt", "login"], None),
+        (["Rome"], None),
+    ],
+    ids=str,
+)
+def test_one_bare_word_that_people_mean_as_a_command_is_said_to_be_a_question(parser, arguments, meant):
+    hint = word_hint(parse(parser, arguments).only_word)
+    assert hint == (meant and f'"{arguments[-1]}" is sent as a question; for the command, use {meant}')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["-o", "jsn"], "--output cannot be jsn", "did you mean json?"),
+        (["-m"], "--model needs a value", "chatcli --help shows what it can be"),
+        (["--local=3"], "--local takes no value", "leave it out"),
+        (
+            ["--foo=bar"],
+            "unknown option --foo",
+            "chatcli --help lists the options; put -- before a prompt that begins with -",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistaken_value_is_said_in_words(parser, arguments, message, hint):
+    with pytest.raises(UsageError) as caught:
+        parse(parser, arguments)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 def test_options_and_words_may_stand_in_any_order(parser):

@@ -339,3 +339,10 @@ def test_a_window_nobody_knows_is_none(machine):
 )
 def test_accessible_asks_for_plain_text_in_every_program(machine, environment, is_plain):
     assert machine.resolve(environment=environment).plain == is_plain
+
+
+def test_a_mistake_in_a_conversation_names_the_setting_and_one_of_a_flag_the_flag(machine):
+    with pytest.raises(UsageError, match=r"^temperature must be"):
+        machine.resolve(changes={"temperature": "hot"})
+    with pytest.raises(UsageError, match=r"^--temperature must be"):
+        machine.resolve(flags={"temperature": "hot"})

@@ -105,7 +105,9 @@ class TestARunInAPipe:
             wait_until(lambda: program.session_paths and "partial" in program.session_paths[0].read_text())
             process.send_signal(number)
             assert process.wait(timeout=PATIENCE_S) == CODES[number]
-            assert process.stderr.read() == b"stopped; the partial answer is kept (/continue)\n"
+            assert (
+                process.stderr.read() == b"stopped; the partial answer is kept (chatcli -c, then /continue)\n"
+            )
             shown = process.stdout.read().decode()
         (_, (_, kept)) = program.saved
         assert kept.startswith(shown.rstrip("\n"))

@@ -45,7 +45,7 @@ def test_markdown_is_shown_while_it_arrives(terminal):
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
         assert "• unfinished" in screen.shown
-        assert "stopped; the partial answer is kept (/continue)" in screen.shown
+        assert "stopped; the partial answer is kept (chatcli -c, then /continue)" in screen.shown
 
 
 def test_what_a_model_says_cannot_act_on_the_terminal(terminal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.core.errors import ConfigurationError, NetworkError
+from chatcli.core.errors import Cancelled, ConfigurationError, NetworkError
 from chatcli.core.events import (
     CitedSource,
     ContextFitted,
@@ -17,8 +17,30 @@ from chatcli.core.events import (
     Waiting,
 )
 from chatcli.core.usage import Usage
-from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, measurements
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell, measurements
 from render.turns import CANCELLED, FAILED, FINISHED, show
+
+
+@pytest.mark.parametrize(
+    ("line", "kept", "lost"),
+    [
+        (
+            "answer cut at the token limit; /continue gets the rest",
+            "answer cut at the token limit; chatcli -c, then /continue gets the rest",
+            "answer cut at the token limit",
+        ),
+        ("→ /continue gets the rest", "→ chatcli -c, then /continue gets the rest", ""),
+        (
+            Cancelled.PARTIAL_KEPT,
+            "stopped; the partial answer is kept (chatcli -c, then /continue)",
+            "stopped",
+        ),
+        ("kept", "kept", "kept"),
+    ],
+)
+def test_back_in_the_shell_only_what_can_be_done_there_is_said(line, kept, lost):
+    assert for_the_shell(line, is_kept=True) == kept
+    assert for_the_shell(line, is_kept=False) == lost
 
 
 async def told(*events, dim=False, verbose=False, quiet=False):

@@ -111,7 +111,12 @@ async def test_tmux_is_asked_as_it_hands_on_only_what_it_was_given(answered, pro
 async def test_where_there_is_no_clipboard_that_is_said(answered):
     surface = await answered("/copy", surface=KeptSurface(draws=False))
     assert "there is no clipboard here" in surface.text
-    assert "/save N PATH" in surface.text
+    assert "/save N PATH writes a code block" in surface.text
+    assert "OSC 52" in surface.text
+
+
+async def test_a_block_is_not_saved_as_the_name_of_the_conversation(answered):
+    assert "/save 1 PATH writes code block 1" in (await answered("/save 1")).text
 
 
 async def test_what_has_no_bytes_is_replaced():

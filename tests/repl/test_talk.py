@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent
@@ -481,9 +482,38 @@ async def test_a_setting_is_changed_for_this_run_and_a_wrong_one_changes_nothing
         await talk.take("/config temprature")
         await talk.take("Hi")
         await talk.connection.close()
-    assert "--temperature must be" in talk.surface.text
+    assert "temperature must be" in talk.surface.text
+    assert "--temperature" not in talk.surface.text
     assert "there is no setting temprature" in talk.surface.text
     assert server.requests[-1].json["temperature"] == 0.5
+
+
+@pytest.mark.parametrize("line", ["/new x y", "/exit now", "/cost today"])
+async def test_words_behind_a_command_that_takes_none_are_not_passed_over(talking, line):
+    talk = talking()
+    await talk.take(line)
+    assert "takes nothing after it" in talk.surface.text
+    assert not talk.is_leaving
+
+
+async def test_read_aloud_there_are_sentences_and_no_columns(talking):
+    talk = talking(plain=True)
+    for line in ("/cost", "/config", "/config model", "/session", "/t"):
+        talk.surface.said.clear()
+        await talk.take(line)
+        shown = next(said for said in talk.surface.said if not said.startswith(">"))
+        assert "  " not in shown
+        assert all(": " in row and row.endswith((".", "?", "!")) for row in shown.split("\n")), shown
+    await talk.take("/config model")
+    assert "model: small, from flag --model." in talk.surface.text
+
+
+async def test_read_aloud_the_model_in_use_is_said_to_be(talking):
+    async with serving(MODELS) as server:
+        talk = talking(server, plain=True)
+        await talk.take("/model")
+        await talk.connection.close()
+    assert re.search(r"^small: in use.*\.$", talk.surface.text, re.MULTILINE)
 
 
 async def test_a_key_is_never_taken_as_a_setting(talking):

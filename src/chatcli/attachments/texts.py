@@ -91,7 +91,7 @@ def _file_content(path: Path, shown: str, heard: Callable[[], None]) -> bytes:
     with path.open("rb", buffering=0) as file:
         state = os.fstat(file.fileno())
         if stat.S_ISREG(state.st_mode) and state.st_size > LONGEST_TEXT_BYTES:
-            raise _too_long(shown, f"{_megabytes(state.st_size)}")
+            raise _too_long(shown, f": {_megabytes(state.st_size)}")
         return _content(file, shown, heard)
 
 
@@ -101,7 +101,7 @@ def _content(file: BinaryIO | RawIOBase, shown: str, heard: Callable[[], None]) 
         heard()
         content += piece
         if len(content) > LONGEST_TEXT_BYTES:
-            raise _too_long(shown, f"more than {_megabytes(LONGEST_TEXT_BYTES)}")
+            raise _too_long(shown)
     return bytes(content)
 
 
@@ -112,9 +112,9 @@ def _piece(file: BinaryIO | RawIOBase) -> bytes:
     return piece
 
 
-def _too_long(shown: str, size: str) -> UsageError:
+def _too_long(shown: str, size: str = "") -> UsageError:
     return UsageError(
-        f"{shown} is too long: {size}, the limit is {_megabytes(LONGEST_TEXT_BYTES)}",
+        f"{shown} is longer than {_megabytes(LONGEST_TEXT_BYTES)}{size}",
         hint="pass only the part that matters, with grep, head or tail",
         code="input_too_long",
     )

@@ -37,6 +37,11 @@ class Alternatives:
         return self.exchanges[self.at]
 
 
+def number_hint(first: int, last: int) -> str:
+    """Return which number to give."""
+    return f"the only one is {first}" if first == last else f"give a number from {first} to {last}"
+
+
 class Branches:
     """Moves the head of a session. Only marks are added: nothing that was said is lost.
 
@@ -61,8 +66,10 @@ class Branches:
             raise UsageError("there is no question to undo", hint="ask something first", code="no_such_turn")
         if count > len(asked):
             raise UsageError(
-                f"there are only {len(asked)} turns to undo",
-                hint=f"give a number from 1 to {len(asked)}",
+                "there is only 1 turn to undo"
+                if len(asked) == 1
+                else f"there are only {len(asked)} turns to undo",
+                hint=number_hint(1, len(asked)),
                 code="no_such_turn",
             )
         return asked[-count:]
@@ -73,10 +80,8 @@ class Branches:
             return self.latest(1)[0]
         asked, first = self._session.questions, self.first_known
         if not first <= number <= len(asked):
-            numbers = f"give a number from {first} to {len(asked)}"
-            if first > len(asked):
-                numbers = "ask something first"
-            raise UsageError(f"there is no question {number}", hint=numbers, code="no_such_turn")
+            hint = number_hint(first, len(asked)) if first <= len(asked) else "ask something first"
+            raise UsageError(f"there is no question {number}", hint=hint, code="no_such_turn")
         return asked[number - 1]
 
     @property
@@ -140,9 +145,7 @@ class Branches:
         at = choose(place)
         if not 0 <= at < len(place.exchanges):
             count = len(place.exchanges)
-            raise UsageError(
-                f"there are {count} answers", hint=f"give a number from 1 to {count}", code="no_such_answer"
-            )
+            raise UsageError(f"there are {count} answers", hint=number_hint(1, count), code="no_such_answer")
         chosen = place.exchanges[at]
         self.go_to(self.tree.newest_after(chosen))
         path = [exchange.id for exchange in self.tree.path]

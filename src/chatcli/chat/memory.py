@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chatcli.chat.branches import number_hint
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Memory:
         """Have the model see the note with ``number`` no longer, and return it."""
         notes = self.notes
         if not 1 <= number <= len(notes):
-            hint = f"give a number from 1 to {len(notes)}" if notes else "/note TEXT adds one"
+            hint = number_hint(1, len(notes)) if notes else "/note TEXT adds one"
             raise UsageError(f"there is no note {number}", hint=hint, code="no_such_note")
         self._mark("unnote", self._session.note_ids[number - 1])
         return notes[number - 1]

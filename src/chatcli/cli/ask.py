@@ -65,7 +65,7 @@ class _OneShot:
         self._free_keyboard: Callable[[], object] = lambda: None
 
     async def run(self, question: Message) -> ExitCode:
-        status = status_output(self._options, self._settings, self._terminal)
+        status = status_output(self._options, self._settings, self._terminal, is_one_shot=True)
         is_lost = False
         with answer_output(self._options, self._settings, self._terminal) as answer:
             self._free_keyboard = answer.free_keyboard

@@ -62,6 +62,45 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+_NEAR: Final = 0.67
+"""What is less alike is another word."""
+
+
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "auth": "chatcli config login",
+        "chat": "chatcli",
+        "configure": "chatcli config login",
+        "continue": "chatcli -c",
+        "help": "chatcli --help",
+        "history": "chatcli sessions list",
+        "init": "chatcli config login",
+        "keys": "chatcli config login",
+        "list": "chatcli sessions list",
+        "login": "chatcli config login",
+        "logout": "chatcli config logout",
+        "ls": "chatcli sessions list",
+        "model": "chatcli models",
+        "resume": "chatcli --resume",
+        "search": "chatcli sessions search",
+        "session": "chatcli sessions list",
+        "settings": "chatcli config show",
+        "setup": "chatcli local setup",
+        "template": "chatcli templates list",
+        "update": "uv tool upgrade chatcli, or pip install -U chatcli",
+        "upgrade": "uv tool upgrade chatcli, or pip install -U chatcli",
+        "version": "chatcli --version",
+    }
+)
+"""What other programs have as a command, and here is a question; it may be meant as one."""
+
+
+def word_hint(word: str) -> str | None:
+    """Return what to say of a question that is one bare word; ``None`` where nobody means a command by it."""
+    meant = _WORDS.get(word)
+    return meant and f'"{word}" is sent as a question; for the command, use {meant}'
+
+
 def option_hint(option: str, usable: Collection[str]) -> str | None:
     """Return what to do instead: only options of ``usable`` are named, as they do something; ``None`` for nothing near."""
     import difflib  # noqa: PLC0415 -- only a mistake needs it
@@ -69,5 +108,5 @@ def option_hint(option: str, usable: Collection[str]) -> str | None:
     if option in _COMMANDS:
         return _COMMANDS[option]
     meant = next((each for each in _MEANT.get(option, ()) if each.split()[0] in usable), None)
-    near = [meant] if meant else difflib.get_close_matches(option, usable, n=1)
+    near = [meant] if meant else difflib.get_close_matches(option, usable, n=1, cutoff=_NEAR)
     return f"did you mean {near[0]}?" if near else None

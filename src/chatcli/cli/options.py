@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+import re
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from chatcli.cli.option_hints import option_hint
+from chatcli.config.suggestions import did_you_mean
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import UsageError
 from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
@@ -69,6 +71,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
         hint = f"{self.prog} --help lists the options"
+        if known := _in_words(message, self.prog):
+            raise known
         if unknown != message:
             first = unknown.split()[0].partition("=")[0]
             if first in RESERVED_OPTIONS:
@@ -81,6 +85,42 @@ class Parser(argparse.ArgumentParser):
             usable = [name for name in self._option_string_actions if name not in RESERVED_OPTIONS]
             hint = option_hint(first, usable) or f"{hint}; put -- before a prompt that begins with -"
         raise UsageError(message, hint=hint)
+
+
+_CHOICE: Final = re.compile(
+    r"argument (?P<argument>.*?): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)", re.DOTALL
+)
+_NO_VALUE: Final = re.compile(r"argument (?P<argument>.*): expected (?:one|at least one) argument\Z")
+_VALUE_UNASKED: Final = re.compile(r"argument (?P<argument>.*): ignored explicit argument")
+_MISSING: Final = re.compile(r"the following arguments are required: (?P<names>.*)\Z")
+
+
+def _in_words(message: str, program: str) -> UsageError | None:
+    """Return what argparse says of a value as a person would; ``None`` for what it says of something else."""
+    if match := _CHOICE.match(message):
+        known = [name.strip("'\" ") for name in match["known"].split(",")]
+        what = f"there is no {match['argument']} {match['given']}"
+        if match["argument"].startswith("-"):
+            what = f"{_long(match['argument'])} cannot be {match['given']}"
+        elif match["argument"] == "action":
+            what = f"there is no {program} {match['given']}"
+        return UsageError(what, hint=did_you_mean(match["given"], known, "use one of"))
+    if match := _NO_VALUE.match(message):
+        return UsageError(
+            f"{_long(match['argument'])} needs a value", hint=f"{program} --help shows what it can be"
+        )
+    if match := _VALUE_UNASKED.match(message):
+        return UsageError(f"{_long(match['argument'])} takes no value", hint="leave it out")
+    if match := _MISSING.match(message):
+        names = match["names"]
+        if names.startswith("action"):
+            return UsageError("what should be done?", hint=f"{program} --help lists the actions")
+        return UsageError(f"{names} is missing", hint=f"{program} --help shows what it takes")
+    return None
+
+
+def _long(option: str) -> str:
+    return option.rpartition("/")[2]
 
 
 def main_parser(commands: str) -> Parser:
@@ -232,7 +272,11 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
         at = before.index("--")
         before, words = before[:at], before[at + 1 :]
     namespace = parser.parse_intermixed_args(_with_any_prompt(before))
-    namespace.prompt = [*(namespace.prompt or []), *words]
+    prompt = namespace.prompt or []
+    namespace.only_word = (
+        prompt[0] if len(prompt) == 1 and not words and namespace.prompt_option is None else ""
+    )
+    namespace.prompt = [*prompt, *words]
     return namespace
 
 

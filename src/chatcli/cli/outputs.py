@@ -6,6 +6,7 @@ import asyncio
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.answer_destination import AnswerDestination, OutputFile
@@ -17,7 +18,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
-from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell
 from chatcli.safety.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -114,8 +115,10 @@ class StatusOutput:
         plain: bool,
         debug: bool = False,
         lists_sources: bool = True,
+        reword: Callable[[str], str] = str,
     ) -> None:
         self._terminal = terminal
+        self._reword = reword
         self._quiet = quiet
         self._debug = debug
         self._dim = terminal.colors_on(terminal.stderr) and not plain
@@ -151,8 +154,9 @@ class StatusOutput:
         return AnswerGap(lambda: self._terminal.warn(""), is_due=lambda: self._has_said and self._shows_gap)
 
     def _say(self, line: str) -> None:
-        self._has_said = True
-        self._write_line(line)
+        if line := self._reword(line):
+            self._has_said = True
+            self._write_line(line)
 
     def tell(self, notice: Notice) -> None:
         """Tell something before there is a turn."""
@@ -228,7 +232,12 @@ def answer_output(
 
 
 def status_output(
-    options: Namespace, settings: Settings, terminal: Terminal, *, verbose: bool | None = None
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+    *,
+    verbose: bool | None = None,
+    is_one_shot: bool = False,
 ) -> StatusOutput:
     """Return what tells about turns; ``verbose`` is as the options say unless it was changed since."""
     return StatusOutput(
@@ -238,6 +247,7 @@ def status_output(
         plain=settings.plain,
         debug=options.debug,
         lists_sources=options.output not in ("json", "jsonl"),
+        reword=partial(for_the_shell, is_kept=settings.save) if is_one_shot else str,
     )
 
 

@@ -40,6 +40,8 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
         document(as_typed(name), _from_file(name, terminal, hints)) for name in files if name != PIPE
     ]
     if template is not None:
+        if piped.strip() and not options.quiet:
+            _tell_attached(piped, terminal)
         handed_over = [*documents, *([document("stdin", piped)] if piped.strip() else [])]
         return fill(template, options, handed_over, terminal)
     if piped.strip():

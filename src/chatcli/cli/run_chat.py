@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.ask import ask, wish_of
 from chatcli.cli.background_query import can_be_asked
+from chatcli.cli.option_hints import word_hint
 from chatcli.cli.questions import compose
 from chatcli.cli.setup import resettling, settings_of, with_a_place_to_keep, world_of
 from chatcli.cli.signals import until_signalled
@@ -42,6 +43,8 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             hint="to ask one question in a session, use -s NAME or -c",
         )
     if question is not None:
+        if not options.quiet and (hint := word_hint(options.only_word)):
+            terminal.warn(hint)
         return ask(question, options, settings, world, terminal)
     for name in ("dry_run", "extract", "out", "output"):
         if getattr(options, name):

@@ -172,7 +172,9 @@ def _with_tables(
     if profile.value not in tables.profiles:
         raise (UsageError if profile.origin.startswith(("flag ", "command ")) else ConfigurationError)(
             f"{profile.origin}: config.toml has no profile {profile.value!r}",
-            hint=did_you_mean(profile.value, tables.profiles, "profiles"),
+            hint=did_you_mean(profile.value, tables.profiles, "profiles")
+            if tables.profiles
+            else f"add a table [profiles.{profile.value}] to config.toml",
         )
     table = tables.profile(profile.value)
     if "profile" in changed.found:

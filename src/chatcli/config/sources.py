@@ -60,10 +60,18 @@ class SettingsSource:
     missing_keys: tuple[str, ...] = ()
 
 
-def flag_source(flags: Mapping[str, object]) -> SettingsSource:
-    """Read the command line: values by the name of their setting; ``None`` is a flag not given."""
+def flag_source(flags: Mapping[str, object], *, by_setting: bool = False) -> SettingsSource:
+    """Read the command line: values by the name of their setting; ``None`` is a flag not given.
+
+    A mistake names the flag, or ``by_setting`` the setting.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
-    return SettingsSource({name: _read_flag(SETTINGS_BY_NAME[name], value) for name, value in given.items()})
+    return SettingsSource(
+        {
+            name: _read_flag(SETTINGS_BY_NAME[name], value, by_setting=by_setting)
+            for name, value in given.items()
+        }
+    )
 
 
 def change_source(changes: Mapping[str, object]) -> SettingsSource:
@@ -71,7 +79,7 @@ def change_source(changes: Mapping[str, object]) -> SettingsSource:
     return SettingsSource(
         {
             name: FoundSetting(found.value, f"command {_COMMANDS.get(name, '/config')}")
-            for name, found in flag_source(changes).found.items()
+            for name, found in flag_source(changes, by_setting=True).found.items()
         }
     )
 
@@ -148,12 +156,12 @@ def table_source(
     )
 
 
-def _read_flag(setting: Setting, value: object) -> FoundSetting:
+def _read_flag(setting: Setting, value: object, *, by_setting: bool) -> FoundSetting:
     flag = setting.flag or f"--{setting.name.replace('_', '-')}"
     try:
         return FoundSetting(setting.parse(value), f"flag {flag}")
     except ValueError as error:
-        raise UsageError(f"{flag} {error}", hint=_hint(error)) from error
+        raise UsageError(f"{setting.name if by_setting else flag} {error}", hint=_hint(error)) from error
 
 
 def _read(parse: Parser, value: object, origin: str) -> FoundSetting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import Cancelled, EndpointError, clause
@@ -32,6 +33,9 @@ _CUT: Final = {
 _CUT_BEFORE: Final = "cut at the token limit before the answer began: raise max_tokens"
 
 
+_CONTINUE: Final = re.compile(
+    r"→ /continue .*|; /continue gets the rest|; the partial answer is kept \(/continue\)"
+)
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
 """Notices about an answer of which the last lines may not be printed yet; they wait for the end of the turn."""
 
@@ -106,6 +110,14 @@ class AnswerGap:
         self._has_begun = True
         if self._is_due():
             self._leave_gap()
+
+
+def for_the_shell(line: str, *, is_kept: bool) -> str:
+    """Return ``line`` for who is back in the shell after one answer; nothing where it says only what cannot be done there.
+
+    ``/continue`` is a command of a conversation, and there is one to go on with only where the session ``is_kept``.
+    """
+    return line.replace("/continue", "chatcli -c, then /continue") if is_kept else _CONTINUE.sub("", line)
 
 
 def error_lines(error: ChatcliError) -> list[str]:

@@ -43,12 +43,14 @@ _NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 _FARAWAY: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
 
-async def copy(text: str, environment: Mapping[str, str], to_terminal: Callable[[str], bool]) -> str:
+async def copy(
+    text: str, environment: Mapping[str, str], to_terminal: Callable[[str], bool], *, hint: str
+) -> str:
     """Put ``text`` into the clipboard and return what it was put into, in words.
 
     Over SSH the clipboard of this machine is nobody's: there the terminal is asked (OSC 52), by way of tmux where that
     runs, as it hands on only what it was given itself. ``to_terminal`` sends a sequence and returns whether the
-    terminal reads any. Raise ``LocalIOError`` where nothing takes it.
+    terminal reads any. Raise ``LocalIOError`` with ``hint`` where nothing takes it.
     """
     if not any(environment.get(name) for name in _FARAWAY):
         for program in _available(environment):
@@ -62,7 +64,7 @@ async def copy(text: str, environment: Mapping[str, str], to_terminal: Callable[
         return "the terminal's clipboard"
     raise LocalIOError(
         "there is no clipboard here",
-        hint="install wl-copy, xclip or xsel, or use a terminal that supports OSC 52; /save N PATH writes a file",
+        hint=hint,
         code="no_clipboard",
     )
 

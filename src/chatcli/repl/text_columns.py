@@ -9,7 +9,7 @@ from wcwidth import clip, width, wrap
 from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _GAP: Final = "  "
 _LEAST_ROOM: Final = 16
@@ -29,6 +29,16 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
         for row in cells
     )
     return "\n".join(_cut(line, columns) for line in lines)
+
+
+def sentences(rows: Iterable[Sequence[str]]) -> str:
+    """Return ``rows`` to be read aloud: a sentence each, what it is about and then what there is to say of that."""
+    lines = []
+    for first, *rest in rows:
+        said = ", ".join(filter(None, map(sanitize_line, rest)))
+        line = f"{sanitize_line(first)}: {said}" if said else sanitize_line(first)
+        lines.append(line if line.endswith((".", "!", "?", "…")) else f"{line}.")
+    return "\n".join(lines)
 
 
 def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection[str] = ()) -> str:

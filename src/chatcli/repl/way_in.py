@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
-from chatcli.core.errors import ChatcliError, KeyRefused, UsageError
+from chatcli.core.errors import ChatcliError, KeyRefused, NetworkError, UsageError
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import SMOLLM2, status
 from chatcli.login import (
@@ -201,6 +201,10 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
         except (UsageError, KeyRefused) as error:
             surface.complain(error)
             continue
+        except NetworkError as error:
+            # It was typed here, and is no setting yet.
+            error.hint = error.hint and error.hint.replace("check base_url", "check the address")
+            raise
         if key is not None and unreadable is not None:
             if not await _sets_keys_aside(talk, unreadable):
                 return None

@@ -128,6 +128,8 @@ async def run_command(talk: Talk, name: str, argument: str) -> None:
     command = known(name, talk)
     if not command.applies(talk):
         raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
+    if argument and not command.argument:
+        raise UsageError(f"/{name} takes nothing after it", hint=f"type /{name} alone")
     await command.run(talk, argument)
 
 

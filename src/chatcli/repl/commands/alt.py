@@ -71,5 +71,5 @@ COMMAND = Command(
     "[N|back]",
     _choices,
     applies=_has_some,
-    when="there is only one answer to each question; /retry or /edit N adds others",
+    when="no question has more than one answer yet; /retry or /edit N adds others",
 )

@@ -10,11 +10,12 @@ from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.profile import take_profile
-from chatcli.repl.text_columns import table
+from chatcli.repl.text_columns import sentences, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from chatcli.config.report import Row
     from chatcli.repl.talk import Talk
 
 _NOT_HERE = frozenset({"api_key", "api_key_env"})
@@ -25,14 +26,23 @@ async def _run(talk: Talk, argument: str) -> None:
     name, _, value = argument.partition(" ")
     if not name:
         shown = [row for row in rows(talk.settings) if row.origin != "default"]
-        talk.surface.say(table(shown, talk.surface.columns()) or "all settings are at their defaults")
+        talk.surface.say(_shown(talk, shown) or "all settings are at their defaults")
         talk.surface.remark("/config NAME shows a setting, /config NAME VALUE changes it for this run")
         return
     if name not in SETTINGS_BY_NAME:
         raise UsageError(f"there is no setting {name}", hint=did_you_mean(name, SETTINGS_BY_NAME))
     if value.strip():
         await _change(talk, name, value.strip())
-    talk.surface.say(table([row for row in rows(talk.settings) if row.name == name], talk.surface.columns()))
+    talk.surface.say(_shown(talk, [row for row in rows(talk.settings) if row.name == name]))
+
+
+def _shown(talk: Talk, settings: Sequence[Row]) -> str:
+    if not talk.settings.plain:
+        return table(settings, talk.surface.columns())
+    return sentences(
+        (row.name, row.value, "the default" if row.origin == "default" else f"from {row.origin}")
+        for row in settings
+    )
 
 
 async def _change(talk: Talk, name: str, value: str) -> None:

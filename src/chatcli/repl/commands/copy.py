@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from chatcli.chat.branches import number_hint
 from chatcli.core.errors import UsageError
 from chatcli.render.extract import code_blocks
 from chatcli.repl.clipboard import TERMINAL_TAKES_BYTES, copy
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
 
 NO_ANSWER: Final = "there is no answer yet"
 _SHOWN_CHARACTERS: Final = 60
+_INSTALL: Final = "install wl-copy, xclip or xsel"
+_ASK_TERMINAL: Final = f"{_INSTALL}, or use a terminal that supports OSC 52"
 
 
 async def _run(talk: Talk, argument: str) -> None:
     text = code_block(talk, whole_number(argument)) if argument else last_answer(talk)
-    where = await copy(text, talk.world.environment, talk.surface.to_terminal)
+    hint = _INSTALL if talk.settings.plain else _ASK_TERMINAL
+    hint += "; /save N PATH writes a code block" if blocks_to_choose(talk) else ""
+    where = await copy(text, talk.world.environment, talk.surface.to_terminal, hint=hint)
     what = f"code block {argument}" if argument else "the answer"
     lines = text.count("\n") + (not text.endswith("\n"))
     talk.surface.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
     size = len(text.encode("utf-8", "replace"))
     if where.startswith("the terminal") and size > TERMINAL_TAKES_BYTES:
-        talk.surface.remark("some terminals ignore more than 75 kB; /save N PATH writes a file instead")
+        talk.surface.remark("some terminals ignore more than 75 kB")
 
 
 def last_answer(talk: Talk) -> str:
@@ -44,11 +49,14 @@ def last_answer(talk: Talk) -> str:
     return sanitize(answer)
 
 
-def code_block(talk: Talk, number: int) -> str:
-    """Return a block of code of the last answer by the number that stands above it."""
+def code_block(talk: Talk, number: int, *, otherwise: str = "/copy alone copies the whole answer") -> str:
+    """Return a block of code of the last answer by the number that stands above it.
+
+    Where there is none, ``otherwise`` is what can be done.
+    """
     blocks = code_blocks(last_answer(talk))
     if not 1 <= number <= len(blocks):
-        there = f"give a number from 1 to {len(blocks)}" if blocks else "/copy alone copies the whole answer"
+        there = number_hint(1, len(blocks)) if blocks else otherwise
         raise UsageError(f"the last answer has no code block {number}", hint=there, code="no_such_block")
     return blocks[number - 1]
 

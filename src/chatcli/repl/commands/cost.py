@@ -12,7 +12,7 @@ from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.repl.commands.command import Command
-from chatcli.repl.text_columns import hanging, table
+from chatcli.repl.text_columns import hanging, sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,10 @@ async def _run(talk: Talk, _: str) -> None:
     except OSError as error:
         talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(talk.chat, {}))
-    talk.surface.say(_fitted(rows, talk.surface.columns()))
+    if talk.settings.plain:
+        talk.surface.say(sentences((what, f"{amount} {note}".rstrip()) for what, amount, note in rows))
+    else:
+        talk.surface.say(_fitted(rows, talk.surface.columns()))
     if talk.chat.target is not None:
         talk.surface.remark(_price(talk.chat.target))
 

@@ -57,5 +57,5 @@ COMMAND = Command(
     "list the keys and what they do",
     _run,
     applies=answers_are_drawn,
-    when="line by line there are no keys but Enter, Ctrl-C and Ctrl-D",
+    when="line by line the only keys are Enter, Ctrl-C and Ctrl-D",
 )

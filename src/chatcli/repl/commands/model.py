@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.app.endpoint_settings import pricing_at
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import table
+from chatcli.repl.text_columns import sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,9 +22,15 @@ async def _run(talk: Talk, argument: str) -> None:
         talk.tell_unlisted_model()
         return
     chat = await talk.connected()
+    choices = await models_to_choose(talk)
+    if talk.settings.plain:
+        in_use = {chat.turns.connected.model_name: "in use"}
+        spoken = [(choice.text, in_use.get(choice.text, ""), choice.meaning) for choice in choices]
+        talk.surface.say(sentences(spoken) or chat.turns.connected.model_name)
+        return
     rows = [
         ("→" if choice.text == chat.turns.connected.model_name else "", choice.text, choice.meaning)
-        for choice in await models_to_choose(talk)
+        for choice in choices
     ]
     talk.surface.say(table(rows, talk.surface.columns()) or chat.turns.connected.model_name)
 

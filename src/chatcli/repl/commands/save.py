@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import LocalIOError
+from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.repl.commands.command import Command
 from chatcli.repl.commands.copy import code_block
 
@@ -21,6 +21,10 @@ async def _run(talk: Talk, argument: str) -> None:
         await _save_block(talk, int(block["number"]), block["path"])
         return
     chat = talk.chat
+    if argument.isdecimal():
+        raise UsageError(
+            f"/save {argument} needs a path", hint=f"/save {argument} PATH writes code block {argument}"
+        )
     if argument:
         chat.opened.save_as(chat.opened.store.resolve(argument))
         talk.surface.remark(f"saved as {chat.opened.name}; continuing there")
@@ -32,7 +36,7 @@ async def _run(talk: Talk, argument: str) -> None:
 
 
 async def _save_block(talk: Talk, number: int, named: str) -> None:
-    code = code_block(talk, number)
+    code = code_block(talk, number, otherwise="/save NAME saves the whole conversation")
     try:
         path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
         if _is_there(path) and not await _may_replace(talk, path):

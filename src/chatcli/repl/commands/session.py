@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli.app.wiring import open_session
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.picker.pickable_sessions import pickable_sessions
-from chatcli.repl.text_columns import labelled
+from chatcli.repl.text_columns import labelled, sentences
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
@@ -44,8 +44,10 @@ async def _run(talk: Talk, argument: str) -> None:
         ("turns", str(len(chat.session.questions))),
         ("file", str(chat.opened.file.path) if chat.opened.file else ""),
     ]
-    shown = labelled([row for row in rows if row[1]], talk.surface.columns(), whole=("name", "file"))
-    talk.surface.say(shown)
+    there = [row for row in rows if row[1]]
+    is_spoken = talk.settings.plain
+    columns = talk.surface.columns()
+    talk.surface.say(sentences(there) if is_spoken else labelled(there, columns, whole=("name", "file")))
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

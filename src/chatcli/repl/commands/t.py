@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import table
+from chatcli.repl.text_columns import sentences, table
 from chatcli.repl.threads import in_thread
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
@@ -28,7 +28,7 @@ async def _run(talk: Talk, argument: str) -> None:
     store = _template_store(talk)
     if not argument:
         rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in store.entries()])
-        talk.surface.say(table(rows, talk.surface.columns()))
+        talk.surface.say(sentences(rows) if talk.settings.plain else table(rows, talk.surface.columns()))
         talk.surface.remark(
             "/t NAME TEXT uses a template, VARIABLE=VALUE fills in its variables; yours are in "
             + str(store.folder)
