@@ -97,6 +97,20 @@ def test_what_a_model_says_cannot_act_on_the_terminal(terminal):
         assert "safe␛[2J␍over<U+009B>31m" in screen.shown
 
 
+def test_what_is_typed_while_another_attempt_is_waited_for_is_sent_afterwards(terminal):
+    with (
+        serving_in_thread(LATER, Answer(event_stream("Paris.")), Answer(event_stream("Madrid."))) as server,
+        terminal("--plain", server=server, CHATCLI_RETRIES="2") as screen,
+    ):
+        screen.wait_for("You:")
+        screen.type("Capital of France?\n")
+        screen.wait_for("Enter tries at once, Control C stops.")
+        screen.type("And of Spain?\n")
+        screen.wait_for("That is sent after this answer.")
+        screen.type("\n")
+        screen.wait_for("Assistant: Paris.\nEnd of answer.\n\nYou: And of Spain?\nAssistant: Madrid.")
+
+
 def test_failures_and_waits_are_told_in_sentences(terminal):
     slow = Answer([3.2, *event_stream("Paris.")])
     with (

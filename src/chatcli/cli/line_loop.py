@@ -153,7 +153,7 @@ class _LineLoop:
         """Return the next line, ``None`` when the person leaves."""
         while True:
             try:
-                return self._lines.read(self._surface.prompt)
+                return self._lines.next(self._surface.prompt)
             except KeyboardInterrupt:
                 self._terminal.stdout.write("\n")
 

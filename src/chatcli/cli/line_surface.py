@@ -116,9 +116,13 @@ class LineSurface:
         world = self._options, self._settings(), self._terminal
         answer = self._turn.enter_context(answer_output(*world, speaker=self._words.speaker))
         status = status_output(*world, verbose=verbose)
-        waiting = waiting_output(*world, lambda: self._chat().turns.retry_now())  # noqa: PLW0108 - another chat may be open then
+        waiting = waiting_output(*world, lambda: self._chat().turns.retry_now(), keep=self._keep)  # noqa: PLW0108 - another chat may be open then
         notifying = notification_output(*world, lambda: self._chat().opened.title)
         return (*waiting, status.gap, answer, status, *notifying)
+
+    def _keep(self, line: bytes) -> None:
+        self._lines.keep(line)
+        self.remark("that is sent after this answer")
 
     async def work(self, work: Awaitable[None], what: str) -> None:  # noqa: ARG002 - nothing is shown of a wait
         with self._turn:

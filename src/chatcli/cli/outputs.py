@@ -252,11 +252,17 @@ def status_output(
 
 
 def waiting_output(
-    options: Namespace, settings: Settings, terminal: Terminal, hurry: Callable[[], object]
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+    hurry: Callable[[], object],
+    *,
+    keep: Callable[[bytes], object] | None = None,
 ) -> tuple[Observer, ...]:
     """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter.
 
-    ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for.
+    ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for,
+    and ``keep`` is given what they type besides.
     """
     line = _waiting_line(options, settings, terminal)
 
@@ -266,7 +272,7 @@ def waiting_output(
         hurry()
 
     lines: tuple[Observer, ...] = (line, _reading_line(terminal)) if line else ()
-    return (*lines, *_retry_now(terminal, hurry_below_line))
+    return (*lines, *_retry_now(terminal, hurry_below_line, keep))
 
 
 def notification_output(
@@ -316,12 +322,14 @@ def _reading_line(terminal: Terminal) -> Observer:
     )
 
 
-def _retry_now(terminal: Terminal, hurry: Callable[[], object]) -> tuple[Observer, ...]:
+def _retry_now(
+    terminal: Terminal, hurry: Callable[[], object], keep: Callable[[bytes], object] | None
+) -> tuple[Observer, ...]:
     if terminal.stdin is None or not terminal.stdin_is_terminal:
         return ()
     from chatcli.cli.retry_now import RetryNow  # noqa: PLC0415 - only for a terminal
 
-    return (RetryNow(terminal.stdin, hurry),)
+    return (RetryNow(terminal.stdin, hurry, keep),)
 
 
 def _renderer(

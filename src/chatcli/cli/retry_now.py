@@ -15,6 +15,7 @@ if sys.platform == "win32":
 else:
     import array
     import fcntl
+    import select
     import termios
 
 if TYPE_CHECKING:
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
 
 _LOOK_EVERY_S: Final = 0.1
+_LONGEST_LINE: Final = 4_096
+"""A terminal holds no longer line."""
 
 
 class RetryNow:
     """An observer that calls ``cut_short`` when Enter alone is pressed during the wait for another attempt.
 
-    Whatever else is typed stays with the terminal, for who reads it next. ``stdin`` is the terminal.
+    Whole lines go to ``keep`` where there is one: left with the terminal, they would be lost by Ctrl-C, and no Enter could
+    be seen behind them. Otherwise they stay there, for who reads them next. ``stdin`` is the terminal.
     """
 
-    def __init__(self, stdin: BinaryIO, cut_short: Callable[[], object]) -> None:
+    def __init__(
+        self, stdin: BinaryIO, cut_short: Callable[[], object], keep: Callable[[bytes], object] | None = None
+    ) -> None:
         self._stdin = stdin
         self._cut_short = cut_short
+        self._keep = keep
         self._looking: asyncio.Task[None] | None = None
 
     async def __call__(self, event: Event) -> None:
@@ -45,19 +52,19 @@ class RetryNow:
 
     async def _look(self) -> None:
         # Polled: asyncio cannot wait for a terminal on every system, and a key is pressed by hand.
-        while not _enter_was_pressed(self._stdin.fileno()):  # noqa: ASYNC110
+        while not _enter_was_pressed(self._stdin.fileno(), self._keep):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
         self._cut_short()
 
 
 if sys.platform == "win32":
 
-    def _enter_was_pressed(_: int) -> bool:
+    def _enter_was_pressed(_: int, _keep: Callable[[bytes], object] | None) -> bool:
         return msvcrt.kbhit() and msvcrt.getwch() in "\r\n"
 
 else:
 
-    def _enter_was_pressed(descriptor: int) -> bool:
+    def _enter_was_pressed(descriptor: int, keep: Callable[[bytes], object] | None) -> bool:
         with suppress(OSError):
             # In the background a look would be harmless, but taking the line would stop this process.
             if os.tcgetpgrp(descriptor) != os.getpgrp():
@@ -65,5 +72,11 @@ else:
             # A terminal hands out whole lines: a single byte is an Enter and nothing else.
             waiting = array.array("i", [0])
             fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
-            return waiting[0] == 1 and os.read(descriptor, 1) == b"\n"
+            if waiting[0] == 1:
+                return os.read(descriptor, 1) == b"\n"
+            while keep is not None and select.select([descriptor], [], [], 0)[0]:
+                line = os.read(descriptor, _LONGEST_LINE)
+                if line in {b"", b"\n"}:
+                    return bool(line)
+                keep(line)
         return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.attachments.encodings import decode
 from chatcli.core.errors import UsageError
+from chatcli.safety.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
@@ -17,6 +18,19 @@ class TypedLines:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._kept: list[bytes] = []
+
+    def keep(self, line: bytes) -> None:
+        """Keep a line that was typed while something else went on for ``next``."""
+        self._kept.append(line)
+
+    def next(self, prompt: str) -> str | None:
+        """Return the first line that was kept, shown behind ``prompt``, else what ``read`` does."""
+        if not self._kept:
+            return self.read(prompt)
+        line = self._decoded(self._kept.pop(0)).rstrip("\r\n")
+        self._terminal.stdout.write(f"{prompt}{sanitize_line(line)}\n")
+        return line
 
     def read(self, prompt: str) -> str | None:
         """Return the next line without its end, ``None`` when there is none any more."""

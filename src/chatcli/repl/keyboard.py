@@ -14,6 +14,7 @@ from chatcli.repl.paste_gathering import PasteGatherer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from prompt_toolkit.application import Application
     from prompt_toolkit.input import Input
@@ -77,6 +78,10 @@ if sys.platform == "win32":
         return create_input(stdin)
 
 else:
+    import array
+    import fcntl
+    import termios
+
     from prompt_toolkit.input.posix_utils import PosixStdinReader
     from prompt_toolkit.input.vt100 import Vt100Input
 
@@ -88,9 +93,23 @@ else:
             self._replies = replies
             self._keys = KeyDecoder()
             self._pastes = PasteGatherer()
+            self.early_bytes = 0
+            """How much of what comes next was typed while the terminal still made a line feed of Enter."""
 
         def read(self, count: int = _READ_BYTES) -> str:
-            return self._pastes.feed(self._keys.feed(self._replies.feed(super().read(count))))
+            text = self._with_early_enter(super().read(count))
+            return self._pastes.feed(self._keys.feed(self._replies.feed(text)))
+
+        def _with_early_enter(self, text: str) -> str:
+            """Let Enter be Enter where it ends what was typed before the program was up."""
+            if not self.early_bytes:
+                return text
+            content = text.encode("utf-8", "surrogateescape")
+            early = min(self.early_bytes, len(content))
+            self.early_bytes -= early
+            if self.early_bytes or content[early - 1 : early] != b"\n":
+                return text
+            return (content[: early - 1] + b"\r" + content[early:]).decode("utf-8", "surrogateescape")
 
         def flush(self) -> str:
             """Return what was held back and is a key after all."""
@@ -101,9 +120,20 @@ else:
             super().__init__(stdin)
             self.stdin_reader: _KeyReader = _KeyReader(replies, stdin.fileno(), encoding=stdin.encoding)
 
+        def raw_mode(self) -> AbstractContextManager[None]:
+            self.stdin_reader.early_bytes = _waiting_bytes(self.fileno())
+            return super().raw_mode()
+
         def flush_keys(self) -> list[KeyPress]:
             self.vt100_parser.feed(self.stdin_reader.flush())
             return super().flush_keys()
+
+    def _waiting_bytes(descriptor: int) -> int:
+        """Return how much a terminal holds of whole lines, nothing where it does not say."""
+        waiting = array.array("i", [0])
+        with suppress(OSError):
+            fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        return waiting[0]
 
     def keyboard(stdin: TextIO, replies: ReplyFilter) -> Input:
         """Return the keys of a terminal; what it answers goes to ``replies``."""
