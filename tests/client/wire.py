@@ -10,6 +10,7 @@ from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.metering import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pool import Pool
+from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
@@ -73,7 +74,7 @@ def asking(
 ) -> MeteredModel:
     """Return what asks the endpoint of ``entry``, without another layer around it."""
     model = OpenAIModel(entry.endpoint, dialect or ChatCompletions(), streamed=streamed, endings=endings)
-    return MeteredModel(model, entry.meter, reason=reason, tokens=lambda _: 1, interval_s=interval_s)
+    return MeteredModel(model, entry.meter, reason=reason, counter=EstimatingCounter(), interval_s=interval_s)
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ def runs_models_itself(base_url: str) -> bool:
     Another server on loopback may pass requests on for money.
     """
     port = origin_of(base_url).port
-    return is_loopback(base_url) and any(server.runs_models and server.port == port for server in WELL_KNOWN)
+    return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
 
 
 def refuse_key_in_clear(base_url: str, *, accepted: bool) -> None:

@@ -74,6 +74,7 @@ class _Terms(NamedTuple):
     """How the models of one endpoint are asked for one conversation."""
 
     entry: PoolEntry
+    facts: EndpointFacts
     pause: InterruptibleSleep
     pricing: Pricing
     budget: Budget
@@ -131,7 +132,7 @@ class ModelResolver:
             pricing=pricing,
             budget=terms.budget,
             context=settings.context,
-            counts=self._facts(entry).counts,
+            counts=terms.facts.counts,
             summary_model=None if endpoint.embedded else settings.summary_model,
             turn_vectors=self._turn_vectors(entry, terms.budget),
             long_input=LongInput(
@@ -167,6 +168,7 @@ class ModelResolver:
     def _terms(self, chat: Chat, entry: PoolEntry, pause: InterruptibleSleep) -> _Terms:
         return _Terms(
             entry,
+            self._facts(entry),
             pause,
             pricing_at(entry.endpoint, self._settings, self._context.table),
             budget_of(self._settings, self._context, chat, self._approve),
@@ -187,7 +189,7 @@ class ModelResolver:
             ModelOptions(
                 api=settings.api,
                 streamed=settings.stream,
-                facts=self._facts(terms.entry),
+                facts=terms.facts,
                 counter=counter,
                 sleep=terms.pause.sleep,
                 own_limits=OwnLimits(

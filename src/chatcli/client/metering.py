@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chatcli.client.pool import Call, Meter
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import TokenCounter
     from chatcli.core.request import Request
 
 
@@ -31,7 +32,7 @@ class MeteredModel:
     """A ``ChatModel`` that has each request answered by ``inner`` in a call of its own.
 
     Until the call has its turn and the answer its first event, it yields ``Waiting`` every ``interval_s`` seconds:
-    first with what the rate limits are, then with ``reason``. ``tokens`` estimates what a request will use.
+    first with what the rate limits are, then with ``reason``. ``counter`` counts about what is sent.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class MeteredModel:
         meter: Meter,
         *,
         reason: str,
-        tokens: Callable[[Request], int],
+        counter: TokenCounter,
         own: OwnLimits = NO_LIMITS,
         interval_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
@@ -48,13 +49,13 @@ class MeteredModel:
         self._inner = inner
         self._meter = meter
         self._reason = reason
-        self._tokens = tokens
+        self._counter = counter
         self._own = own
         self._interval_s = interval_s
         self._clock = clock
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        claim = Claim(self._tokens(request), request.model, self._own)
+        claim = Claim(self._about_tokens(request), request.model, self._own)
         async with self._meter.call("answer", claim) as call:
             if not call.may_go():
                 async with aclosing(self._queueing(call)) as waits:
@@ -65,6 +66,11 @@ class MeteredModel:
                     if isinstance(event, Completion) and (used := _used(event)) is not None:
                         call.settle(used)
                     yield event
+
+    def _about_tokens(self, request: Request) -> int:
+        """Return about how much a request counts for, as providers do: what is sent, and what may come."""
+        sent = sum(self._counter.count(message.text) for message in request.messages)
+        return sent + (request.parameters.max_tokens or 0)
 
     async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
         """Wait for the turn of ``call``, and tell of it."""

@@ -62,8 +62,9 @@ def connect(
             },
         ),
     )
-    client.organization = environment.get("OPENAI_ORG_ID") if endpoint.is_openai else None
-    client.project = environment.get("OPENAI_PROJECT_ID") if endpoint.is_openai else None
+    is_openai = endpoint.is_openai
+    client.organization = environment.get("OPENAI_ORG_ID") if is_openai else None
+    client.project = environment.get("OPENAI_PROJECT_ID") if is_openai else None
     # There is no public way to refuse OPENAI_CUSTOM_HEADERS, which may hold an Authorization for another host.
     client._custom_headers = {}  # noqa: SLF001
     return client

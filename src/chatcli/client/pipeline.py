@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.core.ports import ChatModel, TokenCounter
-    from chatcli.core.request import Request
 
     Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
 
@@ -128,7 +127,7 @@ def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
         ),
         entry.meter,
         reason=f"waiting for {endpoint.name}",
-        tokens=_about_tokens(options.counter),
+        counter=options.counter,
         own=options.own_limits,
     )
     for layer in reversed(LAYERS):
@@ -139,13 +138,3 @@ def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
 
 def dialect_for(api: str) -> Dialect:
     return Responses() if api == "responses" else ChatCompletions()
-
-
-def _about_tokens(counter: TokenCounter) -> Callable[[Request], int]:
-    """Return what tells about how much a request counts for, as providers do: what is sent, and what may come."""
-
-    def about(request: Request) -> int:
-        sent = sum(counter.count(message.text) for message in request.messages)
-        return sent + (request.parameters.max_tokens or 0)
-
-    return about

@@ -34,7 +34,7 @@ from chatcli.safety.private_files import make_folder, replace
 from chatcli.safety.regular_files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT: Final = 1
 FILE_NAME: Final = "models.jsonl"
@@ -138,7 +138,7 @@ class ModelTable:
     def price(self, host: str, model: str) -> Listed | None:
         """Return what is asked for ``model`` at ``host``, ``None`` where the table does not know."""
         provider = self._content.provider_at(host)
-        return None if provider is None else self._listed(provider, model)
+        return None if provider is None else self._listed(provider, _names(model))
 
     def passed_on_price(self, host: str, model: str) -> Listed | None:
         """Return what the only vendor of a ``model`` of this name asks for it, as a gateway at ``host`` may pass it on.
@@ -148,16 +148,15 @@ class ModelTable:
         if self._content.provider_at(host) is not None:
             return None
         vendors = [name for name, provider in self._content.providers.items() if provider.is_vendor]
-        listed = [found for vendor in vendors if (found := self._listed(vendor, model)) is not None]
+        names = _names(model)
+        listed = [found for vendor in vendors if (found := self._listed(vendor, names)) is not None]
         return listed[0] if len(listed) == 1 else None
 
     def knows_host(self, host: str) -> bool:
         return self._content.provider_at(host) is not None
 
-    def _listed(self, provider: str, model: str) -> Listed | None:
-        if len(model) > LONGEST_NAME:
-            return None
-        for name in priced_names(model):
+    def _listed(self, provider: str, names: Sequence[str]) -> Listed | None:
+        for name in names:
             row = self._content.rows(name).get(provider)
             if row is None or not row.prices or row.as_of is None:
                 continue
@@ -291,6 +290,11 @@ class _Content:
             tuple((_begins(price), _price(price)) for price in prices or ()),
             self._as_of[source] if prices and source is not None else None,
         )
+
+
+def _names(model: str) -> tuple[str, ...]:
+    """Return the names under which a model's price may stand."""
+    return () if len(model) > LONGEST_NAME else tuple(priced_names(model))
 
 
 def _is_telling(name: str) -> bool:
