@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from chatcli.config.paths import PATH_VARIABLES, ensure_private_folder, find_paths
+from chatcli.config.paths import PATH_VARIABLES, ensure_private_folder, find_paths, write_private_file
 from chatcli.core.errors import ConfigurationError, LocalIOError
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
@@ -91,3 +91,35 @@ def test_a_file_in_the_way_is_a_clear_error(tmp_path, inside):
     with pytest.raises(LocalIOError, match="cannot make the folder") as caught:
         ensure_private_folder(tmp_path / "file" / inside)
     assert "CHATCLI_DATA_DIR" in str(caught.value.hint)
+
+
+def test_the_content_takes_the_place_of_the_old_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "folder" / "keys.json"
+    for content in (b"old", b"new"):
+        write_private_file(path, content)
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@posix_only
+def test_file_and_folder_are_the_owners_alone(tmp_path):
+    path = tmp_path / "folder" / "keys.json"
+    write_private_file(path, b"")
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+
+
+@posix_only
+def test_a_link_is_kept_and_followed(tmp_path):
+    kept = tmp_path / "dotfiles.toml"
+    link = tmp_path / "config.toml"
+    link.symlink_to(kept)
+    write_private_file(link, b"x")
+    assert link.is_symlink()
+    assert kept.read_bytes() == b"x"
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error_and_leaves_nothing(tmp_path):
+    (tmp_path / "keys.json").mkdir()
+    with pytest.raises(LocalIOError, match=r"cannot write .*keys\.json"):
+        write_private_file(tmp_path / "keys.json", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]

@@ -24,12 +24,12 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import question
 from chatcli.core.request import Request
-from chatcli.safety.terminal import sanitize, sanitize_line
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import decode, encode, local_now
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
+from chatcli.text.terminal import sanitize, sanitize_line
 from fuzz.files import FILES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.client.pool import Pool
 from chatcli.cost.spending import Spending
-from chatcli.safety.redaction import Redactor
+from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

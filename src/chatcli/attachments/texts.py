@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from chatcli.attachments.encoding_hints import NO_HINTS
 from chatcli.attachments.encodings import Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.safety.regular_files import open_regular
+from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

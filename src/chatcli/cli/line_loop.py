@@ -26,7 +26,7 @@ from chatcli.repl.picker.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

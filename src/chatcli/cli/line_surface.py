@@ -12,7 +12,7 @@ from chatcli.cli.signals import raising_interrupts
 from chatcli.cli.words import PLAIN, USUAL
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
-from chatcli.safety.terminal import sanitize, sanitize_line
+from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

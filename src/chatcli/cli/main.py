@@ -16,7 +16,7 @@ from chatcli.cli.terminal import ClosedPipe, Terminal
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.status import error_lines
-from chatcli.safety.terminal import sanitize, sanitize_line
+from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

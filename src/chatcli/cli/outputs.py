@@ -19,7 +19,7 @@ from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell
-from chatcli.safety.terminal import sanitize, sanitize_line
+from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -12,7 +12,7 @@ from chatcli.config.paths import find_paths, obstacle
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.config.trusted_folders import mention_once
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -9,10 +9,10 @@ from chatcli.cli.typed_lines import TypedLines
 from chatcli.config.resolve import TemplateSettings
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
-from chatcli.safety.terminal import sanitize_line
 from chatcli.templates.places import INPUT
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -6,8 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chatcli.safety.private_files import make_folder, replace
-from chatcli.safety.regular_files import read_regular
+from chatcli.storage.private_files import make_folder, read_regular, replace
 
 if TYPE_CHECKING:
     from pathlib import Path

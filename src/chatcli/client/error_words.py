@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import clause
-from chatcli.safety.redaction import Redactor
+from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

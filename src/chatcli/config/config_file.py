@@ -10,7 +10,7 @@ from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.toml_mistakes import toml_hint
-from chatcli.safety.regular_files import read_regular
+from chatcli.storage.private_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chatcli.config.config_file import file_text, not_toml
-from chatcli.config.private_files import write_private_file
+from chatcli.config.paths import write_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path

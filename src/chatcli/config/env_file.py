@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.safety.regular_files import read_regular, read_regular_or_pipe
+from chatcli.storage.private_files import read_regular, read_regular_or_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.storage.private_files import make_folder, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +68,7 @@ def ensure_private_folder(path: Path) -> Path:
     On Windows the folder keeps the access rights of the user's profile. Raises ``LocalIOError``.
     """
     try:
-        for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
-            missing.mkdir(mode=_PRIVATE, exist_ok=True)
+        make_folder(path)
         _restrict(path)
     except OSError as error:
         raise LocalIOError(
@@ -76,6 +76,22 @@ def ensure_private_folder(path: Path) -> Path:
             hint=f"check the permissions there, or choose another folder with {_either(PATH_VARIABLES)}",
         ) from error
     return path
+
+
+def write_private_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in place of ``path``: a reader sees the old file or the new one, with mode 0600.
+
+    The folder is made if need be, with mode 0700. A link is followed, as it is the person's own choice. Raises
+    ``LocalIOError``.
+    """
+    ensure_private_folder(path.parent)
+    try:
+        replace(path.resolve(), content, durably=True)
+    except OSError as error:
+        raise LocalIOError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="check the permissions of the file and its folder, and the space on the disk",
+        ) from error
 
 
 def _restrict(path: Path) -> None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from chatcli.config import parsers
 from chatcli.config.credentials import Credential
 from chatcli.config.endpoints import EndpointOrigin, origin_of
-from chatcli.config.private_files import close_to_others, write_private_file
+from chatcli.config.paths import write_private_file
 from chatcli.config.secret import Secret
 from chatcli.config.system_keyring import KeyringFailed, system_keyring
 from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.safety.regular_files import read_regular
+from chatcli.storage.private_files import close_to_others, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.config.private_files import close_to_others, write_private_file
+from chatcli.config.paths import write_private_file
 from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.safety.regular_files import read_regular
+from chatcli.storage.private_files import close_to_others, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-from chatcli.safety import private_files
-from chatcli.safety.file_lock import lock
-from chatcli.safety.regular_files import open_regular, read_regular
+from chatcli.storage import private_files
+from chatcli.storage.file_lock import lock
+from chatcli.storage.private_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -30,8 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
-from chatcli.safety.private_files import make_folder, replace
-from chatcli.safety.regular_files import read_regular
+from chatcli.storage.private_files import make_folder, read_regular, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

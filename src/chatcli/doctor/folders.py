@@ -11,7 +11,7 @@ from chatcli.config.paths import obstacle
 from chatcli.cost.ledger import FILE_NAME as LEDGER
 from chatcli.cost.ledger import Ledger, unreadable_lines
 from chatcli.doctor.finding import ok, problem, warning
-from chatcli.safety.regular_files import check_regular
+from chatcli.storage.private_files import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.doctor.finding import ok, problem
-from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.store import SessionStore
+from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

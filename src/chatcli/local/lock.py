@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError
-from chatcli.safety.file_lock import try_to_lock
+from chatcli.storage.file_lock import try_to_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

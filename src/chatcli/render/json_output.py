@@ -27,7 +27,7 @@ from chatcli.core.events import (
     TurnStarted,
     Waiting,
 )
-from chatcli.safety.terminal import SUSPICIOUS
+from chatcli.text.terminal import SUSPICIOUS
 
 if TYPE_CHECKING:
     import re

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import iter_graphemes, width
 
-from chatcli.safety.terminal import TerminalSanitizer
+from chatcli.text.terminal import TerminalSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
 from chatcli.render.long_progress import told as told_progress
 from chatcli.render.waiting_line import retry_line
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

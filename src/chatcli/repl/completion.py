@@ -12,7 +12,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.repl.commands import COMMANDS, named
 from chatcli.repl.path_completion import path_choices
 from chatcli.repl.threads import in_thread
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

@@ -29,7 +29,7 @@ from chatcli.repl.pastes import PasteLabels, Pastes
 from chatcli.repl.steady_widths import SteadyWidths
 from chatcli.repl.word_motion import WordBuffer
 from chatcli.repl.written import Written
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from asyncio import Future

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History, InMemoryHistory
 
-from chatcli.safety.file_lock import lock
-from chatcli.safety.private_files import make_folder, open_for_append, replace
-from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.records import local_now, timestamp
+from chatcli.storage.file_lock import lock
+from chatcli.storage.private_files import make_folder, open_for_append, open_regular, replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
 from chatcli.repl.ink import wrapped
 from chatcli.repl.prompt_marks import PromptMarks
-from chatcli.safety.terminal import sanitize, sanitize_line
+from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.repl.steady_widths import steady
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.repl.queue import MessageQueue

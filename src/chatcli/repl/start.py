@@ -38,7 +38,7 @@ from chatcli.repl.talk import Talk
 from chatcli.repl.threads import in_thread
 from chatcli.repl.toolbar import Toolbar, is_too_long
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
-from chatcli.safety.terminal import sanitize_line, takes_commands
+from chatcli.text.terminal import sanitize_line, takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

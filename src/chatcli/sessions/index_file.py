@@ -10,7 +10,7 @@ from threading import Event, RLock
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.search_text import TOKENIZER
-from chatcli.safety import private_files
+from chatcli.storage import private_files
 
 if TYPE_CHECKING:
     import sqlite3

@@ -8,7 +8,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatcli.core.search_text import terms
-from chatcli.safety.regular_files import read_regular
 from chatcli.sessions import renaming
 from chatcli.sessions.excerpts import excerpt
 from chatcli.sessions.index import SessionIndex
@@ -16,6 +15,7 @@ from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
 from chatcli.sessions.records import local_now
 from chatcli.sessions.scanning import SessionScan
 from chatcli.sessions.store import SessionStore
+from chatcli.storage.private_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -7,10 +7,10 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.safety.file_lock import lock
-from chatcli.safety.private_files import create, make_folder, open_existing, open_for_append
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session
 from chatcli.sessions.records import HeaderRecord, encode
+from chatcli.storage.file_lock import lock
+from chatcli.storage.private_files import create, make_folder, open_existing, open_for_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.safety import private_files
 from chatcli.sessions.attachment_folders import attachments_folder, move_attachments
 from chatcli.sessions.record_file import InUse, RecordFile
 from chatcli.sessions.records import MarkRecord, new_id, timestamp
+from chatcli.storage import private_files
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
-from chatcli.safety import private_files
-from chatcli.safety.regular_files import read_regular_or_pipe
+from chatcli.storage import private_files
+from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.templates.template import read_template
 
 if TYPE_CHECKING:

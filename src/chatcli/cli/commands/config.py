@@ -30,7 +30,7 @@ from chatcli.login import (
     use_endpoint,
 )
 from chatcli.repl.text_columns import table
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.app.run_context import RunContext

@@ -21,7 +21,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, TerminalFacts
 from chatcli.doctor.finding import Status
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -17,7 +17,7 @@ from chatcli.local.pip_download import PipDownload
 from chatcli.local.server import LocalServer
 from chatcli.local.state import local_state
 from chatcli.local.weights import SMOLLM2, remove, status
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

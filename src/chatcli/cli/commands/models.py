@@ -21,8 +21,8 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
 from chatcli.cost.price import KINDS
 from chatcli.repl.text_columns import table
-from chatcli.safety.regular_files import read_regular_or_pipe
-from chatcli.safety.terminal import sanitize_line
+from chatcli.storage.private_files import read_regular_or_pipe
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

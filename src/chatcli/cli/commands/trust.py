@@ -17,7 +17,7 @@ from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.repl.text_columns import table
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -11,7 +11,7 @@ from wcwidth import clip, width
 from chatcli.repl.picker.ages import LONGEST_COLUMNS, age
 from chatcli.repl.picker.picker_state import Doing
 from chatcli.repl.steady_widths import steady
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

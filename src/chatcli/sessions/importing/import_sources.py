@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.exporting.json_document import is_document
 from chatcli.sessions.importing import chatcli_json, chatgpt, llm
 from chatcli.sessions.importing.json_files import first_value, not_importable, not_readable, read_items
+from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, UsageError
-from chatcli.safety.regular_files import read_regular
 from chatcli.sessions.importing.imported_conversation import Damaged, stable_name
 from chatcli.sessions.names import SUFFIX, checked_name
 from chatcli.sessions.reading import find_header
 from chatcli.sessions.record_file import RecordFile
 from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord, encode
+from chatcli.storage.private_files import read_regular
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zlib import error as BrokenDeflate  # noqa: N812 - named as the error it is
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.safety.regular_files import open_regular
 from chatcli.sessions.importing.imported_conversation import Damaged, Progress
 from chatcli.sessions.importing.json_values import BrokenJSON, read_values
+from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -16,12 +16,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError
-from chatcli.safety.regular_files import check_regular
 from chatcli.sessions.importing.imported_conversation import Damaged
 from chatcli.sessions.importing.json_files import not_importable, not_readable
 from chatcli.sessions.importing.llm_database import MOST_STEPS, Database, TookTooLong
 from chatcli.sessions.importing.llm_responses import LogsTable, ResponsesTable
 from chatcli.sessions.importing.llm_threads import ThreadsTable
+from chatcli.storage.private_files import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -13,10 +13,10 @@ from chatcli.cli.answer_destination import OutputFile
 from chatcli.cli.commands.sessions.layout import warn_of_damage, warn_of_unreadable
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize_line
 from chatcli.sessions.exporting.json_document import to_document, to_json
 from chatcli.sessions.exporting.markdown_export import to_markdown
 from chatcli.sessions.exporting.transcript import transcript
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

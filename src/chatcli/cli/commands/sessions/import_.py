@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from chatcli import __version__
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize_line
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.imported_conversation import Progress
 from chatcli.sessions.importing.importer import Importer
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

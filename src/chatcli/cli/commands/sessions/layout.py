@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.cells import cell_len, set_cell_size
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.safety.terminal import sanitize_line
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import local_now
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

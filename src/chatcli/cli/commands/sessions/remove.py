@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.cli.commands.sessions.naming import add_sessions_argument, named_sessions
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

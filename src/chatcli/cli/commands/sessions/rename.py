@@ -8,7 +8,7 @@ from chatcli.attachments.encodings import as_typed
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -13,7 +13,7 @@ from chatcli.cli.commands.sessions.refreshing import refresh
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.search_text import terms
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.commands.templates.naming import add_template_argument, named_template
 from chatcli.core.exit_codes import ExitCode
-from chatcli.safety.terminal import sanitize
+from chatcli.text.terminal import sanitize
 
 if TYPE_CHECKING:
     from argparse import Namespace

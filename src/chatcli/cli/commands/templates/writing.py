@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.exit_codes import ExitCode
 from chatcli.repl.editor import Editor
-from chatcli.safety.terminal import sanitize_line
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal

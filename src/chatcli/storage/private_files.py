@@ -1,6 +1,7 @@
-"""Reading files that are files: a pipe, a socket, a device or a folder in their place is refused, never waited for.
+"""Files and folders that only their owner can read (0600 and 0700), replaced in one step, and read only if they are files.
 
-The null device counts as an empty file, as a link to it is how people switch a file off.
+Windows gives them the profile's own rights. A pipe, a socket, a device or a folder in the place of a file is refused,
+never waited for; the null device counts as an empty file, as a link to it is how people switch a file off.
 """
 
 from __future__ import annotations
@@ -10,14 +11,24 @@ import os
 import select
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Windows would otherwise turn every \n into \r\n.
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+_APPEND: Final = os.O_RDWR | os.O_APPEND | _BINARY
+# Windows makes no links without special rights.
+_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+# O_EXCL does not follow a link at the end of the path; O_NOFOLLOW says it again where a file system forgets.
+_CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | _NO_LINK
+_PRIVATE: Final = 0o600
+_OF_OTHERS: Final = 0o077
 # Windows has neither, and keeps its pipes and devices out of the file system.
 _NOT_BLOCKING: Final[int] = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-_READ: Final[int] = os.O_RDONLY | _NOT_BLOCKING | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ: Final[int] = os.O_RDONLY | _NOT_BLOCKING | _BINARY | getattr(os, "O_CLOEXEC", 0)
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -26,6 +37,70 @@ _KINDS: Final = (
     (stat.S_ISBLK, "a device"),
 )
 _CHUNK_BYTES: Final = 65_536
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and whatever is missing above it."""
+    missing = [level for level in (folder, *folder.parents) if not level.exists()]
+    for level in reversed(missing):
+        level.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_for_append(path: Path, *, follow_link: bool = False) -> int:
+    """Return a descriptor that reads ``path`` from its start and writes at its end; make the file if need be.
+
+    With ``follow_link``, a link to an existing file is followed: where the person chose the path, it is their own
+    link. No file is ever made through one.
+    """
+    try:
+        return os.open(path, _CREATE, _PRIVATE)
+    except FileExistsError:
+        return open_existing(path, follow_link=follow_link)
+
+
+def open_existing(path: Path, *, follow_link: bool = False) -> int:
+    """Return such a descriptor of a file that is there; raise ``FileNotFoundError`` where there is none."""
+    return os.open(path, _APPEND if follow_link else _APPEND | _NO_LINK)
+
+
+def create(path: Path, content: bytes, *, durably: bool = False) -> None:
+    """Make a file with ``content``; raise ``FileExistsError`` where there is one, or a link.
+
+    ``durably``, it is on the disk when this returns, which takes milliseconds and survives a power cut.
+    """
+    descriptor = os.open(path, _CREATE, _PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            if durably:
+                stream.flush()
+                os.fsync(stream.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def replace(path: Path, content: bytes, *, durably: bool = False) -> None:
+    """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one.
+
+    ``durably`` is as for ``create``.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    create(temporary, content, durably=durably)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def close_to_others(path: Path) -> None:
+    """Take the rights of group and others away; where that is not allowed, or not known (Windows), do nothing."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):
+        if path.stat().st_mode & _OF_OTHERS:
+            path.chmod(_PRIVATE)
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chatcli.safety.file_lock import is_locked, lock, try_to_lock
+from chatcli.storage.file_lock import is_locked, lock, try_to_lock
 
 
 def test_a_lock_that_another_holds_for_ever_is_given_up(tmp_path):

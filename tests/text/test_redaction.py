@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chatcli.safety.redaction import MARK, PART_CHARACTERS, Redactor
+from chatcli.text.redaction import MARK, PART_CHARACTERS, Redactor
 
 BODY = "Ab3dEf6hIj9lMn2pQr5tUv8x"
 KEY = f"sk-proj-{BODY}"

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from chatcli.safety.regular_files import open_regular, read_regular, read_regular_or_pipe
+from chatcli.storage.private_files import (
+    close_to_others,
+    create,
+    open_regular,
+    read_regular,
+    read_regular_or_pipe,
+    replace,
+)
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="pipes in the file system are POSIX")
 
@@ -75,3 +83,48 @@ def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path):
     make_pipe(tmp_path / "pipe")
     with pytest.raises(OSError, match="a pipe that sent nothing"):
         read_regular_or_pipe(tmp_path / "pipe", most_bytes=1, patience_s=0.01)
+
+
+@posix_only
+def test_a_file_is_closed_to_others(tmp_path):
+    path = tmp_path / "keys.json"
+    path.touch(0o644)
+    path.chmod(0o644)
+    close_to_others(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix_only
+def test_a_file_stricter_than_that_stays_as_it_is(tmp_path):
+    path = tmp_path / "keys.json"
+    path.touch()
+    path.chmod(0o400)
+    close_to_others(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+
+
+def test_a_file_is_replaced_in_one_step_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "last"
+    for content in (b"old", b"new"):
+        replace(path, content)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("durably", [False, True])
+def test_a_place_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(tmp_path, durably):
+    (tmp_path / "last").mkdir()
+    with pytest.raises(OSError, match="last"):
+        replace(tmp_path / "last", b"new", durably=durably)
+    assert [path.name for path in tmp_path.iterdir()] == ["last"]
+
+
+@posix_only
+def test_a_file_is_never_made_where_something_is(tmp_path):
+    (tmp_path / "there").write_bytes(b"kept")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("there", "link"):
+        with pytest.raises(FileExistsError):
+            create(tmp_path / name, b"")
+    assert (tmp_path / "there").read_bytes() == b"kept"
+    assert not (tmp_path / "nowhere").exists()

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from chatcli.safety.regular_files import open_regular
+from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

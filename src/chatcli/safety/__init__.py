@@ -1,1 +1,0 @@
-"""Text from outside made safe to show. Standard library only."""
