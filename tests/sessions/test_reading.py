@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import answer, question
-from chatcli.sessions.reading import find_header, lines_of, read_records, records_in
+from chatcli.sessions.reading import find_header, read_records, records_in
 from chatcli.sessions.records import HeaderRecord, MessageRecord, UnreadableRecord, encode
 from chatcli.sessions.session import Session
+from chatcli.storage.json_lines import lines_of
 
 PATH = Path("trip.jsonl")
 HEADER = HeaderRecord("s", "2026-11-23T21:05:07.123Z", "chatcli 1.2.3")

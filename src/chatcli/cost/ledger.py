@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from chatcli.storage import private_files
-from chatcli.storage.file_lock import lock
-from chatcli.storage.private_files import open_regular, read_regular
+from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 FILE_NAME: Final = "spending.jsonl"
@@ -29,7 +26,6 @@ _AT: Final = b'{"at":"'
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
 """Until then a time has a day in every time zone."""
-_MOST_BYTES: Final = 1 << 30
 _LARGEST_USD: Final = Decimal(10**12)
 _MOST_REQUESTS: Final = 10**12
 _LARGE_BYTES: Final = 1_000_000
@@ -109,8 +105,7 @@ class Month:
 class Ledger:
     """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run adds to.
 
-    ``at`` is RFC 3339 in UTC. Whoever writes holds the lock beside it; readers need none. Lines that cannot be read
-    are skipped, and counted. Days are those of the person's own time, which ``clock`` tells. A file of more than
+    ``at`` is RFC 3339 in UTC. Lines that cannot be read are skipped, and counted. Days are those of the person's own time, which ``clock`` tells. A file of more than
     ``large_bytes`` is looked through once a day for what can be put together. Methods raise ``OSError``.
 
     Of a run that leaves no trace, which ``is_kept`` denies, nothing is to be written here.
@@ -128,101 +123,71 @@ class Ledger:
         self.is_kept = is_kept
         self.clock = clock
         self._large_bytes = large_bytes
-        self._lock_path = path.with_suffix(".lock")
-        self._month = Month(date.min)
-        self._identity: tuple[int, int] | None = None
-        self._read_up_to = 0
-        self._unreadable_lines = 0
-        self._ends_unreadable = False
+        self._file = SharedJsonLines(path)
+        self._lines = LineFollower(path, self._start_over)
+        self._start_over()
 
     @property
     def unreadable_lines(self) -> int:
         """How many lines ``month`` passed over because nobody can say what they record, or when it was."""
-        return self._unreadable_lines + self._ends_unreadable
+        # A last line may still be on its way to the file: it is looked at again the next time.
+        end = self._lines.unfinished
+        return self._unreadable_lines + (bool(end.strip()) and _expense(end) is None)
 
     def month(self) -> Month:
         """Return what was spent this month; only what came since the last call is read."""
         now = self.clock()
         if (now.year, now.month) != (self._month.first.year, self._month.first.month):
-            self._start_over(None)
+            self._lines.rewind()
+        # Most of a year's lines are older, and are told by their beginning, without being parsed.
+        oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
         try:
-            with open_regular(self.path) as file:
-                self._follow(file, now)
-        except (FileNotFoundError, NotADirectoryError):
-            self._start_over(None)
+            for line in self._lines.new_lines():
+                if line.startswith(_AT) and line < oldest and len(line) > len(oldest):
+                    continue
+                if (expense := _expense(line)) is not None:
+                    self._month.add(expense, expense.at.astimezone(now.tzinfo).date())
+                elif line.strip():
+                    self._unreadable_lines += 1
+        except NotADirectoryError:
+            self._lines.rewind()
         return self._month
 
     def expenses(self) -> list[Expense]:
         """Return all there is, which takes a while where it is much."""
         try:
-            lines = read_regular(self.path, most_bytes=_MOST_BYTES).split(b"\n")
-        except (FileNotFoundError, NotADirectoryError):
+            lines = LineFollower(self.path).new_lines()
+            return [expense for line in lines if (expense := _expense(line)) is not None]
+        except NotADirectoryError:
             return []
-        # The last one is torn, or nothing.
-        return [expense for line in lines[:-1] if (expense := _expense(line)) is not None]
 
     def append(self, expense: Expense) -> None:
         """Add an expense."""
-        private_files.make_folder(self.path.parent)
-        with self._locked():
-            # A link here is the person's own: nobody else can write in this folder.
-            descriptor = private_files.open_for_append(self.path, follow_link=True)
-            try:
-                before = os.fstat(descriptor)
-                _write(descriptor, _line(expense))
-            finally:
-                os.close(descriptor)
-            if before.st_size > self._large_bytes and self._is_of_another_day(before.st_mtime):
-                # A file that stays large costs its readers a moment: another time may have more luck.
-                with suppress(OSError):
-                    self._compact()
+        has_much_of_another_day = self._has_much_of_another_day()
+        self._file.append(_line(expense))
+        if has_much_of_another_day:
+            # A file that stays large costs its readers a moment: another time may have more luck.
+            with suppress(OSError):
+                self._file.compact(self._compacted)
 
-    def _is_of_another_day(self, mtime_s: float) -> bool:
+    def _has_much_of_another_day(self) -> bool:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
         now = self.clock()
-        return datetime.fromtimestamp(mtime_s, now.tzinfo).date() != now.date()
+        day = datetime.fromtimestamp(status.st_mtime, now.tzinfo).date()
+        return status.st_size > self._large_bytes and day != now.date()
 
-    def _compact(self) -> None:
+    def _compacted(self) -> Iterable[bytes] | None:
         """Put the requests of each day long ago together, by model, where there are any to put together."""
         expenses = self.expenses()
         compacted = together(expenses, before=self.clock() - KEPT)
-        if len(compacted) < len(expenses):
-            private_files.replace(self.path.resolve(), b"".join(map(_line, compacted)))
+        return map(_line, compacted) if len(compacted) < len(expenses) else None
 
-    def _follow(self, file: BinaryIO, now: datetime) -> None:
-        status = os.fstat(file.fileno())
-        identity = (status.st_dev, status.st_ino)
-        if identity != self._identity or status.st_size < self._read_up_to:
-            self._start_over(identity)
-        file.seek(self._read_up_to)
-        whole, newline, end = file.read().rpartition(b"\n")
-        self._read_up_to += len(whole) + len(newline)
-        # A last line may still be on its way to the file: it is looked at again the next time.
-        self._ends_unreadable = bool(end.strip()) and _expense(end) is None
-        # Most of a year's lines are older, and are told by their beginning, without being parsed.
-        oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
-        for line in whole.split(b"\n"):
-            if line.startswith(_AT) and line < oldest and len(line) > len(oldest):
-                continue
-            if (expense := _expense(line)) is not None:
-                self._month.add(expense, expense.at.astimezone(now.tzinfo).date())
-            elif line.strip():
-                self._unreadable_lines += 1
-
-    def _start_over(self, identity: tuple[int, int] | None) -> None:
+    def _start_over(self) -> None:
         self._month = Month(self.clock().date().replace(day=1))
-        self._identity = identity
-        self._read_up_to = 0
         self._unreadable_lines = 0
-        self._ends_unreadable = False
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = private_files.open_for_append(self._lock_path)
-        try:
-            lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def together(expenses: Iterable[Expense], *, before: datetime) -> list[Expense]:
@@ -270,9 +235,7 @@ def _line(expense: Expense) -> bytes:
     }
     if expense.requests > 1:
         fields["requests"] = expense.requests
-    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate becomes its JSON escape.
-    return line.encode("utf-8", "backslashreplace") + b"\n"
+    return encode_line(fields)
 
 
 def _expense(line: bytes) -> Expense | None:
@@ -311,20 +274,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
-
-
-def _write(descriptor: int, line: bytes) -> None:
-    """Write ``line`` at the end; what a full disk leaves of it is taken back."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    # A line torn when its writer died gets its end, so that it stays alone in being unreadable.
-    content = b"\n" + line if _ends_torn(descriptor, size) else line
-    if os.write(descriptor, content) < len(content):
-        os.ftruncate(descriptor, size)
-        raise OSError("the disk is full")
-
-
-def _ends_torn(descriptor: int, size: int) -> bool:
-    if not size:
-        return False
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return os.read(descriptor, 1) != b"\n"

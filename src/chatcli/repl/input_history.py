@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History, InMemoryHistory
 
 from chatcli.sessions.records import local_now, timestamp
-from chatcli.storage.file_lock import lock
-from chatcli.storage.private_files import make_folder, open_for_append, open_regular, replace
+from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
     from chatcli.sessions.records import Clock
 
@@ -97,50 +94,42 @@ class InputHistory(History):
 class HistoryFile:
     """A file with one JSON object a line, ``{"at": RFC 3339 in UTC, "text": ...}``, that any copy may add to.
 
-    Whoever writes holds the lock beside it, so that no text is lost when another copy puts a shorter file in its
-    place. Readers need none: they see the old file or the new one. Lines that are torn or somebody else's are
-    skipped, and a text that would fill half of what is read is not kept. Methods raise ``OSError``.
+    Lines that are torn or somebody else's are skipped, and a text that would fill half of what is read is not kept.
+    Methods raise ``OSError``.
     """
 
     def __init__(self, path: Path, *, limits: Limits = _LIMITS, clock: Clock = local_now) -> None:
         self.path = path
-        self._lock_path = path.with_suffix(".lock")
         self._limits = limits
         self._clock = clock
         self._texts: deque[str] = deque(maxlen=limits.texts)
-        self._identity: tuple[int, int] | None = None
-        self._read_up_to = 0
+        self._file = SharedJsonLines(path)
+        self._lines = LineFollower(path, self._texts.clear, newest_bytes=limits.read_bytes)
 
     def texts(self) -> Sequence[str]:
         """Return the newest texts, the oldest first; only what came since the last call is read."""
-        try:
-            with open_regular(self.path) as file:
-                self._follow(file)
-        except FileNotFoundError:
-            self._start_over(None)
+        for line in self._newest(self._lines):
+            text = _text(line)
+            if text and not (self._texts and self._texts[-1] == text):
+                self._texts.append(text)
         return self._texts
 
     def append(self, texts: Iterable[str]) -> None:
         at = timestamp(self._clock())
         lines = (_line(at, text) for text in texts)
-        content = b"".join(line for line in lines if len(line) <= self._limits.read_bytes // 2)
-        make_folder(self.path.parent)
-        with self._locked():
-            # A link here is the person's own: nobody else can write in this folder.
-            descriptor = open_for_append(self.path, follow_link=True)
-            try:
-                _write(descriptor, content)
-            finally:
-                os.close(descriptor)
+        self._file.append(b"".join(line for line in lines if len(line) <= self._limits.read_bytes // 2))
 
     def shorten(self) -> None:
         """Rewrite a file that has grown too large with its newest texts."""
+        if self._is_large():
+            self._file.compact(self._shortened)
+
+    def _shortened(self) -> Iterable[bytes] | None:
+        # Looked at again: another copy may just have done it.
         if not self._is_large():
-            return
-        with self._locked():
-            # Looked at again: another copy may just have done it.
-            if self._is_large():
-                replace(self.path.resolve(), self._newest())
+            return None
+        newest = self._newest(LineFollower(self.path, newest_bytes=self._limits.read_bytes))
+        return [line + b"\n" for line in newest if _text(line)]
 
     def _is_large(self) -> bool:
         try:
@@ -148,53 +137,12 @@ class HistoryFile:
         except FileNotFoundError:
             return False
 
-    def _newest(self) -> bytes:
-        with open_regular(self.path) as file:
-            lines, _ = self._lines(file, since=0)
-        return b"".join(line + b"\n" for line in lines if _text(line))
-
-    def _follow(self, file: BinaryIO) -> None:
-        status = os.fstat(file.fileno())
-        identity = (status.st_dev, status.st_ino)
-        if identity != self._identity or status.st_size < self._read_up_to:
-            self._start_over(identity)
-        lines, self._read_up_to = self._lines(file, since=self._read_up_to)
-        for line in lines:
-            text = _text(line)
-            if text and not (self._texts and self._texts[-1] == text):
-                self._texts.append(text)
-
-    def _start_over(self, identity: tuple[int, int] | None) -> None:
-        self._texts.clear()
-        self._identity = identity
-        self._read_up_to = 0
-
-    def _lines(self, file: BinaryIO, *, since: int) -> tuple[list[bytes], int]:
-        """Return the newest whole lines after the place ``since``, and the place after them."""
-        size = os.fstat(file.fileno()).st_size
-        start = max(since, size - self._limits.read_bytes)
-        # From the end of the line before, so that a start inside a line loses that line alone.
-        file.seek(max(0, start - 1))
-        content = file.read(size - file.tell())
-        if start:
-            content = content.partition(b"\n")[2]
-        whole, _, unfinished = content.rpartition(b"\n")
-        return whole.split(b"\n")[-self._limits.texts :], size - len(unfinished)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = open_for_append(self._lock_path)
-        try:
-            lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
+    def _newest(self, lines: LineFollower) -> Iterable[bytes]:
+        return deque(lines.new_lines(), maxlen=self._limits.texts)
 
 
 def _line(at: str, text: str) -> bytes:
-    line = json.dumps({"at": at, "text": text}, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate becomes its JSON escape.
-    return line.encode("utf-8", "backslashreplace") + b"\n"
+    return encode_line({"at": at, "text": text})
 
 
 def _text(line: bytes) -> str | None:
@@ -204,20 +152,3 @@ def _text(line: bytes) -> str | None:
         return None
     text = fields.get("text") if isinstance(fields, dict) else None
     return text if isinstance(text, str) else None
-
-
-def _write(descriptor: int, lines: bytes) -> None:
-    """Write ``lines`` at the end; what a full disk leaves of them is taken back."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    # A line torn when its writer died gets its end, so that it stays alone in being unreadable.
-    content = b"\n" + lines if _ends_torn(descriptor, size) else lines
-    if (written := os.write(descriptor, content)) < len(content):
-        os.ftruncate(descriptor, size)
-        raise OSError(f"only {written:,} of {len(content):,} bytes could be written")
-
-
-def _ends_torn(descriptor: int, size: int) -> bool:
-    if not size:
-        return False
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return os.read(descriptor, 1) != b"\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import Notice
 from chatcli.sessions.reading import damage
-from chatcli.sessions.record_file import InUse, RecordFile
+from chatcli.sessions.record_file import RecordFile
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,
@@ -22,6 +22,7 @@ from chatcli.sessions.records import (
     timestamp,
 )
 from chatcli.sessions.session import Session
+from chatcli.storage.json_lines import InUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,15 +12,11 @@ from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, dec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import BinaryIO
 
     from chatcli.sessions.records import Record
 
 HEADER_SEARCH_BYTES: Final = 65_536
 """How much of a file ``find_header`` needs to see."""
-
-LONGEST_LINE_BYTES: Final = 1 << 28
-"""A longer line is no record: memory is not endless."""
 
 _HEADER_START: Final = b'{"type":"header"'
 _OWN_HEADER_START: Final = b'{"type":"header","format":1,'
@@ -28,9 +24,6 @@ _OWN_RECORD: Final = re.compile(
     rb'\{"type":"(?:message|partial|mark)","id":"[^"]*","parent":(?:null|"[^"]*"),"at":"[0-9]{4}-[0-9]{2}-'
 )
 """How the other records begin, as they are written here: no other program's lines do."""
-_SKIPPED_BYTES: Final = 1 << 20
-_TOO_LONG: Final = b"\0"
-"""What stands for a line that is too long: no record either."""
 
 
 def read_records(content: bytes) -> Iterator[Record]:
@@ -51,17 +44,6 @@ def records_in(lines: Iterable[bytes]) -> Iterator[Record]:
             bare, is_first = bare.removeprefix(codecs.BOM_UTF8), False
         if bare.strip():
             yield decode(bare)
-
-
-def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iterator[bytes]:
-    """Yield the lines of a file, and of one that is longer than ``longest_bytes`` that it is none."""
-    while line := file.readline(longest_bytes + 1):
-        if len(line) <= longest_bytes:
-            yield line
-            continue
-        yield _TOO_LONG
-        while line and not line.endswith(b"\n"):
-            line = file.readline(_SKIPPED_BYTES)
 
 
 def find_header(content: bytes, path: Path) -> HeaderRecord | None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.sessions.attachment_folders import attachments_folder, move_attachments
-from chatcli.sessions.record_file import InUse, RecordFile
+from chatcli.sessions.record_file import RecordFile
 from chatcli.sessions.records import MarkRecord, new_id, timestamp
 from chatcli.storage import private_files
+from chatcli.storage.json_lines import InUse
 
 if TYPE_CHECKING:
     from datetime import datetime
