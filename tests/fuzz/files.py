@@ -17,7 +17,7 @@ from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.config.stored_keys import StoredKeys
-from chatcli.conversation.long_input.kept_parts import KeptParts
+from chatcli.conversation.long_input.how import kept_answers
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total
@@ -30,6 +30,7 @@ from chatcli.sessions.index_file import FILE_NAME
 from chatcli.sessions.library import Library
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
+from chatcli.storage.cache import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,9 +112,11 @@ def memory(data: bytes) -> None:
     assert 0 <= LearnedCounts(Facts("http://a", path, now_s=lambda: 1_000_000.0)).share("m") <= LARGEST_SHARE
     remembered.remember("http://b", "m", 7)
     assert EndpointMemory(path, now_s=1_000_000.0).recall("http://b", "m") in {(True, 7), (False, None)}
-    (folder / "key.json").write_bytes(data)
-    text = KeptParts(folder).recall("key")
-    assert text is None or isinstance(text, str)
+    (folder / f"{key_of('key')}.json").write_bytes(data)
+    answers = kept_answers(folder)
+    answers.get("key", None)
+    answers.put("key", "notes")
+    assert answers.get("key", None) == "notes"
 
 
 def history(data: bytes) -> None:

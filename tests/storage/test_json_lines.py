@@ -251,6 +251,16 @@ class TestAFollower:
             }[change]
         )
 
+    def test_starts_over_where_a_file_that_was_replaced_twice_has_its_old_number(self, follower, fresh, path):
+        SharedJsonLines(path).append(FIRST + SECOND)
+        list(follower.new_lines())
+        fresh.clear()
+        # The number stands for the first file's, whether or not the file system gives it out again.
+        with path.open("rb+") as file:
+            file.write(SECOND + THIRD + FIRST)
+        assert list(follower.new_lines()) == [SECOND[:-1], THIRD[:-1], FIRST[:-1]]
+        assert fresh == [True]
+
     @pytest.mark.parametrize("newest_bytes", range(1, 3 * len(FIRST) + 2))
     def test_reads_whole_lines_of_what_is_newest(self, path, newest_bytes):
         SharedJsonLines(path).append(FIRST + SECOND + THIRD)
@@ -260,6 +270,13 @@ class TestAFollower:
         assert list(follower.new_lines()) == whole[3 - fitting :]
         SharedJsonLines(path).append(FIRST)
         assert list(follower.new_lines()) == ([FIRST[:-1]] if newest_bytes >= len(FIRST) else [])
+
+    def test_passes_over_a_line_that_is_too_long(self, path):
+        follower = LineFollower(path, longest_line_bytes=100)
+        SharedJsonLines(path).append(b"x" * 250 + b"\n" + FIRST)
+        assert list(follower.new_lines()) == [b"\0", FIRST[:-1]]
+        SharedJsonLines(path).append(SECOND)
+        assert list(follower.new_lines()) == [SECOND[:-1]]
 
     @posix_only
     def test_is_refused_what_is_no_file(self, follower, path):

@@ -22,8 +22,7 @@ from chatcli.client.fallback import Fallback
 from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter
-from chatcli.conversation.long_input.how import LongInput
-from chatcli.conversation.long_input.kept_parts import KeptParts
+from chatcli.conversation.long_input.how import LongInput, kept_answers
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
@@ -138,7 +137,7 @@ class ModelResolver:
             long_input=LongInput(
                 settings.long,
                 settings.long_concurrency,
-                KeptParts(self._context.paths.cache / "long-texts" if settings.save else None),
+                kept_answers(self._context.paths.cache / "long-texts") if settings.save else None,
                 lambda usage: usd_of(pricing, usage, name),
             ),
             separates_reasoning=settings.thoughts_in_text != "off",

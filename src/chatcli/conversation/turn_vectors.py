@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import EndpointError, TimedOut
 from chatcli.core.events import Notice
+from chatcli.storage.cache import MemoryCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,9 @@ _MOST_NEW: Final = 2 * _AT_ONCE - 1
 _MOST_COMPARED: Final = 2_000
 """How many turns a question is compared with, the newest: each takes some kilobytes, and a fraction of a millisecond."""
 
+_MOST_KEPT: Final = 4 * _MOST_COMPARED
+"""How many turns have a vector at a time, those of an endpoint's other conversations included."""
+
 _MOST_FAILURES: Final = 3
 """How often in a row it may fail: a server may have to load its model first."""
 
@@ -46,7 +50,7 @@ class TurnVectors:
     def __init__(self, embedder: Embedder, *, patience_s: float = _PATIENCE_S) -> None:
         self._embedder = embedder
         self._patience_s = patience_s
-        self._vectors: dict[tuple[str, ...], array[float]] = {}
+        self._vectors: MemoryCache[array[float]] = MemoryCache(most_entries=_MOST_KEPT)
         self._failures_left = _MOST_FAILURES
         self._was_told = False
 
@@ -81,32 +85,32 @@ class TurnVectors:
         told = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
         return None if was_told else Notice("embeddings_failed", told)
 
-    def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[tuple[str, ...], str]:
+    def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[str, str]:
         """Return the texts of the newest turns that have no vector yet; no other turn is read."""
-        texts: dict[tuple[str, ...], str] = {}
+        texts: dict[str, str] = {}
         for number in range(end - 1, first - 1, -1):
             turn = turns[number]
-            if turn.pinned or turn.ids in self._vectors or not turn.has_question:
+            if turn.pinned or not turn.has_question or self._vectors.get(_key(turn), None) is not None:
                 continue
             text = "\n".join(message.text for message in turn.messages).strip()
             if text:
-                texts[turn.ids] = text
+                texts[_key(turn)] = text
             if len(texts) == _MOST_NEW:
                 break
         return texts
 
-    async def _embed(self, question: str, texts: dict[tuple[str, ...], str]) -> array[float]:
+    async def _embed(self, question: str, texts: dict[str, str]) -> array[float]:
         """Keep the vectors of ``texts`` and return that of the question."""
-        ids: list[tuple[str, ...] | None] = [None, *texts]
+        keys: list[str | None] = [None, *texts]
         all_texts = [question, *texts.values()]
         asked = array("f")
         for start in range(0, len(all_texts), _AT_ONCE):
             vectors = await self._embedder.embed(all_texts[start : start + _AT_ONCE])
-            for identity, vector in zip(ids[start : start + _AT_ONCE], vectors, strict=True):
-                if identity is None:
+            for key, vector in zip(keys[start : start + _AT_ONCE], vectors, strict=True):
+                if key is None:
                     asked = _unit(vector)
                 else:
-                    self._vectors[identity] = _unit(vector)
+                    self._vectors.put(key, _unit(vector))
         return asked
 
     async def _similarities(
@@ -114,7 +118,7 @@ class TurnVectors:
     ) -> dict[int, float]:
         similarities = {}
         for number in range(first, end):
-            vector = self._vectors.get(turns[number].ids)
+            vector = self._vectors.get(_key(turns[number]), None)
             # A server that has another model by the same name now makes vectors that compare with no older ones.
             if vector is not None and len(vector) == len(asked):
                 similarities[number] = sum(map(operator.mul, asked, vector))
@@ -135,6 +139,10 @@ def _standing_out(similarities: dict[int, float]) -> list[int]:
     near_enough = min(best, (usual + best) / 2)
     places = [place for place, near in similarities.items() if near >= near_enough and near > 0]
     return sorted(places, key=lambda place: (-similarities[place], -place))[:_MOST_FOUND]
+
+
+def _key(turn: Turn) -> str:
+    return " ".join(turn.ids)
 
 
 def _unit(vector: Sequence[float]) -> array[float]:

@@ -38,6 +38,7 @@ LONGEST_LINE_BYTES: Final = 1 << 28
 _SKIPPED_BYTES: Final = 1 << 20
 _TOO_LONG: Final = b"\0"
 """What stands for a line that is too long: no record either."""
+_COMPARED_BYTES: Final = 1_000
 _PATIENCE_S: Final = 0.05
 """Whoever only looks whether a file is locked holds its lock for microseconds."""
 
@@ -132,19 +133,26 @@ class LineFollower:
     """
 
     def __init__(
-        self, path: Path, start_over: Callable[[], None] = lambda: None, *, newest_bytes: int | None = None
+        self,
+        path: Path,
+        start_over: Callable[[], None] = lambda: None,
+        *,
+        newest_bytes: int | None = None,
+        longest_line_bytes: int = LONGEST_LINE_BYTES,
     ) -> None:
         self._path = path
         self._start_over = start_over
         self._newest_bytes = newest_bytes
+        self._longest_line_bytes = longest_line_bytes
         self._identity: tuple[int, int] | None = None
         self._read_up_to = 0
+        self._read_last = b""
         self.unfinished = b""
         """The last line, where it has no end yet: it is torn or on its way, and read again the next time."""
 
     def rewind(self) -> None:
         """Read the file from its start the next time."""
-        self._identity, self._read_up_to, self.unfinished = None, 0, b""
+        self._identity, self._read_up_to, self._read_last, self.unfinished = None, 0, b"", b""
         self._start_over()
 
     def new_lines(self) -> Iterator[bytes]:
@@ -157,25 +165,34 @@ class LineFollower:
         with file:
             status = os.fstat(file.fileno())
             identity = (status.st_dev, status.st_ino)
-            if identity != self._identity or status.st_size < self._read_up_to:
+            if identity != self._identity or not self._goes_on(file):
                 self.rewind()
                 self._identity = identity
             self._skip(file, status.st_size)
             self.unfinished = b""
-            for line, size_bytes in _lines_and_sizes(file, LONGEST_LINE_BYTES):
+            for line, size_bytes in _lines_and_sizes(file, self._longest_line_bytes):
                 if not line.endswith(b"\n"):
                     self.unfinished = line
                     return
                 self._read_up_to += size_bytes
+                self._read_last = line[-_COMPARED_BYTES:] if len(line) == size_bytes else b""
                 yield line[:-1]
+
+    def _goes_on(self, file: BinaryIO) -> bool:
+        # A file that was replaced twice may have its old number again.
+        file.seek(self._read_up_to - len(self._read_last))
+        return file.read(len(self._read_last)) == self._read_last
 
     def _skip(self, file: BinaryIO, size_bytes: int) -> None:
         oldest = 0 if self._newest_bytes is None else size_bytes - self._newest_bytes
         start = max(self._read_up_to, oldest)
+        file.seek(max(0, start - 1))
         if start:
             # From the end of the line before, so that a start inside a line loses that line alone.
-            file.seek(start - 1)
-            start += len(file.readline()) - 1
+            skipped = file.readline()
+            start += len(skipped) - 1
+            if start > self._read_up_to:
+                self._read_last = skipped[-_COMPARED_BYTES:]
         self._read_up_to = start
 
 

@@ -8,23 +8,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.long_input.kept_parts import key_of
 from chatcli.core.errors import BadResponse, ContextOverflow, IncompleteAnswer
 from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
 from chatcli.core.usage import Usage
+from chatcli.storage.cache import key_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.long_input.how import CostOf
-    from chatcli.conversation.long_input.kept_parts import KeptParts
     from chatcli.core.events import Event, TurnResult
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Parameters
+    from chatcli.storage.cache import Cache
 
 _CUT: Final = frozenset({"length", "content_filter"})
 
@@ -112,7 +112,7 @@ class PartReader:
         parameters: Parameters,
         *,
         tokens: MessageTokens,
-        kept: KeptParts,
+        kept: Cache[object] | None,
         spending: LongInputUsage,
         concurrency: int,
     ) -> None:
@@ -163,8 +163,8 @@ class PartReader:
 
     async def _kept_or_asked(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
         key = key_of(self._model_name, repr(self._parameters), *ask.material)
-        kept = self._kept.recall(key)
-        if kept is not None:
+        kept = self._kept.get(key, None) if self._kept is not None else None
+        if isinstance(kept, str):
             return kept
         try:
             text = await self._ask(ask, tell)
@@ -174,7 +174,8 @@ class PartReader:
                 raise
             self._tell_once(Notice("context_overflow", f"{error.clause}; retrying with smaller parts"), tell)
             text = "\n\n".join([await self._kept_or_asked(each, tell) for each in smaller])
-        self._kept.keep(key, text)
+        if self._kept is not None:
+            self._kept.put(key, text)
         return text
 
     async def _ask(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:

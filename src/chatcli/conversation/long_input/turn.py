@@ -73,7 +73,7 @@ async def long_turn(
                 else:
                     yield event
     except ChatcliError as error:
-        if work is not None and (kept := _kept_line(work, is_kept=how.kept.is_on)):
+        if work is not None and (kept := _kept_line(work, is_kept=how.kept is not None)):
             yield Notice("long_input_kept", kept)
         result = TurnResult(text="", model=asked.model_name, session=session, error=error)
         yield TurnFailed(work.reader.spending.added_to(replace(result, cost_usd=0.0)) if work else result)
@@ -95,7 +95,8 @@ def _work(question: LongQuestion, way: str, asked: Asked, how: LongInput) -> Wor
         spending=LongInputUsage(planned.requests, cost_of=how.cost_of),
         concurrency=how.concurrency,
     )
-    how.kept.prune(now_s=time.time())
+    if how.kept is not None:
+        how.kept.prune()
     return Work(question.divided, question.budgets, planned, question.counter, reader)
 
 

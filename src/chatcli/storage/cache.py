@@ -1,0 +1,204 @@
+"""Key-value caches: values that can be had again, kept so that they need not be.
+
+A value may be gone at any time, as it is too old, one too many, deleted or unreadable: it is then got or computed again.
+So no cache raises, and none is waited for. Those on disk are readable by their owner alone and can be deleted at any time;
+they hold JSON values, which whoever gets them checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from chatcli.storage.private_files import make_folder, read_regular, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_MOST_BYTES: Final = 1 << 26
+_SUFFIX: Final = ".json"
+
+_Value = TypeVar("_Value")
+_Default = TypeVar("_Default")
+
+
+class Cache(Protocol[_Value]):
+    """Values by key. Keys are any text."""
+
+    def get(self, key: str, default: _Default) -> _Value | _Default:
+        """Return the value put last with ``key``, ``default`` where there is none or it is too old."""
+        ...
+
+    def put(self, key: str, value: _Value) -> None: ...
+
+    def prune(self) -> None:
+        """Delete what is too old and, the oldest first, what is too much; ``put`` may leave that for later."""
+        ...
+
+
+class MemoryCache(Generic[_Value]):
+    """A cache that ends with this object; of too many values those go that were not used for the longest time."""
+
+    def __init__(
+        self,
+        *,
+        most_entries: int,
+        most_age_s: float = math.inf,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most_entries = most_entries
+        self._most_age_s = most_age_s
+        self._clock_s = clock_s
+        self._entries: dict[str, tuple[float, _Value]] = {}
+
+    def get(self, key: str, default: _Default) -> _Value | _Default:
+        entry = self._entries.pop(key, None)
+        if entry is None or self._is_old(entry[0]):
+            return default
+        self._entries[key] = entry
+        return entry[1]
+
+    def put(self, key: str, value: _Value) -> None:
+        self._entries.pop(key, None)
+        self._entries[key] = (self._clock_s(), value)
+        if len(self._entries) > self._most_entries:
+            del self._entries[next(iter(self._entries))]
+
+    def prune(self) -> None:
+        self._entries = {key: entry for key, entry in self._entries.items() if not self._is_old(entry[0])}
+
+    def _is_old(self, at_s: float) -> bool:
+        return self._clock_s() - at_s >= self._most_age_s
+
+
+class JsonFileCache:
+    """A few small values in one file, ``{KEY: {"value": ..., "at": seconds since the epoch}}``.
+
+    Where two processes put at the same time, one value may be lost.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        most_entries: int,
+        most_age_s: float,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._most_entries = most_entries
+        self._most_age_s = most_age_s
+        self._clock_s = clock_s
+
+    def get(self, key: str, default: _Default) -> object | _Default:
+        entry = self._fresh().get(key)
+        return default if entry is None else entry.get("value")
+
+    def put(self, key: str, value: object) -> None:
+        self._write(self._fresh() | {key: {"value": value, "at": self._clock_s()}})
+
+    def prune(self) -> None:
+        if self._path.exists():
+            self._write(self._fresh())
+
+    def _write(self, entries: dict[str, dict[str, object]]) -> None:
+        newest = sorted(entries.items(), key=lambda item: _seconds(item[1].get("at")))[-self._most_entries :]
+        # What another version put may nest deeper than it can be written here.
+        with suppress(OSError, RecursionError):
+            make_folder(self._path.parent)
+            replace(self._path, json.dumps(dict(newest), indent=1).encode())
+
+    def _fresh(self) -> dict[str, dict[str, object]]:
+        try:
+            entries = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(entries, dict):
+            return {}
+        now_s = self._clock_s()
+        oldest_s = now_s - self._most_age_s
+        return {
+            key: entry
+            for key, entry in entries.items()
+            # What comes from the future was put before the clock was set back: nobody knows how old it is.
+            if isinstance(entry, dict) and oldest_s < _seconds(entry.get("at")) <= now_s
+        }
+
+
+class FolderCache:
+    """Many or large values in files of their own, ``{"value": ...}``, named by the SHA-256 of the key.
+
+    ``most_bytes`` is for all of them; how old they are is told by the times of the files.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        most_entries: int,
+        most_age_s: float,
+        most_bytes: int,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._most_entries = most_entries
+        self._most_age_s = most_age_s
+        self._most_bytes = most_bytes
+        self._clock_s = clock_s
+
+    def get(self, key: str, default: _Default) -> object | _Default:
+        try:
+            path = self._path(key)
+            if self._is_old(path.stat().st_mtime):
+                return default
+            entry = json.loads(read_regular(path, most_bytes=min(self._most_bytes, _MOST_BYTES)))
+        except (OSError, ValueError, RecursionError):
+            return default
+        return entry["value"] if isinstance(entry, dict) and "value" in entry else default
+
+    def put(self, key: str, value: object) -> None:
+        with suppress(OSError, RecursionError):
+            make_folder(self._folder)
+            # Escaped: half a surrogate pair, which a model may send, has no UTF-8.
+            replace(self._path(key), json.dumps({"value": value}).encode())
+
+    def prune(self) -> None:
+        found: list[tuple[float, int, Path]] = []
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                with suppress(OSError):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
+        found.sort(key=lambda file: file[0], reverse=True)
+        kept_bytes = 0
+        for number, (changed_s, size_bytes, path) in enumerate(found):
+            kept_bytes += size_bytes
+            is_too_much = kept_bytes > self._most_bytes or number >= self._most_entries
+            if is_too_much or self._is_old(changed_s):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key_of(key)}{_SUFFIX}"
+
+    def _is_old(self, changed_s: float) -> bool:
+        return self._clock_s() - changed_s >= self._most_age_s
+
+
+def key_of(*texts: str) -> str:
+    """Return a key for a value that depends on ``texts``: their SHA-256, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(content))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _seconds(value: object) -> float:
+    return value if isinstance(value, int | float) else -math.inf
