@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from chatcli.core.errors import LocalIOError
 from chatcli.local.fetch import _rising, fetch
-from chatcli.local.lock import only_one
-from chatcli.local.weights import LOCK_NAME, Artifact, Weights
+from chatcli.local.weights import LOCK_NAME, Artifact, Weights, only_one
 
 CONTENT = b"GGUF" + bytes(range(256)) * 12_000
 

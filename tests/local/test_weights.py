@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chatcli.core.errors import LocalIOError
-from chatcli.local.lock import only_one
-from chatcli.local.weights import LOCK_NAME, SMOLLM2, Artifact, Weights, remove, status
+from chatcli.local.weights import LOCK_NAME, SMOLLM2, Artifact, Weights, only_one, remove, status
 
 TINY = Weights(
     model="tiny",
@@ -54,3 +53,12 @@ def test_nothing_is_removed_under_a_running_set_up(tmp_path):
     with only_one(tmp_path / LOCK_NAME), pytest.raises(LocalIOError, match="another chatcli"):
         remove(tmp_path, TINY)
     assert (tmp_path / "tiny.gguf").exists()
+
+
+def test_a_second_holder_is_refused_until_the_first_is_done(tmp_path):
+    with only_one(tmp_path / "lock"):
+        with pytest.raises(LocalIOError, match="another chatcli") as caught, only_one(tmp_path / "lock"):
+            pass
+        assert caught.value.code == "busy"
+    with only_one(tmp_path / "lock"):
+        pass

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError
-from chatcli.local.lock import only_one
-from chatcli.local.weights import DOWNLOAD_FOLDER, LOCK_NAME, SMOLLM2, partial_path, status
+from chatcli.local.weights import DOWNLOAD_FOLDER, LOCK_NAME, SMOLLM2, only_one, partial_path, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

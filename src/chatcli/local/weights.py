@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError
-from chatcli.local.lock import only_one
+from chatcli.storage.file_lock import try_to_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DOWNLOAD_FOLDER = "download"
@@ -124,6 +126,22 @@ def _delete(folder: Path, weights: Weights) -> int:
     if download.is_dir():
         shutil.rmtree(download)
     return freed_bytes
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``.
+
+    :raises LocalIOError: another process, or another part of this one, holds it
+    """
+    with path.open("ab") as file:
+        if not try_to_lock(file.fileno()):
+            raise LocalIOError(
+                f"another chatcli is working in {path.parent}",
+                hint="wait until it has finished, then try again",
+                code="busy",
+            )
+        yield
 
 
 def partial_path(folder: Path, weights: Weights) -> Path:
