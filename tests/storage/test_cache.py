@@ -81,6 +81,7 @@ def test_any_text_is_a_key(make, tmp_path, clock, key):
 def test_what_is_too_old_is_not_there_and_pruned(make, tmp_path, clock):
     cache = make(tmp_path, clock)
     cache.put("old", 1)
+    cache.put("not looked at", 1)
     clock.now_s += AGE_S - 1
     cache.put("new", 2)
     assert cache.get("old", None) == 1
@@ -89,7 +90,11 @@ def test_what_is_too_old_is_not_there_and_pruned(make, tmp_path, clock):
     cache.prune()
     # With its clock set back, a value that was only hidden would be there again.
     clock.now_s -= 1
-    assert (cache.get("old", None), cache.get("new", None)) == (None, 2)
+    assert (cache.get("old", None), cache.get("not looked at", None), cache.get("new", None)) == (
+        None,
+        None,
+        2,
+    )
 
 
 @anywhere

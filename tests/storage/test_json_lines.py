@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -262,21 +263,34 @@ class TestAFollower:
         assert fresh == [True]
 
     @pytest.mark.parametrize("newest_bytes", range(1, 3 * len(FIRST) + 2))
-    def test_reads_whole_lines_of_what_is_newest(self, path, newest_bytes):
+    def test_reads_whole_lines_of_what_is_newest(self, fresh, path, newest_bytes):
         SharedJsonLines(path).append(FIRST + SECOND + THIRD)
-        follower = LineFollower(path, newest_bytes=newest_bytes)
+        follower = LineFollower(path, lambda: fresh.append(True), newest_bytes=newest_bytes)
         whole = [line[:-1] for line in (FIRST, SECOND, THIRD)]
         fitting = min(3, newest_bytes // len(FIRST))
         assert list(follower.new_lines()) == whole[3 - fitting :]
         SharedJsonLines(path).append(FIRST)
         assert list(follower.new_lines()) == ([FIRST[:-1]] if newest_bytes >= len(FIRST) else [])
+        assert list(follower.new_lines()) == []
+        assert fresh == [True]
+
+    def test_goes_on_behind_a_line_larger_than_what_is_read(self, fresh, path):
+        follower = LineFollower(path, lambda: fresh.append(True), newest_bytes=100)
+        read = []
+        for line in (FIRST, b"x" * 250 + b"\n", SECOND):
+            SharedJsonLines(path).append(line)
+            read += follower.new_lines()
+        assert read == [FIRST[:-1], SECOND[:-1]]
+        assert fresh == [True]
 
     def test_passes_over_a_line_that_is_too_long(self, path):
         follower = LineFollower(path, longest_line_bytes=100)
         SharedJsonLines(path).append(b"x" * 250 + b"\n" + FIRST)
         assert list(follower.new_lines()) == [b"\0", FIRST[:-1]]
-        SharedJsonLines(path).append(SECOND)
-        assert list(follower.new_lines()) == [SECOND[:-1]]
+        SharedJsonLines(path).append(SECOND + b"x" * 250 + b"\n")
+        assert list(follower.new_lines()) == [SECOND[:-1], b"\0"]
+        SharedJsonLines(path).append(THIRD)
+        assert list(follower.new_lines()) == [THIRD[:-1]]
 
     @posix_only
     def test_is_refused_what_is_no_file(self, follower, path):
@@ -537,6 +551,7 @@ class AnyExclusiveFile(AnyFile):
 
 TestAnySharedFile = AnySharedFile.TestCase
 TestAnyExclusiveFile = AnyExclusiveFile.TestCase
+TestAnySharedFile.settings = TestAnyExclusiveFile.settings = settings(stateful_step_count=25)
 
 
 def test_a_line_that_is_too_long_is_none(tmp_path):
