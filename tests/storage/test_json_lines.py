@@ -285,12 +285,41 @@ class TestAFollower:
 
     def test_passes_over_a_line_that_is_too_long(self, path):
         follower = LineFollower(path, longest_line_bytes=100)
-        SharedJsonLines(path).append(b"x" * 250 + b"\n" + FIRST)
+        too_long = b"x" * 3_500_000 + b"\n"
+        SharedJsonLines(path).append(too_long + FIRST)
         assert list(follower.new_lines()) == [b"\0", FIRST[:-1]]
-        SharedJsonLines(path).append(SECOND + b"x" * 250 + b"\n")
+        SharedJsonLines(path).append(SECOND + too_long)
         assert list(follower.new_lines()) == [SECOND[:-1], b"\0"]
         SharedJsonLines(path).append(THIRD)
         assert list(follower.new_lines()) == [THIRD[:-1]]
+
+    def test_passes_over_the_rest_of_a_line_that_was_too_long_before_it_had_an_end(
+        self, follower, fresh, path
+    ):
+        follower = LineFollower(path, lambda: fresh.append(True), longest_line_bytes=100)
+        path.parent.mkdir()
+        path.write_bytes(FIRST + b"x" * 3_500_000)
+        assert list(follower.new_lines()) == [FIRST[:-1], b"\0"]
+        with path.open("ab") as file:
+            file.write(b"7}\n" + SECOND)
+        assert list(follower.new_lines()) == [SECOND[:-1]]
+        assert fresh == [True]
+
+    def test_reads_more_than_it_reads_at_once(self, follower, path):
+        lines = [encode_line({"id": number, "text": "x" * 9_000}) for number in range(400)]
+        SharedJsonLines(path).append(b"".join(lines) + TORN)
+        assert [line + b"\n" for line in follower.new_lines()] == lines
+        assert follower.unfinished == TORN
+        SharedJsonLines(path).append(SECOND)
+        assert list(follower.new_lines()) == [TORN, SECOND[:-1]]
+
+    def test_that_was_left_in_the_middle_starts_over(self, follower, fresh, path):
+        SharedJsonLines(path).append(FIRST + SECOND)
+        left = follower.new_lines()
+        assert next(left) == FIRST[:-1]
+        left.close()
+        assert list(follower.new_lines()) == [FIRST[:-1], SECOND[:-1]]
+        assert len(fresh) == 3
 
     @posix_only
     def test_is_refused_what_is_no_file(self, follower, path):
@@ -557,4 +586,4 @@ TestAnySharedFile.settings = TestAnyExclusiveFile.settings = settings(stateful_s
 def test_a_line_that_is_too_long_is_none(tmp_path):
     (tmp_path / "long").write_bytes(FIRST + b"x" * 5_000 + b"\n" + SECOND + b"y" * 2_000)
     with (tmp_path / "long").open("rb") as file:
-        assert list(lines_of(file, longest_bytes=1_000)) == [FIRST, b"\0\n", SECOND, b"\0"]
+        assert list(lines_of(file, longest_bytes=1_000)) == [FIRST, b"\0", SECOND, b"\0"]

@@ -36,6 +36,7 @@ LONGEST_LINE_BYTES: Final = 1 << 28
 """A longer line is no record: memory is not endless."""
 
 _SKIPPED_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 1 << 20
 _TOO_LONG: Final = b"\0"
 """What stands for a line that is too long: no record either."""
 _COMPARED_BYTES: Final = 1_000
@@ -60,8 +61,12 @@ def encode_line(fields: Mapping[str, Any]) -> bytes:
 
 def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iterator[bytes]:
     """Yield the lines of a file, and of one that is longer than ``longest_bytes`` that it is none."""
-    for line, _ in _lines_and_sizes(file, longest_bytes):
-        yield line
+    while line := file.readline(longest_bytes + 1):
+        if len(line) <= longest_bytes:
+            yield line
+            continue
+        yield _TOO_LONG
+        _skip_line(file, line)
 
 
 def append_lines(descriptor: int, lines: bytes) -> None:
@@ -156,7 +161,10 @@ class LineFollower:
         self._start_over()
 
     def new_lines(self) -> Iterator[bytes]:
-        """Yield the lines that have come, without line feeds; raise ``OSError`` where what is there cannot be read."""
+        """Yield the lines that have come, without line feeds; raise ``OSError`` where what is there cannot be read.
+
+        Left before its end, it starts over the next time.
+        """
         try:
             file = open_regular(self._path)
         except FileNotFoundError:
@@ -168,32 +176,46 @@ class LineFollower:
             if identity != self._identity or not self._goes_on(file):
                 self.rewind()
                 self._identity = identity
-            self._skip(file, status.st_size)
-            self.unfinished = b""
-            for line, size_bytes in _lines_and_sizes(file, self._longest_line_bytes):
-                if not line.endswith(b"\n"):
-                    self.unfinished = line
-                    return
-                self._read_up_to += size_bytes
-                self._read_last = line[-_COMPARED_BYTES:] if len(line) == size_bytes else b""
-                yield line[:-1]
+            self._go_to_new(file, status.st_size)
+            try:
+                for lines in self._read(file):
+                    yield from lines
+            except BaseException:
+                self.rewind()
+                raise
 
     def _goes_on(self, file: BinaryIO) -> bool:
         # A file that was replaced twice may have its old number again.
         file.seek(self._read_up_to - len(self._read_last))
         return file.read(len(self._read_last)) == self._read_last
 
-    def _skip(self, file: BinaryIO, size_bytes: int) -> None:
+    def _go_to_new(self, file: BinaryIO, size_bytes: int) -> None:
         oldest = 0 if self._newest_bytes is None else size_bytes - self._newest_bytes
         start = max(self._read_up_to, oldest)
         file.seek(max(0, start - 1))
-        if start:
-            # From the end of the line before, so that a start inside a line loses that line alone.
-            skipped = file.readline()
-            start += len(skipped) - 1
-            if start > self._read_up_to:
-                self._read_last = skipped[-_COMPARED_BYTES:]
-        self._read_up_to = start
+        # From the end of the line before, so that a start inside a line loses that line alone.
+        if start and (skipped := file.readline()) != b"\n":
+            self._note(file, skipped)
+
+    def _read(self, file: BinaryIO) -> Iterator[list[bytes]]:
+        self.unfinished = b""
+        while content := file.read(_READ_BYTES):
+            if not content.endswith(b"\n"):
+                content += file.readline(self._longest_line_bytes)
+            whole, newline, end = content.rpartition(b"\n")
+            lines = whole.split(b"\n") if newline else []
+            if len(end) >= self._longest_line_bytes:
+                lines.append(_TOO_LONG)
+                self._note(file, _skip_line(file, end))
+            else:
+                self.unfinished = end
+                self._note(file, whole + newline)
+            yield lines
+
+    def _note(self, file: BinaryIO, read: bytes) -> None:
+        """Remember how far the file was read, but for its unfinished end; ``read`` is what was read last."""
+        self._read_up_to = file.tell() - len(self.unfinished)
+        self._read_last = read[-_COMPARED_BYTES:]
 
 
 class ExclusiveJsonLines:
@@ -290,13 +312,9 @@ def _ends_torn(descriptor: int, size_bytes: int) -> bool:
     return os.read(descriptor, 1) != b"\n"
 
 
-def _lines_and_sizes(file: BinaryIO, longest_bytes: int) -> Iterator[tuple[bytes, int]]:
-    while line := file.readline(longest_bytes + 1):
-        size_bytes = len(line)
-        if size_bytes > longest_bytes:
-            end = line
-            while end and not end.endswith(b"\n"):
-                end = file.readline(_SKIPPED_BYTES)
-                size_bytes += len(end)
-            line = _TOO_LONG + end[-1:]
-        yield line, size_bytes
+def _skip_line(file: BinaryIO, beginning: bytes) -> bytes:
+    """Go to the end of a line of which ``beginning`` was read; return the last of it, nothing where it has no end."""
+    end = beginning
+    while end and not end.endswith(b"\n"):
+        end = file.readline(_SKIPPED_BYTES)
+    return end
