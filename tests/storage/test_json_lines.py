@@ -224,6 +224,7 @@ class TestAFollower:
         path.parent.mkdir()
         path.write_bytes(FIRST + TORN)
         assert list(follower.new_lines()) == [FIRST[:-1]]
+        assert list(follower.new_lines()) == []
         assert follower.unfinished == TORN
         with path.open("ab") as file:
             file.write(b"7}\n")
@@ -298,8 +299,10 @@ class TestAFollower:
     ):
         follower = LineFollower(path, lambda: fresh.append(True), longest_line_bytes=100)
         path.parent.mkdir()
+        path.write_bytes(FIRST)
+        assert list(follower.new_lines()) == [FIRST[:-1]]
         path.write_bytes(FIRST + b"x" * 3_500_000)
-        assert list(follower.new_lines()) == [FIRST[:-1], b"\0"]
+        assert list(follower.new_lines()) == [b"\0"]
         with path.open("ab") as file:
             file.write(b"7}\n" + SECOND)
         assert list(follower.new_lines()) == [SECOND[:-1]]
@@ -312,6 +315,16 @@ class TestAFollower:
         assert follower.unfinished == TORN
         SharedJsonLines(path).append(SECOND)
         assert list(follower.new_lines()) == [TORN, SECOND[:-1]]
+
+    def test_leaves_a_line_that_gets_its_end_while_it_reads_for_the_next_time(self, follower, path):
+        path.parent.mkdir()
+        path.write_bytes(FIRST + TORN)
+        lines = follower.new_lines()
+        assert next(lines) == FIRST[:-1]
+        with path.open("ab") as file:
+            file.write(b"7}\n")
+        assert list(lines) == []
+        assert list(follower.new_lines()) == [b'{"id":7}']
 
     def test_that_was_left_in_the_middle_starts_over(self, follower, fresh, path):
         SharedJsonLines(path).append(FIRST + SECOND)

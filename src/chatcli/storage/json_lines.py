@@ -193,13 +193,13 @@ class LineFollower:
         oldest = 0 if self._newest_bytes is None else size_bytes - self._newest_bytes
         start = max(self._read_up_to, oldest)
         file.seek(max(0, start - 1))
-        # From the end of the line before, so that a start inside a line loses that line alone.
-        if start and (skipped := file.readline()) != b"\n":
-            self._note(file, skipped)
+        if start:
+            # From the end of the line before, so that a start inside a line loses that line alone.
+            file.readline()
 
     def _read(self, file: BinaryIO) -> Iterator[list[bytes]]:
         self.unfinished = b""
-        while content := file.read(_READ_BYTES):
+        while not self.unfinished and (content := file.read(_READ_BYTES)):
             if not content.endswith(b"\n"):
                 content += file.readline(self._longest_line_bytes)
             whole, newline, end = content.rpartition(b"\n")
@@ -209,7 +209,8 @@ class LineFollower:
                 self._note(file, _skip_line(file, end))
             else:
                 self.unfinished = end
-                self._note(file, whole + newline)
+                if newline:
+                    self._note(file, whole + newline)
             yield lines
 
     def _note(self, file: BinaryIO, read: bytes) -> None:
