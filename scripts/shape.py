@@ -33,7 +33,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "module name": frozenset(
         {
             "chat",
-            "private_files",
             "terminal",
         }
     ),

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from chatcli.client.endpoint_memory import KEPT_FOR_S, MOST_ENTRIES, EndpointMemory
+from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.storage.cache import KEPT_FOR_S, MOST_ENTRIES
 
 URL = "http://127.0.0.1:8080/v1"
 NOW_S = 1_795_000_000.0

@@ -17,7 +17,6 @@ from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.config.stored_keys import StoredKeys
-from chatcli.conversation.long_input.how import kept_answers
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total
@@ -30,7 +29,7 @@ from chatcli.sessions.index_file import FILE_NAME
 from chatcli.sessions.library import Library
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from chatcli.storage.cache import key_of
+from chatcli.storage.cache import FolderCache, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +112,7 @@ def memory(data: bytes) -> None:
     remembered.remember("http://b", "m", 7)
     assert EndpointMemory(path, now_s=1_000_000.0).recall("http://b", "m") in {(True, 7), (False, None)}
     (folder / f"{key_of('key')}.json").write_bytes(data)
-    answers = kept_answers(folder)
+    answers = FolderCache(folder)
     answers.get("key", None)
     answers.put("key", "notes")
     assert answers.get("key", None) == "notes"

@@ -34,8 +34,24 @@ def in_memory(_folder, clock, most_entries=5):
     return MemoryCache(most_entries=most_entries, most_age_s=AGE_S, clock_s=clock)
 
 
+class _AnotherRun:
+    """A file that each time another run uses: a run has one time."""
+
+    def __init__(self, path, clock, most_entries):
+        self._cache = lambda: JsonFileCache(path, now_s=clock(), most_entries=most_entries, most_age_s=AGE_S)
+
+    def get(self, key, default):
+        return self._cache().get(key, default)
+
+    def put(self, key, value):
+        self._cache().put(key, value)
+
+    def prune(self):
+        self._cache().prune()
+
+
 def in_a_file(folder, clock, most_entries=5):
-    return JsonFileCache(folder / "windows.json", most_entries=most_entries, most_age_s=AGE_S, clock_s=clock)
+    return _AnotherRun(folder / "windows.json", clock, most_entries)
 
 
 class _Dated(FolderCache):

@@ -111,6 +111,12 @@ def test_a_file_is_replaced_in_one_step_and_nothing_is_left_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@posix_only
+def test_its_folder_is_made_for_its_owner_alone(tmp_path):
+    replace(tmp_path / "made" / "too" / "last", b"new")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")] == [0o700, 0o700, 0o600]
+
+
 @pytest.mark.parametrize("durably", [False, True])
 def test_a_place_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(tmp_path, durably):
     (tmp_path / "last").mkdir()

@@ -22,7 +22,7 @@ from chatcli.client.fallback import Fallback
 from chatcli.config.endpoints import OPENAI_URL, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter
-from chatcli.conversation.long_input.how import LongInput, kept_answers
+from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
@@ -35,6 +35,7 @@ from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
 from chatcli.sessions.session import Session
+from chatcli.storage.cache import FolderCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -137,7 +138,7 @@ class ModelResolver:
             long_input=LongInput(
                 settings.long,
                 settings.long_concurrency,
-                kept_answers(self._context.paths.cache / "long-texts") if settings.save else None,
+                FolderCache(self._context.paths.cache / "long-texts") if settings.save else None,
                 lambda usage: usd_of(pricing, usage, name),
             ),
             separates_reasoning=settings.thoughts_in_text != "off",

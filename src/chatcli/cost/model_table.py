@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
-from chatcli.storage.private_files import make_folder, read_regular, replace
+from chatcli.storage.private_files import read_regular, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -320,7 +320,6 @@ def keep_table(path: Path, content: bytes) -> date:
     made_on, shipped_on = check_table(content), _shipped().date
     if made_on < shipped_on:
         raise DamagedTable(f"it is of {made_on}, older than the one that came with chatcli, of {shipped_on}")
-    make_folder(path.parent)
     replace(path, content, durably=True)
     return made_on
 

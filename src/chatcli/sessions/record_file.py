@@ -47,9 +47,11 @@ class RecordFile:
     def append(self, record: Record) -> None:
         """Write ``record`` at the end; a header only where the file has none."""
         try:
-            self._lines.open()
-            if not (isinstance(record, HeaderRecord) and self._has_header):
-                self._lines.append(encode(record))
+            if isinstance(record, HeaderRecord):
+                self._lines.open()
+                if self._has_header:
+                    return
+            self._lines.append(encode(record))
         except OSError as error:
             raise _not_written(self.path, error) from error
 

@@ -41,7 +41,6 @@ from chatcli.core.codec import (
     text_of,
     usage_fields,
 )
-from chatcli.storage.json_lines import encode_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -333,8 +332,16 @@ _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Record]]] = {
 
 
 def encode(record: Record) -> bytes:
-    """Return the line of ``record`` with its line feed; a record that was read is written as it was."""
-    return encode_line(record.fields()) if record.line is None else record.line + b"\n"
+    """Return the line of ``record`` with its line feed; a record that was read is written as it was.
+
+    A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot keep two that make a pair
+    apart: they come back as the one character they encode.
+    """
+    if record.line is not None:
+        return record.line + b"\n"
+    # Bit by bit: a long answer is in memory often enough.
+    texts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(record.fields())
+    return b"".join([*(text.encode("utf-8", "backslashreplace") for text in texts), b"\n"])
 
 
 def decode(line: bytes) -> Record:

@@ -185,7 +185,6 @@ class SessionStore:
     def remember(self, file: SessionFile) -> None:
         """Make ``file`` the session used last; to be called when it is asked a question."""
         try:
-            private_files.make_folder(self._last.parent)
             private_files.replace(self._last, json.dumps({"path": str(file.path)}).encode())
         except OSError as error:
             raise LocalIOError(

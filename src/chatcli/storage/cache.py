@@ -14,11 +14,18 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from chatcli.storage.private_files import make_folder, read_regular, replace
+from chatcli.storage.private_files import read_regular, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+_DAY_S: Final = 86_400
+KEPT_FOR_S: Final = 7 * _DAY_S
+"""How long a value on disk counts: a server may load the same model in another way meanwhile."""
+
+MOST_ENTRIES: Final = 500
+"""How many values are in one file: whoever needs more in a week gets some of them again."""
 
 _MOST_BYTES: Final = 1 << 26
 _SUFFIX: Final = ".json"
@@ -79,28 +86,28 @@ class MemoryCache(Generic[_Value]):
 class JsonFileCache:
     """A few small values in one file, ``{KEY: {"value": ..., "at": seconds since the epoch}}``.
 
-    Where two processes put at the same time, one value may be lost.
+    Where two processes put at the same time, one value may be lost. ``now_s`` is the time in seconds since the epoch.
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        most_entries: int,
-        most_age_s: float,
-        clock_s: Callable[[], float] = time.time,
+        now_s: float,
+        most_entries: int = MOST_ENTRIES,
+        most_age_s: float = KEPT_FOR_S,
     ) -> None:
         self._path = path
+        self._now_s = now_s
         self._most_entries = most_entries
         self._most_age_s = most_age_s
-        self._clock_s = clock_s
 
     def get(self, key: str, default: _Default) -> object | _Default:
         entry = self._fresh().get(key)
         return default if entry is None else entry.get("value")
 
     def put(self, key: str, value: object) -> None:
-        self._write(self._fresh() | {key: {"value": value, "at": self._clock_s()}})
+        self._write(self._fresh() | {key: {"value": value, "at": self._now_s}})
 
     def prune(self) -> None:
         if self._path.exists():
@@ -110,7 +117,6 @@ class JsonFileCache:
         newest = sorted(entries.items(), key=lambda item: _seconds(item[1].get("at")))[-self._most_entries :]
         # What another version put may nest deeper than it can be written here.
         with suppress(OSError, RecursionError):
-            make_folder(self._path.parent)
             replace(self._path, json.dumps(dict(newest), indent=1).encode())
 
     def _fresh(self) -> dict[str, dict[str, object]]:
@@ -120,13 +126,12 @@ class JsonFileCache:
             return {}
         if not isinstance(entries, dict):
             return {}
-        now_s = self._clock_s()
-        oldest_s = now_s - self._most_age_s
+        oldest_s = self._now_s - self._most_age_s
         return {
             key: entry
             for key, entry in entries.items()
             # What comes from the future was put before the clock was set back: nobody knows how old it is.
-            if isinstance(entry, dict) and oldest_s < _seconds(entry.get("at")) <= now_s
+            if isinstance(entry, dict) and oldest_s < _seconds(entry.get("at")) <= self._now_s
         }
 
 
@@ -140,9 +145,9 @@ class FolderCache:
         self,
         folder: Path,
         *,
-        most_entries: int,
-        most_age_s: float,
-        most_bytes: int,
+        most_entries: int = 20_000,
+        most_age_s: float = KEPT_FOR_S,
+        most_bytes: int = 50_000_000,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
@@ -163,7 +168,6 @@ class FolderCache:
 
     def put(self, key: str, value: object) -> None:
         with suppress(OSError, RecursionError):
-            make_folder(self._folder)
             # Escaped: half a surrogate pair, which a model may send, has no UTF-8.
             replace(self._path(key), json.dumps({"value": value}).encode())
 

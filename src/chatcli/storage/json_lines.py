@@ -49,14 +49,9 @@ class InUse(Exception):
 
 
 def encode_line(fields: Mapping[str, Any]) -> bytes:
-    """Return ``fields`` as a line, with its line feed.
-
-    A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot keep two that make a pair
-    apart: they come back as the one character they encode.
-    """
-    # Bit by bit: a long answer is in memory often enough.
-    texts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(fields)
-    return b"".join([*(text.encode("utf-8", "backslashreplace") for text in texts), b"\n"])
+    """Return ``fields`` as a line, with its line feed; a lone surrogate becomes its JSON escape."""
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iterator[bytes]:
@@ -100,7 +95,6 @@ class SharedJsonLines:
 
     def append(self, lines: bytes) -> None:
         """Add lines, each with its line feed; make the file and its folder if need be."""
-        make_folder(self.path.parent)
         with self._locked():
             descriptor = open_for_append(self.path, follow_link=True)
             try:
@@ -118,7 +112,7 @@ class SharedJsonLines:
             size_bytes = self.path.stat().st_size
             lines = fewer()
             if lines is not None and self.path.stat().st_size == size_bytes:
-                replace(self.path.resolve(), b"".join(lines), durably=True)
+                replace(self.path.resolve(), b"".join(lines))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -250,7 +244,6 @@ class ExclusiveJsonLines:
     def open(self) -> None:
         """Make the file if need be, and keep others from writing to it."""
         if self._descriptor is None:
-            make_folder(self._path.parent)
             self._descriptor = self._locked(open_for_append(self._path, follow_link=self._follow_link))
 
     def append(self, lines: bytes) -> None:

@@ -47,7 +47,7 @@ def make_folder(folder: Path) -> None:
 
 
 def open_for_append(path: Path, *, follow_link: bool = False) -> int:
-    """Return a descriptor that reads ``path`` from its start and writes at its end; make the file if need be.
+    """Return a descriptor that reads ``path`` from its start and writes at its end; make file and folder if need be.
 
     With ``follow_link``, a link to an existing file is followed: where the person chose the path, it is their own
     link. No file is ever made through one.
@@ -56,6 +56,9 @@ def open_for_append(path: Path, *, follow_link: bool = False) -> int:
         return os.open(path, _CREATE, _PRIVATE)
     except FileExistsError:
         return open_existing(path, follow_link=follow_link)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        return os.open(path, _CREATE, _PRIVATE)
 
 
 def open_existing(path: Path, *, follow_link: bool = False) -> int:
@@ -83,10 +86,15 @@ def create(path: Path, content: bytes, *, durably: bool = False) -> None:
 def replace(path: Path, content: bytes, *, durably: bool = False) -> None:
     """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one.
 
+    The folder is made if need be.
     ``durably`` is as for ``create``.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    create(temporary, content, durably=durably)
+    try:
+        create(temporary, content, durably=durably)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        create(temporary, content, durably=durably)
     try:
         temporary.replace(path)
     except BaseException:

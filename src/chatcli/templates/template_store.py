@@ -95,7 +95,6 @@ class TemplateStore:
         """
         path = self.path_for(name)
         try:
-            private_files.make_folder(path.parent)
             private_files.replace(path.resolve(), text.encode("utf-8", "replace"))
         except OSError as error:
             raise _failed("write", path, error) from error

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.conversation.history import Entry, History
-from chatcli.conversation.long_input.how import LongInput, kept_answers
+from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.errors import ContextOverflow, InputTooLong, NetworkError
 from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted
 from chatcli.core.messages import ImagePart, Message, question, system
 from chatcli.core.usage import Usage
+from chatcli.storage.cache import FolderCache
 from conversation.long_input.reading import AnsweringModel, Reading
 
 FACT = re.compile(r"FACT-\d{4}")
@@ -112,7 +113,7 @@ async def test_no_more_are_asked_at_once_than_is_wished(reading):
 
 @pytest.mark.parametrize("way", ["map-reduce", "refine"])
 async def test_what_is_kept_is_not_asked_again(reading, tmp_path, way):
-    how = LongInput(kept=kept_answers(tmp_path / "parts"), concurrency=1)
+    how = LongInput(kept=FolderCache(tmp_path / "parts"), concurrency=1)
     model = AnsweringModel(
         lambda prompt: NetworkError("gone") if "part 3 of" in prompt else tell_facts(prompt)
     )
@@ -150,7 +151,7 @@ async def test_an_endpoint_that_takes_nothing_fails_the_turn(reading):
 
 
 async def test_another_question_is_asked_anew(reading, tmp_path):
-    how = LongInput(kept=kept_answers(tmp_path / "parts"))
+    how = LongInput(kept=FolderCache(tmp_path / "parts"))
     await reading(text_with(60)).read("map-reduce", AnsweringModel(tell_facts), how)
     other = AnsweringModel(tell_facts)
     await reading(text_with(60), words="How many?").read("map-reduce", other, how)
