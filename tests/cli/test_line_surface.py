@@ -104,3 +104,9 @@ def test_an_answer_from_before_is_spoken_as_it_was_at_first(surface_on):
     shown = terminal()
     surface_on(shown, plain=True).answer("# Tea\n\nIt is **hot**. Drink it.\n")
     assert shown.out == "Assistant: Heading: Tea\nIt is hot.\nDrink it.\nEnd of answer.\n"
+
+
+def test_read_aloud_keys_have_names_that_can_be_said(surface_on):
+    shown = terminal()
+    surface_on(shown, plain=True).say("/keys: list the keys; not now: only Enter, Ctrl-C and Ctrl-D")
+    assert shown.out == "/keys: list the keys; not now: only Enter, Control C and Control D\n"

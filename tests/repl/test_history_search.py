@@ -120,6 +120,13 @@ async def test_a_long_paste_that_is_taken_is_folded_as_it_was():
         assert found.screen.composer.text == "line\n" * 40
 
 
+async def test_lines_pasted_into_the_search_are_searched_for_as_words():
+    async with desk() as found:
+        found.history.append_string("one and two")
+        await found.type(CTRL_R, "\x1b[200~one\ntwo\x1b[201~")
+        assert found.glass.shown.startswith("search: one two\n❯ one and two")
+
+
 @pytest.mark.parametrize("key", [CTRL_C, ESCAPE, "\x07"])
 async def test_leaving_the_list_gives_the_draft_back(key):
     async with desk() as found:

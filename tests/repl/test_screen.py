@@ -366,3 +366,13 @@ async def test_keys_put_the_moment_of_the_last_one_forward():
         assert found.screen.idle_s() >= 100
         await found.type("x")
         assert found.screen.idle_s() < 100
+
+
+async def test_a_message_too_long_for_its_row_is_printed_above_it():
+    async with desk() as there:
+        there.screen.announce("short")
+        await there.settle()
+        assert there.glass.shown.endswith("short")
+        there.screen.announce("a word " * 12 + "and the last")
+        await there.settle()
+        assert "and the last" in there.glass.shown.replace("\n", " ")

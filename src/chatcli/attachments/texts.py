@@ -35,6 +35,8 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
     ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds.
     """
     shown = as_typed(name)
+    if not name.strip():
+        raise UsageError("no file was named", hint="give the path of a file, or - for stdin")
     if name.startswith(("http://", "https://")):
         raise UsageError(
             f"a URL cannot be attached: {shown}",

@@ -5,6 +5,7 @@ There is no one place to ask: terminfo knows no more than ``TERM`` does, and tha
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -36,9 +37,15 @@ _PROGRAM_VARIABLES: Final = ("WT_SESSION", "KITTY_WINDOW_ID")
 """Set by programs, as Windows Terminal, that show them all and say so nowhere else."""
 
 
-def shown_colors(environment: Mapping[str, str]) -> ColorSystem:
-    """Return what the terminal shows, at least the sixteen colours every one has."""
+_WITHOUT_COLORS: Final = re.compile(r"vt\d+|.*-mono\Z|.*-m\Z")
+"""Terminals of one colour, as terminfo names them."""
+
+
+def shown_colors(environment: Mapping[str, str]) -> ColorSystem | None:
+    """Return what the terminal shows: the sixteen colours nearly every one has, or more, or ``None`` for none."""
     term = environment.get("TERM", "")
+    if _WITHOUT_COLORS.match(term) and not environment.get("COLORTERM"):
+        return None
     told = _told_colors(term, environment)
     # GNU screen hands COLORTERM on from the terminal around it and misreads what that would understand.
     if told == "truecolor" and term.startswith("screen") and not environment.get("TMUX"):

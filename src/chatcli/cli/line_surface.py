@@ -10,6 +10,7 @@ from chatcli.cli.outputs import answer_output, line_writer, notification_output,
 from chatcli.cli.session_numbers import choose_by_number
 from chatcli.cli.signals import raising_interrupts
 from chatcli.cli.words import PLAIN, USUAL
+from chatcli.render.sentences import with_keys_spoken
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
 from chatcli.text.terminal import sanitize, sanitize_line
@@ -81,7 +82,8 @@ class LineSurface:
             self._words.marked + row.removeprefix(USUAL.marked) if row.startswith(USUAL.marked) else row
             for row in sanitize(text).split("\n")
         )
-        self._write("\n".join(rows))
+        said = "\n".join(rows)
+        self._write(with_keys_spoken(said) if self._plain else said)
 
     def picture(self, draw: Callable[[Theme], str]) -> None:
         self._write(draw(theme("dark", None)))

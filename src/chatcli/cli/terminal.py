@@ -168,7 +168,9 @@ class Terminal:
         wish = self.environment.get("FORCE_COLOR", "").strip().lower()
         if wish in COLORS_WISHED:
             return COLORS_WISHED[wish]
-        if wish or (stream.is_terminal and not self.is_dumb):
+        if wish:
+            return shown_colors(self.environment) or "standard"
+        if stream.is_terminal and not self.is_dumb:
             return shown_colors(self.environment)
         return None
 

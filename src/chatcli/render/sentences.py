@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_CTRL: Final = re.compile(r"\bCtrl-(?=[A-Z]\b)")
 _SPOKEN: Final = (
     (re.compile(r"\A→ "), "what to do: "),
     (re.compile(r"\A… "), ""),
@@ -12,13 +13,18 @@ _SPOKEN: Final = (
     (re.compile(r" · "), ", "),
     (re.compile(r"~(?=\d)"), "about "),
     (re.compile(r"(?<=\d)–(?=\d)"), " to "),
-    (re.compile(r"\bCtrl-(?=[A-Z]\b)"), "Control "),
+    (_CTRL, "Control "),
 )
 # A name such as gpt-5 or config.toml is written as it is.
 _FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,;]|\Z)")
 _OPEN_END: Final = re.compile(r"[\w)%]\Z")
 _ADDRESS_AT_END: Final = re.compile(r"https?://\S+\Z")
 """What is copied or opened, and would not be found with a full stop."""
+
+
+def with_keys_spoken(text: str) -> str:
+    """Return ``text`` with the names of keys as they are said."""
+    return _CTRL.sub("Control ", text)
 
 
 def sentence(line: str) -> str:

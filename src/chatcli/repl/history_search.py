@@ -122,6 +122,10 @@ class HistorySearch:
         def _choose(_: KeyPressEvent) -> None:
             self._choose()
 
+        @keys.add(Keys.BracketedPaste, filter=here)
+        def _paste(event: KeyPressEvent) -> None:
+            self.buffer.insert_text(" ".join(event.data.split()))  # of more lines only the last would be seen
+
         @keys.add("escape", filter=here)
         @keys.add("c-c", filter=here)
         @keys.add("c-g", filter=here)

@@ -13,7 +13,7 @@ from prompt_toolkit.formatted_text import ANSI, to_formatted_text
 from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
-from wcwidth import clip
+from wcwidth import clip, width, wrap
 
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
@@ -254,6 +254,14 @@ class Screen:
         else:
             self.application.draw()
 
+    def announce(self, text: str) -> None:
+        """Show ``text`` in place of the toolbar until the next key; where that row has no room for it, print it above."""
+        if width(text) <= self.columns():
+            self._hint = text
+            self.application.invalidate()
+        else:
+            self.print("\n".join([*wrap(text, self.columns()), ""]))
+
     def signal(self, sequence: str) -> None:
         """Send the terminal what is not shown on the screen, like a bell."""
         self.application.output.write_raw(sequence)
@@ -388,7 +396,7 @@ class Screen:
             with self._suspension.lent():
                 text = await self._editor.edit(self.composer.text)
         except ChatcliError as error:
-            self._hint = f"{error.clause}: {error.hint}" if error.hint else error.message
+            self.announce(f"{error.clause}: {error.hint}" if error.hint else error.message)
         else:
             self.composer.edited(text)
         finally:

@@ -84,7 +84,8 @@ async def choose_way_in(talk: Talk) -> bool:
     """
     surface = talk.surface
     ways = _ways(talk, await ways_in(talk.world))
-    surface.say("\n".join(numbered([way.title for way in ways], surface.columns())))
+    choices = "\n".join(numbered([way.title for way in ways], surface.columns()))
+    surface.say(choices)
     before = talk.chat.target
     wrong = 0
     while wrong < _ATTEMPTS:
@@ -96,6 +97,7 @@ async def choose_way_in(talk: Talk) -> bool:
                 return False
             if talk.chat.target is not before:
                 return True
+            surface.say(choices)
             continue
         go = _meant(talk, ways, answer.strip())
         try:

@@ -74,6 +74,8 @@ class TemplateStore:
 
     def find(self, name: str) -> TemplateEntry:
         """Return the template called ``name``, or the file it is the path of. Raise ``UsageError`` where there is none."""
+        if not name.strip():
+            raise UsageError("no template was named", hint="chatcli templates lists them")
         if _is_path(name):
             path = _expanded(name)
             return TemplateEntry(path.stem, path, is_shipped=False)
