@@ -69,8 +69,8 @@ class Screen:
 
     ``title`` tells what the window is to be called, ``None`` for what it is called anyway. ``hurry`` ends a wait before
     another attempt and tells whether there was one; ``give_up`` does so with the editing of an earlier question.
-    ``editing_mode`` is asked before each line. ``attached`` tells what
-    goes with a question as it is written.
+    ``editing_mode`` is asked before each line. ``attached`` tells what goes with a question as it is written,
+    ``is_too_long`` whether the toolbar warns of its length.
     """
 
     def __init__(
@@ -104,8 +104,7 @@ class Screen:
         self._queue_sign = "⏎ " if unicode else ""
         self._queue = MessageQueue()
         self._editing: asyncio.Future[None] | None = None
-        self._toolbar = toolbar
-        self._is_too_long = is_too_long
+        self._toolbar, self._is_too_long = toolbar, is_too_long
         self._hurry = hurry
         self._give_up = give_up
         self._hint = self._hint_before = ""
@@ -256,11 +255,8 @@ class Screen:
 
     def announce(self, text: str) -> None:
         """Show ``text`` in place of the toolbar until the next key; where that row has no room for it, print it above."""
-        if width(text) <= self.columns():
-            self._hint = text
-            self.application.invalidate()
-        else:
-            self.print("\n".join([*wrap(text, self.columns()), ""]))
+        self._hint = text if width(text) <= self.columns() else ""
+        self.print("" if self._hint else "\n".join([*wrap(text, self.columns()), ""]))
 
     def signal(self, sequence: str) -> None:
         """Send the terminal what is not shown on the screen, like a bell."""
@@ -324,14 +320,10 @@ class Screen:
 
     def paste(self, text: str) -> None:
         match self.composer.paste(text):
-            case Pasted.FOLDED if self._is_too_long():
-                pass  # the toolbar says so
-            case Pasted.FOLDED:
+            case Pasted.FOLDED if not self._is_too_long():  # else the toolbar says so
                 self._hint = self._hinted(FOLDED)
             case Pasted.ATTACHED:
                 self._hint = "attached; Ctrl-_ turns it back into text"
-            case Pasted.AS_IT_IS:
-                pass
 
     def search_history(self) -> None:
         self._search.open()
@@ -452,5 +444,7 @@ class Screen:
         mode = vi_mode(self.application)
         before = f"{mode} · " if mode else ""
         hint = self._hint or self._queue_hint()
-        shown = hint or ANSI(self._toolbar(self.columns() - len(before)))
-        return [("class:vi-mode", before), *to_formatted_text(shown)]
+        return [
+            ("class:vi-mode", before),
+            *to_formatted_text(hint or ANSI(self._toolbar(self.columns() - len(before)))),
+        ]
