@@ -58,7 +58,7 @@ def _hostile(size: int) -> Callable[[], object]:
 
 
 def _paste(size: int) -> Callable[[], object]:
-    from chatcli.repl.paste_gathering import BEGIN, END, PasteGatherer
+    from chatcli.terminal.paste_gathering import BEGIN, END, PasteGatherer
 
     sent = BEGIN + "世界 x\r" * size + END
     gatherer = PasteGatherer()
@@ -67,7 +67,7 @@ def _paste(size: int) -> Callable[[], object]:
 
 
 def _draft(size: int) -> Callable[[], object]:
-    from chatcli.repl.pastes import Pastes
+    from chatcli.terminal.pastes import Pastes
 
     pastes = Pastes()
     draft = "größer " * size + pastes.folded("x" * size * 5, beside="")

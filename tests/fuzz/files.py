@@ -20,7 +20,6 @@ from chatcli.config.stored_keys import StoredKeys
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total
-from chatcli.repl.input_history import HistoryFile
 from chatcli.sessions.importing.import_sources import SOURCES, recognize
 from chatcli.sessions.importing.imported_conversation import Progress
 from chatcli.sessions.importing.importer import Importer
@@ -30,6 +29,7 @@ from chatcli.sessions.library import Library
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.cache import FolderCache, key_of
+from chatcli.terminal.input_history import HistoryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

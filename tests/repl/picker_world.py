@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chatcli.core.errors import LocalIOError
-from chatcli.repl.picker.pickable_sessions import PickableSessions
+from chatcli.repl.pickable_sessions import PickableSessions
 from chatcli.sessions.library import SearchHit
 from chatcli.sessions.store import SessionFile, SessionSummary
 

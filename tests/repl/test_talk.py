@@ -13,9 +13,9 @@ from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import COMMANDS, run_command
-from chatcli.repl.completion import CommandCompleter
 from chatcli.repl.model_connection import Connection
 from chatcli.repl.talk import Talk, split_command
+from chatcli.terminal.completion import CommandCompleter
 from repl.fakes import KeptSurface
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
 

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from chatcli.core.errors import LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger
-from chatcli.repl.input_history import HistoryFile
 from chatcli.sessions.record_file import RecordFile
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.storage.json_lines import (
@@ -32,6 +31,7 @@ from chatcli.storage.json_lines import (
     lines_of,
 )
 from chatcli.storage.private_files import open_existing, open_for_append
+from chatcli.terminal.input_history import HistoryFile
 from storage.faulty_disk import FaultyDisk, Killed, interrupts, is_full, kills, takes_nothing
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")

@@ -22,7 +22,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import run_command
 from chatcli.repl.model_connection import Connection
-from chatcli.repl.picker.pickable_sessions import pickable_sessions
+from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.talk import Talk
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
-    from chatcli.repl.picker.pickable_sessions import PickableSessions
+    from chatcli.repl.pickable_sessions import PickableSessions
 
 _ANY_COLUMNS: Final = 10_000
 """For who reads whole lines: a pipe, or a voice."""

@@ -91,7 +91,7 @@ def _has_session(folder: Path) -> bool:
 
 
 def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> ExitCode:
-    from chatcli.repl.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
+    from chatcli.terminal.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
 
     tty = Tty(
         sys.stdin,

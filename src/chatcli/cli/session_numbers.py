@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.inline import words_alone
-from chatcli.repl.picker.ages import age
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
+from chatcli.repl.ages import age
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
-    from chatcli.repl.picker.pickable_sessions import Listing, PickableSessions
+    from chatcli.repl.pickable_sessions import Listing, PickableSessions
     from chatcli.repl.surface import Surface
     from chatcli.sessions.store import SessionSummary
 

@@ -1,1 +1,1 @@
-"""The conversation at a terminal: one application at the bottom of the screen, finished text above it."""
+"""The conversation with a person: the loop and the slash commands, over a frontend that shows and asks."""

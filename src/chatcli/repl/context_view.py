@@ -9,7 +9,7 @@ from wcwidth import clip, width
 
 from chatcli.chat.context_report import ranges, stretches
 from chatcli.cost.amounts import dollars
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 from chatcli.repl.window_bar import Segment, bar
 from chatcli.sessions.titles import one_line
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
 from chatcli.cost.amounts import dollars
-from chatcli.repl.text_columns import hanging
+from chatcli.render.text_columns import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
-    from chatcli.repl.picker.pickable_sessions import PickableSessions
+    from chatcli.repl.pickable_sessions import PickableSessions
 
 
 class Surface(Protocol):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.inline import words_alone
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 from chatcli.sessions.titles import beginning_of, one_line
 
 if TYPE_CHECKING:

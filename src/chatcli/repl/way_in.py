@@ -25,7 +25,7 @@ from chatcli.login import (
     use_model,
     ways_in,
 )
-from chatcli.repl.text_columns import numbered
+from chatcli.render.text_columns import numbered
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:

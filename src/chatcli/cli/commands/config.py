@@ -29,7 +29,7 @@ from chatcli.login import (
     set_keys_aside,
     use_endpoint,
 )
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:

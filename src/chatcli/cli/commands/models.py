@@ -20,7 +20,7 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
 from chatcli.cost.price import KINDS
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.terminal import sanitize_line
 

@@ -16,7 +16,7 @@ from chatcli.config.sources import odd_lines
 from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from chatcli.config.report import rows
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.profile import take_profile
-from chatcli.repl.text_columns import sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,8 +11,8 @@ from chatcli.app.resolver import budget_of
 from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
+from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Command
-from chatcli.repl.text_columns import hanging, sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

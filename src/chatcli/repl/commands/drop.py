@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.render.text_columns import table
 from chatcli.repl.commands.command import (
     NOTHING_ASKED,
     Choice,
@@ -12,7 +13,6 @@ from chatcli.repl.commands.command import (
     whole_number,
 )
 from chatcli.repl.commands.turns import SHOWN_CHARACTERS, choices, questions_to_choose
-from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

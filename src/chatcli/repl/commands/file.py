@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.attached import shown_size
 from chatcli.attachments.path_words import path_words, quoted
 from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.question_attachments import attached_line
-from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

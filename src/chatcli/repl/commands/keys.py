@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.config.key_names import shown_keys
+from chatcli.render.text_columns import hanging
 from chatcli.repl.commands.command import Command, answers_are_drawn
-from chatcli.repl.text_columns import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatcli.app.endpoint_settings import pricing_at
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from chatcli.render.text_columns import table
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

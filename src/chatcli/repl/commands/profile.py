@@ -9,8 +9,8 @@ from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.profiles import read_profiles
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import table
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatcli.app.wiring import open_session
+from chatcli.render.text_columns import labelled, sentences
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.picker.pickable_sessions import pickable_sessions
-from chatcli.repl.text_columns import labelled, sentences
+from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.repl.commands.command import Command
 from chatcli.repl.commands.session import go_on_with
-from chatcli.repl.picker.pickable_sessions import pickable_sessions
+from chatcli.repl.pickable_sessions import pickable_sessions
 
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk

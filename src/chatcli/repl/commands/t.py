@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.text_columns import sentences, table
 from chatcli.repl.threads import in_thread
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore

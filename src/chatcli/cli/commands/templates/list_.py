@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.repl.text_columns import table
+from chatcli.render.text_columns import table
 
 if TYPE_CHECKING:
     from argparse import Namespace

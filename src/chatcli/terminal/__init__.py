@@ -1,0 +1,1 @@
+"""The conversation at a terminal: one application at the bottom of the screen, finished text above it."""

@@ -1,0 +1,268 @@
+"""What terminals send for keys, in every encoding, as what prompt_toolkit's parser knows.
+
+Terminals disagree: xterm's ``modifyOtherKeys`` and kitty's protocol write a key as its number with its modifiers, the
+keypad in application mode has sequences of its own, and modes that another program left on send focus reports, mouse
+events and key releases. The parser types what it does not know into the question; here it is translated, or dropped
+whole. Pastes pass untouched.
+
+Sources: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, https://sw.kovidgoyal.net/kitty/keyboard-protocol/.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
+
+from chatcli.terminal.paste_gathering import BEGIN, END
+
+SHIFT_ENTER: Final = "\ufdd0"
+CTRL_ENTER: Final = "\ufdd1"
+"""Keys prompt_toolkit has no name for. Unicode keeps these characters for use within a program: no keyboard sends them."""
+
+_ESCAPE: Final = "\x1b"
+# A control character of eight bits is Escape and a letter; as it is no UTF-8, prompt_toolkit reads a surrogate.
+_EIGHT_BITS: Final = {0x8F: "O", 0x90: "P", 0x9B: "[", 0x9D: "]", 0x9F: "_"}
+_INTRODUCERS: Final = {
+    chr(code): _ESCAPE + letter for byte, letter in _EIGHT_BITS.items() for code in (byte, 0xDC00 + byte)
+}
+_BEGINNING: Final = re.compile(f"[{_ESCAPE}{''.join(_INTRODUCERS)}]")
+_CTRL_C: Final = "\x03"
+_CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])")
+_CONTROL_SEQUENCE_BEGUN: Final = re.compile(r"\x1b\[[0-?]*[ -/]*")
+_LINUX_FUNCTION_KEY: Final = re.compile(r"\x1b\[\[[A-E]")
+_OLD_MOUSE: Final = re.compile(r"\x1b\[M.{3}", re.DOTALL)
+_SINGLE_SHIFT: Final = re.compile(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
+# OSC, DCS and APC as terminals send them; with another character behind it, it is a key with Alt.
+_STRING_BEGUN: Final = re.compile(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
+_STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|[\x9c\udc9c])", re.DOTALL)
+_LONGEST_STRING: Final = 4_096
+_PASTE_NUMBERS: Final = {"200", "201"}
+"""Numbers of no key: with modifiers, nothing is pasted."""
+
+_KEYPAD: Final = {
+    **{chr(ord("p") + n): str(n) for n in range(10)},
+    **dict(zip("jklmnoXIM ", "*+,-./=\t\r ", strict=True)),
+}
+_SHIFT, _ALT, _CTRL, _META = 1, 2, 4, 32
+_COMMAND_KEYS: Final = 8 | 16  # super and hyper: keys of the desktop
+_LOCKS: Final = 64 | 128
+_RELEASE: Final = "3"
+
+# Kitty's numbers of functional keys, from "Functional key definitions".
+_KITTY_KEYPAD: Final = dict(zip(range(57399, 57417), "0123456789./*-+\r=,", strict=True))
+_KITTY_KEYPAD_MOVES: Final = dict(
+    zip(range(57417, 57427), ("D", "C", "A", "B", "5~", "6~", "H", "F", "2~", "3~"), strict=True)
+)
+_CONTROL_BYTES: Final = {
+    **{chr(96 + n): chr(n) for n in range(1, 27)},
+    **dict(
+        zip("@[\\]^_ 2345678/?", "\0\x1b\x1c\x1d\x1e\x1f\0\0\x1b\x1c\x1d\x1e\x1f\x7f\x1f\x7f", strict=True)
+    ),
+}
+
+
+class KeyDecoder:
+    """Translates what a terminal sends, however it is cut into reads."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._is_in_paste = False
+        self._is_quiet = False
+
+    def feed(self, text: str) -> str:
+        """Return what is complete; the beginning of a sequence is held back."""
+        if self._is_quiet and text == _CTRL_C:
+            # Nothing has come of the paste for a while: its end is lost, and every key would be taken for more of it.
+            self._is_in_paste = self._is_quiet = False
+            self._held = ""
+            return END
+        self._is_quiet = False
+        text, self._held = self._held + text, ""
+        decoded: list[str] = []
+        at = 0
+        while at < len(text):
+            if self._is_in_paste:
+                at = self._pass_paste(text, at, decoded)
+                continue
+            beginning = _BEGINNING.search(text, at)
+            end = beginning.start() if beginning else len(text)
+            decoded.append(text[at:end])
+            if beginning and beginning[0] != _ESCAPE:
+                if end + 1 == len(text):
+                    self._held = text[end:]
+                    break
+                text, end, at = _INTRODUCERS[beginning[0]] + text[end + 1 :], 0, 0
+            at = self._read_sequence(text, end, decoded) if beginning else end
+        return "".join(decoded)
+
+    def flush(self) -> str:
+        """Return what was held back and is a key after all, as nothing followed it: Escape, Alt-[ or Alt-O."""
+        if self._is_in_paste:
+            self._is_quiet = True
+            return ""
+        held, self._held = self._held, ""
+        return held if held in {_ESCAPE, "\x1b[", "\x1bO", "\x1b\x1b", "\x9b"} else ""
+
+    def _pass_paste(self, text: str, at: int, decoded: list[str]) -> int:
+        end = text.find(END, at)
+        if end >= 0:
+            self._is_in_paste = False
+            decoded.append(text[at : end + len(END)])
+            return end + len(END)
+        # Its end may come in parts.
+        kept = next((size for size in range(len(END) - 1, 0, -1) if text.endswith(END[:size], at)), 0)
+        decoded.append(text[at : len(text) - kept])
+        self._held = text[len(text) - kept :]
+        return len(text)
+
+    def _read_sequence(self, text: str, at: int, decoded: list[str]) -> int:
+        """Read what begins with the Escape at ``at``; return where it ends."""
+        prefix = ""
+        if text.startswith(("\x1b\x1b[", "\x1b\x1bO"), at):  # rxvt's Alt
+            prefix, at = _ESCAPE, at + 1
+        following = text[at + 1 : at + 2]
+        if not following:
+            self._held = prefix + text[at:]
+            return len(text)
+        if following == "[":
+            return self._read_control_sequence(text, at, prefix, decoded)
+        if following == "O":
+            return self._read_single_shift(text, at, prefix, decoded)
+        if _STRING_BEGUN.match(text, at):
+            return self._drop_string(text, at)
+        if following in "]P_" and at + 2 == len(text):
+            self._held = text[at:]  # a string, or a key with Alt
+            return len(text)
+        decoded.append(_ESCAPE)
+        return at + 1
+
+    def _read_control_sequence(self, text: str, at: int, prefix: str, decoded: list[str]) -> int:
+        if text.startswith(BEGIN, at):
+            self._is_in_paste = True
+            decoded.append(BEGIN)
+            return at + len(BEGIN)
+        known = _LINUX_FUNCTION_KEY.match(text, at)
+        if known:
+            decoded.append(prefix + known[0])
+            return known.end()
+        if text.startswith("\x1b[M", at) or text[at:] == "\x1b[[":
+            mouse = _OLD_MOUSE.match(text, at)
+            if mouse is None:
+                self._held = prefix + text[at:]
+            return len(text) if mouse is None else mouse.end()
+        match = _CONTROL_SEQUENCE.match(text, at)
+        if match is not None:
+            key = _key_of(match[0], match["parameters"], match["final"])
+            decoded.append(prefix + key if key else "")
+            return match.end()
+        begun = _CONTROL_SEQUENCE_BEGUN.match(text, at)
+        end = begun.end() if begun else at + 2
+        if end == len(text):
+            self._held = prefix + text[at:]
+        return end
+
+    def _read_single_shift(self, text: str, at: int, prefix: str, decoded: list[str]) -> int:
+        match = _SINGLE_SHIFT.match(text, at)
+        if match is None:
+            if text[at + 2 :].isdecimal() or at + 2 == len(text):
+                self._held = prefix + text[at:]
+                return len(text)
+            decoded.append(prefix + "\x1bO")
+            return at + 2
+        modifiers = _modifiers(match["modifiers"])
+        if match["final"] in _KEYPAD:
+            key = _with_modifiers(_KEYPAD[match["final"]], modifiers)
+        else:
+            key = _known(f"\x1bO{match['final']}") if not match["modifiers"] else ""
+            key = key or _moved(match["final"], modifiers)
+        decoded.append(prefix + key if key else "")
+        return match.end()
+
+    def _drop_string(self, text: str, at: int) -> int:
+        match = _STRING.match(text, at)
+        if match is not None:
+            return match.end()
+        if len(text) - at <= _LONGEST_STRING:
+            self._held = text[at:]
+        return len(text)
+
+
+def _key_of(sequence: str, parameters: str, final: str) -> str:
+    """Return what prompt_toolkit knows a control sequence as, nothing where it is no key."""
+    if sequence in {"\x1b[I", "\x1b[O", END} or not re.fullmatch(r"[\d;:]*", parameters):
+        return ""
+    fields = parameters.split(";")
+    first = fields[0].partition(":")[0]
+    if first in _PASTE_NUMBERS:
+        return ""
+    modifier_field = fields[1] if len(fields) > 1 else ""
+    if modifier_field.partition(":")[2] == _RELEASE:
+        return ""
+    modifiers = _modifiers(modifier_field.partition(":")[0])
+    if final == "u" and first != "1":  # which is a digit of the keypad with Ctrl, as old terminals send it
+        return _numbered(fields, modifiers)
+    if final == "~" and first == "27" and len(fields) > 2:  # noqa: PLR2004 - modifyOtherKeys: 27, modifiers, key
+        return _numbered([fields[2]], modifiers)
+    known = _known(sequence) if ":" not in parameters else ""
+    key = f"{first}~" if final == "~" else final if first in {"", "1"} else ""
+    return known or (_moved(key, modifiers) if key else "")
+
+
+def _modifiers(field: str) -> int:
+    """Return the bits of a field of modifiers, which counts from 1, without those of locks."""
+    number = int(field) if field.isdecimal() and len(field) < 4 else 1  # noqa: PLR2004 - at most 256
+    bits = max(0, number - 1) & ~_LOCKS
+    return (bits | _ALT) & ~_META if bits & _META else bits
+
+
+def _numbered(fields: list[str], modifiers: int) -> str:
+    """Return the key whose character, or kitty's number, stands in the first of ``fields``."""
+    codes = [int(code) for code in fields[0].split(":") if code.isdecimal() and len(code) < 8]  # noqa: PLR2004
+    if not codes or modifiers & _COMMAND_KEYS:
+        return ""
+    code = codes[0]
+    if code in _KITTY_KEYPAD:
+        return _with_modifiers(_KITTY_KEYPAD[code], modifiers)
+    if code in _KITTY_KEYPAD_MOVES:
+        return _moved(_KITTY_KEYPAD_MOVES[code], modifiers)
+    if 0xE000 <= code <= 0xF8FF or not 0 < code < 0x110000 or 0xD800 <= code <= 0xDFFF:  # noqa: PLR2004 - other keys
+        return ""
+    character = chr(code)
+    if modifiers & _SHIFT and character.isprintable():
+        typed = fields[2].split(":") if len(fields) > 2 else []  # noqa: PLR2004 - the text it types
+        shifted = int(typed[0]) if typed and typed[0].isdecimal() else codes[1] if len(codes) > 1 else 0
+        character = chr(shifted) if 31 < shifted < 0xD800 else character.upper()  # noqa: PLR2004
+        character = character if len(character) == 1 else chr(code)
+    return _with_modifiers(character, modifiers)
+
+
+def _with_modifiers(character: str, modifiers: int) -> str:
+    """Return what a terminal sends for ``character`` without any of the protocols, and for Enter a key of its own."""
+    before = _ESCAPE if modifiers & _ALT else ""
+    if character == "\r" and modifiers & (_CTRL | _SHIFT):
+        return CTRL_ENTER if modifiers & _CTRL else SHIFT_ENTER
+    if character == "\t" and modifiers & _SHIFT:
+        return "\x1b[Z"
+    if character == "\x7f" and modifiers & _CTRL:
+        return before + "\x17"  # the word before the cursor, as graphical programs have it
+    if modifiers & _CTRL and character.isprintable():
+        control = _CONTROL_BYTES.get(character.lower(), "")
+        return before + control if control else ""
+    return before + character
+
+
+def _moved(key: str, modifiers: int) -> str:
+    """Return an arrow, a function key or one like them with its modifiers, as xterm writes it."""
+    if modifiers & _COMMAND_KEYS:
+        return ""
+    number, tilde = key[:-1], key[-1]
+    if modifiers:
+        candidate = f"\x1b[{number or '1'};{modifiers + 1}{tilde}"
+        return _known(candidate) or _moved(key, modifiers & ~_SHIFT if modifiers & _SHIFT else 0)
+    return next(filter(None, (_known(f"\x1b[{key}"), _known(f"\x1bO{key}"))), "")
+
+
+def _known(sequence: str) -> str:
+    return sequence if sequence in ANSI_SEQUENCES else ""

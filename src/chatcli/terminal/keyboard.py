@@ -1,0 +1,140 @@
+"""The terminal's background, asked for once the prompt is there; the answer comes among the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+from chatcli.terminal.key_decoding import KeyDecoder
+from chatcli.terminal.paste_gathering import PasteGatherer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.key_binding.key_processor import KeyPress
+
+    from chatcli.render.themes import Background
+
+
+class BackgroundQuestion:
+    """Asks the terminal once; ``learn`` is told what it answers, whenever that is.
+
+    ``replies`` has to see everything the terminal sends before it is taken for keys.
+    """
+
+    def __init__(
+        self, learn: Callable[[Background], object], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.replies = ReplyFilter(self._take)
+        self._learn = learn
+        self._clock = clock
+        self._asked_s: float | None = None
+        self._answered = asyncio.Event()
+
+    def ask(self, application: Application[None]) -> None:
+        """Ask together with what is drawn next, so that nothing has to wait for it."""
+        if self._asked_s is not None:
+            return
+        self._asked_s = self._clock()
+
+        def write(_: object) -> None:
+            application.after_render -= write
+            application.output.write_raw(QUESTION)
+            application.output.flush()
+
+        application.after_render += write
+        application.invalidate()
+
+    async def settled(self) -> None:
+        """Wait until the terminal has answered, or took too long for it."""
+        if self._asked_s is None:
+            return
+        left_s = self._asked_s + ANSWERED_WITHIN_S - self._clock()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), max(0.0, left_s))
+
+    def _take(self, color: str | None) -> None:
+        if color is None:
+            self._answered.set()
+        elif (background := background_of(color)) is not None:
+            self._learn(background)
+
+
+_READ_BYTES: Final = 65_536
+
+if sys.platform == "win32":
+
+    def keyboard(stdin: TextIO, _: ReplyFilter) -> Input:
+        """Return the keys of a console, which answers no question."""
+        from prompt_toolkit.input import create_input  # noqa: PLC0415 - chooses among the Windows consoles
+
+        return create_input(stdin)
+
+else:
+    import array
+    import fcntl
+    import termios
+
+    from prompt_toolkit.input.posix_utils import PosixStdinReader
+    from prompt_toolkit.input.vt100 import Vt100Input
+
+    class _KeyReader(PosixStdinReader):
+        """Reads the keys a terminal sends, without its answers and whatever its encoding, and a paste as a whole."""
+
+        def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
+            super().__init__(*options, **named)
+            self._replies = replies
+            self._keys = KeyDecoder()
+            self._pastes = PasteGatherer()
+            self.early_bytes = 0
+            """How much of what comes next was typed while the terminal still made a line feed of Enter."""
+
+        def read(self, count: int = _READ_BYTES) -> str:
+            text = self._with_early_enter(super().read(count))
+            return self._pastes.feed(self._keys.feed(self._replies.feed(text)))
+
+        def _with_early_enter(self, text: str) -> str:
+            """Let Enter be Enter where it ends what was typed before the program was up."""
+            if not self.early_bytes:
+                return text
+            content = text.encode("utf-8", "surrogateescape")
+            early = min(self.early_bytes, len(content))
+            self.early_bytes -= early
+            if self.early_bytes or content[early - 1 : early] != b"\n":
+                return text
+            return (content[: early - 1] + b"\r" + content[early:]).decode("utf-8", "surrogateescape")
+
+        def flush(self) -> str:
+            """Return what was held back and is a key after all."""
+            return self._keys.feed(self._replies.flush()) + self._keys.flush()
+
+    class _Keyboard(Vt100Input):
+        def __init__(self, stdin: TextIO, replies: ReplyFilter) -> None:
+            super().__init__(stdin)
+            self.stdin_reader: _KeyReader = _KeyReader(replies, stdin.fileno(), encoding=stdin.encoding)
+
+        def raw_mode(self) -> AbstractContextManager[None]:
+            self.stdin_reader.early_bytes = _waiting_bytes(self.fileno())
+            return super().raw_mode()
+
+        def flush_keys(self) -> list[KeyPress]:
+            self.vt100_parser.feed(self.stdin_reader.flush())
+            return super().flush_keys()
+
+    def _waiting_bytes(descriptor: int) -> int:
+        """Return how much a terminal holds of whole lines, nothing where it does not say."""
+        waiting = array.array("i", [0])
+        with suppress(OSError):
+            fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        return waiting[0]
+
+    def keyboard(stdin: TextIO, replies: ReplyFilter) -> Input:
+        """Return the keys of a terminal; what it answers goes to ``replies``."""
+        return _Keyboard(stdin, replies)

@@ -1,0 +1,199 @@
+"""The surface on a terminal: what is said passes above the screen's live rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
+from chatcli.repl.ink import wrapped
+from chatcli.terminal.prompt_marks import PromptMarks
+from chatcli.text.terminal import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from chatcli.config.settings import Settings
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.ports import Observer
+    from chatcli.render.themes import Theme
+    from chatcli.repl.ink import Ink
+    from chatcli.repl.pickable_sessions import PickableSessions
+    from chatcli.terminal.activity import Activity
+    from chatcli.terminal.pager import Pager
+    from chatcli.terminal.screen import Screen
+
+
+_KEYS: Final = """\
+Enter sends, or queues while an answer streams; Shift-Enter, Alt-Enter or Ctrl-J adds a line
+Tab completes, @FILE attaches a text file, Ctrl-X Ctrl-E opens your editor
+Ctrl-R searches what you typed before, the right arrow takes the suggestion
+Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
+/keys lists them all, as they are bound now"""
+
+
+class Page:
+    """A ``Surface``: styled, wrapped between words, and safe for a terminal.
+
+    ``theme`` and ``settings`` are asked for each answer.
+    ``unicode`` says whether the terminal can show more than ASCII.
+    ``takes_commands`` says whether the terminal reads operating system commands (OSC), as those that mark questions and
+    answers. ``watchers`` returns what else follows a turn.
+    """
+
+    draws = True
+    keys = _KEYS
+
+    def __init__(
+        self,
+        screen: Screen,
+        activity: Activity,
+        *,
+        ink: Ink,
+        theme: Callable[[], Theme],
+        settings: Callable[[], Settings],
+        prompt: str,
+        quiet: bool,
+        unicode: bool,
+        takes_commands: bool,
+        pager: Pager,
+        watchers: Callable[[], Sequence[Observer]],
+    ) -> None:
+        self._screen = screen
+        self._activity = activity
+        self._ink = ink
+        self._theme = theme
+        self._settings = settings
+        self._prompt = prompt
+        self._quiet = quiet
+        self._unicode = unicode
+        self._takes_commands = takes_commands
+        self._pager = pager
+        self._marks = PromptMarks(wanted=takes_commands)
+        self._watchers = watchers
+        self._has_remarked = False
+
+    def columns(self) -> int:
+        return self._screen.columns()
+
+    def say(self, text: str) -> None:
+        self._print(wrapped(sanitize(text), self.columns()))
+
+    def picture(self, draw: Callable[[Theme], str]) -> None:
+        self._print(draw(self._theme()))
+
+    def remark(self, text: str) -> None:
+        if not self._quiet:
+            self._has_remarked = True
+            self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
+
+    def complain(self, error: ChatcliError) -> None:
+        self._marks.failed()
+        for line in error_lines(error):
+            self._print_status(line)
+
+    def echo(self, question: str, attached: str = "") -> None:
+        self._has_remarked = False
+        # Not wrapped: copied from the terminal, a question is what was written.
+        first, *others = sanitize(question).split("\n")
+        indent = " " * len(self._prompt)
+        words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
+        if attached:
+            words.append(self._ink.dim(indent + attached))
+        self._print(
+            self._marks.question(self._theme().paint(self._prompt, "marker", "strong"), "\n".join(words))
+        )
+
+    def question(self, text: str) -> None:
+        self.echo(text)
+
+    def answer(self, text: str) -> None:
+        from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - its parser takes a moment to load
+
+        line_breaks = self._settings().line_breaks
+        self._screen.print(rendered(text, self._theme(), self.columns(), line_breaks))
+
+    def pause(self) -> None:
+        self._has_remarked = False
+        self._print(self._marks.end())
+
+    def observers(self, *, verbose: bool) -> Sequence[Observer]:
+        from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415 - as above
+        from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
+
+        theme, settings = self._theme(), self._settings()
+        answer = LiveAnswer(
+            self._screen,
+            theme,
+            line_breaks=settings.line_breaks,
+            reasoning=Reasoning(lambda text: theme.paint(text, "reasoning")),
+            shows_reasoning=settings.show_reasoning,
+        )
+        status = StatusRenderer(
+            self._print_status, dim=False, verbose=verbose, quiet=self._quiet, lists_retries=False
+        )
+        gap = AnswerGap(lambda: self._print(""), is_due=lambda: self._has_remarked)
+        return (self._activity, gap, answer, status, self._marks, *self._watchers())
+
+    async def work(self, work: Awaitable[None], what: str) -> None:
+        if not await self._screen.work(work, what):
+            self._marks.stopped()
+
+    def doing(self, what: str) -> None:
+        self._activity.turn_to(what)
+
+    async def ask(self, label: str, *, secret: bool = False) -> str | None:
+        answer = await self._screen.ask(label, secret=secret)
+        if answer and not secret:
+            self.remark(label + answer)
+        return answer
+
+    @property
+    def was_left(self) -> bool:
+        return self._screen.was_left
+
+    async def choose_session(
+        self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
+    ) -> str | None:
+        from chatcli.terminal.picker.picking import pick_session  # noqa: PLC0415 - a talk may never need it
+
+        return await pick_session(
+            self._screen,
+            pickable,
+            theme=self._theme,
+            unicode=self._unicode,
+            words=words,
+            everywhere=everywhere,
+        )
+
+    async def page_through(self, answer: str) -> None:
+        from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
+
+        # A pager knows colours, and neither links nor columns.
+        theme = replace(self._theme(), links=False)
+        text = rendered(answer, theme, self.columns(), self._settings().line_breaks)
+        with self._screen.lent():
+            await self._pager.show(text)
+
+    def to_terminal(self, sequence: str) -> bool:
+        if self._takes_commands:
+            self._screen.signal(sequence)
+        return self._takes_commands
+
+    def hold(self) -> None:
+        self._screen.hold()
+
+    def set_aside(self, text: str) -> None:
+        self._screen.set_aside(text)
+
+    def draft(self, text: str) -> None:
+        self._screen.composer.put(text)
+
+    def _print_status(self, line: str) -> None:
+        """Print a line about a turn: what is no error and no way out of one stays in the background."""
+        self._has_remarked = True
+        shown = wrapped(line, self.columns())
+        self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
+
+    def _print(self, text: str) -> None:
+        self._screen.print(text + "\n")

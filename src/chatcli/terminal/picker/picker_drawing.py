@@ -1,0 +1,239 @@
+"""The rows of the picker, as text with the colours of a theme."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import clip, width
+
+from chatcli.repl.ages import LONGEST_COLUMNS, age
+from chatcli.terminal.picker.picker_state import Doing
+from chatcli.terminal.steady_widths import steady
+from chatcli.text.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from chatcli.render.themes import Theme
+    from chatcli.sessions.library import SearchHit
+    from chatcli.sessions.store import SessionSummary
+    from chatcli.terminal.picker.picker_state import PickerState
+
+ROOMY_COLUMNS: Final = 60
+ROOMY_ROWS: Final = 12
+"""From this size on every session has two rows; where there is less room only the marked one has."""
+
+_BETWEEN: Final = " · "
+_GAP: Final = "  "
+_INDENT: Final = 2
+_TURNS_COLUMNS: Final = len("1,234 turns")
+_TITLE_COLUMNS: Final = 8  # without so many a title says nothing, and the age makes room
+_LEAD: Final = 3
+"""A hit that does not fit stands behind so much of the row: one in so many parts of it."""
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
+_HEADING: Final = re.compile(r"(?:(?<=\s)|\A)#{1,6} ")
+_FENCE: Final = re.compile(r"```+\w*|~~~+\w*")
+_MARKED: Final = re.compile(
+    r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)|(?<![\w*_])(\*\*\*|\*\*|\*|_)(?=[^\s*_])(.+?)(?<=[^\s*_])\3(?![\w*_])"
+)
+# Longer than any row. What is behind it need not even be looked at.
+_LONGEST_CHARACTERS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """``rows`` are ANSI text of one line each; the one at ``edited_at`` makes room for a title that is written."""
+
+    rows: tuple[str, ...]
+    edited_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters that not every terminal can show. ``pointer`` is as wide as an indent."""
+
+    pointer: str
+    cut: str
+
+
+UNICODE: Final = Glyphs("❯ ", "…")
+ASCII: Final = Glyphs("> ", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class PickerDrawing:
+    """Draws into ``columns`` and so many ``rows`` of sessions. ``now`` is the person's time, with its zone."""
+
+    theme: Theme
+    glyphs: Glyphs
+    columns: int
+    rows: int
+    now: datetime
+    current: str | None = None
+
+    def sessions(self, state: PickerState) -> Drawn:
+        """Return the rows of the list."""
+        if state.listing is None:
+            return Drawn(())
+        if not state.count:
+            return Drawn(tuple(self._dim(self._cut(row)) for row in _nothing(state)))
+        rows: list[str] = []
+        edited_at = None
+        for at in state.window(self._fitting()):
+            session, is_marked = state.listing.sessions[at], at == state.place
+            if is_marked and state.doing is Doing.RENAMING:
+                edited_at = len(rows)
+            rows.append(self._title(session, is_marked=is_marked))
+            if is_marked or self._is_roomy:
+                rows.append(self._below(state, session, state.listing.hits.get(session.name), is_marked))
+        return Drawn(tuple(rows[: self.rows]), edited_at)
+
+    def footer(self, state: PickerState) -> tuple[str, str]:
+        """Return what there is, and what the keys do."""
+        if state.told:
+            return self.theme.paint(self._cut(f"error: {state.told}"), "code.error"), self._dim(
+                self._keys(state)
+            )
+        return self._dim(self._joined(_counts(state))), self._dim(self._keys(state))
+
+    @property
+    def pointer(self) -> str:
+        """What stands before the marked session."""
+        return self.theme.paint(self.glyphs.pointer, "marker")
+
+    @property
+    def _is_roomy(self) -> bool:
+        return self.columns >= ROOMY_COLUMNS and self.rows >= ROOMY_ROWS
+
+    def _fitting(self) -> int:
+        """Return how many sessions there is room for."""
+        return self.rows // 2 if self._is_roomy else self.rows - 1
+
+    def _title(self, session: SessionSummary, *, is_marked: bool) -> str:
+        age_columns = LONGEST_COLUMNS + len(_GAP)
+        right = f"{age(session.last_used, self.now):>{age_columns}}"
+        if self._is_roomy:
+            right = f"{_turns(session):>{_TURNS_COLUMNS}}{right}"
+        columns = self.columns - _INDENT - len(right)
+        if columns < _TITLE_COLUMNS:
+            columns, right = self.columns - _INDENT, ""
+        note = " (current)" if session.name == self.current else ""
+        is_current = session.name == self.current
+        note = f"{note} (answering)" if not is_current and session.is_being_answered(self.now) else note
+        note = f"{note} (damaged)" if session.damaged_records else note
+        title = self._cut(session.title or session.name, columns - len(note))
+        blanks = " " * (columns - width(title) - len(note))
+        pointer = self.pointer if is_marked else " " * _INDENT
+        shown = self.theme.paint(title, "heading1") if is_marked else title
+        return f"{pointer}{shown}{self._dim(note + blanks + right)}"
+
+    def _below(
+        self, state: PickerState, session: SessionSummary, hit: SearchHit | None, is_marked: bool
+    ) -> str:
+        indent = " " * _INDENT
+        columns = self.columns - _INDENT
+        if is_marked and state.doing is Doing.REMOVING:
+            question = self._cut("delete permanently? y/n", columns)
+            return indent + self.theme.paint(question, "code.error")
+        turns = "" if self._is_roomy else _turns(session) + _BETWEEN
+        name = session.name + (f" (copy of {session.forked_from})" if session.forked_from else "")
+        # Where the name is the title already, only a copy has more to say.
+        named = f"{name}{_BETWEEN}" if session.title or session.forked_from else ""
+        before = self._cut(turns + named, columns)
+        return indent + self._dim(before) + self._excerpt(session, hit, columns - width(before))
+
+    def _excerpt(self, session: SessionSummary, hit: SearchHit | None, columns: int) -> str:
+        """Return what was said: at the words that were found, else at the beginning."""
+        if hit is None or not hit.excerpt:
+            return self._dim(self._cut(unmarked(session.preview), columns))
+        start, end = hit.at
+        before, found, after = (
+            _shown(unmarked(part))
+            for part in (hit.excerpt[:start], hit.excerpt[start:end], hit.excerpt[end:])
+        )
+        if width(before) + width(found) > columns:
+            # Of what stands before it only the end: the hit is what was looked for.
+            lead = max(0, columns // _LEAD)
+            before = self.glyphs.cut + _last(before, lead)
+        found = self._cut(found, columns - width(before))
+        after = self._cut(after, columns - width(before) - width(found))
+        return self._dim(before) + self.theme.paint(found, "strong", "code") + self._dim(after)
+
+    def _keys(self, state: PickerState) -> str:
+        match state.doing:
+            case Doing.RENAMING:
+                return self._joined(("Enter saves the title", "Esc cancels"))
+            case Doing.REMOVING:
+                return self._joined(("Delete? y = yes", "any other key = no"))
+        scope = ("Tab all folders" if state.is_here else "Tab this folder",) if state.has_folder else ()
+        escape = "Esc clears" if state.words else "Esc closes"
+        return self._joined(("Enter opens", escape, *scope, "Ctrl-R renames", "Ctrl-D deletes"))
+
+    def _joined(self, parts: Iterable[str]) -> str:
+        """Return as many parts as there is room for, the most important first."""
+        line = ""
+        for part in parts:
+            longer = line + _BETWEEN + part if line else self._cut(part)
+            if width(longer) <= self.columns:
+                line = longer
+        return line
+
+    def _dim(self, text: str) -> str:
+        return self.theme.paint(text, "label")
+
+    def _cut(self, text: str, columns: int | None = None) -> str:
+        """Return ``text`` as a terminal may show it, cut where there is no room for all of it."""
+        columns = self.columns if columns is None else max(0, columns)
+        shown = _shown(text)
+        if width(shown) <= columns:
+            return shown
+        return clip(shown, 0, columns - 1).rstrip() + self.glyphs.cut if columns else ""
+
+
+def unmarked(text: str) -> str:
+    """Return a line of Markdown as it reads: without marks of emphasis, code, headings and links."""
+    text = _LINK.sub(r"\1", _HEADING.sub("", text))
+    return _FENCE.sub("", _MARKED.sub(lambda marked: marked[2] or marked[4], text))
+
+
+def _shown(text: str) -> str:
+    return steady(sanitize_line(text[:_LONGEST_CHARACTERS]))
+
+
+def _last(text: str, columns: int) -> str:
+    return clip(text, max(0, width(text) - columns), width(text))
+
+
+def _turns(session: SessionSummary) -> str:
+    return f"{session.turns:,} turn{'' if session.turns == 1 else 's'}"
+
+
+def _counts(state: PickerState) -> Sequence[str]:
+    parts = []
+    if (listing := state.listing) is not None:
+        where = " in this folder" if listing.is_here else ""
+        if listing.words.strip():
+            parts.append(f"{listing.found:,} of {listing.total:,}{where}")
+        else:
+            parts.append(f"{listing.total:,} session{'' if listing.total == 1 else 's'}{where}")
+    if state.progress is not None:
+        parts.append("indexing {:,} of {:,}".format(*state.progress))
+    return parts
+
+
+def _nothing(state: PickerState) -> Sequence[str]:
+    """Return what to do where nothing is listed."""
+    listing = state.listing
+    if listing is None or state.progress is not None:
+        return ("reading the sessions …",)
+    if not listing.found_everywhere and not listing.words.strip():
+        return ("no sessions yet: every conversation is saved automatically", "Esc closes this list")
+    if listing.found_everywhere:
+        many = f"{listing.found_everywhere:,} in other folders"
+        return (
+            f"nothing in this folder, but {many}: Tab shows {'it' if listing.found_everywhere == 1 else 'them'}",
+        )
+    return (f"no session contains {listing.words.strip()}", "Esc clears the search")

@@ -1,0 +1,131 @@
+"""The rows at the bottom of the screen, from the tail of an answer down to the toolbar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.filters import Condition, has_completions
+from prompt_toolkit.formatted_text import ANSI, to_formatted_text
+from prompt_toolkit.layout import ConditionalContainer, HSplit, Window
+from prompt_toolkit.layout.containers import DynamicContainer
+from prompt_toolkit.layout.controls import FormattedTextControl, UIContent, UIControl
+from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout.menus import CompletionsMenuControl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from prompt_toolkit.formatted_text import AnyFormattedText
+    from prompt_toolkit.layout.containers import Container
+    from prompt_toolkit.layout.controls import GetLinePrefixCallable
+
+    from chatcli.terminal.composer import AnswerLine, Composer
+    from chatcli.terminal.history_search import HistorySearch
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the rows show, asked with every frame; one that says nothing takes no room.
+
+    ``panel`` stands in the place of all but the tail.
+    """
+
+    tail: Callable[[], Sequence[str]]
+    activity: Callable[[], str]
+    queue: Callable[[], str]
+    attached: Callable[[], str]
+    bottom: Callable[[], AnyFormattedText]
+    panel: Callable[[], Container | None]
+
+
+def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: HistorySearch) -> HSplit:
+    """Return the rows; ``search`` or a question of the program, ``answer``, stands in the place of the composer."""
+    asking = Condition(lambda: answer.is_open)
+    searching = Condition(lambda: search.is_open)
+    choosing = Condition(lambda: shown.panel() is not None)
+    composing = HSplit(
+        [
+            ConditionalContainer(_rows(shown.activity, "activity", most=1), _says(shown.activity) & ~asking),
+            ConditionalContainer(_rows(shown.queue, "queue"), _says(shown.queue) & ~asking),
+            ConditionalContainer(_rows(shown.attached, "attached", most=1), _says(shown.attached) & ~asking),
+            ConditionalContainer(composer.window, ~asking & ~searching),
+            search.container,
+            ConditionalContainer(DynamicContainer(lambda: answer.window), asking),
+            composer.search_line,
+            ConditionalContainer(completion_menu(), has_completions & ~asking),
+            _rows(shown.bottom, "toolbar", most=1),
+        ]
+    )
+    return HSplit(
+        [
+            tail_window(shown.tail),
+            ConditionalContainer(composing, ~choosing),
+            ConditionalContainer(DynamicContainer(lambda: shown.panel() or Window()), choosing),
+            Window(),
+        ]
+    )
+
+
+def _says(text: Callable[[], str]) -> Condition:
+    return Condition(lambda: bool(text()))
+
+
+def _rows(text: Callable[[], AnyFormattedText], style: str, *, most: int | None = None) -> Window:
+    return Window(
+        FormattedTextControl(text),
+        style=f"class:{style}",
+        height=Dimension(max=most),
+        dont_extend_height=True,
+    )
+
+
+_ROWS: Final = 8
+
+
+def completion_menu() -> HSplit:
+    """Return the menu for what is offered where the cursor is."""
+    more = Window(
+        FormattedTextControl(_more),
+        style="class:completion-menu.more",
+        height=Dimension(max=1),
+        dont_extend_height=True,
+    )
+    return HSplit(
+        [
+            Window(CompletionsMenuControl(), height=Dimension(max=_ROWS), dont_extend_height=True),
+            ConditionalContainer(more, Condition(lambda: bool(_more()))),
+        ]
+    )
+
+
+def _more() -> str:
+    state = get_app().current_buffer.complete_state
+    more = len(state.completions) - _ROWS if state else 0
+    return f" … {more} more" if more > 0 else ""
+
+
+class TailControl(UIControl):
+    """Shows the last of the ``rows``, ANSI text of one line each, that there is room for."""
+
+    def __init__(self, rows: Callable[[], Sequence[str]]) -> None:
+        self._rows = rows
+
+    def preferred_height(
+        self,
+        width: int,  # noqa: ARG002 - the base class's
+        max_available_height: int,
+        wrap_lines: bool,  # noqa: ARG002
+        get_line_prefix: GetLinePrefixCallable | None,  # noqa: ARG002
+    ) -> int:
+        return min(len(self._rows()), max_available_height)
+
+    def create_content(self, width: int, height: int | None) -> UIContent:  # noqa: ARG002
+        rows = self._rows()
+        shown = [to_formatted_text(ANSI(row)) for row in rows[max(0, len(rows) - (height or 0)) :]]
+        return UIContent(get_line=lambda at: shown[at], line_count=len(shown), show_cursor=False)
+
+
+def tail_window(rows: Callable[[], Sequence[str]]) -> Window:
+    return Window(TailControl(rows), dont_extend_height=True, wrap_lines=False)

@@ -1,0 +1,309 @@
+"""Starting the REPL: the prompt first, everything else while the person reads or types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from prompt_toolkit.keys import Keys
+
+from chatcli import __version__
+from chatcli.app.resolver import expected_model
+from chatcli.app.wiring import open_session
+from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
+from chatcli.attachments.path_words import shell_word
+from chatcli.config.key_actions import KeyTable
+from chatcli.core.exit_codes import ExitCode
+from chatcli.render.notification import BELL, Notifier, notification
+from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.repl.commands import run_command
+from chatcli.repl.editor import Editor
+from chatcli.repl.ink import Ink
+from chatcli.repl.model_connection import Connection
+from chatcli.repl.pickable_sessions import pickable_sessions
+from chatcli.repl.question_attachments import Attachments
+from chatcli.repl.recap import recap
+from chatcli.repl.talk import Talk
+from chatcli.repl.threads import in_thread
+from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
+from chatcli.terminal.activity import Activity
+from chatcli.terminal.completion import CommandCompleter
+from chatcli.terminal.frames import terminal_output
+from chatcli.terminal.history_search import HistorySuggestions
+from chatcli.terminal.input_history import input_history
+from chatcli.terminal.keyboard import BackgroundQuestion, keyboard
+from chatcli.terminal.page import Page
+from chatcli.terminal.pager import Pager
+from chatcli.terminal.screen import Screen
+from chatcli.terminal.screen_style import screen_style
+from chatcli.terminal.toolbar import Toolbar, is_too_long
+from chatcli.text.terminal import sanitize_line, takes_commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chatcli.app.run_context import ChatOptions, RunContext
+    from chatcli.config.settings import Settings
+    from chatcli.core.events import Notice
+    from chatcli.core.ports import Observer
+    from chatcli.render.themes import Background, ColorSystem
+
+HISTORY_FILE = "input-history.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Tty:
+    """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
+
+    ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
+    ``is_remote``: it is at the other end of an SSH connection. ``encoding_hints`` say how files are encoded that are not in UTF-8.
+    """
+
+    stdin: TextIO
+    stdout: TextIO
+    term: str | None
+    color_system: ColorSystem | None
+    background: Background | None
+    can_be_asked: bool
+    is_remote: bool = False
+    encoding_hints: EncodingHints = NO_HINTS
+
+    @property
+    def shows_unicode(self) -> bool:
+        return (self.stdout.encoding or "").lower().startswith("utf")
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether it reads operating system commands (OSC), if only to ignore them."""
+        return takes_commands(self.term or "")
+
+
+class Repl:
+    """One run of the REPL. ``resettle`` settles the settings anew with changes that win over everything else.
+
+    ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wish: ChatOptions,
+        world: RunContext,
+        tty: Tty,
+        *,
+        resettle: Callable[[Mapping[str, object]], Settings],
+        verbose: bool,
+        quiet: bool,
+        choosing: bool = False,
+        everywhere: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._is_choosing = choosing
+        self._everywhere = everywhere
+        self._chat = open_session(settings, wish, world)
+        self._tty = tty
+        self._completer = CommandCompleter()
+        self._theme = ThemeInForce(
+            lambda: self._talk.settings.theme,
+            tty.color_system,
+            links=tty.takes_commands,
+            ask=self._ask_background,
+        )
+        if tty.background is not None:
+            self._theme.learn(tty.background, "COLORFGBG reports the background")
+        self._background = BackgroundQuestion(
+            lambda background: self._theme.learn(background, "the terminal reports its background")
+        )
+        self._toolbar = Toolbar(unicode=tty.shows_unicode)
+        activity = Activity(unicode=tty.shows_unicode, slow=tty.is_remote)
+        self._screen = self._screen_of(settings, activity)
+        self._page = Page(
+            self._screen,
+            activity,
+            ink=Ink(tty.color_system is not None),
+            theme=self._theme,
+            settings=lambda: self._talk.settings,
+            prompt=settings.repl_prompt,
+            quiet=quiet,
+            unicode=tty.shows_unicode,
+            takes_commands=tty.takes_commands,
+            pager=Pager(world.environment),
+            watchers=self._watchers,
+        )
+        self._talk = Talk(
+            self._page,
+            self._chat,
+            settings=settings,
+            wish=wish,
+            world=world,
+            connection=Connection(
+                wish,
+                world,
+                self._tell,
+                idle_s=self._screen.idle_s,
+                # The toolbar has more to tell now.
+                opened=self._screen.application.invalidate,
+                approve=lambda told: self._talk.approves(told),  # noqa: PLW0108 - made below
+            ),
+            theme=self._theme,
+            run_command=run_command,
+            resettle=resettle,
+            verbose=verbose,
+            attachments=Attachments(tty.encoding_hints),
+        )
+
+    def _screen_of(self, settings: Settings, activity: Activity) -> Screen:
+        tty = self._tty
+        return Screen(
+            input=keyboard(tty.stdin, self._background.replies),
+            output=terminal_output(tty.stdout, term=tty.term),
+            prompt=settings.repl_prompt,
+            history=input_history(
+                self._world.paths.data / HISTORY_FILE if settings.save else None, self._warn
+            ),
+            suggestions=HistorySuggestions(),
+            completer=self._completer,
+            activity=activity,
+            toolbar=self._toolbar_line,
+            is_too_long=lambda: is_too_long(self._talk.chat, self._draft_tokens()),
+            style=lambda: screen_style(self._theme.name, tty.color_system),
+            title=self._title if tty.takes_commands else lambda: None,
+            hurry=lambda: self._talk.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
+            give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
+            color_system=tty.color_system,
+            keys=KeyTable(settings.keys),
+            editing_mode=lambda: self._talk.settings.editing_mode,
+            attached=lambda written: self._talk.attachments.line(written),  # noqa: PLW0108 - made later
+            editor=Editor(self._world.environment),
+            unicode=tty.shows_unicode,
+        )
+
+    async def run(self) -> ExitCode:
+        """Talk until the person leaves."""
+        # Left alone, what goes wrong beside the talk would be written across the screen.
+        asyncio.get_running_loop().set_exception_handler(self._tell_bug)
+        try:
+            async with self._screen.running():
+                asking = asyncio.ensure_future(self._theme.settle())
+                if self._is_choosing:
+                    # As work, it ends as well when the terminal is closed.
+                    await self._screen.work(self._choose_session(), "choosing")
+                if not self._is_choosing:
+                    await self._greet()
+                    await self._talk.run(self._screen.line)
+                await self._talk.connection.close()
+                # An answer on its way would be the shell's next keys.
+                await asking
+        finally:
+            self._talk.chat.close()
+        return ExitCode.DONE
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self._screen.application.press(Keys.SIGINT)
+
+    def abandon(self) -> None:
+        """Leave the terminal as it was; the program ends without another word."""
+        self._screen.abandon()
+
+    @property
+    def farewell(self) -> str | None:
+        """What is said after the terminal is the shell's again; nothing where there was no conversation."""
+        if self._is_choosing:
+            return None
+        chat = self._talk.chat
+        is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
+        return (
+            f"resume with: chatcli -s {sanitize_line(shell_word(chat.opened.name or ''))}"
+            if is_kept
+            else "bye"
+        )
+
+    def _toolbar_line(self, columns: int) -> str:
+        talk = self._talk
+        expected = expected_model(talk.chat.session, talk.settings, talk.wish) or ""
+        return self._toolbar.line(
+            talk.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
+        )
+
+    def _draft_tokens(self) -> int:
+        composer = self._screen.composer
+        if composer.is_command:
+            return 0
+        return composer.likely_tokens + self._talk.attachments.likely_tokens(composer.shown)
+
+    def _title(self) -> str | None:
+        if not self._talk.settings.window_title:
+            return None
+        title = self._talk.chat.opened.title
+        return f"chatcli: {title}" if title else "chatcli"
+
+    def _watchers(self) -> Sequence[Observer]:
+        settings = self._talk.settings
+        if settings.notify == "off":
+            return ()
+        return (
+            Notifier(
+                self._notify, after_s=settings.notify_after_s, about=lambda: self._talk.chat.opened.title
+            ),
+        )
+
+    def _notify(self, text: str) -> None:
+        on_desktop = self._talk.settings.notify == "desktop"
+        self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
+
+    async def _choose_session(self) -> None:
+        """Let the person choose the session that is gone on with; until they have, nothing else begins."""
+        talk = self._talk
+        with pickable_sessions(self._world, talk.chat) as pickable:
+            chosen = await self._page.choose_session(pickable, everywhere=self._everywhere)
+        if chosen is not None:
+            wish = replace(talk.wish, session=chosen)
+            fresh, talk.chat = talk.chat, open_session(self._settings, wish, self._world)
+            fresh.close()
+            self._is_choosing = False
+
+    async def _greet(self) -> None:
+        talk = self._talk
+        self._completer.talk = talk
+        self._page.remark(f"chatcli {__version__} · /help lists the commands, Ctrl-D leaves")
+        self._page.pause()
+        if len(talk.chat.session.questions):
+            await in_thread(_load_markdown)
+            await self._theme.settle()
+            recap(talk.chat, self._page)
+            self._page.pause()
+        talk.tell_what_became_of_the_file()
+        if not has_way_in(self._settings, talk.wish, self._world):
+            await self._screen.work(self._first_run(), "checking the key")
+        if talk.chat.target is None:
+            talk.connection.begin(talk.chat, talk.settings)
+
+    async def _ask_background(self) -> None:
+        if self._tty.can_be_asked and self._tty.color_system is not None:
+            self._background.ask(self._screen.application)
+            await self._background.settled()
+
+    async def _first_run(self) -> None:
+        self._page.say(NO_MODEL_YET)
+        if not await choose_way_in(self._talk) and self._page.was_left:
+            self._talk.is_leaving = True
+        self._page.pause()
+
+    def _tell(self, notice: Notice) -> None:
+        self._page.remark(notice.message)
+        if not self._screen.is_busy:
+            self._page.pause()
+
+    def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self._page.remark(f"a bug, please report it: {context['message']} {error!r}")
+
+    def _warn(self, message: str) -> None:
+        self._page.remark(message)
+
+
+def _load_markdown() -> None:
+    import chatcli.render.live_answer  # noqa: F401, PLC0415

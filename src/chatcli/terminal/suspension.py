@@ -1,0 +1,133 @@
+"""Ctrl-Z and ``fg``: the terminal goes back to the shell and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatcli.terminal.live_application import LiveApplication
+    from chatcli.terminal.window_title import WindowTitle
+
+
+# Bracketed paste off, the cursor shown, lines wrapped, no style.
+_AS_SHELLS_EXPECT: Final = b"\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[0m\r\n"
+
+
+class Suspension:
+    """Stops and continues the program with its terminal in order; on Windows, which knows neither, does nothing."""
+
+    def __init__(self, application: LiveApplication, title: WindowTitle) -> None:
+        self._application = application
+        self._title = title
+        self._was_here = False
+        self._is_lent = False
+        self._shell_mode = None if sys.platform == "win32" else _mode_of(application.input.fileno())
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Answer SIGTSTP and SIGCONT, which also come from elsewhere, with ``kill -TSTP`` or ``kill -CONT``."""
+        if sys.platform == "win32":
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self.suspend)
+        loop.add_signal_handler(signal.SIGCONT, self._continued)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGTSTP)
+            loop.remove_signal_handler(signal.SIGCONT)
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether another program has the terminal."""
+        return self._is_lent
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another program have the terminal, as the shell left it; what is printed meanwhile comes afterwards."""
+        self._title.give_back()
+        self._is_lent = True
+        try:
+            with self._application.lent(), self._as_the_shell_left_it():
+                yield
+        finally:
+            self._is_lent = False
+            self._title.refresh()
+
+    def suspend(self) -> None:
+        if sys.platform == "win32":
+            return
+        if self._is_lent:
+            # Stopped together with the program that has the terminal, and what is on it belongs to that.
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        loop = asyncio.get_running_loop()
+        self._application.renderer.erase()
+        self._title.give_back()
+        with self._as_the_shell_left_it():
+            loop.remove_signal_handler(signal.SIGTSTP)
+            # The whole job, as the terminal would: a shell waits for all of it.
+            os.killpg(os.getpgrp(), signal.SIGTSTP)
+            loop.add_signal_handler(signal.SIGTSTP, self.suspend)
+        self._was_here = True
+        self._application.draw_afresh()
+        self._title.refresh()
+
+    def abandon(self) -> None:
+        """Give the terminal back for good, from whichever thread, however little the program still does."""
+        if sys.platform == "win32" or self._shell_mode is None:
+            return
+        import termios  # noqa: PLC0415 - unknown on Windows
+
+        with suppress(OSError, termios.error):
+            termios.tcsetattr(self._application.input.fileno(), termios.TCSANOW, self._shell_mode)
+            if select.select([], [self._application.output.fileno()], [], 0)[1]:
+                os.write(self._application.output.fileno(), self._title.way_back.encode() + _AS_SHELLS_EXPECT)
+
+    def _continued(self) -> None:
+        if self._is_lent:
+            return
+        if self._was_here:
+            self._was_here = False
+            return
+        # Stopped without being asked (SIGSTOP): the shell has set the terminal for itself meanwhile. The mode from
+        # before the start, which the application restores at its end, stays as it was.
+        self._application.input.raw_mode().__enter__()
+        self._application.draw_afresh()
+        self._title.renew()
+
+    @contextmanager
+    def _as_the_shell_left_it(self) -> Iterator[None]:
+        if sys.platform == "win32":
+            with self._application.input.cooked_mode():
+                yield
+            return
+        # prompt_toolkit's cooked_mode leaves flow control as the composer needs it.
+        import termios  # noqa: PLC0415 - unknown on Windows
+
+        terminal = self._application.input.fileno()
+        ours = termios.tcgetattr(terminal)
+        if self._shell_mode is not None:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, self._shell_mode)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, ours)
+
+
+def _mode_of(terminal: int) -> list[Any] | None:
+    """Return how a terminal is set, ``None`` for what is none."""
+    if not os.isatty(terminal):
+        return None
+    import termios  # noqa: PLC0415 - unknown on Windows
+
+    return termios.tcgetattr(terminal)

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from chatcli.terminal.history_search import HistorySuggestions
+from chatcli.terminal.input_history import HistoryFile, InputHistory, Limits, input_history
+
+SMALL = Limits(texts=3, read_bytes=400, file_bytes=800)
+REWRITTEN_EACH_TIME = Limits(texts=10_000, read_bytes=10_000_000, file_bytes=0)
+WRITER = """\
+import sys
+from pathlib import Path
+from chatcli.terminal.input_history import HistoryFile
+
+file, name, count = HistoryFile(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.read()
+for number in range(count):
+    file.append([f"{name} {number}"])
+"""
+
+UP, DOWN, RIGHT, CTRL_R = "\x1b[A", "\x1b[B", "\x1b[C", "\x12"
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="rights are the profile's own on Windows")
+# The super-user may read and write everything.
+not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="needs a user who is not root")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data" / "input-history.jsonl"
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def history(path, told):
+    return InputHistory(HistoryFile(path), told.append)
+
+
+async def loaded(history):
+    return [text async for text in history.load()]
+
+
+def entries(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+async def test_the_next_session_finds_what_was_typed_the_newest_first(history, path, told):
+    history.append_string("first")
+    history.append_string("second")
+    assert await loaded(input_history(path, told.append)) == ["second", "first"]
+    assert told == []
+
+
+async def test_what_was_just_typed_is_found_at_once(history):
+    assert await loaded(history) == []
+    history.append_string("first")
+    assert history.get_strings() == ["first"]
+    assert await loaded(history) == ["first"]
+
+
+async def test_what_another_copy_took_in_meanwhile_is_found_at_the_next_load(history, path, told):
+    history.append_string("mine")
+    assert await loaded(history) == ["mine"]
+    other = input_history(path, told.append)
+    other.append_string("theirs")
+    history.append_string("mine again")
+    assert await loaded(history) == ["mine again", "theirs", "mine"]
+    assert await loaded(other) == ["mine again", "theirs", "mine"]
+
+
+async def test_a_text_typed_twice_in_a_row_is_kept_once(history, path):
+    for text in ("again", "again", "other", "again"):
+        history.append_string(text)
+    assert [entry["text"] for entry in entries(path)] == ["again", "other", "again"]
+
+
+async def test_a_text_two_copies_took_in_one_after_the_other_is_shown_once(history, path):
+    HistoryFile(path).append(["same"])
+    HistoryFile(path).append(["same"])
+    assert await loaded(history) == ["same"]
+
+
+def test_an_entry_tells_when_it_was_typed_in_utc(path):
+    moment = datetime(2026, 11, 23, 23, 5, 7, 123_000, tzinfo=timezone(timedelta(hours=2)))
+    HistoryFile(path, clock=lambda: moment).append(["hi"])
+    assert entries(path) == [{"at": "2026-11-23T21:05:07.123Z", "text": "hi"}]
+
+
+@posix_only
+def test_only_the_owner_can_read_it(history, path):
+    history.append_string("secret")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+@given(st.lists(st.text(st.characters(codec=None), min_size=1), max_size=8))
+def test_any_text_comes_back_as_it_was(texts):
+    # JSON cannot keep two surrogates that make a pair apart: they are the character they encode.
+    texts = [text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") for text in texts]
+    once = [text for text, before in zip(texts, [None, *texts], strict=False) if text != before]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "history.jsonl")
+        HistoryFile(path).append(texts)
+        assert list(HistoryFile(path).texts()) == once
+        assert path.read_bytes().count(b"\n") == len(texts)
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "in 北京 and 東京", "👩‍👩‍👧", "\ud83d", "\x1b[31mred", "a\u2028b\r\n", "null\0"]
+)
+async def test_lines_emoji_and_what_no_encoding_has_survive(history, path, told, text):
+    history.append_string(text)
+    assert await loaded(input_history(path, told.append)) == [text]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"at":"2026-11-23T21:05:07.123Z","te',
+        b"# 2026-11-23 21:05:07\n+as prompt_toolkit writes it",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"text":7}',
+        b'{"text":""}',
+        b'["text"]',
+        b"",
+    ],
+    ids=lambda line: line[:12].decode("latin-1") or "empty",
+)
+async def test_a_torn_or_foreign_line_is_skipped(history, path, line):
+    history.append_string("before")
+    with path.open("ab") as file:
+        file.write(line)
+    HistoryFile(path).append(["after"])
+    assert await loaded(history) == ["after", "before"]
+
+
+async def test_a_line_another_copy_is_still_writing_is_read_when_it_is_whole(history, path):
+    history.append_string("before")
+    line = b'{"at":"2026-11-23T21:05:07.123Z","text":"slow"}\n'
+    for part in (line[:20], line[20:]):
+        assert await loaded(history) == ["before"]
+        with path.open("ab") as file:
+            file.write(part)
+    assert await loaded(history) == ["slow", "before"]
+
+
+async def test_only_the_newest_texts_are_read(path):
+    file = HistoryFile(path, limits=SMALL)
+    file.append(["1", "2", "3", "4"])
+    assert list(file.texts()) == ["2", "3", "4"]
+    file.append(["5"])
+    assert list(file.texts()) == ["3", "4", "5"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows would fill the hole")
+def test_a_huge_file_is_read_from_its_end(path):
+    path.parent.mkdir()
+    hole_bytes = 10_000_000_000
+    with path.open("wb") as file:
+        file.truncate(hole_bytes)
+    HistoryFile(path).append(["new"])
+    assert list(HistoryFile(path).texts()) == ["new"]
+
+
+def test_a_text_that_would_push_all_others_out_is_not_kept(path):
+    file = HistoryFile(path, limits=SMALL)
+    file.append(["small", "large" * 100])
+    assert list(file.texts()) == ["small"]
+
+
+async def test_a_file_grown_too_large_is_shortened_to_its_newest_texts(path, told):
+    file = HistoryFile(path, limits=SMALL)
+    for number in range(40):
+        file.append([f"question {number}"])
+    assert path.stat().st_size > SMALL.file_bytes
+    newest = ["question 39", "question 38", "question 37"]
+    history = InputHistory(file, told.append)
+    assert await loaded(history) == newest
+    assert [entry["text"] for entry in entries(path)] == newest[::-1]
+    assert await loaded(history) == newest
+    assert told == []
+
+
+def test_a_file_that_is_not_too_large_is_left_alone(path):
+    file = HistoryFile(path)
+    file.shorten()
+    assert not path.exists()
+    file.append(["hi"])
+    before = path.stat()
+    file.shorten()
+    assert path.stat() == before
+
+
+@posix_only
+def test_a_link_stays_one_when_its_file_is_shortened(path, tmp_path):
+    path.parent.mkdir()
+    (tmp_path / "elsewhere").touch(0o600)
+    path.symlink_to(tmp_path / "elsewhere")
+    file = HistoryFile(path, limits=REWRITTEN_EACH_TIME)
+    file.append(["hi"])
+    file.shorten()
+    assert path.is_symlink()
+    assert list(file.texts()) == ["hi"]
+
+
+async def test_a_file_somebody_removed_is_forgotten_and_begun_anew(history, path):
+    history.append_string("old")
+    assert await loaded(history) == ["old"]
+    path.unlink()
+    assert await loaded(history) == []
+    history.append_string("new")
+    assert await loaded(history) == ["new"]
+
+
+async def test_a_place_that_cannot_be_used_is_told_once_and_texts_stay_in_memory(tmp_path, told):
+    (tmp_path / "data").touch()
+    history = input_history(tmp_path / "data" / "input-history.jsonl", told.append)
+    assert await loaded(history) == []
+    history.append_string("first")
+    history.append_string("second")
+    assert await loaded(history) == ["second", "first"]
+    assert len(told) == 1
+    assert "cannot use the input history" in told[0]
+    assert "readable and writable" in told[0]
+
+
+async def test_texts_that_could_not_be_written_are_written_when_it_works_again(tmp_path, told):
+    (tmp_path / "data").touch()
+    path = tmp_path / "data" / "input-history.jsonl"
+    history = input_history(path, told.append)
+    history.append_string("first")
+    (tmp_path / "data").unlink()
+    history.append_string("second")
+    assert await loaded(history) == ["second", "first"]
+    assert [entry["text"] for entry in entries(path)] == ["first", "second"]
+
+
+@posix_only
+@not_root
+async def test_a_file_that_cannot_be_written_is_still_read(history, path, told):
+    history.append_string("kept")
+    path.chmod(0o400)
+    again = input_history(path, told.append)
+    again.append_string("new")
+    assert await loaded(again) == ["new", "kept"]
+    assert len(told) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
+async def test_a_full_disk_is_told(tmp_path, told):
+    path = tmp_path / "input-history.jsonl"
+    path.symlink_to("/dev/full")
+    history = input_history(path, told.append)
+    history.append_string("hi")
+    assert "No space left" in told[0]
+
+
+async def test_without_a_path_nothing_is_written(told, tmp_path):
+    history = input_history(None, told.append)
+    assert isinstance(history, InMemoryHistory)
+    history.append_string("private")
+    assert await loaded(history) == ["private"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (f"{UP}\r", "about trains"),
+        (f"{UP}{UP}{UP}{DOWN}\r", "about boats"),
+        (f"{CTRL_R}cars\r\r", "about cars"),
+    ],
+    ids=["up", "down", "search"],
+)
+async def test_keys_bring_back_what_was_typed(history, keys, expected):
+    for text in ("about cars", "about boats", "about trains"):
+        history.append_string(text)
+    with create_pipe_input() as pipe:
+        session = PromptSession(history=history, input=pipe, output=DummyOutput())
+        session.app.after_render += _once(lambda: pipe.send_text(keys))
+        assert await session.prompt_async() == expected
+
+
+async def test_the_suggestion_from_it_can_be_taken(history):
+    history.append_string("about cars")
+    with create_pipe_input() as pipe:
+        session = PromptSession(
+            history=history, auto_suggest=HistorySuggestions(), input=pipe, output=DummyOutput()
+        )
+        session.app.after_render += _once(lambda: pipe.send_text("about"))
+        session.default_buffer.on_suggestion_set += _once(lambda: pipe.send_text(f"{RIGHT}\r"))
+        assert await session.prompt_async() == "about cars"
+
+
+def _once(action):
+    """Return a handler of prompt_toolkit's events that acts the first time only."""
+    actions = [action]
+    return lambda _: actions and actions.pop()()
+
+
+def test_copies_that_write_while_one_shortens_lose_nothing(path):
+    names, count = "abc", 150
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), name, str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for name in names
+    ]
+    shortening = HistoryFile(path, limits=REWRITTEN_EACH_TIME)
+    for writer in writers:
+        assert writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.close()
+    files = set()
+    while any(writer.poll() is None for writer in writers):
+        shortening.shorten()
+        files.update({path.stat().st_ino} if path.exists() else ())
+    for writer in writers:
+        writer.stdout.close()
+        assert writer.wait() == 0
+    texts = [entry["text"] for entry in entries(path)]
+    assert Counter(texts) == Counter(f"{name} {number}" for name in names for number in range(count))
+    for name in names:
+        own = [text for text in texts if text.startswith(name)]
+        assert own == [f"{name} {number}" for number in range(count)]
+    assert len(files) > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
+def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
+    path, told = tmp_path / "input-history.jsonl", []
+    os.mkfifo(path)
+    history = InputHistory(HistoryFile(path), told.append)
+    assert list(history.load_history_strings()) == []
+    assert "it is a pipe" in told[0]
+    history.store_string("Rome")
+    assert list(history.load_history_strings()) == ["Rome"]
