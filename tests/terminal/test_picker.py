@@ -45,9 +45,7 @@ class Picking:
 
     async def until(self, is_so):
         """Wait for what a busy machine does late."""
-        async with asyncio.timeout(5):
-            while not is_so():
-                await self.desk.settle()
+        await self.desk.until(is_so)
 
     async def chosen(self):
         return await asyncio.wait_for(self.task, 5)
@@ -110,8 +108,7 @@ async def test_escape_clears_the_words_first():
     async with picking(some(), words="borrow") as picked:
         assert "search: borrow" in picked.shown
         await picked.type(ESCAPE)
-        await asyncio.sleep(0.2)
-        assert "2 sessions in this folder" in picked.shown
+        await picked.until(lambda: "2 sessions in this folder" in picked.shown)
         await picked.type(ESCAPE)
         assert await picked.chosen() is None
 
@@ -134,8 +131,7 @@ async def test_a_yes_deletes_and_any_other_key_keeps():
             await picked.type(CTRL_D)
             assert "delete permanently?" in picked.shown
             await picked.type(key)
-            await asyncio.sleep(0.15)
-            assert "delete it" not in picked.shown
+            await picked.until(lambda: "delete permanently?" not in picked.shown)
         assert len(library.kept) == 3
         await picked.type(DELETE, "y")
         assert [each.name for each in library.kept] == ["weather", "rust"]
@@ -184,10 +180,7 @@ async def test_the_list_can_be_used_while_it_is_still_filling():
         await picked.type("words")
         assert "> Old words" in picked.shown
         library.may_go_on.set()
-        await asyncio.sleep(0.2)
-        await picked.rest()
-        assert "New words" in picked.shown
-        assert "indexing" not in picked.shown
+        await picked.until(lambda: "New words" in picked.shown and "indexing" not in picked.shown)
         # What was marked stays marked.
         await picked.type(ENTER)
         assert await picked.chosen() == "old"

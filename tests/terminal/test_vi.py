@@ -27,8 +27,7 @@ async def test_the_mode_is_shown_and_escape_changes_it_soon():
         await found.type("helo")
         assert found.glass.shown.endswith("> helo\ninsert · toolbar")
         await found.type(ESCAPE)
-        await asyncio.sleep(SOON_S)
-        assert found.glass.shown.endswith("> helo\nnormal · toolbar")
+        await found.until(lambda: found.glass.shown.endswith("> helo\nnormal · toolbar"))
         await found.type("i", "l", ENTER)
         assert (await reading).text == "hello"
         assert "insert · toolbar" in found.glass.shown
@@ -48,7 +47,6 @@ async def test_escape_twice_edits_only_from_normal_mode():
         await asyncio.sleep(SOON_S)
         assert not reading.done()
         await found.type(ESCAPE, ESCAPE)
-        await asyncio.sleep(SOON_S)
         assert (await reading).text == "/edit"
 
 
@@ -69,5 +67,4 @@ async def test_escape_can_be_bound_alone():
     ) as found:
         await started(found)
         await found.type("half", ESCAPE)
-        await asyncio.sleep(0.6)
-        assert found.screen.composer.is_empty
+        await found.until(lambda: found.screen.composer.is_empty)
