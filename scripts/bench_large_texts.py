@@ -58,9 +58,9 @@ def _hostile(size: int) -> Callable[[], object]:
 
 
 def _paste(size: int) -> Callable[[], object]:
-    from chatcli.terminal.paste_gathering import BEGIN, END, PasteGatherer
+    from chatcli.terminal.key_decoding import PASTE_BEGIN, PASTE_END, PasteGatherer
 
-    sent = BEGIN + "世界 x\r" * size + END
+    sent = PASTE_BEGIN + "世界 x\r" * size + PASTE_END
     gatherer = PasteGatherer()
     chunks = [sent[at : at + 1_000] for at in range(0, len(sent), 1_000)]
     return lambda: [gatherer.feed(chunk) for chunk in chunks]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from chatcli.core.events import TextDelta, TurnFailed
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
-from chatcli.repl.written import Written
+from chatcli.repl.queue import Written
 
 
 class KeptSurface:

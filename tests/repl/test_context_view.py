@@ -13,14 +13,16 @@ from wcwidth import width
 from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart, ranges
 from chatcli.render.themes import theme
 from chatcli.repl.context_view import (
+    Segment,
+    bar,
     comparison,
     comparison_sentences,
     context_sentences,
     context_view,
     differences,
     left_out_lines,
+    shares,
 )
-from chatcli.repl.window_bar import Segment, bar, shares
 
 PLAIN = theme("dark", None)
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")

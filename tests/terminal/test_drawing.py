@@ -18,8 +18,9 @@ from chatcli.core.events import (
     Waiting,
 )
 from chatcli.render.text_columns import table
-from chatcli.repl.ink import Ink, wrapped
+from chatcli.render.word_wrap import wrapped
 from chatcli.terminal.activity import Activity
+from chatcli.terminal.page import Ink
 from chatcli.terminal.screen_rows import TailControl
 from chatcli.terminal.steady_widths import SteadyWidths
 from conversation.fakes import ManualClock

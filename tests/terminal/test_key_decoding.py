@@ -9,13 +9,12 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.keys import Keys
 
-from chatcli.terminal.key_decoding import CTRL_ENTER, SHIFT_ENTER, KeyDecoder
-from chatcli.terminal.paste_gathering import BEGIN, END
+from chatcli.terminal.key_decoding import CTRL_ENTER, PASTE_BEGIN, PASTE_END, SHIFT_ENTER, KeyDecoder
 
 SEQUENCES = (
     "\x1b[13;2u", "\x1b[27;2;13~", "\x1bOq", "\x1bOM", "\x1b[O", "\x1b[I", "\x1b[99;5u", "\x1b[1;5A", "\x1b[3~", "\x1b[A",
     "\x1bOP", "\x1b[57399;1:3u", "\x1b[<0;1;1M", "\x1b[M!!!", "\x1b[24;80R", "\x1bP>|kitty(0.42)\x1b\\", "\x1b_Gi=1;OK\x1b\\",
-    "\x1b[?1;2c", "\x1b[1;129B", "\x1b[[A", "\x1b]4;1;rgb:0/0/0\x07", "a", "中", "\r", "\x03", f"{BEGIN}\x1b[13;2u x{END}",
+    "\x1b[?1;2c", "\x1b[1;129B", "\x1b[[A", "\x1b]4;1;rgb:0/0/0\x07", "a", "中", "\r", "\x03", f"{PASTE_BEGIN}\x1b[13;2u x{PASTE_END}",
 )  # fmt: skip
 
 
@@ -103,7 +102,7 @@ def test_escape_and_keys_with_alt_stay_keys(key):
 def test_a_control_character_of_eight_bits_begins_a_sequence_too(control):
     assert decoded(f"a{control}31m", "b") == "ab"
     assert decoded("a", control, "1;5", "D") == "a\x1b[1;5D"
-    assert decoded(f"{BEGIN}{control}1;5D{END}") == f"{BEGIN}{control}1;5D{END}"
+    assert decoded(f"{PASTE_BEGIN}{control}1;5D{PASTE_END}") == f"{PASTE_BEGIN}{control}1;5D{PASTE_END}"
 
 
 def test_what_goes_on_as_no_sequence_does_costs_no_key_after_it():
@@ -112,26 +111,26 @@ def test_what_goes_on_as_no_sequence_does_costs_no_key_after_it():
 
 
 def test_a_paste_passes_as_it_is():
-    pasted = f"{BEGIN}\x1b[13;2u\x1bOq\x1b[I{END}"
+    pasted = f"{PASTE_BEGIN}\x1b[13;2u\x1bOq\x1b[I{PASTE_END}"
     assert decoded(pasted + "\x1bOq") == pasted + "1"
     assert decoded(*pasted, "\x1bOq") == pasted + "1"
 
 
 def test_ctrl_c_ends_a_paste_whose_end_was_lost_once_nothing_more_comes():
     decoder = KeyDecoder()
-    assert decoder.feed(f"{BEGIN}abc") == f"{BEGIN}abc"
+    assert decoder.feed(f"{PASTE_BEGIN}abc") == f"{PASTE_BEGIN}abc"
     assert decoder.feed("\x03") == "\x03"  # in one go with the rest it is part of the paste
     assert decoder.flush() == ""
-    assert decoder.feed("\x03") == END
+    assert decoder.feed("\x03") == PASTE_END
     assert decoder.feed("\x03") == "\x03"
 
 
 def test_what_comes_after_a_break_is_more_of_the_paste():
     decoder = KeyDecoder()
-    decoder.feed(f"{BEGIN}abc")
+    decoder.feed(f"{PASTE_BEGIN}abc")
     decoder.flush()
     assert decoder.feed("\x03def") == "\x03def"
-    assert decoder.feed(f"{END}x") == f"{END}x"
+    assert decoder.feed(f"{PASTE_END}x") == f"{PASTE_END}x"
 
 
 @pytest.mark.parametrize("odd", ["\x1b[200;5~", "\x1b[201;5~", "\x1b[200:1~"])

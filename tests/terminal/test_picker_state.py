@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.ages import LONGEST_COLUMNS, age
+from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing, PickerState
 from repl.picker_world import HERE, NOW, FakeLibrary, pickable, summary
 

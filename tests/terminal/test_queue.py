@@ -7,9 +7,8 @@ import asyncio
 from prompt_toolkit.data_structures import Size
 from wcwidth import width
 
-from chatcli.repl.queue import MessageQueue
-from chatcli.repl.written import Written
-from chatcli.terminal.queue_view import queue_rows
+from chatcli.repl.queue import MessageQueue, Written
+from chatcli.terminal.screen_rows import queue_rows
 from terminal.test_screen import CTRL_C, CTRL_D, ENTER, desk
 
 CTRL_S, UP, DELETE = "\x13", "\x1b[A", "\x1b[3~"

@@ -16,8 +16,8 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
-from chatcli.terminal.frames import BEGIN_FRAME, END_FRAME, FramedOutput
 from chatcli.terminal.history_search import HistorySuggestions
+from chatcli.terminal.live_application import BEGIN_FRAME, END_FRAME, FramedOutput
 from chatcli.terminal.screen import Screen
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\x1b\r", "\x03", "\x04"

@@ -13,7 +13,7 @@ if sys.platform == "win32":
 import pty
 import termios
 
-from chatcli.terminal.frames import FramedOutput
+from chatcli.terminal.live_application import FramedOutput
 from chatcli.terminal.suspension import Suspension
 from chatcli.terminal.window_title import WindowTitle
 

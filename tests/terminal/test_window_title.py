@@ -4,7 +4,7 @@ from io import StringIO
 
 from wcwidth import width
 
-from chatcli.terminal.frames import BEGIN_FRAME, END_FRAME, FramedOutput
+from chatcli.terminal.live_application import BEGIN_FRAME, END_FRAME, FramedOutput
 from chatcli.terminal.window_title import COLUMNS, WindowTitle
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.terminal import Terminal
 
-# Synchronized output (DEC private mode 2026), as in terminal/frames.py: the terminal shows the frame as a whole.
+# Synchronized output (DEC private mode 2026), as in terminal/live_application.py: the terminal shows the frame as a whole.
 _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
 _UP: Final = "\x1b[A"

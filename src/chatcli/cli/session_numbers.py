@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.inline import words_alone
 from chatcli.render.text_columns import table
-from chatcli.repl.ages import age
+from chatcli.repl.pickable_sessions import age
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:

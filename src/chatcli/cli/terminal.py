@@ -191,7 +191,7 @@ class Terminal:
 def _wrapped(text: str, columns: int) -> str:
     if text.isascii() and len(text) <= columns:
         return text
-    from chatcli.repl.ink import wrapped  # noqa: PLC0415 - most lines fit
+    from chatcli.render.word_wrap import wrapped  # noqa: PLC0415 - most lines fit
 
     return wrapped(text, columns)
 

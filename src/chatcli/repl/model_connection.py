@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import gc
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.resolver import ModelResolver, list_offered
 from chatcli.app.windows import with_served_windows
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.threads import in_thread
-from chatcli.repl.warmup import Warmup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext, Tell
     from chatcli.chat import Chat
@@ -193,3 +193,54 @@ def _load_markdown() -> None:
 
     # Loads as well what only an answer with marks and one with code need.
     rendered("*an* answer\n\n```python\n1\n```\n", theme("dark", None), 80)
+
+
+QUIET_S: Final = 0.3
+"""How long no key must have come before the next step is loaded."""
+
+
+class Warmup:
+    """Runs ``steps`` one after the other in a thread, each when ``idle_s`` says that no key came for a while.
+
+    A thread that imports holds the interpreter for up to a tenth of a second: a key that comes then is late, but
+    the steps are small, and the next one waits until the typing pauses again.
+    """
+
+    def __init__(
+        self, steps: Sequence[Callable[[], object]], *, idle_s: Callable[[], float], quiet_s: float = QUIET_S
+    ) -> None:
+        self._steps = steps
+        self._idle_s = idle_s
+        self._quiet_s = quiet_s
+        self._hurried = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Load the rest without waiting for a pause: somebody needs it now."""
+        self._hurried.set()
+
+    async def run(self) -> None:
+        for step in self._steps:
+            await self._pause()
+            with _kept_for_good():
+                await in_thread(step)
+
+    async def _pause(self) -> None:
+        while not self._hurried.is_set() and (left_s := self._quiet_s - self._idle_s()) > 0:
+            try:
+                await asyncio.wait_for(self._hurried.wait(), left_s)
+            except TimeoutError:
+                continue
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    # Left to itself the collector would soon look through all that was loaded, for a twentieth of a second and in
+    # vain: modules stay.
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if running:
+            gc.enable()

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.repl.written import Written
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """``text`` is what is sent, ``shown`` what is shown of it, where a folded paste is a placeholder.
+
+    ``draft`` is how it stands in the composer, to be put back there.
+    """
+
+    text: str
+    shown: str
+    draft: str
+
+    @classmethod
+    def plain(cls, text: str) -> Written:
+        """Return what was written without anything folded in it."""
+        return cls(text, text, text)
 
 
 class MessageQueue:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.model_connection import Connection
+    from chatcli.repl.queue import Written
     from chatcli.repl.surface import Surface
-    from chatcli.repl.written import Written
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
 

@@ -205,8 +205,8 @@ async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str |
             continue
         except NetworkError as error:
             # It was typed here, and is no setting yet.
-            error.hint = error.hint and error.hint.replace("check base_url", "check the address")
-            raise
+            hint = error.hint and error.hint.replace("check base_url", "check the address")
+            raise error.reworded(hint=hint) from error
         if key is not None and unreadable is not None:
             if not await _sets_keys_aside(talk, unreadable):
                 return None

@@ -1,26 +1,34 @@
-"""Completion of slash commands, their arguments, and files that are mentioned."""
+"""Completion of slash commands, their arguments, and files that are mentioned, when a key asks for it."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
-from typing import TYPE_CHECKING, Final
+from contextlib import aclosing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from prompt_toolkit.buffer import CompletionState
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 
-from chatcli.attachments.attached import open_mention
+from chatcli.attachments.attached import open_mention, shown_size
+from chatcli.attachments.path_words import quoted, unquoted
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.commands import COMMANDS, named
 from chatcli.repl.threads import in_thread
-from chatcli.terminal.path_completion import path_choices
 from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
+    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.document import Document
 
     from chatcli.repl.commands.command import Choice, Command
     from chatcli.repl.talk import Talk
+
 
 _LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
 
@@ -98,3 +106,118 @@ def _name_beginning(written: str, command: Command) -> str | None:
 def _completion(text: str, meaning: str, replaced: int, *, shown: str | None = None) -> Completion:
     display = sanitize_line(text if shown is None else shown)
     return Completion(text, -replaced, display=display, display_meta=sanitize_line(meaning))
+
+
+class Completing:
+    """Takes the first completion of what is written in ``buffer``, and the next ones after that.
+
+    prompt_toolkit passes over a key that comes while it still looks for what it offers unasked: who types a few letters
+    and Tab at once would get nothing.
+    """
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self._looking: asyncio.Future[None] | None = None
+
+    @property
+    def offers(self) -> bool:
+        state = self._buffer.complete_state
+        return state is not None and bool(state.completions)
+
+    def forward(self) -> None:
+        if self.offers and not self._took_a_folder():
+            self._buffer.complete_next()
+            return
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = asyncio.ensure_future(self._take_first(self._buffer.document))
+
+    def back(self) -> None:
+        if self.offers:
+            self._buffer.complete_previous()
+
+    def _took_a_folder(self) -> bool:
+        """Whether the only completion there was is taken and a folder: what is in it comes next."""
+        state = self._buffer.complete_state
+        is_taken = state is not None and state.current_completion is not None and len(state.completions) == 1
+        return is_taken and self._buffer.document.char_before_cursor == "/"
+
+    async def _take_first(self, document: Document) -> None:
+        buffer = self._buffer
+        event = CompleteEvent(completion_requested=True)
+        async with aclosing(buffer.completer.get_completions_async(document, event)) as found:
+            completions = [completion async for completion in found]
+        if not completions or buffer.document != document:
+            return
+        buffer.complete_state = CompletionState(document, completions)
+        buffer.go_to_completion(0)
+        if len(completions) == 1 and buffer.document == document:
+            buffer.complete_state = None
+        buffer.on_completions_changed.fire()
+
+
+_MOST_LOOKED_AT: Final = 5_000
+_MOST_OFFERED: Final = 200
+_QUOTES: Final = frozenset("\"'")
+_HIDDEN: Final = "."
+
+
+class PathChoice(NamedTuple):
+    """A word that completes what is written, how it is listed, and what it is."""
+
+    word: str
+    shown: str
+    meaning: str
+
+
+def path_choices(word: str) -> list[PathChoice]:
+    """Return what ``word``, quoted or not, may go on as: files, and folders with a slash behind them.
+
+    Names that begin so come first, then those that hold what is written. Hidden ones are offered where the name begins
+    with a dot.
+    """
+    path = word[1:] if word[:1] in _QUOTES else unquoted(word)
+    folder, _, begun = path.rpartition("/") if os.sep == "/" else _split(path)
+    before = path[: len(path) - len(begun)]
+    sought = begun.casefold()
+    names = [entry for entry in _entries(folder, before) if _is_meant(entry.name, begun)]
+    names.sort(key=lambda entry: (not entry.name.casefold().startswith(sought), entry.name.casefold()))
+    return [_choice(before, entry) for entry in names[:_MOST_OFFERED]]
+
+
+def _is_meant(name: str, begun: str) -> bool:
+    if name.startswith(_HIDDEN) or begun.startswith(_HIDDEN):
+        return begun.startswith(_HIDDEN) and name.casefold().startswith(begun.casefold())
+    return begun.casefold() in name.casefold()
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    at = max(path.rfind("/"), path.rfind("\\"))
+    return path[: max(at, 0)], path[at : at + 1], path[at + 1 :]
+
+
+def _entries(folder: str, before: str) -> list[os.DirEntry[str]]:
+    try:
+        # "/" alone is the root, nothing at all the working folder.
+        where = Path(folder or before or ".").expanduser()
+        with os.scandir(where) as entries:
+            return list(islice(_printable(entries), _MOST_LOOKED_AT))
+    except (OSError, ValueError, RuntimeError):
+        return []
+
+
+def _printable(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    return (entry for entry in entries if entry.name.isprintable())
+
+
+def _choice(before: str, entry: os.DirEntry[str]) -> PathChoice:
+    try:
+        is_folder = entry.is_dir()
+        meaning = "folder" if is_folder else shown_size(entry.stat().st_size)
+    except OSError:
+        is_folder, meaning = False, "cannot be read"
+    end = "/" if is_folder else ""
+    word = quoted(before + entry.name + end)
+    # A folder's quote stays open, for what is in it.
+    word = word[:-1] if is_folder and word[-1] in _QUOTES else word
+    return PathChoice(word, entry.name + end, meaning)

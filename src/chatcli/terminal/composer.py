@@ -24,8 +24,8 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from chatcli.attachments.attached import MENTION, open_mention
 from chatcli.attachments.path_words import dropped_files, quoted
-from chatcli.repl.written import Written
-from chatcli.terminal.completing import Completing
+from chatcli.repl.queue import Written
+from chatcli.terminal.completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes
 from chatcli.terminal.steady_widths import SteadyWidths
 from chatcli.terminal.word_motion import WordBuffer

@@ -15,7 +15,44 @@ from typing import Final
 
 from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 
-from chatcli.terminal.paste_gathering import BEGIN, END
+PASTE_BEGIN: Final = "\x1b[200~"
+PASTE_END: Final = "\x1b[201~"
+"""https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, "Bracketed Paste Mode"."""
+
+
+class PasteGatherer:
+    """Holds back what a terminal sends from the beginning of a paste on, until its end has come.
+
+    prompt_toolkit searches everything it has of a paste for its end each time more comes, which for some megabytes takes
+    longer than anybody waits.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._tail = ""
+
+    def feed(self, text: str) -> str:
+        """Return what can be looked at now."""
+        if not self._pieces:
+            return self._held_back(text)
+        self._pieces.append(text)
+        recent = self._tail + text
+        # The end may come in pieces.
+        self._tail = recent[-len(PASTE_END) :]
+        if PASTE_END not in recent:
+            return ""
+        gathered = "".join(self._pieces)
+        self._pieces = []
+        return self._held_back(gathered)
+
+    def _held_back(self, text: str) -> str:
+        begin = text.rfind(PASTE_BEGIN)
+        if begin < 0 or text.find(PASTE_END, begin) >= 0:
+            return text
+        self._pieces = [text[begin:]]
+        self._tail = self._pieces[0][-len(PASTE_END) :]
+        return text[:begin]
+
 
 SHIFT_ENTER: Final = "\ufdd0"
 CTRL_ENTER: Final = "\ufdd1"
@@ -77,7 +114,7 @@ class KeyDecoder:
             # Nothing has come of the paste for a while: its end is lost, and every key would be taken for more of it.
             self._is_in_paste = self._is_quiet = False
             self._held = ""
-            return END
+            return PASTE_END
         self._is_quiet = False
         text, self._held = self._held + text, ""
         decoded: list[str] = []
@@ -106,13 +143,15 @@ class KeyDecoder:
         return held if held in {_ESCAPE, "\x1b[", "\x1bO", "\x1b\x1b", "\x9b"} else ""
 
     def _pass_paste(self, text: str, at: int, decoded: list[str]) -> int:
-        end = text.find(END, at)
+        end = text.find(PASTE_END, at)
         if end >= 0:
             self._is_in_paste = False
-            decoded.append(text[at : end + len(END)])
-            return end + len(END)
+            decoded.append(text[at : end + len(PASTE_END)])
+            return end + len(PASTE_END)
         # Its end may come in parts.
-        kept = next((size for size in range(len(END) - 1, 0, -1) if text.endswith(END[:size], at)), 0)
+        kept = next(
+            (size for size in range(len(PASTE_END) - 1, 0, -1) if text.endswith(PASTE_END[:size], at)), 0
+        )
         decoded.append(text[at : len(text) - kept])
         self._held = text[len(text) - kept :]
         return len(text)
@@ -139,10 +178,10 @@ class KeyDecoder:
         return at + 1
 
     def _read_control_sequence(self, text: str, at: int, prefix: str, decoded: list[str]) -> int:
-        if text.startswith(BEGIN, at):
+        if text.startswith(PASTE_BEGIN, at):
             self._is_in_paste = True
-            decoded.append(BEGIN)
-            return at + len(BEGIN)
+            decoded.append(PASTE_BEGIN)
+            return at + len(PASTE_BEGIN)
         known = _LINUX_FUNCTION_KEY.match(text, at)
         if known:
             decoded.append(prefix + known[0])
@@ -191,7 +230,7 @@ class KeyDecoder:
 
 def _key_of(sequence: str, parameters: str, final: str) -> str:
     """Return what prompt_toolkit knows a control sequence as, nothing where it is no key."""
-    if sequence in {"\x1b[I", "\x1b[O", END} or not re.fullmatch(r"[\d;:]*", parameters):
+    if sequence in {"\x1b[I", "\x1b[O", PASTE_END} or not re.fullmatch(r"[\d;:]*", parameters):
         return ""
     fields = parameters.split(";")
     first = fields[0].partition(":")[0]

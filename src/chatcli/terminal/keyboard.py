@@ -9,8 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
-from chatcli.terminal.key_decoding import KeyDecoder
-from chatcli.terminal.paste_gathering import PasteGatherer
+from chatcli.terminal.key_decoding import KeyDecoder, PasteGatherer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the keys of the REPL do, beside those of the line editor."""
+"""What the keys of the REPL do, beside those of the line editor, and a line of what they would do now."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chatcli.terminal.history_search import HistorySearch
 
     Binding: TypeAlias = tuple[Callable[[], None], Filter]
+
 
 _INDENT: Final = "    "
 
@@ -266,3 +267,27 @@ def _parts(stroke: str) -> tuple[list[str], str]:
     # The key itself may be a hyphen.
     before, _, key = stroke[:-1].rpartition("-")
     return before.split("-"), key + stroke[-1]
+
+
+Hint: TypeAlias = tuple[tuple[str, str], ...]
+"""The names of actions and what they do, as a verb; the first matters most."""
+
+LEAVING: Final[Hint] = (("leave", "leaves"),)
+LEAVING_BUSY: Final[Hint] = (("leave", "again stops this and leaves"),)
+QUEUED: Final[Hint] = (
+    ("edit_queued", "edits"),
+    ("drop_queued", "drops"),
+    ("stop_and_send", "sends it now"),
+)
+HELD: Final[Hint] = (("send", "sends the next one"), ("edit_queued", "edits"), ("drop_queued", "drops"))
+FOLDED: Final[Hint] = (("expand_paste", "unfolds it"), ("edit_in_editor", "edits it"))
+
+
+def hint_line(hint: Hint, keys: KeyTable, columns: int) -> str:
+    """Return what of ``hint`` is bound to keys and has room."""
+    line = ""
+    for name, does in hint:
+        longer = f"{line}, {keys.shown(name)} {does}" if line else f"{keys.shown(name)} {does}"
+        if keys.keys(name) and (len(longer) <= columns or not line):
+            line = longer
+    return line

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+import os
+import select
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from prompt_toolkit.application import Application
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.key_binding.key_processor import KeyPress
-
-from chatcli.terminal.frames import frame_of
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
     from collections.abc import Iterator
 
     from prompt_toolkit.keys import Keys
+    from prompt_toolkit.output import Output
+
 
 RESIZED_AFTER_S: Final = 0.1
 """How long a terminal's size must stand still before anything is drawn again."""
@@ -98,3 +104,88 @@ class LiveApplication(Application[None]):
     def _resized(self) -> None:
         self._resizing = None
         self._redraw()
+
+
+# Synchronized output (DEC private mode 2026): between the two the terminal shows the frame before.
+# https://github.com/contour-terminal/vt-extensions/blob/master/synchronized-output.md
+BEGIN_FRAME: Final = "\x1b[?2026h"
+END_FRAME: Final = "\x1b[?2026l"
+
+_USUAL_SIZE: Final = Size(rows=24, columns=80)
+
+
+class FramedOutput(Vt100_Output):
+    """A terminal that is given each frame in one write, marked as belonging together.
+
+    What a frame is made of, ``frame`` holds back until it ends; anything else prompt_toolkit flushes is a frame of
+    its own. It never asks where the cursor is: a terminal that does not answer would cost a second. Once the
+    terminal is gone, what is drawn goes nowhere, since nobody is left to see a complaint either.
+    """
+
+    def __init__(self, stdout: TextIO, *, term: str | None) -> None:
+        super().__init__(stdout, lambda: _size_of(stdout), term=term, enable_cpr=False)
+        self._held = 0
+
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held or not self._buffer:
+            return
+        self._buffer = [BEGIN_FRAME, *self._buffer, END_FRAME]
+        try:
+            super().flush()
+        except OSError:
+            self._buffer = []
+            self._lead_nowhere()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the terminal takes more without making the program wait."""
+        with suppress(OSError, ValueError):
+            return bool(select.select([], [self.fileno()], [], 0)[1])
+        return True
+
+    def _lead_nowhere(self) -> None:
+        # What is in the stream's own buffer would be written, and complained about, at the program's end.
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self.fileno())
+
+
+def has_room(output: Output) -> bool:
+    """Whether what is drawn now gets on its way at once, as far as ``output`` can tell: a Windows console cannot."""
+    return not isinstance(output, FramedOutput) or output.has_room
+
+
+@contextmanager
+def frame_of(output: Output) -> Iterator[None]:
+    """Make what is drawn inside one frame, where ``output`` has frames: a Windows console has none."""
+    if isinstance(output, FramedOutput):
+        with output.frame():
+            yield
+    else:
+        yield
+
+
+def terminal_output(stdout: TextIO, *, term: str | None) -> Output:
+    """Return the output for the terminal behind ``stdout``."""
+    if sys.platform == "win32":
+        from prompt_toolkit.output import create_output  # noqa: PLC0415 - chooses among the Windows consoles
+
+        return create_output(stdout)
+    return FramedOutput(stdout, term=term)
+
+
+def _size_of(stdout: TextIO) -> Size:
+    try:
+        columns, rows = os.get_terminal_size(stdout.fileno())
+    except (OSError, ValueError):
+        return _USUAL_SIZE
+    # Some terminals say 0 while they start.
+    return Size(rows=rows or _USUAL_SIZE.rows, columns=columns or _USUAL_SIZE.columns)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.events import TurnCancelled, TurnFailed
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
-from chatcli.repl.ink import wrapped
-from chatcli.terminal.prompt_marks import PromptMarks
+from chatcli.render.word_wrap import wrapped
 from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Event
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
-    from chatcli.repl.ink import Ink
     from chatcli.repl.pickable_sessions import PickableSessions
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.pager import Pager
@@ -30,6 +30,30 @@ Tab completes, @FILE attaches a text file, Ctrl-X Ctrl-E opens your editor
 Ctrl-R searches what you typed before, the right arrow takes the suggestion
 Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 /keys lists them all, as they are bound now"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The few styles of what the REPL says itself, as ANSI, or as nothing where there is no colour.
+
+    Styles one line at a time, so that no style runs on into what follows.
+    """
+
+    colored: bool
+
+    def dim(self, text: str) -> str:
+        return self._styled(text, "2", "22")
+
+    def bold(self, text: str) -> str:
+        return self._styled(text, "1", "22")
+
+    def red(self, text: str) -> str:
+        return self._styled(text, "31", "39")
+
+    def _styled(self, text: str, on: str, off: str) -> str:
+        if not self.colored:
+            return text
+        return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
 
 
 class Page:
@@ -197,3 +221,56 @@ class Page:
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")
+
+
+# Kitty and Ghostty would erase a prompt when the window changes its size, for the shell to draw it again.
+_PROMPT: Final = "\x1b]133;A;redraw=0\x1b\\"
+_INPUT: Final = "\x1b]133;B\x1b\\"
+_OUTPUT: Final = "\x1b]133;C\x1b\\"
+_END: Final = "\x1b]133;D;{}\x1b\\"
+
+_DONE, _FAILED, _STOPPED = 0, 1, 130
+"""As the exit codes of a shell's commands: some terminals colour the mark by it."""
+
+
+class PromptMarks:
+    """Marks around questions and answers, by which a terminal jumps from turn to turn.
+
+    https://gitlab.freedesktop.org/Per_Bothner/specifications/blob/master/proposals/semantic-prompts.md
+
+    Marks one exchange after the other, each as the command and the output of a shell.
+
+    As an observer it learns how the turn ended. Marks take no room, and stand on rows that are printed for good: what
+    is redrawn would lose them. Where they are not ``wanted``, there are none.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._is_open = False
+        self._outcome = _DONE
+
+    async def __call__(self, event: Event) -> None:
+        if isinstance(event, TurnCancelled):
+            self.stopped()
+        elif isinstance(event, TurnFailed):
+            self.failed()
+
+    def failed(self) -> None:
+        self._outcome = _FAILED
+
+    def stopped(self) -> None:
+        self._outcome = _STOPPED
+
+    def question(self, sign: str, words: str) -> str:
+        """Return ``words`` behind the prompt's ``sign``, and on the next line the beginning of the answer."""
+        if not self._wanted:
+            return f"{sign}{words}\n"
+        self._is_open, self._outcome = True, _DONE
+        return f"{_PROMPT}{sign}{_INPUT}{words}\n{_OUTPUT}"
+
+    def end(self) -> str:
+        """Return the end of the exchange, nothing where none was begun."""
+        if not self._is_open:
+            return ""
+        self._is_open = False
+        return _END.format(self._outcome)

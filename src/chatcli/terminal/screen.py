@@ -18,19 +18,14 @@ from wcwidth import clip, width, wrap
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.editor import Editor
-from chatcli.repl.queue import MessageQueue
-from chatcli.repl.written import Written
+from chatcli.repl.queue import MessageQueue, Written
 from chatcli.terminal.composer import AnswerLine, Composer, Pasted
-from chatcli.terminal.escape_timing import tell_escape_apart
-from chatcli.terminal.frames import has_room
 from chatcli.terminal.history_search import HistorySearch
-from chatcli.terminal.key_hints import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line
-from chatcli.terminal.keys import key_bindings
-from chatcli.terminal.live_application import LiveApplication
-from chatcli.terminal.queue_view import queue_rows
-from chatcli.terminal.screen_rows import Shown, screen_rows
+from chatcli.terminal.keys import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line, key_bindings
+from chatcli.terminal.live_application import LiveApplication, has_room
+from chatcli.terminal.screen_rows import Shown, queue_rows, screen_rows
 from chatcli.terminal.suspension import Suspension
-from chatcli.terminal.vi_mode import ViCursor, vi_mode
+from chatcli.terminal.vi_mode import ViCursor, tell_escape_apart, vi_mode
 from chatcli.terminal.window_title import WindowTitle
 
 if TYPE_CHECKING:
@@ -48,7 +43,7 @@ if TYPE_CHECKING:
 
     from chatcli.render.themes import ColorSystem
     from chatcli.terminal.activity import Activity
-    from chatcli.terminal.key_hints import Hint
+    from chatcli.terminal.keys import Hint
 
 _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
     None: ColorDepth.DEPTH_1_BIT,

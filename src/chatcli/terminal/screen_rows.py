@@ -1,7 +1,8 @@
-"""The rows at the bottom of the screen, from the tail of an answer down to the toolbar."""
+"""The rows at the bottom of the screen, from the tail of an answer down to the toolbar, and how they look."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,12 @@ from prompt_toolkit.layout.containers import DynamicContainer
 from prompt_toolkit.layout.controls import FormattedTextControl, UIContent, UIControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenuControl
+from prompt_toolkit.styles import Style
+from wcwidth import clip, width
+
+from chatcli.render.themes import PALETTES
+from chatcli.terminal.steady_widths import steady
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.layout.containers import Container
     from prompt_toolkit.layout.controls import GetLinePrefixCallable
 
+    from chatcli.render.themes import Background, ColorSystem
+    from chatcli.repl.queue import MessageQueue, Written
     from chatcli.terminal.composer import AnswerLine, Composer
     from chatcli.terminal.history_search import HistorySearch
 
@@ -81,7 +90,7 @@ def _rows(text: Callable[[], AnyFormattedText], style: str, *, most: int | None 
     )
 
 
-_ROWS: Final = 8
+_MENU_ROWS: Final = 8
 
 
 def completion_menu() -> HSplit:
@@ -94,7 +103,7 @@ def completion_menu() -> HSplit:
     )
     return HSplit(
         [
-            Window(CompletionsMenuControl(), height=Dimension(max=_ROWS), dont_extend_height=True),
+            Window(CompletionsMenuControl(), height=Dimension(max=_MENU_ROWS), dont_extend_height=True),
             ConditionalContainer(more, Condition(lambda: bool(_more()))),
         ]
     )
@@ -102,7 +111,7 @@ def completion_menu() -> HSplit:
 
 def _more() -> str:
     state = get_app().current_buffer.complete_state
-    more = len(state.completions) - _ROWS if state else 0
+    more = len(state.completions) - _MENU_ROWS if state else 0
     return f" … {more} more" if more > 0 else ""
 
 
@@ -129,3 +138,82 @@ class TailControl(UIControl):
 
 def tail_window(rows: Callable[[], Sequence[str]]) -> Window:
     return Window(TailControl(rows), dont_extend_height=True, wrap_lines=False)
+
+
+_MOST_QUEUED: Final = 3
+_LOW_SCREEN_ROWS: Final = 16
+_NEXT: Final = "next: "
+_THEN: Final = "then: "
+_NOT_SENT: Final = "not sent: "
+
+
+def queue_rows(queue: MessageQueue, columns: int, screen_rows: int, *, sign: str) -> list[str]:
+    """Return a row for each of the first texts, and how many more there are; on a low screen a single row.
+
+    ``sign`` stands before the first.
+    """
+    shown = list(queue)[: _MOST_QUEUED if screen_rows > _LOW_SCREEN_ROWS else 1]
+    if not shown:
+        return []
+    first = sign + (_NOT_SENT if queue.is_held else _NEXT)
+    labels = [first, *(" " * (len(first) - len(_THEN)) + _THEN for _ in shown[1:])]
+    more = len(queue) - len(shown)
+    ends = ["" for _ in shown[1:]] + [f" ({more} more)" if more else ""]
+    return [
+        _queue_row(label, written, end, columns)
+        for label, written, end in zip(labels, shown, ends, strict=True)
+    ]
+
+
+def _queue_row(label: str, written: Written, end: str, columns: int) -> str:
+    first, *others = written.shown.strip().split("\n")
+    lines = f" ({len(others) + 1} lines)" if others else ""
+    text = steady(sanitize_line(first[:columns]))
+    room = max(0, columns - width(label + lines + end))
+    if width(text) > room or len(first) > columns:
+        text = clip(text, 0, max(0, room - 1)) + "…"
+    return clip(label + text + lines + end, 0, columns)
+
+
+# A class of the screen, the role of the theme it is like, and what is added to that.
+_CLASSES: Final = (
+    ("prompt", "marker", "bold"),
+    ("question", "marker", ""),
+    ("activity", "label", ""),
+    ("queue", "label", ""),
+    ("attached", "label", ""),
+    ("paste", "marker", ""),
+    ("vi-mode", "marker", ""),
+    ("toolbar", "label", ""),
+    ("auto-suggestion", "rule", ""),
+    ("completion-menu.completion.current", "marker", "bold noreverse bg:default"),
+    ("completion-menu.meta.completion", "label", "bg:default"),
+    ("completion-menu.meta.completion.current", "marker", "bg:default"),
+    ("completion-menu.more", "label", ""),
+    ("search-toolbar", "label", ""),
+    ("search-toolbar.match", "code", "bold"),
+    ("search-toolbar.prompt", "marker", ""),
+)
+_FIXED: Final = {
+    "completion-menu": "noreverse bg:default",
+    "completion-menu.completion": "bg:default fg:default",
+    "search-toolbar.text": "default",
+}
+_ATTRIBUTES: Final = frozenset({"bold", "dim", "italic", "underline", "strike"})
+
+
+@functools.cache
+def screen_style(name: Background, color_system: ColorSystem | None) -> Style:
+    """Return the style sheet for a background; without colours only what is bold is told apart."""
+    roles = {role: few if color_system == "standard" else chosen for role, chosen, few in PALETTES[name]}
+    styles = dict(_FIXED)
+    for element, role, more in _CLASSES:
+        styles[element] = " ".join([*map(_word_of_style, roles[role].split()), more]).strip()
+    return Style.from_dict(styles)
+
+
+def _word_of_style(word: str) -> str:
+    """Return a word of a palette as prompt_toolkit has it: the sixteen colours go by other names there."""
+    if word in _ATTRIBUTES or word.startswith("#"):
+        return word
+    return f"ansi{word.replace('_', '')}"

@@ -19,7 +19,6 @@ from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import run_command
 from chatcli.repl.editor import Editor
-from chatcli.repl.ink import Ink
 from chatcli.repl.model_connection import Connection
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
@@ -29,14 +28,14 @@ from chatcli.repl.threads import in_thread
 from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
-from chatcli.terminal.frames import terminal_output
 from chatcli.terminal.history_search import HistorySuggestions
 from chatcli.terminal.input_history import input_history
 from chatcli.terminal.keyboard import BackgroundQuestion, keyboard
-from chatcli.terminal.page import Page
+from chatcli.terminal.live_application import terminal_output
+from chatcli.terminal.page import Ink, Page
 from chatcli.terminal.pager import Pager
 from chatcli.terminal.screen import Screen
-from chatcli.terminal.screen_style import screen_style
+from chatcli.terminal.screen_rows import screen_style
 from chatcli.terminal.toolbar import Toolbar, is_too_long
 from chatcli.text.terminal import sanitize_line, takes_commands
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
-from chatcli.repl.ages import LONGEST_COLUMNS, age
+from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import steady
 from chatcli.text.terminal import sanitize_line

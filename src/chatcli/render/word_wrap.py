@@ -1,34 +1,11 @@
-"""The few styles of what the REPL says itself, as ANSI, or as nothing where there is no colour."""
+"""Breaking lines between words, so that what a person may copy stays in one piece."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from wcwidth import width, wrap
-
-
-@dataclass(frozen=True, slots=True)
-class Ink:
-    """Styles one line at a time, so that no style runs on into what follows."""
-
-    colored: bool
-
-    def dim(self, text: str) -> str:
-        return self._styled(text, "2", "22")
-
-    def bold(self, text: str) -> str:
-        return self._styled(text, "1", "22")
-
-    def red(self, text: str) -> str:
-        return self._styled(text, "31", "39")
-
-    def _styled(self, text: str, on: str, off: str) -> str:
-        if not self.colored:
-            return text
-        return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
-
 
 _COMMAND_BEGUN: Final = re.compile(r"\bchatcli(?: \S+)?\Z")
 _TAKES_A_VALUE: Final = re.compile(r"(?:\A| )[-/]\S*\Z")
