@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.endpoint_facts import LARGEST_SHARE, Facts, LearnedCounts
-from chatcli.client.endpoint_memory import EndpointMemory
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.config.stored_keys import StoredKeys
@@ -106,11 +105,12 @@ def memory(data: bytes) -> None:
     folder = _folder("memory")
     path = folder / "counts.json"
     path.write_bytes(data)
-    remembered = EndpointMemory(path, now_s=1_000_000.0)
-    remembered.recall("http://a", "m")
+    remembered = Facts("http://b", path, now_s=lambda: 1_000_000.0)
+    remembered.recall("m")
     assert 0 <= LearnedCounts(Facts("http://a", path, now_s=lambda: 1_000_000.0)).share("m") <= LARGEST_SHARE
-    remembered.remember("http://b", "m", 7)
-    assert EndpointMemory(path, now_s=1_000_000.0).recall("http://b", "m") in {(True, 7), (False, None)}
+    remembered.remember("m", 7)
+    again = Facts("http://b", path, now_s=lambda: 1_000_000.0)
+    assert again.recall("m") in {(True, 7), (False, None)}
     (folder / f"{key_of('key')}.json").write_bytes(data)
     answers = FolderCache(folder)
     answers.get("key", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from chatcli.client.endpoint_memory import EndpointMemory
+from chatcli.storage.cache import JsonFileCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ SHORTEST_TOKENS: Final = 200
 LARGEST_SHARE: Final = 1.0
 """Who tells of more than twice the tokens counts something else."""
 
+_NOTHING: Final = object()
 _EASED: Final = 0.25
 """How much of the way to a smaller share one answer goes: what was too little once may be again."""
 
@@ -47,11 +48,8 @@ class Facts:
     def recall(self, model: str) -> tuple[bool, object]:
         """Return whether something is known of ``model``, and what: a value of the file was checked by nobody."""
         if model not in self._known:
-            self._known[model] = (
-                (False, None)
-                if self._path is None
-                else self._memory(self._path).recall(self._base_url, model)
-            )
+            value = _NOTHING if (file := self._file()) is None else file.get(self._key(model), _NOTHING)
+            self._known[model] = (False, None) if value is _NOTHING else (True, value)
         return self._known[model]
 
     def remember(self, model: str, value: object) -> None:
@@ -60,11 +58,14 @@ class Facts:
             return
         self._known[model] = True, value
         self._stored.add(model)
-        if self._path is not None and self._is_kept:
-            self._memory(self._path).remember(self._base_url, model, value)
+        if self._is_kept and (file := self._file()) is not None:
+            file.put(self._key(model), value)
 
-    def _memory(self, path: Path) -> EndpointMemory:
-        return EndpointMemory(path, now_s=self._now_s())
+    def _file(self) -> JsonFileCache | None:
+        return None if self._path is None else JsonFileCache(self._path, now_s=self._now_s())
+
+    def _key(self, model: str) -> str:
+        return f"{self._base_url} {model}"
 
 
 class LearnedCounts:

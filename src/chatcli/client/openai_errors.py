@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 import openai
@@ -12,7 +13,6 @@ import openai
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_words import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
-from chatcli.client.redirects import redirect_hint
 from chatcli.client.retry_timing import retry_after_s, should_retry, until_s, wait_hint
 from chatcli.core.errors import (
     BadResponse,
@@ -24,6 +24,7 @@ from chatcli.core.errors import (
     RequestRefused,
     ServerFailed,
 )
+from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from chatcli.client.error_bodies import ErrorDetails
 
 _LONGEST_REQUEST_ID = 200
+_REDIRECT_RULE = "redirects are not followed, with or without a key: set base_url to the final address"
+_LONGEST_ADDRESS = 200
 _HTTP_REDIRECTS = range(300, 400)
 _HTTP_TRANSIENT = {408, 409, 425}
 _HTTP_NEVER = {400, 401, 403, 404, 413, 422}
@@ -75,7 +78,7 @@ def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError
     said = f": {details.message}" if details.message and details.message != reason else ""
     kind, hint = _kind(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
-        hint = redirect_hint(response)
+        hint = _redirect_hint(response)
     message = f"{endpoint.host}: {status} {reason}".rstrip() + said
     error = kind(message, hint=hint, retryable=_is_retryable(kind, response))
     return _with_details(error, details, response, endpoint.key)
@@ -152,6 +155,19 @@ def _kind(endpoint: Endpoint, status: int | None, details: ErrorDetails) -> tupl
     if kind is KeyRefused:
         return kind, _key_hint(endpoint, details)
     return kind, hint or _refusal_hint(status)
+
+
+def _redirect_hint(response: httpx2.Response) -> str:
+    """Tell where a redirect points, as far as it is safe to show: no user name, no password, no query."""
+    try:
+        target = urlsplit(urljoin(str(response.request.url), response.headers.get("location", "")))
+        port = "" if target.port is None else f":{target.port}"
+    except ValueError:
+        return _REDIRECT_RULE
+    if not response.headers.get("location") or not target.hostname:
+        return _REDIRECT_RULE
+    address = sanitize_line(f"{target.scheme}://{target.hostname}{port}{target.path}")[:_LONGEST_ADDRESS]
+    return f"{_REDIRECT_RULE} (it points to {address})"
 
 
 def _is_rate_limit(status: int | None, details: ErrorDetails) -> bool:
