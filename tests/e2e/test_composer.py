@@ -407,7 +407,7 @@ class TestLineByLine:
             ) as screen:
                 screen.wait_for("You:")
                 screen.type("/keys\n")
-                screen.wait_for("line by line there are no keys")
+                screen.wait_for("line by line the only keys are")
                 screen.type("/file one.txt\n")
                 screen.wait_for("Attached: one.txt 3 B.")
                 screen.type("Compare @two.txt\n")

@@ -124,7 +124,7 @@ async def test_keys_are_listed_with_what_was_changed(talking):  # noqa: F811
 async def test_there_are_no_keys_line_by_line(talking):  # noqa: F811
     talk = talking(surface=KeptSurface(draws=False))
     await talk.take("/keys")
-    assert "error: /keys: line by line there are no keys" in talk.surface.text
+    assert "error: /keys: line by line the only keys are" in talk.surface.text
 
 
 async def test_a_file_that_may_be_in_several_encodings_is_asked_about(talking, folder):  # noqa: F811
