@@ -112,7 +112,9 @@ def clean_address(text: str) -> str:
     try:
         return validated_url(_REQUEST_PATH.sub("", validated_url(text.strip().strip("\"'"))))
     except ValueError as error:
-        raise UsageError(f"the address {error}", hint="type it again, or press Ctrl-C to stop") from error
+        example = "https://host.example/v1"
+        hint = None if example in str(error) else f"it looks like {example}"
+        raise UsageError(f"the address {error}", hint=hint) from error
 
 
 async def check_key(

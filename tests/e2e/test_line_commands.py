@@ -103,7 +103,7 @@ def test_another_model_is_listed_and_asked(plain):
     with serving_in_thread(MODELS, PARIS) as server, plain(server=server) as screen:
         screen.wait_for(READY)
         screen.type("/model\n")
-        screen.wait_for("In use: small  4,096 tokens\n   large")
+        screen.wait_for("small: in use, 4,096 tokens.\nlarge.")
         screen.type("/model large\n")
         screen.wait_for("Model: large.\n\nYou:")
         screen.type("/verbose on\n")
@@ -261,7 +261,7 @@ class TestAsking:
             screen.wait_for("Which one?")
             screen.type("/help\n")
             screen.wait_for("/help COMMAND explains one")
-            screen.wait_for("leaves.\nWhich one?")
+            screen.wait_for("leaves.\n  1  paste an OpenAI key")
             screen.type(leaving)
             assert screen.wait_for_exit() == 0
             assert screen.shown.endswith("Goodbye.")

@@ -77,6 +77,10 @@ async def spoken(*texts, end=END):
                 "Done.",
             ],
         ),
+        (
+            "- | a | b |\n  |---|---|\n  | 1 | 2 |\n- x",
+            ["Table, 2 columns: a, b.", "Row 1: a: 1; b: 2.", "End of table, 1 row.", "• x"],
+        ),
         ("| no | table |", ["| no | table |"]),
         ("| no | table |\nat all.", ["| no | table |", "at all."]),
     ],

@@ -69,7 +69,7 @@ class Branches:
                 "there is only 1 turn to undo"
                 if len(asked) == 1
                 else f"there are only {len(asked)} turns to undo",
-                hint=number_hint(1, len(asked)),
+                hint="/undo takes it back" if len(asked) == 1 else number_hint(1, len(asked)),
                 code="no_such_turn",
             )
         return asked[-count:]

@@ -167,6 +167,8 @@ class SpokenAnswer:
                 return
             self._say_line(waiting)
         text = _LEAD.sub("", line, count=1)
+        if (item := _ITEM.match(text)) and text.startswith("|", item.end()):
+            text = text[item.end() :]
         if self._header is not None:
             if text.strip().startswith("|") or ("|" in text and text.strip()):
                 self._say_row(text)
@@ -259,7 +261,7 @@ class SpokenAnswer:
 
     def _may_be_begun(self) -> bool:
         """Whether the line is text, however it goes on."""
-        text = _LEAD.sub("", self._line, count=1)
+        text = self._line[self._text_start() :]
         return not text.startswith(("|", "`", "~", "#")) and self._waiting_header is None
 
     def _say_line(self, line: str) -> None:

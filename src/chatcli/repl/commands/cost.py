@@ -42,11 +42,16 @@ async def _run(talk: Talk, _: str) -> None:
         talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(talk.chat, {}))
     if talk.settings.plain:
-        talk.surface.say(sentences((what, f"{amount} {note}".rstrip()) for what, amount, note in rows))
+        talk.surface.say(sentences(map(_spoken, rows)))
     else:
         talk.surface.say(_fitted(rows, talk.surface.columns()))
     if talk.chat.target is not None:
         talk.surface.remark(_price(talk.chat.target))
+
+
+def _spoken(row: _Row) -> tuple[str, ...]:
+    what, amount, note = row
+    return (what, f"{amount} {note}") if note.startswith("of ") else row
 
 
 def _fitted(rows: Sequence[_Row], columns: int) -> str:

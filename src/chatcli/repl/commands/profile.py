@@ -33,7 +33,10 @@ async def take_profile(talk: Talk, name: str) -> None:
     """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
     profiles = read_profiles(talk.world.paths)
     if name != NO_PROFILE and name not in profiles:
-        raise UsageError(f"there is no profile {name}", hint=did_you_mean(name, profiles, "profiles"))
+        hint = f"add a table [profiles.{name}] to {FILE_NAME}"
+        if profiles:
+            hint = did_you_mean(name, profiles, "profiles")
+        raise UsageError(f"there is no profile {name}", hint=hint)
     said = profiles[name].table if name in profiles else {}
     before = talk.settings
     # What was changed before counts no more where the profile says something of it: it is what was said last.

@@ -13,6 +13,7 @@ from chatcli.repl.commands.copy import code_block
 if TYPE_CHECKING:
     from chatcli.repl.talk import Talk
 
+_WHOLE: Final = "/save NAME saves the whole conversation"
 _BLOCK: Final = re.compile(r"(?P<number>\d+)\s+(?P<path>\S.*)", re.DOTALL)
 
 
@@ -22,6 +23,7 @@ async def _run(talk: Talk, argument: str) -> None:
         return
     chat = talk.chat
     if argument.isdecimal():
+        code_block(talk, int(argument), otherwise=_WHOLE)
         raise UsageError(
             f"/save {argument} needs a path", hint=f"/save {argument} PATH writes code block {argument}"
         )
@@ -36,7 +38,7 @@ async def _run(talk: Talk, argument: str) -> None:
 
 
 async def _save_block(talk: Talk, number: int, named: str) -> None:
-    code = code_block(talk, number, otherwise="/save NAME saves the whole conversation")
+    code = code_block(talk, number, otherwise=_WHOLE)
     try:
         path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
         if _is_there(path) and not await _may_replace(talk, path):
