@@ -508,6 +508,15 @@ async def test_read_aloud_there_are_sentences_and_no_columns(talking):
     assert "model: small, from flag --model." in talk.surface.text
 
 
+async def test_read_aloud_what_is_attached_and_noted_is_a_sentence_each(talking, tmp_path):
+    (tmp_path / "a.txt").write_text("abc")
+    talk = talking(plain=True)
+    for line in (f"/file {tmp_path / 'a.txt'}", "/file", "/note Be brief", "/note"):
+        await talk.take(line)
+    assert f"{tmp_path / 'a.txt'}: 3 B." in talk.surface.text
+    assert "1: Be brief." in talk.surface.text
+
+
 async def test_read_aloud_the_model_in_use_is_said_to_be(talking):
     async with serving(MODELS) as server:
         talk = talking(server, plain=True)

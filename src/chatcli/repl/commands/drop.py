@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import (
     NOTHING_ASKED,
     Choice,
@@ -41,7 +41,8 @@ def _list(talk: Talk) -> None:
         talk.surface.remark("no turn is dropped; /drop N hides turn N from the model")
         return
     rows = [(f"{turn.number}", turn.question.message.own_words[:SHOWN_CHARACTERS]) for turn in dropped]
-    talk.surface.say(table(rows, talk.surface.columns(), right={0}))
+    is_spoken = talk.settings.plain
+    talk.surface.say(sentences(rows) if is_spoken else table(rows, talk.surface.columns(), right={0}))
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

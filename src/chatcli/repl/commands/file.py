@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.attached import shown_size
 from chatcli.attachments.path_words import path_words, quoted
 from chatcli.core.errors import UsageError
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.question_attachments import attached_line
 
@@ -38,7 +38,8 @@ async def _run(talk: Talk, argument: str) -> None:
 def _list(talk: Talk) -> None:
     rows = [(attached.name, shown_size(attached.size_bytes)) for attached in talk.attachments.named]
     if rows:
-        talk.surface.say(table(rows, talk.surface.columns()))
+        is_spoken = talk.settings.plain
+        talk.surface.say(sentences(rows) if is_spoken else table(rows, talk.surface.columns()))
         talk.surface.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
     else:
         talk.surface.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def _list(talk: Talk) -> None:
     if not rows:
         talk.surface.remark("there are no notes; /note TEXT adds one that the model always sees")
         return
-    talk.surface.say(table(rows, talk.surface.columns(), right={0}))
+    is_spoken = talk.settings.plain
+    talk.surface.say(sentences(rows) if is_spoken else table(rows, talk.surface.columns(), right={0}))
 
 
 async def _choices(talk: Talk) -> Iterable[Choice]:

@@ -9,7 +9,7 @@ from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.profiles import read_profiles
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ async def take_profile(talk: Talk, name: str) -> None:
     _tell_what_does_not_follow(talk, said, before)
 
 
+def _spoken(row: tuple[str, ...]) -> tuple[str, ...]:
+    mark, name, *facts = row
+    return (name, "in use" if mark else "", *facts)
+
+
 def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
     rows = [
         (
@@ -63,7 +68,9 @@ def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
         for profile in profiles.values()
     ]
     if rows:
-        talk.surface.say(table(rows, talk.surface.columns()))
+        talk.surface.say(
+            sentences(map(_spoken, rows)) if talk.settings.plain else table(rows, talk.surface.columns())
+        )
         talk.surface.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
     else:
         path = talk.world.paths.config / FILE_NAME
