@@ -21,15 +21,15 @@ from chatcli.local.weights import WeightsState
 from chatcli.login import (
     Checked,
     EmbeddedModel,
-    WaysIn,
+    LoginOptions,
     check_key,
     clean_address,
     clean_key,
+    find_login_options,
     forget_key,
     keep_key,
     key_in_front,
     use_endpoint,
-    ways_in,
 )
 from fake_keyring import FakeKeyring
 from scripted_server import json_answer, serving
@@ -274,7 +274,7 @@ def test_what_cannot_be_a_key_is_refused_without_repeating_it(text):
 async def test_a_port_nobody_listens_at_is_no_way_in(world):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        found = await ways_in(world, [ServerCandidate("Ollama", taken.getsockname()[1])])
+        found = await find_login_options(world, [ServerCandidate("Ollama", taken.getsockname()[1])])
     assert found.servers == ()
     assert found.embedded is not EmbeddedModel.READY
 
@@ -292,4 +292,4 @@ async def test_a_port_nobody_listens_at_is_no_way_in(world):
 def test_the_embedded_model_is_ready_can_be_fetched_or_lacks_its_engine(tmp_path, engine, weights, expected):
     servers = (FoundServer("Ollama", "http://127.0.0.1:11434/v1", ()),)
     state = LocalState(EngineState(engine, None), WeightsState(tmp_path, weights, 10), servers)
-    assert WaysIn.of(state) == WaysIn(servers, expected)
+    assert LoginOptions.of(state) == LoginOptions(servers, expected)

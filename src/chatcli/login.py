@@ -65,14 +65,14 @@ class EmbeddedModel(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class WaysIn:
+class LoginOptions:
     """What there is to talk to without a key: servers on this machine, and the embedded model."""
 
     servers: tuple[FoundServer, ...]
     embedded: EmbeddedModel
 
     @classmethod
-    def of(cls, state: LocalState) -> WaysIn:
+    def of(cls, state: LocalState) -> LoginOptions:
         if not state.engine.installed:
             embedded = EmbeddedModel.NO_ENGINE
         else:
@@ -80,9 +80,11 @@ class WaysIn:
         return cls(state.servers, embedded)
 
 
-async def ways_in(world: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> WaysIn:
+async def find_login_options(
+    world: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN
+) -> LoginOptions:
     """Look for what can be used at once. Raises ``LocalIOError``."""
-    return WaysIn.of(await local_state(world.paths.local, candidates))
+    return LoginOptions.of(await local_state(world.paths.local, candidates))
 
 
 def clean_key(text: str) -> str:

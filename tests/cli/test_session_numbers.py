@@ -6,22 +6,22 @@ from datetime import datetime, timedelta
 import pytest
 
 from chatcli.cli.session_numbers import choose_by_number
-from repl.fakes import KeptSurface
+from repl.fakes import KeptFrontend
 from repl.picker_world import FakeLibrary, pickable, summary
 
 
 async def choose(*answers, in_words=False, kept=None):
-    surface = KeptSurface(*answers)
+    frontend = KeptFrontend(*answers)
     kept = kept or [summary("rome", "Night trains"), summary("tea", "Green tea", hours=30, turns=3)]
-    chosen = await choose_by_number(surface, pickable(FakeLibrary(*kept)), in_words=in_words)
-    return chosen, surface
+    chosen = await choose_by_number(frontend, pickable(FakeLibrary(*kept)), in_words=in_words)
+    return chosen, frontend
 
 
 @pytest.mark.parametrize("number", ["0", "3", "99", "-1"])
 async def test_a_number_that_is_not_in_the_list_is_said_to_be_and_asked_for_again(number):
-    chosen, surface = await choose(number, "2")
+    chosen, frontend = await choose(number, "2")
     assert chosen == "tea"
-    assert surface.said[-1] == (
+    assert frontend.said[-1] == (
         f"there is no session {number} in this list; "
         "type a number from 1 to 2, words to search for, or Enter to leave"
     )
@@ -34,22 +34,22 @@ async def test_a_year_is_something_to_search_for():
 
 @pytest.mark.parametrize("answer", ["", " ", None])
 async def test_enter_leaves_and_says_so(answer):
-    chosen, surface = await choose(answer)
+    chosen, frontend = await choose(answer)
     assert chosen is None
-    assert surface.said[-1] == "no session chosen"
+    assert frontend.said[-1] == "no session chosen"
 
 
 async def test_read_aloud_each_session_is_a_sentence():
-    _, surface = await choose("", in_words=True)
-    assert surface.said[0].split("\n")[1].startswith("2: Green tea, ")
-    assert surface.said[0].endswith(", 3 turns.")
-    assert "  " not in surface.said[0]
+    _, frontend = await choose("", in_words=True)
+    assert frontend.said[0].split("\n")[1].startswith("2: Green tea, ")
+    assert frontend.said[0].endswith(", 3 turns.")
+    assert "  " not in frontend.said[0]
 
 
 async def test_read_aloud_a_session_is_heard_without_marks():
     kept = [summary("a", "All about *tea*, ~~coffee~~ and [milk](https://m.ilk)"), summary("b", "Tea")]
-    _, surface = await choose("", in_words=True, kept=kept)
-    assert "1: All about tea, coffee and milk, " in surface.said[0]
+    _, frontend = await choose("", in_words=True, kept=kept)
+    assert "1: All about tea, coffee and milk, " in frontend.said[0]
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ async def test_read_aloud_a_session_is_heard_without_marks():
 async def test_read_aloud_an_age_has_a_unit_in_words(hours, spoken):
     now = datetime.now().astimezone()
     kept = [replace(summary("a", "Tea"), last_used=now - timedelta(hours=hours, seconds=20))]
-    _, surface = await choose("", in_words=True, kept=kept)
-    assert spoken in surface.said[0] or "yesterday" in surface.said[0]
+    _, frontend = await choose("", in_words=True, kept=kept)
+    assert spoken in frontend.said[0] or "yesterday" in frontend.said[0]

@@ -1,4 +1,4 @@
-"""A surface that keeps what it is given, for talks without a terminal."""
+"""A frontend that keeps what it is given, for conversations without a terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import suppress
 from chatcli.core.events import TextDelta, TurnFailed
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
-from chatcli.repl.queue import Written
+from chatcli.repl.queue import Submission
 
 
-class KeptSurface:
-    """A ``Surface``. ``answers`` are given to what is asked, the last ``None`` turns the rest down.
+class KeptFrontend:
+    """A ``Frontend``. ``answers`` are given to what is asked, the last ``None`` turns the rest down.
 
     ``chooses`` is the session that is chosen from those ``offered``.
     """
@@ -77,7 +77,7 @@ class KeptSurface:
             await work
 
     async def line(self):
-        return Written.plain(self._lines.pop(0)) if self._lines else None
+        return Submission.plain(self._lines.pop(0)) if self._lines else None
 
     async def ask(self, label, *, secret=False):
         self.asked.append((label, secret))

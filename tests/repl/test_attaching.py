@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chatcli.repl.question_attachments import Attachments
-from repl.fakes import KeptSurface
-from repl.test_talk import PARIS, messages, talking  # noqa: F401 - the fixture
+from repl.fakes import KeptFrontend
+from repl.test_repl_session import PARIS, messages, talking  # noqa: F401 - the fixture
 from scripted_server import serving
 
 
@@ -31,11 +31,11 @@ def last_asked(server):
 
 async def test_a_mentioned_file_goes_along_and_is_no_word_of_the_persons(talking):  # noqa: F811
     async with serving(PARIS) as server:
-        talk = talking(server)
-        await talk.take("What is in @one.txt?")
+        repl = talking(server)
+        await repl.take("What is in @one.txt?")
         assert last_asked(server) == f"What is in @one.txt?\n\n{framed('one.txt', 'one')}"
-        assert "attached: one.txt 3 B" in talk.surface.said
-        (asked,) = talk.chat.session.questions
+        assert "attached: one.txt 3 B" in repl.frontend.said
+        (asked,) = repl.chat.session.questions
         assert [part.origin for part in asked.message.parts] == ["person", "document"]
 
 
@@ -47,35 +47,35 @@ async def test_what_is_folded_mentions_nothing(talking):  # noqa: F811
 
 async def test_a_named_file_goes_with_the_next_question_alone(talking):  # noqa: F811
     async with serving(PARIS) as server:
-        talk = talking(server)
-        await talk.take("/file one.txt 'two.txt'")
-        await talk.take("Compare with @one.txt")
+        repl = talking(server)
+        await repl.take("/file one.txt 'two.txt'")
+        await repl.take("Compare with @one.txt")
         both = framed("one.txt", "one") + "\n\n" + framed("two.txt", "two\n")
         assert last_asked(server) == f"Compare with @one.txt\n\n{both}"
-        await talk.take("And?")
+        await repl.take("And?")
         assert last_asked(server) == "And?"
 
 
 async def test_it_stays_until_the_question_is_sent(talking):  # noqa: F811
-    talk = talking()
-    await talk.take("/file one.txt")
-    await talk.take("@photo.png?")
-    assert talk.surface.drafted == "@photo.png?"
-    assert talk.surface.holds == 1
-    assert "error: photo.png is not text: it looks like a PNG image" in talk.surface.text
-    assert [attached.name for attached in talk.attachments.named] == ["one.txt"]
-    assert not talk.chat.session.questions
+    repl = talking()
+    await repl.take("/file one.txt")
+    await repl.take("@photo.png?")
+    assert repl.frontend.drafted == "@photo.png?"
+    assert repl.frontend.holds == 1
+    assert "error: photo.png is not text: it looks like a PNG image" in repl.frontend.text
+    assert [attached.name for attached in repl.attachments.named] == ["one.txt"]
+    assert not repl.chat.session.questions
 
 
 async def test_it_can_be_taken_away(talking):  # noqa: F811
-    talk = talking()
-    await talk.take("/file one.txt two.txt")
-    await talk.take("/file -one.txt")
-    await talk.take("/file -gone.txt")
-    assert [attached.name for attached in talk.attachments.named] == ["two.txt"]
-    assert "error: gone.txt is not attached" in talk.surface.text
-    await talk.take("/file -all")
-    assert talk.surface.said[-1] == "removed all attachments"
+    repl = talking()
+    await repl.take("/file one.txt two.txt")
+    await repl.take("/file -one.txt")
+    await repl.take("/file -gone.txt")
+    assert [attached.name for attached in repl.attachments.named] == ["two.txt"]
+    assert "error: gone.txt is not attached" in repl.frontend.text
+    await repl.take("/file -all")
+    assert repl.frontend.said[-1] == "removed all attachments"
 
 
 @pytest.mark.parametrize(
@@ -88,62 +88,62 @@ async def test_it_can_be_taken_away(talking):  # noqa: F811
     ],
 )
 async def test_what_cannot_be_attached_is_told_at_once(talking, argument, reason):  # noqa: F811
-    talk = talking()
-    await talk.take(f"/file {argument}")
-    assert f"error: {reason}" in talk.surface.text
-    assert not talk.attachments.named
+    repl = talking()
+    await repl.take(f"/file {argument}")
+    assert f"error: {reason}" in repl.frontend.text
+    assert not repl.attachments.named
 
 
 async def test_a_file_that_changed_is_read_as_it_is_when_it_is_sent(talking, folder):  # noqa: F811
     async with serving(PARIS) as server:
-        talk = talking(server)
-        await talk.take("/file one.txt")
+        repl = talking(server)
+        await repl.take("/file one.txt")
         (folder / "one.txt").write_text("other", encoding="utf-8")
-        await talk.take("Hi")
+        await repl.take("Hi")
         assert last_asked(server) == f"Hi\n\n{framed('one.txt', 'other')}"
 
 
 async def test_a_question_that_is_too_long_keeps_what_goes_with_it(talking, folder):  # noqa: F811
     (folder / "long.txt").write_text("word " * 5000, encoding="utf-8")
     async with serving(PARIS) as server:
-        talk = talking(server, context_window=1000)
-        await talk.take("/file long.txt")
-        await talk.take("Hi")
-        assert talk.surface.drafted == "Hi"
-        assert [attached.name for attached in talk.attachments.named] == ["long.txt"]
+        repl = talking(server, context_window=1000)
+        await repl.take("/file long.txt")
+        await repl.take("Hi")
+        assert repl.frontend.drafted == "Hi"
+        assert [attached.name for attached in repl.attachments.named] == ["long.txt"]
 
 
 async def test_keys_are_listed_with_what_was_changed(talking):  # noqa: F811
-    talk = talking(keys={"leave": (), "send": "f5"})
-    await talk.take("/keys")
-    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in talk.surface.said[1].split("\n")}
+    repl = talking(keys={"leave": (), "send": "f5"})
+    await repl.take("/keys")
+    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in repl.frontend.said[1].split("\n")}
     assert lines["F5"] == "send; while an answer streams, queue (changed)"
     assert lines["no key"] == "leave, with an empty composer (changed)"
 
 
 async def test_there_are_no_keys_line_by_line(talking):  # noqa: F811
-    talk = talking(surface=KeptSurface(draws=False))
-    await talk.take("/keys")
-    assert "error: /keys: line by line the only keys are" in talk.surface.text
+    repl = talking(frontend=KeptFrontend(draws=False))
+    await repl.take("/keys")
+    assert "error: /keys: line by line the only keys are" in repl.frontend.text
 
 
 async def test_a_file_that_may_be_in_several_encodings_is_asked_about(talking, folder):  # noqa: F811
     (folder / "names.txt").write_bytes("北京".encode("gb18030"))
     async with serving(PARIS) as server:
-        talk = talking(server, surface=KeptSurface("7", "1"))
-        await talk.take("Who is in @names.txt?")
+        repl = talking(server, frontend=KeptFrontend("7", "1"))
+        await repl.take("Who is in @names.txt?")
         assert last_asked(server).endswith(framed("names.txt", "北京"))
-    assert "names.txt is not UTF-8 and may be in any of these encodings:" in talk.surface.text
+    assert "names.txt is not UTF-8 and may be in any of these encodings:" in repl.frontend.text
 
 
 async def test_what_is_turned_down_there_sends_nothing(talking, folder):  # noqa: F811
     (folder / "names.txt").write_bytes("北京".encode("gb18030"))
     async with serving(PARIS) as server:
-        talk = talking(server, surface=KeptSurface(None))
-        await talk.take("Who is in @names.txt?")
+        repl = talking(server, frontend=KeptFrontend(None))
+        await repl.take("Who is in @names.txt?")
         assert [request for request in server.requests if request.method == "POST"] == []
-    assert "no encoding was chosen for names.txt" in talk.surface.text
-    assert talk.surface.drafted == "Who is in @names.txt?"
+    assert "no encoding was chosen for names.txt" in repl.frontend.text
+    assert repl.frontend.drafted == "Who is in @names.txt?"
 
 
 def test_what_is_no_text_is_refused_while_it_is_being_mentioned():

@@ -9,16 +9,16 @@ import sys
 import pytest
 
 from chatcli.repl.clipboard import osc_52
-from repl.fakes import KeptSurface
-from repl.test_talk import talking  # noqa: F401 - the fixture
+from repl.fakes import KeptFrontend
+from repl.test_repl_session import talking  # noqa: F401 - the fixture
 from scripted_server import Answer, event_stream, serving
 
 ANSWER = "Two ways:\n\n```python\nprint('你好')\n```\n\nor\n\n```sh\nls\n```\n"
 CODE = Answer(event_stream(ANSWER))
 
 
-def copied(surface):
-    *_, sequence = surface.sequences
+def copied(frontend):
+    *_, sequence = frontend.sequences
     return base64.b64decode(sequence.removeprefix("\x1b]52;c;").removesuffix("\x07")).decode()
 
 
@@ -26,17 +26,17 @@ def copied(surface):
 def answered(talking, tmp_path):  # noqa: F811
     """Return a function that has a question answered and then says other lines."""
 
-    async def say(*lines, environment=None, surface=None):
-        surface = surface or KeptSurface()
+    async def say(*lines, environment=None, frontend=None):
+        frontend = frontend or KeptFrontend()
         async with serving(CODE) as server:
-            talk = talking(server, surface=surface, context_window=4096)
-            talk.world.environment.update({"PATH": str(tmp_path / "bin"), **(environment or {})})
-            await talk.take("How?")
-            surface.said.clear()
+            repl = talking(server, frontend=frontend, context_window=4096)
+            repl.world.environment.update({"PATH": str(tmp_path / "bin"), **(environment or {})})
+            await repl.take("How?")
+            frontend.said.clear()
             for line in lines:
-                await talk.take(line)
-            await talk.connection.close()
-        return surface
+                await repl.take(line)
+            await repl.connection.close()
+        return frontend
 
     return say
 
@@ -61,58 +61,58 @@ def program(tmp_path):
 
 
 async def test_the_answer_is_copied_as_its_markdown(answered):
-    surface = await answered("/copy")
-    assert copied(surface) == ANSWER
-    assert "copied the answer (11 lines) to the terminal's clipboard" in surface.text
+    frontend = await answered("/copy")
+    assert copied(frontend) == ANSWER
+    assert "copied the answer (11 lines) to the terminal's clipboard" in frontend.text
 
 
 async def test_a_block_is_copied_by_its_number(answered):
-    surface = await answered("/copy 1")
-    assert copied(surface) == "print('你好')\n"
-    assert "copied code block 1 (1 line) to the terminal's clipboard" in surface.text
+    frontend = await answered("/copy 1")
+    assert copied(frontend) == "print('你好')\n"
+    assert "copied code block 1 (1 line) to the terminal's clipboard" in frontend.text
 
 
 async def test_a_block_there_is_not_is_told_with_those_there_are(answered):
-    surface = await answered("/copy 3")
-    assert "no code block 3" in surface.text
-    assert "from 1 to 2" in surface.text
-    assert not surface.sequences
+    frontend = await answered("/copy 3")
+    assert "no code block 3" in frontend.text
+    assert "from 1 to 2" in frontend.text
+    assert not frontend.sequences
 
 
 async def test_the_systems_clipboard_comes_first(answered, program):
     kept = program("xclip")
-    surface = await answered("/copy 2", environment={"DISPLAY": ":0"})
+    frontend = await answered("/copy 2", environment={"DISPLAY": ":0"})
     assert kept.read_text() == "ls\n"
-    assert "(1 line) to the clipboard" in surface.text
-    assert not surface.sequences
+    assert "(1 line) to the clipboard" in frontend.text
+    assert not frontend.sequences
 
 
 @pytest.mark.parametrize("environment", [{}, {"DISPLAY": ":0", "SSH_TTY": "/dev/pts/1"}])
 async def test_it_is_left_alone_without_a_screen_and_from_far_away(answered, program, environment):
     program("xclip")
-    surface = await answered("/copy 2", environment=environment)
-    assert copied(surface) == "ls\n"
+    frontend = await answered("/copy 2", environment=environment)
+    assert copied(frontend) == "ls\n"
 
 
 async def test_one_that_fails_is_passed_over(answered, program):
     program("xclip", code=1)
-    surface = await answered("/copy 2", environment={"DISPLAY": ":0"})
-    assert copied(surface) == "ls\n"
+    frontend = await answered("/copy 2", environment={"DISPLAY": ":0"})
+    assert copied(frontend) == "ls\n"
 
 
 async def test_tmux_is_asked_as_it_hands_on_only_what_it_was_given(answered, program):
     kept = program("tmux")
-    surface = await answered("/copy 2", environment={"TMUX": "/tmp/tmux,1,0", "SSH_TTY": "/dev/pts/1"})
+    frontend = await answered("/copy 2", environment={"TMUX": "/tmp/tmux,1,0", "SSH_TTY": "/dev/pts/1"})
     assert kept.read_text() == "ls\n"
     assert "load-buffer -w -" in (kept.parent / "tmux.input.words").read_text()
-    assert not surface.sequences
+    assert not frontend.sequences
 
 
 async def test_where_there_is_no_clipboard_that_is_said(answered):
-    surface = await answered("/copy", surface=KeptSurface(draws=False))
-    assert "there is no clipboard here" in surface.text
-    assert "/save N PATH writes a code block" in surface.text
-    assert "OSC 52" in surface.text
+    frontend = await answered("/copy", frontend=KeptFrontend(draws=False))
+    assert "there is no clipboard here" in frontend.text
+    assert "/save N PATH writes a code block" in frontend.text
+    assert "OSC 52" in frontend.text
 
 
 async def test_a_block_is_not_saved_as_the_name_of_the_conversation(answered):
@@ -126,22 +126,22 @@ async def test_what_has_no_bytes_is_replaced():
 class TestSavingABlock:
     async def test_writes_its_code_to_a_file(self, answered, tmp_path):
         path = tmp_path / "hello world.py"
-        surface = await answered(f"/save 1 {path}")
+        frontend = await answered(f"/save 1 {path}")
         assert path.read_text(encoding="utf-8") == "print('你好')\n"
-        assert f"code block 1 saved to {path}" in surface.text
+        assert f"code block 1 saved to {path}" in frontend.text
 
     @pytest.mark.parametrize(("answer", "content"), [("y", "ls\n"), ("n", "old"), (None, "old")])
     async def test_asks_before_it_replaces_one(self, answered, tmp_path, answer, content):
         path = tmp_path / "count.sh"
         path.write_text("old")
-        surface = await answered(f"/save 2 {path}", surface=KeptSurface(answer))
+        frontend = await answered(f"/save 2 {path}", frontend=KeptFrontend(answer))
         assert path.read_text() == content
-        assert "Overwrite?" in surface.asked[0][0]
+        assert "Overwrite?" in frontend.asked[0][0]
 
     async def test_tells_why_it_cannot_be_written(self, answered, tmp_path):
         for path in (tmp_path / "no" / "such", tmp_path):
-            surface = await answered(f"/save 1 {path}")
-            assert f"cannot write {path}: " in surface.text
+            frontend = await answered(f"/save 1 {path}")
+            assert f"cannot write {path}: " in frontend.text
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
     async def test_does_not_wait_for_a_pipe(self, answered, tmp_path):
@@ -149,8 +149,8 @@ class TestSavingABlock:
         assert "it is not a regular file" in (await answered(f"/save 1 {tmp_path / 'pipe'}")).text
 
     async def test_is_no_name_of_a_session(self, answered):
-        surface = await answered("/save 9 x")
-        assert "no code block 9" in surface.text
+        frontend = await answered("/save 9 x")
+        assert "no code block 9" in frontend.text
 
 
 async def test_the_last_answer_is_read_again(answered):
@@ -159,6 +159,6 @@ async def test_the_last_answer_is_read_again(answered):
 
 @pytest.mark.parametrize("command", ["/copy", "/last"])
 async def test_without_an_answer_that_is_said(talking, command):  # noqa: F811
-    talk = talking()
-    await talk.take(command)
-    assert "there is no answer yet" in talk.surface.text
+    repl = talking()
+    await repl.take(command)
+    assert "there is no answer yet" in repl.frontend.text

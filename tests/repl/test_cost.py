@@ -9,8 +9,8 @@ import pytest
 
 from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
 from chatcli.repl.commands import cost
-from repl.fakes import KeptSurface
-from repl.test_talk import talking  # noqa: F401 - a fixture
+from repl.fakes import KeptFrontend
+from repl.test_repl_session import talking  # noqa: F401 - a fixture
 from scripted_server import Answer, event_stream, serving
 
 PARIS = Answer(event_stream("Paris."))
@@ -18,24 +18,24 @@ PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}
 
 
 @pytest.fixture
-def talk(talking):  # noqa: F811
+def repl(talking):  # noqa: F811
     return talking
 
 
-async def shown(talk):
-    talk.surface.said.clear()
-    await talk.take("/cost")
-    return [line for said in talk.surface.said[1:] for line in said.splitlines()]
+async def shown(repl):
+    repl.frontend.said.clear()
+    await repl.take("/cost")
+    return [line for said in repl.frontend.said[1:] for line in said.splitlines()]
 
 
-async def test_before_anything_was_spent_it_says_so(talk):
-    assert await shown(talk()) == ["this session  nothing", "today         nothing", "this month    nothing"]
+async def test_before_anything_was_spent_it_says_so(repl):
+    assert await shown(repl()) == ["this session  nothing", "today         nothing", "this month    nothing"]
 
 
-async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_model(talk):
+async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_model(repl):
     async with serving(PARIS) as server:
-        there = talk(server, prices=PRICES, budget={"day": 100.0}, max_cost=200.0)
-        there.surface._answers += ["y"] * 2
+        there = repl(server, prices=PRICES, budget={"day": 100.0}, max_cost=200.0)
+        there.frontend._answers += ["y"] * 2
         await there.take("Capital?")
         lines = await shown(there)
         await there.connection.close()
@@ -52,8 +52,8 @@ async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_mod
     ]
 
 
-async def test_what_nobody_knows_is_named_and_never_nothing(talk):
-    there = talk()
+async def test_what_nobody_knows_is_named_and_never_nothing(repl):
+    there = repl()
     ledger = Ledger(there.world.paths.data / FILE_NAME)
     for cost_usd in (Decimal("0.25"), None, None):
         ledger.append(Expense(local_now(), "dear", "models.example", cost_usd))
@@ -68,9 +68,9 @@ async def test_what_nobody_knows_is_named_and_never_nothing(talk):
     ]
 
 
-async def test_what_is_free_is_told_to_be(talk):
+async def test_what_is_free_is_told_to_be(repl):
     async with serving(PARIS) as server:
-        there = talk(server, prices={"small": {"input": 0, "cached": 0, "output": 0}})
+        there = repl(server, prices={"small": {"input": 0, "cached": 0, "output": 0}})
         await there.take("Capital?")
         lines = await shown(there)
         await there.connection.close()
@@ -78,8 +78,8 @@ async def test_what_is_free_is_told_to_be(talk):
     assert lines[-1] == "price of small: free in, free cached, free out per million tokens (config.toml)"
 
 
-async def test_a_ledger_that_cannot_be_read_is_said(talk):
-    there = talk()
+async def test_a_ledger_that_cannot_be_read_is_said(repl):
+    there = repl()
     (there.world.paths.data / FILE_NAME).mkdir(parents=True)
     lines = await shown(there)
     assert "cannot read" in lines[0]
@@ -92,7 +92,7 @@ def test_it_is_a_row_of_the_table_of_commands():
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
 async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name_is_lost(talking, columns):  # noqa: F811
-    there = talking(surface=KeptSurface(columns=columns), budget={"month": 100.0})
+    there = talking(frontend=KeptFrontend(columns=columns), budget={"month": 100.0})
     ledger = Ledger(there.world.paths.data / FILE_NAME)
     for model in ("a-vendor/with-a-long-name/large-2026-11-01", "small"):
         for cost_usd in (Decimal("12345.25"), None):

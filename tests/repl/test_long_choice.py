@@ -6,7 +6,7 @@ from chatcli.conversation.long_input.planning import Plan
 from chatcli.core.errors import InputTooLong
 from chatcli.core.long_ways import WAYS
 from chatcli.repl.long_choice import choices, choose_way
-from repl.fakes import KeptSurface
+from repl.fakes import KeptFrontend
 
 
 class Planned:
@@ -19,11 +19,11 @@ class Planned:
 
 
 async def choice(*answers, cost_usd=0.05):
-    surface = KeptSurface(*answers)
+    frontend = KeptFrontend(*answers)
     way = await choose_way(
-        Planned(), say=surface.say, ask=surface.ask, cost_of=lambda plan: cost_usd, columns=200
+        Planned(), say=frontend.say, ask=frontend.ask, cost_of=lambda plan: cost_usd, columns=200
     )
-    return way, surface
+    return way, frontend
 
 
 @pytest.mark.parametrize(
@@ -31,26 +31,26 @@ async def choice(*answers, cost_usd=0.05):
     [("", "map-reduce"), ("2", "refine"), (" TAIL ", "tail"), ("5", "middle-out"), (None, None)],
 )
 async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, way):
-    chosen, surface = await choice(answer)
+    chosen, frontend = await choice(answer)
     assert chosen == way
-    assert surface.said[0] == "This question is too long: 20,000 tokens, room for 1,500."
-    assert len(surface.said) == 1 + len(WAYS)
+    assert frontend.said[0] == "This question is too long: 20,000 tokens, room for 1,500."
+    assert len(frontend.said) == 1 + len(WAYS)
 
 
 @pytest.mark.parametrize("answer", ["0", "6", "all of it", "²"])
 async def test_anything_else_is_asked_again(answer):
-    chosen, surface = await choice(answer, "1")
+    chosen, frontend = await choice(answer, "1")
     assert chosen == "map-reduce"
-    assert surface.said[-1] == "type a number from 1 to 5"
+    assert frontend.said[-1] == "type a number from 1 to 5"
 
 
 async def test_enter_takes_nothing_where_the_cost_is_unknown():
-    chosen, surface = await choice("", "1", cost_usd=None)
+    chosen, frontend = await choice("", "1", cost_usd=None)
     assert chosen == "map-reduce"
-    assert surface.said[-1] == "type a number from 1 to 5"
-    assert [label for label, _ in surface.asked] == ["Which? [1-5, Ctrl-C cancels] "] * 2
-    _, surface = await choice("", cost_usd=0.0)
-    assert [label for label, _ in surface.asked] == ["Which? [1-5, Enter = 1, Ctrl-C cancels] "]
+    assert frontend.said[-1] == "type a number from 1 to 5"
+    assert [label for label, _ in frontend.asked] == ["Which? [1-5, Ctrl-C cancels] "] * 2
+    _, frontend = await choice("", cost_usd=0.0)
+    assert [label for label, _ in frontend.asked] == ["Which? [1-5, Enter = 1, Ctrl-C cancels] "]
 
 
 def test_on_a_narrow_terminal_a_way_hangs_under_its_beginning():
@@ -77,4 +77,4 @@ async def test_where_there_is_no_way_that_is_raised():
             raise InputTooLong("no room")
 
     with pytest.raises(InputTooLong):
-        await choose_way(Hopeless(), say=print, ask=KeptSurface().ask, cost_of=lambda plan: None, columns=80)
+        await choose_way(Hopeless(), say=print, ask=KeptFrontend().ask, cost_of=lambda plan: None, columns=80)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from repl.test_talk import completions, messages
-from repl.test_talk import talking as talking  # noqa: PLC0414 - a fixture
+from repl.test_repl_session import completions, messages
+from repl.test_repl_session import talking as talking  # noqa: PLC0414 - a fixture
 from scripted_server import Answer, event_stream, serving
 
 PARIS = Answer(event_stream("Paris."))
@@ -31,16 +31,16 @@ def profiles(tmp_path):
 async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, profiles):
     async with serving(PARIS) as first, serving(PARIS) as second:
         profiles(second)
-        talk = talking(first)
-        await talk.take("/profile desk")
-        await talk.take("Hi")
-        await talk.take("/profile none")
-        await talk.take("Hi again")
-        await talk.connection.close()
+        repl = talking(first)
+        await repl.take("/profile desk")
+        await repl.take("Hi")
+        await repl.take("/profile none")
+        await repl.take("Hi again")
+        await repl.connection.close()
     at_desk, outside = second.requests[-1].json, first.requests[-1].json
     assert (at_desk["model"], at_desk["temperature"]) == ("qwen3", 0)
     assert messages(second)[0] == ("system", "Be brief.")
-    assert f"model: qwen3 at 127.0.0.1:{second.port} (profile desk)" in talk.surface.said
+    assert f"model: qwen3 at 127.0.0.1:{second.port} (profile desk)" in repl.frontend.said
     assert outside["model"] == "small"
     assert "temperature" not in outside
     assert messages(first)[0] == ("system", "Outside.")
@@ -49,36 +49,36 @@ async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, pr
 async def test_what_was_said_last_counts(talking, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        talk = talking(server)
-        await talk.take("/model large")
-        await talk.take("/profile desk")
-        assert talk.chat.turns.connected.model_name == "qwen3"
-        await talk.take("/config temperature 1")
-        assert talk.settings.temperature == 1
-        await talk.take("/model large")
-        assert talk.chat.turns.connected.model_name == "large"
-        await talk.connection.close()
+        repl = talking(server)
+        await repl.take("/model large")
+        await repl.take("/profile desk")
+        assert repl.chat.turns.connected.model_name == "qwen3"
+        await repl.take("/config temperature 1")
+        assert repl.settings.temperature == 1
+        await repl.take("/model large")
+        assert repl.chat.turns.connected.model_name == "large"
+        await repl.connection.close()
 
 
 async def test_the_model_of_the_session_stays_where_the_profile_names_none(talking, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        talk = talking(server)
-        await talk.take("/model large")
-        await talk.take("Hi")
-        await talk.take("/profile warm")
-        assert (talk.chat.turns.connected.model_name, talk.settings.temperature) == ("large", 1.5)
-        await talk.connection.close()
+        repl = talking(server)
+        await repl.take("/model large")
+        await repl.take("Hi")
+        await repl.take("/profile warm")
+        assert (repl.chat.turns.connected.model_name, repl.settings.temperature) == ("large", 1.5)
+        await repl.connection.close()
 
 
 async def test_a_system_prompt_of_the_conversation_stays_where_the_profile_has_none(talking, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        talk = talking(server)
-        await talk.take("/system Talk like a pirate.")
-        await talk.take("/profile warm")
-        assert talk.chat.opened.system == "Talk like a pirate."
-        await talk.connection.close()
+        repl = talking(server)
+        await repl.take("/system Talk like a pirate.")
+        await repl.take("/profile warm")
+        assert repl.chat.opened.system == "Talk like a pirate."
+        await repl.connection.close()
 
 
 async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_path):
@@ -91,42 +91,42 @@ async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_pat
             + "[profiles.wrong]\ntemperature = 9\n",
             encoding="utf-8",
         )
-        talk = talking(server)
-        await talk.take("Hi")
+        repl = talking(server)
+        await repl.take("Hi")
         for name in ("keyless", "wrong"):
-            await talk.take(f"/profile {name}")
-        assert "error: no key is set for api.openai.com" in talk.surface.text
-        assert "temperature must be" in talk.surface.text
-        assert (talk.settings.profile, talk.chat.turns.connected.model_name) == (None, "small")
-        assert talk.chat.opened.system == "Outside."
-        await talk.take("Hi again")
-        assert talk.surface.said[-1] == "Paris."
-        await talk.connection.close()
+            await repl.take(f"/profile {name}")
+        assert "error: no key is set for api.openai.com" in repl.frontend.text
+        assert "temperature must be" in repl.frontend.text
+        assert (repl.settings.profile, repl.chat.turns.connected.model_name) == (None, "small")
+        assert repl.chat.opened.system == "Outside."
+        await repl.take("Hi again")
+        assert repl.frontend.said[-1] == "Paris."
+        await repl.connection.close()
 
 
 async def test_a_profile_taken_as_a_setting_brings_its_system_prompt_too(talking, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        talk = talking(server)
-        await talk.take("/config profile desk")
-        assert (talk.settings.profile, talk.chat.opened.system) == ("desk", "Be brief.")
-        await talk.connection.close()
+        repl = talking(server)
+        await repl.take("/config profile desk")
+        assert (repl.settings.profile, repl.chat.opened.system) == ("desk", "Be brief.")
+        await repl.connection.close()
 
 
 async def test_an_unknown_profile_names_the_nearest(talking, profiles):
     profiles()
-    talk = talking()
-    await talk.take("/profile dsek")
-    assert "error: there is no profile dsek" in talk.surface.said
-    assert "→ did you mean desk?" in talk.surface.said
+    repl = talking()
+    await repl.take("/profile dsek")
+    assert "error: there is no profile dsek" in repl.frontend.said
+    assert "→ did you mean desk?" in repl.frontend.said
 
 
 async def test_profiles_are_listed_and_completed(talking, profiles):
     profiles()
-    talk = talking(profile="desk")
-    await talk.take("/profile")
-    assert "→  desk  qwen3  127.0.0.1:1  Be brief.\n   warm" in talk.surface.said
-    assert await completions(talk, "/profile ") == [
+    repl = talking(profile="desk")
+    await repl.take("/profile")
+    assert "→  desk  qwen3  127.0.0.1:1  Be brief.\n   warm" in repl.frontend.said
+    assert await completions(repl, "/profile ") == [
         ("desk", "qwen3 at 127.0.0.1:1"),
         ("warm", ""),
         ("none", "settings outside all profiles"),
@@ -134,7 +134,7 @@ async def test_profiles_are_listed_and_completed(talking, profiles):
 
 
 async def test_without_profiles_the_way_to_one_is_told(talking):
-    talk = talking()
-    await talk.take("/profile")
-    assert "a table [profiles.NAME] in " in talk.surface.said[-1]
-    assert await completions(talk, "/profile ") == []
+    repl = talking()
+    await repl.take("/profile")
+    assert "a table [profiles.NAME] in " in repl.frontend.said[-1]
+    assert await completions(repl, "/profile ") == []

@@ -9,7 +9,7 @@ from chatcli.core.messages import question
 from chatcli.repl.recap import recap
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from repl.fakes import KeptSurface
+from repl.fakes import KeptFrontend
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def begin(store, *, partial=""):
 
 
 def recapped(store):
-    surface = KeptSurface()
+    frontend = KeptFrontend()
     with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
-        recap(Chat(log, store), surface)
-    return surface.text
+        recap(Chat(log, store), frontend)
+    return frontend.text
 
 
 def test_an_answer_that_another_program_writes_is_shown_as_coming(store):

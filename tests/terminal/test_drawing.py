@@ -20,9 +20,9 @@ from chatcli.core.events import (
 from chatcli.render.text_columns import table
 from chatcli.render.word_wrap import wrapped
 from chatcli.terminal.activity import Activity
-from chatcli.terminal.page import Ink
 from chatcli.terminal.screen_rows import TailControl
 from chatcli.terminal.steady_widths import SteadyWidths
+from chatcli.terminal.terminal_frontend import Ink
 from conversation.fakes import ManualClock
 
 WRITING = st.text("ab 中文字é👍🏽👨‍👩‍👧❤️\u200d\ufe0f1", max_size=40)

@@ -4,7 +4,7 @@ import pytest
 
 from chatcli.core.errors import NetworkError
 from chatcli.core.events import TurnCancelled, TurnFailed, TurnFinished, TurnResult
-from chatcli.terminal.page import PromptMarks
+from chatcli.terminal.terminal_frontend import PromptMarks
 
 RESULT = TurnResult("", "small")
 

@@ -7,7 +7,7 @@ import asyncio
 from prompt_toolkit.data_structures import Size
 from wcwidth import width
 
-from chatcli.repl.queue import MessageQueue, Written
+from chatcli.repl.queue import MessageQueue, Submission
 from chatcli.terminal.screen_rows import queue_rows
 from terminal.test_screen import CTRL_C, CTRL_D, ENTER, desk
 
@@ -17,7 +17,7 @@ CTRL_S, UP, DELETE = "\x13", "\x1b[A", "\x1b[3~"
 def queue_of(*texts):
     queue = MessageQueue()
     for text in texts:
-        queue.hand_over(Written.plain(text))
+        queue.hand_over(Submission.plain(text))
     return queue
 
 

@@ -11,7 +11,7 @@ from chatcli.cli.ask import ask, wish_of
 from chatcli.cli.background_query import can_be_asked
 from chatcli.cli.option_hints import word_hint
 from chatcli.cli.questions import compose
-from chatcli.cli.setup import resettling, settings_of, with_a_place_to_keep, world_of
+from chatcli.cli.setup import settings_of, settings_reloader, with_a_place_to_keep, world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.cli.templating import chosen_template
 from chatcli.core.errors import ConfigurationError, UsageError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
-    """Answer what was asked; without a question and with a person at the keyboard, talk."""
+    """Answer what was asked; without a question and with a person at the keyboard, repl."""
     world = world_of(terminal)
     _check_which_conversation(options, world, terminal)
     template, set_by_template = chosen_template(options, world) or (None, None)
@@ -91,9 +91,9 @@ def _has_session(folder: Path) -> bool:
 
 
 def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> ExitCode:
-    from chatcli.terminal.start import Repl, Tty  # noqa: PLC0415 - a pipe needs no prompt_toolkit
+    from chatcli.terminal.start import Repl, TerminalInfo  # noqa: PLC0415 - a pipe needs no prompt_toolkit
 
-    tty = Tty(
+    terminal_info = TerminalInfo(
         sys.stdin,
         sys.stdout,
         terminal.environment.get("TERM"),
@@ -107,8 +107,8 @@ def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: T
         settings,
         wish_of(options),
         world,
-        tty,
-        resettle=resettling(options, world, terminal),
+        terminal_info,
+        reload_settings=settings_reloader(options, world, terminal),
         verbose=options.verbose,
         quiet=options.quiet,
         choosing=options.resume,

@@ -11,8 +11,8 @@ from chatcli.repl.pickable_sessions import age
 from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
+    from chatcli.repl.frontend import Frontend
     from chatcli.repl.pickable_sessions import Listing, PickableSessions
-    from chatcli.repl.surface import Surface
     from chatcli.sessions.store import SessionSummary
 
 _NUMBERED: Final = 20
@@ -21,7 +21,7 @@ _ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
 
 
 async def choose_by_number(
-    surface: Surface,
+    frontend: Frontend,
     pickable: PickableSessions,
     *,
     words: str = "",
@@ -39,12 +39,12 @@ async def choose_by_number(
     while True:
         listing = await _listed(pickable, words, is_here=is_here)
         if not listing.total and not words:
-            surface.remark("no sessions yet; every conversation is saved automatically")
+            frontend.remark("no sessions yet; every conversation is saved automatically")
             return None
-        _show(surface, pickable, listing, in_words=in_words)
-        answer = await _answer(surface, min(_NUMBERED, len(listing.sessions)))
+        _show(frontend, pickable, listing, in_words=in_words)
+        answer = await _answer(frontend, min(_NUMBERED, len(listing.sessions)))
         if not answer:
-            surface.remark("no session chosen")
+            frontend.remark("no session chosen")
             return None
         if _is_number(answer):
             return listing.sessions[int(answer) - 1].name
@@ -54,13 +54,13 @@ async def choose_by_number(
             words = answer
 
 
-async def _answer(surface: Surface, count: int) -> str:
+async def _answer(frontend: Frontend, count: int) -> str:
     """Return what the person answers: a number from 1 to ``count``, words, or nothing."""
     while True:
-        answer = (await surface.ask(_question(count)) or "").strip()
+        answer = (await frontend.ask(_question(count)) or "").strip()
         if not _is_number(answer) or 1 <= int(answer) <= count:
             return answer
-        surface.remark(f"there is no session {answer} in this list; {_whatever(count)}")
+        frontend.remark(f"there is no session {answer} in this list; {_whatever(count)}")
 
 
 def _is_number(answer: str) -> bool:
@@ -77,7 +77,7 @@ async def _listed(pickable: PickableSessions, words: str, *, is_here: bool) -> L
     return await in_thread(lambda: pickable.listing(words, is_here=is_here))
 
 
-def _show(surface: Surface, pickable: PickableSessions, listing: Listing, *, in_words: bool) -> None:
+def _show(frontend: Frontend, pickable: PickableSessions, listing: Listing, *, in_words: bool) -> None:
     now = datetime.now().astimezone()
     rows = [
         (
@@ -90,17 +90,17 @@ def _show(surface: Surface, pickable: PickableSessions, listing: Listing, *, in_
         for number, session in enumerate(listing.sessions[:_NUMBERED], start=1)
     ]
     if rows and in_words:
-        surface.say(
+        frontend.say(
             "\n".join(f"{number}: {_ended(', '.join(filter(None, facts)))}" for number, *facts in rows)
         )
     elif rows:
-        surface.say(table(rows, surface.columns(), right={0}))
+        frontend.say(table(rows, frontend.columns(), right={0}))
     else:
-        surface.remark(f"no session{' of this folder' if listing.is_here else ''} has {listing.words}")
+        frontend.remark(f"no session{' of this folder' if listing.is_here else ''} has {listing.words}")
     if (more := listing.found - len(rows)) > 0:
-        surface.remark(f"{more:,} older sessions are not shown; type words to find them")
+        frontend.remark(f"{more:,} older sessions are not shown; type words to find them")
     if listing.is_here and (listing.words or listing.found_everywhere > listing.total):
-        surface.remark(f"only sessions of this folder are shown; type {_ALL} to see the others too")
+        frontend.remark(f"only sessions of this folder are shown; type {_ALL} to see the others too")
 
 
 def _ended(text: str) -> str:

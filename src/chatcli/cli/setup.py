@@ -81,16 +81,16 @@ def settings_of(
     return settings
 
 
-def resettling(
+def settings_reloader(
     options: Namespace, world: RunContext, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
     """Return what settles the settings anew, with changes that win over everything else."""
 
-    def resettle(changes: Mapping[str, object]) -> Settings:
+    def reload_settings(changes: Mapping[str, object]) -> Settings:
         settings = settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
         return settings if obstacle(world.paths.data) is None else _unkept(settings)
 
-    return resettle
+    return reload_settings
 
 
 def with_a_place_to_keep(

@@ -106,7 +106,7 @@ class PickableSessions:
 @contextmanager
 def pickable_sessions(world: RunContext, chat: Chat) -> Iterator[PickableSessions]:
     """Open the sessions of ``world``, as ``chat`` sees them."""
-    from chatcli.sessions.library import Library  # noqa: PLC0415 - many talks never need its database
+    from chatcli.sessions.library import Library  # noqa: PLC0415 - many conversations never need its database
 
     library = Library.of(world.paths.data)
     try:

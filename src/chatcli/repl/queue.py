@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Submission:
     """``text`` is what is sent, ``shown`` what is shown of it, where a folded paste is a placeholder.
 
     ``draft`` is how it stands in the composer, to be put back there.
@@ -23,7 +23,7 @@ class Written:
     draft: str
 
     @classmethod
-    def plain(cls, text: str) -> Written:
+    def plain(cls, text: str) -> Submission:
         """Return what was written without anything folded in it."""
         return cls(text, text, text)
 
@@ -32,16 +32,16 @@ class MessageQueue:
     """Texts in the order they are sent in. Those that are held wait for the person and not for their turn."""
 
     def __init__(self) -> None:
-        self._now: Written | None = None
-        self._held: deque[Written] = deque()
-        self._waiting: deque[Written] = deque()
+        self._now: Submission | None = None
+        self._held: deque[Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._arrived = asyncio.Event()
         self._is_read = self._is_left = False
 
     def __len__(self) -> int:
         return len(self._held) + len(self._waiting)
 
-    def __iter__(self) -> Iterator[Written]:
+    def __iter__(self) -> Iterator[Submission]:
         yield from self._held
         yield from self._waiting
 
@@ -50,7 +50,7 @@ class MessageQueue:
         """Whether the first of them waits for the person."""
         return bool(self._held)
 
-    async def read(self) -> Written | None:
+    async def read(self) -> Submission | None:
         """Wait for what goes next and take it; ``None`` once nothing more comes."""
         self._is_read = True
         try:
@@ -61,7 +61,7 @@ class MessageQueue:
             self._is_read = False
         return written
 
-    def hand_over(self, written: Written) -> None:
+    def hand_over(self, written: Submission) -> None:
         """Let ``written`` go, at once where it is waited for, else in its turn."""
         # What comes in the same breath as something that is just being taken has its turn after that.
         if self._is_read and self._now is None and not self._waiting:
@@ -70,7 +70,7 @@ class MessageQueue:
             self._waiting.append(written)
             self._arrived.set()
 
-    def jump(self, written: Written) -> None:
+    def jump(self, written: Submission) -> None:
         """Let ``written`` go before all others, and without being held."""
         if self._now is not None:
             self._waiting.appendleft(self._now)
@@ -87,7 +87,7 @@ class MessageQueue:
         self._held.extend(self._waiting)
         self._waiting.clear()
 
-    def hold_first(self, written: Written) -> None:
+    def hold_first(self, written: Submission) -> None:
         """Put ``written`` before all others, to wait for the person."""
         self._held.appendleft(written)
 
@@ -97,15 +97,15 @@ class MessageQueue:
         self._held.clear()
         self._arrived.set()
 
-    def take_first(self) -> Written | None:
+    def take_first(self) -> Submission | None:
         queue = self._held or self._waiting
         return queue.popleft() if queue else None
 
-    def take_newest(self) -> Written | None:
+    def take_newest(self) -> Submission | None:
         queue = self._waiting or self._held
         return queue.pop() if queue else None
 
-    def _next(self) -> Written | None:
+    def _next(self) -> Submission | None:
         """Take what goes now, ``None`` where nothing can."""
         if self._now is not None:
             written, self._now = self._now, None

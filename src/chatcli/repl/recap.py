@@ -9,7 +9,7 @@ from chatcli.core.errors import Cancelled
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat
-    from chatcli.repl.surface import Surface
+    from chatcli.repl.frontend import Frontend
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.tree import Exchange
 
@@ -17,53 +17,53 @@ if TYPE_CHECKING:
 _BEING_ANSWERED: Final = "another chatcli is answering this question"
 
 
-def recap(chat: Chat, surface: Surface) -> None:
+def recap(chat: Chat, frontend: Frontend) -> None:
     """Show nothing for a conversation in which nothing was said."""
     questions = chat.session.questions
     if not questions:
         return
     earlier = len(questions) - 1
     before = f", {earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
-    surface.remark(f"resuming: {chat.opened.title}{before}")
-    surface.pause()
-    _show_question(surface, questions[-1])
+    frontend.remark(f"resuming: {chat.opened.title}{before}")
+    frontend.pause()
+    _show_question(frontend, questions[-1])
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
         if record.role == "assistant":
-            _show_answer(surface, record, is_coming=record.id == chat.opened.answered_elsewhere)
+            _show_answer(frontend, record, is_coming=record.id == chat.opened.answered_elsewhere)
     if questions[-1].id == chat.opened.answered_elsewhere:
-        surface.remark(_BEING_ANSWERED)
+        frontend.remark(_BEING_ANSWERED)
 
 
-def show_exchange(surface: Surface, exchange: Exchange, *, with_question: bool = True) -> None:
+def show_exchange(frontend: Frontend, exchange: Exchange, *, with_question: bool = True) -> None:
     """Show a question and the answer to it as they were shown at first."""
     if with_question:
-        _show_question(surface, exchange.question)
+        _show_question(frontend, exchange.question)
     if exchange.answer is not None:
-        _show_answer(surface, exchange.answer)
+        _show_answer(frontend, exchange.answer)
 
 
-def _show_question(surface: Surface, asked: MessageRecord) -> None:
-    surface.question(asked.message.own_words)
+def _show_question(frontend: Frontend, asked: MessageRecord) -> None:
+    frontend.question(asked.message.own_words)
     names = (name_of(part.text) for part in asked.message.documents)
     if shown := ", ".join(name for name in names if name):
-        surface.remark(f"attached: {shown}")
+        frontend.remark(f"attached: {shown}")
 
 
-def _show_answer(surface: Surface, answer: MessageRecord, *, is_coming: bool = False) -> None:
+def _show_answer(frontend: Frontend, answer: MessageRecord, *, is_coming: bool = False) -> None:
     refusal, calls = answer.message.refusal, answer.message.tool_calls
     if (written := answer.message.answer) or (refusal is None and not calls):
-        surface.answer(written)
+        frontend.answer(written)
     if refusal is not None:
-        surface.remark(f"the model refused to answer: {refusal}")
+        frontend.remark(f"the model refused to answer: {refusal}")
     if calls:
-        surface.remark(f"the model called {', '.join(dict.fromkeys(call.name for call in calls))}")
+        frontend.remark(f"the model called {', '.join(dict.fromkeys(call.name for call in calls))}")
     if answer.reply is not None and answer.reply.sources:
-        surface.remark("sources:")
+        frontend.remark("sources:")
         for source in answer.reply.sources:
-            surface.remark(source.line)
+            frontend.remark(source.line)
     if is_coming:
-        surface.remark(f"{_BEING_ANSWERED}; the text so far is shown")
+        frontend.remark(f"{_BEING_ANSWERED}; the text so far is shown")
     elif answer.reply is not None and answer.reply.finish_reason == "interrupted":
-        surface.remark(Cancelled.PARTIAL_KEPT)
+        frontend.remark(Cancelled.PARTIAL_KEPT)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.document import Document
 
     from chatcli.repl.commands.command import Choice, Command
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
 _LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
@@ -36,10 +36,10 @@ _LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
 class CommandCompleter(Completer):
     """Offers the commands that apply now, then what their argument can be, each with what it means; files behind ``@``.
 
-    ``talk`` is set once there is a conversation.
+    ``repl`` is set once there is a conversation.
     """
 
-    talk: Talk | None = None
+    repl: ReplSession | None = None
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         """Offer nothing: arguments may have to be asked for, which only ``get_completions_async`` can."""
@@ -52,28 +52,30 @@ class CommandCompleter(Completer):
             yield completion
 
     async def _found(self, before: str, complete_event: CompleteEvent) -> list[Completion]:
-        if self.talk is None:
+        if self.repl is None:
             return []
         if before.startswith("/") and "\n" not in before:
-            return await self._of_command(before, complete_event, self.talk)
+            return await self._of_command(before, complete_event, self.repl)
         word = open_mention(before)
         return [] if word is None else await _paths(word)
 
-    async def _of_command(self, before: str, complete_event: CompleteEvent, talk: Talk) -> list[Completion]:
+    async def _of_command(
+        self, before: str, complete_event: CompleteEvent, repl: ReplSession
+    ) -> list[Completion]:
         name, blank, argument = before[1:].partition(" ")
         if not blank:
             return [
                 _completion(f"/{begun}", each.summary, len(before))
                 for each in COMMANDS
-                if (begun := _name_beginning(name, each)) and each.applies(talk)
+                if (begun := _name_beginning(name, each)) and each.applies(repl)
             ]
         meant = named(name)
-        if meant is None or not meant.applies(talk):
+        if meant is None or not meant.applies(repl):
             return []
         written = argument.lstrip()
         found = [
             _completion(choice.text, choice.meaning, len(written))
-            for choice in await self._choices(meant, talk)
+            for choice in await self._choices(meant, repl)
             if written.lower() in choice.text.lower()
         ]
         # A disk is only looked at when that is asked for.
@@ -81,9 +83,9 @@ class CommandCompleter(Completer):
             found += await _paths(_last_word(argument))
         return found
 
-    async def _choices(self, command: Command, talk: Talk) -> Iterable[Choice]:
+    async def _choices(self, command: Command, repl: ReplSession) -> Iterable[Choice]:
         try:
-            return await command.choices(talk)
+            return await command.choices(repl)
         except ChatcliError:
             # Nobody asked for anything yet. The command itself will say what is wrong.
             return ()

@@ -24,7 +24,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from chatcli.attachments.attached import MENTION, open_mention
 from chatcli.attachments.path_words import dropped_files, quoted
-from chatcli.repl.queue import Written
+from chatcli.repl.queue import Submission
 from chatcli.terminal.completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes
 from chatcli.terminal.steady_widths import SteadyWidths
@@ -88,12 +88,12 @@ class Composer:
         suggestions: AutoSuggest,
         completer: Completer,
         rows: Callable[[], int],
-        crowded_out: Callable[[Written], None],
+        crowded_out: Callable[[Submission], None],
     ) -> None:
         self._prompt = prompt
         self._pastes = Pastes()
         self._crowded_out = crowded_out
-        self._taken = self._offered = Written.plain("")
+        self._taken = self._offered = Submission.plain("")
         self.buffer = _FoldingBuffer(
             self._pastes,
             multiline=True,
@@ -167,9 +167,9 @@ class Composer:
         """Whether nothing was written since something was offered for editing, or since it was empty."""
         return self.is_empty or self.buffer.text == self._offered.draft
 
-    def take(self) -> Written:
+    def take(self) -> Submission:
         """Return what is written, remember it and start afresh."""
-        self._taken = written = Written(self.text, self.shown, self.buffer.text)
+        self._taken = written = Submission(self.text, self.shown, self.buffer.text)
         history = self.buffer.history
         if history.get_strings()[-1:] != [written.text]:
             history.append_string(written.text)
@@ -184,14 +184,14 @@ class Composer:
         elif self.text != text:
             self._crowded_out(written)
 
-    def as_taken(self, text: str) -> Written:
+    def as_taken(self, text: str) -> Submission:
         """Return ``text`` as it was written where it was taken last, else with what was pasted in it folded."""
         if text == self._taken.text:
             return self._taken
         draft = self._pastes.folded_again(text)
-        return Written(text, self._pastes.shown(draft), draft)
+        return Submission(text, self._pastes.shown(draft), draft)
 
-    def put_back(self, written: Written) -> None:
+    def put_back(self, written: Submission) -> None:
         """Write what was taken in place of what is written."""
         self._offered = written
         self.buffer.save_to_undo_stack()

@@ -18,7 +18,7 @@ from wcwidth import clip, width, wrap
 from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.editor import Editor
-from chatcli.repl.queue import MessageQueue, Written
+from chatcli.repl.queue import MessageQueue, Submission
 from chatcli.terminal.composer import AnswerLine, Composer, Pasted
 from chatcli.terminal.history_search import HistorySearch
 from chatcli.terminal.keys import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line, key_bindings
@@ -168,7 +168,7 @@ class Screen:
                 await application
             self._title.give_back()
 
-    async def line(self) -> Written | None:
+    async def line(self) -> Submission | None:
         """Return what the person hands over next, or has queued; ``None`` when they leave."""
         self.application.editing_mode = _EDITING_MODES[self._editing_mode()]
         self.application.invalidate()
@@ -340,7 +340,7 @@ class Screen:
             self._hint = "wait for the answer before editing an earlier question"
             return
         self.composer.clear()
-        self._hand_over(Written("/edit", shown="", draft="/edit"))
+        self._hand_over(Submission("/edit", shown="", draft="/edit"))
 
     def interrupt(self) -> None:
         if self._suspension.is_lent:
@@ -374,7 +374,7 @@ class Screen:
         """Leave the terminal as it was, without waiting for anything."""
         self._suspension.abandon()
 
-    def _hand_over(self, written: Written) -> None:
+    def _hand_over(self, written: Submission) -> None:
         self._queue.hand_over(written)
         self.application.vi_state.reset()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.layout.controls import GetLinePrefixCallable
 
     from chatcli.render.themes import Background, ColorSystem
-    from chatcli.repl.queue import MessageQueue, Written
+    from chatcli.repl.queue import MessageQueue, Submission
     from chatcli.terminal.composer import AnswerLine, Composer
     from chatcli.terminal.history_search import HistorySearch
 
@@ -165,7 +165,7 @@ def queue_rows(queue: MessageQueue, columns: int, screen_rows: int, *, sign: str
     ]
 
 
-def _queue_row(label: str, written: Written, end: str, columns: int) -> str:
+def _queue_row(label: str, written: Submission, end: str, columns: int) -> str:
     first, *others = written.shown.strip().split("\n")
     lines = f" ({len(others) + 1} lines)" if others else ""
     text = steady(sanitize_line(first[:columns]))

@@ -20,22 +20,22 @@ from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import run_command
 from chatcli.repl.editor import Editor
 from chatcli.repl.model_connection import Connection
+from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.recap import recap
-from chatcli.repl.talk import Talk
+from chatcli.repl.repl_session import ReplSession
 from chatcli.repl.threads import in_thread
-from chatcli.repl.way_in import NO_MODEL_YET, choose_way_in, has_way_in
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
 from chatcli.terminal.history_search import HistorySuggestions
 from chatcli.terminal.input_history import input_history
 from chatcli.terminal.keyboard import BackgroundQuestion, keyboard
 from chatcli.terminal.live_application import terminal_output
-from chatcli.terminal.page import Ink, Page
 from chatcli.terminal.pager import Pager
 from chatcli.terminal.screen import Screen
 from chatcli.terminal.screen_rows import screen_style
+from chatcli.terminal.terminal_frontend import Ink, TerminalFrontend
 from chatcli.terminal.toolbar import Toolbar, is_too_long
 from chatcli.text.terminal import sanitize_line, takes_commands
 
@@ -52,7 +52,7 @@ HISTORY_FILE = "input-history.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Tty:
+class TerminalInfo:
     """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
 
     ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
@@ -79,7 +79,7 @@ class Tty:
 
 
 class Repl:
-    """One run of the REPL. ``resettle`` settles the settings anew with changes that win over everything else.
+    """One run of the REPL. ``reload_settings`` settles the settings anew with changes that win over everything else.
 
     ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
     """
@@ -89,9 +89,9 @@ class Repl:
         settings: Settings,
         wish: ChatOptions,
         world: RunContext,
-        tty: Tty,
+        terminal_info: TerminalInfo,
         *,
-        resettle: Callable[[Mapping[str, object]], Settings],
+        reload_settings: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
         quiet: bool,
         choosing: bool = False,
@@ -102,37 +102,37 @@ class Repl:
         self._is_choosing = choosing
         self._everywhere = everywhere
         self._chat = open_session(settings, wish, world)
-        self._tty = tty
+        self._terminal_info = terminal_info
         self._completer = CommandCompleter()
         self._theme = ThemeInForce(
-            lambda: self._talk.settings.theme,
-            tty.color_system,
-            links=tty.takes_commands,
+            lambda: self._repl.settings.theme,
+            terminal_info.color_system,
+            links=terminal_info.takes_commands,
             ask=self._ask_background,
         )
-        if tty.background is not None:
-            self._theme.learn(tty.background, "COLORFGBG reports the background")
+        if terminal_info.background is not None:
+            self._theme.learn(terminal_info.background, "COLORFGBG reports the background")
         self._background = BackgroundQuestion(
             lambda background: self._theme.learn(background, "the terminal reports its background")
         )
-        self._toolbar = Toolbar(unicode=tty.shows_unicode)
-        activity = Activity(unicode=tty.shows_unicode, slow=tty.is_remote)
+        self._toolbar = Toolbar(unicode=terminal_info.shows_unicode)
+        activity = Activity(unicode=terminal_info.shows_unicode, slow=terminal_info.is_remote)
         self._screen = self._screen_of(settings, activity)
-        self._page = Page(
+        self._frontend = TerminalFrontend(
             self._screen,
             activity,
-            ink=Ink(tty.color_system is not None),
+            ink=Ink(terminal_info.color_system is not None),
             theme=self._theme,
-            settings=lambda: self._talk.settings,
+            settings=lambda: self._repl.settings,
             prompt=settings.repl_prompt,
             quiet=quiet,
-            unicode=tty.shows_unicode,
-            takes_commands=tty.takes_commands,
+            unicode=terminal_info.shows_unicode,
+            takes_commands=terminal_info.takes_commands,
             pager=Pager(world.environment),
             watchers=self._watchers,
         )
-        self._talk = Talk(
-            self._page,
+        self._repl = ReplSession(
+            self._frontend,
             self._chat,
             settings=settings,
             wish=wish,
@@ -144,20 +144,20 @@ class Repl:
                 idle_s=self._screen.idle_s,
                 # The toolbar has more to tell now.
                 opened=self._screen.application.invalidate,
-                approve=lambda told: self._talk.approves(told),  # noqa: PLW0108 - made below
+                approve=lambda told: self._repl.approves(told),  # noqa: PLW0108 - made below
             ),
             theme=self._theme,
             run_command=run_command,
-            resettle=resettle,
+            reload_settings=reload_settings,
             verbose=verbose,
-            attachments=Attachments(tty.encoding_hints),
+            attachments=Attachments(terminal_info.encoding_hints),
         )
 
     def _screen_of(self, settings: Settings, activity: Activity) -> Screen:
-        tty = self._tty
+        terminal_info = self._terminal_info
         return Screen(
-            input=keyboard(tty.stdin, self._background.replies),
-            output=terminal_output(tty.stdout, term=tty.term),
+            input=keyboard(terminal_info.stdin, self._background.replies),
+            output=terminal_output(terminal_info.stdout, term=terminal_info.term),
             prompt=settings.repl_prompt,
             history=input_history(
                 self._world.paths.data / HISTORY_FILE if settings.save else None, self._warn
@@ -166,22 +166,22 @@ class Repl:
             completer=self._completer,
             activity=activity,
             toolbar=self._toolbar_line,
-            is_too_long=lambda: is_too_long(self._talk.chat, self._draft_tokens()),
-            style=lambda: screen_style(self._theme.name, tty.color_system),
-            title=self._title if tty.takes_commands else lambda: None,
-            hurry=lambda: self._talk.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
-            give_up=lambda: self._talk.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
-            color_system=tty.color_system,
+            is_too_long=lambda: is_too_long(self._repl.chat, self._draft_tokens()),
+            style=lambda: screen_style(self._theme.name, terminal_info.color_system),
+            title=self._title if terminal_info.takes_commands else lambda: None,
+            hurry=lambda: self._repl.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
+            give_up=lambda: self._repl.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
+            color_system=terminal_info.color_system,
             keys=KeyTable(settings.keys),
-            editing_mode=lambda: self._talk.settings.editing_mode,
-            attached=lambda written: self._talk.attachments.line(written),  # noqa: PLW0108 - made later
+            editing_mode=lambda: self._repl.settings.editing_mode,
+            attached=lambda written: self._repl.attachments.line(written),  # noqa: PLW0108 - made later
             editor=Editor(self._world.environment),
-            unicode=tty.shows_unicode,
+            unicode=terminal_info.shows_unicode,
         )
 
     async def run(self) -> ExitCode:
-        """Talk until the person leaves."""
-        # Left alone, what goes wrong beside the talk would be written across the screen.
+        """Hold the conversation until the person leaves."""
+        # Left alone, what goes wrong beside the conversation would be written across the screen.
         asyncio.get_running_loop().set_exception_handler(self._tell_bug)
         try:
             async with self._screen.running():
@@ -191,12 +191,12 @@ class Repl:
                     await self._screen.work(self._choose_session(), "choosing")
                 if not self._is_choosing:
                     await self._greet()
-                    await self._talk.run(self._screen.line)
-                await self._talk.connection.close()
+                    await self._repl.run(self._screen.line)
+                await self._repl.connection.close()
                 # An answer on its way would be the shell's next keys.
                 await asking
         finally:
-            self._talk.chat.close()
+            self._repl.chat.close()
         return ExitCode.DONE
 
     def interrupt(self) -> None:
@@ -212,7 +212,7 @@ class Repl:
         """What is said after the terminal is the shell's again; nothing where there was no conversation."""
         if self._is_choosing:
             return None
-        chat = self._talk.chat
+        chat = self._repl.chat
         is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
         return (
             f"resume with: chatcli -s {sanitize_line(shell_word(chat.opened.name or ''))}"
@@ -221,87 +221,87 @@ class Repl:
         )
 
     def _toolbar_line(self, columns: int) -> str:
-        talk = self._talk
-        expected = expected_model(talk.chat.session, talk.settings, talk.wish) or ""
+        repl = self._repl
+        expected = expected_model(repl.chat.session, repl.settings, repl.wish) or ""
         return self._toolbar.line(
-            talk.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
+            repl.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
         )
 
     def _draft_tokens(self) -> int:
         composer = self._screen.composer
         if composer.is_command:
             return 0
-        return composer.likely_tokens + self._talk.attachments.likely_tokens(composer.shown)
+        return composer.likely_tokens + self._repl.attachments.likely_tokens(composer.shown)
 
     def _title(self) -> str | None:
-        if not self._talk.settings.window_title:
+        if not self._repl.settings.window_title:
             return None
-        title = self._talk.chat.opened.title
+        title = self._repl.chat.opened.title
         return f"chatcli: {title}" if title else "chatcli"
 
     def _watchers(self) -> Sequence[Observer]:
-        settings = self._talk.settings
+        settings = self._repl.settings
         if settings.notify == "off":
             return ()
         return (
             Notifier(
-                self._notify, after_s=settings.notify_after_s, about=lambda: self._talk.chat.opened.title
+                self._notify, after_s=settings.notify_after_s, about=lambda: self._repl.chat.opened.title
             ),
         )
 
     def _notify(self, text: str) -> None:
-        on_desktop = self._talk.settings.notify == "desktop"
+        on_desktop = self._repl.settings.notify == "desktop"
         self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
 
     async def _choose_session(self) -> None:
         """Let the person choose the session that is gone on with; until they have, nothing else begins."""
-        talk = self._talk
-        with pickable_sessions(self._world, talk.chat) as pickable:
-            chosen = await self._page.choose_session(pickable, everywhere=self._everywhere)
+        repl = self._repl
+        with pickable_sessions(self._world, repl.chat) as pickable:
+            chosen = await self._frontend.choose_session(pickable, everywhere=self._everywhere)
         if chosen is not None:
-            wish = replace(talk.wish, session=chosen)
-            fresh, talk.chat = talk.chat, open_session(self._settings, wish, self._world)
+            wish = replace(repl.wish, session=chosen)
+            fresh, repl.chat = repl.chat, open_session(self._settings, wish, self._world)
             fresh.close()
             self._is_choosing = False
 
     async def _greet(self) -> None:
-        talk = self._talk
-        self._completer.talk = talk
-        self._page.remark(f"chatcli {__version__} · /help lists the commands, Ctrl-D leaves")
-        self._page.pause()
-        if len(talk.chat.session.questions):
+        repl = self._repl
+        self._completer.repl = repl
+        self._frontend.remark(f"chatcli {__version__} · /help lists the commands, Ctrl-D leaves")
+        self._frontend.pause()
+        if len(repl.chat.session.questions):
             await in_thread(_load_markdown)
             await self._theme.settle()
-            recap(talk.chat, self._page)
-            self._page.pause()
-        talk.tell_what_became_of_the_file()
-        if not has_way_in(self._settings, talk.wish, self._world):
+            recap(repl.chat, self._frontend)
+            self._frontend.pause()
+        repl.tell_what_became_of_the_file()
+        if not is_model_set_up(self._settings, repl.wish, self._world):
             await self._screen.work(self._first_run(), "checking the key")
-        if talk.chat.target is None:
-            talk.connection.begin(talk.chat, talk.settings)
+        if repl.chat.target is None:
+            repl.connection.begin(repl.chat, repl.settings)
 
     async def _ask_background(self) -> None:
-        if self._tty.can_be_asked and self._tty.color_system is not None:
+        if self._terminal_info.can_be_asked and self._terminal_info.color_system is not None:
             self._background.ask(self._screen.application)
             await self._background.settled()
 
     async def _first_run(self) -> None:
-        self._page.say(NO_MODEL_YET)
-        if not await choose_way_in(self._talk) and self._page.was_left:
-            self._talk.is_leaving = True
-        self._page.pause()
+        self._frontend.say(NO_MODEL_YET)
+        if not await onboard(self._repl) and self._frontend.was_left:
+            self._repl.is_leaving = True
+        self._frontend.pause()
 
     def _tell(self, notice: Notice) -> None:
-        self._page.remark(notice.message)
+        self._frontend.remark(notice.message)
         if not self._screen.is_busy:
-            self._page.pause()
+            self._frontend.pause()
 
     def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        self._page.remark(f"a bug, please report it: {context['message']} {error!r}")
+        self._frontend.remark(f"a bug, please report it: {context['message']} {error!r}")
 
     def _warn(self, message: str) -> None:
-        self._page.remark(message)
+        self._frontend.remark(message)
 
 
 def _load_markdown() -> None:

@@ -68,7 +68,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Talk:
+class ReplSession:
     """A conversation in which every question is asked in turn, fitted into the same budget."""
 
     whole: Situation
@@ -116,5 +116,5 @@ def situations(draw, *, most_entries: int = 12, summarized: bool = True) -> Situ
     return replace(situation, budget_tokens=draw(st.integers(least, most + 5) | st.integers(0, most * 4)))
 
 
-def talks() -> st.SearchStrategy[Talk]:
-    return st.builds(Talk, situations(most_entries=16))
+def talks() -> st.SearchStrategy[ReplSession]:
+    return st.builds(ReplSession, situations(most_entries=16))

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from chatcli.repl.commands.command import Command
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
 def _rows(*modules: ModuleType) -> tuple[Command, ...]:
@@ -69,7 +69,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     (
         "help",
         # What it explains is defined below.
-        (help.help_of(lambda: COMMAND_GROUPS, lambda name, talk: known(name, talk)), *_rows(keys, exit)),  # noqa: PLW0108
+        (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *_rows(keys, exit)),  # noqa: PLW0108
     ),
 )
 """The headings of ``/help``, and the commands below each."""
@@ -111,26 +111,26 @@ def named(name: str) -> Command | None:
     return next((command for command in COMMANDS if name == command.name or name in command.aliases), None)
 
 
-def known(name: str, talk: Talk) -> Command:
+def known(name: str, repl: ReplSession) -> Command:
     """Return the command, usable now or not; raise ``UsageError``, naming what may be meant, where there is none."""
     if command := named(name):
         return command
     suggested = _suggested(name)
     hint = "/help lists the commands"
     if (command := named(suggested)) is not None:
-        not_now = "" if command.applies(talk) else f" (not now: {command.when})"
+        not_now = "" if command.applies(repl) else f" (not now: {command.when})"
         hint = f"did you mean /{suggested}?{not_now}"
     raise UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
 
 
-async def run_command(talk: Talk, name: str, argument: str) -> None:
+async def run_command(repl: ReplSession, name: str, argument: str) -> None:
     """Run a command. Raise ``UsageError`` where there is none of that name, or it can do nothing now."""
-    command = known(name, talk)
-    if not command.applies(talk):
+    command = known(name, repl)
+    if not command.applies(repl):
         raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
     if argument and not command.argument:
         raise UsageError(f"/{name} takes nothing after it", hint=f"type /{name} alone")
-    await command.run(talk, argument)
+    await command.run(repl, argument)
 
 
 def _suggested(name: str) -> str:

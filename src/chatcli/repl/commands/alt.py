@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chatcli.chat.branches import Alternatives
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
     from chatcli.sessions.tree import Exchange
 
 _SHOWN_CHARACTERS = 60
 _BACK = "back"
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    before = talk.chat.branches.alternatives()
-    place = talk.chat.branches.flip(_choosing(argument))
+async def _run(repl: ReplSession, argument: str) -> None:
+    before = repl.chat.branches.alternatives()
+    place = repl.chat.branches.flip(_choosing(argument))
     exchange = place.chosen
     told = [f"answer {place.at + 1} of {len(place.exchanges)} to question {place.turn}", _model_of(exchange)]
     if place.later_turns:
         told.append(f"{place.later_turns} later turn{'' if place.later_turns == 1 else 's'} with it")
-    talk.surface.remark(" · ".join(filter(None, told)))
+    repl.frontend.remark(" · ".join(filter(None, told)))
     is_reworded = before is not None and before.chosen.question.message != exchange.question.message
-    show_exchange(talk.surface, exchange, with_question=is_reworded)
+    show_exchange(repl.frontend, exchange, with_question=is_reworded)
     if place.later_turns:
-        talk.surface.say("")
-        talk.surface.remark("and last:")
-        show_exchange(talk.surface, talk.chat.branches.tree.path[-1])
+        repl.frontend.say("")
+        repl.frontend.remark("and last:")
+        show_exchange(repl.frontend, repl.chat.branches.tree.path[-1])
 
 
 def _choosing(argument: str) -> Callable[[Alternatives], int]:
@@ -49,8 +49,8 @@ def _model_of(exchange: Exchange) -> str:
     return (reply and reply.model) or ""
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    place = talk.chat.branches.alternatives()
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    place = repl.chat.branches.alternatives()
     if place is None:
         return ()
     answers = [
@@ -60,8 +60,8 @@ async def _choices(talk: Talk) -> Iterable[Choice]:
     return [*answers, Choice(_BACK, "the one before")]
 
 
-def _has_some(talk: Talk) -> bool:
-    return talk.chat.branches.alternatives() is not None
+def _has_some(repl: ReplSession) -> bool:
+    return repl.chat.branches.alternatives() is not None
 
 
 COMMAND = Command(

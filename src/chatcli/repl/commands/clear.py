@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, _: str) -> None:
-    talk.chat.memory.clear()
-    notes = ", the system prompt and the notes stay" if talk.chat.memory.notes else ""
-    talk.surface.remark(f"cleared: the model no longer sees earlier turns{notes}; /undo restores them")
+async def _run(repl: ReplSession, _: str) -> None:
+    repl.chat.memory.clear()
+    notes = ", the system prompt and the notes stay" if repl.chat.memory.notes else ""
+    repl.frontend.remark(f"cleared: the model no longer sees earlier turns{notes}; /undo restores them")
 
 
 COMMAND = Command(

@@ -10,7 +10,7 @@ from chatcli.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,17 @@ class Choice:
     meaning: str = ""
 
 
-def _always(_: Talk) -> bool:
+def _always(_: ReplSession) -> bool:
     return True
 
 
-async def _none(_: Talk) -> Iterable[Choice]:
+async def _none(_: ReplSession) -> Iterable[Choice]:
     return ()
 
 
 if TYPE_CHECKING:
-    Run: TypeAlias = Callable[[Talk, str], Awaitable[None]]
-    Choices: TypeAlias = Callable[[Talk], Awaitable[Iterable[Choice]]]
+    Run: TypeAlias = Callable[[ReplSession, str], Awaitable[None]]
+    Choices: TypeAlias = Callable[[ReplSession], Awaitable[Iterable[Choice]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Command:
     run: Run
     argument: str = ""
     choices: Choices = _none
-    applies: Callable[[Talk], bool] = _always
+    applies: Callable[[ReplSession], bool] = _always
     when: str = ""
     takes_paths: bool = False
     aliases: tuple[str, ...] = ()
@@ -57,15 +57,15 @@ class Command:
         return f"/{self.name} {self.argument}".rstrip()
 
 
-def something_was_asked(talk: Talk) -> bool:
-    return any(record.role == "user" for record in talk.chat.session.context())
+def something_was_asked(repl: ReplSession) -> bool:
+    return any(record.role == "user" for record in repl.chat.session.context())
 
 
 NOTHING_ASKED = "nothing has been asked yet"
 
 
-def answers_are_drawn(talk: Talk) -> bool:
-    return talk.surface.draws
+def answers_are_drawn(repl: ReplSession) -> bool:
+    return repl.frontend.draws
 
 
 def whole_number(argument: str, *, otherwise: int | None = None) -> int:

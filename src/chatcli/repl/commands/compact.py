@@ -7,34 +7,34 @@ from typing import TYPE_CHECKING, Final
 from chatcli.repl.commands.command import Command
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _FEWEST_TURNS: Final = 2
 _STRATEGY: Final = "summarize"
 
 
-async def _run(talk: Talk, _: str) -> None:
-    chat = await talk.connected()
-    await talk.between_turns.stop()
-    if talk.settings.context != _STRATEGY:
+async def _run(repl: ReplSession, _: str) -> None:
+    chat = await repl.connected()
+    await repl.between_turns.stop()
+    if repl.settings.context != _STRATEGY:
         # No other strategy sends a summary.
-        await talk.change(context=_STRATEGY)
-        talk.surface.remark(
+        await repl.change(context=_STRATEGY)
+        repl.frontend.remark(
             'context: summarize, for this run (context = "summarize" in config.toml keeps it)'
         )
     before = chat.turns.report().sent_tokens
-    summed_up = await chat.summaries.compact(talk.surface.doing)
+    summed_up = await chat.summaries.compact(repl.frontend.doing)
     if not summed_up:
-        talk.surface.remark("nothing more to sum up: the newest turn stays as it is")
+        repl.frontend.remark("nothing more to sum up: the newest turn stays as it is")
         return
     turns = "1 turn" if summed_up == 1 else f"{summed_up} turns"
-    talk.surface.remark(
+    repl.frontend.remark(
         f"summed up {turns}: ~{before:,} tokens before, ~{chat.turns.report().sent_tokens:,} now; /summary shows it, /summary none undoes it"
     )
 
 
-def _has_older_turns(talk: Talk) -> bool:
-    return sum(record.role == "user" for record in talk.chat.session.context()) >= _FEWEST_TURNS
+def _has_older_turns(repl: ReplSession) -> bool:
+    return sum(record.role == "user" for record in repl.chat.session.context()) >= _FEWEST_TURNS
 
 
 COMMAND = Command(

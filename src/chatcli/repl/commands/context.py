@@ -22,71 +22,71 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatcli.chat.context_report import ContextReport
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     match argument.split():
         case []:
-            await _show(talk)
+            await _show(repl)
         case ["use", name]:
-            await _use(talk, _known(name))
+            await _use(repl, _known(name))
         case ["-m", model]:
-            await _compare(talk, model=model)
+            await _compare(repl, model=model)
         case [name]:
-            await _compare(talk, context=_known(name))
+            await _compare(repl, context=_known(name))
         case _:
             raise UsageError(f"/context {argument} says nothing", hint=f"/context {_ARGUMENT}")
 
 
-async def _show(talk: Talk) -> None:
-    chat = await talk.connected()
+async def _show(repl: ReplSession) -> None:
+    chat = await repl.connected()
     report = chat.turns.report()
-    _draw(talk, report)
+    _draw(repl, report)
     for line in left_out_lines(report):
-        talk.surface.remark(line)
-    talk.surface.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context]}")
+        repl.frontend.remark(line)
+    repl.frontend.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context]}")
     if beyond := chat.turns.counted_beyond():
-        talk.surface.remark(
+        repl.frontend.remark(
             f"{chat.turns.connected.endpoint.name} counts up to {beyond:.0%} more than the vocabulary says: that is in these numbers"
         )
     prompts, cached = chat.opened.cached_tokens()
     if cached:
-        talk.surface.remark(f"the provider had {cached:,} of {prompts:,} prompt tokens in its cache so far")
+        repl.frontend.remark(f"the provider had {cached:,} of {prompts:,} prompt tokens in its cache so far")
 
 
-async def _compare(talk: Talk, **changes: object) -> None:
-    chat = await talk.connected()
+async def _compare(repl: ReplSession, **changes: object) -> None:
+    chat = await repl.connected()
     now = chat.turns.report()
-    async with talk.beside(**changes) as target:
+    async with repl.beside(**changes) as target:
         then = chat.turns.report(target)
     if now.model_name == then.model_name and now.context == then.context:
-        talk.surface.remark("this strategy is already in use")
+        repl.frontend.remark("this strategy is already in use")
         return
     if "model" in changes:
         # Another strategy may be set for it; what is asked is what the model makes of this one.
         then = replace(then, context=now.context)
-    if talk.settings.plain:
-        talk.surface.say(comparison_sentences(now, then))
+    if repl.settings.plain:
+        repl.frontend.say(comparison_sentences(now, then))
     else:
-        talk.surface.say(comparison(now, then, talk.surface.columns()))
+        repl.frontend.say(comparison(now, then, repl.frontend.columns()))
     for line in differences(now, then):
-        talk.surface.remark(line)
-    talk.surface.pause()
-    _draw(talk, then)
+        repl.frontend.remark(line)
+    repl.frontend.pause()
+    _draw(repl, then)
 
 
-async def _use(talk: Talk, name: str) -> None:
-    await talk.change(context=name)
-    talk.surface.remark(f"context: {name}, {CONTEXT_STRATEGIES[name]}")
+async def _use(repl: ReplSession, name: str) -> None:
+    await repl.change(context=name)
+    repl.frontend.remark(f"context: {name}, {CONTEXT_STRATEGIES[name]}")
 
 
-def _draw(talk: Talk, report: ContextReport) -> None:
-    columns = talk.surface.columns()
-    if talk.settings.plain:
-        talk.surface.say(context_sentences(report))
+def _draw(repl: ReplSession, report: ContextReport) -> None:
+    columns = repl.frontend.columns()
+    if repl.settings.plain:
+        repl.frontend.say(context_sentences(report))
     else:
-        talk.surface.picture(lambda theme: context_view(report, theme, columns))
+        repl.frontend.picture(lambda theme: context_view(report, theme, columns))
 
 
 def _known(name: str) -> str:
@@ -97,11 +97,11 @@ def _known(name: str) -> str:
     return name
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
     strategies = [Choice(name, meaning) for name, meaning in CONTEXT_STRATEGIES.items()]
     used = [Choice(f"use {choice.text}", choice.meaning) for choice in strategies]
     try:
-        models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(talk)]
+        models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(repl)]
     except ChatcliError:
         models = []  # nobody answers; strategies need nobody
     return [*strategies, *used, *models]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, _: str) -> None:
-    chat = await talk.connected()
-    await talk.play(chat.turns.continue_answer())
+async def _run(repl: ReplSession, _: str) -> None:
+    chat = await repl.connected()
+    await repl.play(chat.turns.continue_answer())
 
 
 COMMAND = Command(

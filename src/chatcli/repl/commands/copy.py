@@ -14,7 +14,7 @@ from chatcli.text.terminal import sanitize
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 NO_ANSWER: Final = "there is no answer yet"
 _SHOWN_CHARACTERS: Final = 60
@@ -22,22 +22,22 @@ _INSTALL: Final = "install wl-copy, xclip or xsel"
 _ASK_TERMINAL: Final = f"{_INSTALL}, or use a terminal that supports OSC 52"
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    text = code_block(talk, whole_number(argument)) if argument else last_answer(talk)
-    hint = _INSTALL if talk.settings.plain else _ASK_TERMINAL
-    hint += "; /save N PATH writes a code block" if blocks_to_choose(talk) else ""
-    where = await copy(text, talk.world.environment, talk.surface.to_terminal, hint=hint)
+async def _run(repl: ReplSession, argument: str) -> None:
+    text = code_block(repl, whole_number(argument)) if argument else last_answer(repl)
+    hint = _INSTALL if repl.settings.plain else _ASK_TERMINAL
+    hint += "; /save N PATH writes a code block" if blocks_to_choose(repl) else ""
+    where = await copy(text, repl.world.environment, repl.frontend.to_terminal, hint=hint)
     what = f"code block {argument}" if argument else "the answer"
     lines = text.count("\n") + (not text.endswith("\n"))
-    talk.surface.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
+    repl.frontend.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
     size = len(text.encode("utf-8", "replace"))
     if where.startswith("the terminal") and size > TERMINAL_TAKES_BYTES:
-        talk.surface.remark("some terminals ignore more than 75 kB")
+        repl.frontend.remark("some terminals ignore more than 75 kB")
 
 
-def last_answer(talk: Talk) -> str:
+def last_answer(repl: ReplSession) -> str:
     """Return the Markdown of the last answer, safe to paste into a terminal."""
-    answers = (record for record in reversed(talk.chat.session.path()) if record.role == "assistant")
+    answers = (record for record in reversed(repl.chat.session.path()) if record.role == "assistant")
     last = next(answers, None)
     if last is None:
         raise UsageError(NO_ANSWER, hint="ask something first", code="no_answer")
@@ -49,22 +49,24 @@ def last_answer(talk: Talk) -> str:
     return sanitize(answer)
 
 
-def code_block(talk: Talk, number: int, *, otherwise: str = "/copy alone copies the whole answer") -> str:
+def code_block(
+    repl: ReplSession, number: int, *, otherwise: str = "/copy alone copies the whole answer"
+) -> str:
     """Return a block of code of the last answer by the number that stands above it.
 
     Where there is none, ``otherwise`` is what can be done.
     """
-    blocks = code_blocks(last_answer(talk))
+    blocks = code_blocks(last_answer(repl))
     if not 1 <= number <= len(blocks):
         there = number_hint(1, len(blocks)) if blocks else otherwise
         raise UsageError(f"the last answer has no code block {number}", hint=there, code="no_such_block")
     return blocks[number - 1]
 
 
-def blocks_to_choose(talk: Talk) -> list[Choice]:
+def blocks_to_choose(repl: ReplSession) -> list[Choice]:
     """Return the numbers of the blocks with the line each begins with."""
     try:
-        blocks = code_blocks(last_answer(talk))
+        blocks = code_blocks(last_answer(repl))
     except UsageError:
         return []
     return [
@@ -73,12 +75,12 @@ def blocks_to_choose(talk: Talk) -> list[Choice]:
     ]
 
 
-def something_was_answered(talk: Talk) -> bool:
-    return any(record.role == "assistant" for record in talk.chat.session.path())
+def something_was_answered(repl: ReplSession) -> bool:
+    return any(record.role == "assistant" for record in repl.chat.session.path())
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    return blocks_to_choose(talk)
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    return blocks_to_choose(repl)
 
 
 COMMAND = Command(

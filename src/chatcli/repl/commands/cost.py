@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatcli.cost.budget import Budget
     from chatcli.cost.ledger import Expense
     from chatcli.cost.price import Price
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
     from chatcli.sessions.records import ReplyMetadata
 
     _Row: TypeAlias = tuple[str, str, str]
@@ -34,19 +34,19 @@ _GAP: Final = 2
 _WHOLE: Final = 10_000
 
 
-async def _run(talk: Talk, _: str) -> None:
-    budget = budget_of(talk.settings, talk.world, talk.chat)
+async def _run(repl: ReplSession, _: str) -> None:
+    budget = budget_of(repl.settings, repl.world, repl.chat)
     try:
-        rows = [*_periods(talk.chat, budget), *_models(budget.month())]
+        rows = [*_periods(repl.chat, budget), *_models(budget.month())]
     except OSError as error:
-        talk.surface.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
-        rows = list(_conversation(talk.chat, {}))
-    if talk.settings.plain:
-        talk.surface.say(sentences(map(_spoken, rows)))
+        repl.frontend.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
+        rows = list(_conversation(repl.chat, {}))
+    if repl.settings.plain:
+        repl.frontend.say(sentences(map(_spoken, rows)))
     else:
-        talk.surface.say(_fitted(rows, talk.surface.columns()))
-    if talk.chat.target is not None:
-        talk.surface.remark(_price(talk.chat.target))
+        repl.frontend.say(_fitted(rows, repl.frontend.columns()))
+    if repl.chat.target is not None:
+        repl.frontend.remark(_price(repl.chat.target))
 
 
 def _spoken(row: _Row) -> tuple[str, ...]:

@@ -17,36 +17,36 @@ from chatcli.repl.commands.turns import SHOWN_CHARACTERS, choices, questions_to_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    memory = talk.chat.memory
+async def _run(repl: ReplSession, argument: str) -> None:
+    memory = repl.chat.memory
     if not argument:
-        _list(talk)
+        _list(repl)
     elif argument.startswith("-"):
         number = memory.bring_back(whole_number(argument[1:]))
-        talk.surface.remark(f"the model sees turn {number} again")
+        repl.frontend.remark(f"the model sees turn {number} again")
     else:
         number = whole_number(argument)
         memory.drop(number)
-        talk.surface.remark(
+        repl.frontend.remark(
             f"turn {number} dropped: the model no longer sees it; /drop -{number} restores it"
         )
 
 
-def _list(talk: Talk) -> None:
-    dropped = talk.chat.memory.dropped
+def _list(repl: ReplSession) -> None:
+    dropped = repl.chat.memory.dropped
     if not dropped:
-        talk.surface.remark("no turn is dropped; /drop N hides turn N from the model")
+        repl.frontend.remark("no turn is dropped; /drop N hides turn N from the model")
         return
     rows = [(f"{turn.number}", turn.question.message.own_words[:SHOWN_CHARACTERS]) for turn in dropped]
-    is_spoken = talk.settings.plain
-    talk.surface.say(sentences(rows) if is_spoken else table(rows, talk.surface.columns(), right={0}))
+    is_spoken = repl.settings.plain
+    repl.frontend.say(sentences(rows) if is_spoken else table(rows, repl.frontend.columns(), right={0}))
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    return [*await questions_to_choose(talk), *choices(talk.chat.memory.dropped, sign="-")]
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    return [*await questions_to_choose(repl), *choices(repl.chat.memory.dropped, sign="-")]
 
 
 COMMAND = Command(

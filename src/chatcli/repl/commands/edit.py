@@ -8,23 +8,23 @@ from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_
 from chatcli.repl.commands.turns import questions_to_choose
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    branches = talk.chat.branches
-    edited = branches.edit(whole_number(argument) if argument else _one_further_back(talk))
-    if not talk.surface.draws:
+async def _run(repl: ReplSession, argument: str) -> None:
+    branches = repl.chat.branches
+    edited = branches.edit(whole_number(argument) if argument else _one_further_back(repl))
+    if not repl.frontend.draws:
         # On the screen the toolbar says so, for as long as it is so.
-        talk.surface.remark(
+        repl.frontend.remark(
             f"your next message replaces question {branches.number(edited)}; the old branch is kept (/alt)"
         )
-    talk.surface.draft(edited.message.own_words)
+    repl.frontend.draft(edited.message.own_words)
 
 
-def _one_further_back(talk: Talk) -> int | None:
+def _one_further_back(repl: ReplSession) -> int | None:
     """Return the question before the one that is edited already, so that saying it again goes back in them."""
-    branches = talk.chat.branches
+    branches = repl.chat.branches
     if branches.editing is None:
         return None
     number = branches.number(branches.editing)

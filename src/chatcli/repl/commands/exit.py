@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from chatcli.repl.commands.command import Command
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, _: str) -> None:
-    talk.is_leaving = True
+async def _run(repl: ReplSession, _: str) -> None:
+    repl.is_leaving = True
 
 
 COMMAND = Command("exit", "quit; the conversation is saved", _run, aliases=("quit",))

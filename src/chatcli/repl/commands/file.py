@@ -14,16 +14,16 @@ from chatcli.repl.question_attachments import attached_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _AWAY: Final = "-"
 _ALL: Final = "-all"
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    attachments = talk.attachments
+async def _run(repl: ReplSession, argument: str) -> None:
+    attachments = repl.attachments
     if not argument:
-        _list(talk)
+        _list(repl)
         return
     for name in _names(argument):
         if name == _ALL:
@@ -32,17 +32,17 @@ async def _run(talk: Talk, argument: str) -> None:
             attachments.remove(name.removeprefix(_AWAY))
         else:
             await attachments.add(name)
-    talk.surface.remark(attached_line(attachments.named) or "removed all attachments")
+    repl.frontend.remark(attached_line(attachments.named) or "removed all attachments")
 
 
-def _list(talk: Talk) -> None:
-    rows = [(attached.name, shown_size(attached.size_bytes)) for attached in talk.attachments.named]
+def _list(repl: ReplSession) -> None:
+    rows = [(attached.name, shown_size(attached.size_bytes)) for attached in repl.attachments.named]
     if rows:
-        is_spoken = talk.settings.plain
-        talk.surface.say(sentences(rows) if is_spoken else table(rows, talk.surface.columns()))
-        talk.surface.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
+        is_spoken = repl.settings.plain
+        repl.frontend.say(sentences(rows) if is_spoken else table(rows, repl.frontend.columns()))
+        repl.frontend.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
     else:
-        talk.surface.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
+        repl.frontend.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
 
 
 def _names(argument: str) -> list[str]:
@@ -54,8 +54,8 @@ def _names(argument: str) -> list[str]:
         ) from error
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    named = [Choice(_AWAY + quoted(attached.name), "remove it") for attached in talk.attachments.named]
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    named = [Choice(_AWAY + quoted(attached.name), "remove it") for attached in repl.attachments.named]
     return [*named, Choice(_ALL, "remove all")] if len(named) > 1 else named
 
 

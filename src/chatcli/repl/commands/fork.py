@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    chat = talk.chat
+async def _run(repl: ReplSession, argument: str) -> None:
+    chat = repl.chat
     before = chat.opened.name
     chat.opened.fork(chat.opened.store.resolve(argument) if argument else None)
     stays = f", a copy; {before} is unchanged" if before else ""
-    talk.surface.remark(f"now in {chat.opened.name}{stays}")
+    repl.frontend.remark(f"now in {chat.opened.name}{stays}")
 
 
 COMMAND = Command(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.render.themes import Theme
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
     Groups: TypeAlias = tuple[tuple[str, tuple[Command, ...]], ...]
 
@@ -22,68 +22,68 @@ _NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
 
 
-def help_of(groups: Callable[[], Groups], known: Callable[[str, Talk], Command]) -> Command:
+def help_of(groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> Command:
     """Return the command that explains those of a table it is itself in: what there is, and which one a name means."""
     shown = _Help(groups, known)
     return Command("help", "list the commands and keys", shown.run, "[COMMAND]", shown.choices)
 
 
 class _Help:
-    def __init__(self, groups: Callable[[], Groups], known: Callable[[str, Talk], Command]) -> None:
+    def __init__(self, groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> None:
         self._groups = groups
         self._known = known
 
-    async def run(self, talk: Talk, argument: str) -> None:
+    async def run(self, repl: ReplSession, argument: str) -> None:
         if argument:
-            self._explain(talk, argument)
+            self._explain(repl, argument)
             return
-        if talk.surface.draws:
-            columns = talk.surface.columns()
-            talk.surface.picture(lambda theme: "\n".join(self._in_columns(talk, theme, columns)))
+        if repl.frontend.draws:
+            columns = repl.frontend.columns()
+            repl.frontend.picture(lambda theme: "\n".join(self._in_columns(repl, theme, columns)))
         else:
-            talk.surface.say("\n".join(self._in_sentences(talk)))
-        talk.surface.pause()
-        talk.surface.say(f"/help COMMAND explains one\n{talk.surface.keys}")
+            repl.frontend.say("\n".join(self._in_sentences(repl)))
+        repl.frontend.pause()
+        repl.frontend.say(f"/help COMMAND explains one\n{repl.frontend.keys}")
 
-    async def choices(self, _: Talk) -> Iterable[Choice]:
+    async def choices(self, _: ReplSession) -> Iterable[Choice]:
         """Return all commands: those that can do nothing now can be explained too."""
         return [Choice(command.name, command.summary) for command in self._commands()]
 
     def _commands(self) -> Iterator[Command]:
         return (command for _, commands in self._groups() for command in commands)
 
-    def _explain(self, talk: Talk, name: str) -> None:
-        command = self._known(name.removeprefix("/").lower(), talk)
+    def _explain(self, repl: ReplSession, name: str) -> None:
+        command = self._known(name.removeprefix("/").lower(), repl)
         lines = [command.usage, f"  {command.summary}"]
         if command.aliases:
             lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
-        if not command.applies(talk):
+        if not command.applies(repl):
             lines.append(f"  not now: {command.when}")
-        talk.surface.say("\n".join(lines))
+        repl.frontend.say("\n".join(lines))
 
-    def _in_columns(self, talk: Talk, theme: Theme, columns: int) -> Iterator[str]:
+    def _in_columns(self, repl: ReplSession, theme: Theme, columns: int) -> Iterator[str]:
         """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
         for heading, commands in self._groups():
             yield theme.paint(heading, "heading")
             for command in commands:
-                role = "" if command.applies(talk) else "label"
+                role = "" if command.applies(repl) else "label"
                 yield from (theme.paint(row, role) for row in _rows(command, columns))
-        for line in self._unusable(talk):
+        for line in self._unusable(repl):
             yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
 
-    def _in_sentences(self, talk: Talk) -> Iterator[str]:
+    def _in_sentences(self, repl: ReplSession) -> Iterator[str]:
         """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
         for heading, commands in self._groups():
             yield f"{heading}:"
             for command in commands:
-                now = "" if command.applies(talk) else f"; not now: {command.when}"
+                now = "" if command.applies(repl) else f"; not now: {command.when}"
                 yield f"{command.usage}: {command.summary}{now}"
 
-    def _unusable(self, talk: Talk) -> Iterator[str]:
+    def _unusable(self, repl: ReplSession) -> Iterator[str]:
         """Yield why some commands can do nothing now, a line for each reason."""
         reasons: dict[str, list[str]] = {}
         for command in self._commands():
-            if not command.applies(talk):
+            if not command.applies(repl):
                 reasons.setdefault(command.when, []).append(f"/{command.name}")
         for reason, names in reasons.items():
             yield f"not now ({reason}): {', '.join(names)}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatcli.config.key_actions import KeyAction
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _NONE = "no key"
 _CHANGED = " (changed)"
@@ -22,9 +22,9 @@ _SHARE_OF_KEYS = 3
 _EDITORS = {"emacs": "Emacs", "vi": "vi"}
 
 
-async def _run(talk: Talk, _: str) -> None:
-    keys = KeyTable(talk.settings.keys)
-    columns = talk.surface.columns()
+async def _run(repl: ReplSession, _: str) -> None:
+    keys = KeyTable(repl.settings.keys)
+    columns = repl.frontend.columns()
     rows = [
         (
             ", ".join(map(shown_keys, keys.keys(action.name))) or _NONE,
@@ -32,10 +32,10 @@ async def _run(talk: Talk, _: str) -> None:
         )
         for action in KEY_ACTIONS
     ]
-    talk.surface.say("\n".join(_in_columns(rows, columns)))
-    talk.surface.remark(f"plus the usual {_EDITORS[talk.settings.editing_mode]} editing keys (editing_mode)")
+    repl.frontend.say("\n".join(_in_columns(rows, columns)))
+    repl.frontend.remark(f"plus the usual {_EDITORS[repl.settings.editing_mode]} editing keys (editing_mode)")
     names = ", ".join(action.name for action in KEY_ACTIONS)
-    talk.surface.remark(f"[keys] in config.toml changes them; their names, in this order: {names}")
+    repl.frontend.remark(f"[keys] in config.toml changes them; their names, in this order: {names}")
 
 
 def _in_columns(rows: Sequence[tuple[str, str]], columns: int) -> Iterator[str]:

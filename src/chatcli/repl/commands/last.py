@@ -8,11 +8,11 @@ from chatcli.repl.commands.command import Command
 from chatcli.repl.commands.copy import NO_ANSWER, last_answer, something_was_answered
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, _: str) -> None:
-    await talk.surface.page_through(last_answer(talk))
+async def _run(repl: ReplSession, _: str) -> None:
+    await repl.frontend.page_through(last_answer(repl))
 
 
 COMMAND = Command(

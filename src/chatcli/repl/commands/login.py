@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatcli.repl.commands.command import Command
-from chatcli.repl.way_in import choose_way_in
+from chatcli.repl.onboarding import onboard
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, _: str) -> None:
-    if await choose_way_in(talk):
-        talk.surface.remark(
-            f"model: {talk.chat.turns.connected.model_name} at {talk.chat.turns.connected.endpoint.name}"
+async def _run(repl: ReplSession, _: str) -> None:
+    if await onboard(repl):
+        repl.frontend.remark(
+            f"model: {repl.chat.turns.connected.model_name} at {repl.chat.turns.connected.endpoint.name}"
         )
 
 

@@ -12,32 +12,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatcli.cost.pricing import ModelFacts
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument:
-        await talk.change(model=argument)
-        talk.surface.remark(f"model: {talk.chat.turns.connected.model_name}")
-        talk.tell_unlisted_model()
+        await repl.change(model=argument)
+        repl.frontend.remark(f"model: {repl.chat.turns.connected.model_name}")
+        repl.tell_unlisted_model()
         return
-    chat = await talk.connected()
-    choices = await models_to_choose(talk)
-    if talk.settings.plain:
+    chat = await repl.connected()
+    choices = await models_to_choose(repl)
+    if repl.settings.plain:
         in_use = {chat.turns.connected.model_name: "in use"}
         spoken = [(choice.text, in_use.get(choice.text, ""), choice.meaning) for choice in choices]
-        talk.surface.say(sentences(spoken) or chat.turns.connected.model_name)
+        repl.frontend.say(sentences(spoken) or chat.turns.connected.model_name)
         return
     rows = [
         ("→" if choice.text == chat.turns.connected.model_name else "", choice.text, choice.meaning)
         for choice in choices
     ]
-    talk.surface.say(table(rows, talk.surface.columns()) or chat.turns.connected.model_name)
+    repl.frontend.say(table(rows, repl.frontend.columns()) or chat.turns.connected.model_name)
 
 
-async def models_to_choose(talk: Talk) -> Iterable[Choice]:
-    offered = await talk.connection.offered(talk.chat, talk.settings)
-    pricing = pricing_at(talk.chat.turns.connected.endpoint, talk.settings, talk.world.table)
+async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
+    offered = await repl.connection.offered(repl.chat, repl.settings)
+    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.world.table)
     facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
     return [Choice(name, _meaning(known)) for name, known in facts]
 

@@ -8,12 +8,12 @@ from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_
 from chatcli.repl.commands.turns import questions_to_choose
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    number = talk.chat.memory.pin(whole_number(argument) if argument else None)
-    talk.surface.remark(f"turn {number} pinned; /unpin {number} undoes it")
+async def _run(repl: ReplSession, argument: str) -> None:
+    number = repl.chat.memory.pin(whole_number(argument) if argument else None)
+    repl.frontend.remark(f"turn {number} pinned; /unpin {number} undoes it")
 
 
 COMMAND = Command(

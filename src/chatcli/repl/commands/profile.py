@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
     from chatcli.config.profiles import Profile
     from chatcli.config.settings import Settings
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _SETTLED_AT_THE_START: Final = ("save", "plain")
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument:
-        await take_profile(talk, argument)
+        await take_profile(repl, argument)
     else:
-        _list(talk, read_profiles(talk.world.paths))
+        _list(repl, read_profiles(repl.world.paths))
 
 
-async def take_profile(talk: Talk, name: str) -> None:
+async def take_profile(repl: ReplSession, name: str) -> None:
     """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
-    profiles = read_profiles(talk.world.paths)
+    profiles = read_profiles(repl.world.paths)
     if name != NO_PROFILE and name not in profiles:
         hint = f"add a table [profiles.{name}] to {FILE_NAME}"
         if profiles:
             hint = did_you_mean(name, profiles, "profiles")
         raise UsageError(f"there is no profile {name}", hint=hint)
     said = profiles[name].table if name in profiles else {}
-    before = talk.settings
+    before = repl.settings
     # What was changed before counts no more where the profile says something of it: it is what was said last.
-    await talk.change(**{**dict.fromkeys(said), "profile": name})
-    _change_system(talk, before)
-    if talk.surface.draws:
-        await talk.theme.settle()
+    await repl.change(**{**dict.fromkeys(said), "profile": name})
+    _change_system(repl, before)
+    if repl.frontend.draws:
+        await repl.theme.settle()
     called = "no profile" if name == NO_PROFILE else f"profile {name}"
-    talk.surface.remark(
-        f"model: {talk.chat.turns.connected.model_name} at {talk.chat.turns.connected.endpoint.name} ({called})"
+    repl.frontend.remark(
+        f"model: {repl.chat.turns.connected.model_name} at {repl.chat.turns.connected.endpoint.name} ({called})"
     )
-    _tell_what_does_not_follow(talk, said, before)
+    _tell_what_does_not_follow(repl, said, before)
 
 
 def _spoken(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -56,10 +56,10 @@ def _spoken(row: tuple[str, ...]) -> tuple[str, ...]:
     return (name, "in use" if mark else "", *facts)
 
 
-def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
+def _list(repl: ReplSession, profiles: Mapping[str, Profile]) -> None:
     rows = [
         (
-            "→" if profile.name == talk.settings.profile else "",
+            "→" if profile.name == repl.settings.profile else "",
             profile.name,
             profile.model,
             profile.host,
@@ -68,23 +68,23 @@ def _list(talk: Talk, profiles: Mapping[str, Profile]) -> None:
         for profile in profiles.values()
     ]
     if rows:
-        talk.surface.say(
-            sentences(map(_spoken, rows)) if talk.settings.plain else table(rows, talk.surface.columns())
+        repl.frontend.say(
+            sentences(map(_spoken, rows)) if repl.settings.plain else table(rows, repl.frontend.columns())
         )
-        talk.surface.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
+        repl.frontend.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
     else:
-        path = talk.world.paths.config / FILE_NAME
-        talk.surface.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
+        path = repl.world.paths.config / FILE_NAME
+        repl.frontend.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
 
 
-def _change_system(talk: Talk, before: Settings) -> None:
+def _change_system(repl: ReplSession, before: Settings) -> None:
     """Let the system prompt follow the profile: its own comes, and that of the profile before goes.
 
     A prompt the conversation was given otherwise stays where the new profile has none.
     """
-    chat, wished = talk.chat, talk.settings.system or ""
+    chat, wished = repl.chat, repl.settings.system or ""
     came_with_profile = _is_of_profile(before) and chat.opened.system == (before.system or None)
-    if (_is_of_profile(talk.settings) or came_with_profile) and wished != (chat.opened.system or ""):
+    if (_is_of_profile(repl.settings) or came_with_profile) and wished != (chat.opened.system or ""):
         chat.opened.set_system(wished)
 
 
@@ -92,16 +92,16 @@ def _is_of_profile(settings: Settings) -> bool:
     return settings.profile is not None and settings.origin("system") == profile_place(settings.profile)
 
 
-def _tell_what_does_not_follow(talk: Talk, said: Mapping[str, object], before: Settings) -> None:
-    if talk.wish.embedded and "base_url" in said:
-        talk.surface.remark("still using the built-in model: chatcli was started with --local")
+def _tell_what_does_not_follow(repl: ReplSession, said: Mapping[str, object], before: Settings) -> None:
+    if repl.wish.embedded and "base_url" in said:
+        repl.frontend.remark("still using the built-in model: chatcli was started with --local")
     for name in _SETTLED_AT_THE_START:
-        if getattr(talk.settings, name) != getattr(before, name):
-            talk.surface.remark(f"{name} is unchanged: it can only be set at the start")
+        if getattr(repl.settings, name) != getattr(before, name):
+            repl.frontend.remark(f"{name} is unchanged: it can only be set at the start")
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    profiles = read_profiles(talk.world.paths).values()
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    profiles = read_profiles(repl.world.paths).values()
     found = [Choice(each.name, " at ".join(filter(None, (each.model, each.host)))) for each in profiles]
     return [*found, Choice(NO_PROFILE, "settings outside all profiles")] if found else []
 

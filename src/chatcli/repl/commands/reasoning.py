@@ -10,7 +10,7 @@ from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _MEANINGS: Final = {
     "show": "show reasoning as it streams",
@@ -18,19 +18,19 @@ _MEANINGS: Final = {
 }
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument and argument not in _MEANINGS:
         raise UsageError(
             f"/reasoning cannot be {argument}",
             hint="use show or hide; /config reasoning EFFORT sets how much the model reasons",
         )
     if argument:
-        await talk.change(show_reasoning=argument == "show")
-    word = "show" if talk.settings.show_reasoning else "hide"
-    talk.surface.remark(f"reasoning: {word} ({_MEANINGS[word]})")
+        await repl.change(show_reasoning=argument == "show")
+    word = "show" if repl.settings.show_reasoning else "hide"
+    repl.frontend.remark(f"reasoning: {word} ({_MEANINGS[word]})")
 
 
-async def _choices(_: Talk) -> Iterable[Choice]:
+async def _choices(_: ReplSession) -> Iterable[Choice]:
     return [Choice(word, meaning) for word, meaning in _MEANINGS.items()]
 
 

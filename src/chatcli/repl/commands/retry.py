@@ -8,16 +8,16 @@ from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_
 from chatcli.repl.commands.model import models_to_choose
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, model: str) -> None:
-    chat = await talk.connected()
+async def _run(repl: ReplSession, model: str) -> None:
+    chat = await repl.connected()
     if not model:
-        await talk.play(chat.turns.retry())
+        await repl.play(chat.turns.retry())
         return
-    async with talk.beside(model=model) as target:
-        await talk.play(chat.turns.retry(target))
+    async with repl.beside(model=model) as target:
+        await repl.play(chat.turns.retry(target))
 
 
 COMMAND = Command(

@@ -11,38 +11,38 @@ from chatcli.repl.commands.command import Command
 from chatcli.repl.commands.copy import code_block
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _WHOLE: Final = "/save NAME saves the whole conversation"
 _BLOCK: Final = re.compile(r"(?P<number>\d+)\s+(?P<path>\S.*)", re.DOTALL)
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if block := _BLOCK.fullmatch(argument):
-        await _save_block(talk, int(block["number"]), block["path"])
+        await _save_block(repl, int(block["number"]), block["path"])
         return
-    chat = talk.chat
+    chat = repl.chat
     if argument.isdecimal():
-        code_block(talk, int(argument), otherwise=_WHOLE)
+        code_block(repl, int(argument), otherwise=_WHOLE)
         raise UsageError(
             f"/save {argument} needs a path", hint=f"/save {argument} PATH writes code block {argument}"
         )
     if argument:
         chat.opened.save_as(chat.opened.store.resolve(argument))
-        talk.surface.remark(f"saved as {chat.opened.name}; continuing there")
+        repl.frontend.remark(f"saved as {chat.opened.name}; continuing there")
     elif chat.opened.file is None or not chat.opened.is_kept:
         chat.opened.save_as(chat.opened.store.new())
-        talk.surface.remark(f"saving from now on, as {chat.opened.name}")
+        repl.frontend.remark(f"saving from now on, as {chat.opened.name}")
     else:
-        talk.surface.remark(f"already saved in {chat.opened.file.path}; /save NAME makes a copy")
+        repl.frontend.remark(f"already saved in {chat.opened.file.path}; /save NAME makes a copy")
 
 
-async def _save_block(talk: Talk, number: int, named: str) -> None:
-    code = code_block(talk, number, otherwise=_WHOLE)
+async def _save_block(repl: ReplSession, number: int, named: str) -> None:
+    code = code_block(repl, number, otherwise=_WHOLE)
     try:
         path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
-        if _is_there(path) and not await _may_replace(talk, path):
-            talk.surface.remark("nothing was written")
+        if _is_there(path) and not await _may_replace(repl, path):
+            repl.frontend.remark("nothing was written")
             return
         _write(path, code)
     except (OSError, ValueError, RuntimeError) as error:
@@ -52,7 +52,7 @@ async def _save_block(talk: Talk, number: int, named: str) -> None:
             hint="give another path, or create its folder",
             code="not_written",
         ) from error
-    talk.surface.remark(f"code block {number} saved to {path}")
+    repl.frontend.remark(f"code block {number} saved to {path}")
 
 
 def _is_there(path: Path) -> bool:
@@ -66,8 +66,8 @@ def _write(path: Path, code: str) -> None:
     path.write_text(code, encoding="utf-8", errors="replace", newline="\n")
 
 
-async def _may_replace(talk: Talk, path: Path) -> bool:
-    answer = await talk.surface.ask(f"{path} already exists. Overwrite? [y/N] ")
+async def _may_replace(repl: ReplSession, path: Path) -> bool:
+    answer = await repl.frontend.ask(f"{path} already exists. Overwrite? [y/N] ")
     return (answer or "").strip().lower() in {"y", "yes"}
 
 

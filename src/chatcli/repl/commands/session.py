@@ -14,30 +14,30 @@ from chatcli.repl.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
     from chatcli.sessions.store import SessionSummary
 
 
-async def go_on_with(talk: Talk, name_or_path: str) -> None:
+async def go_on_with(repl: ReplSession, name_or_path: str) -> None:
     """Turn to another session, or begin one; raise a ``ChatcliError`` where that cannot be."""
     if (
-        talk.chat.opened.file is not None
-        and talk.chat.opened.store.resolve(name_or_path).path == talk.chat.opened.file.path
+        repl.chat.opened.file is not None
+        and repl.chat.opened.store.resolve(name_or_path).path == repl.chat.opened.file.path
     ):
-        talk.surface.remark(f"{talk.chat.opened.file.name} is already open")
+        repl.frontend.remark(f"{repl.chat.opened.file.name} is already open")
         return
-    is_new = not talk.chat.opened.store.resolve(name_or_path).path.exists()
-    wish = replace(talk.wish, session=name_or_path, resume_last=False)
-    await talk.turn_to(open_session(talk.settings, wish, talk.world))
+    is_new = not repl.chat.opened.store.resolve(name_or_path).path.exists()
+    wish = replace(repl.wish, session=name_or_path, resume_last=False)
+    await repl.turn_to(open_session(repl.settings, wish, repl.world))
     if is_new:
-        talk.surface.remark(f"new conversation: {talk.chat.opened.name or name_or_path}")
+        repl.frontend.remark(f"new conversation: {repl.chat.opened.name or name_or_path}")
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument:
-        await go_on_with(talk, argument)
+        await go_on_with(repl, argument)
         return
-    chat = talk.chat
+    chat = repl.chat
     rows = [
         ("name", chat.opened.name or "not saved (--no-save); /save NAME saves it"),
         ("title", chat.opened.title),
@@ -45,13 +45,13 @@ async def _run(talk: Talk, argument: str) -> None:
         ("file", str(chat.opened.file.path) if chat.opened.file else ""),
     ]
     there = [row for row in rows if row[1]]
-    is_spoken = talk.settings.plain
-    columns = talk.surface.columns()
-    talk.surface.say(sentences(there) if is_spoken else labelled(there, columns, whole=("name", "file")))
+    is_spoken = repl.settings.plain
+    columns = repl.frontend.columns()
+    repl.frontend.say(sentences(there) if is_spoken else labelled(there, columns, whole=("name", "file")))
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    with pickable_sessions(talk.world, talk.chat) as pickable:
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    with pickable_sessions(repl.world, repl.chat) as pickable:
 
         def there_are() -> Sequence[SessionSummary]:
             pickable.refresh()

@@ -9,14 +9,14 @@ from chatcli.repl.commands.session import go_on_with
 from chatcli.repl.pickable_sessions import pickable_sessions
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    with pickable_sessions(talk.world, talk.chat) as pickable:
-        chosen = await talk.surface.choose_session(pickable, words=argument)
+async def _run(repl: ReplSession, argument: str) -> None:
+    with pickable_sessions(repl.world, repl.chat) as pickable:
+        chosen = await repl.frontend.choose_session(pickable, words=argument)
     if chosen is not None:
-        await go_on_with(talk, chosen)
+        await go_on_with(repl, chosen)
 
 
 COMMAND = Command(

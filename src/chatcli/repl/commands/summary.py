@@ -10,36 +10,36 @@ from chatcli.repl.commands.command import Choice, Command
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _EDIT: Final = "edit"
 _NONE: Final = "none"
 _NOTHING: Final = "no summary yet; /context use summarize turns it on"
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    chat = await talk.connected()
+async def _run(repl: ReplSession, argument: str) -> None:
+    chat = await repl.connected()
     summary = chat.summaries.current
     if argument == _NONE:
         chat.summaries.forget()
-        talk.surface.remark("summary removed; its turns are sent again as far as they fit")
+        repl.frontend.remark("summary removed; its turns are sent again as far as they fit")
     elif argument == _EDIT:
         if summary is None:
             raise UsageError("there is no summary to edit", hint=_NOTHING, code="no_summary")
-        talk.surface.draft(f"/summary {summary.text}")
+        repl.frontend.draft(f"/summary {summary.text}")
     elif argument:
         chat.summaries.change(argument)
-        talk.surface.remark("summary changed")
+        repl.frontend.remark("summary changed")
     elif summary is None:
-        talk.surface.say(_NOTHING)
+        repl.frontend.say(_NOTHING)
     else:
         turns = f"the first {summary.turns} turns" if summary.turns > 1 else "the first turn"
-        talk.surface.say(f"{summary.text}\n")
-        talk.surface.remark(f"summary of {turns}; /summary edit changes it, /summary none removes it")
+        repl.frontend.say(f"{summary.text}\n")
+        repl.frontend.remark(f"summary of {turns}; /summary edit changes it, /summary none removes it")
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    chat = talk.chat
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    chat = repl.chat
     if chat.target is None or chat.summaries.current is None:
         return []
     return [Choice(_EDIT, "edit it in the composer"), Choice(_NONE, "remove it")]

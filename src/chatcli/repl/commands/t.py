@@ -16,7 +16,7 @@ from chatcli.templates.template_store import FOLDER, TemplateStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
     from chatcli.templates.template import Template
 
 _ASSIGNMENT: Final = re.compile(
@@ -24,12 +24,12 @@ _ASSIGNMENT: Final = re.compile(
 )
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    store = _template_store(talk)
+async def _run(repl: ReplSession, argument: str) -> None:
+    store = _template_store(repl)
     if not argument:
         rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in store.entries()])
-        talk.surface.say(sentences(rows) if talk.settings.plain else table(rows, talk.surface.columns()))
-        talk.surface.remark(
+        repl.frontend.say(sentences(rows) if repl.settings.plain else table(rows, repl.frontend.columns()))
+        repl.frontend.remark(
             "/t NAME TEXT uses a template, VARIABLE=VALUE fills in its variables; yours are in "
             + str(store.folder)
         )
@@ -37,18 +37,18 @@ async def _run(talk: Talk, argument: str) -> None:
     name, *rest = argument.split(None, 1)
     template = await in_thread(lambda: store.find(name).template())
     written = rest[0] if rest else ""
-    files = talk.attachments.of(written)
+    files = repl.attachments.of(written)
     # The files are read when everything else is known; until then it counts that there are some.
     filling = replace(read_filling(template, written), documents=[file.name for file in files])
     answers = {}
     for place in template.missing(filling):
-        answer = await talk.surface.ask(f"{place}: ")
+        answer = await repl.frontend.ask(f"{place}: ")
         if answer is None:
-            talk.surface.remark("not sent")
+            repl.frontend.remark("not sent")
             return
         answers[place] = answer
     filled = filling.with_answers(answers)
-    await talk.ask(
+    await repl.ask(
         lambda documents: template.question(replace(filled, documents=documents)),
         files,
         draft=f"/t {argument}",
@@ -77,12 +77,12 @@ def read_filling(template: Template, written: str) -> Filling:
     return Filling(words=words[: template.words_taken], typed=rest[0] if rest else "", values=values)
 
 
-def _template_store(talk: Talk) -> TemplateStore:
-    return TemplateStore(talk.world.paths.config / FOLDER)
+def _template_store(repl: ReplSession) -> TemplateStore:
+    return TemplateStore(repl.world.paths.config / FOLDER)
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    store = _template_store(talk)
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    store = _template_store(repl)
     return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in store.entries()])
 
 

@@ -10,7 +10,7 @@ from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _CHOICES: Final = {
     "dark": "for a dark background",
@@ -19,25 +19,25 @@ _CHOICES: Final = {
 }
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument:
         if argument not in _CHOICES:
             raise UsageError(f"there is no theme {argument}", hint="use dark, light or auto")
-        await talk.change(theme=argument)
-    await talk.theme.settle()
-    talk.surface.remark(f"theme: {talk.theme.name} ({_reason(talk)})")
-    if not talk.theme.has_colors:
-        talk.surface.remark("but colours are off here (TERM or NO_COLOR)")
+        await repl.change(theme=argument)
+    await repl.theme.settle()
+    repl.frontend.remark(f"theme: {repl.theme.name} ({_reason(repl)})")
+    if not repl.theme.has_colors:
+        repl.frontend.remark("but colours are off here (TERM or NO_COLOR)")
 
 
-def _reason(talk: Talk) -> str:
-    if talk.theme.follows_background:
-        return f"auto: {talk.theme.source}"
-    origin = talk.settings.origin("theme")
+def _reason(repl: ReplSession) -> str:
+    if repl.theme.follows_background:
+        return f"auto: {repl.theme.source}"
+    origin = repl.settings.origin("theme")
     return "chosen here" if origin.startswith("command ") else origin
 
 
-async def _choices(_: Talk) -> Iterable[Choice]:
+async def _choices(_: ReplSession) -> Iterable[Choice]:
     return [Choice(text, meaning) for text, meaning in _CHOICES.items()]
 
 

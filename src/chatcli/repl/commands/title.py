@@ -15,24 +15,24 @@ from chatcli.sessions.asked_titles import SYSTEM_PROMPT, is_enough, question_for
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _AUTO: Final = "auto"
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument:
-        talk.chat.opened.set_title(await _asked_for(talk) if argument == _AUTO else argument)
-    title = talk.chat.opened.title
-    talk.surface.remark(f"title: {title}" if title else "no title yet; your first question will be used")
+        repl.chat.opened.set_title(await _asked_for(repl) if argument == _AUTO else argument)
+    title = repl.chat.opened.title
+    repl.frontend.remark(f"title: {title}" if title else "no title yet; your first question will be used")
 
 
-async def _asked_for(talk: Talk) -> str:
+async def _asked_for(repl: ReplSession) -> str:
     """Ask the model for a title. Raise a ``ChatcliError`` where none comes."""
-    if not something_was_asked(talk):
+    if not something_was_asked(repl):
         raise UsageError(f"/title auto: {NOTHING_ASKED}", hint="/title TEXT sets one")
-    chat = await talk.connected()
-    talk.surface.doing("asking for a title")
+    chat = await repl.connected()
+    repl.frontend.doing("asking for a title")
     question = messages.question(question_for_title(chat.session))
     text = ""
     try:
@@ -48,7 +48,7 @@ async def _asked_for(talk: Talk) -> str:
                 if is_enough(text):
                     break
     except CancelledError:
-        talk.surface.remark("stopped; the title is unchanged")
+        repl.frontend.remark("stopped; the title is unchanged")
         raise
     if not (title := title_in(text)):
         raise BadResponse(
@@ -59,8 +59,8 @@ async def _asked_for(talk: Talk) -> str:
     return title
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    now = [Choice(talk.chat.opened.title, "the current one")] if talk.chat.opened.title else []
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    now = [Choice(repl.chat.opened.title, "the current one")] if repl.chat.opened.title else []
     return [Choice(_AUTO, "let the model find one"), *now]
 
 

@@ -13,37 +13,37 @@ from chatcli.sessions.titles import beginning_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _SHOWN_CHARACTERS = 60
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    branches = talk.chat.branches
+async def _run(repl: ReplSession, argument: str) -> None:
+    branches = repl.chat.branches
     tree = branches.tree
     if not argument:
-        is_spoken = talk.settings.plain
-        talk.surface.say(tree_sentences(tree) if is_spoken else tree_rows(tree, talk.surface.columns()))
-        talk.surface.remark("/tree N continues after one of them; nothing is lost")
+        is_spoken = repl.settings.plain
+        repl.frontend.say(tree_sentences(tree) if is_spoken else tree_rows(tree, repl.frontend.columns()))
+        repl.frontend.remark("/tree N continues after one of them; nothing is lost")
         return
     number = whole_number(argument)
     exchange = next((found for found in tree.exchanges if found.number == number), None)
     if exchange is None:
         raise UsageError(f"there is no number {number} in the tree", hint="/tree shows the numbers")
     branches.go_to(exchange)
-    talk.surface.remark(f"continuing after {number}")
-    show_exchange(talk.surface, exchange)
+    repl.frontend.remark(f"continuing after {number}")
+    show_exchange(repl.frontend, exchange)
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
     return [
         Choice(str(exchange.number), beginning_of(exchange.question.message, _SHOWN_CHARACTERS))
-        for exchange in talk.chat.branches.tree.exchanges
+        for exchange in repl.chat.branches.tree.exchanges
     ]
 
 
-def _has_any(talk: Talk) -> bool:
-    return bool(talk.chat.branches.tree.exchanges)
+def _has_any(repl: ReplSession) -> bool:
+    return bool(repl.chat.branches.tree.exchanges)
 
 
 COMMAND = Command(

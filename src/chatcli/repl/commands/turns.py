@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatcli.chat.memory import NumberedTurn
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 SHOWN_CHARACTERS: Final = 60
 MOST_CHOICES: Final = 200
 """Of a long conversation the newest turns are offered; every number can be typed."""
 
 
-async def questions_to_choose(talk: Talk) -> Iterable[Choice]:
-    session = talk.chat.session
+async def questions_to_choose(repl: ReplSession) -> Iterable[Choice]:
+    session = repl.chat.session
     states = {"pinned: ": session.pinned, "refused: ": session.refused, "dropped: ": session.dropped}
     state = {message_id: name for name, ids in states.items() for message_id in ids}
     asked = list(enumerate(session.questions, start=1))

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from chatcli.repl.commands.command import NOTHING_ASKED, Command, something_was_asked, whole_number
 
 if TYPE_CHECKING:
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    if talk.chat.memory.is_cleared:
-        talk.chat.memory.undo_clear()
-        talk.surface.remark("took back /clear: the model sees the earlier turns again")
+async def _run(repl: ReplSession, argument: str) -> None:
+    if repl.chat.memory.is_cleared:
+        repl.chat.memory.undo_clear()
+        repl.frontend.remark("took back /clear: the model sees the earlier turns again")
         return
-    taken_back = talk.chat.branches.undo(whole_number(argument, otherwise=1))
+    taken_back = repl.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
-    talk.surface.remark(f"took back {count} turn{'' if count == 1 else 's'} (still in /tree)")
-    talk.surface.draft(taken_back[0].own_words)
+    repl.frontend.remark(f"took back {count} turn{'' if count == 1 else 's'} (still in /tree)")
+    repl.frontend.draft(taken_back[0].own_words)
 
 
-def _is_something_to_take_back(talk: Talk) -> bool:
-    return something_was_asked(talk) or talk.chat.memory.is_cleared
+def _is_something_to_take_back(repl: ReplSession) -> bool:
+    return something_was_asked(repl) or repl.chat.memory.is_cleared
 
 
 COMMAND = Command(

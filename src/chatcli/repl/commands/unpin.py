@@ -10,20 +10,20 @@ from chatcli.repl.commands.turns import choices
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 
-async def _run(talk: Talk, argument: str) -> None:
-    number = talk.chat.memory.unpin(whole_number(argument) if argument else None)
-    talk.surface.remark(f"turn {number} unpinned")
+async def _run(repl: ReplSession, argument: str) -> None:
+    number = repl.chat.memory.unpin(whole_number(argument) if argument else None)
+    repl.frontend.remark(f"turn {number} unpinned")
 
 
-async def _pinned(talk: Talk) -> Iterable[Choice]:
-    return choices(talk.chat.memory.pinned)
+async def _pinned(repl: ReplSession) -> Iterable[Choice]:
+    return choices(repl.chat.memory.pinned)
 
 
-def _is_something_pinned(talk: Talk) -> bool:
-    return bool(talk.chat.memory.pinned)
+def _is_something_pinned(repl: ReplSession) -> bool:
+    return bool(repl.chat.memory.pinned)
 
 
 COMMAND = Command(

@@ -10,20 +10,20 @@ from chatcli.repl.commands.command import Choice, Command
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatcli.repl.talk import Talk
+    from chatcli.repl.repl_session import ReplSession
 
 _WORDS = {"on": True, "off": False}
 
 
-async def _run(talk: Talk, argument: str) -> None:
+async def _run(repl: ReplSession, argument: str) -> None:
     if argument and argument not in _WORDS:
         raise UsageError(f"/verbose cannot be {argument}", hint="use on or off, or nothing to toggle it")
-    talk.verbose = _WORDS.get(argument, not talk.verbose)
-    talk.surface.remark(f"tokens and times after each answer: {'on' if talk.verbose else 'off'}")
+    repl.verbose = _WORDS.get(argument, not repl.verbose)
+    repl.frontend.remark(f"tokens and times after each answer: {'on' if repl.verbose else 'off'}")
 
 
-async def _choices(talk: Talk) -> Iterable[Choice]:
-    return [Choice("off" if talk.verbose else "on")]
+async def _choices(repl: ReplSession) -> Iterable[Choice]:
+    return [Choice("off" if repl.verbose else "on")]
 
 
 COMMAND = Command("verbose", "show tokens and times after each answer (on/off)", _run, "[on|off]", _choices)

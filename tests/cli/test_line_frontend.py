@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 
-from chatcli.cli.line_surface import LineSurface
+from chatcli.cli.line_frontend import LineFrontend
 from chatcli.cli.typed_lines import TypedLines
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
@@ -14,14 +14,14 @@ from cli.fakes import terminal
 
 @pytest.fixture
 def surface_on(tmp_path):
-    """Return a function that makes a surface on a terminal of memory."""
+    """Return a function that makes a frontend on a terminal of memory."""
 
     def start(shown, *, plain=False, quiet=False, clock=lambda: 0.0):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }
         settings = resolve({"plain": plain}, environment, find_paths(environment), tmp_path)
-        return LineSurface(
+        return LineFrontend(
             Namespace(quiet=quiet, verbose=False, debug=False, output=None),
             shown,
             TypedLines(shown),
@@ -36,10 +36,10 @@ def surface_on(tmp_path):
 
 async def test_what_is_asked_is_the_next_line_of_a_pipe_a_secret_too(surface_on):
     shown = terminal(b"2\r\nsk-1\n")
-    surface = surface_on(shown)
-    assert await surface.ask("Which one? ") == "2"
-    assert await surface.ask("Key: ", secret=True) == "sk-1"
-    assert await surface.ask("And? ") is None
+    frontend = surface_on(shown)
+    assert await frontend.ask("Which one? ") == "2"
+    assert await frontend.ask("Key: ", secret=True) == "sk-1"
+    assert await frontend.ask("And? ") is None
     assert shown.out == "Which one? Key: And? \n"
 
 
@@ -49,30 +49,30 @@ async def test_what_is_asked_without_a_stdin_is_turned_down(surface_on):
 
 def test_what_is_said_goes_to_stdout_and_what_is_told_beside_it_to_stderr(surface_on):
     shown = terminal()
-    surface = surface_on(shown)
-    surface.say("→  small\x1b[2J\n   large")
-    surface.remark("kept")
-    surface.complain(UsageError("there is no theme x", hint="say dark"))
-    surface.echo("never shown twice")
+    frontend = surface_on(shown)
+    frontend.say("→  small\x1b[2J\n   large")
+    frontend.remark("kept")
+    frontend.complain(UsageError("there is no theme x", hint="say dark"))
+    frontend.echo("never shown twice")
     assert shown.out == "→  small␛[2J\n   large\n"
     assert shown.err == "kept\nerror: there is no theme x\n→ say dark\n"
 
 
 def test_signs_are_words_where_they_are_read_aloud(surface_on):
     shown = terminal(is_terminal=True)
-    surface = surface_on(shown, plain=True)
-    surface.say("→  small\n   large")
-    surface.complain(UsageError("there is no theme x", hint="say dark"))
+    frontend = surface_on(shown, plain=True)
+    frontend.say("→  small\n   large")
+    frontend.complain(UsageError("there is no theme x", hint="say dark"))
     assert shown.out == "In use: small\n   large\n"
     assert shown.err == "Error: there is no theme x.\nWhat to do: say dark.\n"
 
 
 def test_who_wants_it_quiet_hears_of_errors_only(surface_on):
     shown = terminal()
-    surface = surface_on(shown, quiet=True)
-    surface.remark("kept")
-    surface.draft("Capital of France?")
-    surface.complain(UsageError("no"))
+    frontend = surface_on(shown, quiet=True)
+    frontend.remark("kept")
+    frontend.draft("Capital of France?")
+    frontend.complain(UsageError("no"))
     assert shown.err == "error: no\n"
 
 
@@ -94,9 +94,9 @@ def test_rows_are_cut_only_where_somebody_sees_them_end(surface_on):
 def test_progress_is_told_now_and_then(surface_on):
     shown = terminal()
     seconds = iter([0.0, 0.1, 9.9, 10.0])
-    surface = surface_on(shown, clock=lambda: next(seconds))
+    frontend = surface_on(shown, clock=lambda: next(seconds))
     for what in ("1 MB", "2 MB", "3 MB", "4 MB"):
-        surface.doing(what)
+        frontend.doing(what)
     assert shown.err == "1 MB\n4 MB\n"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chatcli.repl.pickable_sessions import PickableSessions
 
 
-class Surface(Protocol):
+class Frontend(Protocol):
     """Shows what is said and asks what must be known. Everything it is given it makes safe for a terminal."""
 
     @property

@@ -1,4 +1,4 @@
-"""The surface on a terminal: what is said passes above the screen's live rows."""
+"""The frontend on a terminal: what is said passes above the screen's live rows."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Ink:
         return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
 
 
-class Page:
-    """A ``Surface``: styled, wrapped between words, and safe for a terminal.
+class TerminalFrontend:
+    """A ``Frontend``: styled, wrapped between words, and safe for a terminal.
 
     ``theme`` and ``settings`` are asked for each answer.
     ``unicode`` says whether the terminal can show more than ASCII.
@@ -179,7 +179,7 @@ class Page:
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
     ) -> str | None:
-        from chatcli.terminal.picker.picking import pick_session  # noqa: PLC0415 - a talk may never need it
+        from chatcli.terminal.picker.picking import pick_session  # noqa: PLC0415 - many conversations never need it
 
         return await pick_session(
             self._screen,

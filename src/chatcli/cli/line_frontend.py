@@ -1,4 +1,4 @@
-"""The surface that is made of lines: what is asked for on stdout, what is told beside it on stderr."""
+"""The frontend that is made of lines: what is asked for on stdout, what is told beside it on stderr."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _LONGEST_DRAFT: Final = 400
 _DOING_EVERY_S: Final = 10.0
 
 
-class LineSurface:
-    """A ``Surface``. ``settings`` and ``chat`` are asked for each turn, as commands change them."""
+class LineFrontend:
+    """A ``Frontend``. ``settings`` and ``chat`` are asked for each turn, as commands change them."""
 
     draws = False
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event, TurnEnd
     from chatcli.core.messages import Message
     from chatcli.render.theme_in_force import ThemeInForce
+    from chatcli.repl.frontend import Frontend
     from chatcli.repl.model_connection import Connection
-    from chatcli.repl.queue import Written
-    from chatcli.repl.surface import Surface
+    from chatcli.repl.queue import Submission
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
 
@@ -47,16 +47,16 @@ _SHELL_MARK: Final = "!"
 _IMAGE_MARK: Final = "!["
 
 
-class Talk:
-    """What commands work on: the surface, the conversation, the settings and the way to the model.
+class ReplSession:
+    """What commands work on: the frontend, the conversation, the settings and the way to the model.
 
-    ``resettle`` settles the settings anew, with changes that win over everything else. ``run_command`` runs a command by
+    ``reload_settings`` settles the settings anew, with changes that win over everything else. ``run_command`` runs a command by
     its name, with its argument; it raises a ``ChatcliError`` where that cannot be.
     """
 
     def __init__(
         self,
-        surface: Surface,
+        frontend: Frontend,
         chat: Chat,
         *,
         settings: Settings,
@@ -64,14 +64,14 @@ class Talk:
         world: RunContext,
         connection: Connection,
         theme: ThemeInForce,
-        run_command: Callable[[Talk, str, str], Awaitable[None]],
-        resettle: Callable[[Mapping[str, object]], Settings],
+        run_command: Callable[[ReplSession, str, str], Awaitable[None]],
+        reload_settings: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
         attachments: Attachments | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.surface = surface
-        self.between_turns = BetweenTurns(surface.remark, patience_s=patience_s)
+        self.frontend = frontend
+        self.between_turns = BetweenTurns(frontend.remark, patience_s=patience_s)
         self.chat: Chat = chat
         self.settings = settings
         self.wish = wish
@@ -82,10 +82,10 @@ class Talk:
         self.attachments = attachments or Attachments()
         self.is_leaving = False
         self._run_command = run_command
-        self._resettle = resettle
+        self._reload_settings = reload_settings
         self._changes: dict[str, object] = {}
 
-    async def run(self, read: Callable[[], Awaitable[Written | None]]) -> None:
+    async def run(self, read: Callable[[], Awaitable[Submission | None]]) -> None:
         """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
         while not self.is_leaving and (written := await read()) is not None:
             await self.take(written.text, shown=written.shown)
@@ -103,28 +103,28 @@ class Talk:
             return
         if command := split_command(line):
             if shown:
-                self.surface.echo(shown)
-            await self.surface.work(self._obey(*command), "working")
+                self.frontend.echo(shown)
+            await self.frontend.work(self._obey(*command), "working")
         elif is_meant_for_a_shell(shown):
-            self.surface.echo(shown)
-            self.surface.remark(
+            self.frontend.echo(shown)
+            self.frontend.remark(
                 "not sent: a line that begins with ! runs no command here; put a space before it to send it"
             )
         else:
             files = self.attachments.of(shown)
-            self.surface.echo(shown, attached_line(files))
-            await self.surface.work(self._answer(line, files), "waiting")
+            self.frontend.echo(shown, attached_line(files))
+            await self.frontend.work(self._answer(line, files), "waiting")
         if shown and not self.is_leaving:
-            self.surface.pause()
+            self.frontend.pause()
 
     async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:
         """Show a turn and return how it ended."""
         await self.between_turns.settle()
-        end = await play(events, *self.surface.observers(verbose=self.verbose))
+        end = await play(events, *self.frontend.observers(verbose=self.verbose))
         self.between_turns.begin(self.chat)
         error = end.result.error
         if error is not None:
-            self.surface.hold()
+            self.frontend.hold()
         if isinstance(error, EndpointError) and error.status == _NOT_FOUND:
             self.tell_unlisted_model()
         return end
@@ -138,11 +138,11 @@ class Talk:
             return
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         meant = f"; did you mean {near[0]}?" if near else "; /model lists its models"
-        self.surface.remark(f"{endpoint.name} does not list {name}{meant}")
+        self.frontend.remark(f"{endpoint.name} does not list {name}{meant}")
 
     def complain(self, error: ChatcliError) -> None:
         """Show an error, with what helps in a conversation where there is no model to ask."""
-        self.surface.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
+        self.frontend.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
 
     async def connected(self) -> Chat:
         """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
@@ -152,7 +152,7 @@ class Talk:
     async def change(self, **changes: object) -> None:
         """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
-        settings = self._resettle(wanted)
+        settings = self._reload_settings(wanted)
         if changes and all(SETTINGS_BY_NAME[name].only_looks for name in changes):
             self.settings, self._changes = settings, wanted
             return
@@ -167,7 +167,7 @@ class Talk:
     @asynccontextmanager
     async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
         """Open what is asked with changed settings, for a while; the conversation keeps its own."""
-        settings = self._resettle({**self._changes, **changes})
+        settings = self._reload_settings({**self._changes, **changes})
         async with self.connection.beside(self.chat, settings) as target:
             yield target
 
@@ -197,7 +197,7 @@ class Talk:
             raise
         before, self.chat = self.chat, chat
         before.close()
-        recap(chat, self.surface)
+        recap(chat, self.frontend)
 
     async def ask(
         self,
@@ -212,12 +212,12 @@ class Talk:
         """
         try:
             documents = await self.attachments.read(
-                files, self.surface.remark, say=self.surface.say, ask=self.surface.ask
+                files, self.frontend.remark, say=self.frontend.say, ask=self.frontend.ask
             )
         except ChatcliError as error:
             self.complain(error)
-            self.surface.draft(draft)
-            self.surface.hold()
+            self.frontend.draft(draft)
+            self.frontend.hold()
             return
         except CancelledError:
             self._stop_before_sending(draft)
@@ -227,8 +227,8 @@ class Talk:
         except ChatcliError as error:
             self.complain(error)
             # What helps is a command, not another wording.
-            self.surface.set_aside(draft)
-            self.surface.hold()
+            self.frontend.set_aside(draft)
+            self.frontend.hold()
             return
         except CancelledError:
             self._stop_before_sending(draft)
@@ -246,11 +246,11 @@ class Talk:
             # Turned down, or stopped while a long text was still being read, a question is not in the conversation.
             if is_unasked or (chat.session.head == stood and not was_editing):
                 self.attachments.put_back(named)
-                self.surface.draft(draft)
+                self.frontend.draft(draft)
 
     def _stop_before_sending(self, draft: str) -> None:
-        self.surface.remark("stopped before it was sent")
-        self.surface.draft(draft)
+        self.frontend.remark("stopped before it was sent")
+        self.frontend.draft(draft)
 
     async def _examined(self, chat: Chat, message: Message) -> Message | Examined | None:
         """Let the person choose what is done with a question that does not fit; return ``None`` where that is nothing."""
@@ -262,10 +262,10 @@ class Talk:
         with suppress(InputTooLong):  # the turn itself tells that there is no way
             way = await choose_way(
                 examined.long,
-                say=self.surface.say,
-                ask=self.surface.ask,
+                say=self.frontend.say,
+                ask=self.frontend.ask,
                 cost_of=chat.turns.long_questions.cost_of,
-                columns=self.surface.columns(),
+                columns=self.frontend.columns(),
             )
             if way is None:
                 return None
@@ -289,7 +289,7 @@ class Talk:
         """Ask the person whether something may cost what it does."""
         if self.between_turns.is_asking:
             return False  # nobody is asked about what they did not ask for
-        answer = await self.surface.ask(f"{told} [y/N] ")
+        answer = await self.frontend.ask(f"{told} [y/N] ")
         return (answer or "").strip().lower() in {"y", "yes"}
 
     async def _obey(self, name: str, argument: str) -> None:
@@ -297,12 +297,12 @@ class Talk:
             await self._run_command(self, name, argument)
         except ChatcliError as error:
             self.complain(error)
-            self.surface.hold()
+            self.frontend.hold()
         self.tell_what_became_of_the_file()
 
     def tell_what_became_of_the_file(self) -> None:
         for notice in self.chat.opened.pending_notices():
-            self.surface.remark(notice.message)
+            self.frontend.remark(notice.message)
 
 
 def split_command(line: str) -> tuple[str, str] | None:
