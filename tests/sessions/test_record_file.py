@@ -34,21 +34,21 @@ def records_of(path):
 
 def test_nothing_is_made_before_the_first_record(file, path):
     assert not path.parent.exists()
-    file.append(HEADER)
+    file.append_record(HEADER)
     assert records_of(path) == [HEADER]
 
 
 def test_a_file_has_one_header(file, path):
     file.begin([HEADER, MESSAGE])
-    file.append(HeaderRecord("other", AT, "x"))
+    file.append_record(HeaderRecord("other", AT, "x"))
     assert records_of(path) == [HEADER, MESSAGE]
 
 
 def test_a_file_that_was_let_go_of_is_opened_again(file, path):
-    file.append(HEADER)
+    file.append_record(HEADER)
     file.close()
     file.close()
-    file.append(MESSAGE)
+    file.append_record(MESSAGE)
     assert records_of(path) == [HEADER, MESSAGE]
 
 
@@ -63,7 +63,7 @@ def test_a_file_is_never_begun_twice(file, path):
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     file = RecordFile(tmp_path / "file" / "trip.jsonl")
-    for write in (lambda: file.append(HEADER), lambda: file.begin([HEADER])):
+    for write in (lambda: file.append_record(HEADER), lambda: file.begin([HEADER])):
         with pytest.raises(LocalIOError, match="cannot write the session"):
             write()
 
@@ -74,6 +74,6 @@ def test_a_pipe_with_a_name_is_no_session_and_not_waited_for(file, path):
     os.mkfifo(path)
     assert file.hold()
     with pytest.raises(ConfigurationError) as caught:
-        file.append(HEADER)
+        file.append_record(HEADER)
     assert caught.value.code == "not_a_session"
     assert path.is_fifo()

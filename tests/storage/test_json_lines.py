@@ -423,8 +423,8 @@ AT = "2026-11-29T12:00:00.000Z"
 
 def session(path):
     file = RecordFile(path)
-    file.append(HeaderRecord("s", AT, "chatcli"))
-    return file, lambda text: file.append(MessageRecord(text, None, AT, question(text)))
+    file.append_record(HeaderRecord("s", AT, "chatcli"))
+    return file, lambda text: file.append_record(MessageRecord(text, None, AT, question(text)))
 
 
 def ledger(path):

@@ -43,6 +43,7 @@ class LongQuestions:
         self._target = target
         self._managers = managers
         self._tokens = managers.tokens_at(target)
+        self._window = Window.of(target.window_tokens, target.parameters.max_tokens)
 
     @property
     def longest_tokens(self) -> int:
@@ -106,7 +107,3 @@ class LongQuestions:
         async with aclosing(events):
             async for event in events:
                 yield event
-
-    @property
-    def _window(self) -> Window:
-        return Window.of(self._target.window_tokens, self._target.parameters.max_tokens)

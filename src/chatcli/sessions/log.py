@@ -235,7 +235,7 @@ class SessionLog:
             self._make_copy(self._copies)
         while self._unwritten:
             if self._records is not None:
-                self._records.append(self._unwritten[0])
+                self._records.append_record(self._unwritten[0])
             self._unwritten.popleft()
 
     def _go_on_in_a_copy(self) -> None:

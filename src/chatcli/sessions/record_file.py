@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Record
 
 
-class RecordFile:
+class RecordFile(ExclusiveJsonLines):
     """Appends records to a session file, which is made with the first one.
 
     While it is open the file is locked, so that no other process writes between the records of this one.
@@ -29,8 +29,7 @@ class RecordFile:
     """
 
     def __init__(self, path: Path, *, follow_link: bool = False) -> None:
-        self.path = path
-        self._lines = ExclusiveJsonLines(path, self._check, follow_link=follow_link)
+        super().__init__(path, self._check_header, follow_link=follow_link)
         self._has_header = False
 
     def hold(self) -> bool:
@@ -40,25 +39,25 @@ class RecordFile:
         that cannot be written is found out when it is.
         """
         try:
-            return self._lines.hold()
+            return super().hold()
         except (OSError, ConfigurationError):
             return True
 
-    def append(self, record: Record) -> None:
+    def append_record(self, record: Record) -> None:
         """Write ``record`` at the end; a header only where the file has none."""
         try:
             if isinstance(record, HeaderRecord):
-                self._lines.open()
+                self.open()
                 if self._has_header:
                     return
-            self._lines.append(encode(record))
+            self.append(encode(record))
         except OSError as error:
             raise _not_written(self.path, error) from error
 
     def begin(self, records: Iterable[Record]) -> None:
         """Make the file with ``records``, a header first; raise ``UsageError`` where there is one already."""
         try:
-            self._lines.create(b"".join(map(encode, records)))
+            self.create(b"".join(map(encode, records)))
         except FileExistsError as error:
             raise UsageError(
                 f"{self.path} already exists",
@@ -68,11 +67,7 @@ class RecordFile:
         except OSError as error:
             raise _not_written(self.path, error) from error
 
-    def close(self) -> None:
-        """Let go of the file; the next record opens it again."""
-        self._lines.close()
-
-    def _check(self, descriptor: int) -> None:
+    def _check_header(self, descriptor: int) -> None:
         # A pipe with a name would be read for ever.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise not_a_session(self.path)

@@ -29,7 +29,7 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
     records = _held(file)
     try:
         before = file.path.stat()
-        records.append(MarkRecord(new_id(), session.head, timestamp(now), "title", title))
+        records.append_record(MarkRecord(new_id(), session.head, timestamp(now), "title", title))
         # It was not gone on with, so that it keeps its place in the list.
         os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except InUse as error:

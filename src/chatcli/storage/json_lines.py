@@ -222,7 +222,7 @@ class ExclusiveJsonLines:
     """
 
     def __init__(self, path: Path, check: Callable[[int], None], *, follow_link: bool = False) -> None:
-        self._path = path
+        self.path = path
         self._check = check
         self._follow_link = follow_link
         self._descriptor: int | None = None
@@ -234,7 +234,7 @@ class ExclusiveJsonLines:
         A file that is not there yet is not made, but will be taken for another's if somebody makes it meanwhile.
         """
         try:
-            self._descriptor = self._locked(open_existing(self._path, follow_link=self._follow_link))
+            self._descriptor = self._locked(open_existing(self.path, follow_link=self._follow_link))
         except FileNotFoundError:
             self._seen_bytes = 0
         except InUse:
@@ -244,7 +244,7 @@ class ExclusiveJsonLines:
     def open(self) -> None:
         """Make the file if need be, and keep others from writing to it."""
         if self._descriptor is None:
-            self._descriptor = self._locked(open_for_append(self._path, follow_link=self._follow_link))
+            self._descriptor = self._locked(open_for_append(self.path, follow_link=self._follow_link))
 
     def append(self, lines: bytes) -> None:
         """Add lines, each with its line feed, at the end of the file, which is opened if need be."""
@@ -256,8 +256,8 @@ class ExclusiveJsonLines:
 
     def create(self, lines: bytes) -> None:
         """Make the file with ``lines``; raise ``FileExistsError`` where there is one."""
-        make_folder(self._path.parent)
-        create(self._path, lines)
+        make_folder(self.path.parent)
+        create(self.path, lines)
         self._seen_bytes = len(lines)
 
     def close(self) -> None:
