@@ -1,7 +1,7 @@
 """The layers around what asks an endpoint, and their order: one table.
 
-Every attempt counts against the limits, every part of an answer against the budget, and every model that is fallen back to
-is given all of its own attempts.
+Every attempt counts against the limits, every part of an answer against the budget, and every fallback is given
+all of its own attempts.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 class ModelOptions(NamedTuple):
     """How a model is asked.
 
-    ``api`` names the dialect. ``facts`` are what is known of the endpoint, and learned. ``counter`` counts about what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut
-    answer is asked for the rest, ``None`` where somebody else joins answers.
+    ``api`` names the dialect. ``facts`` are what is known of the endpoint; the layers add to it. ``counter`` counts about
+    what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut answer
+    is asked for the rest, ``None`` where somebody else joins answers.
     """
 
     api: str
@@ -64,8 +65,7 @@ class Layer(NamedTuple):
 
 
 LAYERS: Final = (
-    # From the outside in.
-    # It asks for the rest of a cut answer, and joins it.
+    # From the outside in. This one asks for the rest of a cut answer, and joins it.
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,
@@ -73,6 +73,7 @@ LAYERS: Final = (
             inner, times=options.auto_continue or 0, prefill=prefill_for(endpoint)
         ),
     ),
+    # It asks another model where one fails.
     Layer(
         "fallback",
         lambda options: bool(options.fallbacks),
