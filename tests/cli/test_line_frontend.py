@@ -61,9 +61,7 @@ def test_what_is_said_goes_to_stdout_and_what_is_told_beside_it_to_stderr(surfac
 def test_signs_are_words_where_they_are_read_aloud(surface_on):
     shown = terminal(is_terminal=True)
     frontend = surface_on(shown, plain=True)
-    frontend.say("→  small\n   large")
     frontend.complain(UsageError("there is no theme x", hint="say dark"))
-    assert shown.out == "In use: small\n   large\n"
     assert shown.err == "Error: there is no theme x.\nWhat to do: say dark.\n"
 
 

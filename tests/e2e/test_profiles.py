@@ -75,7 +75,7 @@ def test_line_by_line_the_profile_in_use_is_said_in_words(program):
             screen.type("/profile desk\n")
             screen.wait_for(f"large at 127.0.0.1:{server.port} (profile desk)")
             screen.type("/profile\n")
-            screen.wait_for("In use: desk  large  127.0.0.1")
+            screen.wait_for("desk: in use, large, 127.0.0.1")
             screen.type("/exit\n")
             assert screen.wait_for_exit() == 0
 

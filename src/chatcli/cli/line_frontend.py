@@ -78,11 +78,7 @@ class LineFrontend:
         return self._terminal.columns() if is_seen else _ANY_COLUMNS
 
     def say(self, text: str) -> None:
-        rows = (
-            self._words.marked + row.removeprefix(USUAL.marked) if row.startswith(USUAL.marked) else row
-            for row in sanitize(text).split("\n")
-        )
-        said = "\n".join(rows)
+        said = sanitize(text)
         self._write(with_keys_spoken(said) if self._plain else said)
 
     def picture(self, draw: Callable[[Theme], str]) -> None:

@@ -10,8 +10,7 @@ from typing import Final
 class Words:
     """``greeting`` has room for the model, ``resume`` for the session; ``prompt`` and ``speaker`` say who speaks.
 
-    ``keys`` is for help; ``draft`` has room for what could be sent again; ``marked`` stands before the row of a table
-    that is in use.
+    ``keys`` is for help; ``draft`` has room for what could be sent again.
     """
 
     prompt: str
@@ -21,7 +20,6 @@ class Words:
     farewell: str
     keys: str
     draft: str
-    marked: str
 
 
 USUAL: Final = Words(
@@ -32,7 +30,6 @@ USUAL: Final = Words(
     farewell="bye",
     keys="Enter sends, Ctrl-C stops an answer or a command, Ctrl-D or exit leaves",
     draft="to send it again: {}",
-    marked="→  ",
 )
 PLAIN: Final = Words(
     prompt="You: ",
@@ -42,5 +39,4 @@ PLAIN: Final = Words(
     farewell="Goodbye.",
     keys="Enter sends, Control C stops an answer or a command, Control D or exit leaves.",
     draft="To send it again: {}",
-    marked="In use: ",
 )
