@@ -187,7 +187,7 @@ class TestResuming:
             screen.type("7\n")
             screen.wait_for("There is no session 7 in this list; type 1, ")
             screen.type("1\n")
-            screen.wait_for("Assistant: The borrow outlives its owner.\nYou:")
+            screen.wait_for("Assistant: The borrow outlives its owner.\nEnd of answer.\nYou:")
             screen.type("exit\n")
             assert screen.wait_for_exit() == 0
         assert b"\x1b" not in screen.received
