@@ -8,17 +8,19 @@ from contextlib import suppress
 from chatcli.core.events import TextDelta, TurnFailed
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
+from chatcli.repl.frontend import USUAL, Frontend
 from chatcli.repl.queue import Submission
 
 
-class KeptFrontend:
-    """A ``Frontend``. ``answers`` are given to what is asked, the last ``None`` turns the rest down.
+class KeptFrontend(Frontend):
+    """``answers`` are given to what is asked, the last ``None`` turns the rest down.
 
     ``chooses`` is the session that is chosen from those ``offered``.
     """
 
     def __init__(self, *answers, lines=(), columns=80, draws=True, chooses=None, color_system=None):
         self.draws = draws
+        self.words = USUAL._replace(keys="the keys")
         self.chooses = chooses
         self.offered = []
         self.said = []
@@ -45,12 +47,17 @@ class KeptFrontend:
 
     remark = answer = doing = say
 
+    def tell(self, notice):
+        self.said.append(notice.message)
+
+    def idle_s(self):
+        return 9.0
+
+    def refresh(self):
+        pass
+
     def picture(self, draw):
         self.said.append(draw(theme("dark", self._color_system)))
-
-    @property
-    def keys(self):
-        return "the keys"
 
     def complain(self, error):
         self.said += error_lines(error)

@@ -8,13 +8,12 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from chatcli.app.run_context import ChatOptions, RunContext
-from chatcli.app.wiring import open_session
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.render.theme_in_force import ThemeInForce
-from chatcli.repl.commands import COMMANDS, run_command
-from chatcli.repl.model_connection import Connection
-from chatcli.repl.repl_session import ReplSession, split_command
+from chatcli.repl.commands import COMMANDS
+from chatcli.repl.opening import open_repl
+from chatcli.repl.repl_session import split_command
 from chatcli.terminal.completion import CommandCompleter
 from repl.fakes import KeptFrontend
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
@@ -46,21 +45,12 @@ def talking(tmp_path):
 
         settings, wish = reload_settings({}), ChatOptions()
         frontend = frontend or KeptFrontend()
-        repl = ReplSession(
+        repl = open_repl(
             frontend,
-            open_session(settings, wish, world),
             settings=settings,
             wish=wish,
             world=world,
-            connection=Connection(
-                wish,
-                world,
-                lambda notice: frontend.say(notice.message),
-                idle_s=lambda: 9.0,
-                approve=lambda told: repl.approves(told),  # noqa: PLW0108 - made here
-            ),
             theme=ThemeInForce(lambda: repl.settings.theme, "256", ask=ask),
-            run_command=run_command,
             reload_settings=reload_settings,
             verbose=False,
         )

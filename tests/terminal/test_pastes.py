@@ -149,7 +149,11 @@ async def test_what_is_typed_behind_five_megabytes_is_shown():
         assert found.screen.composer.shown == "[pasted 700,000 lines]" + "what is this?" * 4
 
 
-@given(st.lists(st.tuples(st.text(max_size=8), st.text("a\n\r世", min_size=2001, max_size=2100)), max_size=4))
+TYPED = st.text(st.characters(exclude_characters="a\n\r世"), max_size=8)
+"""Of other characters than what is pasted: nobody could say where one ends and the other begins."""
+
+
+@given(st.lists(st.tuples(TYPED, st.text("a\n\r世", min_size=2001, max_size=2100)), max_size=4))
 def test_what_is_folded_is_unfolded_as_it_was(pieces):
     pastes, draft, text = Pastes(), "", ""
     for typed, data in pieces:

@@ -6,6 +6,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.answers import number_meant
 from chatcli.core.errors import UsageError
 from chatcli.text.terminal import sanitize_line
 
@@ -33,10 +34,8 @@ def prompt(text: Text) -> str:
 
 def chosen(text: Text, answer: str) -> Text | None:
     """Return ``text`` as the person's ``answer`` reads it, ``None`` where that is none of the numbers."""
-    word = answer.strip() or "1"
-    if word.isdecimal() and 1 <= int(word) <= len(text.readings):
-        return text.read_as(text.readings[int(word) - 1])
-    return None
+    number = number_meant(answer.strip() or "1", len(text.readings))
+    return None if number is None else text.read_as(text.readings[number - 1])
 
 
 def not_chosen(text: Text) -> UsageError:

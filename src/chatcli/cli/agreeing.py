@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.answers import YES_OR_NO, is_yes
+
 if TYPE_CHECKING:
     from chatcli.cli.terminal import Terminal
 
@@ -17,7 +19,7 @@ def can_be_asked(terminal: Terminal) -> bool:
 
 def agrees(question: str, terminal: Terminal) -> bool:
     """Ask, and return whether the person says yes; no answer is none."""
-    return (answered(f"{question} [y/N] ", terminal) or "").strip().lower() in {"y", "yes"}
+    return is_yes(answered(f"{question} {YES_OR_NO} ", terminal))
 
 
 def answered(label: str, terminal: Terminal) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.app.run_context import ChatOptions
@@ -15,11 +14,10 @@ from chatcli.cli.outputs import answer_output, notification_output, status_outpu
 from chatcli.cli.setup import is_unkept
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.conversation.play import play
-from chatcli.core.errors import ChatcliError, InputTooLong
+from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budgeted import longest_answer_tokens
-from chatcli.repl.long_choice import choose_way
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -106,23 +104,15 @@ class _OneShot:
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
     async def _examined(self, chat: Chat, question: Message) -> Message | Examined | None:
-        """Let the person choose what is done with a question that does not fit; return ``None`` where that is nothing."""
-        if self._settings.origin("long") != "default" or not can_be_asked(self._terminal):
+        """Let the person, where there is one, choose what is done with a question that does not fit."""
+        if not can_be_asked(self._terminal):
             return question
-        examined = await chat.turns.examine(question)
-        if examined.long is not None:
-            with suppress(InputTooLong):  # the turn itself tells that there is no way
-                way = await choose_way(
-                    examined.long,
-                    say=self._terminal.warn,
-                    ask=self._line,
-                    cost_of=chat.turns.long_questions.cost_of,
-                    columns=self._terminal.columns(),
-                )
-                if way is None:
-                    return None
-                chat.turns.long_questions.way = way
-        return examined
+        from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
+
+        terminal = self._terminal
+        return await settle_length(
+            chat, question, self._settings, say=terminal.warn, ask=self._line, columns=terminal.columns()
+        )
 
     async def _line(self, label: str) -> str | None:
         # Nothing else is going on that the loop would have to go on for.

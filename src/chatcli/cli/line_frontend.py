@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
-from chatcli.cli.session_numbers import choose_by_number
 from chatcli.cli.signals import raising_interrupts
-from chatcli.cli.words import PLAIN, USUAL
 from chatcli.render.sentences import with_keys_spoken
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
+from chatcli.repl.frontend import PLAIN, USUAL, Frontend
+from chatcli.repl.session_numbers import choose_by_number
 from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chatcli.cli.typed_lines import TypedLines
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
     from chatcli.repl.pickable_sessions import PickableSessions
@@ -35,8 +37,8 @@ _LONGEST_DRAFT: Final = 400
 _DOING_EVERY_S: Final = 10.0
 
 
-class LineFrontend:
-    """A ``Frontend``. ``settings`` and ``chat`` are asked for each turn, as commands change them."""
+class LineFrontend(Frontend):
+    """``settings`` and ``chat`` are asked for each turn, as commands change them."""
 
     draws = False
 
@@ -58,24 +60,27 @@ class LineFrontend:
         self._chat = chat
         self._plain = plain
         self._clock = clock
-        self._words = PLAIN if plain else USUAL
+        self.words = PLAIN if plain else USUAL
         self._turn = ExitStack()
-        self._was_left = False
+        self.was_left = False
         self._told_doing_s: float | None = None
-
-    @property
-    def keys(self) -> str:
-        return self._words.keys
 
     @property
     def prompt(self) -> str:
         settings = self._settings()
         is_chosen = settings.origin("repl_prompt") != "default"
-        return settings.repl_prompt if is_chosen else self._words.prompt
+        return settings.repl_prompt if is_chosen else self.words.prompt
 
     def columns(self) -> int:
         is_seen = self._terminal.stdout.is_terminal and not self._plain
         return self._terminal.columns() if is_seen else _ANY_COLUMNS
+
+    def idle_s(self) -> float:
+        """Return infinity: reading a line holds everything up, so things are loaded when they are needed."""
+        return math.inf
+
+    def refresh(self) -> None:
+        """Do nothing: the conversation's state is not always shown."""
 
     def say(self, text: str) -> None:
         said = sanitize(text)
@@ -86,6 +91,9 @@ class LineFrontend:
 
     def remark(self, text: str) -> None:
         status_output(self._options, self._settings(), self._terminal).remark(text)
+
+    def tell(self, notice: Notice) -> None:
+        self.remark(notice.message)
 
     def complain(self, error: ChatcliError) -> None:
         tell = line_writer(self._terminal, plain=self._plain)
@@ -103,16 +111,16 @@ class LineFrontend:
         if self._plain:
             from chatcli.render.spoken_answer import SpokenAnswer  # noqa: PLC0415 - its engine takes a moment
 
-            SpokenAnswer(self._terminal.stdout.write, self.remark, speaker=self._words.speaker).speak(text)
+            SpokenAnswer(self._terminal.stdout.write, self.remark, speaker=self.words.speaker).speak(text)
         else:
-            self._write(self._words.speaker + sanitize(text))
+            self._write(self.words.speaker + sanitize(text))
 
     def pause(self) -> None:
         self._write("")
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
         world = self._options, self._settings(), self._terminal
-        answer = self._turn.enter_context(answer_output(*world, speaker=self._words.speaker))
+        answer = self._turn.enter_context(answer_output(*world, speaker=self.words.speaker))
         status = status_output(*world, verbose=verbose)
         waiting = waiting_output(*world, lambda: self._chat().turns.retry_now(), keep=self._keep)  # noqa: PLW0108 - another chat may be open then
         notifying = notification_output(*world, lambda: self._chat().opened.title)
@@ -140,14 +148,10 @@ class LineFrontend:
                 answer = self._lines.read_secret(label) if secret else self._lines.read(label)
         except KeyboardInterrupt:
             self.pause()
-            answer, self._was_left = None, False
+            answer, self.was_left = None, False
         else:
-            self._was_left = answer is None
+            self.was_left = answer is None
         return answer
-
-    @property
-    def was_left(self) -> bool:
-        return self._was_left
 
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
@@ -177,7 +181,7 @@ class LineFrontend:
         if not self._options.quiet:
             line = sanitize_line(text[:_LONGEST_DRAFT])
             more = " …" if len(text) > _LONGEST_DRAFT else ""
-            self._terminal.warn(self._words.draft.format(line + more))
+            self._terminal.warn(self.words.draft.format(line + more))
 
     def _write(self, text: str) -> None:
         self._terminal.stdout.write(f"{text}\n")

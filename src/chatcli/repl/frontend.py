@@ -1,32 +1,77 @@
-"""What a conversation is held on: a terminal with a composer, or plain lines."""
+"""What a conversation is held on, a terminal with a composer or plain lines, and in what words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from chatcli.core.answers import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
     from chatcli.repl.pickable_sessions import PickableSessions
 
 
+class Words(NamedTuple):
+    """What the program itself says while a conversation is held.
+
+    ``greeting`` has room for the model, ``resume`` for the session; ``prompt`` and ``speaker`` say who speaks.
+    ``keys`` is for help; ``draft`` has room for what could be sent again.
+    """
+
+    prompt: str
+    speaker: str
+    greeting: str
+    resume: str
+    farewell: str
+    keys: str
+    draft: str
+
+
+USUAL: Final = Words(
+    prompt="> ",
+    speaker="",
+    greeting="{} · Ctrl-C stops an answer, Ctrl-D leaves",
+    resume="resume with: chatcli -s {}",
+    farewell="bye",
+    keys="Enter sends, Ctrl-C stops an answer or a command, Ctrl-D or exit leaves",
+    draft="to send it again: {}",
+)
+PLAIN: Final = Words(
+    prompt="You: ",
+    speaker="Assistant: ",
+    greeting="You are talking to {}. Control C stops an answer, Control D leaves.",
+    resume="To go on with it later, run: chatcli -s {}",
+    farewell="Goodbye.",
+    keys="Enter sends, Control C stops an answer or a command, Control D or exit leaves.",
+    draft="To send it again: {}",
+)
+
+
 class Frontend(Protocol):
     """Shows what is said and asks what must be known. Everything it is given it makes safe for a terminal."""
 
-    @property
-    def draws(self) -> bool:
-        """Whether answers are drawn: in colours, and with what the model thinks beside them."""
-        ...
+    draws: bool
+    """Whether answers are drawn: in colours, and with what the model thinks beside them."""
 
-    @property
-    def keys(self) -> str:
-        """What the keys do, for help."""
-        ...
+    words: Words
+
+    was_left: bool
+    """Whether the last question was turned down by ending the input (Ctrl-D)."""
 
     def columns(self) -> int: ...
+
+    def idle_s(self) -> float:
+        """Return for how long no key has come; it never ends where nothing can be done while the person types."""
+        ...
+
+    def refresh(self) -> None:
+        """Show anew what is always to be seen of the conversation."""
+        ...
 
     def say(self, text: str) -> None:
         """Show text of one or more lines."""
@@ -38,6 +83,10 @@ class Frontend(Protocol):
 
     def remark(self, text: str) -> None:
         """Show a line about something that is not the answer."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Show what is not about a turn, whenever that is."""
         ...
 
     def complain(self, error: ChatcliError) -> None: ...
@@ -74,10 +123,9 @@ class Frontend(Protocol):
         """Return the answer to a question of the program, ``None`` when the person turns it down."""
         ...
 
-    @property
-    def was_left(self) -> bool:
-        """Whether the last question was turned down by ending the input (Ctrl-D)."""
-        ...
+    async def confirm(self, question: str) -> bool:
+        """Return whether the person says yes; no answer is none."""
+        return is_yes(await self.ask(f"{question} {YES_OR_NO} "))
 
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False

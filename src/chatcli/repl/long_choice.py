@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from chatcli.core.answers import number_meant
+from chatcli.core.errors import InputTooLong
 from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
 from chatcli.cost.amounts import dollars
 from chatcli.render.text_columns import hanging
@@ -12,8 +15,39 @@ from chatcli.render.text_columns import hanging
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from chatcli.chat import Chat
+    from chatcli.chat.turns import Examined
+    from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.conversation.long_input.planning import Plan
+    from chatcli.core.messages import Message
+
+
+async def settle_length(
+    chat: Chat,
+    message: Message,
+    settings: Settings,
+    *,
+    say: Callable[[str], object],
+    ask: Callable[[str], Awaitable[str | None]],
+    columns: int,
+) -> Message | Examined | None:
+    """Let the person choose what is done with a question that does not fit; return what to send, ``None`` for nothing.
+
+    Nobody is asked who has settled that with the setting ``long``.
+    """
+    if settings.origin("long") != "default":
+        return message
+    question = await chat.turns.examine(message)
+    if question.long is None:
+        return question
+    with suppress(InputTooLong):  # the turn itself says that nothing can be done
+        cost_of = chat.turns.long_questions.cost_of
+        way = await choose_way(question.long, say=say, ask=ask, cost_of=cost_of, columns=columns)
+        if way is None:
+            return None
+        chat.turns.long_questions.way = way
+    return question
 
 
 async def choose_way(
@@ -41,8 +75,8 @@ async def choose_way(
         word = answer.strip().lower() or usual
         if word in names:
             return word
-        if word and word.isdecimal() and 1 <= int(word) <= len(names):
-            return names[int(word) - 1]
+        if word and (number := number_meant(word, len(names))) is not None:
+            return names[number - 1]
         say(f"type a number from 1 to {len(names)}")
     return None
 

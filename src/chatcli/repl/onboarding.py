@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
+from chatcli.core.answers import number_meant
 from chatcli.core.errors import ChatcliError, KeyRefused, NetworkError, UsageError
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import SMOLLM2, status
@@ -45,7 +46,6 @@ NOTHING_SET_UP: Final = "nothing was set up; /login brings this menu back, chatc
 _ATTEMPTS: Final = 3
 _MODELS_NAMED: Final = 3
 _MODELS_LISTED: Final = 20
-_NUMBER: Final = re.compile(r"([0-9]{1,9})[.)]?")
 _ADDRESS: Final = re.compile(
     r"https?:\S+|(?:localhost|\[[0-9a-f:.]+\]|[\w.-]+(?=:[0-9])|[0-9]+(?:\.[0-9]+){3}|[\w.-]+\.[a-z]{2,})(?:[:/]\S*)?",
     re.IGNORECASE,
@@ -132,8 +132,8 @@ def _meant(
     repl: ReplSession, ways: Sequence[_LoginOption], answer: str
 ) -> Callable[[], Awaitable[str | None]]:
     """Return what the answer asks for; what none is raises a ``UsageError`` when it is called."""
-    if (number := _NUMBER.fullmatch(answer)) and 0 < int(number[1]) <= len(ways):
-        return ways[int(number[1]) - 1].go
+    if (number := number_meant(answer, len(ways))) is not None:
+        return ways[number - 1].go
     if _ADDRESS.fullmatch(answer):
         return lambda: _at(repl, clean_address(answer), may_be_empty=True)
     if _KEY.match(answer):
@@ -229,8 +229,7 @@ async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -
 async def _sets_keys_aside(repl: ReplSession, unreadable: ChatcliError) -> bool:
     """Ask whether a new file may take the place of the stored keys that cannot be read; tell whether it may."""
     repl.frontend.remark(unreadable.message)
-    answer = await repl.frontend.ask("Replace this file? The old one is kept next to it. [y/N] ")
-    if answer is None or answer.strip().lower() not in {"y", "yes"}:
+    if not await repl.frontend.confirm("Replace this file? The old one is kept next to it."):
         return False
     repl.frontend.remark(f"the old file is now {await in_thread(partial(set_keys_aside, repl.world))}")
     return True
@@ -270,8 +269,8 @@ async def _model(frontend: Frontend, names: Sequence[str]) -> str:
         word = answer.strip()
         if word in names:
             return word
-        if (number := _NUMBER.fullmatch(word)) and 0 < int(number[1]) <= len(listed):
-            return listed[int(number[1]) - 1]
+        if (number := number_meant(word, len(listed))) is not None:
+            return listed[number - 1]
         frontend.remark(f"Type a number from 1 to {len(listed)}, or the name of a model there.")
     frontend.remark(f"using {names[0]}; /model changes it")
     return names[0]

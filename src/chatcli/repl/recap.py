@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 _BEING_ANSWERED: Final = "another chatcli is answering this question"
 
 
-def recap(chat: Chat, frontend: Frontend) -> None:
-    """Show nothing for a conversation in which nothing was said."""
+def recap(chat: Chat, frontend: Frontend, *, titled: bool = True) -> None:
+    """Show nothing for a conversation in which nothing was said; its title only where it is to be ``titled``."""
     questions = chat.session.questions
     if not questions:
         return
     earlier = len(questions) - 1
-    before = f", {earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
-    frontend.remark(f"resuming: {chat.opened.title}{before}")
-    frontend.pause()
+    before = f"{earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
+    if titled:
+        frontend.remark(", ".join(filter(None, [f"resuming: {chat.opened.title}", before])))
+        frontend.pause()
+    elif before:
+        frontend.remark(f"… {before}")
     _show_question(frontend, questions[-1])
     path = chat.session.path()
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from asyncio import CancelledError
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong
 from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
-from chatcli.repl.long_choice import choose_way
+from chatcli.repl.long_choice import settle_length
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chatcli.attachments.attached import Attached
     from chatcli.chat import Chat
     from chatcli.chat.resolved_model import ResolvedModel
-    from chatcli.chat.turns import Examined
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
     from chatcli.core.messages import Message
@@ -233,14 +232,16 @@ class ReplSession:
         except CancelledError:
             self._stop_before_sending(draft)
             raise
-        message, named = compose(documents), self.attachments.take()
+        frontend, message, named = self.frontend, compose(documents), self.attachments.take()
         was_editing, stood = chat.branches.editing is not None, chat.session.head
         is_unasked = False
         try:
-            examined = await self._examined(chat, message)
-            if examined is None:
+            asked = await settle_length(
+                chat, message, self.settings, say=frontend.say, ask=frontend.ask, columns=frontend.columns()
+            )
+            if asked is None:
                 return
-            end = await self.play(chat.send(examined))
+            end = await self.play(chat.send(asked))
             is_unasked = chat.branches.take_back_unsent(end) or isinstance(end.result.error, InputTooLong)
         finally:
             # Turned down, or stopped while a long text was still being read, a question is not in the conversation.
@@ -251,26 +252,6 @@ class ReplSession:
     def _stop_before_sending(self, draft: str) -> None:
         self.frontend.remark("stopped before it was sent")
         self.frontend.draft(draft)
-
-    async def _examined(self, chat: Chat, message: Message) -> Message | Examined | None:
-        """Let the person choose what is done with a question that does not fit; return ``None`` where that is nothing."""
-        if self.settings.origin("long") != "default":
-            return message
-        examined = await chat.turns.examine(message)
-        if examined.long is None:
-            return examined
-        with suppress(InputTooLong):  # the turn itself tells that there is no way
-            way = await choose_way(
-                examined.long,
-                say=self.frontend.say,
-                ask=self.frontend.ask,
-                cost_of=chat.turns.long_questions.cost_of,
-                columns=self.frontend.columns(),
-            )
-            if way is None:
-                return None
-            chat.turns.long_questions.way = way
-        return examined
 
     async def obeys(self, line: str) -> bool:
         """Do what ``line`` says where it is a command, or leaves; return whether it was."""
@@ -289,8 +270,7 @@ class ReplSession:
         """Ask the person whether something may cost what it does."""
         if self.between_turns.is_asking:
             return False  # nobody is asked about what they did not ask for
-        answer = await self.frontend.ask(f"{told} [y/N] ")
-        return (answer or "").strip().lower() in {"y", "yes"}
+        return await self.frontend.confirm(told)
 
     async def _obey(self, name: str, argument: str) -> None:
         try:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
 from chatcli.app.resolver import expected_model
-from chatcli.app.wiring import open_session
 from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
-from chatcli.attachments.path_words import shell_word
 from chatcli.config.key_actions import KeyTable
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
-from chatcli.repl.commands import run_command
 from chatcli.repl.editor import Editor
-from chatcli.repl.model_connection import Connection
-from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
-from chatcli.repl.pickable_sessions import pickable_sessions
-from chatcli.repl.question_attachments import Attachments
+from chatcli.repl.onboarding import is_model_set_up
+from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
 from chatcli.repl.recap import recap
-from chatcli.repl.repl_session import ReplSession
 from chatcli.repl.threads import in_thread
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
@@ -37,14 +31,13 @@ from chatcli.terminal.screen import Screen
 from chatcli.terminal.screen_rows import screen_style
 from chatcli.terminal.terminal_frontend import Ink, TerminalFrontend
 from chatcli.terminal.toolbar import Toolbar, is_too_long
-from chatcli.text.terminal import sanitize_line, takes_commands
+from chatcli.text.terminal import takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
-    from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Background, ColorSystem
 
@@ -101,7 +94,6 @@ class Repl:
         self._world = world
         self._is_choosing = choosing
         self._everywhere = everywhere
-        self._chat = open_session(settings, wish, world)
         self._terminal_info = terminal_info
         self._completer = CommandCompleter()
         self._theme = ThemeInForce(
@@ -131,26 +123,15 @@ class Repl:
             pager=Pager(world.environment),
             watchers=self._watchers,
         )
-        self._repl = ReplSession(
+        self._repl = open_repl(
             self._frontend,
-            self._chat,
             settings=settings,
             wish=wish,
             world=world,
-            connection=Connection(
-                wish,
-                world,
-                self._tell,
-                idle_s=self._screen.idle_s,
-                # The toolbar has more to tell now.
-                opened=self._screen.application.invalidate,
-                approve=lambda told: self._repl.approves(told),  # noqa: PLW0108 - made below
-            ),
             theme=self._theme,
-            run_command=run_command,
             reload_settings=reload_settings,
             verbose=verbose,
-            attachments=Attachments(terminal_info.encoding_hints),
+            encoding_hints=terminal_info.encoding_hints,
         )
 
     def _screen_of(self, settings: Settings, activity: Activity) -> Screen:
@@ -210,15 +191,7 @@ class Repl:
     @property
     def farewell(self) -> str | None:
         """What is said after the terminal is the shell's again; nothing where there was no conversation."""
-        if self._is_choosing:
-            return None
-        chat = self._repl.chat
-        is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
-        return (
-            f"resume with: chatcli -s {sanitize_line(shell_word(chat.opened.name or ''))}"
-            if is_kept
-            else "bye"
-        )
+        return None if self._is_choosing else farewell(self._repl)
 
     def _toolbar_line(self, columns: int) -> str:
         repl = self._repl
@@ -254,14 +227,7 @@ class Repl:
         self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
 
     async def _choose_session(self) -> None:
-        """Let the person choose the session that is gone on with; until they have, nothing else begins."""
-        repl = self._repl
-        with pickable_sessions(self._world, repl.chat) as pickable:
-            chosen = await self._frontend.choose_session(pickable, everywhere=self._everywhere)
-        if chosen is not None:
-            wish = replace(repl.wish, session=chosen)
-            fresh, repl.chat = repl.chat, open_session(self._settings, wish, self._world)
-            fresh.close()
+        if await choose_session(self._repl, everywhere=self._everywhere):
             self._is_choosing = False
 
     async def _greet(self) -> None:
@@ -286,15 +252,8 @@ class Repl:
             await self._background.settled()
 
     async def _first_run(self) -> None:
-        self._frontend.say(NO_MODEL_YET)
-        if not await onboard(self._repl) and self._frontend.was_left:
-            self._repl.is_leaving = True
+        await onboard_first_run(self._repl)
         self._frontend.pause()
-
-    def _tell(self, notice: Notice) -> None:
-        self._frontend.remark(notice.message)
-        if not self._screen.is_busy:
-            self._frontend.pause()
 
     def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

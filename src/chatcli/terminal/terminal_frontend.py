@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.events import TurnCancelled, TurnFailed
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
 from chatcli.render.word_wrap import wrapped
+from chatcli.repl.frontend import USUAL, Frontend
 from chatcli.text.terminal import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
-    from chatcli.core.events import Event
+    from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
     from chatcli.repl.pickable_sessions import PickableSessions
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from chatcli.terminal.screen import Screen
 
 
-_KEYS: Final = """\
+_WORDS: Final = USUAL._replace(
+    keys="""\
 Enter sends, or queues while an answer streams; Shift-Enter, Alt-Enter or Ctrl-J adds a line
 Tab completes, @FILE attaches a text file, Ctrl-X Ctrl-E opens your editor
 Ctrl-R searches what you typed before, the right arrow takes the suggestion
 Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 /keys lists them all, as they are bound now"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class Ink:
         return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
 
 
-class TerminalFrontend:
-    """A ``Frontend``: styled, wrapped between words, and safe for a terminal.
+class TerminalFrontend(Frontend):
+    """Styled, wrapped between words, and safe for a terminal.
 
     ``theme`` and ``settings`` are asked for each answer.
     ``unicode`` says whether the terminal can show more than ASCII.
@@ -66,7 +69,7 @@ class TerminalFrontend:
     """
 
     draws = True
-    keys = _KEYS
+    words = _WORDS
 
     def __init__(
         self,
@@ -96,9 +99,16 @@ class TerminalFrontend:
         self._marks = PromptMarks(wanted=takes_commands)
         self._watchers = watchers
         self._has_remarked = False
+        self.was_left = False
 
     def columns(self) -> int:
         return self._screen.columns()
+
+    def idle_s(self) -> float:
+        return self._screen.idle_s()
+
+    def refresh(self) -> None:
+        self._screen.application.invalidate()
 
     def say(self, text: str) -> None:
         self._print(wrapped(sanitize(text), self.columns()))
@@ -110,6 +120,11 @@ class TerminalFrontend:
         if not self._quiet:
             self._has_remarked = True
             self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
+
+    def tell(self, notice: Notice) -> None:
+        self.remark(notice.message)
+        if not self._screen.is_busy:
+            self.pause()
 
     def complain(self, error: ChatcliError) -> None:
         self._marks.failed()
@@ -168,13 +183,10 @@ class TerminalFrontend:
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
         answer = await self._screen.ask(label, secret=secret)
+        self.was_left = self._screen.was_left
         if answer and not secret:
             self.remark(label + answer)
         return answer
-
-    @property
-    def was_left(self) -> bool:
-        return self._screen.was_left
 
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False

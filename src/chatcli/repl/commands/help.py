@@ -43,7 +43,7 @@ class _Help:
         else:
             repl.frontend.say("\n".join(self._in_sentences(repl)))
         repl.frontend.pause()
-        repl.frontend.say(f"/help COMMAND explains one\n{repl.frontend.keys}")
+        repl.frontend.say(f"/help COMMAND explains one\n{repl.frontend.words.keys}")
 
     async def choices(self, _: ReplSession) -> Iterable[Choice]:
         """Return all commands: those that can do nothing now can be explained too."""

@@ -41,7 +41,7 @@ async def _save_block(repl: ReplSession, number: int, named: str) -> None:
     code = code_block(repl, number, otherwise=_WHOLE)
     try:
         path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
-        if _is_there(path) and not await _may_replace(repl, path):
+        if _is_there(path) and not await repl.frontend.confirm(f"{path} already exists. Overwrite?"):
             repl.frontend.remark("nothing was written")
             return
         _write(path, code)
@@ -64,11 +64,6 @@ def _is_there(path: Path) -> bool:
 
 def _write(path: Path, code: str) -> None:
     path.write_text(code, encoding="utf-8", errors="replace", newline="\n")
-
-
-async def _may_replace(repl: ReplSession, path: Path) -> bool:
-    answer = await repl.frontend.ask(f"{path} already exists. Overwrite? [y/N] ")
-    return (answer or "").strip().lower() in {"y", "yes"}
 
 
 COMMAND = Command(

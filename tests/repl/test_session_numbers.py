@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from chatcli.cli.session_numbers import choose_by_number
+from chatcli.repl.session_numbers import choose_by_number
 from repl.fakes import KeptFrontend
 from repl.picker_world import FakeLibrary, pickable, summary
 

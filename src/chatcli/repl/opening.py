@@ -1,0 +1,103 @@
+"""Opening a conversation with a person and leaving it, whatever it is held on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.app.wiring import open_session
+from chatcli.attachments.encoding_hints import NO_HINTS
+from chatcli.attachments.path_words import shell_word
+from chatcli.repl.between_turns import PATIENCE_S
+from chatcli.repl.commands import run_command
+from chatcli.repl.model_connection import Connection
+from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
+from chatcli.repl.pickable_sessions import pickable_sessions
+from chatcli.repl.question_attachments import Attachments
+from chatcli.repl.repl_session import ReplSession
+from chatcli.text.terminal import sanitize_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chatcli.app.run_context import ChatOptions, RunContext
+    from chatcli.attachments.encoding_hints import EncodingHints
+    from chatcli.config.settings import Settings
+    from chatcli.render.theme_in_force import ThemeInForce
+    from chatcli.repl.frontend import Frontend
+
+_LONG_PATIENCE_S: Final = 60.0
+"""How long a question waits for a summary where nothing is done before it: while the person types everything stands."""
+
+
+def open_repl(
+    frontend: Frontend,
+    *,
+    settings: Settings,
+    wish: ChatOptions,
+    world: RunContext,
+    theme: ThemeInForce,
+    reload_settings: Callable[[Mapping[str, object]], Settings],
+    verbose: bool,
+    encoding_hints: EncodingHints = NO_HINTS,
+) -> ReplSession:
+    """Return the conversation that is wished for, held on ``frontend``; no model is connected to it yet.
+
+    ``reload_settings`` settles the settings anew, with changes that win over everything else. ``encoding_hints`` say how
+    files are encoded that are not in UTF-8. Raise a ``ChatcliError`` where the session cannot be opened.
+    """
+    goes_on_while_typing = frontend.idle_s() < math.inf
+    repl = ReplSession(
+        frontend,
+        open_session(settings, wish, world),
+        settings=settings,
+        wish=wish,
+        world=world,
+        connection=Connection(
+            wish,
+            world,
+            frontend.tell,
+            idle_s=frontend.idle_s,
+            draws=frontend.draws,
+            opened=frontend.refresh,
+            approve=lambda question: repl.approves(question),  # noqa: PLW0108 - made here
+        ),
+        theme=theme,
+        run_command=run_command,
+        reload_settings=reload_settings,
+        verbose=verbose,
+        attachments=Attachments(encoding_hints),
+        patience_s=PATIENCE_S if goes_on_while_typing else _LONG_PATIENCE_S,
+    )
+    return repl
+
+
+async def choose_session(repl: ReplSession, *, everywhere: bool) -> bool:
+    """Let the person choose the session to go on with before anything else begins; return whether they did."""
+    with pickable_sessions(repl.world, repl.chat) as pickable:
+        chosen = await repl.frontend.choose_session(pickable, everywhere=everywhere)
+    if chosen is None:
+        return False
+    wish = replace(repl.wish, session=chosen)
+    fresh, repl.chat = repl.chat, open_session(repl.settings, wish, repl.world)
+    fresh.close()
+    return True
+
+
+async def onboard_first_run(repl: ReplSession) -> None:
+    """Let a person set up a model where there is none yet; who ends the input instead leaves."""
+    if is_model_set_up(repl.settings, repl.wish, repl.world):
+        return
+    repl.frontend.say(NO_MODEL_YET)
+    if not await onboard(repl) and repl.frontend.was_left:
+        repl.is_leaving = True
+
+
+def farewell(repl: ReplSession) -> str:
+    """Return the last words: how to go on with the conversation, where it is kept."""
+    chat, words = repl.chat, repl.frontend.words
+    is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
+    return (
+        words.resume.format(sanitize_line(shell_word(chat.opened.name or ""))) if is_kept else words.farewell
+    )

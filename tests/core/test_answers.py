@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.answers import is_yes, number_meant
+
+
+@pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])
+def test_yes_is_a_word_or_its_first_letter(answer):
+    assert is_yes(answer)
+
+
+@pytest.mark.parametrize("answer", [None, "", "n", "no", "yy", "yes, do", "1"])
+def test_everything_else_is_a_no(answer):
+    assert not is_yes(answer)
+
+
+@pytest.mark.parametrize("answer", ["2", " 2 ", "2.", "2)", "02", "２"])
+def test_a_number_may_be_written_as_in_the_list(answer):
+    assert number_meant(answer, 3) == 2
+
+
+@pytest.mark.parametrize("answer", ["", "0", "4", "-1", "1.5", "two", "2 3", "9" * 5_000])
+def test_what_is_not_in_the_list_is_no_number_of_it(answer):
+    assert number_meant(answer, 3) is None
+
+
+@given(st.text(), st.integers(0, 50))
+def test_a_number_is_always_one_of_the_list(answer, count):
+    assert number_meant(answer, count) in {None, *range(1, count + 1)}
