@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.core.events import Retrying, TextDelta, TurnFinished, TurnResult, Waiting
-from chatcli.render.waiting_line import WaitingLine, retry_line
+from chatcli.core.events import LongProgress, Retrying, TextDelta, TurnFinished, TurnResult, Waiting
+from chatcli.render.waiting_line import WaitingLine, progress_bar, progress_facts, retry_line
 from render.turns import show
 
 
@@ -119,3 +119,41 @@ def test_a_retry_fits_its_row_and_doubles_no_punctuation(reason, columns, left_s
     line = retry_line(reason, 2, left_s, HINTS, columns)
     assert width(line) <= columns
     assert not re.search(r"[.!?:;,]\s*, retrying", line)
+
+
+HALF = LongProgress(5, 10, 12_345, cost_usd=0.0123, left_s=75)
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        (HALF, "5 of 10 · 12,345 tokens · $0.0123 · 1 min 15 s left"),
+        (LongProgress(0, 10, 0), "0 of 10"),
+        (LongProgress(9, 10, 5, cost_usd=0, left_s=3), "9 of 10 · 5 tokens · 3 s left"),
+    ],
+)
+def test_what_is_known_is_told(progress, shown):
+    assert progress_facts(progress) == shown
+
+
+def test_a_bar_fills():
+    assert progress_bar(HALF) == "━" * 10 + "╌" * 10
+    assert progress_bar(LongProgress(0, 0, 0)) == "╌" * 20
+
+
+async def test_how_far_a_text_is_read_is_redrawn_and_taken_back():
+    pieces = []
+    line = WaitingLine(pieces.append, color=False, columns=lambda: 200)
+    await line(Waiting(1.0, "turn"))
+    await line(HALF)
+    await line(HALF)
+    await line(TextDelta("x"))
+    await line(TextDelta("y"))
+    assert [text.startswith("\r━") for text in pieces] == [False, True, True, False]
+    assert pieces[-1] == "\r\x1b[K"
+
+
+async def test_how_far_a_text_is_read_never_wraps():
+    pieces = []
+    await WaitingLine(pieces.append, color=True, columns=lambda: 30)(HALF)
+    assert len(pieces[0].removeprefix("\r\x1b[2m").removesuffix("\x1b[0m\x1b[K")) == 29

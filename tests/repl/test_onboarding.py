@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chatcli.core.answers import number_meant
 from chatcli.repl.onboarding import onboard
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import MODELS, PARIS
@@ -54,8 +55,7 @@ async def test_any_answer_is_survived_and_nothing_is_written(talking, answers):
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=20).filter(lambda text: "." not in text and ":" not in text), max_size=4))
 async def test_no_text_is_more_than_a_wrong_answer(talking, answers):
-    numbers = {"1", "2", "3", "4", "5", "6"}
-    kept = [answer for answer in answers if answer.strip().rstrip(".)") not in numbers and "/" not in answer]
+    kept = [answer for answer in answers if number_meant(answer, 6) is None and "/" not in answer]
     repl = first_run(talking, *kept, None)
     await onboard(repl)
     assert config_of(repl) == ""

@@ -28,10 +28,10 @@ def begin(store, *, partial=""):
     return log
 
 
-def recapped(store):
+def recapped(store, **how):
     frontend = KeptFrontend()
     with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
-        recap(Chat(log, store), frontend)
+        recap(Chat(log, store), frontend, **how)
     return frontend.text
 
 
@@ -50,3 +50,10 @@ def test_a_question_that_another_program_asks_is_shown_as_being_answered(store):
 def test_an_answer_whose_program_is_gone_was_stopped(store):
     begin(store, partial="Par").close()
     assert recapped(store).endswith("Par\nstopped; the partial answer is kept (/continue)")
+
+
+def test_without_a_title_only_what_came_before_is_counted(store):
+    with closing(begin(store)) as log:
+        assert recapped(store, titled=False).startswith("> Capital?\n")
+        log.message(question("And of Spain?"), parent=log.session.head)
+        assert recapped(store, titled=False).startswith("… 1 earlier turn\n> And of Spain?\n")

@@ -271,7 +271,7 @@ def waiting_output(
             line.move_up()
         hurry()
 
-    lines: tuple[Observer, ...] = (line, _reading_line(terminal)) if line else ()
+    lines: tuple[Observer, ...] = (line,) if line else ()
     return (*lines, *_retry_now(terminal, hurry_below_line, keep))
 
 
@@ -302,9 +302,9 @@ def notification_output(
 def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) -> WaitingLine | None:
     if not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain):
         return None
-    from chatcli.render.waiting_line import WaitingLine  # noqa: PLC0415 - only for a terminal
+    from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, WaitingLine  # noqa: PLC0415 - only for a terminal
 
-    hints = ("Enter tries now", "Ctrl-C stops") if terminal.stdin_is_terminal else ("Ctrl-C stops",)
+    hints = RETRY_HINTS if terminal.stdin_is_terminal else (STOP_HINT,)
     colored = terminal.colors_on(terminal.stderr)
     return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hints=hints)
 
@@ -312,14 +312,6 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
 def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:
     """Whether one line that is redrawn shows what is waited for."""
     return not (quiet or plain or terminal.is_dumb) and terminal.stderr.is_terminal
-
-
-def _reading_line(terminal: Terminal) -> Observer:
-    from chatcli.render.long_progress import LongProgressLine  # noqa: PLC0415 - only for a terminal
-
-    return LongProgressLine(
-        terminal.stderr.write, color=terminal.colors_on(terminal.stderr), columns=terminal.columns
-    )
 
 
 def _retry_now(

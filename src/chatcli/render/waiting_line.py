@@ -1,4 +1,4 @@
-"""The line that shows, on a terminal, that an answer or another attempt is being waited for."""
+"""The line that shows, on a terminal, what is waited for: an answer, another attempt, the parts of a long text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.core.errors import clause
-from chatcli.core.events import Retrying, Waiting
+from chatcli.core.events import LongProgress, Retrying, Waiting
 from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ _UP: Final = "\x1b[A"
 _CLEAR_TO_LINE_END: Final = "\x1b[K"
 _REASON_LENGTH: Final = 40
 _SHORTEST_REASON: Final = 20
+_BAR_CELLS: Final = 20
+_MINUTE_S: Final = 60
+
+STOP_HINT: Final = "Ctrl-C stops"
+RETRY_HINTS: Final = ("Enter tries now", STOP_HINT)
+"""What the keys do while another attempt is waited for."""
 
 
 def retry_line(reason: str, attempt: int, left_s: float, hints: Sequence[str], columns: int) -> str:
@@ -48,7 +54,7 @@ def clipped(text: str, columns: int) -> str:
 
 
 class WaitingLine:
-    """Redraws one line while the turn waits and takes it back before anything else is shown.
+    """Redraws one line while the turn waits, or a text is read in parts, and takes it back before anything else is shown.
 
     Only for a terminal, and first among the observers: what they write starts where this line was. ``hints`` say
     what the person can do while another attempt is waited for.
@@ -60,7 +66,7 @@ class WaitingLine:
         *,
         color: bool,
         columns: Callable[[], int],
-        hints: Sequence[str] = ("Ctrl-C stops",),
+        hints: Sequence[str] = (STOP_HINT,),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -83,6 +89,8 @@ class WaitingLine:
                 self._take_back()
                 # The first drawing comes after the other observers have shown what they have to.
                 self._counting = asyncio.ensure_future(self._count_down(event))
+            case LongProgress():
+                self._draw(f"{progress_bar(event)} {progress_facts(event)} · {STOP_HINT}")
             case _:
                 self._take_back()
 
@@ -117,3 +125,26 @@ class WaitingLine:
         if self._shown:
             self._write(_TO_LINE_START + _CLEAR_TO_LINE_END)
             self._shown = False
+
+
+def progress_bar(progress: LongProgress) -> str:
+    full = _BAR_CELLS * progress.done // max(1, progress.total)
+    return "━" * full + "╌" * (_BAR_CELLS - full)
+
+
+def progress_facts(progress: LongProgress) -> str:
+    """Return how far it is: requests, tokens, cost and the time left, as far as they are known."""
+    known = (
+        f"{progress.done:,} of {progress.total:,}",
+        f"{progress.tokens:,} tokens" if progress.tokens else None,
+        None if not progress.cost_usd else f"${progress.cost_usd:.4f}",
+        None if progress.left_s is None else f"{_span(progress.left_s)} left",
+    )
+    return " · ".join(each for each in known if each)
+
+
+def _span(time_s: float) -> str:
+    if time_s < _MINUTE_S:
+        return f"{time_s:.0f} s"
+    minutes, seconds = divmod(round(time_s), _MINUTE_S)
+    return f"{minutes} min {seconds} s"

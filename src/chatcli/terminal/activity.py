@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
-from chatcli.render.long_progress import told as told_progress
-from chatcli.render.waiting_line import retry_line
+from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, progress_facts, retry_line
 from chatcli.text.terminal import sanitize_line
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ _THINKING: Final = "thinking"
 _STILL: Final = "…"
 _PLAIN_STILL: Final = "*"
 _PLAIN_STEPS: Final = "|/-\\"
-_RETRY_HINTS: Final = ("Enter tries now", "Ctrl-C stops")
 _SILENCE_AFTER_S: Final = 3.0
 _SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
 
@@ -99,7 +97,7 @@ class Activity:
                 until_s = self._clock() + wait_s
                 self._doing = _Doing(f"attempt {attempt}", self._began_s, event, until_s)
             case LongProgress():
-                self._doing = _Doing(f"reading: {told_progress(event)} ·", self._began_s)
+                self._doing = _Doing(f"reading: {progress_facts(event)} ·", self._began_s)
             case ReasoningDelta():
                 self._hear(_THINKING)
             case TextDelta():
@@ -124,9 +122,9 @@ class Activity:
         if doing.retry is not None and doing.until_s is not None and now_s < doing.until_s:
             left_s = doing.until_s - now_s
             room = columns - len(step) - 1
-            return f"{step} {retry_line(doing.retry.reason, doing.retry.attempt, left_s, _RETRY_HINTS, room)}"
+            return f"{step} {retry_line(doing.retry.reason, doing.retry.attempt, left_s, RETRY_HINTS, room)}"
         if self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
             told = f"{doing.what}, nothing new for {now_s - self._heard_s:.0f} s"
         else:
             told = f"{doing.what} {now_s - doing.since_s:.0f} s"
-        return f"{step} {told} · Ctrl-C stops"
+        return f"{step} {told} · {STOP_HINT}"

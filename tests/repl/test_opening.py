@@ -1,0 +1,75 @@
+"""Opening a conversation and leaving it, whatever it is held on."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from chatcli.core.messages import question
+from chatcli.repl.onboarding import NO_MODEL_YET
+from chatcli.repl.opening import choose_session, farewell, onboard_first_run
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.store import SessionStore
+from repl.fakes import KeptFrontend
+from repl.test_repl_session import talking  # noqa: F401 - the fixture
+
+
+@pytest.fixture
+def kept(talking):  # noqa: F811
+    """Return a function that opens a conversation beside one that is kept, in which ``chooses`` is chosen."""
+
+    def start(chooses):
+        there = talking(frontend=KeptFrontend(chooses=chooses))
+        store = SessionStore(there.world.paths.data)
+        with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
+            log.message(question("Capital of France?"), parent=None)
+        return there
+
+    return start
+
+
+async def test_the_session_that_is_chosen_takes_the_place_of_the_fresh_one(kept):
+    there = kept("trip")
+    fresh = there.chat
+    assert await choose_session(there, everywhere=True)
+    assert there.chat is not fresh
+    assert [asked.message.text for asked in there.chat.session.questions] == ["Capital of France?"]
+
+
+async def test_who_chooses_none_keeps_the_fresh_one(kept):
+    there = kept(None)
+    fresh = there.chat
+    assert not await choose_session(there, everywhere=True)
+    assert there.chat is fresh
+
+
+async def test_the_last_words_name_a_session_that_is_kept(kept):
+    there = kept("trip")
+    assert farewell(there) == "bye"
+    await choose_session(there, everywhere=True)
+    assert farewell(there) == "resume with: chatcli -s trip"
+
+
+async def test_who_has_a_model_is_asked_nothing(talking):  # noqa: F811
+    there = talking()
+    await onboard_first_run(there)
+    assert there.frontend.said == []
+
+
+@pytest.mark.parametrize("ends_the_input", [True, False])
+async def test_only_who_ends_the_input_leaves_without_a_model(talking, ends_the_input):  # noqa: F811
+    there = talking(frontend=KeptFrontend(None), base_url=None, model=None)
+    there.frontend.was_left = ends_the_input
+    await onboard_first_run(there)
+    assert there.frontend.said[0] == NO_MODEL_YET
+    assert there.is_leaving is ends_the_input
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"), [("y", True), (" YES ", True), ("", False), ("no", False), (None, False)]
+)
+async def test_a_question_is_confirmed_by_yes_alone(answer, meant):
+    frontend = KeptFrontend(answer)
+    assert await frontend.confirm("Overwrite?") is meant
+    assert frontend.asked == [("Overwrite? [y/N] ", False)]
