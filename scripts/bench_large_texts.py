@@ -42,7 +42,7 @@ def _median_s(prepare: Callable[[int], Callable[[], object]], size: int, runs: i
 
 def _clean(unit: str) -> Callable[[int], Callable[[], object]]:
     def prepare(size: int) -> Callable[[], object]:
-        from chatcli.text.terminal import sanitize
+        from chatcli.text.sanitizer import sanitize
 
         text = unit * size
         return lambda: sanitize(text)
@@ -51,7 +51,7 @@ def _clean(unit: str) -> Callable[[int], Callable[[], object]]:
 
 
 def _hostile(size: int) -> Callable[[], object]:
-    from chatcli.text.terminal import sanitize
+    from chatcli.text.sanitizer import sanitize
 
     text = "\U0001f3f4" + "\U000e0067" * size + "\u200d" * size + "\r" * size
     return lambda: sanitize(text)

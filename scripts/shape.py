@@ -30,18 +30,9 @@ COMMAND_FOLDERS: Final = ("cli/commands/", "repl/commands/")
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "class name": frozenset(),
-    "module name": frozenset(
-        {
-            "chat",
-            "terminal",
-        }
-    ),
+    "module name": frozenset(),
     "cycle": frozenset(),
-    "module length": frozenset(
-        {
-            "client/inline_reasoning.py",
-        }
-    ),
+    "module length": frozenset(),
     "function length": frozenset(),
 }
 """What broke a rule before there was one, by the rule. An entry that breaks it no longer has to leave."""

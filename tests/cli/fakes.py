@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from chatcli.cli.terminal import Stream, Terminal
+from chatcli.cli.standard_streams import Stream, Terminal
 
 
 class Recorded(Terminal):

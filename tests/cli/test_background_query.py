@@ -155,7 +155,7 @@ def test_a_choice_comes_before_what_the_environment_tells(chosen, environment, c
 ASKING = """
 import sys
 from chatcli.cli.background_query import BackgroundQuery, can_be_asked
-from chatcli.cli.terminal import Terminal
+from chatcli.cli.standard_streams import Terminal
 here = Terminal.of_this_process()
 print("asks" if can_be_asked(here) else "asks not", flush=True)
 if can_be_asked(here):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.cli.live_screen import RESTED_AFTER_S, LiveScreen
-from chatcli.cli.terminal import Stream, Terminal
+from chatcli.cli.standard_streams import Stream, Terminal
 from conversation.fakes import ManualClock
 
 COLUMNS, ROWS = 30, 8

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.error_bodies import ErrorDetails, error_body, error_details, error_in
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 KEY = "sk-0123456789abcdef"
 SECRET = st.sampled_from([KEY, f"Incorrect key {KEY}", f"\x1b]0;{KEY}\x07", KEY[:9] + "\n" + KEY[9:]])

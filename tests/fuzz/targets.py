@@ -29,7 +29,7 @@ from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import decode, encode, local_now
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 from fuzz.files import FILES
 
 if TYPE_CHECKING:

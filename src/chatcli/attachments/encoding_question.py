@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.answers import number_meant
 from chatcli.core.errors import UsageError
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.attachments.encodings import Reading, Text

@@ -1,6 +1,80 @@
-"""A conversation: its session and the model that is asked, kept together."""
+"""An open conversation, made of its parts: its session, its turns, its branches, what is kept in mind, its summary."""
 
-from chatcli.chat.chat import Chat
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.chat.branches import Branches
+from chatcli.chat.memory import Memory
+from chatcli.chat.open_session import OpenSession
 from chatcli.chat.session_history import history_of
+from chatcli.chat.summaries import Summaries
+from chatcli.chat.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.chat.resolved_model import ResolvedModel
+    from chatcli.chat.turns import Examined
+    from chatcli.conversation.manager import ConversationManager
+    from chatcli.core.events import Event
+    from chatcli.core.messages import Message
+    from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.session import Session
+    from chatcli.sessions.store import SessionStore
 
 __all__ = ["Chat", "history_of"]
+
+
+class Chat:
+    """An open conversation: its session and, once ``connect`` was called, the model that is asked.
+
+    ``opened`` is the session with its file and marks, ``turns`` asks, ``branches`` goes back and across, ``memory`` says
+    what the model keeps in mind, ``summaries`` what stands for its older turns. The conversation is at any time what a
+    resume of its session would be. ``system`` is the system prompt wished for this run; it is set on connecting.
+    """
+
+    def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
+        self.opened = OpenSession(log, store, system=system)
+        self.branches = Branches(self.opened)
+        self.memory = Memory(self.opened, self.branches)
+        self.turns = Turns(self.opened, self.branches)
+        self.summaries = Summaries(self.opened, self.turns)
+
+    @property
+    def session(self) -> Session:
+        return self.opened.session
+
+    @property
+    def target(self) -> ResolvedModel | None:
+        return self.turns.target
+
+    @property
+    def manager(self) -> ConversationManager:
+        """What asks the model; ``ConfigurationError`` before ``connect``."""
+        return self.turns.manager
+
+    def connect(self, target: ResolvedModel) -> None:
+        """Ask ``target`` from now on; the conversation stays as it is."""
+        self.turns.connect(target)
+
+    def switch(self, target: ResolvedModel) -> None:
+        """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
+        self.turns.connect(target)
+        self.opened.mark_model(target.model_name, target.endpoint)
+
+    def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
+        """Ask; see ``Turns.send``."""
+        return self.turns.send(question)
+
+    async def get_ready(self, question: Message | None = None) -> None:
+        """Do what ``question``, or the next one, would have to wait for: sum older turns up, or look them through.
+
+        Raise a ``ChatcliError`` where that fails; nothing has changed then, and less of them is sent.
+        """
+        await self.manager.look_ahead()
+        await self.summaries.catch_up(question)
+
+    def close(self) -> None:
+        """Let go of the session's file."""
+        self.opened.close()

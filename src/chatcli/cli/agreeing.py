@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.answers import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
 
 _LONGEST_ANSWER_BYTES: Final = 1_000
 

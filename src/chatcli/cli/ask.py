@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
     from chatcli.cli.outputs import StatusOutput
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.events import TurnEnd

@@ -14,14 +14,14 @@ from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
 from chatcli.repl.frontend import PLAIN, USUAL, Frontend
 from chatcli.repl.session_numbers import choose_by_number
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.chat import Chat
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.cli.typed_lines import TypedLines
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError

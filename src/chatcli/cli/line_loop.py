@@ -16,13 +16,13 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
 from chatcli.repl.recap import recap
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.app.run_context import RunContext
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
 
 

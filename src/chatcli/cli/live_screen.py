@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
 
 # Synchronized output (DEC private mode 2026), as in terminal/live_application.py: the terminal shows the frame as a whole.
 _BEGIN_FRAME: Final = "\x1b[?2026h"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.answer_destination import AnswerDestination, OutputFile
 from chatcli.cli.background_query import answer_theme
-from chatcli.cli.terminal import ClosedPipe
+from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
 from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
 from chatcli.core.exit_codes import ExitCode
@@ -19,7 +19,7 @@ from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer

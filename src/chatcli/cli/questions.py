@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from chatcli.attachments.encoding_hints import EncodingHints
     from chatcli.attachments.encodings import Text
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
     from chatcli.templates.template import Template
 

@@ -12,13 +12,13 @@ from chatcli.config.paths import find_paths, obstacle
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.config.trusted_folders import mention_once
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Mapping
 
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.resolve import TemplateSettings
     from chatcli.config.settings import Settings
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.cli.terminal import ClosedPipe
+from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 

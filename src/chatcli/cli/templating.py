@@ -12,14 +12,14 @@ from chatcli.core.errors import UsageError
 from chatcli.templates.places import INPUT
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
     from chatcli.app.run_context import RunContext
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
     from chatcli.templates.template import Template
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from chatcli.attachments.encodings import decode
 from chatcli.core.errors import UsageError
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
 
 
 class TypedLines:

@@ -12,6 +12,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from chatcli.client.reasoning_marks import (
+    CHANNEL,
+    CLOSING,
+    CLOSING_TAGS,
+    ENDS_OF_MESSAGE,
+    HARMONY,
+    HEADER,
+    HELD,
+    LONGEST_HEADER,
+    OPENING,
+    OPENING_TAGS,
+    RECIPIENT,
+    START,
+    WATCHED,
+    Marks,
+    is_begun,
+    is_header_begun,
+)
 from chatcli.core.events import ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
 
@@ -21,24 +39,6 @@ if TYPE_CHECKING:
 
     Delta: TypeAlias = ReasoningDelta | TextDelta | TextReclassified
     ReasoningStyle: TypeAlias = Literal["opened", "unopened"]
-
-_NAMES: Final = ("think", "thinking", "thought")
-_OPENING_TAGS: Final = tuple(f"<{name}>" for name in _NAMES)
-_CLOSING_TAGS: Final = tuple(f"</{name}>" for name in _NAMES)
-
-_START: Final = "<|start|>"
-_ASSISTANT: Final = "<|start|>assistant"
-_CHANNEL: Final = "<|channel|>"
-_CHANNELS: Final = ("analysis", "commentary", "final")
-_ENDS_OF_MESSAGE: Final = ("<|end|>", "<|return|>", "<|call|>")
-_HEADER: Final = re.compile(
-    r"(?:<\|start\|>assistant(?: to=[\w.-]{1,100})?)?<\|channel\|>(analysis|commentary|final)\b"
-    r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
-)
-_RECIPIENT: Final = re.compile(r"\bto=(?:functions\.)?(?!(?:user|assistant|all)\b)([\w.-]{1,100})")
-_RECIPIENT_BEGUN: Final = re.compile(r" (?:t(?:o(?:=[\w.-]{0,100})?)?)?")
-_HEADER_BEHIND_CHANNEL: Final = re.compile(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
-_LONGEST_HEADER: Final = 400
 
 _MAY_BE_MARK: Final = re.compile(r"<(?:/?t|\||/?\Z)", re.IGNORECASE)
 
@@ -80,7 +80,7 @@ class InlineReasoning:
         self._blanks: list[str] = []  # that stand inside the reasoning if more of it follows
         self._out: list[Delta] = []
         self._section = _Section()
-        self._closing = _Marks()
+        self._closing = Marks()
         self._step: Callable[[bool], bool] = self._begin
 
     @property
@@ -141,22 +141,22 @@ class InlineReasoning:
         if len(self._buffer) - len(start) <= _MOST_BLANKS:
             if self._enter_reasoning(start):
                 return True
-            if not is_end and (not start or _is_begun(start)):
+            if not is_end and (not start or is_begun(start)):
                 return False
-            if is_end and _is_header_begun(start) and (self.style is not None or _CHANNEL in start):
+            if is_end and is_header_begun(start) and (self.style is not None or CHANNEL in start):
                 self._buffer = ""
                 return False
         return self._enter_answer()
 
     def _enter_reasoning(self, start: str) -> bool:
-        if (opening := _OPENING.pattern.match(start)) is not None:
+        if (opening := OPENING.pattern.match(start)) is not None:
             name = opening[0].lower()
-            self._closing = _Marks(name.replace("<", "</"), name)
+            self._closing = Marks(name.replace("<", "</"), name)
             return self._enter(self._think, start[len(name) :], "opened")
-        if (closing := _CLOSING.pattern.match(start)) is not None:
+        if (closing := CLOSING.pattern.match(start)) is not None:
             return self._enter(self._begin, start[closing.end() :], "unopened")
-        if (header := _HEADER.match(start)) is not None:
-            recipient = _RECIPIENT.search(header[0])
+        if (header := HEADER.match(start)) is not None:
+            recipient = RECIPIENT.search(header[0])
             if recipient is not None:
                 self._enter(self._call_in_channel, start[header.end() :], "opened")
                 self._calls.append((recipient[1], self._section))
@@ -192,14 +192,14 @@ class InlineReasoning:
 
     def _watch(self, is_end: bool) -> bool:
         """Pass the answer on, and look for the end of reasoning nobody has opened."""
-        mark = self._next_mark(_WATCHED, self._tell_text, is_end)
+        mark = self._next_mark(WATCHED, self._tell_text, is_end)
         if mark is None:
             return False
-        if mark in _OPENING_TAGS:
+        if mark in OPENING_TAGS:
             # An answer about such tags: the closing one is its as well.
             self._step = self._pass
             return True
-        if mark in _CLOSING_TAGS:
+        if mark in CLOSING_TAGS:
             is_over = self._section.ends_at_tag(self._buffer[len(mark) :][:1], is_end)
         else:
             is_over = self._is_before_header(mark, is_end)
@@ -212,18 +212,18 @@ class InlineReasoning:
 
     def _think(self, is_end: bool) -> bool:
         mark = self._next_mark(self._closing, self._tell_reasoning, is_end)
-        if mark in _OPENING_TAGS:
+        if mark in OPENING_TAGS:
             # Whether it is closed as well or only spoken of will be seen in the answer.
             self._has_nested_tag = True
-            self._closing = _Marks(mark.replace("<", "</"))
+            self._closing = Marks(mark.replace("<", "</"))
             return self._keep_mark(mark, self._tell_reasoning)
         return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
 
     def _hold(self, is_end: bool) -> bool:
-        mark = self._next_mark(_HELD, self._tell_reasoning, is_end)
+        mark = self._next_mark(HELD, self._tell_reasoning, is_end)
         if mark is None:
             return False
-        is_over = mark in _CLOSING_TAGS or self._is_before_header(mark, is_end)
+        is_over = mark in CLOSING_TAGS or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
@@ -238,10 +238,10 @@ class InlineReasoning:
 
     def _pass_message(self, tell: Callable[[str], None], is_end: bool) -> bool:
         """Tell a message of harmony that is no answer, to its end."""
-        mark = self._next_mark(_HARMONY, tell, is_end)
+        mark = self._next_mark(HARMONY, tell, is_end)
         if mark is None:
             return False
-        is_over = mark in _ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
+        is_over = mark in ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
@@ -249,10 +249,10 @@ class InlineReasoning:
         return self._enter(self._begin, self._behind(mark), "opened")
 
     def _answer_in_channel(self, is_end: bool) -> bool:
-        mark = self._next_mark(_HARMONY, self._tell_text, is_end)
+        mark = self._next_mark(HARMONY, self._tell_text, is_end)
         if mark is None:
             return False
-        if is_end and mark in _ENDS_OF_MESSAGE and not self._buffer[len(mark) :].strip():
+        if is_end and mark in ENDS_OF_MESSAGE and not self._buffer[len(mark) :].strip():
             self._buffer = ""
             return False
         is_over = self._is_before_header(mark, is_end)
@@ -262,7 +262,7 @@ class InlineReasoning:
             return self._keep_mark(mark, self._tell_text)
         return self._enter(self._begin, self._behind(mark), "opened")
 
-    def _next_mark(self, marks: _Marks, tell: Callable[[str], None], is_end: bool) -> str | None:
+    def _next_mark(self, marks: Marks, tell: Callable[[str], None], is_end: bool) -> str | None:
         """Tell the text before the next mark outside of code and return the mark, which then begins the buffer."""
         while self._section.tags_in_text < _MOST_TAGS_IN_TEXT and (
             match := marks.pattern.search(self._buffer)
@@ -286,17 +286,17 @@ class InlineReasoning:
 
     def _is_before_header(self, mark: str, is_end: bool) -> bool | None:
         """Tell whether another message of harmony begins at ``mark`` or behind it, ``None`` while that is open."""
-        window = self._buffer[len(mark) if mark in _ENDS_OF_MESSAGE else 0 :][:_LONGEST_HEADER]
+        window = self._buffer[len(mark) if mark in ENDS_OF_MESSAGE else 0 :][:LONGEST_HEADER]
         header = window.lstrip()
-        if _HEADER.match(header):
+        if HEADER.match(header):
             return True
-        is_open = _is_header_begun(header) and len(window) < _LONGEST_HEADER
+        is_open = is_header_begun(header) and len(window) < LONGEST_HEADER
         if is_end:
             return is_open and self.style is not None and bool(header)
         return None if is_open else False
 
     def _behind(self, mark: str) -> str:
-        return self._buffer if mark in (_START, _CHANNEL) else self._buffer[len(mark) :]
+        return self._buffer if mark in (START, CHANNEL) else self._buffer[len(mark) :]
 
     def _take(self, count: int) -> str:
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
@@ -347,7 +347,7 @@ class InlineReasoning:
 
 def answer_in(text: str) -> str:
     """Return a whole answer without the reasoning in it; as it is where nothing else would be left."""
-    if not (_OPENING.pattern.search(text) or _CLOSING.pattern.search(text) or _CHANNEL in text):
+    if not (OPENING.pattern.search(text) or CLOSING.pattern.search(text) or CHANNEL in text):
         return text
     reasoning = InlineReasoning()
     answer = ""
@@ -357,27 +357,6 @@ def answer_in(text: str) -> str:
         elif isinstance(delta, TextReclassified):
             answer = answer[: len(answer) - len(delta.text)]
     return answer or text
-
-
-class _Marks:
-    """Literal marks, each beginning with the only ``<`` it has. Upper case counts as lower case."""
-
-    def __init__(self, *literals: str) -> None:
-        self._literals = literals
-        self.pattern = re.compile("|".join(map(re.escape, literals)), re.ASCII | re.IGNORECASE)
-
-    def begun_in(self, text: str) -> int:
-        """Return where a mark begins that may be complete with the next chunk, else the length of ``text``."""
-        at = text.rfind("<")
-        is_begun = at >= 0 and any(literal.startswith(text[at:].lower()) for literal in self._literals)
-        return at if is_begun else len(text)
-
-
-_OPENING: Final = _Marks(*_OPENING_TAGS)
-_CLOSING: Final = _Marks(*_CLOSING_TAGS)
-_HARMONY: Final = _Marks(_START, _CHANNEL, *_ENDS_OF_MESSAGE)
-_HELD: Final = _Marks(*_CLOSING_TAGS, _START, _CHANNEL, *_ENDS_OF_MESSAGE)
-_WATCHED: Final = _Marks(*_OPENING_TAGS, *_CLOSING_TAGS, _START, _CHANNEL, *_ENDS_OF_MESSAGE)
 
 
 class _Section:
@@ -411,7 +390,7 @@ class _Section:
         self.tags_in_text += 1
         if (
             self._fence
-            and mark in _CLOSING_TAGS
+            and mark in CLOSING_TAGS
             and self._behind_fenced_tag is None
             and not self._line().strip()
         ):
@@ -467,27 +446,3 @@ def _last_line_of(blanks: str) -> str:
     """Return the last of several blank lines with the end of the one before it."""
     _, line_end, line = blanks.rpartition("\n")
     return line_end + line[1 - _MOST_BLANKS :]
-
-
-def _is_begun(start: str) -> bool:
-    """Tell whether ``start`` may become a tag or a header of harmony."""
-    return _OPENING.begun_in(start) == 0 or _CLOSING.begun_in(start) == 0 or _is_header_begun(start)
-
-
-def _is_header_begun(start: str) -> bool:
-    if _ASSISTANT.startswith(start):
-        return True
-    header = start.removeprefix(_ASSISTANT)
-    if header != start and (recipient := _RECIPIENT_BEGUN.match(header)):
-        header = header[recipient.end() :]
-    if _CHANNEL.startswith(header):
-        return True
-    if not header.startswith(_CHANNEL) or len(start) >= _LONGEST_HEADER:
-        return False
-    name, _, _ = header.removeprefix(_CHANNEL).partition("<")
-    channel = re.match("[a-z]*", name)
-    assert channel is not None  # noqa: S101 - it matches nothing as well
-    rest = header[len(_CHANNEL) + channel.end() :]
-    if not rest:
-        return any(known.startswith(channel[0]) for known in _CHANNELS)
-    return channel[0] in _CHANNELS and _HEADER_BEHIND_CHANNEL.fullmatch(rest) is not None

@@ -24,7 +24,7 @@ from chatcli.core.errors import (
     RequestRefused,
     ServerFailed,
 )
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -27,7 +27,7 @@ from chatcli.core.events import (
     TurnStarted,
     Waiting,
 )
-from chatcli.text.terminal import SUSPICIOUS
+from chatcli.text.sanitizer import SUSPICIOUS
 
 if TYPE_CHECKING:
     import re

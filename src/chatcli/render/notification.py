@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip
 
 from chatcli.core.events import TurnFailed, TurnFinished, TurnStarted
-from chatcli.text.terminal import sanitize_line, takes_commands
+from chatcli.text.sanitizer import sanitize_line, takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
-from chatcli.text.terminal import TerminalSanitizer
+from chatcli.text.sanitizer import TerminalSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import iter_graphemes, width
 
-from chatcli.text.terminal import TerminalSanitizer
+from chatcli.text.sanitizer import TerminalSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import LongProgress, Retrying, Waiting
 from chatcli.render.sentences import sentence
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

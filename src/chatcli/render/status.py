@@ -16,7 +16,7 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
 )
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

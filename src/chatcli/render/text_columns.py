@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width, wrap
 
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

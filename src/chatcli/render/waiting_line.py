@@ -11,7 +11,7 @@ from wcwidth import clip, width
 
 from chatcli.core.errors import clause
 from chatcli.core.events import LongProgress, Retrying, Waiting
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

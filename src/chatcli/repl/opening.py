@@ -16,7 +16,7 @@ from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.repl_session import ReplSession
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

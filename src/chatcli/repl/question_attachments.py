@@ -15,7 +15,7 @@ from chatcli.conversation.likely_tokens import likely_tokens
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.repl.threads import in_thread
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
 from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, progress_facts, retry_line
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

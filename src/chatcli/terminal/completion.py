@@ -18,7 +18,7 @@ from chatcli.attachments.path_words import quoted, unquoted
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.commands import COMMANDS, named
 from chatcli.repl.threads import in_thread
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator

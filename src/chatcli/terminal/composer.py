@@ -29,7 +29,7 @@ from chatcli.terminal.completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes
 from chatcli.terminal.steady_widths import SteadyWidths
 from chatcli.terminal.word_motion import WordBuffer
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from asyncio import Future

@@ -20,7 +20,7 @@ from wcwidth import clip, width
 from chatcli.core.search_text import folded, places
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.terminal.word_motion import WordBuffer
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

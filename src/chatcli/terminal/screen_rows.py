@@ -19,7 +19,7 @@ from wcwidth import clip, width
 
 from chatcli.render.themes import PALETTES
 from chatcli.terminal.steady_widths import steady
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

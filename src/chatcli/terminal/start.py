@@ -31,7 +31,7 @@ from chatcli.terminal.screen import Screen
 from chatcli.terminal.screen_rows import screen_style
 from chatcli.terminal.terminal_frontend import Ink, TerminalFrontend
 from chatcli.terminal.toolbar import Toolbar, is_too_long
-from chatcli.text.terminal import takes_commands
+from chatcli.text.sanitizer import takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ from chatcli.core.events import TurnCancelled, TurnFailed
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

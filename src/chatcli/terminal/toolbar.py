@@ -9,7 +9,7 @@ from wcwidth import clip, width
 
 from chatcli.cost.amounts import dollars
 from chatcli.cost.budgeted import expected_answer_tokens
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat

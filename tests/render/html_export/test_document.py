@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatcli.render.html_export import to_html
 from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
-from chatcli.text.terminal import sanitize
+from chatcli.text.sanitizer import sanitize
 from render.markdown.specification import EXAMPLES
 from sessions.strategies import sessions
 

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from chatcli.render.markdown_ending import ended
 from chatcli.sessions.exporting.markdown_export import to_markdown
 from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
-from chatcli.text.terminal import sanitize
+from chatcli.text.sanitizer import sanitize
 from sessions.strategies import sessions
 
 

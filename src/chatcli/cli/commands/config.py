@@ -30,12 +30,12 @@ from chatcli.login import (
     use_endpoint,
 )
 from chatcli.render.text_columns import table
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ConfigurationError
 

@@ -21,13 +21,13 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, TerminalFacts
 from chatcli.doctor.finding import Status
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.doctor.finding import Finding
 
 _EXAMPLES = """\

@@ -17,14 +17,14 @@ from chatcli.local.pip_download import PipDownload
 from chatcli.local.server import LocalServer
 from chatcli.local.state import local_state
 from chatcli.local.weights import SMOLLM2, remove, status
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.local.fetch import Phase, Progress
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}

@@ -22,14 +22,14 @@ from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTa
 from chatcli.cost.price import KINDS
 from chatcli.render.text_columns import table
 from chatcli.storage.private_files import read_regular_or_pipe
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
     from chatcli.cost.price import Price

@@ -17,13 +17,13 @@ from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.text_columns import table
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.config.env_file import EnvFile
     from chatcli.config.env_file_trust import Change
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from chatcli.core.scripts import language_of
 from chatcli.render.html_export.markdown_html import markdown_to_html
 from chatcli.render.html_export.stylesheet import stylesheet
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

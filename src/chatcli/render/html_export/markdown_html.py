@@ -29,7 +29,7 @@ from chatcli.render.markdown.blocks import (
 )
 from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.syntax import TASK
-from chatcli.text.terminal import sanitize
+from chatcli.text.sanitizer import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

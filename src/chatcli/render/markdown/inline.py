@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FORMULA_IN_TEXT
 from chatcli.render.markdown.widths import columns_of, words_of
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ from chatcli.render.markdown.block_stream import BlockStream
 from chatcli.render.markdown.drawing import Drawing
 from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.painting import Painter, last_folded
-from chatcli.text.terminal import TerminalSanitizer, sanitize
+from chatcli.text.sanitizer import TerminalSanitizer, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from chatcli.text.terminal import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

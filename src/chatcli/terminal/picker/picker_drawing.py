@@ -11,7 +11,7 @@ from wcwidth import clip, width
 from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import steady
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

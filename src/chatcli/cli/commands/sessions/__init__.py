@@ -10,7 +10,7 @@ from chatcli.cli.setup import world_of
 from chatcli.sessions.library import Library
 
 if TYPE_CHECKING:
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
 
 
 def _library(terminal: Terminal) -> AbstractContextManager[Library]:

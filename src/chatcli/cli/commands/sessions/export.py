@@ -16,7 +16,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.exporting.json_document import to_document, to_json
 from chatcli.sessions.exporting.markdown_export import to_markdown
 from chatcli.sessions.exporting.transcript import transcript
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile

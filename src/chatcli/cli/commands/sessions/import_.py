@@ -14,7 +14,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.imported_conversation import Progress
 from chatcli.sessions.importing.importer import Importer
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.importing.import_sources import Source
     from chatcli.sessions.importing.importer import ImportSummary
     from chatcli.sessions.library import Library

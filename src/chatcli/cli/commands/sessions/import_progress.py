@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatcli.cli.terminal import Stream, Terminal
+    from chatcli.cli.standard_streams import Stream, Terminal
     from chatcli.sessions.importing.imported_conversation import Progress
     from chatcli.sessions.importing.importer import ImportSummary
 

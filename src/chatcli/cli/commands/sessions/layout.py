@@ -10,12 +10,12 @@ from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import local_now
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library, SearchHit
     from chatcli.sessions.store import SessionSummary
 

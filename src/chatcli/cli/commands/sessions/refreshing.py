@@ -6,14 +6,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.terminal import ClosedPipe
+from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import LocalIOError
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library
 
 _SILENT_S: Final = 1.0

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.cli.commands.sessions.naming import add_sessions_argument, named_sessions
 from chatcli.core.exit_codes import ExitCode
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library
 
 NAME = "rm"

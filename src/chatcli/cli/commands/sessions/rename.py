@@ -8,13 +8,13 @@ from chatcli.attachments.encodings import as_typed
 from chatcli.cli.commands.sessions.examples import add_examples
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library
 
 NAME = "rename"

@@ -13,13 +13,13 @@ from chatcli.cli.commands.sessions.refreshing import refresh
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.search_text import terms
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.library import Library
 
 NAME = "search"

@@ -10,7 +10,7 @@ from chatcli.cli.setup import world_of
 from chatcli.cli.templating import template_store_of
 
 if TYPE_CHECKING:
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.templates.template_store import TemplateStore
 
 

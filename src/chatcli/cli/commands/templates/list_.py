@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.templates.template_store import TemplateEntry, TemplateStore
 
 NAME = "list"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.commands.templates.naming import add_template_argument, named_template
 from chatcli.core.exit_codes import ExitCode
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.templates.template_store import TemplateStore
 
 NAME = "rm"

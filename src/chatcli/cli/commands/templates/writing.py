@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.exit_codes import ExitCode
 from chatcli.repl.editor import Editor
-from chatcli.text.terminal import sanitize_line
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
-    from chatcli.cli.terminal import Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.templates.template_store import TemplateStore
 
 

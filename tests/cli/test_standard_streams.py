@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chatcli.cli.terminal import ClosedPipe, Stream
+from chatcli.cli.standard_streams import ClosedPipe, Stream
 from chatcli.core.errors import LocalIOError
 from cli.fakes import terminal
 

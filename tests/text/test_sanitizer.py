@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.text.terminal import SUSPICIOUS, TerminalSanitizer, sanitize, sanitize_line, takes_commands
+from chatcli.text.sanitizer import SUSPICIOUS, TerminalSanitizer, sanitize, sanitize_line, takes_commands
 
 FLAG_OF_WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
 

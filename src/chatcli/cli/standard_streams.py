@@ -18,7 +18,7 @@ from chatcli.attachments.encoding_hints import encoding_hints
 from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.core.errors import LocalIOError
 from chatcli.text.redaction import Redactor
-from chatcli.text.terminal import takes_commands
+from chatcli.text.sanitizer import takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
