@@ -1,4 +1,4 @@
-"""Coming to a model: the ways there are, proving a key and keeping it. Nothing here asks the person anything."""
+"""Coming to a model: the options there are, proving a key and keeping it. Nothing here asks the person anything."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class BetweenTurns:
         self._tell = tell
         self._patience_s = patience_s
         self._task: asyncio.Task[None] | None = None
-        self._has_told = False
+        self._has_warned = False
 
     def begin(self, chat: Chat) -> None:
         """Begin, now that a turn is over."""
@@ -59,6 +59,6 @@ class BetweenTurns:
         try:
             await chat.get_ready()
         except ChatcliError as error:
-            if not self._has_told:
+            if not self._has_warned:
                 self._tell(f"older turns could not be summarized and are left out: {error.message}")
-            self._has_told = True
+            self._has_warned = True

@@ -1,4 +1,4 @@
-"""The way to the model, opened in the background while the person reads or types."""
+"""The connection to the model, opened in the background while the person reads or types."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class Connection:
             await asyncio.shield(self._opening)
 
     async def replace(self, chat: Chat, settings: Settings) -> ResolvedModel:
-        """Open another way, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
+        """Open another connection, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
         await self._stop(self._opening)
         await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
 
     @asynccontextmanager
     async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[ResolvedModel]:
-        """Open another way for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
+        """Open another connection for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
         async with AsyncExitStack() as stack:
             yield await self._resolver(settings, stack).resolve(chat)
 

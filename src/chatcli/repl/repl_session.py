@@ -47,7 +47,7 @@ _IMAGE_MARK: Final = "!["
 
 
 class ReplSession:
-    """What commands work on: the frontend, the conversation, the settings and the way to the model.
+    """What commands work on: the frontend, the conversation, the settings and the connection to the model.
 
     ``reload_settings`` settles the settings anew, with changes that win over everything else. ``run_command`` runs a command by
     its name, with its argument; it raises a ``ChatcliError`` where that cannot be.
@@ -266,11 +266,11 @@ class ReplSession:
     async def _answer(self, question: str, files: Sequence[Attached]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
-    async def approves(self, told: str) -> bool:
+    async def approves(self, question: str) -> bool:
         """Ask the person whether something may cost what it does."""
         if self.between_turns.is_asking:
             return False  # nobody is asked about what they did not ask for
-        return await self.frontend.confirm(told)
+        return await self.frontend.confirm(question)
 
     async def _obey(self, name: str, argument: str) -> None:
         try:

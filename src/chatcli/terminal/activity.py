@@ -124,7 +124,7 @@ class Activity:
             room = columns - len(step) - 1
             return f"{step} {retry_line(doing.retry.reason, doing.retry.attempt, left_s, RETRY_HINTS, room)}"
         if self._heard_s is not None and now_s - self._heard_s >= _SILENCE_AFTER_S:
-            told = f"{doing.what}, nothing new for {now_s - self._heard_s:.0f} s"
+            state = f"{doing.what}, nothing new for {now_s - self._heard_s:.0f} s"
         else:
-            told = f"{doing.what} {now_s - doing.since_s:.0f} s"
-        return f"{step} {told} · {STOP_HINT}"
+            state = f"{doing.what} {now_s - doing.since_s:.0f} s"
+        return f"{step} {state} · {STOP_HINT}"

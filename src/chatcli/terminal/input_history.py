@@ -49,7 +49,7 @@ class InputHistory(History):
         super().__init__()
         self._file = file
         self._tell = tell
-        self._told = False
+        self._has_warned = False
         self._kept: Sequence[str] = ()
         self._unwritten: list[str] = []
 
@@ -83,8 +83,8 @@ class InputHistory(History):
             self._unwritten.clear()
 
     def _complain(self, error: OSError) -> None:
-        if not self._told:
-            self._told = True
+        if not self._has_warned:
+            self._has_warned = True
             self._tell(
                 f"cannot use the input history {self._file.path}: {error.strerror or error}; what you type is "
                 "remembered until you leave. To keep it, make that file readable and writable."

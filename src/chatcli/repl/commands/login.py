@@ -1,4 +1,4 @@
-"""``/login``: another way to a model: a key, a server on this machine, the embedded model."""
+"""``/login``: set up a model: a key, a server on this machine, the embedded model."""
 
 from __future__ import annotations
 

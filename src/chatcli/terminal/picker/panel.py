@@ -61,7 +61,7 @@ class PickerPanel:
                 ConditionalContainer(self.title_window, Condition(lambda: state.doing is Doing.RENAMING)),
                 _rows(self._below),
                 _rows(self._blank),
-                _rows(self._told),
+                _rows(self._footer_rows),
             ],
             key_bindings=bindings,
         )
@@ -77,7 +77,7 @@ class PickerPanel:
             self._tallest = min(drawing.rows, max(self._tallest, len(self._last_drawn.rows)))
         return self._last_drawn
 
-    def _told(self) -> Sequence[str]:
+    def _footer_rows(self) -> Sequence[str]:
         self._drawn()
         return self._footer
 

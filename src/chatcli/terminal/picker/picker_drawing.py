@@ -93,8 +93,8 @@ class PickerDrawing:
 
     def footer(self, state: PickerState) -> tuple[str, str]:
         """Return what there is, and what the keys do."""
-        if state.told:
-            return self.theme.paint(self._cut(f"error: {state.told}"), "code.error"), self._dim(
+        if state.error:
+            return self.theme.paint(self._cut(f"error: {state.error}"), "code.error"), self._dim(
                 self._keys(state)
             )
         return self._dim(self._joined(_counts(state))), self._dim(self._keys(state))

@@ -33,7 +33,7 @@ class PickerState:
         self.doing = Doing.CHOOSING
         self.listing: Listing | None = None
         self.progress: tuple[int, int] | None = None
-        self.told = ""
+        self.error = ""
         """What went wrong with the last thing that was done."""
         self.is_settled = everywhere or not has_folder
         self._is_touched = False
@@ -128,7 +128,7 @@ class PickerState:
         # Before there is a list, nobody has seen whose sessions it shows.
         self.is_settled = self.is_settled or self.listing is not None
         self._is_touched = True
-        self.told = ""
+        self.error = ""
 
     def _mark(self, place: int) -> None:
         self._place = max(0, min(place, self.count - 1))

@@ -126,7 +126,7 @@ class _Picking:
     def begin_removing(self) -> None:
         session = self._state.marked
         if session is not None and session.name == self._pickable.current:
-            self._state.told = "this conversation is open and cannot be deleted here"
+            self._state.error = "this conversation is open and cannot be deleted here"
         else:
             self._subject = self._state.begin(Doing.REMOVING)
 
@@ -232,7 +232,7 @@ class _Picking:
         try:
             yield
         except ChatcliError as error:
-            self._state.told = error.message
+            self._state.error = error.message
             self._draw()
 
     def _draw(self) -> None:
