@@ -224,6 +224,8 @@ class Screen:
         finally:
             self._panel = None
             self.application.layout.focus(self.composer.window)
+            # What closed it may have been drawn before this came to be.
+            self.application.invalidate()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
