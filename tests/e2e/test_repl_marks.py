@@ -94,7 +94,7 @@ def test_a_terminal_that_may_not_take_commands_gets_none(terminal, arguments, en
         screen.type("Capital of France?" + ENTER)
         screen.wait_for("Paris")
         screen.type("/copy" + ENTER)
-        screen.wait_for("/copy")
+        screen.wait_for("clipboard")
         screen.type(CTRL_D)
         screen.wait_for_exit()
     assert b"\x1b]" not in screen.received
