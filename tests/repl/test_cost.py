@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
-from chatcli.repl.commands import cost
+from chatcli.repl.commands import named
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import talking  # noqa: F401 - a fixture
 from scripted_server import Answer, event_stream, serving
@@ -87,7 +87,7 @@ async def test_a_ledger_that_cannot_be_read_is_said(repl):
 
 
 def test_it_is_a_row_of_the_table_of_commands():
-    assert cost.COMMAND.usage == "/cost"
+    assert named("cost").usage == "/cost"
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])

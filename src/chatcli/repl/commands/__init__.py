@@ -1,4 +1,4 @@
-"""The slash commands: one file each, collected into one table that also makes help and completion."""
+"""The slash commands: a file for each topic, collected into one table that also makes help and completion."""
 
 from __future__ import annotations
 
@@ -8,68 +8,33 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands import (
-    alt,
-    btw,
-    clear,
-    compact,
-    config,
+    answers,
+    branches,
     context,
-    continue_,
-    copy,
     cost,
-    drop,
-    edit,
-    exit,  # noqa: A004 - named for what is typed
-    file,
-    fork,
-    help,  # noqa: A004
-    keys,
-    last,
-    login,
-    model,
-    new,
-    note,
-    pin,
-    profile,
-    reasoning,
-    retry,
-    save,
-    session,
+    help,  # noqa: A004 - named for what is typed
+    questions,
     sessions,
-    summary,
-    system,
-    t,
-    theme,
-    title,
-    tokens,
-    tree,
-    undo,
-    unpin,
-    verbose,
+    settings,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType
 
     from chatcli.repl.commands.command import Command
     from chatcli.repl.repl_session import ReplSession
 
 
-def _rows(*modules: ModuleType) -> tuple[Command, ...]:
-    return tuple(module.COMMAND for module in modules)
-
-
 COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
-    ("questions and answers", _rows(file, t, retry, continue_, edit, undo, alt, tree, btw, copy, last)),
-    ("conversations", _rows(new, sessions, session, title, save, fork, clear)),
-    ("what the model sees", _rows(context, summary, compact, pin, unpin, drop, note, system)),
-    ("models and settings", _rows(model, profile, login, config, reasoning, theme)),
-    ("tokens and cost", _rows(tokens, cost, verbose)),
+    ("questions and answers", questions.COMMANDS + branches.COMMANDS + answers.COMMANDS),
+    ("conversations", sessions.COMMANDS),
+    ("what the model sees", context.COMMANDS),
+    ("models and settings", settings.COMMANDS),
+    ("tokens and cost", cost.COMMANDS),
     (
         "help",
         # What it explains is defined below.
-        (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *_rows(keys, exit)),  # noqa: PLW0108
+        (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *help.COMMANDS),  # noqa: PLW0108
     ),
 )
 """The headings of ``/help``, and the commands below each."""

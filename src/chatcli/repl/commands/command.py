@@ -1,4 +1,4 @@
-"""A slash command, as a row of the table."""
+"""A slash command as a row of the table, and what several commands share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import sentences, table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from chatcli.repl.repl_session import ReplSession
 
@@ -66,6 +67,13 @@ NOTHING_ASKED = "nothing has been asked yet"
 
 def answers_are_drawn(repl: ReplSession) -> bool:
     return repl.frontend.draws
+
+
+def say_rows(repl: ReplSession, rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
+    """Show rows as a table, its columns ``right`` aligned to the right; as sentences where output is plain."""
+    repl.frontend.say(
+        sentences(rows) if repl.settings.plain else table(rows, repl.frontend.columns(), right=right)
+    )
 
 
 def whole_number(argument: str, *, otherwise: int | None = None) -> int:

@@ -1,18 +1,21 @@
-"""``/cost``: what was spent, and at which price."""
+"""Slash commands for tokens and cost."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import width
 
 from chatcli.app.resolver import budget_of
+from chatcli.core.errors import UsageError
 from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.render.text_columns import hanging, sentences, table
-from chatcli.repl.commands.command import Command
+from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.context import CONTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
     _Row: TypeAlias = tuple[str, str, str]
     """What it is, the amount, and what there is to say of it."""
 
-
+_ON_OFF: Final = {"on": True, "off": False}
 _GAP: Final = 2
 _WHOLE: Final = 10_000
 
 
-async def _run(repl: ReplSession, _: str) -> None:
+async def _cost(repl: ReplSession, _: str) -> None:
     budget = budget_of(repl.settings, repl.world, repl.chat)
     try:
         rows = [*_periods(repl.chat, budget), *_models(budget.month())]
@@ -149,4 +152,21 @@ def _per_million(price: Price) -> str:
     return ", ".join(parts) + longer
 
 
-COMMAND = Command("cost", "show what was spent, and the prices", _run)
+async def _verbose(repl: ReplSession, argument: str) -> None:
+    if argument and argument not in _ON_OFF:
+        raise UsageError(f"/verbose cannot be {argument}", hint="use on or off, or nothing to toggle it")
+    repl.verbose = _ON_OFF.get(argument, not repl.verbose)
+    repl.frontend.remark(f"tokens and times after each answer: {'on' if repl.verbose else 'off'}")
+
+
+async def _verbose_choices(repl: ReplSession) -> Iterable[Choice]:
+    return [Choice("off" if repl.verbose else "on")]
+
+
+COMMANDS: Final = (
+    replace(CONTEXT, name="tokens", summary="same as /context"),
+    Command("cost", "show what was spent, and the prices", _cost),
+    Command(
+        "verbose", "show tokens and times after each answer (on/off)", _verbose, "[on|off]", _verbose_choices
+    ),
+)

@@ -1,15 +1,19 @@
-"""``/help``: all commands in groups, those that can do nothing now set apart."""
+"""Slash commands that explain the others, and the one that leaves."""
 
 from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
+from chatcli.config.key_names import shown_keys
+from chatcli.render.text_columns import hanging
+from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from chatcli.config.key_actions import KeyAction
     from chatcli.render.themes import Theme
     from chatcli.repl.repl_session import ReplSession
 
@@ -20,6 +24,10 @@ _NAME_COLUMNS: Final = 12
 _SUMMARY_COLUMNS: Final = 20
 _NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
+_NO_KEY: Final = "no key"
+_CHANGED: Final = " (changed)"
+_SHARE_OF_KEYS: Final = 3
+_EDITORS: Final = {"emacs": "Emacs", "vi": "vi"}
 
 
 def help_of(groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> Command:
@@ -67,7 +75,7 @@ class _Help:
             yield theme.paint(heading, "heading")
             for command in commands:
                 role = "" if command.applies(repl) else "label"
-                yield from (theme.paint(row, role) for row in _rows(command, columns))
+                yield from (theme.paint(row, role) for row in _command_rows(command, columns))
         for line in self._unusable(repl):
             yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
 
@@ -89,7 +97,7 @@ class _Help:
             yield f"not now ({reason}): {', '.join(names)}"
 
 
-def _rows(command: Command, columns: int) -> Iterator[str]:
+def _command_rows(command: Command, columns: int) -> Iterator[str]:
     # What a long argument may be is told by /help COMMAND: here it would take a row of its own.
     shown = command.usage if len(command.usage) + 2 <= _USAGE_COLUMNS else f"/{command.name} {_MORE}"
     if columns < _NARROW_COLUMNS:
@@ -100,3 +108,49 @@ def _rows(command: Command, columns: int) -> Iterator[str]:
     summary = wrap(command.summary, max(1, columns - len(indent))) or [""]
     yield f"  {shown:<{wide - 2}}  {summary.pop(0)}" if is_beside else f"  {shown}"
     yield from (indent + line for line in summary)
+
+
+async def _keys(repl: ReplSession, _: str) -> None:
+    keys = KeyTable(repl.settings.keys)
+    columns = repl.frontend.columns()
+    rows = [
+        (
+            ", ".join(map(shown_keys, keys.keys(action.name))) or _NO_KEY,
+            _key_action(action, is_changed=keys.is_changed(action)),
+        )
+        for action in KEY_ACTIONS
+    ]
+    repl.frontend.say("\n".join(_keys_in_columns(rows, columns)))
+    repl.frontend.remark(f"plus the usual {_EDITORS[repl.settings.editing_mode]} editing keys (editing_mode)")
+    names = ", ".join(action.name for action in KEY_ACTIONS)
+    repl.frontend.remark(f"[keys] in config.toml changes them; their names, in this order: {names}")
+
+
+def _keys_in_columns(rows: Sequence[tuple[str, str]], columns: int) -> Iterator[str]:
+    """Yield the keys and, beside them, what they do; keys that take too much room have a row of their own."""
+    wide = max((len(on) for on, _ in rows if len(on) <= columns // _SHARE_OF_KEYS), default=0)
+    for on, does in rows:
+        if len(on) > wide:
+            yield from wrap(on, columns)
+        yield from hanging(f"{on if len(on) <= wide else '':<{wide}}  ", does, columns)
+
+
+def _key_action(action: KeyAction, *, is_changed: bool) -> str:
+    when = f", {action.when}" if action.when else ""
+    return f"{action.summary}{when}{_CHANGED if is_changed else ''}"
+
+
+async def _exit(repl: ReplSession, _: str) -> None:
+    repl.is_leaving = True
+
+
+COMMANDS: Final = (
+    Command(
+        "keys",
+        "list the keys and what they do",
+        _keys,
+        applies=answers_are_drawn,
+        when="line by line the only keys are Enter, Ctrl-C and Ctrl-D",
+    ),
+    Command("exit", "quit; the conversation is saved", _exit, aliases=("quit",)),
+)

@@ -1,4 +1,4 @@
-"""``/t``: a question as a template says it."""
+"""Slash commands that make up a question: attached files and templates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.attached import shown_size
+from chatcli.attachments.path_words import path_words, quoted
 from chatcli.core.errors import UsageError
-from chatcli.render.text_columns import sentences, table
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.command import Choice, Command, say_rows
+from chatcli.repl.question_attachments import attached_line
 from chatcli.repl.threads import in_thread
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
@@ -19,16 +21,57 @@ if TYPE_CHECKING:
     from chatcli.repl.repl_session import ReplSession
     from chatcli.templates.template import Template
 
+
+_REMOVED: Final = "-"
+_ALL: Final = "-all"
 _ASSIGNMENT: Final = re.compile(
     r"""(?P<name>[^\W\d][\w-]*)=(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>\S*))(?:\s+|\Z)"""
 )
 
 
-async def _run(repl: ReplSession, argument: str) -> None:
+async def _file(repl: ReplSession, argument: str) -> None:
+    attachments = repl.attachments
+    if not argument:
+        _list_attachments(repl)
+        return
+    for name in _named_paths(argument):
+        if name == _ALL:
+            attachments.take()
+        elif name.startswith(_REMOVED) and len(name) > 1:
+            attachments.remove(name.removeprefix(_REMOVED))
+        else:
+            await attachments.add(name)
+    repl.frontend.remark(attached_line(attachments.named) or "removed all attachments")
+
+
+def _list_attachments(repl: ReplSession) -> None:
+    rows = [(attached.name, shown_size(attached.size_bytes)) for attached in repl.attachments.named]
+    if rows:
+        say_rows(repl, rows)
+        repl.frontend.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
+    else:
+        repl.frontend.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
+
+
+def _named_paths(argument: str) -> list[str]:
+    try:
+        return path_words(argument)
+    except ValueError as error:
+        raise UsageError(
+            f"unbalanced quote in {argument}", hint='write a path with spaces as "my notes.md"'
+        ) from error
+
+
+async def _attached(repl: ReplSession) -> Iterable[Choice]:
+    named = [Choice(_REMOVED + quoted(attached.name), "remove it") for attached in repl.attachments.named]
+    return [*named, Choice(_ALL, "remove all")] if len(named) > 1 else named
+
+
+async def _template(repl: ReplSession, argument: str) -> None:
     store = _template_store(repl)
     if not argument:
         rows = await in_thread(lambda: [(entry.name, entry.summary()) for entry in store.entries()])
-        repl.frontend.say(sentences(rows) if repl.settings.plain else table(rows, repl.frontend.columns()))
+        say_rows(repl, rows)
         repl.frontend.remark(
             "/t NAME TEXT uses a template, VARIABLE=VALUE fills in its variables; yours are in "
             + str(store.folder)
@@ -81,9 +124,19 @@ def _template_store(repl: ReplSession) -> TemplateStore:
     return TemplateStore(repl.world.paths.config / FOLDER)
 
 
-async def _choices(repl: ReplSession) -> Iterable[Choice]:
+async def _templates(repl: ReplSession) -> Iterable[Choice]:
     store = _template_store(repl)
     return await in_thread(lambda: [Choice(entry.name, entry.summary()) for entry in store.entries()])
 
 
-COMMAND = Command("t", "use a template, or list them", _run, "[NAME [TEXT]]", _choices)
+COMMANDS: Final = (
+    Command(
+        "file",
+        "attach text files to the next question, or list them",
+        _file,
+        "[PATH... | -PATH | -all]",
+        _attached,
+        takes_paths=True,
+    ),
+    Command("t", "use a template, or list them", _template, "[NAME [TEXT]]", _templates),
+)

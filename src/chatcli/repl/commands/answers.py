@@ -1,4 +1,4 @@
-"""``/copy``: the last answer, or a block of its code, into the clipboard."""
+"""Slash commands for the last answer: into the clipboard, or into a pager."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from chatcli.repl.repl_session import ReplSession
 
+
 NO_ANSWER: Final = "there is no answer yet"
 _SHOWN_CHARACTERS: Final = 60
 _INSTALL: Final = "install wl-copy, xclip or xsel"
 _ASK_TERMINAL: Final = f"{_INSTALL}, or use a terminal that supports OSC 52"
 
 
-async def _run(repl: ReplSession, argument: str) -> None:
+async def _copy(repl: ReplSession, argument: str) -> None:
     text = code_block(repl, whole_number(argument)) if argument else last_answer(repl)
     hint = _INSTALL if repl.settings.plain else _ASK_TERMINAL
     hint += "; /save N PATH writes a code block" if blocks_to_choose(repl) else ""
@@ -79,16 +80,29 @@ def something_was_answered(repl: ReplSession) -> bool:
     return any(record.role == "assistant" for record in repl.chat.session.path())
 
 
-async def _choices(repl: ReplSession) -> Iterable[Choice]:
+async def _code_blocks(repl: ReplSession) -> Iterable[Choice]:
     return blocks_to_choose(repl)
 
 
-COMMAND = Command(
-    "copy",
-    "copy the last answer as Markdown, or its code block N",
-    _run,
-    "[N]",
-    _choices,
-    applies=something_was_answered,
-    when=NO_ANSWER,
+async def _last(repl: ReplSession, _: str) -> None:
+    await repl.frontend.page_through(last_answer(repl))
+
+
+COMMANDS: Final = (
+    Command(
+        "copy",
+        "copy the last answer as Markdown, or its code block N",
+        _copy,
+        "[N]",
+        _code_blocks,
+        applies=something_was_answered,
+        when=NO_ANSWER,
+    ),
+    Command(
+        "last",
+        "read the last answer in a pager",
+        _last,
+        applies=something_was_answered,
+        when=NO_ANSWER,
+    ),
 )

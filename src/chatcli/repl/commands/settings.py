@@ -1,0 +1,279 @@
+"""Slash commands for models and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatcli.app.endpoint_settings import pricing_at
+from chatcli.config.config_file import FILE_NAME, profile_place
+from chatcli.config.parsers import NO_PROFILE
+from chatcli.config.profiles import read_profiles
+from chatcli.config.report import rows
+from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
+from chatcli.config.suggestions import did_you_mean
+from chatcli.core.errors import UsageError
+from chatcli.render.text_columns import sentences, table
+from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
+from chatcli.repl.onboarding import onboard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chatcli.config.profiles import Profile
+    from chatcli.config.report import Row
+    from chatcli.config.settings import Settings
+    from chatcli.cost.pricing import ModelFacts
+    from chatcli.repl.repl_session import ReplSession
+
+
+_FIXED_AT_START: Final = ("save", "plain")
+_KEY_SETTINGS: Final = frozenset({"api_key", "api_key_env"})
+"""A key does not belong on the screen, nor in the history of what was typed."""
+_REASONING_SHOWN: Final = {
+    "show": "show reasoning as it streams",
+    "hide": "one line with the time it took",
+}
+_THEMES: Final = {
+    "dark": "for a dark background",
+    "light": "for a light background",
+    "auto": "match the terminal's background",
+}
+
+
+async def _model(repl: ReplSession, argument: str) -> None:
+    if argument:
+        await repl.change(model=argument)
+        repl.frontend.remark(f"model: {repl.chat.turns.connected.model_name}")
+        repl.tell_unlisted_model()
+        return
+    chat = await repl.connected()
+    choices = await models_to_choose(repl)
+    if repl.settings.plain:
+        in_use = {chat.turns.connected.model_name: "in use"}
+        spoken = [(choice.text, in_use.get(choice.text, ""), choice.meaning) for choice in choices]
+        repl.frontend.say(sentences(spoken) or chat.turns.connected.model_name)
+        return
+    rows = [
+        ("→" if choice.text == chat.turns.connected.model_name else "", choice.text, choice.meaning)
+        for choice in choices
+    ]
+    repl.frontend.say(table(rows, repl.frontend.columns()) or chat.turns.connected.model_name)
+
+
+async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
+    offered = await repl.connection.offered(repl.chat, repl.settings)
+    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.world.table)
+    facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
+    return [Choice(name, _model_facts(known)) for name, known in facts]
+
+
+def _model_facts(known: ModelFacts) -> str:
+    window = f"{known.window_tokens:,} tokens" if known.window_tokens else ""
+    return ", ".join(filter(None, (window, known.price.per_million() if known.price else "")))
+
+
+async def _profile(repl: ReplSession, argument: str) -> None:
+    if argument:
+        await _use_profile(repl, argument)
+    else:
+        _list_profiles(repl, read_profiles(repl.world.paths))
+
+
+async def _use_profile(repl: ReplSession, name: str) -> None:
+    """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
+    profiles = read_profiles(repl.world.paths)
+    if name != NO_PROFILE and name not in profiles:
+        hint = f"add a table [profiles.{name}] to {FILE_NAME}"
+        if profiles:
+            hint = did_you_mean(name, profiles, "profiles")
+        raise UsageError(f"there is no profile {name}", hint=hint)
+    said = profiles[name].table if name in profiles else {}
+    before = repl.settings
+    # What was changed before counts no more where the profile says something of it: it is what was said last.
+    await repl.change(**{**dict.fromkeys(said), "profile": name})
+    _change_system(repl, before)
+    if repl.frontend.draws:
+        await repl.theme.settle()
+    called = "no profile" if name == NO_PROFILE else f"profile {name}"
+    repl.frontend.remark(
+        f"model: {repl.chat.turns.connected.model_name} at {repl.chat.turns.connected.endpoint.name} ({called})"
+    )
+    _report_unchanged(repl, said, before)
+
+
+def _spoken_profile(row: tuple[str, ...]) -> tuple[str, ...]:
+    mark, name, *facts = row
+    return (name, "in use" if mark else "", *facts)
+
+
+def _list_profiles(repl: ReplSession, profiles: Mapping[str, Profile]) -> None:
+    rows = [
+        (
+            "→" if profile.name == repl.settings.profile else "",
+            profile.name,
+            profile.model,
+            profile.host,
+            profile.system_beginning,
+        )
+        for profile in profiles.values()
+    ]
+    if rows:
+        repl.frontend.say(
+            sentences(map(_spoken_profile, rows))
+            if repl.settings.plain
+            else table(rows, repl.frontend.columns())
+        )
+        repl.frontend.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
+    else:
+        path = repl.world.paths.config / FILE_NAME
+        repl.frontend.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
+
+
+def _change_system(repl: ReplSession, before: Settings) -> None:
+    """Let the system prompt follow the profile: its own comes, and that of the profile before goes.
+
+    A prompt the conversation was given otherwise stays where the new profile has none.
+    """
+    chat, wished = repl.chat, repl.settings.system or ""
+    came_with_profile = _is_of_profile(before) and chat.opened.system == (before.system or None)
+    if (_is_of_profile(repl.settings) or came_with_profile) and wished != (chat.opened.system or ""):
+        chat.opened.set_system(wished)
+
+
+def _is_of_profile(settings: Settings) -> bool:
+    return settings.profile is not None and settings.origin("system") == profile_place(settings.profile)
+
+
+def _report_unchanged(repl: ReplSession, said: Mapping[str, object], before: Settings) -> None:
+    if repl.wish.embedded and "base_url" in said:
+        repl.frontend.remark("still using the built-in model: chatcli was started with --local")
+    for name in _FIXED_AT_START:
+        if getattr(repl.settings, name) != getattr(before, name):
+            repl.frontend.remark(f"{name} is unchanged: it can only be set at the start")
+
+
+async def _profiles(repl: ReplSession) -> Iterable[Choice]:
+    profiles = read_profiles(repl.world.paths).values()
+    found = [Choice(each.name, " at ".join(filter(None, (each.model, each.host)))) for each in profiles]
+    return [*found, Choice(NO_PROFILE, "settings outside all profiles")] if found else []
+
+
+async def _login(repl: ReplSession, _: str) -> None:
+    if await onboard(repl):
+        repl.frontend.remark(
+            f"model: {repl.chat.turns.connected.model_name} at {repl.chat.turns.connected.endpoint.name}"
+        )
+
+
+async def _config(repl: ReplSession, argument: str) -> None:
+    name, _, value = argument.partition(" ")
+    if not name:
+        shown = [row for row in rows(repl.settings) if row.origin != "default"]
+        repl.frontend.say(_setting_rows(repl, shown) or "all settings are at their defaults")
+        repl.frontend.remark("/config NAME shows a setting, /config NAME VALUE changes it for this run")
+        return
+    if name not in SETTINGS_BY_NAME:
+        raise UsageError(f"there is no setting {name}", hint=did_you_mean(name, SETTINGS_BY_NAME))
+    if value.strip():
+        await _change_setting(repl, name, value.strip())
+    repl.frontend.say(_setting_rows(repl, [row for row in rows(repl.settings) if row.name == name]))
+
+
+def _setting_rows(repl: ReplSession, settings: Sequence[Row]) -> str:
+    if not repl.settings.plain:
+        return table(settings, repl.frontend.columns())
+    return sentences(
+        (row.name, row.value, "the default" if row.origin == "default" else f"from {row.origin}")
+        for row in settings
+    )
+
+
+async def _change_setting(repl: ReplSession, name: str, value: str) -> None:
+    if name in _KEY_SETTINGS:
+        raise UsageError("a key cannot be set here", hint="use /login")
+    if name == "save":
+        raise UsageError("it can only be set at the start", hint="/save keeps this conversation from now on")
+    if name == "plain":
+        raise UsageError("it can only be set at the start", hint="start chatcli with --plain, or without")
+    if name == "system":
+        repl.chat.opened.set_system(value)
+        return
+    if name == "profile":
+        await _use_profile(repl, value)
+        return
+    await repl.change(**{name: value})
+
+
+async def _settings(_: ReplSession) -> Iterable[Choice]:
+    return [Choice(setting.name, setting.help) for setting in SETTINGS]
+
+
+async def _reasoning(repl: ReplSession, argument: str) -> None:
+    if argument and argument not in _REASONING_SHOWN:
+        raise UsageError(
+            f"/reasoning cannot be {argument}",
+            hint="use show or hide; /config reasoning EFFORT sets how much the model reasons",
+        )
+    if argument:
+        await repl.change(show_reasoning=argument == "show")
+    word = "show" if repl.settings.show_reasoning else "hide"
+    repl.frontend.remark(f"reasoning: {word} ({_REASONING_SHOWN[word]})")
+
+
+async def _reasoning_choices(_: ReplSession) -> Iterable[Choice]:
+    return [Choice(word, meaning) for word, meaning in _REASONING_SHOWN.items()]
+
+
+async def _theme(repl: ReplSession, argument: str) -> None:
+    if argument:
+        if argument not in _THEMES:
+            raise UsageError(f"there is no theme {argument}", hint="use dark, light or auto")
+        await repl.change(theme=argument)
+    await repl.theme.settle()
+    repl.frontend.remark(f"theme: {repl.theme.name} ({_theme_reason(repl)})")
+    if not repl.theme.has_colors:
+        repl.frontend.remark("but colours are off here (TERM or NO_COLOR)")
+
+
+def _theme_reason(repl: ReplSession) -> str:
+    if repl.theme.follows_background:
+        return f"auto: {repl.theme.source}"
+    origin = repl.settings.origin("theme")
+    return "chosen here" if origin.startswith("command ") else origin
+
+
+async def _themes(_: ReplSession) -> Iterable[Choice]:
+    return [Choice(text, meaning) for text, meaning in _THEMES.items()]
+
+
+COMMANDS: Final = (
+    Command(
+        "model",
+        "switch to another model, or list them",
+        _model,
+        "[NAME]",
+        models_to_choose,
+        aliases=("models",),
+    ),
+    Command("profile", "use another profile for this run, or list them", _profile, "[NAME|none]", _profiles),
+    Command("login", "set up a key, a server or the built-in model", _login),
+    Command("config", "show the settings, or change one for this run", _config, "[NAME [VALUE]]", _settings),
+    Command(
+        "reasoning",
+        "show the model's reasoning, or hide it",
+        _reasoning,
+        "[show|hide]",
+        _reasoning_choices,
+        applies=answers_are_drawn,
+        when="reasoning is not shown in this mode",
+    ),
+    Command(
+        "theme",
+        "colours for a dark or light background; show which are used, and why",
+        _theme,
+        "[dark|light|auto]",
+        _themes,
+        applies=answers_are_drawn,
+        when="answers have no colours in this mode",
+    ),
+)
