@@ -1,10 +1,11 @@
-"""A command that is a family of actions: one file an action, collected into one table."""
+"""A command with several actions, each a row of its table: ``chatcli COMMAND ACTION``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from wcwidth import width
 
 from chatcli.core.errors import UsageError
 
@@ -13,80 +14,77 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from chatcli.cli.commands import ActionOfCommand
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
     from chatcli.core.exit_codes import ExitCode
 
 _Subject = TypeVar("_Subject")
-_Subject_contra = TypeVar("_Subject_contra", contravariant=True)
 
 
-class ActionModule(Protocol[_Subject_contra]):
-    """What a file of a family holds; its actions all work on the same thing."""
-
-    NAME: str
-    """The word that starts it."""
-    HELP: str
-    """One line for the command's ``--help``, and the first of its own."""
-
-    def add_arguments(self, parser: Parser) -> None:
-        """Say which options and words the action takes; ``parser.epilog`` may show examples."""
-        ...
-
-    def run(self, options: Namespace, subject: _Subject_contra, terminal: Terminal, /) -> ExitCode: ...
+def _no_arguments(_: Parser) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
 class Action(Generic[_Subject]):
-    """An action as ``cli.main`` runs it: a command of its own. ``opened`` opens what it works on."""
+    """A row of the table. All actions of a command work on the same subject.
 
-    module: ActionModule[_Subject]
+    ``help`` is one line; ``add_arguments`` says which options and words the action takes, its parser's ``epilog`` may
+    show examples.
+    """
+
+    name: str
+    help: str
+    run: Callable[[Namespace, _Subject, Terminal], ExitCode]
+    add_arguments: Callable[[Parser], None] = _no_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAction(Generic[_Subject]):
+    """An action as ``cli.main`` runs it: a command of its own that opens its subject first."""
+
+    action: Action[_Subject]
     opened: Callable[[Terminal], AbstractContextManager[_Subject]]
 
     @property
     def name(self) -> str:
-        return self.module.NAME
+        return self.action.name
 
     @property
     def help(self) -> str:
-        return self.module.HELP
+        return self.action.help
 
     def add_arguments(self, parser: Parser) -> None:
-        self.module.add_arguments(parser)
+        self.action.add_arguments(parser)
 
     def run(self, options: Namespace, terminal: Terminal) -> ExitCode:
         with self.opened(terminal) as subject:
-            return self.module.run(options, subject, terminal)
+            return self.action.run(options, subject, terminal)
 
 
 @dataclass(frozen=True, slots=True)
 class Family(Generic[_Subject]):
-    """The actions of ``chatcli COMMAND``.
-
-    ``package`` holds their files, ``modules``, in the order of ``--help``; ``as_json`` names those that know ``--json``.
-    """
+    """The actions of ``chatcli COMMAND``, in the order of ``--help``; ``as_json`` names those that know ``--json``."""
 
     command: str
-    package: str
-    modules: tuple[str, ...]
+    table: tuple[Action[_Subject], ...]
     as_json: str
     opened: Callable[[Terminal], AbstractContextManager[_Subject]]
 
-    def actions(self) -> dict[str, Action[_Subject]]:
+    def actions(self) -> dict[str, ActionOfCommand]:
         """Return the actions by the word that starts each."""
-        modules = (import_module(f"{self.package}.{module}") for module in self.modules)
-        found = [Action(cast("ActionModule[_Subject]", module), self.opened) for module in modules]
-        return {action.name: action for action in found}
+        return {action.name: OpenedAction(action, self.opened) for action in self.table}
 
     def add_arguments(self, parser: Parser) -> None:
-        table = self.actions()
-        parser.add_argument("action", choices=list(table), help="one of the actions below")
+        names = [action.name for action in self.table]
+        parser.add_argument("action", choices=names, help="one of the actions below")
         parser.add_argument(
             "words", nargs="*", metavar="...", help=f"what it needs: chatcli {self.command} ACTION --help"
         )
         parser.add_argument("--json", action="store_true", help=f"{self.as_json}: as JSON")
         parser.usage = f"{parser.prog} ACTION [OPTIONS] ..."
-        lines = [f"  {action.name:<8}{action.help}" for action in table.values()]
+        lines = [f"  {action.name:<8}{action.help}" for action in self.table]
         parser.epilog = "actions:\n" + "\n".join(lines)
 
     def run(self, options: Namespace, terminal: Terminal) -> ExitCode:  # noqa: ARG002 - every action is run by itself
@@ -94,3 +92,10 @@ class Family(Generic[_Subject]):
             f"what should be done with {self.command}?",
             hint=f"chatcli {self.command} --help lists the actions",
         )
+
+
+def add_examples(parser: Parser, *examples: tuple[str, str]) -> None:
+    """Show commands, each with what it does, at the end of ``--help``."""
+    columns = max(width(command) for command, _ in examples)
+    lines = [f"  {command}{' ' * (columns - width(command))}  {meaning}" for command, meaning in examples]
+    parser.epilog = "\n".join(["examples:", *lines])

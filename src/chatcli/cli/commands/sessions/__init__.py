@@ -6,6 +6,10 @@ from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.actions import Family
+from chatcli.cli.commands.sessions.changing import PRUNE, REMOVE, RENAME
+from chatcli.cli.commands.sessions.export import EXPORT
+from chatcli.cli.commands.sessions.import_ import IMPORT
+from chatcli.cli.commands.sessions.listing import LIST, SEARCH, SHOW
 from chatcli.cli.setup import world_of
 from chatcli.sessions.library import Library
 
@@ -18,11 +22,7 @@ def _library(terminal: Terminal) -> AbstractContextManager[Library]:
 
 
 _FAMILY: Final = Family(
-    "sessions",
-    __name__,
-    ("list_", "show", "search", "rename", "remove", "prune", "export", "import_"),
-    "list, show, search",
-    _library,
+    "sessions", (LIST, SHOW, SEARCH, RENAME, REMOVE, PRUNE, EXPORT, IMPORT), "list, show, search", _library
 )
 actions = _FAMILY.actions
 add_arguments = _FAMILY.add_arguments

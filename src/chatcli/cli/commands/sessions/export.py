@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.cli.actions import Action
 from chatcli.cli.answer_destination import OutputFile
-from chatcli.cli.commands.sessions.layout import warn_of_damage, warn_of_unreadable
+from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.exporting.json_document import to_document, to_json
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionFile
 
     Load: TypeAlias = Callable[[SessionFile], Session]
-
-NAME = "export"
-HELP = "write conversations as Markdown, HTML or JSON"
 
 _EXAMPLES = """\
 examples:
@@ -84,7 +82,7 @@ _FORMATS_BY_NAME: Final = {row.name: row for row in _FORMATS}
 _FORMATS_BY_SUFFIX: Final = {suffix: row for row in _FORMATS for suffix in row.suffixes}
 
 
-def add_arguments(parser: Parser) -> None:
+def _export_arguments(parser: Parser) -> None:
     parser.add_argument("sessions", nargs="*", metavar="NAME|PATH", help="which sessions")
     parser.add_argument("--all", action="store_true", help="every session")
     parser.add_argument("--format", choices=list(_FORMATS_BY_NAME), help="by default markdown")
@@ -97,7 +95,7 @@ def add_arguments(parser: Parser) -> None:
     parser.epilog = _EXAMPLES
 
 
-def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     files = _chosen(options, library)
     damaged: dict[str, int] = {}
 
@@ -141,7 +139,7 @@ def _chosen(options: Namespace, library: Library) -> list[SessionFile]:
         return [library.store.existing(summary.name) for summary in library.sessions()]
     if not options.sessions:
         raise UsageError(
-            f"which session? chatcli sessions {NAME} NAME",
+            "which session? chatcli sessions export NAME",
             hint="chatcli sessions list shows the names; --all exports every session",
         )
     return [library.store.existing(name) for name in options.sessions]
@@ -251,3 +249,6 @@ def _write_to(path: Path, pieces: Iterable[str]) -> None:
     with closing(OutputFile(str(path))) as target:
         for piece in pieces:
             target.write(piece)
+
+
+EXPORT: Final = Action("export", "write conversations as Markdown, HTML or JSON", _export, _export_arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli import __version__
+from chatcli.cli.actions import Action
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.standard_streams import Terminal
+    from chatcli.cli.standard_streams import Stream, Terminal
     from chatcli.sessions.importing.import_sources import Source
     from chatcli.sessions.importing.importer import ImportSummary
     from chatcli.sessions.library import Library
 
     Show: TypeAlias = Callable[[ImportSummary], None]
     """Shows how far it is."""
-
-NAME = "import"
-HELP = "import conversations from ChatGPT, llm or another chatcli"
 
 _AUTO: Final = "auto"
 _SHOWN_NAMES: Final = 3
@@ -51,7 +49,7 @@ two conversations, and the same command goes on from there.
 """
 
 
-def add_arguments(parser: Parser) -> None:
+def _import_arguments(parser: Parser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="what to import")
     parser.add_argument(
         "--from",
@@ -65,7 +63,7 @@ def add_arguments(parser: Parser) -> None:
     parser.epilog = _EXAMPLES
 
 
-def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+def _import(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     if not options.files:
         raise UsageError("import what?", hint="chatcli sessions import FILE; --help shows examples")
     # All of them before the first is imported: one typing error is no half an import.
@@ -76,7 +74,7 @@ def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     with noting_interrupts() as is_stopped:
         try:
             with _progress_bar(progress, terminal, is_quiet=options.quiet) as show:
-                _import(files, importer, progress, is_stopped, show)
+                _take_all(files, importer, progress, is_stopped, show)
         finally:
             for line in () if options.quiet else _closing_lines(importer.summary, options, is_stopped()):
                 terminal.warn(sanitize_line(line))
@@ -87,7 +85,7 @@ def _source(name: str, path: Path) -> Source:
     return recognize(path) if name == _AUTO else SOURCES_BY_NAME[name]
 
 
-def _import(
+def _take_all(
     files: Sequence[tuple[Path, Source]],
     importer: Importer,
     progress: Progress,
@@ -109,19 +107,17 @@ def _import(
 def _progress_bar(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> AbstractContextManager[Show]:
     if is_quiet or not terminal.stderr.is_terminal or terminal.is_dumb:
         return nullcontext(lambda _summary: None)
-    from chatcli.cli.commands.sessions.import_progress import drawn  # noqa: PLC0415 - rich, which a pipe sees none of
-
-    return drawn(progress, terminal)
+    return _drawn(progress, terminal)
 
 
 def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool) -> Iterator[str]:
     done = "would import" if options.dry_run else "imported"
-    told = [f"{done} {_counted(summary.imported, 'conversation')}"]
+    parts = [f"{done} {_counted(summary.imported, 'conversation')}"]
     if summary.here:
-        told.append(f"{summary.here:,} {'was' if summary.here == 1 else 'were'} here already")
+        parts.append(f"{summary.here:,} {'was' if summary.here == 1 else 'were'} here already")
     if summary.empty:
-        told.append(f"{summary.empty:,} had no messages")
-    yield ", ".join(told)
+        parts.append(f"{summary.empty:,} had no messages")
+    yield ", ".join(parts)
     if summary.grown:
         names = ", ".join(summary.grown[:_SHOWN_NAMES]) + (", …" if len(summary.grown) > _SHOWN_NAMES else "")
         yield f"not updated, although there are newer messages for them: {names}"
@@ -162,3 +158,57 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
         yield lambda: is_asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[ImportSummary], None]]:
+    """Draw a bar on stderr and give out what moves it on; nothing of it stays on the screen."""
+    # A pipe sees none of it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    console = Console(
+        file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
+        force_terminal=True,
+        width=terminal.columns(),
+        no_color=not terminal.colors_on(terminal.stderr),
+    )
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("importing", total=None)
+
+        def show(summary: ImportSummary) -> None:
+            taken = f"{summary.imported + summary.here:,} conversations"
+            bar.update(task, completed=progress.done, total=progress.total or None, description=taken)
+
+        yield show
+
+
+class _AsFile:
+    """A stream of the terminal as rich wants one."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        return
+
+    def isatty(self) -> bool:
+        return True
+
+
+IMPORT: Final = Action(
+    "import", "import conversations from ChatGPT, llm or another chatcli", _import, _import_arguments
+)

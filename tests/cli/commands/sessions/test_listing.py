@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 
-from chatcli.cli.commands.sessions.refreshing import refresh
+from chatcli.cli.commands.sessions.listing import refresh
 from cli.fakes import terminal
 
 LOUD, QUIET = Namespace(quiet=False), Namespace(quiet=True)

@@ -1,4 +1,4 @@
-"""``chatcli sessions prune``."""
+"""``chatcli sessions rename|rm|prune``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.encodings import as_typed
+from chatcli.cli.actions import Action, add_examples
 from chatcli.cli.agreeing import agrees, can_be_asked
-from chatcli.cli.commands.sessions.examples import add_examples
-from chatcli.cli.commands.sessions.layout import write_table
-from chatcli.cli.commands.sessions.refreshing import refresh
+from chatcli.cli.commands.sessions.listing import add_sessions_argument, named_sessions, refresh, write_table
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,14 +23,56 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
     from chatcli.sessions.store import SessionSummary
 
-NAME = "prune"
-HELP = "remove conversations that have not been used for a while"
 
 _AGE: Final = re.compile(r"([0-9]{1,5})([dwmy])")
 _DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
-def add_arguments(parser: Parser) -> None:
+def _rename_arguments(parser: Parser) -> None:
+    parser.add_argument("session", nargs="?", metavar="NAME|PATH", help="which session")
+    parser.add_argument("title", nargs="*", metavar="TITLE", help="what the list shows")
+    parser.add_argument("--name", metavar="NEW", help="what -s takes from now on")
+    add_examples(
+        parser,
+        ("chatcli sessions rename 2026-11-23-2105-a1b2 Trains to Rome", "the title"),
+        ("chatcli sessions rename 2026-11-23-2105-a1b2 --name rome", "then: chatcli -s rome"),
+    )
+
+
+def _rename(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    title = as_typed(" ".join(options.title))
+    if not options.session:
+        raise UsageError(
+            "which session? chatcli sessions rename NAME TITLE",
+            hint="chatcli sessions list shows the names",
+        )
+    if not title.strip() and options.name is None:
+        raise UsageError("rename it to what?", hint="give a title, or --name NEW", code="empty_title")
+    shown = sanitize_line(options.session)
+    if title.strip():
+        library.rename(options.session, title)
+        terminal.warn(f"{shown} has the title {sanitize_line(title)}")
+    if options.name is not None:
+        terminal.warn(f"{shown} is now {sanitize_line(library.move(options.session, options.name).name)}")
+    return ExitCode.DONE
+
+
+def _remove_arguments(parser: Parser) -> None:
+    add_sessions_argument(parser)
+    add_examples(
+        parser,
+        ("chatcli sessions rm rome paris", "permanently; this cannot be undone"),
+        ("chatcli sessions prune --older-than 1y", "those not used for a year"),
+    )
+
+
+def _remove(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    for file in library.remove_all(named_sessions(options, "rm")):
+        terminal.warn(f"removed {sanitize_line(file.name)}")
+    return ExitCode.DONE
+
+
+def _prune_arguments(parser: Parser) -> None:
     parser.add_argument("--older-than", metavar="AGE", help="as 90d, 12w, 6m(onths) or 1y")
     parser.add_argument("--dry-run", action="store_true", help="only list them")
     parser.add_argument("--yes", action="store_true", help="remove them without asking")
@@ -41,7 +84,7 @@ def add_arguments(parser: Parser) -> None:
     )
 
 
-def run(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+def _prune(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     age = _age(options.older_than)
     if not (can_be_asked(terminal) or options.yes or options.dry_run):
         raise UsageError(
@@ -92,3 +135,10 @@ def _size_bytes(summary: SessionSummary) -> int:
         return summary.path.stat().st_size
     except OSError:
         return 0
+
+
+RENAME: Final = Action("rename", "change the title or the name of a conversation", _rename, _rename_arguments)
+REMOVE: Final = Action("rm", "remove conversations and their attachments", _remove, _remove_arguments)
+PRUNE: Final = Action(
+    "prune", "remove conversations that have not been used for a while", _prune, _prune_arguments
+)

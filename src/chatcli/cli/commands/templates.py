@@ -1,0 +1,174 @@
+"""``chatcli templates``: the prompt templates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Final
+
+from chatcli.attachments.encodings import as_typed
+from chatcli.attachments.texts import read_pipe
+from chatcli.cli.actions import Action, Family
+from chatcli.cli.setup import world_of
+from chatcli.cli.templating import template_store_of
+from chatcli.core.errors import ChatcliError, UsageError
+from chatcli.core.exit_codes import ExitCode
+from chatcli.render.text_columns import table
+from chatcli.repl.editor import Editor
+from chatcli.text.sanitizer import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.standard_streams import Terminal
+    from chatcli.templates.template_store import TemplateEntry, TemplateStore
+
+
+_STARTER: Final = """\
++++
+description = ""
++++
+Say what is to be done with this, for {{ reader = "an experienced engineer" }}.
+
+{{ input }}
+"""
+
+
+def _list_arguments(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="as a JSON list")
+
+
+def _list(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    entries = store.entries()
+    if options.json:
+        listed = [_described(entry) for entry in entries]
+        terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
+        return ExitCode.DONE
+    rows = [(entry.name, "shipped" if entry.is_shipped else "yours", entry.summary()) for entry in entries]
+    terminal.stdout.write(table(rows, terminal.listing_columns()) + "\n")
+    return ExitCode.DONE
+
+
+def _described(entry: TemplateEntry) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": entry.name,
+        "path": str(entry.path),
+        "shipped": entry.is_shipped,
+        "overrides": entry.overrides,
+    }
+    try:
+        template = entry.template()
+    except ChatcliError as error:
+        return {**described, "description": None, "places": [], "error": error.message}
+    places = [place.name for place in template.places]
+    return {**described, "description": template.matter.description, "places": places, "error": None}
+
+
+def _show_arguments(parser: Parser) -> None:
+    add_template_argument(parser, metavar="NAME|PATH")
+
+
+def _show(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    text = store.find(named_template(options, "show")).text()
+    terminal.stdout.write(sanitize(text) if text.endswith("\n") else f"{sanitize(text)}\n")
+    return ExitCode.DONE
+
+
+def _new_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def _new(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    name = named_template(options, "new")
+    store.path_for(name)
+    if any(entry.name == name for entry in store.entries()):
+        raise UsageError(f"the template {name} already exists", hint=f"chatcli templates edit {name}")
+    if terminal.stdin is not None and not terminal.stdin_is_terminal:
+        piped = read_pipe(terminal.stdin, terminal.warn, hints=terminal.encoding_hints()).text
+        if piped.strip():
+            return keep(name, piped, store, terminal)
+    return write_in_editor(name, _STARTER, store, terminal)
+
+
+def _edit_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def _edit(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    name = named_template(options, "edit")
+    store.path_for(name)
+    return write_in_editor(name, store.find(name).text(), store, terminal)
+
+
+def _remove_arguments(parser: Parser) -> None:
+    add_template_argument(parser)
+
+
+def _remove(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    name = named_template(options, "rm")
+    terminal.warn(f"removed {sanitize_line(str(store.remove(name)))}")
+    if any(entry.name == name and entry.is_shipped for entry in store.entries()):
+        terminal.warn(f"{sanitize_line(name)} is the built-in one again")
+    return ExitCode.DONE
+
+
+def _path(_: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    terminal.stdout.write(f"{store.folder}\n")
+    return ExitCode.DONE
+
+
+def add_template_argument(parser: Parser, *, metavar: str = "NAME") -> None:
+    parser.add_argument("template", nargs="?", metavar=metavar, help="which template")
+
+
+def named_template(options: Namespace, action: str) -> str:
+    """Return what the person named; raise ``UsageError`` where they named nothing."""
+    if not options.template:
+        raise UsageError(
+            f"which template? chatcli templates {action} NAME",
+            hint="chatcli templates list shows the names",
+        )
+    return as_typed(options.template)
+
+
+def write_in_editor(name: str, before: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    """Let the person edit ``before`` and keep what becomes of it, unless that is the same."""
+    before = before.removesuffix("\n")
+    after = asyncio.run(Editor(terminal.environment).edit(before))
+    if after == before:
+        terminal.warn("nothing changed, nothing written")
+        return ExitCode.DONE
+    return keep(name, f"{after}\n", store, terminal)
+
+
+def keep(name: str, text: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    """Keep a template. One that cannot be used is kept as well, as it was work to write, and then told of."""
+    path = store.save(name, text)
+    terminal.warn(f"written: {sanitize_line(str(path))}")
+    store.find(name).template()
+    return ExitCode.DONE
+
+
+def _template_store(terminal: Terminal) -> AbstractContextManager[TemplateStore]:
+    return nullcontext(template_store_of(world_of(terminal)))
+
+
+_FAMILY: Final = Family(
+    "templates",
+    (
+        Action("list", "list templates, yours and the built-in ones", _list, _list_arguments),
+        Action("show", "print a template's file", _show, _show_arguments),
+        Action("new", "write a new template in your editor, or read it from stdin", _new, _new_arguments),
+        Action("edit", "edit a template; a built-in one is copied first", _edit, _edit_arguments),
+        Action("rm", "remove one of your templates", _remove, _remove_arguments),
+        Action("path", "print the folder of your templates", _path),
+    ),
+    "list",
+    _template_store,
+)
+actions = _FAMILY.actions
+add_arguments = _FAMILY.add_arguments
+run = _FAMILY.run
