@@ -15,7 +15,7 @@ from way_servers import Authority
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatcli.doctor.finding import Finding
+    from chatcli.doctor.examination import Finding
 
 PLAIN = TerminalFacts(
     stdin_is_terminal=True,

@@ -6,8 +6,7 @@ import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.doctor.checks import CHECKS, Check, examine
-from chatcli.doctor.examination import Examination
-from chatcli.doctor.finding import Status, ok, problem
+from chatcli.doctor.examination import Examination, Status, ok, problem
 
 
 def check(name, *findings, needs=(), error=None):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.doctor.configuration import check
-from chatcli.doctor.finding import Status
+from chatcli.doctor.examination import Status
+from chatcli.doctor.local_checks import check_configuration as check
 
 KEY = "sk-proj-0123456789abcdefghij"
 

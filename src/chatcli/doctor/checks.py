@@ -6,17 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ChatcliError
-from chatcli.doctor import (
-    configuration,
-    embedded_model,
-    endpoint_checks,
-    folders,
-    road,
-    saved_sessions,
-    terminal_abilities,
-    versions,
-)
-from chatcli.doctor.finding import Finding, Status, of_error, skipped
+from chatcli.doctor import local_checks, network_checks
+from chatcli.doctor.examination import Finding, Status, of_error, skipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -39,20 +30,20 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("versions", versions.check),
-    Check("terminal", terminal_abilities.check),
-    Check("folders", folders.check),
-    Check("sessions", saved_sessions.check),
-    Check("config", configuration.check),
-    Check("embedded", embedded_model.check, of_embedded=True),
-    Check("proxy", road.check_proxy, of_embedded=False),
-    Check("dns", road.check_dns, ("proxy",), of_embedded=False),
-    Check("connect", road.check_connection, ("dns",), of_embedded=False),
-    Check("tls", endpoint_checks.check_tls, ("connect",), of_embedded=False),
-    Check("clock", endpoint_checks.check_clock, ("tls",), of_embedded=False),
-    Check("auth", endpoint_checks.check_key, ("tls",), of_embedded=False),
-    Check("models", endpoint_checks.check_models, ("auth",), of_embedded=False),
-    Check("answer", endpoint_checks.check_answer, ("auth",), of_embedded=False),
+    Check("versions", local_checks.check_versions),
+    Check("terminal", local_checks.check_terminal),
+    Check("folders", local_checks.check_folders),
+    Check("sessions", local_checks.check_sessions),
+    Check("config", local_checks.check_configuration),
+    Check("embedded", local_checks.check_embedded_model, of_embedded=True),
+    Check("proxy", network_checks.check_proxy, of_embedded=False),
+    Check("dns", network_checks.check_dns, ("proxy",), of_embedded=False),
+    Check("connect", network_checks.check_connection, ("dns",), of_embedded=False),
+    Check("tls", network_checks.check_tls, ("connect",), of_embedded=False),
+    Check("clock", network_checks.check_clock, ("tls",), of_embedded=False),
+    Check("auth", network_checks.check_key, ("tls",), of_embedded=False),
+    Check("models", network_checks.check_models, ("auth",), of_embedded=False),
+    Check("answer", network_checks.check_answer, ("auth",), of_embedded=False),
 )
 
 

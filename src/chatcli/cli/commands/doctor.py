@@ -19,8 +19,7 @@ from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.doctor.checks import examine
-from chatcli.doctor.examination import Examination, TerminalFacts
-from chatcli.doctor.finding import Status
+from chatcli.doctor.examination import Examination, Status, TerminalFacts
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.doctor.finding import Finding
+    from chatcli.doctor.examination import Finding
 
 _EXAMPLES = """\
 examples:

@@ -8,8 +8,14 @@ from dataclasses import replace
 import pytest
 
 from chatcli.core.messages import question
-from chatcli.doctor import embedded_model, folders, saved_sessions, terminal_abilities, versions
-from chatcli.doctor.finding import Status
+from chatcli.doctor.examination import Status
+from chatcli.doctor.local_checks import (
+    check_embedded_model,
+    check_folders,
+    check_sessions,
+    check_terminal,
+    check_versions,
+)
 from chatcli.local.weights import SMOLLM2
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.session import Session
@@ -30,14 +36,14 @@ def saved(data, name="talk"):
 
 
 async def test_the_versions_of_all_that_matters_are_told(examination):
-    texts = " ".join(finding.text for finding in await versions.check(examination()))
+    texts = " ".join(finding.text for finding in await check_versions(examination()))
     for name in ("chatcli ", "Python 3.", "openai ", "httpx2 ", "OpenSSL"):
         assert name in texts
 
 
 async def test_the_terminal_is_described_without_asking_it(examination):
-    (told,) = await terminal_abilities.check(examination())
-    assert (told.status, told.text) == (Status.OK, "a terminal (xterm), 256 colours, utf-8, 80 columns")
+    (found,) = await check_terminal(examination())
+    assert (found.status, found.text) == (Status.OK, "a terminal (xterm), 256 colours, utf-8, 80 columns")
 
 
 @pytest.mark.parametrize(
@@ -52,15 +58,15 @@ async def test_the_terminal_is_described_without_asking_it(examination):
     ],
 )
 async def test_what_a_terminal_lacks_is_told(examination, change, status, text):
-    *_, told = await terminal_abilities.check(examination(terminal=replace(PLAIN, **change)))
-    assert told.status is status
-    assert text in told.text
+    *_, found = await check_terminal(examination(terminal=replace(PLAIN, **change)))
+    assert found.status is status
+    assert text in found.text
 
 
 async def test_folders_that_are_made_when_needed_are_fine(examination, paths):
-    told = await folders.check(examination())
-    assert [finding.status for finding in told] == [Status.OK] * 3
-    assert told[0].text.startswith(f"config {paths.config} (created when needed, ")
+    found = await check_folders(examination())
+    assert [finding.status for finding in found] == [Status.OK] * 3
+    assert found[0].text.startswith(f"config {paths.config} (created when needed, ")
     assert not paths.config.exists()
 
 
@@ -68,7 +74,7 @@ async def test_folders_that_are_made_when_needed_are_fine(examination, paths):
 async def test_a_folder_others_can_look_into_is_a_warning_that_tells_the_way_out(examination, paths):
     paths.data.mkdir(mode=0o755)
     paths.config.mkdir(mode=0o700)
-    config, data, _ = await folders.check(examination())
+    config, data, _ = await check_folders(examination())
     assert config.status is Status.OK
     assert "mode 0700" in config.text
     assert (data.status, data.hint) == (Status.WARNING, f"chmod 700 {paths.data}")
@@ -80,10 +86,10 @@ async def test_files_others_can_read_are_named_up_to_a_few(examination, paths):
     sessions.mkdir(parents=True, mode=0o700)
     for number in range(7):
         (sessions / f"{number}.jsonl").touch(mode=0o644)
-    told = [finding for finding in await folders.check(examination()) if "can be read" in finding.text]
-    assert len(told) == 6
-    assert told[0].hint == f"chmod 600 {sessions / '0.jsonl'}"
-    assert told[-1].text.startswith("2 more files")
+    found = [finding for finding in await check_folders(examination()) if "can be read" in finding.text]
+    assert len(found) == 6
+    assert found[0].hint == f"chmod 600 {sessions / '0.jsonl'}"
+    assert found[-1].text.startswith("2 more files")
 
 
 async def test_a_ledger_with_lines_that_cannot_be_read_is_a_warning(examination, paths):
@@ -91,14 +97,14 @@ async def test_a_ledger_with_lines_that_cannot_be_read_is_a_warning(examination,
     ledger = paths.data / "spending.jsonl"
     ledger.write_bytes(b"\xff\n{broken\n")
     ledger.chmod(0o600)
-    (told,) = [each for each in await folders.check(examination()) if each.status is not Status.OK]
-    assert told.status is Status.WARNING
-    assert told.text.startswith(f"2 lines of {ledger} cannot be read; budgets")
+    (found,) = [each for each in await check_folders(examination()) if each.status is not Status.OK]
+    assert found.status is Status.WARNING
+    assert found.text.startswith(f"2 lines of {ledger} cannot be read; budgets")
 
 
 async def test_a_file_in_the_place_of_a_folder_is_a_problem(examination, paths):
     paths.cache.touch()
-    *_, cache = await folders.check(examination())
+    *_, cache = await check_folders(examination())
     assert cache.status is Status.PROBLEM
     assert "a file is in its place" in cache.text
 
@@ -107,7 +113,7 @@ async def test_a_file_in_the_place_of_a_folder_is_a_problem(examination, paths):
 @not_root
 async def test_a_folder_that_cannot_be_written_is_a_problem(examination, paths):
     paths.data.mkdir(mode=0o500)
-    _, data, _ = await folders.check(examination())
+    _, data, _ = await check_folders(examination())
     assert (data.status, data.hint) == (Status.PROBLEM, f"chmod u+rwx {paths.data}")
 
 
@@ -117,20 +123,20 @@ async def test_a_folder_that_cannot_be_made_is_a_problem(examination, paths):
     paths.data.mkdir(mode=0o500)
     given = examination()
     given.world = replace(given.world, paths=replace(paths, cache=paths.data / "cache"))
-    *_, cache = await folders.check(given)
+    *_, cache = await check_folders(given)
     assert cache.status is Status.PROBLEM
     assert "CHATCLI_CACHE_DIR" in cache.hint
 
 
 async def test_without_sessions_nothing_is_wrong(examination):
-    (told,) = await saved_sessions.check(examination())
-    assert (told.status, told.text) == (Status.OK, "none are saved yet")
+    (found,) = await check_sessions(examination())
+    assert (found.status, found.text) == (Status.OK, "none are saved yet")
 
 
 async def test_sessions_are_counted_and_the_last_one_is_loaded(examination, paths):
     saved(paths.data, "first")
     saved(paths.data, "second")
-    counted, last = await saved_sessions.check(examination())
+    counted, last = await check_sessions(examination())
     assert counted.text == "2 of 2 readable"
     assert last.text.endswith("has 1 question")
 
@@ -139,9 +145,9 @@ async def test_damaged_sessions_are_named(examination, paths):
     saved(paths.data)
     for number in range(7):
         (paths.data / "sessions" / f"damaged-{number}.jsonl").write_text("PK\x03\x04\n")
-    told = await saved_sessions.check(examination())
-    assert told[0].text == "1 of 8 readable"
-    problems = [finding for finding in told if finding.status is Status.PROBLEM]
+    found = await check_sessions(examination())
+    assert found[0].text == "1 of 8 readable"
+    problems = [finding for finding in found if finding.status is Status.PROBLEM]
     assert len(problems) == 6
     assert "damaged-0.jsonl is not a chatcli session" in problems[0].text
     assert "2 more" in problems[-1].text
@@ -152,20 +158,20 @@ async def test_a_session_of_a_newer_version_is_named(examination, paths):
     folder.mkdir(parents=True)
     header = '{"type":"header","format":99,"id":"a","at":"2026-11-23T10:00:00.000Z","app":"chatcli 9"}\n'
     (folder / "new.jsonl").write_text(header)
-    (told,) = await saved_sessions.check(examination())
-    assert told.status is Status.PROBLEM
-    assert "newer chatcli" in told.text
+    (found,) = await check_sessions(examination())
+    assert found.status is Status.PROBLEM
+    assert "newer chatcli" in found.text
 
 
 async def test_without_weights_the_embedded_model_is_a_problem(examination):
-    told = await embedded_model.check(examination())
-    assert told[-1].status is Status.PROBLEM
-    assert told[-1].hint.startswith("chatcli local setup")
+    found = await check_embedded_model(examination())
+    assert found[-1].status is Status.PROBLEM
+    assert found[-1].hint.startswith("chatcli local setup")
 
 
 async def test_weights_of_the_right_size_are_fine(examination, paths):
     paths.local.mkdir()
     with (paths.local / SMOLLM2.file.name).open("wb") as file:
         file.truncate(SMOLLM2.file.size_bytes)
-    told = await embedded_model.check(examination())
-    assert told[-1].status is Status.OK
+    found = await check_embedded_model(examination())
+    assert found[-1].status is Status.OK

@@ -12,8 +12,8 @@ import pytest
 
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.proxies import Proxy
-from chatcli.doctor.finding import Status
-from chatcli.doctor.road import first_stop
+from chatcli.doctor.examination import Status
+from chatcli.doctor.network_checks import first_stop
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 from way_servers import (
     MODELS,

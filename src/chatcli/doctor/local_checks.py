@@ -1,0 +1,348 @@
+"""What is checked on this machine: versions, terminal, folders, sessions, configuration, the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import platform
+import shutil
+import ssl
+import stat
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from chatcli import __version__
+from chatcli.app.endpoint_settings import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
+from chatcli.config.paths import obstacle
+from chatcli.core.errors import ChatcliError, ConfigurationError
+from chatcli.cost.ledger import FILE_NAME as LEDGER
+from chatcli.cost.ledger import Ledger, unreadable_lines
+from chatcli.doctor.examination import of_error, ok, problem, warning
+from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, engine_state
+from chatcli.local.weights import SMOLLM2, status
+from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
+from chatcli.sessions.store import SessionStore
+from chatcli.storage.private_files import check_regular, open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.config.settings import Settings
+    from chatcli.doctor.examination import Examination, Finding, TerminalFacts
+
+
+_LIBRARIES = (
+    "openai",
+    "httpx2",
+    "tiktoken",
+    "rich",
+    "prompt_toolkit",
+    "keyring",
+    "socksio",
+    "truststore",
+    "xllamacpp",
+)
+
+
+async def check_versions(_examination: Examination) -> Iterable[Finding]:
+    python = f"Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    found = ((name, _version(name)) for name in _LIBRARIES)
+    libraries = ", ".join(f"{name} {number}" for name, number in found if number)
+    return (
+        ok("versions", f"chatcli {__version__}, {python}, {system}"),
+        ok("versions", f"{libraries}, {ssl.OPENSSL_VERSION}"),
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+_TERMINAL = "terminal"
+
+
+async def check_terminal(examination: Examination) -> Iterable[Finding]:
+    facts = examination.terminal
+    findings = [ok(_TERMINAL, f"{_kind(facts)}, {_colors(facts)}, {facts.encoding}, {facts.columns} columns")]
+    if facts.stdout_is_terminal and facts.term == "dumb":
+        findings.append(warning(_TERMINAL, "TERM=dumb: plain lines without redrawing"))
+    if not _is_utf_8(facts.encoding):
+        findings.append(
+            warning(
+                _TERMINAL,
+                f"the locale's encoding is {facts.encoding}, and chatcli writes UTF-8",
+                "set LANG to one that ends in UTF-8, like C.UTF-8, and the terminal to the same",
+            )
+        )
+    return findings
+
+
+def _kind(facts: TerminalFacts) -> str:
+    if facts.stdout_is_terminal and facts.stdin_is_terminal:
+        return f"a terminal ({facts.term or 'TERM is not set'})"
+    if facts.stdout_is_terminal:
+        return f"output to a terminal ({facts.term or 'TERM is not set'}), input from elsewhere"
+    return "output to a pipe or a file"
+
+
+def _colors(facts: TerminalFacts) -> str:
+    names = {"standard": "16 colours", "256": "256 colours", "truecolor": "all colours"}
+    return names.get(facts.colors or "", "no colours")
+
+
+def _is_utf_8(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name == "utf-8"
+    except LookupError:
+        return False
+
+
+_FOLDERS = "folders"
+_LITTLE_BYTES = 100_000_000
+_FOR_OTHERS = 0o077
+_HAS_MODES = os.name == "posix"
+_FILES = ("keys.json", "trusted-folders.json", "config.toml", "last", "input-history.jsonl", LEDGER)
+_PRIVATE_FILES = (*_FILES, "sessions/*.jsonl")
+_SHOWN = 5
+
+
+async def check_folders(examination: Examination) -> Iterable[Finding]:
+    paths = examination.world.paths
+    named = {"config": paths.config, "data": paths.data, "cache": paths.cache}
+    findings = [_folder(what, folder) for what, folder in named.items()]
+    for folder in (paths.config, paths.data):
+        findings += [*_misplaced_files(folder), *_open_files(folder)]
+    return [*findings, *_ledger(paths.data / LEDGER)]
+
+
+def _folder(what: str, folder: Path) -> Finding:
+    try:
+        return _existing_folder(what, folder) if folder.exists() else _missing_folder(what, folder)
+    except OSError as error:
+        return problem(
+            _FOLDERS, f"{what} {folder}: {error.strerror or error}", "check the permissions of this folder"
+        )
+
+
+def _existing_folder(what: str, folder: Path) -> Finding:
+    shown = f"{what} {folder}"
+    if not folder.is_dir():
+        return problem(_FOLDERS, f"{shown}: a file is in its place", "move the file away")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return problem(_FOLDERS, f"{shown} cannot be written", f"chmod u+rwx {folder}")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if _HAS_MODES and mode & _FOR_OTHERS:
+        return warning(_FOLDERS, f"{shown} is open to others (mode {mode:04o})", f"chmod 700 {folder}")
+    rights = f"mode {mode:04o}, " if _HAS_MODES else ""
+    return _with_space(folder, f"{shown} ({rights}", ")")
+
+
+def _missing_folder(what: str, folder: Path) -> Finding:
+    if (reason := obstacle(folder)) is not None:
+        return problem(
+            _FOLDERS,
+            f"{what} {folder} does not exist and cannot be created: {reason}",
+            f"fix that, or name another folder with CHATCLI_{what.upper()}_DIR",
+        )
+    above = next(level for level in folder.parents if level.exists())
+    return _with_space(above, f"{what} {folder} (created when needed, ", ")")
+
+
+def _with_space(place: Path, before: str, after: str) -> Finding:
+    free_bytes = shutil.disk_usage(place).free
+    text = f"{before}{free_bytes / 1e9:.1f} GB free{after}"
+    if free_bytes < _LITTLE_BYTES:
+        return warning(_FOLDERS, text, "free some space: conversations are saved here")
+    return ok(_FOLDERS, text)
+
+
+def _misplaced_files(folder: Path) -> Iterable[Finding]:
+    for path in (folder / name for name in _FILES):
+        try:
+            check_regular(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            yield problem(_FOLDERS, f"{path} cannot be used: {error.strerror or error}", f"move {path} away")
+
+
+def _ledger(path: Path) -> Iterable[Finding]:
+    ledger = Ledger(path)
+    try:
+        ledger.month()
+    except OSError:
+        return  # said with the files that are none
+    if count := ledger.unreadable_lines:
+        yield warning(
+            _FOLDERS, unreadable_lines(path, count), f"remove these lines, or move {path} away to start over"
+        )
+
+
+def _open_files(folder: Path) -> Iterable[Finding]:
+    if not _HAS_MODES:
+        return
+    files = [path for pattern in _PRIVATE_FILES for path in sorted(folder.glob(pattern)) if _is_open(path)]
+    for path in files[:_SHOWN]:
+        yield warning(_FOLDERS, f"{path} can be read by others", f"chmod 600 {path}")
+    if len(files) > _SHOWN:
+        yield warning(_FOLDERS, f"{len(files) - _SHOWN} more files in {folder} can be read by others")
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(stat.S_IMODE(path.stat().st_mode) & _FOR_OTHERS)
+    except OSError:
+        return False
+
+
+_SESSIONS = "sessions"
+
+
+async def check_sessions(examination: Examination) -> Iterable[Finding]:
+    return await asyncio.to_thread(_look_at_sessions, examination.world.paths.data)
+
+
+def _look_at_sessions(data: Path) -> list[Finding]:
+    paths = sorted((data / "sessions").glob(f"*{SUFFIX}"))
+    if not paths:
+        return [ok(_SESSIONS, "none are saved yet")]
+    damaged = [(path, reason) for path in paths if (reason := _damage_of(path)) is not None]
+    findings = [
+        problem(_SESSIONS, reason, f"check {path.name}, and move it away if it is not yours")
+        for path, reason in damaged[:_SHOWN]
+    ]
+    if len(damaged) > _SHOWN:
+        findings.append(problem(_SESSIONS, f"{len(damaged) - _SHOWN} more cannot be read"))
+    if len(damaged) == len(paths):
+        return findings
+    return [
+        ok(_SESSIONS, f"{len(paths) - len(damaged)} of {len(paths)} readable"),
+        *findings,
+        *_last_session(data, {path for path, _ in damaged}),
+    ]
+
+
+def _damage_of(path: Path) -> str | None:
+    try:
+        with open_regular(path) as file:
+            find_header(file.read(HEADER_SEARCH_BYTES), path)
+    except ConfigurationError as error:
+        return error.message
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror or error}"
+    return None
+
+
+def _last_session(data: Path, reported: set[Path]) -> Iterable[Finding]:
+    """Load the session used last as a whole, as ``-c`` does, unless it was ``told`` of already."""
+    store = SessionStore(data)
+    file = store.last_used()
+    if file is None or file.path in reported:
+        return
+    try:
+        turns = len(store.load(file).questions)
+    except ConfigurationError as error:
+        yield problem(_SESSIONS, error.message, error.hint)
+    else:
+        yield ok(_SESSIONS, f"the last one, {file.name}, has {turns} question{'' if turns == 1 else 's'}")
+
+
+_CONFIG = "config"
+_SHOWN_WHEN_SET = ("profile", "api_version", "ca_bundle")
+
+
+async def check_configuration(examination: Examination) -> Iterable[Finding]:
+    settings, base_url = examination.settings, examination.base_url
+    if settings is None:
+        error = examination.error
+        return [of_error(_CONFIG, error) if error else problem(_CONFIG, "the settings cannot be read")]
+    findings = [warning(_CONFIG, told) for told in settings.warnings]
+    if settings.unreadable_keys is not None:
+        findings.append(of_error(_CONFIG, settings.unreadable_keys))
+    if settings.untrusted is not None:
+        findings.append(warning(_CONFIG, settings.untrusted.notice))
+    if base_url is None and settings.unreadable_keys is not None:
+        return findings
+    if base_url is None:
+        return [*findings, ok(_CONFIG, "no endpoint is configured; the built-in model is used")]
+    findings.append(ok(_CONFIG, f"endpoint {base_url} ({settings.origin('base_url')})"))
+    findings += _set(settings)
+    try:
+        examination.endpoint = await _endpoint(examination, settings, base_url)
+    except ChatcliError as error:
+        return [*findings, of_error(_CONFIG, error)]
+    return [*findings, _model(examination, settings), _key(examination, settings)]
+
+
+def _set(settings: Settings) -> Iterator[Finding]:
+    for name in _SHOWN_WHEN_SET:
+        if (value := getattr(settings, name)) is not None:
+            yield ok(_CONFIG, f"{name} {value} ({settings.origin(name)})")
+
+
+async def _endpoint(examination: Examination, settings: Settings, base_url: str) -> Endpoint:
+    credential = settings.credential
+    if credential is not None:
+        refuse_key_in_clear(base_url, accepted=examination.insecure_http)
+    return endpoint_at(
+        base_url,
+        settings,
+        examination.world,
+        # In a thread: a key may be in the system keyring, which is slow and may ask the person.
+        key=await asyncio.to_thread(credential.secret.reveal) if credential else None,
+        withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
+    )
+
+
+def _model(examination: Examination, settings: Settings) -> Finding:
+    if settings.model is not None:
+        return ok(_CONFIG, f"model {settings.model} ({settings.origin('model')})")
+    if examination.endpoint is not None and examination.endpoint.is_openai:
+        return ok(_CONFIG, f"model {DEFAULT_MODEL} (default)")
+    return ok(_CONFIG, "no model is set; the first one offered is used")
+
+
+def _key(examination: Examination, settings: Settings) -> Finding:
+    if settings.credential is not None:
+        return ok(_CONFIG, f"a key is set ({settings.credential.source})")
+    withheld = "; ".join(dict.fromkeys(credential.withheld_notice for credential in settings.withheld))
+    if examination.endpoint is not None and examination.endpoint.is_openai:
+        return problem(
+            _CONFIG, f"no key is set{withheld and f'; {withheld}'}", "chatcli config login stores one"
+        )
+    return ok(_CONFIG, f"no key is set{withheld and f'; {withheld}'}")
+
+
+_EMBEDDED = "embedded"
+_OTHER_WAYS = "chatcli config login keeps a key, --base-url names a server"
+
+
+async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
+    engine, weights = engine_state(), status(examination.world.paths.local)
+    findings = []
+    if engine.installed:
+        findings.append(ok(_EMBEDDED, f"engine {ENGINE} {engine.version or ''}".rstrip()))
+    else:
+        findings.append(
+            problem(
+                _EMBEDDED,
+                "the engine is not installed",
+                f"pip install '{ENGINE_REQUIREMENT}'; else {_OTHER_WAYS}",
+            )
+        )
+    if weights.ready:
+        findings.append(ok(_EMBEDDED, f"weights {SMOLLM2.title} in {weights.path}"))
+    else:
+        missing = "unfinished" if weights.present else "not here"
+        findings.append(
+            problem(_EMBEDDED, f"the weights are {missing}", f"chatcli local setup; else {_OTHER_WAYS}")
+        )
+    return findings
