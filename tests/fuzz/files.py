@@ -20,8 +20,7 @@ from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total
 from chatcli.sessions.importing.import_sources import SOURCES, recognize
-from chatcli.sessions.importing.imported_conversation import Progress
-from chatcli.sessions.importing.importer import Importer
+from chatcli.sessions.importing.importer import Importer, Progress
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import FILE_NAME
 from chatcli.sessions.library import Library

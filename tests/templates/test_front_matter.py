@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.templates.front_matter import FrontMatter, split_front_matter
+from chatcli.templates.template import FrontMatter, split_front_matter
 
 FULL = """\
 +++

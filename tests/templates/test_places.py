@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.templates.places import Placeholder, read_places
+from chatcli.templates.template import Placeholder, read_places
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from chatcli.cli.typed_lines import TypedLines
 from chatcli.config.resolve import TemplateSettings
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
-from chatcli.templates.places import INPUT
-from chatcli.templates.template import Filling
+from chatcli.templates.template import INPUT, Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
 from chatcli.text.sanitizer import sanitize_line
 

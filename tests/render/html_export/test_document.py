@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.render.html_export import to_html
-from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
+from chatcli.sessions.exporting import Transcript, TranscriptPart, TranscriptTurn, transcript
 from chatcli.text.sanitizer import sanitize
 from render.markdown.specification import EXAMPLES
 from sessions.strategies import sessions

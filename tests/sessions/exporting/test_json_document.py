@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from chatcli.sessions.exporting.json_document import is_document, records_of, to_document, to_json
+from chatcli.sessions.exporting import is_document, records_of, to_document, to_json
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import encode
 from chatcli.sessions.session import Session

@@ -6,8 +6,7 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from chatcli.render.markdown_ending import ended
-from chatcli.sessions.exporting.markdown_export import to_markdown
-from chatcli.sessions.exporting.transcript import Transcript, TranscriptPart, TranscriptTurn, transcript
+from chatcli.sessions.exporting import Transcript, TranscriptPart, TranscriptTurn, to_markdown, transcript
 from chatcli.text.sanitizer import sanitize
 from sessions.strategies import sessions
 

@@ -4,7 +4,7 @@ from hypothesis import given
 
 from chatcli.core.events import CitedSource
 from chatcli.core.messages import FilePart, Message, TextPart, answer, question, system
-from chatcli.sessions.exporting.transcript import TranscriptPart, transcript
+from chatcli.sessions.exporting import TranscriptPart, transcript
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord, ReplyMetadata
 from chatcli.sessions.session import Session
 from sessions.strategies import sessions

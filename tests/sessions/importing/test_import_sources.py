@@ -5,9 +5,9 @@ import json
 import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.sessions.exporting.json_document import to_document
+from chatcli.sessions.exporting import to_document
 from chatcli.sessions.importing.import_sources import SOURCES_BY_NAME, recognize
-from chatcli.sessions.importing.imported_conversation import Damaged, ImportedConversation, Progress
+from chatcli.sessions.importing.importer import Damaged, ImportedConversation, Progress
 from chatcli.sessions.session import Session
 from sessions.importing.exports import LLM_RESPONSES, exchange, make_database, write_json, write_zip
 

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 
 from chatcli.core.messages import question
-from chatcli.sessions.exporting.json_document import to_document, to_json
+from chatcli.sessions.exporting import to_document, to_json
 from chatcli.sessions.importing import chatcli_json, chatgpt
-from chatcli.sessions.importing.imported_conversation import Damaged, ImportedConversation
-from chatcli.sessions.importing.importer import Importer
+from chatcli.sessions.importing.importer import Damaged, ImportedConversation, Importer
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore

@@ -8,7 +8,7 @@ from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.core.messages import TextPart
 from chatcli.core.usage import Usage
 from chatcli.sessions.importing import llm
-from chatcli.sessions.importing.imported_conversation import Damaged, Progress
+from chatcli.sessions.importing.importer import Damaged, Progress
 from chatcli.sessions.session import Session
 from sessions.importing.exports import LLM_FRAGMENTS, LLM_LOG, LLM_RESPONSES, LLM_THREADS, make_database
 from sessions.world import texts

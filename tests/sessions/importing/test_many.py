@@ -9,8 +9,7 @@ import zipfile
 import pytest
 
 from chatcli.sessions.importing.import_sources import recognize
-from chatcli.sessions.importing.imported_conversation import Progress
-from chatcli.sessions.importing.importer import Importer
+from chatcli.sessions.importing.importer import Importer, Progress
 from chatcli.sessions.store import SessionStore
 from sessions.importing.exports import exchange, message, node
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.sessions.exporting.json_document import records_of
-from chatcli.sessions.importing.imported_conversation import ImportedConversation, stable_name
+from chatcli.sessions.exporting import records_of
+from chatcli.sessions.importing.importer import ImportedConversation, stable_name
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, PartialRecord
 

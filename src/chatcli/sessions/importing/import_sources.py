@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.sessions.exporting.json_document import is_document
+from chatcli.sessions.exporting import is_document
 from chatcli.sessions.importing import chatcli_json, chatgpt, llm
-from chatcli.sessions.importing.json_files import first_value, not_importable, not_readable, read_items
+from chatcli.sessions.importing.json_reading import first_value, not_importable, not_readable, read_items
 from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from chatcli.sessions.importing.imported_conversation import Item, Progress
+    from chatcli.sessions.importing.importer import Item, Progress
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 

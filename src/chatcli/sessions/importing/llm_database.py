@@ -1,24 +1,30 @@
-"""What the tables of ``llm`` have in common."""
+"""The log database of ``llm``, and its older tables, in which a row is a prompt and the response to it."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from chatcli.core.messages import Message, TextPart
 from chatcli.core.usage import Usage
-from chatcli.sessions.records import ReplyMetadata
+from chatcli.sessions.importing.importer import ImportedConversation, fenced, stable_name
+from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from chatcli.core.messages import Part, Role
+    from chatcli.sessions.records import Record
+
 
 _COUNTED: Final = 100
 """How often SQLite is asked how far it is."""
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 MOST_STEPS: Final = 200_000_000
 """Of SQLite's, some seconds, for one conversation: what takes longer was made to."""
 MOST_ROWS: Final = 1_000_000
@@ -113,3 +119,154 @@ def attachment_line(row: dict[str, Any]) -> str:
     """Return what stands for an attachment, whose bytes are not imported."""
     told = [text_of(row, name) for name in ("type", "url", "path")]
     return f"[attachment: {', '.join([*filter(None, told), 'not imported'])}]"
+
+
+_FRAGMENTS: Final = (
+    "select content from {table} join fragments on fragments.id = fragment_id where response_id = ?"
+    ' order by {table}."order"'
+)
+_ATTACHMENTS: Final = (
+    "select type, url, path from prompt_attachments join attachments on attachments.id = attachment_id"
+    ' where response_id = ? order by prompt_attachments."order"'
+)
+
+
+class ResponsesTable:
+    """``conversations`` and ``responses``."""
+
+    def __init__(self, database: Database, app: str) -> None:
+        self._database = database
+        self._app = app
+
+    @staticmethod
+    def is_in(database: Database) -> bool:
+        return "responses" in database.tables
+
+    def conversation_ids(self) -> Iterator[str]:
+        query = "select distinct coalesce(conversation_id, id) as id from responses order by id"
+        return (str(row["id"]) for row in self._database.rows(query))
+
+    def conversation(self, conversation_id: str) -> ImportedConversation:
+        line = _Line(self._app, stable_name("llm", conversation_id))
+        query = "select * from responses where coalesce(conversation_id, id) = ? order by datetime_utc, id"
+        for row in self._database.rows(query, conversation_id):
+            self._add(row, line)
+        return line.conversation(self._title(conversation_id))
+
+    def _title(self, conversation_id: str) -> str:
+        rows = self._database.rows_of(
+            "conversations", "select name from conversations where id = ?", conversation_id
+        )
+        return next((text_of(row, "name") for row in rows), "")
+
+    def _add(self, row: dict[str, Any], line: _Line) -> None:
+        row_id = str(row["id"])
+        line.at = timestamp(moment_of(row, "datetime_utc"))
+        system = "\n\n".join([*self._fragments("system_fragments", row_id), text_of(row, "system")]).strip()
+        line.set_system(system, row_id)
+        line.add(f"{row_id}-tools", "assistant", self._tool_results(row_id))
+        line.add(f"{row_id}-prompt", "user", self._prompt(row, line.left_out))
+        line.add(row_id, "assistant", self._answer(row), reply_of(row))
+        line.left_out["thoughts"] += bool(text_of(row, "reasoning"))
+
+    def _prompt(self, row: dict[str, Any], left_out: Counter[str]) -> Iterator[TextPart]:
+        row_id = str(row["id"])
+        yield TextPart(text_of(row, "prompt"))
+        for fragment in self._fragments("prompt_fragments", row_id):
+            yield TextPart(fragment, "document")
+        for attachment in self._database.rows_of("prompt_attachments", _ATTACHMENTS, row_id):
+            left_out["attachments"] += 1
+            yield TextPart(attachment_line(attachment), "document")
+
+    def _answer(self, row: dict[str, Any]) -> Iterator[TextPart]:
+        yield TextPart(text_of(row, "response"), "model")
+        query = "select name, arguments from tool_calls where response_id = ? order by id"
+        for call in self._database.rows_of("tool_calls", query, str(row["id"])):
+            yield TextPart(tool_call(text_of(call, "name"), text_of(call, "arguments")), "model")
+
+    def _tool_results(self, row_id: str) -> Iterator[TextPart]:
+        query = "select output from tool_results where response_id = ? order by id"
+        for result in self._database.rows_of("tool_results", query, row_id):
+            yield TextPart(text_of(result, "output"), "tool")
+
+    def _fragments(self, table: str, row_id: str) -> list[str]:
+        rows = self._database.rows_of(table, _FRAGMENTS.format(table=table), row_id)
+        return [text_of(row, "content") for row in rows]
+
+
+class LogsTable:
+    """``logs``, or ``log`` before it. The first row of a chat gives it its number."""
+
+    _TIMES: ClassVar = ("datetime_utc", "timestamp_utc", "timestamp")
+
+    def __init__(self, database: Database, app: str) -> None:
+        self._database = database
+        self._app = app
+        self._name = "logs" if "logs" in database.tables else "log"
+
+    @staticmethod
+    def is_in(database: Database) -> bool:
+        return not {"logs", "log"}.isdisjoint(database.tables)
+
+    def conversation_ids(self) -> Iterator[str]:
+        query = f"select distinct coalesce(chat_id, rowid) as chat from {self._name} order by chat"  # noqa: S608
+        return (f"log-{row['chat']}" for row in self._database.rows(query))
+
+    def conversation(self, conversation_id: str) -> ImportedConversation:
+        line = _Line(self._app, stable_name("llm", conversation_id))
+        query = (
+            f"select rowid as row_id, * from {self._name}"  # noqa: S608 - one of two names
+            " where cast(coalesce(chat_id, rowid) as text) = ? order by rowid"
+        )
+        for row in self._database.rows(query, conversation_id.removeprefix("log-")):
+            row_id = f"log-{row['row_id']}"
+            line.at = timestamp(moment_of(row, *self._TIMES))
+            line.set_system(text_of(row, "system"), row_id)
+            line.add(f"{row_id}-prompt", "user", [TextPart(text_of(row, "prompt"))])
+            line.add(row_id, "assistant", [TextPart(text_of(row, "response"), "model")], reply_of(row))
+        return line.conversation("")
+
+
+class _Line:
+    """A conversation without branches, made message by message. ``at`` is when the next is said."""
+
+    def __init__(self, app: str, name: str) -> None:
+        self._app = app
+        self._name = name
+        self._messages: list[MessageRecord] = []
+        self._system = ""
+        self.at = timestamp(BEGINNING)
+        self.left_out: Counter[str] = Counter()
+
+    def set_system(self, text: str, row_id: str) -> None:
+        """Take the system prompt of a row, which says it anew each time."""
+        if text != self._system:
+            self._system = text
+            self.add(f"{row_id}-system", "system", [TextPart(text)] if text else [], may_be_empty=True)
+
+    def add(
+        self,
+        message_id: str,
+        role: Role,
+        parts: Iterable[TextPart],
+        reply: ReplyMetadata | None = None,
+        *,
+        may_be_empty: bool = False,
+    ) -> None:
+        kept: tuple[Part, ...] = tuple(part for part in parts if part.text)
+        if kept or may_be_empty:
+            parent = self._messages[-1].id if self._messages else None
+            self._messages.append(MessageRecord(message_id, parent, self.at, Message(role, kept), reply))
+
+    def conversation(self, title: str) -> ImportedConversation:
+        first = self._messages[0].at if self._messages else self.at
+        records: list[Record] = [HeaderRecord(self._name, first, self._app), *self._messages]
+        if title and self._messages:
+            records.append(MarkRecord(new_id(), self._messages[-1].id, self.at, "title", title))
+        return ImportedConversation(self._name, records, moment_of({"at": self.at}, "at"), +self.left_out)
+
+
+def tool_call(name: str, arguments: Any) -> str:
+    """Return a call of a tool as what the model wrote."""
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return fenced(f"{name}({written})")

@@ -14,9 +14,7 @@ from chatcli.cli.answer_destination import OutputFile
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.sessions.exporting.json_document import to_document, to_json
-from chatcli.sessions.exporting.markdown_export import to_markdown
-from chatcli.sessions.exporting.transcript import transcript
+from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from chatcli.cli.actions import Action
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
-from chatcli.sessions.importing.imported_conversation import Progress
-from chatcli.sessions.importing.importer import Importer
+from chatcli.sessions.importing.importer import Importer, Progress
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.sessions.importing import json_values
-from chatcli.sessions.importing.json_values import BrokenJSON, read_values
+from chatcli.sessions.importing.json_reading import BrokenJSON, read_values
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

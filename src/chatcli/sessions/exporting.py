@@ -1,24 +1,113 @@
-"""A session as people read it: who said what, when, and what was attached."""
+"""Sessions for other readers: a transcript for people, JSON that loses nothing for programs.
+
+HTML is made of the same transcript by ``render/html_export``, where the libraries for that are. The JSON::
+
+    {"type": "chatcli_session", "version": 1, "name", "title", "records": [...]}
+
+``records`` are the lines of the session file, in order, as objects (``sessions/records.py`` says what is in each):
+ids, times, branches, marks and the fields of newer versions are all there. ``name`` is what the session was called,
+``title`` what a list shows for it; both only say so, and nothing is read back from ``title``. Several sessions are a
+list of such objects. Keys may be added; a reader passes over those it does not know.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from chatcli.core.documents import read_document
 from chatcli.core.messages import ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
 from chatcli.sessions.session import INTERRUPTED
 from chatcli.sessions.titles import title_of
+from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.core.messages import Part, Role
-    from chatcli.sessions.records import MessageRecord
+    from chatcli.sessions.records import MessageRecord, Record
     from chatcli.sessions.session import Session
 
     PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment", "sources"]
+
+DOCUMENT_TYPE: Final = "chatcli_session"
+VERSION: Final = 1
+
+
+def to_document(session: Session, name: str) -> dict[str, Any]:
+    """Return ``session`` as a JSON object."""
+    return {
+        "type": DOCUMENT_TYPE,
+        "version": VERSION,
+        "name": name,
+        "title": title_of(session),
+        # JSON has no place for a line that is none.
+        "records": [
+            _fields(record) for record in session.records if not isinstance(record, UnreadableRecord)
+        ],
+    }
+
+
+def to_json(documents: Iterable[dict[str, Any]], *, as_list: bool) -> Iterator[str]:
+    """Yield documents as text in ASCII, one line a record, piece by piece: a whole library is too much for the memory.
+
+    Without ``as_list``, only the one document there is.
+    """
+    if as_list:
+        yield "["
+    for number, document in enumerate(documents):
+        yield ",\n" if number else "\n" if as_list else ""
+        yield from _indented(document)
+    yield "\n]\n" if as_list else "\n"
+
+
+def is_document(value: Any) -> bool:
+    """Whether a JSON value says that it is a session."""
+    return isinstance(value, dict) and value.get("type") == DOCUMENT_TYPE
+
+
+def records_of(document: dict[str, Any]) -> list[Record]:
+    """Return the records of a document, a header first.
+
+    Raises ``ValueError`` with the reason for a document that has none or was made by a newer version.
+    """
+    version, records = document.get("version"), document.get("records")
+    if type(version) is not int or not isinstance(records, list):
+        raise ValueError("it has no version or no records")
+    if version > VERSION:
+        raise ValueError(f"it was made by a newer chatcli (version {version}, this one reads {VERSION})")
+    found = [_record(fields) for fields in records]
+    if not found or not isinstance(found[0], HeaderRecord):
+        raise ValueError("it does not begin with a header")
+    if found[0].format > FORMAT:
+        raise ValueError("it was made by a newer chatcli, in a session format that this one does not read")
+    return found
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    # The line has what this version does not know as well.
+    fields: dict[str, Any] = record.fields() if record.line is None else json.loads(record.line)
+    return fields
+
+
+def _record(fields: Any) -> Record:
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    # As in a session file: a lone surrogate has no UTF-8 and stays an escape.
+    record = decode(line.encode("utf-8", "backslashreplace"))
+    if isinstance(record, UnreadableRecord):
+        raise ValueError("one of its records is not a JSON object")  # noqa: TRY004 - what is in a file is a value
+    return record
+
+
+def _indented(document: dict[str, Any]) -> Iterator[str]:
+    head = [f'  "{key}": {json.dumps(value)}' for key, value in document.items() if key != "records"]
+    yield "{\n" + ",\n".join([*head, '  "records": [\n'])
+    yield ",\n".join(f"    {json.dumps(record)}" for record in document["records"])
+    yield "\n  ]\n}"
+
 
 _SPEAKERS: Final[dict[Role, str]] = {
     "system": "System",
@@ -194,3 +283,64 @@ def _parent_id(session: Session, record: MessageRecord) -> str | None:
     next(line, None)
     parent = next(line, None)
     return None if parent is None else parent.id
+
+
+_MARKS: Final = re.compile(r"([\\`*_\[\]<>#&~$|])")
+_BACKTICKS: Final = re.compile(r"`+")
+_SHORTEST_FENCE: Final = 3
+
+
+def to_markdown(transcript: Transcript, *, ended: Callable[[str], str]) -> str:
+    """Return ``transcript`` as a Markdown document.
+
+    A turn is a rule and a second-level heading. What was said stands below as it was said: headings in an answer
+    keep their level, since a copied answer should be the answer. What a text leaves open, as an interrupted answer
+    does a fence, would swallow every turn after it: ``ended`` returns a text with that closed.
+    """
+    return "\n\n".join(_blocks(transcript, ended)) + "\n"
+
+
+def _blocks(transcript: Transcript, ended: Callable[[str], str]) -> Iterator[str]:
+    yield f"# {_plain(transcript.title)}"
+    if transcript.facts:
+        yield "\n".join(f"- {label}: {_plain(value)}" for label, value in transcript.facts)
+    for turn in transcript.turns:
+        yield from _turn_blocks(turn, ended)
+
+
+def _turn_blocks(turn: TranscriptTurn, ended: Callable[[str], str]) -> Iterator[str]:
+    yield "---"
+    yield f"## {turn.speaker}"
+    yield f"*{_plain(' · '.join(turn.facts))}*"
+    for piece in turn.pieces:
+        yield from _piece_blocks(piece, ended)
+
+
+def _piece_blocks(piece: TranscriptPart, ended: Callable[[str], str]) -> Iterator[str]:
+    text = sanitize(piece.text)
+    match piece.kind:
+        case "words" | "markdown":
+            yield ended(text.rstrip("\n"))
+        case "document":
+            yield f"**Attached: {_plain(piece.name)}**" if piece.name else "**Attached:**"
+            yield _fenced(text)
+        case "tool":
+            yield f"**Called {_plain(piece.name)}:**" if piece.name else "**From a tool:**"
+            yield _fenced(text)
+        case "sources":
+            # Fenced: an address stays what it is.
+            yield "**Sources:**"
+            yield _fenced(text)
+        case "attachment":
+            yield f"**Attached, not in this file: {_plain(piece.name)}**"
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` on one line, with nothing in it that Markdown would take for more than text."""
+    return _MARKS.sub(r"\\\1", sanitize_line(text)).strip()
+
+
+def _fenced(text: str) -> str:
+    longest = max(map(len, _BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(_SHORTEST_FENCE, longest + 1)
+    return f"{fence}\n{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{fence}"
