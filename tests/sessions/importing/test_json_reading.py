@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.sessions.importing import json_reading
 from chatcli.sessions.importing.json_reading import BrokenJSON, read_values
 
 values = st.recursive(
@@ -99,13 +100,13 @@ def test_a_number_that_python_does_not_read_is_broken_not_a_crash(content):
 
 
 def test_an_entry_may_not_have_parts_without_end(monkeypatch):
-    monkeypatch.setattr(json_values, "MOST_VALUES", 1_000)
+    monkeypatch.setattr(json_reading, "MOST_VALUES", 1_000)
     with pytest.raises(BrokenJSON, match="too long"):
         read(b'[{"a": [' + b"[]," * 500_000)
 
 
 def test_an_entry_may_not_be_endless(monkeypatch):
-    monkeypatch.setattr(json_values, "LONGEST_CHARACTERS", 1000)
+    monkeypatch.setattr(json_reading, "LONGEST_CHARACTERS", 1000)
     with pytest.raises(BrokenJSON, match="too long"):
         read(b'["' + b"x" * 1_000_000)
 
