@@ -18,8 +18,13 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from chatcli.terminal.history_search import HistorySuggestions
-from chatcli.terminal.input_history import HistoryFile, InputHistory, Limits, input_history
+from chatcli.terminal.input_history import (
+    HistoryFile,
+    HistorySuggestions,
+    InputHistory,
+    Limits,
+    input_history,
+)
 
 SMALL = Limits(texts=3, read_bytes=400, file_bytes=800)
 REWRITTEN_EACH_TIME = Limits(texts=10_000, read_bytes=10_000_000, file_bytes=0)

@@ -7,7 +7,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 
-from chatcli.terminal.history_search import HistorySuggestions
+from chatcli.terminal.input_history import HistorySuggestions
 
 
 def suggested(text, *earlier, cursor=None):

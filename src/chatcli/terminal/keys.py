@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from chatcli.config.key_actions import KeyTable
     from chatcli.terminal.composer import AnswerLine, Composer
-    from chatcli.terminal.history_search import HistorySearch
+    from chatcli.terminal.input_history import HistorySearch
 
     Binding: TypeAlias = tuple[Callable[[], None], Filter]
 

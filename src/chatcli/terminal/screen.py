@@ -20,7 +20,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.repl.editor import Editor
 from chatcli.repl.queue import MessageQueue, Submission
 from chatcli.terminal.composer import AnswerLine, Composer, Pasted
-from chatcli.terminal.history_search import HistorySearch
+from chatcli.terminal.input_history import HistorySearch
 from chatcli.terminal.keys import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line, key_bindings
 from chatcli.terminal.live_application import LiveApplication, has_room
 from chatcli.terminal.screen_rows import Shown, queue_rows, screen_rows

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Background, ColorSystem
     from chatcli.repl.queue import MessageQueue, Submission
     from chatcli.terminal.composer import AnswerLine, Composer
-    from chatcli.terminal.history_search import HistorySearch
+    from chatcli.terminal.input_history import HistorySearch
 
 
 @dataclass(frozen=True, slots=True)

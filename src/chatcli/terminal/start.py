@@ -22,8 +22,7 @@ from chatcli.repl.recap import recap
 from chatcli.repl.threads import in_thread
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
-from chatcli.terminal.history_search import HistorySuggestions
-from chatcli.terminal.input_history import input_history
+from chatcli.terminal.input_history import HistorySuggestions, input_history
 from chatcli.terminal.keyboard import BackgroundQuestion, keyboard
 from chatcli.terminal.live_application import terminal_output
 from chatcli.terminal.pager import Pager

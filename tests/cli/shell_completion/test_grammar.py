@@ -16,8 +16,8 @@ from chatcli.cli.shell_completion.grammar import (
     TEMPLATES,
     Values,
     read_levels,
+    values,
 )
-from chatcli.cli.shell_completion.values import values
 
 
 @pytest.fixture(scope="module")

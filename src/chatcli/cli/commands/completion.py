@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
     if options.values is not None:
-        from chatcli.cli.shell_completion.values import values  # noqa: PLC0415 - no script needs it
+        from chatcli.cli.shell_completion.grammar import values  # noqa: PLC0415 - no script needs it
 
         terminal.stdout.write("".join(f"{value}\n" for value in values(options.values, terminal.environment)))
         return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""What can be typed, as plain values: read from the parsers, so that no script knows more or less than they do."""
+"""What can be typed after chatcli: commands, options and the values of both."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.encoding_hints import COMMON_ENCODINGS
 from chatcli.cli.commands import COMMANDS, actions_of
 from chatcli.cli.options import Parser, add_general_options, main_parser
+from chatcli.config.config_file import FILE_NAME, read_config_file
+from chatcli.config.paths import find_paths
+from chatcli.core.errors import ChatcliError
+from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.store import SessionStore
+from chatcli.templates.template_store import FOLDER, TemplateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from chatcli.cli.commands import CommandModule
+    from chatcli.config.paths import Paths
+
 
 FILES: Final = "files"
 FILES_AFTER_AT: Final = "files after @"
@@ -22,10 +30,8 @@ SESSIONS: Final = "sessions"
 PROFILES: Final = "profiles"
 TEMPLATES: Final = "templates"
 ANYTHING: Final = "anything"
-
 DYNAMIC: Final = (SESSIONS, PROFILES, TEMPLATES)
 """Kinds whose values only the program knows."""
-
 _BY_DESTINATION: Final = {
     "session": SESSIONS,
     "sessions": SESSIONS,
@@ -135,3 +141,38 @@ def _values(action: argparse.Action) -> Values:
     if "@FILE" in metavar:
         return Values(FILES_AFTER_AT)
     return Values(FILES if "FILE" in metavar or "PATH" in metavar else ANYTHING)
+
+
+def values(kind: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the values of ``kind``, none where they cannot be found out: a half-typed line is no place for errors.
+
+    One that would not fit on a line is left out.
+    """
+    reader = _READERS.get(kind)
+    if reader is None:  # asked for by the script of another version
+        return []
+    try:
+        found = reader(find_paths(environment))
+        return sorted(value for value in found if value.isprintable())
+    except (ChatcliError, OSError):
+        return []
+
+
+def _sessions(paths: Paths) -> Iterable[str]:
+    # The names alone: no file is opened while somebody waits for a word.
+    return [path.stem for path in SessionStore(paths.data).folder.glob(f"*{SUFFIX}")]
+
+
+def _profiles(paths: Paths) -> Iterable[str]:
+    return read_config_file(paths.config / FILE_NAME).profiles
+
+
+def _templates(paths: Paths) -> Iterable[str]:
+    return [entry.name for entry in TemplateStore(paths.config / FOLDER).entries()]
+
+
+_READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {
+    SESSIONS: _sessions,
+    PROFILES: _profiles,
+    TEMPLATES: _templates,
+}

@@ -11,10 +11,8 @@ from prompt_toolkit.enums import EditingMode
 
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.threads import in_thread
-from chatcli.terminal.picker.panel import PickerPanel
-from chatcli.terminal.picker.picker_drawing import ASCII, UNICODE, PickerDrawing
-from chatcli.terminal.picker.picker_keys import key_bindings
-from chatcli.terminal.picker.picker_state import Doing, PickerState
+from chatcli.terminal.picker.picker_drawing import ASCII, UNICODE, PickerDrawing, PickerPanel
+from chatcli.terminal.picker.picker_state import Doing, PickerState, key_bindings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
