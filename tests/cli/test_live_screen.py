@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import signal
 
 import pyte
@@ -12,18 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.cli.live_screen import RESTED_AFTER_S, LiveScreen
-from chatcli.cli.standard_streams import Stream, Terminal
+from cli.sized_terminal import SizedTerminal
 from conversation.fakes import ManualClock
 
 COLUMNS, ROWS = 30, 8
 ROW = st.text("abc 中", max_size=10)
-
-
-class SizedTerminal(Terminal):
-    """A terminal whose size a test sets."""
-
-    def size(self):
-        return self.environment["size"]
 
 
 class Pen:
@@ -32,18 +24,11 @@ class Pen:
     def __init__(self, columns=COLUMNS):
         self.clock = ManualClock()
         self.file = io.BytesIO()
-        self.environment = {"size": os.terminal_size((columns, ROWS))}
-        self.terminal = SizedTerminal(
-            stdin=None,
-            stdin_is_terminal=False,
-            stdout=Stream(self.file, is_terminal=True),
-            stderr=Stream(io.BytesIO(), is_terminal=True),
-            environment=self.environment,
-        )
+        self.terminal = SizedTerminal(self.file, columns, ROWS)
         self.screen = LiveScreen(self.terminal, clock=self.clock)
 
     def resize(self, columns):
-        self.environment["size"] = os.terminal_size((columns, ROWS))
+        self.terminal.resize(columns, ROWS)
 
     @property
     def written(self):
