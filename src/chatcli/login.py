@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoint_settings import endpoint_at, refuse_key_in_clear
-from chatcli.app.resolver import list_offered
+from chatcli.app.resolver import endpoint_at, list_offered
 from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.editing import set_setting, unset_setting
-from chatcli.config.endpoints import OPENAI_URL, origin_of, validated_url, with_version
+from chatcli.config.endpoints import OPENAI_URL, origin_of, refuse_key_in_clear, validated_url, with_version
 from chatcli.config.stored_keys import FILE_NAME as KEYS_FILE_NAME
 from chatcli.config.stored_keys import IN_KEYRING, SOURCES, StoredKeys
 from chatcli.config.system_keyring import system_keyring

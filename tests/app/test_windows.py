@@ -18,6 +18,7 @@ from chatcli.client.endpoint_facts import Facts
 from chatcli.client.model_servers import MODEL_SERVERS
 from chatcli.client.served_windows import ServedWindow, served_window
 from chatcli.cost.model_table import ModelTable
+from chatcli.storage.cache import JsonFileCache
 from client.wire import entry_at
 from scripted_server import SILENCE, Answer, json_answer, serving
 
@@ -86,7 +87,7 @@ class Finding:
 
     async def window(self, model, *, is_kept=True):
         async with entry_at(self.endpoint) as entry:
-            windows = Facts(self.endpoint.base_url, self._path, is_kept=is_kept)
+            windows = Facts(self.endpoint.base_url, JsonFileCache(self._path), is_kept=is_kept)
             finder = WindowFinder(entry, windows, table=self._table, tell=self.notices.append)
             return await finder.window_tokens(model)
 

@@ -13,7 +13,7 @@ from client.wire import chat_at
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from chatcli.client.metering import MeteredModel
+    from chatcli.client.pool import MeteredModel
 
 BASE_URL = "https://models.example/v1"
 

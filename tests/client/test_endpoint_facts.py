@@ -1,13 +1,29 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.endpoint_facts import LARGEST_SHARE, Facts, LearnedCounts
-from chatcli.storage.cache import KEPT_FOR_S, MOST_ENTRIES
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint_facts import (
+    LARGEST_SHARE,
+    Facts,
+    LearnedCounts,
+    UnsupportedParametersModel,
+    UsageCalibrationModel,
+    refused_field,
+)
+from chatcli.core.errors import ContextOverflow, RequestRefused
+from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.messages import question
+from chatcli.core.request import Parameters, Request
+from chatcli.core.usage import Usage
+from chatcli.storage.cache import KEPT_FOR_S, MOST_ENTRIES, JsonFileCache
+from client.wire import events_of, failure_of
+from conversation.fakes import ScriptedModel
 
 URL = "http://127.0.0.1:8080/v1"
 NOW_S = 1_795_000_000.0
@@ -15,7 +31,7 @@ NOW_S = 1_795_000_000.0
 
 def facts_at(path, now_s, url=URL) -> Facts:
     """Return what another run knows at that time."""
-    return Facts(url, path, now_s=lambda: now_s)
+    return Facts(url, JsonFileCache(path, clock_s=lambda: now_s))
 
 
 @pytest.fixture
@@ -113,7 +129,7 @@ def test_what_is_known_already_is_written_once_a_run(facts, path):
 
 def test_where_nothing_is_to_be_kept_the_run_knows_it_all_the_same(facts, path):
     facts.remember("small", 8192)
-    unkept = Facts(URL, path, is_kept=False, now_s=lambda: NOW_S)
+    unkept = Facts(URL, JsonFileCache(path, clock_s=lambda: NOW_S), is_kept=False)
     assert unkept.recall("small") == (True, 8192)
     unkept.remember("small", 4096)
     assert unkept.recall("small") == (True, 4096)
@@ -169,3 +185,235 @@ def test_a_file_that_says_something_else_counts_as_nothing(tmp_path, value):
     path = tmp_path / "counts.json"
     facts_at(path, NOW_S).remember("small", value)
     assert LearnedCounts(facts_at(path, NOW_S)).share("small") == 0
+
+
+ENDPOINT = Endpoint("http://127.0.0.1:8080/v1", loopback=True)
+
+
+def answered(usage, *, cached=False):
+    return (TextDelta("Hi"), Completion("stop", "small", usage, cached=cached))
+
+
+def asking(counted_tokens, **request):
+    return Request("small", (question("Hi"),), counted_tokens=counted_tokens, **request)
+
+
+async def told(model, request):
+    async with aclosing(model.stream(request)) as events:
+        return [event async for event in events]
+
+
+async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
+    model = ScriptedModel(*[answered(Usage(4096, 5))] * 2)
+    measuring = UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts())
+    _, notice, completion = await told(measuring, asking(7900))
+    assert isinstance(completion, Completion)
+    assert notice.code == "prompt_cut_by_server"
+    assert "4,096" in notice.message
+    assert "7,900" in notice.message
+    assert "num_ctx" in notice.message
+    assert not any(isinstance(event, Notice) for event in await told(measuring, asking(7900)))
+
+
+@pytest.mark.parametrize(
+    ("counted", "usage", "cached"),
+    [
+        (None, Usage(10, 5), False),
+        (900, Usage(500, 5), False),
+        (2000, Usage(1300, 5), False),
+        (2000, Usage(1200, 5), False),
+        (1000, Usage(500, 5), False),
+        (2000, Usage(100, 5, cached_tokens=1800), False),
+        (2000, Usage(100, 5, estimated=True), False),
+        (2000, Usage(100, 5), True),
+        (2000, Usage(None, 5), False),
+        (2000, None, False),
+    ],
+    ids=["not counted", "few", "another vocabulary", "just as many", "just as few", "cached apart", "counted here", "kept answer", "not told", "none"],
+)  # fmt: skip
+async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cached):
+    measuring = UsageCalibrationModel(
+        ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(), Facts()
+    )
+    assert [type(event) for event in await told(measuring, asking(counted))] == [TextDelta, Completion]
+
+
+@pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
+async def test_the_least_that_is_far_less_is_told(counted, read):
+    model = ScriptedModel(answered(Usage(read, 5)))
+    _, notice, _ = await told(
+        UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted)
+    )
+    assert notice.code == "prompt_cut_by_server"
+
+
+async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
+    counts = LearnedCounts()
+    await told(
+        UsageCalibrationModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts, Facts()),
+        asking(1000),
+    )
+    assert counts.share("small") == 0.1
+
+
+async def test_of_the_rest_of_an_answer_nothing_is_learned():
+    counts = LearnedCounts()
+    measuring = UsageCalibrationModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
+    await told(measuring, asking(1000, answer_so_far="Paris is"))
+    assert counts.share("small") == 0
+
+
+async def test_a_window_that_a_refusal_names_is_remembered(tmp_path):
+    windows = Facts(ENDPOINT.base_url, JsonFileCache(tmp_path / "windows.json"))
+    error = ContextOverflow("too long")
+    error.window_tokens = 4096
+    measuring = UsageCalibrationModel(
+        ScriptedModel((error,), (ContextOverflow("too long"),)),
+        ENDPOINT,
+        LearnedCounts(),
+        windows,
+    )
+    for _ in range(2):
+        with pytest.raises(ContextOverflow):
+            await told(measuring, asking(5000))
+    assert Facts(ENDPOINT.base_url, JsonFileCache(tmp_path / "windows.json")).recall("small") == (True, 4096)
+
+
+MODELS_URL = "https://models.example/v1"
+REQUEST = Request(
+    "small",
+    (question("Hi"),),
+    Parameters(temperature=0.5, max_tokens=9, seed=1, extra={"top_k": 4, "model": "x"}),
+)
+PARIS = [TextDelta("Paris"), Completion("stop")]
+
+
+def refusal(
+    message: str,
+    code: str | None = None,
+    parameter: str | None = None,
+    status: int = 400,
+    full: str | None = None,
+) -> RequestRefused:
+    return RequestRefused(
+        message, status=status, provider_code=code, parameter=parameter, provider_message=full
+    )
+
+
+TEMPERATURE = refusal(
+    "Unsupported value: 'temperature' does not support 0.5 with this model.",
+    "unsupported_value",
+    "temperature",
+)
+
+
+async def test_a_refused_field_is_left_out_and_that_is_said():
+    inner = ScriptedModel([TEMPERATURE], PARIS)
+    events = await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
+    assert events == [
+        Notice("parameter_dropped", "small does not accept temperature; retried without it"),
+        *PARIS,
+    ]
+    assert [request.without for request in inner.requests] == [frozenset(), frozenset({"temperature"})]
+
+
+async def test_what_was_learned_is_not_tried_again_nor_said_again():
+    inner = ScriptedModel([TEMPERATURE], PARIS, PARIS)
+    model = UnsupportedParametersModel(inner, Facts())
+    await events_of(model, REQUEST)
+    assert await events_of(model, REQUEST) == PARIS
+    assert inner.requests[2].without == {"temperature"}
+
+
+async def test_what_was_learned_is_known_to_the_next_run_for_that_model_only(tmp_path):
+    def remembered() -> Facts:
+        return Facts(MODELS_URL, JsonFileCache(tmp_path / "parameters.json"))
+
+    await events_of(UnsupportedParametersModel(ScriptedModel([TEMPERATURE], PARIS), remembered()), REQUEST)
+    inner = ScriptedModel(PARIS, PARIS)
+    model = UnsupportedParametersModel(inner, remembered())
+    await events_of(model, REQUEST)
+    await events_of(model, Request("large", REQUEST.messages))
+    assert [request.without for request in inner.requests] == [{"temperature"}, frozenset()]
+
+
+async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
+    inner = ScriptedModel(
+        [refusal("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")],
+        [refusal("Unrecognized request argument supplied: max_completion_tokens")],
+        PARIS,
+    )
+    told = [
+        event.message
+        for event in await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
+        if isinstance(event, Notice)
+    ]
+    assert told == [
+        "small does not accept max_tokens; retried with max_completion_tokens",
+        "small does not accept max_completion_tokens; retried without it",
+    ]
+
+
+async def test_a_field_that_is_refused_again_is_a_failure():
+    _, error = await failure_of(
+        UnsupportedParametersModel(ScriptedModel([TEMPERATURE], [TEMPERATURE]), Facts()), REQUEST
+    )
+    assert error is TEMPERATURE
+
+
+@pytest.mark.parametrize(
+    ("error", "field"),
+    [
+        (refusal("No.", "unsupported_parameter", "temperature"), "temperature"),
+        (refusal("Unrecognized request argument supplied: stream_options"), "stream_options"),
+        (refusal("Unknown field 'top_k'"), "top_k"),
+        (refusal("stream_options.include_usage is not supported", status=422), "stream_options"),
+        (refusal('[{"type": "extra_forbidden", "loc": ["body", "seed"]}]', status=422), "seed"),
+        (refusal("Unknown parameter: 'store'.", "unknown_parameter", "store"), "store"),
+        (refusal("Model grok does not support parameter topP."), None),
+        (refusal("Model grok does not support parameter topK."), "top_k"),
+        (refusal("invalid temperature: only 1 is allowed for this model"), "temperature"),
+        (refusal("seed: Extra inputs are not permitted", status=200), "seed"),
+        (refusal("No.", "extra_forbidden", "stream_options.include_usage", 422), "stream_options"),
+        (refusal("x" * 300 + "…", full="x" * 300 + " is wrong: unknown field 'top_k'"), "top_k"),
+        (refusal("temperature is not supported", status=403), None),
+        (refusal("temperature must be at most 2"), None),
+        (refusal("The model 'x' is not supported"), None),
+        (refusal("Unsupported value: this model has no reasoning and no top_p"), None),
+        (refusal("Unsupported parameter: 'messages'", "unsupported_parameter", "messages"), None),
+        (refusal("No."), None),
+    ],
+)
+def test_the_field_is_found_however_the_server_names_it(error, field):
+    assert refused_field(error, REQUEST, frozenset()) == field
+
+
+STREAMED = Request("small", (question("Hi"),))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("Streaming is not supported for this model"),
+        refusal("stream: Input should be False", parameter="stream", status=422),
+        refusal("stream: Extra inputs are not permitted", status=422, parameter="stream"),
+        refusal("Unsupported value: 'stream' does not support true with this model.", parameter="stream"),
+    ],
+)
+async def test_who_does_not_stream_is_asked_for_the_whole_answer_and_that_is_said_once(error, tmp_path):
+    path = tmp_path / "parameters.json"
+    inner = ScriptedModel([error], PARIS, PARIS, PARIS)
+    model = UnsupportedParametersModel(inner, Facts(MODELS_URL, JsonFileCache(path)))
+    notice = Notice("parameter_dropped", "small does not stream its answers: they come whole")
+    assert await events_of(model, STREAMED) == [notice, *PARIS]
+    assert await events_of(model, STREAMED) == PARIS
+    assert (
+        await events_of(UnsupportedParametersModel(inner, Facts(MODELS_URL, JsonFileCache(path))), STREAMED)
+        == PARIS
+    )
+    assert [request.without for request in inner.requests] == [frozenset(), *[{"stream"}] * 3]
+
+
+def test_a_refused_option_of_streaming_is_not_taken_for_streaming():
+    error = refusal("stream_options is not supported when stream is true")
+    assert refused_field(error, STREAMED, frozenset()) == "stream_options"

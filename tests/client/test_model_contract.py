@@ -12,22 +12,22 @@ import pytest
 
 from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.endpoint_facts import Facts, LearnedCounts
-from chatcli.client.fallback import FallbackModel
+from chatcli.client.endpoint_facts import (
+    Facts,
+    LearnedCounts,
+    UnsupportedParametersModel,
+    UsageCalibrationModel,
+)
 from chatcli.client.pipeline import ModelOptions, build_model
 from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
-from chatcli.client.retry import RetryingModel
-from chatcli.client.unsupported_parameters import UnsupportedParametersModel
-from chatcli.client.usage_calibration import UsageCalibrationModel
+from chatcli.client.retry import FallbackModel, RetryingModel
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
-from chatcli.cost.budget import Budget
-from chatcli.cost.budgeted import BudgetedModel
+from chatcli.cost.budget import Account, Budget, BudgetedModel, Spending
 from chatcli.cost.ledger import Ledger
 from chatcli.cost.pricing import Pricing
-from chatcli.cost.spending import Account, Spending
 from client.wire import QUESTION, entry_at, events_of, failure_of
 from client.wire import asking as wire_asking
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events

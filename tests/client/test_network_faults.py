@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.catalog import offered_models
-from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.openai_errors import translated
-from chatcli.client.proxies import Proxy
 from chatcli.core.errors import NetworkError, RequestRefused, TimedOut
 from client.wire import chat_at, entry_at, failure_of
 from way_servers import (

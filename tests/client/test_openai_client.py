@@ -7,9 +7,8 @@ import httpx2
 import pytest
 
 from chatcli.client.catalog import offered_models
-from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.openai_client import connect
-from chatcli.client.proxies import Proxy
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from client.wire import chat_at, completion, entry_at, events_of, failure_of
 from scripted_server import json_answer, serving

@@ -10,9 +10,8 @@ import httpcore2
 import httpx
 import pytest
 
-from chatcli.client.endpoint import Endpoint
+from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.endpoint_facts import Facts
-from chatcli.client.proxies import Proxy
 from chatcli.client.rate_limit import Claim
 from chatcli.core.errors import (
     AnswerTooLarge,
@@ -31,6 +30,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import Message, TextPart, answer, question, system
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
+from chatcli.storage.cache import JsonFileCache
 from client.wire import (
     DONE,
     QUESTION,
@@ -242,7 +242,7 @@ async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once
 
     async def asked_of(model):
         async with entry_at(endpoint) as entry:
-            chat = asking(entry, endings=Facts(endpoint.base_url, tmp_path / "endings.json"))
+            chat = asking(entry, endings=Facts(endpoint.base_url, JsonFileCache(tmp_path / "endings.json")))
             return [await events_of(chat, Request(model, QUESTION.messages)) for _ in range(2)]
 
     assert await asked_of("small") == [[TextDelta("Paris"), notice, Completion("stop", "small-1")], PARIS]
@@ -749,9 +749,9 @@ async def test_of_the_headers_of_every_response_the_limits_are_learned(completio
     async with entry_at(endpoint) as entry:
         with suppress(RateLimited):
             await events_of(asking(entry))
-        async with entry.meter.call("answer", Claim(1, "small")) as call:
+        async with entry.meter.call("answer", Claim(lambda: 1, "small")) as call:
             assert not call.may_go()
-        async with entry.meter.call("answer", Claim(1, "another")) as call:
+        async with entry.meter.call("answer", Claim(lambda: 1, "another")) as call:
             assert call.may_go()
 
 

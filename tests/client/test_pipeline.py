@@ -7,11 +7,10 @@ import asyncio
 import pytest
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.fallback import Fallback
-from chatcli.client.metering import MeteredModel
 from chatcli.client.pipeline import LAYERS, ModelOptions, build_model
-from chatcli.client.pool import Pool
+from chatcli.client.pool import MeteredModel, Pool
 from chatcli.client.rate_limit import OwnLimits
+from chatcli.client.retry import Fallback
 from chatcli.conversation.counting import EstimatingCounter
 
 

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits, span_s
+from chatcli.client.rate_limit import (
+    Claim,
+    OwnLimits,
+    RateLimits,
+    in_words,
+    retry_after_s,
+    said_s,
+    should_retry,
+    span_in,
+    span_s,
+    until_s,
+    wait_hint,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -36,7 +50,7 @@ class Limited:
         self.own = OwnLimits(**own)
 
     async def admit(self, tokens: int) -> Claim:
-        await self.limits.admit(claim := Claim(tokens, "", self.own))
+        await self.limits.admit(claim := Claim(lambda: tokens, "", self.own))
         return claim
 
 
@@ -199,7 +213,7 @@ def test_own_limits_hold_for_all_models_of_an_endpoint_together(asked):
         limits = RateLimits(clock=clock, sleep=clock.sleep)
         times = []
         for model, tokens in asked:
-            await limits.admit(Claim(tokens, model, OwnLimits(tokens_per_minute=6)))
+            await limits.admit(Claim(partial(int, tokens), model, OwnLimits(tokens_per_minute=6)))
             times.append((clock.now_s, tokens))
         for at_s, _ in times:
             assert sum(tokens for other_s, tokens in times if at_s <= other_s < at_s + 60) <= 2 * 6
@@ -211,9 +225,9 @@ async def test_what_a_server_told_of_one_model_holds_up_no_other():
     clock = Clock()
     limits = RateLimits(clock=clock, sleep=clock.sleep)
     limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"}, "a")
-    waiting = asyncio.ensure_future(limits.admit(Claim(1, "a")))
+    waiting = asyncio.ensure_future(limits.admit(Claim(lambda: 1, "a")))
     await asyncio.sleep(0)
-    assert limits.admit_at_once(Claim(1, "b"))
+    assert limits.admit_at_once(Claim(lambda: 1, "b"))
     await waiting
     assert clock.now_s == 60
 
@@ -221,9 +235,9 @@ async def test_what_a_server_told_of_one_model_holds_up_no_other():
 async def test_who_keeps_to_no_limit_counts_for_those_who_do():
     clock = Clock()
     limits = RateLimits(clock=clock, sleep=clock.sleep)
-    careful = Claim(1, "a", OwnLimits(requests_per_minute=2))
+    careful = Claim(lambda: 1, "a", OwnLimits(requests_per_minute=2))
     await limits.admit(careful)
-    await limits.admit(Claim(1, "a"))
+    await limits.admit(Claim(lambda: 1, "a"))
     await limits.admit(careful)
     assert clock.now_s == pytest.approx(30)
 
@@ -231,7 +245,7 @@ async def test_who_keeps_to_no_limit_counts_for_those_who_do():
 async def test_nobody_is_let_out_at_once_past_those_who_wait():
     clock = Clock()
     limits = RateLimits(clock=clock, sleep=clock.sleep)
-    claim = Claim(1, "a", OwnLimits(requests_per_minute=1))
+    claim = Claim(lambda: 1, "a", OwnLimits(requests_per_minute=1))
     assert limits.admit_at_once(claim)
     waiting = asyncio.ensure_future(limits.admit(claim))
     await asyncio.sleep(0)
@@ -254,5 +268,131 @@ async def test_a_date_is_read_against_the_servers_own_clock(off_by):
             "x-ratelimit-reset-requests": "2026-11-24T12:00:07Z",
         }
     )
-    await limits.admit(Claim(1))
+    await limits.admit(Claim(lambda: 1))
     assert clock.now_s == 7
+
+
+def test_a_date_without_the_servers_clock_is_read_against_ours():
+    assert retry_after_s({"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}) == 0.0
+    far = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 1_000_000))
+    assert retry_after_s({"retry-after": far}) > 900_000
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["retry-after", "retry-after-ms", "date"]),
+        st.text(max_size=30)
+        | st.floats().map(str)
+        | st.from_regex(
+            r"Mon, [0-9]{1,3} (Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})"
+        ),
+    )
+)
+@example({"retry-after": "inf"})
+@example({"retry-after-ms": "nan"})
+@example({"retry-after": "Mon, 01 Nov 99999999999 00:00:00 GMT"})
+@example({"retry-after": "Mon, 01 Nov 2026 00:00:00 +99999999999999"})
+@example({"retry-after": "3", "date": "Mon, 01 Nov 99999999999 00:00:00 GMT"})
+@example({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2300", "date": "Fri, 31 Dec 9999 23:59:59 -2300"})
+def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers):
+    asked_s = retry_after_s(headers)
+    assert asked_s is None or 0 <= asked_s < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("said", "asked_s"),
+    [
+        ("Rate limit reached. Please try again in 20s. Visit https://example.com", 20),
+        ("Please try again in 6m0s.", 360),
+        ("Please try again in 120ms.", 0.12),
+        ("Try again in 20 s", 20),
+        ("Please retry in 34.5s.", 34.5),
+        ("Please retry after 20 seconds.", 20),
+        ("Wait 1 hour and 2 minutes", 3720),
+        ("try again in 1h2m3s", 3723),
+        ("try again in 1m2.5s", 62.5),
+        ("Please wait 20 seconds before you ask again", 20),
+        ("Please wait another 20 seconds", 20),
+        ("Please try again in about 2 minutes", 120),
+        ("Your quota will reset after 51s.", 51),
+    ],
+)
+def test_a_wait_is_understood_in_the_words_of_each_provider(said, asked_s):
+    assert said_s(said) == asked_s
+
+
+@pytest.mark.parametrize(
+    "said", ["", "try again later", "retry after 5", "in 20 s", "try again in 20 snails"]
+)
+def test_words_without_a_span_of_time_ask_for_no_wait(said):
+    assert said_s(said) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "asked_s"),
+    [
+        ("34s", 34),
+        ("34.074824224s", 34.074824224),
+        ("1m2.5s", 62.5),
+        ("20", 20),
+        ("soon", None),
+        ("34s or so", None),
+    ],
+)
+def test_a_span_of_time_is_read_where_a_text_is_nothing_else(text, asked_s):
+    assert span_in(text) == asked_s
+
+
+def test_a_moment_is_read_against_the_servers_clock():
+    assert until_s(1_000_060, {"date": "Mon, 12 Jan 1970 13:46:40 GMT"}) == 60
+    assert until_s(999_999, {"date": "Mon, 12 Jan 1970 13:46:40 GMT"}) == 0
+    assert until_s(time.time() + 1_000_000, {}) > 900_000
+
+
+@given(
+    st.text()
+    | st.from_regex(
+        r"(try again in|retry after|wait) ([0-9]{1,20}\.?[0-9]{0,20} ?(ms|s|m|hours?|d)[ ,]*){1,9}"
+    )
+)
+def test_no_words_break_the_reading(said):
+    asked_s = said_s(said)
+    assert asked_s is None or 0 <= asked_s < float("inf")
+
+
+@pytest.mark.parametrize(("value", "asked"), [("true", True), ("False", False), ("maybe", None), ("", None)])
+def test_a_server_may_say_whether_to_try_again(value, asked):
+    assert should_retry({"x-should-retry": value}) is asked
+    assert should_retry({}) is None
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "hint"),
+    [
+        (3600, "the server asks to wait 1 h: try again after 22:05:00"),
+        (2.0, "the server asks to wait 2 s: try again after 21:05:02"),
+        (86_400, "the server asks to wait 24 h: try again after 2026-11-25 21:05"),
+        (1e300, "the server asks to wait"),
+        (1.99, None),
+        (None, None),
+    ],
+)
+def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
+    told = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
+    assert told is None if hint is None else told.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "words"),
+    [
+        (0.2, "1 s"),
+        (20, "20 s"),
+        (59.5, "1 min"),
+        (61, "2 min"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (86_400, "24 h"),
+    ],
+)
+def test_a_span_of_time_is_said_as_a_person_says_it(time_s, words):
+    assert in_words(time_s) == words

@@ -6,11 +6,12 @@ import pytest
 
 from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import Facts
-from chatcli.client.fallback import Fallback, FallbackModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
+from chatcli.client.retry import Fallback, FallbackModel
 from chatcli.core.errors import IncompleteAnswer, NetworkError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.messages import ToolCallPart
+from chatcli.storage.cache import JsonFileCache
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, events_of, failure_of
 
@@ -26,7 +27,7 @@ CUT = IncompleteAnswer(
 
 @pytest.fixture
 def styles(tmp_path):
-    return Facts(URL, tmp_path / "reasoning.json")
+    return Facts(URL, JsonFileCache(tmp_path / "reasoning.json"))
 
 
 def separating(*scripts, styles=None):
@@ -62,7 +63,7 @@ class TestAModelThatLeavesOutTheOpeningTag:
         model = separating(UNOPENED, UNOPENED, styles=styles)
         await events_of(model)
         assert await events_of(model) == held
-        next_run = Facts(URL, tmp_path / "reasoning.json")
+        next_run = Facts(URL, JsonFileCache(tmp_path / "reasoning.json"))
         assert await events_of(separating(UNOPENED, styles=next_run)) == held
 
     async def test_is_known_for_this_run_where_nothing_is_kept(self):
@@ -74,7 +75,10 @@ class TestAModelThatLeavesOutTheOpeningTag:
         await events_of(separating(UNOPENED, styles=styles))
         assert styles.recall("small") == (True, "unopened")
         assert styles.recall("large") == (False, None)
-        assert Facts("https://other.example", tmp_path / "reasoning.json").recall("small") == (False, None)
+        assert Facts("https://other.example", JsonFileCache(tmp_path / "reasoning.json")).recall("small") == (
+            False,
+            None,
+        )
 
     async def test_is_known_although_its_answer_broke_off(self, styles):
         await failure_of(separating([*UNOPENED[:-1], CUT], styles=styles))

@@ -7,9 +7,8 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.metering import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.pool import Pool
+from chatcli.client.pool import MeteredModel, Pool
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError
 from chatcli.core.messages import question

@@ -10,8 +10,7 @@ from email.utils import formatdate
 
 import pytest
 
-from chatcli.client.endpoint import Endpoint
-from chatcli.client.proxies import Proxy
+from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.doctor.examination import Status
 from chatcli.doctor.network_checks import first_stop
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events

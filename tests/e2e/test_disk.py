@@ -247,7 +247,7 @@ DATA_FILES = (
     "sessions/.index.db-wal",
     "sessions/trip.jsonl",
 )
-CACHE_FILES = ("windows.json", "parameters.json", "counts.json", "long-texts")
+CACHE_FILES = ("endpoints.json", "long-texts")
 
 
 @posix_only

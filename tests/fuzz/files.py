@@ -26,7 +26,7 @@ from chatcli.sessions.index_file import FILE_NAME
 from chatcli.sessions.library import Library
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from chatcli.storage.cache import FolderCache, key_of
+from chatcli.storage.cache import FolderCache, JsonFileCache, key_of
 from chatcli.terminal.input_history import HistoryFile
 
 if TYPE_CHECKING:
@@ -104,11 +104,15 @@ def memory(data: bytes) -> None:
     folder = _folder("memory")
     path = folder / "counts.json"
     path.write_bytes(data)
-    remembered = Facts("http://b", path, now_s=lambda: 1_000_000.0)
+    remembered = Facts("http://b", JsonFileCache(path, clock_s=lambda: 1_000_000.0))
     remembered.recall("m")
-    assert 0 <= LearnedCounts(Facts("http://a", path, now_s=lambda: 1_000_000.0)).share("m") <= LARGEST_SHARE
+    assert (
+        0
+        <= LearnedCounts(Facts("http://a", JsonFileCache(path, clock_s=lambda: 1_000_000.0))).share("m")
+        <= LARGEST_SHARE
+    )
     remembered.remember("m", 7)
-    again = Facts("http://b", path, now_s=lambda: 1_000_000.0)
+    again = Facts("http://b", JsonFileCache(path, clock_s=lambda: 1_000_000.0))
     assert again.recall("m") in {(True, 7), (False, None)}
     (folder / f"{key_of('key')}.json").write_bytes(data)
     answers = FolderCache(folder)

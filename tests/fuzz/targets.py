@@ -16,9 +16,8 @@ from jiter import from_json
 
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
-from chatcli.client.rate_limit import span_s
+from chatcli.client.rate_limit import retry_after_s, said_s, span_in, span_s
 from chatcli.client.responses import Responses
-from chatcli.client.retry_timing import retry_after_s, said_s, span_in
 from chatcli.client.server_sent_events import event_data
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta

@@ -34,24 +34,8 @@ def in_memory(_folder, clock, most_entries=5):
     return MemoryCache(most_entries=most_entries, most_age_s=AGE_S, clock_s=clock)
 
 
-class _AnotherRun:
-    """A file that each time another run uses: a run has one time."""
-
-    def __init__(self, path, clock, most_entries):
-        self._cache = lambda: JsonFileCache(path, now_s=clock(), most_entries=most_entries, most_age_s=AGE_S)
-
-    def get(self, key, default):
-        return self._cache().get(key, default)
-
-    def put(self, key, value):
-        self._cache().put(key, value)
-
-    def prune(self):
-        self._cache().prune()
-
-
 def in_a_file(folder, clock, most_entries=5):
-    return _AnotherRun(folder / "windows.json", clock, most_entries)
+    return JsonFileCache(folder / "windows.json", clock_s=clock, most_entries=most_entries, most_age_s=AGE_S)
 
 
 class _Dated(FolderCache):
@@ -219,6 +203,17 @@ def test_a_value_from_the_future_is_of_unknown_age(tmp_path, clock):
     in_a_file(tmp_path, clock).put("a", 1)
     clock.now_s -= 1
     assert in_a_file(tmp_path, clock).get("a", None) is None
+
+
+def test_what_another_run_has_put_meanwhile_is_there(tmp_path, clock):
+    one, other = in_a_file(tmp_path, clock), in_a_file(tmp_path, clock)
+    one.put("a", 1)
+    assert other.get("a", None) == 1
+    one.put("a", "another one")
+    one.put("b", 2)
+    assert (other.get("a", None), other.get("b", None)) == ("another one", 2)
+    (tmp_path / "windows.json").unlink()
+    assert other.get("a", None) is None
 
 
 def test_the_file_is_as_another_version_reads_it(tmp_path, clock):

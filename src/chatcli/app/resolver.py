@@ -8,18 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from chatcli.app.endpoint_settings import (
-    DEFAULT_MODEL,
-    endpoint_at,
-    pricing_at,
-    refuse_key_in_clear,
-    runs_models_itself,
-)
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import InterruptibleSleep, ResolvedModel, usd_of
-from chatcli.client.endpoint import Endpoint
-from chatcli.client.fallback import Fallback
-from chatcli.config.endpoints import OPENAI_URL, with_version
+from chatcli.client.endpoint import Endpoint, proxy_for
+from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
 from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.conversation.long_input.how import LongInput
@@ -27,10 +19,10 @@ from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
-from chatcli.cost.budget import RUN, Budget
+from chatcli.cost.budget import RUN, Account, Budget, BudgetedModel, Payer
 from chatcli.cost.ledger import FILE_NAME, Ledger
-from chatcli.cost.spending import Account, Payer
-from chatcli.local.discovery import find_servers
+from chatcli.cost.pricing import Pricing
+from chatcli.local.discovery import WELL_KNOWN, find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, status
@@ -46,10 +38,11 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.pool import PoolEntry
+    from chatcli.client.retry import Fallback
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
-    from chatcli.cost.pricing import Pricing
-    from chatcli.cost.spending import Approve
+    from chatcli.cost.budget import Approve
+
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 EMBEDDED_MAX_TOKENS = 512
@@ -170,7 +163,7 @@ class ModelResolver:
             entry,
             self._facts(entry),
             pause,
-            pricing_at(entry.endpoint, self._settings, self._context.table),
+            pricing_at(entry.endpoint, self._settings, self._context),
             budget_of(self._settings, self._context, chat, self._approve),
         )
 
@@ -181,7 +174,6 @@ class ModelResolver:
         # The openai package takes half a second to import: only once somebody is to be asked.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
         from chatcli.client.rate_limit import OwnLimits  # noqa: PLC0415
-        from chatcli.cost.budgeted import BudgetedModel  # noqa: PLC0415
 
         settings, counter = self._settings, EstimatingCounter()
         return build_model(
@@ -229,6 +221,10 @@ class ModelResolver:
 
     def _fallbacks_of(self, chat: Chat, terms: _Terms) -> list[Fallback]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
+        if not self._settings.fallback:
+            return []
+        from chatcli.client.retry import Fallback  # noqa: PLC0415 - as in ``_model``
+
         profiles = self._settings.fallback_profiles
 
         def opening(name: str) -> Callable[[], Awaitable[tuple[ChatModel, str]]]:
@@ -260,10 +256,7 @@ class ModelResolver:
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:
         """Return the way to ``endpoint``, connected. Raise a ``ConfigurationError`` where that cannot be."""
-        await self._stack.enter_async_context(self._context.pool)
-        entry = self._context.pool.entry(endpoint, self._context.environment)
-        await entry.open()
-        return entry
+        return await self._context.pool.connected(endpoint, self._context.environment, self._stack)
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings
@@ -327,7 +320,9 @@ class ModelResolver:
         named = self._settings.model
         if named is None and endpoint.is_openai:
             named = DEFAULT_MODEL
-        remembered = None if self._settings.is_for_this_run("model") else session.model
+        remembered = session.model
+        if remembered is not None and self._settings.is_for_this_run("model"):
+            remembered = None
         if remembered is not None and session.model_endpoint in {None, endpoint.host}:
             if remembered != named:
                 self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
@@ -401,3 +396,52 @@ def budget_of(settings: Settings, context: RunContext, chat: Chat, approve: Appr
     ledger = Ledger(context.paths.data / FILE_NAME, is_kept=settings.save)
     account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
     return Budget({**settings.budget, **run}, account, ledger)
+
+
+DEFAULT_MODEL = "gpt-5-mini"
+"""What OpenAI's own endpoint is asked for when no model is named."""
+
+
+def endpoint_at(
+    base_url: str, settings: Settings, world: RunContext, *, key: str | None, withheld: tuple[str, ...] = ()
+) -> Endpoint:
+    """Return the endpoint at ``base_url``, and the way there that the settings and the environment tell of.
+
+    Raise a ``ConfigurationError`` for a proxy that is none.
+    """
+    loopback = is_loopback(base_url)
+    # A version is set for one endpoint; where none is configured it belongs to the one that is about to be.
+    versioned = base_url == settings.base_url or (settings.base_url is None and base_url != OPENAI_URL)
+    return Endpoint(
+        base_url=base_url,
+        key=key,
+        loopback=loopback,
+        withheld=withheld,
+        timeout_s=settings.timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        connect_timeout_s=settings.connect_timeout_s,
+        largest_answer_mb=settings.largest_answer_mb,
+        proxy=None if loopback else proxy_for(base_url, world.environment),
+        ca_bundle=settings.ca_bundle,
+        api_version=settings.api_version if versioned else None,
+        runs_models=runs_models_itself(base_url),
+    )
+
+
+def runs_models_itself(base_url: str) -> bool:
+    """Whether a valid URL names a port of this machine that only a server of models takes.
+
+    Another server on loopback may pass requests on for money.
+    """
+    port = urlsplit(base_url).port
+    return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
+
+
+def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> Pricing:
+    """Return what the models of an endpoint cost."""
+    return Pricing(
+        endpoint.host,
+        is_free=endpoint.embedded or endpoint.runs_models,
+        own=settings.prices,
+        open_table=lambda: context.table,
+    )

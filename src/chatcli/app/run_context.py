@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chatcli.client.pool import Pool
-from chatcli.cost.spending import Spending
+from chatcli.cost.budget import Spending
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.config.settings import Settings
     from chatcli.core.request import Request
-    from chatcli.cost.spending import Approve
+    from chatcli.cost.budget import Approve
     from chatcli.sessions.store import SessionFile
 
 
@@ -84,8 +84,8 @@ def body_to_send(
     request: Request, endpoint: Endpoint, settings: Settings, context: RunContext
 ) -> dict[str, Any]:
     """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
+    from chatcli.client.endpoint_facts import refused_before  # noqa: PLC0415 - openai takes half a second to import
     from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 - as above
-    from chatcli.client.unsupported_parameters import refused_before  # noqa: PLC0415 - openai takes half a second to import
 
     entry = context.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
@@ -115,5 +115,6 @@ def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | No
 
 def _given_system(settings: Settings, session: Session) -> str | None:
     """Return the prompt to set: one given for this call wins over the session's own, that over one from a file."""
-    given = settings.is_for_this_run("system")
-    return settings.system if given or session.system is None else None
+    if settings.system is None or session.system is None:
+        return settings.system
+    return settings.system if settings.is_for_this_run("system") else None

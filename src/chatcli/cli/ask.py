@@ -17,7 +17,7 @@ from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
-from chatcli.cost.budgeted import longest_answer_tokens
+from chatcli.cost.budget import longest_answer_tokens
 
 if TYPE_CHECKING:
     from argparse import Namespace

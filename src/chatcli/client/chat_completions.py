@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.citations import SOURCE_LISTS
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import ECHOED_BLOCKS, Remainder
-from chatcli.client.wire_messages import chat_messages
-from chatcli.client.wire_text import as_json, count
+from chatcli.client.wire_messages import as_json, chat_messages, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 

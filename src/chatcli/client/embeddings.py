@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
-from chatcli.client.wire_text import wire_text
+from chatcli.client.wire_messages import wire_text
 from chatcli.core.errors import BadResponse
 
 if TYPE_CHECKING:

@@ -1,13 +1,16 @@
-"""Where a model is reached."""
+"""Where a model is reached, and the proxy that leads there."""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from chatcli.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from chatcli.client.proxies import Proxy
+    from collections.abc import Mapping
 
 OPENAI_HOST = "api.openai.com"
 
@@ -17,6 +20,36 @@ _AZURE_DOMAINS = (
     ".services.ai.azure.com",
     ".azure-api.net",
 )
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy and the variable that names it. ``url`` may hold a password; ``address`` and ``str`` never do."""
+
+    url: str = field(repr=False)
+    variable: str
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+    @property
+    def has_user(self) -> bool:
+        return bool(urlsplit(self.url).username)
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{urlsplit(self.url).scheme}://{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"the proxy {self.address} ({self.variable})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +61,12 @@ class Endpoint:
     to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the way to the server. Of an answer of
     more than ``largest_answer_mb`` megabytes the rest is not taken. ``proxy`` leads
     there, never to loopback. ``ca_bundle`` is a PEM file of certificates to trust beside the system's.
-    ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths.
+    ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths. ``runs_models``: nothing but a
+    server that runs models itself takes this port of this machine, so its answers cost nothing.
+
+    The rest follows from these. ``host`` has its port where that is not the usual one: errors name the endpoint by it,
+    lines for the person by ``name``. ``is_azure``: it wants its key as Azure does
+    (https://learn.microsoft.com/azure/ai-foundry/openai/reference).
     """
 
     base_url: str
@@ -43,31 +81,88 @@ class Endpoint:
     proxy: Proxy | None = None
     ca_bundle: str | None = None
     api_version: str | None = None
+    runs_models: bool = False
+    host: str = field(init=False, repr=False, compare=False)
+    name: str = field(init=False, repr=False, compare=False)
+    is_openai: bool = field(init=False, repr=False, compare=False)
+    is_azure: bool = field(init=False, repr=False, compare=False)
+    largest_answer_bytes: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def largest_answer_bytes(self) -> int:
-        return self.largest_answer_mb * 1_000_000
-
-    @property
-    def host(self) -> str:
-        """The host, with its port where that is not the usual one: how errors name the endpoint."""
+    def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
-        host = parts.hostname or self.base_url
-        if parts.hostname and ":" in host:
-            host = f"[{host}]"
-        return host if parts.port is None else f"{host}:{parts.port}"
+        hostname = parts.hostname or ""
+        host = f"[{hostname}]" if ":" in hostname else hostname or self.base_url
+        host = host if parts.port is None else f"{host}:{parts.port}"
+        derived = {
+            "host": host,
+            "name": "the embedded model" if self.embedded else host,
+            "is_openai": hostname == OPENAI_HOST,
+            "is_azure": self.api_version is not None or hostname.endswith(_AZURE_DOMAINS),
+            "largest_answer_bytes": self.largest_answer_mb * 1_000_000,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
-    @property
-    def name(self) -> str:
-        """How a line for the person names the endpoint."""
-        return "the embedded model" if self.embedded else self.host
 
-    @property
-    def is_openai(self) -> bool:
-        return urlsplit(self.base_url).hostname == OPENAI_HOST
+def proxy_for(base_url: str, environment: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy for a valid URL that is not loopback, ``None`` where it is reached directly.
 
-    @property
-    def is_azure(self) -> bool:
-        """Whether it wants its key as Azure does: https://learn.microsoft.com/azure/ai-foundry/openai/reference."""
-        host = urlsplit(self.base_url).hostname or ""
-        return self.api_version is not None or host.endswith(_AZURE_DOMAINS)
+    As curl reads them: HTTPS_PROXY or HTTP_PROXY by the scheme, else ALL_PROXY, lower-case names first; hosts that
+    NO_PROXY names are reached directly. Raise a ``ConfigurationError`` for a proxy that is no URL.
+    """
+    parts = urlsplit(base_url)
+    if _is_exempt(parts.hostname or "", parts.port, _value(environment, "no_proxy")[0]):
+        return None
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        value, variable = _value(environment, name)
+        if value:
+            return _proxy(value, variable)
+    return None
+
+
+def _value(environment: Mapping[str, str], name: str) -> tuple[str, str]:
+    variable = name if environment.get(name) else name.upper()
+    return environment.get(variable, "").strip(), variable
+
+
+def _proxy(value: str, variable: str) -> Proxy:
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigurationError(
+            f"{variable} is not a proxy URL",
+            hint="write it as http://host:port or socks5h://host:port, a user name and password before the host: "
+            "http://user:password@host:port",
+            code="proxy_not_valid",
+        )
+    return Proxy(url, variable)
+
+
+def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    """Tell whether NO_PROXY names ``host``: ``*``, a domain and all below it, an address, a network, each with a port."""
+    return any(_names(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
+
+
+def _names(entry: str, host: str, port: int | None) -> bool:
+    if not entry:
+        return False
+    if entry == "*":
+        return True
+    name, _, digits = entry.rpartition(":")
+    if name and digits.isdigit() and (":" not in name or name.endswith("]")):
+        if int(digits) != port:
+            return False
+        entry = name
+    domain = entry.removeprefix("*").lstrip(".").strip("[]")
+    return host == domain or host.endswith(f".{domain}") or _is_in_network(host, domain)
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

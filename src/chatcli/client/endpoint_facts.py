@@ -1,17 +1,38 @@
-"""What the models of one endpoint showed of themselves: known to the whole run, and to later ones where that is wanted."""
+"""What the models of one endpoint showed of themselves, and the layers that learn it.
+
+It is known to the whole run, and to later ones where that is wanted. One layer compares how the endpoint counts with what
+was counted; one leaves out of a request what a model has refused to take.
+"""
 
 from __future__ import annotations
 
-import time
+import re
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.client.wire_messages import (
+    ANSWER_ALONE,
+    ROLES,
+    refused_role,
+    refuses_answer_alone,
+    system_prompt_moved,
+)
+from chatcli.core.errors import ContextOverflow, EndpointError, RequestRefused
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.storage.cache import JsonFileCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+    from chatcli.core.usage import Usage
+    from chatcli.storage.cache import Cache
+
 
 SHORTEST_TOKENS: Final = 200
 """Of a shorter prompt a chat template and its own system prompt are the better part."""
@@ -19,36 +40,32 @@ SHORTEST_TOKENS: Final = 200
 LARGEST_SHARE: Final = 1.0
 """Who tells of more than twice the tokens counts something else."""
 
+FILE_NAME: Final = "endpoints.json"
+"""In the cache folder: what was learned of every endpoint."""
+
+_MOST_FACTS: Final = 2_000
 _NOTHING: Final = object()
 _EASED: Final = 0.25
 """How much of the way to a smaller share one answer goes: what was too little once may be again."""
 
 
 class Facts:
-    """One fact about each model at ``base_url``: any JSON value. A file at ``path`` has those of earlier runs.
+    """One fact about each model of an endpoint: any JSON value. ``kept`` has those of earlier runs.
 
-    Without ``is_kept`` nothing is added to the file. ``now_s`` tells the time in seconds since the epoch.
+    ``about`` begins their keys there: which fact, of which endpoint. Without ``is_kept`` nothing is added to them.
     """
 
-    def __init__(
-        self,
-        base_url: str = "",
-        path: Path | None = None,
-        *,
-        is_kept: bool = True,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
-        self._base_url = base_url
-        self._path = path
+    def __init__(self, about: str = "", kept: Cache[object] | None = None, *, is_kept: bool = True) -> None:
+        self._about = about
+        self._kept = kept
         self._is_kept = is_kept
-        self._now_s = now_s
         self._known: dict[str, tuple[bool, object]] = {}
         self._stored: set[str] = set()
 
     def recall(self, model: str) -> tuple[bool, object]:
         """Return whether something is known of ``model``, and what: a value of the file was checked by nobody."""
         if model not in self._known:
-            value = _NOTHING if (file := self._file()) is None else file.get(self._key(model), _NOTHING)
+            value = _NOTHING if self._kept is None else self._kept.get(f"{self._about} {model}", _NOTHING)
             self._known[model] = (False, None) if value is _NOTHING else (True, value)
         return self._known[model]
 
@@ -58,14 +75,8 @@ class Facts:
             return
         self._known[model] = True, value
         self._stored.add(model)
-        if self._is_kept and (file := self._file()) is not None:
-            file.put(self._key(model), value)
-
-    def _file(self) -> JsonFileCache | None:
-        return None if self._path is None else JsonFileCache(self._path, now_s=self._now_s())
-
-    def _key(self, model: str) -> str:
-        return f"{self._base_url} {model}"
+        if self._is_kept and self._kept is not None:
+            self._kept.put(f"{self._about} {model}", value)
 
 
 class LearnedCounts:
@@ -96,21 +107,224 @@ class LearnedCounts:
 
 
 class EndpointFacts:
-    """What was learned of one endpoint: see the layers that learn it. Files in the folder ``cache`` are for later runs.
+    """What was learned of one endpoint: see the layers that learn it. A file in the folder ``cache`` is for later runs.
 
     Of the embedded model, whose address is another with each start, only what is cheap to lose is kept.
     """
 
     def __init__(self, endpoint: Endpoint, cache: Path, *, is_kept: bool) -> None:
-        def facts(file: str, *, has_file: bool) -> Facts:
-            return Facts(endpoint.base_url, cache / file if has_file else None)
-
-        is_lasting = is_kept and not endpoint.embedded
-        self.refused = facts("parameters.json", has_file=is_kept)
+        kept = JsonFileCache(cache / FILE_NAME, most_entries=_MOST_FACTS)
+        base_url, is_lasting = endpoint.base_url, is_kept and not endpoint.embedded
+        self.refused = Facts(f"refused {base_url}", kept if is_kept else None)
         """The fields of a request that a model does not take, and roles."""
-        self.endings = facts("endings.json", has_file=is_kept)
+        self.endings = Facts(f"endings {base_url}", kept if is_kept else None)
         """How the endpoint ends its streams."""
-        self.reasoning_styles = facts("reasoning.json", has_file=is_lasting)
-        self.counts = LearnedCounts(facts("counts.json", has_file=is_lasting))
+        self.reasoning_styles = Facts(f"reasoning {base_url}", kept if is_lasting else None)
+        self.counts = LearnedCounts(Facts(f"counts {base_url}", kept if is_lasting else None))
         # A run that leaves no trace reads them all the same: a window is waited for.
-        self.windows = Facts(endpoint.base_url, cache / "windows.json", is_kept=is_lasting)
+        self.windows = Facts(f"windows {base_url}", kept, is_kept=is_lasting)
+
+
+CUT_SHARE: Final = 0.6
+CUT_TOKENS: Final = 500
+"""No vocabulary takes so much less of a prompt: a server that tells of less has cut it."""
+
+
+class UsageCalibrationModel:
+    """A ``ChatModel`` that learns from ``inner`` how the endpoint counts, and how large its window is.
+
+    ``counts`` is told of each answer, ``windows`` keeps the size of a window that a refusal names. A prompt that the
+    server has cut, as Ollama does without a word, is told of once for each model.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModel,
+        endpoint: Endpoint,
+        counts: LearnedCounts,
+        windows: Facts,
+    ) -> None:
+        self._inner = inner
+        self._endpoint = endpoint
+        self._counts = counts
+        self._windows = windows
+        self._told: set[str] = set()
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        try:
+            async with aclosing(self._inner.stream(request)) as events:
+                async for event in events:
+                    if isinstance(event, Completion) and (notice := self._compare(request, event)):
+                        yield notice
+                    yield event
+        except ContextOverflow as error:
+            if error.window_tokens is not None:
+                self._windows.remember(request.model, error.window_tokens)
+            raise
+
+    def _compare(self, request: Request, completion: Completion) -> Notice | None:
+        counted, usage = request.counted_tokens, completion.usage
+        is_comparable = not (completion.cached or request.answer_so_far)
+        if counted is None or usage is None or usage.estimated or not is_comparable:
+            return None
+        told = usage.input_tokens
+        if told is None:
+            return None
+        if not _is_cut(counted, told, usage):
+            self._counts.learn(request.model, counted, told)
+            return None
+        if request.model in self._told:
+            return None
+        self._told.add(request.model)
+        return Notice("prompt_cut_by_server", self._words(counted, told))
+
+    def _words(self, counted: int, told: int) -> str:
+        return (
+            f"{self._endpoint.name} reports {told:,} tokens where {counted:,} were sent: it seems to leave out the "
+            f"beginning; let the server have a larger context (Ollama: num_ctx), or set context_window to what it has"
+        )
+
+
+def _is_cut(counted: int, told: int, usage: Usage) -> bool:
+    # Some servers do not count what they had in their cache.
+    read = told + (usage.cached_tokens or 0)
+    return read < counted * CUT_SHARE and counted - read > CUT_TOKENS
+
+
+_STATUSES: Final = {200, 400, 422}
+"""With 200 come the errors that stand in the body."""
+_OPTIONAL: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "seed",
+        "reasoning_effort",
+        "reasoning",
+        "stream_options",
+        "store",
+    }
+)
+_STREAM: Final = "stream"
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE}
+_NEEDED: Final = frozenset({"model", "messages", "input"})
+_OTHER_SPELLING: Final = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}
+# The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
+_NOT_TAKEN: Final = re.compile(
+    r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
+    r"|should be false|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class UnsupportedParametersModel:
+    """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
+
+    So it does with ``stream``, with the role of the system prompt, see ``client.wire_messages``, and with answers that are
+    sent without their reasoning.
+    Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
+    request needs is never left out. ``refused`` keeps it for all who ask the endpoint.
+    """
+
+    def __init__(self, inner: ChatModel, refused: Facts) -> None:
+        self._inner = inner
+        self._refused = refused
+        self._without: dict[str, frozenset[str]] = {}
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        without, began = request.without | self._recalled(request.model), False
+        while True:
+            try:
+                async with aclosing(self._inner.stream(replace(request, without=without))) as events:
+                    async for event in events:
+                        began = began or isinstance(event, TextDelta | ReasoningDelta)
+                        yield event
+            except EndpointError as error:
+                refused = None if began else _refused(error, request, without)
+                if refused is None:
+                    raise
+            else:
+                return
+            without |= {refused}
+            self._remember(request.model, without - request.without)
+            yield _notice(request.model, refused, without)
+
+    def _recalled(self, model: str) -> frozenset[str]:
+        if model not in self._without:
+            self._without[model] = refused_before(self._refused, model)
+        return self._without[model]
+
+    def _remember(self, model: str, without: frozenset[str]) -> None:
+        self._without[model] = without
+        self._refused.remember(model, sorted(without))
+
+
+def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
+    if refuses_answer_alone(error, request, without):
+        return ANSWER_ALONE
+    role = refused_role(error, request, without)
+    if role is None and isinstance(error, RequestRefused):
+        return refused_field(error, request, without)
+    return role
+
+
+def refused_before(refused: Facts, model: str) -> frozenset[str]:
+    """Return the fields and roles that ``model`` is known not to take."""
+    _, names = refused.recall(model)
+    return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
+
+
+def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
+    """Return the field of the request body that ``error`` is about, ``None`` where it is about something else."""
+    said = error.provider_message or error.message
+    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {said}"):
+        return None
+    optional = (
+        (_OPTIONAL | {_STREAM} | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
+    )
+    named = (word for text in (error.parameter or "", said) for word in _WORD.findall(text))
+    return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
+
+
+def _in_snake_case(word: str) -> str:
+    """Return ``reasoningEffort``, as xAI names it, and ``Streaming`` in the spelling of the request."""
+    name = _HUMP.sub("_", word).lower()
+    return _OTHER_WORDS.get(name, name)
+
+
+def _not_asked_for(request: Request) -> set[str]:
+    """Return the fields that ``request`` leaves to the endpoint: leaving them out again changes nothing."""
+    parameters = request.parameters
+    fields = {
+        ("temperature",): parameters.temperature,
+        ("top_p",): parameters.top_p,
+        ("max_tokens", "max_completion_tokens", "max_output_tokens"): parameters.max_tokens,
+        ("seed",): parameters.seed,
+        ("reasoning", "reasoning_effort"): parameters.reasoning,
+    }
+    absent = {name for names, value in fields.items() if value is None for name in names}
+    return absent - set(parameters.extra)
+
+
+def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
+    if refused in ROLES:
+        return Notice(
+            "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"
+        )
+    if refused == ANSWER_ALONE:
+        return Notice(
+            "reasoning_sent_back", f"{model} wants the reasoning of earlier answers back; sending it"
+        )
+    if refused == _STREAM:
+        return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")
+    other = _OTHER_SPELLING.get(refused)
+    how = f"retried with {other}" if other and other not in without else "retried without it"
+    return Notice("parameter_dropped", f"{model} does not accept {refused}; {how}")

@@ -32,8 +32,8 @@ from chatcli.client.error_words import (
     words_of,
     written,
 )
-from chatcli.client.retry_timing import said_s, span_in
-from chatcli.client.wire_text import wire_text
+from chatcli.client.rate_limit import said_s, span_in
+from chatcli.client.wire_messages import wire_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeAlias
 
-    from chatcli.client.endpoint import Endpoint
-    from chatcli.client.proxies import Proxy
+    from chatcli.client.endpoint import Endpoint, Proxy
 
     RequestHook: TypeAlias = Callable[[httpx2.Request], Awaitable[None]]
     ResponseHook: TypeAlias = Callable[[httpx2.Response], Awaitable[None]]

@@ -13,7 +13,7 @@ import openai
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_words import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
-from chatcli.client.retry_timing import retry_after_s, should_retry, until_s, wait_hint
+from chatcli.client.rate_limit import retry_after_s, should_retry, until_s, wait_hint
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,

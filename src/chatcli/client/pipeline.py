@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.continuation import ContinuationModel, prefill_for
-from chatcli.client.fallback import FallbackModel
-from chatcli.client.metering import MeteredModel
+from chatcli.client.endpoint_facts import UnsupportedParametersModel, UsageCalibrationModel
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.pool import MeteredModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
-from chatcli.client.retry import RetryingModel
-from chatcli.client.unsupported_parameters import UnsupportedParametersModel
-from chatcli.client.usage_calibration import UsageCalibrationModel
+from chatcli.client.retry import FallbackModel, RetryingModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
     from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
-    from chatcli.client.fallback import Fallback
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
+    from chatcli.client.retry import Fallback
     from chatcli.core.ports import ChatModel, TokenCounter
 
     Wrap: TypeAlias = Callable[[ChatModel], ChatModel]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from contextlib import AsyncExitStack, aclosing
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from chatcli.client.endpoint_facts import EndpointFacts
+from chatcli.core.events import Completion, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import TypeAlias
 
     from openai import AsyncOpenAI
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import RequestHook, ResponseHook
-    from chatcli.client.rate_limit import Claim, RateLimits
+    from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import TokenCounter
+    from chatcli.core.request import Request
 
     OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
 
@@ -70,6 +75,19 @@ class Pool:
             self._shared[key] = _Shared(self._limits(), Counter(), {})
         return PoolEntry(self, endpoint, environment, hooks, self._shared[key])
 
+    async def connected(
+        self, endpoint: Endpoint, environment: Mapping[str, str], stack: AsyncExitStack
+    ) -> PoolEntry:
+        """Return the entry of ``endpoint``, connected until ``stack`` is closed.
+
+        Raise a ``ConfigurationError`` where that cannot be.
+        """
+        self._users += 1
+        stack.push_async_exit(self)
+        entry = self.entry(endpoint, environment)
+        await entry.open()
+        return entry
+
     async def client(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> AsyncOpenAI:
         """Return the client that is connected to ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
         if not self._users:
@@ -117,6 +135,9 @@ class PoolEntry:
         """Return what was learned of the endpoint; files in ``cache`` keep it for later runs, where that is wanted."""
         key = cache, is_kept
         if key not in self._shared.facts:
+            # Not before somebody is asked, like the limits.
+            from chatcli.client.endpoint_facts import EndpointFacts  # noqa: PLC0415
+
             self._shared.facts[key] = EndpointFacts(self.endpoint, cache, is_kept=is_kept)
         return self._shared.facts[key]
 
@@ -137,66 +158,160 @@ class Meter:
 
     def __init__(self, pool: Pool, open_client: OpenClient, limits: RateLimits, calls: Counter[str]) -> None:
         self.calls = calls
-        self._pool = pool
-        self._open_client = open_client
-        self._limits = limits
+        self.pool = pool
+        self.open_client = open_client
+        self.limits = limits
 
-    @asynccontextmanager
-    async def call(self, operation: str, estimate: Claim | None = None) -> AsyncIterator[Call]:
-        """Make a call within an ``async with``. ``estimate`` is what it takes of the limits, ``None`` for nothing."""
-        self.calls[operation] += 1
-        call = Call(self._open_client, self._limits, estimate)
-        async with self._pool:
-            try:
-                yield call
-            finally:
-                call.end()
+    def call(self, operation: str, estimate: Claim | None = None) -> Call:
+        """Return a call, to be made in an ``async with``. ``estimate`` is what it takes of the limits, ``None`` for nothing."""
+        return Call(self, operation, estimate)
 
 
 class Call:
     """One call of an endpoint. The SDK's client is had from here, and from nowhere else."""
 
-    def __init__(self, open_client: OpenClient, limits: RateLimits, estimate: Claim | None) -> None:
-        self._open_client = open_client
-        self._limits = limits
+    def __init__(self, meter: Meter, operation: str, estimate: Claim | None) -> None:
+        self._meter = meter
+        self._operation = operation
         self._estimate = estimate
         self._is_admitted = False
         self._is_sent = False
 
+    async def __aenter__(self) -> Self:
+        self._meter.calls[self._operation] += 1
+        await self._meter.pool.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        try:
+            if self._is_admitted and not self._is_sent and self._estimate is not None:
+                # What was taken of the limits for a call that was never sent.
+                self._meter.limits.give_back(self._estimate)
+        finally:
+            await self._meter.pool.__aexit__(*failure)
+
     def may_go(self) -> bool:
         """Take the turn if nobody has to be waited for; return whether it is taken."""
         if not self._is_admitted:
-            self._is_admitted = self._estimate is None or self._limits.admit_at_once(self._estimate)
+            self._is_admitted = self._estimate is None or self._meter.limits.admit_at_once(self._estimate)
         return self._is_admitted
 
     async def admission(self) -> None:
         """Return when the call may go out."""
         if not self.may_go() and self._estimate is not None:
-            await self._limits.admit(self._estimate)
+            await self._meter.limits.admit(self._estimate)
             self._is_admitted = True
 
     @property
     def reason(self) -> str:
         """What is waited for until then."""
-        return "" if self._estimate is None else self._limits.reason(self._estimate)
+        return "" if self._estimate is None else self._meter.limits.reason(self._estimate)
 
     async def client(self) -> AsyncOpenAI:
         """Return what sends the call, once it may go out. Raise a ``ConfigurationError`` like ``connect``."""
         await self.admission()
-        client = await self._open_client()
+        client = await self._meter.open_client()
         self._is_sent = True
         return client
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Learn of the limits from the headers of a response."""
-        self._limits.learn(headers, "" if self._estimate is None else self._estimate.model)
+        self._meter.limits.learn(headers, "" if self._estimate is None else self._estimate.model)
 
     def settle(self, tokens: int) -> None:
         """Correct the estimate by the ``tokens`` that were used in the end."""
         if self._estimate is not None:
-            self._limits.settle(self._estimate, tokens)
+            self._meter.limits.settle(self._estimate, tokens)
 
-    def end(self) -> None:
-        """Give back what was taken of the limits for a call that was never sent."""
-        if self._is_admitted and not self._is_sent and self._estimate is not None:
-            self._limits.give_back(self._estimate)
+
+class Answering(Protocol):
+    """What answers a request over one call."""
+
+    def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
+        """Yield what ``ChatModel.stream`` does."""
+        ...
+
+
+class MeteredModel:
+    """A ``ChatModel`` that has each request answered by ``inner`` in a call of its own.
+
+    Until the call has its turn and the answer its first event, it yields ``Waiting`` every ``interval_s`` seconds:
+    first with what the rate limits are, then with ``reason``. ``counter`` counts about what is sent.
+    """
+
+    def __init__(
+        self,
+        inner: Answering,
+        meter: Meter,
+        *,
+        reason: str,
+        counter: TokenCounter,
+        own: OwnLimits | None = None,
+        interval_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._meter = meter
+        self._reason = reason
+        self._counter = counter
+        self._own = own
+        self._interval_s = interval_s
+        self._clock = clock
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        # Loaded with the limits of the pool, not with a start.
+        from chatcli.client.rate_limit import NO_LIMITS, Claim  # noqa: PLC0415
+
+        tokens = cache(partial(self._about_tokens, request))
+        claim = Claim(tokens, request.model, self._own or NO_LIMITS)
+        async with self._meter.call("answer", claim) as call:
+            if not call.may_go():
+                async with aclosing(self._queueing(call)) as waits:
+                    async for wait in waits:
+                        yield wait
+            async with aclosing(self._answering(request, call)) as events:
+                async for event in events:
+                    if isinstance(event, Completion) and (used := _used(event)) is not None:
+                        call.settle(used)
+                    yield event
+
+    def _about_tokens(self, request: Request) -> int:
+        """Return about how much a request counts for, as providers do: what is sent, and what may come."""
+        sent = sum(self._counter.count(message.text) for message in request.messages)
+        return sent + (request.parameters.max_tokens or 0)
+
+    async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
+        """Wait for the turn of ``call``, and tell of it."""
+        began_s = self._clock()
+        admission = asyncio.ensure_future(call.admission())
+        try:
+            while not (await asyncio.wait({admission}, timeout=self._interval_s))[0]:
+                yield Waiting(self._clock() - began_s, call.reason)
+            admission.result()
+        finally:
+            admission.cancel()
+            await asyncio.wait({admission})
+
+    async def _answering(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
+        """Wait for the first event of the answer, tell of it, and pass on the rest."""
+        events = self._inner.answer(request, call)
+        began_s = self._clock()
+        first = asyncio.ensure_future(anext(events))
+        try:
+            while not (await asyncio.wait({first}, timeout=self._interval_s))[0]:
+                yield Waiting(self._clock() - began_s, self._reason)
+            yield first.result()
+            async for event in events:
+                yield event
+        finally:
+            # ``events`` runs inside ``first`` until that ends: cancel it before closing the generator.
+            first.cancel()
+            await asyncio.wait({first})
+            await events.aclose()
+
+
+def _used(completion: Completion) -> int | None:
+    usage = completion.usage
+    if usage is None or usage.input_tokens is None:
+        return None
+    return usage.input_tokens + (usage.output_tokens or 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.answer_media import AnswerMedia
 from chatcli.client.citations import Citations
-from chatcli.client.wire_text import SurrogateJoiner, wire_text
+from chatcli.client.wire_messages import SurrogateJoiner, wire_text
 from chatcli.core.events import Notice, TextDelta
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.remainder import MOST_CALLS, Remainder
-from chatcli.client.wire_messages import response_items
-from chatcli.client.wire_text import as_json, count
+from chatcli.client.wire_messages import as_json, count, response_items
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
 

@@ -3,21 +3,24 @@
 What a provider wrote for itself, signatures and encrypted reasoning, goes back to the endpoint and model it came from,
 and to nobody else. The reasoning of an answer goes back with the tool calls it led to, which every provider that thinks
 wants, and with every answer where an endpoint has refused a request for the lack of it.
+
+The system prompt is sent as ``system``, to an endpoint that refuses that role as ``developer``, and at last at the head
+of the first question. The names of the roles that are refused stand in ``Request.without``, beside those of fields.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.system_role import DEVELOPER_ROLE, role_in_force, with_prompt_in_question
-from chatcli.client.wire_text import wire_text
-from chatcli.core.errors import RequestRefused, UsageError
+from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed, UsageError
 from chatcli.core.messages import (
     AudioPart,
     FilePart,
     ImagePart,
+    Message,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -29,8 +32,55 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.errors import EndpointError
-    from chatcli.core.messages import Message, Part
+    from chatcli.core.messages import Part
     from chatcli.core.request import Request
+
+
+_MOST_TOKENS: Final = 10**12
+"""No answer takes more; what follows from a count is reckoned with, and stored."""
+
+
+def wire_text(text: str) -> str:
+    """Return ``text`` without lone surrogates, which have no UTF-8: a pair becomes its character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def as_json(value: Any) -> str:
+    """Return ``value`` as JSON, nothing where it is too deep to be written."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # what could just be read may be too deep to be written
+        return ""
+
+
+class SurrogateJoiner:
+    """Joins a character that JSON spells as two surrogates when a server cut between them."""
+
+    def __init__(self) -> None:
+        self._held_back = ""
+
+    def join(self, text: str) -> str:
+        """Return the text that is complete, empty where the second half of its only character is to come."""
+        if self._held_back:
+            text = (
+                (self._held_back + text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            )
+            self._held_back = ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._held_back = text[:-1], text[-1]
+        return text
+
+    def rest(self) -> str:
+        """Return what was held back for a second half that did not come."""
+        held, self._held_back = self._held_back, ""
+        return held
+
+
+def count(counts: object, name: str) -> int | None:
+    """Return a count of tokens, ``None`` where there is no such number, or one that can be no count."""
+    value = counts.get(name) if isinstance(counts, dict) else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+
 
 ANSWER_ALONE: Final = "an answer without its reasoning"
 """What an endpoint refuses, beside the names of fields and roles in ``Request.without``."""
@@ -49,6 +99,7 @@ _WANTS_REASONING: Final = re.compile(
     re.IGNORECASE,
 )
 _READ_CHARACTERS: Final = 10_000
+"""More than any refusal says; a server may repeat the whole request."""
 _KINDS: Final = {ImagePart: "a picture", AudioPart: "a sound", FilePart: "a file"}
 
 
@@ -126,7 +177,10 @@ def _refuse_what_cannot_be_sent(parts: Sequence[Part]) -> None:
 
 def _chat_message(message: Message, role: str, request: Request, endpoint: Endpoint) -> dict[str, Any]:
     wired: dict[str, Any] = {"role": role, "content": wire_text(message.text)}
-    reasoning = _reasoning_fields(message, request, endpoint) if role == "assistant" else {}
+    data = _data_for(message.provider_data, request, endpoint)
+    if role != "assistant":
+        return {**wired, **data}
+    reasoning = _reasoning_fields(message, request, endpoint)
     if calls := message.tool_calls:
         # OpenAI wants null beside calls, and DeepSeek no null beside reasoning.
         wired["content"] = wired["content"] or ("" if reasoning else None)
@@ -139,7 +193,7 @@ def _chat_message(message: Message, role: str, request: Request, endpoint: Endpo
             }
             for call in calls
         ]
-    return {**wired, **reasoning, **_data_for(message.provider_data, request, endpoint)}
+    return {**wired, **reasoning, **data}
 
 
 def _reasoning_fields(message: Message, request: Request, endpoint: Endpoint) -> dict[str, Any]:
@@ -190,3 +244,95 @@ def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoi
 
 def _words(result: ToolResultPart) -> str:
     return "\n\n".join(part.text for part in result.parts if isinstance(part, TextPart))
+
+
+SYSTEM_ROLE: Final = "system role"
+DEVELOPER_ROLE: Final = "developer role"
+ROLES: Final = frozenset({SYSTEM_ROLE, DEVELOPER_ROLE})
+"""What no field of a request is called: there is a space in them."""
+
+_NAME: Final = r"[\"'`]?(?:system|developer)[\"'`]?"
+_WORD: Final = r"(?:roles?|messages?|prompts?|instructions?)"
+_NOT_TAKEN: Final = (
+    r"(?:unsupported|(?:not|n't)\s+(?:be\s+|yet\s+|currently\s+)?"
+    r"(?:support|allow|permit|enabl|accept|available|recogni|one of|implement))"
+)
+_UNKNOWN: Final = r"(?:unsupported|unexpected|unknown|unrecogni[sz]ed|invalid|bad)"
+_SAID: Final = re.compile(
+    # Gemma's template: "System role not supported"; Google: "Developer instruction is not enabled for models/…".
+    rf"\b{_NAME}\s+{_WORD}\b[^.]{{0,40}}?{_NOT_TAKEN}"
+    # As Bedrock says it: "This model doesn't support system messages."
+    rf"|{_NOT_TAKEN}\w*[^.]{{0,30}}?\b{_NAME}\s+{_WORD}\b"
+    # Anthropic: 'messages: Unexpected role "system"'.
+    rf"|{_UNKNOWN}\s+(?:message\s+)?role\W{{0,4}}{_NAME}"
+    rf"|\brole\W{{0,4}}{_NAME}[^.]{{0,30}}?{_NOT_TAKEN}"
+    # Mistral's first template: "Only user and assistant roles are supported!"
+    r"|only\s+[\"'`]?user[\"'`]?,?\s+(?:and|or)\s+[\"'`]?(?:assistant|model)[\"'`]?\s+roles",
+    re.IGNORECASE,
+)
+_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}\d+\W{1,5}role\b", re.IGNORECASE)
+"""``messages[0].role`` (OpenAI, DeepSeek), ``messages.0.role`` (JSON Schema), ``"messages", 0, "role"`` (FastAPI)."""
+_ANY_ROLE: Final = r"[\"'`](?:system|developer|user|assistant|function|tool|model)[\"'`]"
+_ROLES_TAKEN: Final = re.compile(
+    rf"{_ANY_ROLE}(?:\s{{0,2}},?\s{{0,2}}(?:\b(?:and|or)\b)?\s{{0,2}}{_ANY_ROLE})+", re.IGNORECASE
+)
+_ASSISTANT: Final = re.compile(r"assistant|model", re.IGNORECASE)
+_FIRST_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}0\W{1,5}role\b", re.IGNORECASE)
+"""The system prompt's."""
+_ROLE_OUT_OF: Final = re.compile(
+    r"\broles?\b[^.]{0,60}?(?:(?:should|must) be(?: one of)?|one of|allowed|expected|valid|permitted|supported)\W",
+    re.IGNORECASE,
+)
+_NAMED: Final = re.compile(r"\b(?:system|developer)\b", re.IGNORECASE)
+
+
+def refused_role(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
+    """Return the role of the system prompt in force that ``error`` refuses, ``None`` where it is about something else.
+
+    A request without a system prompt has no such role, and there is none left once the prompt is part of a question.
+    """
+    in_force = role_in_force(without)
+    if in_force is None or not any(message.role == "system" for message in request.messages):
+        return None
+    # A template of a local server may fail after the answer's headers, or as an error of the server itself.
+    is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
+    if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
+        return None
+    said = (error.provider_message or error.message)[:_READ_CHARACTERS]
+    return in_force if _is_about_role(f"{error.parameter or ''} {said}", in_force) else None
+
+
+def system_prompt_moved(refused: str) -> str:
+    """Return what becomes of the system prompt once a role is refused."""
+    if refused == SYSTEM_ROLE:
+        return "it is sent as developer"
+    return "the system prompt is sent with the first question"
+
+
+def role_in_force(without: frozenset[str]) -> str | None:
+    """Return how the system prompt is sent, ``None`` where it is part of the first question."""
+    return next((role for role in (SYSTEM_ROLE, DEVELOPER_ROLE) if role not in without), None)
+
+
+def _is_about_role(said: str, in_force: str) -> bool:
+    if _SAID.search(said):
+        return True
+    # Which roles are taken is often told as well, and at times nothing else.
+    if _PLACE.search(said) and _NAMED.search(_ROLES_TAKEN.sub("", said)):
+        return True
+    taken = _ROLES_TAKEN.search(said)
+    if taken is None or not _ASSISTANT.search(taken[0]):
+        return False
+    is_about_it = (_FIRST_PLACE if _PLACE.search(said) else _ROLE_OUT_OF).search(said)
+    return bool(is_about_it and in_force.partition(" ")[0] not in taken[0].lower())
+
+
+def with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return ``messages`` with the words of the system's at the head of the first question."""
+    instructions = tuple(part for message in messages if message.role == "system" for part in message.parts)
+    others = [message for message in messages if message.role != "system"]
+    for place, message in enumerate(others):
+        if message.role == "user":
+            others[place] = replace(message, parts=instructions + message.parts)
+            return others
+    return [Message("user", instructions), *others]

@@ -7,6 +7,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from chatcli.core.errors import ConfigurationError
+
 OPENAI_URL = "https://api.openai.com/v1"
 
 _LAST_PORT = 65_535
@@ -98,6 +100,15 @@ def is_loopback(url: str) -> bool:
 def sends_in_clear(url: str) -> bool:
     """Tell whether what is sent to a valid URL crosses a network unencrypted."""
     return origin_of(url).scheme == "http" and not is_loopback(url)
+
+
+def refuse_key_in_clear(url: str, *, accepted: bool) -> None:
+    """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
+    if sends_in_clear(url) and not accepted:
+        raise ConfigurationError(
+            f"{url} would receive the key over an unencrypted connection",
+            hint="use https, or allow it with --insecure-http",
+        )
 
 
 def _split(url: str) -> SplitResult:

@@ -123,26 +123,26 @@ class Ledger:
         self.is_kept = is_kept
         self.clock = clock
         self._large_bytes = large_bytes
-        self._file = SharedJsonLines(path)
-        self._lines = LineFollower(path, self._start_over)
+        self._lines: LineFollower | None = None
         self._start_over()
 
     @property
     def unreadable_lines(self) -> int:
         """How many lines ``month`` passed over because nobody can say what they record, or when it was."""
         # A last line may still be on its way to the file: it is looked at again the next time.
-        end = self._lines.unfinished
+        end = b"" if self._lines is None else self._lines.unfinished
         return self._unreadable_lines + (bool(end.strip()) and _expense(end) is None)
 
     def month(self) -> Month:
         """Return what was spent this month; only what came since the last call is read."""
         now = self.clock()
+        lines = self._lines = self._lines or LineFollower(self.path, self._start_over)
         if (now.year, now.month) != (self._month.first.year, self._month.first.month):
-            self._lines.rewind()
+            lines.rewind()
         # Most of a year's lines are older, and are told by their beginning, without being parsed.
         oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
         try:
-            for line in self._lines.new_lines():
+            for line in lines.new_lines():
                 if line.startswith(_AT) and line < oldest and len(line) > len(oldest):
                     continue
                 if (expense := _expense(line)) is not None:
@@ -150,7 +150,7 @@ class Ledger:
                 elif line.strip():
                     self._unreadable_lines += 1
         except NotADirectoryError:
-            self._lines.rewind()
+            lines.rewind()
         return self._month
 
     def expenses(self) -> list[Expense]:
@@ -164,11 +164,12 @@ class Ledger:
     def append(self, expense: Expense) -> None:
         """Add an expense."""
         has_much_of_another_day = self._has_much_of_another_day()
-        self._file.append(_line(expense))
+        file = SharedJsonLines(self.path)
+        file.append(_line(expense))
         if has_much_of_another_day:
             # A file that stays large costs its readers a moment: another time may have more luck.
             with suppress(OSError):
-                self._file.compact(self._compacted)
+                file.compact(self._compacted)
 
     def _has_much_of_another_day(self) -> bool:
         try:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatcli.cost.amounts import per_million
-from chatcli.cost.price import FREE, Price
+from chatcli.cost.price import FREE, Price, per_million
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from chatcli.core.usage import Usage
@@ -39,12 +38,19 @@ class ModelFacts:
     abilities: frozenset[str] | None
 
 
+def _shipped_table() -> ModelTable:
+    # Not before it is asked: the prompt needs no table.
+    from chatcli.cost.model_table import ModelTable  # noqa: PLC0415
+
+    return ModelTable()
+
+
 class Pricing:
     """The prices at one endpoint, at ``host``.
 
     ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: the model itself runs on this
-    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks, which
-    ``table`` knows: without one it is the shipped table.
+    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks, which the
+    table of ``open_table`` knows: it is opened once a price is asked for.
     """
 
     def __init__(
@@ -53,14 +59,10 @@ class Pricing:
         *,
         is_free: bool,
         own: Mapping[str, Mapping[str, Any]],
-        table: ModelTable | None = None,
+        open_table: Callable[[], ModelTable] = _shipped_table,
     ) -> None:
         self.host = host
-        if table is None:
-            from chatcli.cost.model_table import ModelTable  # noqa: PLC0415
-
-            table = ModelTable()
-        self.table = table
+        self._open_table = open_table
         self._is_free = is_free
         self._own = own
 
@@ -76,11 +78,12 @@ class Pricing:
                 return PriceInForce(Price.of(self._own[name]), "config.toml")
         if self._is_free:
             return PriceInForce(FREE, "it runs on this machine")
+        table = self._open_table()
         for name in reversed(names):
-            if (listed := self.table.price(self.host, name)) is not None:
+            if (listed := table.price(self.host, name)) is not None:
                 return PriceInForce(listed.price, f"{listed.provider}, as of {listed.as_of}")
         for name in reversed(names):
-            if (passed_on := self.table.passed_on_price(self.host, name)) is not None:
+            if (passed_on := table.passed_on_price(self.host, name)) is not None:
                 asks = f"what {passed_on.provider} asks, as of {passed_on.as_of}"
                 return PriceInForce(
                     passed_on.price, f"{asks}; {self.host} may ask something else", is_passed_on=True
@@ -92,8 +95,9 @@ class Pricing:
 
         How large a model was loaded that runs on this machine, only the server knows.
         """
-        window_tokens = told_tokens or (None if self._is_free else self.table.window_tokens(self.host, model))
-        return ModelFacts(window_tokens, self.price_of(model), self.table.abilities(self.host, model))
+        table = self._open_table()
+        window_tokens = told_tokens or (None if self._is_free else table.window_tokens(self.host, model))
+        return ModelFacts(window_tokens, self.price_of(model), table.abilities(self.host, model))
 
     def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:
         """Return what ``usage`` cost in US dollars, ``None`` where that is not known."""

@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
-from chatcli.app.endpoint_settings import DEFAULT_MODEL, endpoint_at, refuse_key_in_clear
+from chatcli.app.resolver import DEFAULT_MODEL, endpoint_at
+from chatcli.config.endpoints import refuse_key_in_clear
 from chatcli.config.paths import obstacle
 from chatcli.core.errors import ChatcliError, ConfigurationError
 from chatcli.cost.ledger import FILE_NAME as LEDGER

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from wcwidth import clip, width
 
 from chatcli.chat.context_report import ranges, stretches
-from chatcli.cost.amounts import dollars
+from chatcli.cost.price import dollars
 from chatcli.render.text_columns import table
 from chatcli.sessions.titles import one_line
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.answers import number_meant
 from chatcli.core.errors import InputTooLong
 from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
-from chatcli.cost.amounts import dollars
+from chatcli.cost.price import dollars
 from chatcli.render.text_columns import hanging
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
-    from chatcli.cost.spending import Approve
+    from chatcli.cost.budget import Approve
 
 
 VOCABULARY_QUIET_S: Final = 1.5

@@ -86,28 +86,31 @@ class MemoryCache(Generic[_Value]):
 class JsonFileCache:
     """A few small values in one file, ``{KEY: {"value": ..., "at": seconds since the epoch}}``.
 
-    Where two processes put at the same time, one value may be lost. ``now_s`` is the time in seconds since the epoch.
+    The file is read again once it has changed. Where two processes put at the same time, one value may be lost.
+    ``clock_s`` tells the time in seconds since the epoch.
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        now_s: float,
+        clock_s: Callable[[], float] = time.time,
         most_entries: int = MOST_ENTRIES,
         most_age_s: float = KEPT_FOR_S,
     ) -> None:
         self._path = path
-        self._now_s = now_s
+        self._clock_s = clock_s
         self._most_entries = most_entries
         self._most_age_s = most_age_s
+        self._state: tuple[int, int, int] | None = None
+        self._entries: dict[str, object] = {}
 
     def get(self, key: str, default: _Default) -> object | _Default:
         entry = self._fresh().get(key)
         return default if entry is None else entry.get("value")
 
     def put(self, key: str, value: object) -> None:
-        self._write(self._fresh() | {key: {"value": value, "at": self._now_s}})
+        self._write(self._fresh() | {key: {"value": value, "at": self._clock_s()}})
 
     def prune(self) -> None:
         if self._path.exists():
@@ -118,20 +121,23 @@ class JsonFileCache:
         # What another version put may nest deeper than it can be written here.
         with suppress(OSError, RecursionError):
             replace(self._path, json.dumps(dict(newest), indent=1).encode())
+        self._state = None
 
     def _fresh(self) -> dict[str, dict[str, object]]:
         try:
-            entries = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
+            status = self._path.stat()
+            state = status.st_mtime_ns, status.st_size, status.st_ino
+            if state != self._state:
+                entries = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
+                self._entries, self._state = entries if isinstance(entries, dict) else {}, state
         except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(entries, dict):
-            return {}
-        oldest_s = self._now_s - self._most_age_s
+            self._entries, self._state = {}, None
+        now_s = self._clock_s()
         return {
             key: entry
-            for key, entry in entries.items()
+            for key, entry in self._entries.items()
             # What comes from the future was put before the clock was set back: nobody knows how old it is.
-            if isinstance(entry, dict) and oldest_s < _seconds(entry.get("at")) <= self._now_s
+            if isinstance(entry, dict) and now_s - self._most_age_s < _seconds(entry.get("at")) <= now_s
         }
 
 

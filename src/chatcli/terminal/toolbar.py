@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
-from chatcli.cost.amounts import dollars
-from chatcli.cost.budgeted import expected_answer_tokens
+from chatcli.cost.budget import expected_answer_tokens
+from chatcli.cost.price import dollars
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

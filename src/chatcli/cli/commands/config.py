@@ -8,13 +8,12 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from chatcli.app.endpoint_settings import refuse_key_in_clear
 from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME
-from chatcli.config.endpoints import OPENAI_URL
+from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
 from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
 from chatcli.config.sources import flag_source

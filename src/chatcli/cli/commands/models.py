@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wcwidth import clip, width
 
-from chatcli.app.endpoint_settings import endpoint_at, pricing_at
+from chatcli.app.resolver import endpoint_at, pricing_at
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options
@@ -82,7 +82,7 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         endpoint,
         offered,
     ):
-        pricing = pricing_at(endpoint, settings, world.table)
+        pricing = pricing_at(endpoint, settings, world)
         found = [(model.id, pricing.facts_of(model.id, _window(settings, model))) for model in offered]
     if options.json or options.output == "json":
         listed = [_as_json(name, known) for name, known in found]

@@ -10,9 +10,9 @@ from wcwidth import width
 
 from chatcli.app.resolver import budget_of
 from chatcli.core.errors import UsageError
-from chatcli.cost.amounts import dollars, limit_of
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
+from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.context import CONTEXT

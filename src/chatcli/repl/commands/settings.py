@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.endpoint_settings import pricing_at
+from chatcli.app.resolver import pricing_at
 from chatcli.config.config_file import FILE_NAME, profile_place
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.profiles import read_profiles
@@ -62,7 +62,7 @@ async def _model(repl: ReplSession, argument: str) -> None:
 
 async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
     offered = await repl.connection.offered(repl.chat, repl.settings)
-    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.world.table)
+    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.world)
     facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
     return [Choice(name, _model_facts(known)) for name, known in facts]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.app.endpoint_settings import endpoint_at
+from chatcli.app.resolver import endpoint_at
 from chatcli.app.run_context import RunContext
-from chatcli.client.proxies import Proxy
+from chatcli.client.endpoint import Proxy
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve

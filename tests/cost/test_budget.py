@@ -13,11 +13,9 @@ from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
-from chatcli.cost.budget import Budget
-from chatcli.cost.budgeted import TYPICAL_ANSWER_TOKENS, BudgetedModel
+from chatcli.cost.budget import TYPICAL_ANSWER_TOKENS, Account, Budget, BudgetedModel, Payer, Spending
 from chatcli.cost.ledger import Expense, Ledger
 from chatcli.cost.pricing import Pricing
-from chatcli.cost.spending import Account, Payer, Spending
 from client.scripted_model import ScriptedModel
 from client.wire import events_of
 
