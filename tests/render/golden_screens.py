@@ -3,8 +3,9 @@
 Behind ``==`` stands the name of an answer, behind ``--`` the widths of the terminals that show the rows below. A row of
 the terminal follows ``|``, or ``+`` where it is full and the terminal itself goes on in the next one; ``‹2068›`` is a
 character that nobody sees. The line under a row tells what its columns, counted from one, are drawn in, and where links
-lead. A style goes by what it is on a dark background; the file begins with what it is in the other modes. Without
-colours there are no styles; the rows are there where their text is another.
+lead; what a blank is drawn in is left out where it does not show. A style goes by what it is on a dark background; the
+file begins with what it is in the other modes. Without colours there are no styles; the rows are there where their text
+is another.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import io
 import os
 import unicodedata
 from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from chatcli.cli.live_screen import LiveScreen
 from chatcli.core.events import ReasoningDelta, TextDelta, TurnFinished, TurnResult
@@ -45,6 +46,9 @@ EVERY_COLORED: Final = {
     "light 256": theme("light", "256"),
 }
 UNCOLORED: Final = theme("dark", None)
+
+Look: TypeAlias = tuple[str | bool, ...]
+"""All of a cell but its character."""
 
 _RECORDS: Final = "WRITE_SCREENS"
 _LINES: Final = 24
@@ -115,7 +119,9 @@ def described(colored: Mapping[str, Sequence[Row]], uncolored: Sequence[Row]) ->
     for other, other_rows in others:
         assert [_text(row) for row in other_rows] == text, f"{other} shows another text than {mode}"
     runs = [_runs(stacked) for stacked in zip(*colored.values(), strict=True)]
-    assert not any(_runs([row]) for row in uncolored), "something has a style without colours"
+    assert not any(cell.style or cell.link for row in uncolored for cell in row.cells), (
+        "something has a style without colours"
+    )
     return Described(text, runs, [_text(row) for row in uncolored])
 
 
@@ -131,10 +137,10 @@ def _text(row: Row) -> str:
 
 
 def _runs(stacked: Sequence[Row]) -> list[Run]:
-    columns = zip_longest(*(row.cells for row in stacked), fillvalue=BLANK)
+    columns = list(zip_longest(*(row.cells for row in stacked), fillvalue=BLANK))
     runs: list[Run] = []
     first = 1
-    for looks, group in groupby([cell[1:] for cell in cells] for cells in columns):
+    for looks, group in groupby(_as_seen(columns)):
         end = first + len(list(group))
         styles, links = zip(*((Cell("", *look).style, look[-1]) for look in looks), strict=True)
         assert len(set(links)) == 1, f"the modes have other links: {links}"
@@ -142,6 +148,36 @@ def _runs(stacked: Sequence[Row]) -> list[Run]:
             runs.append(Run(first, end - 1, styles, links[0]))
         first = end
     return runs
+
+
+def _as_seen(columns: Sequence[tuple[Cell, ...]]) -> list[tuple[Look, ...]]:
+    """Return how each column looks in every mode; blanks that show nothing look like what is on both sides, or like nothing."""
+    nothing = (BLANK[1:],) * len(columns[0]) if columns else ()
+    looks = [tuple(cell[1:] for cell in cells) for cells in columns]
+    seen: list[tuple[Look, ...]] = []
+    for shows_nothing, group in groupby(columns, key=_shows_nothing):
+        before, end = len(seen), len(seen) + len(list(group))
+        if not shows_nothing:
+            seen += looks[before:end]
+        elif (
+            before > 0 and end < len(looks) and looks[before - 1] == looks[end] and not _is_marked(looks[end])
+        ):
+            seen += [looks[end]] * (end - before)
+        else:
+            seen += [nothing] * (end - before)
+    return seen
+
+
+def _shows_nothing(cells: tuple[Cell, ...]) -> bool:
+    return all(cell.data == " " for cell in cells) and not _is_marked(cell[1:] for cell in cells)
+
+
+def _is_marked(looks: Iterable[Look]) -> bool:
+    """Whether a blank that looks like that could be told from another."""
+    return any(
+        cell.underscore or cell.strikethrough or cell.reverse or cell.bg != BLANK.bg or cell.link
+        for cell in (Cell(" ", *look) for look in looks)
+    )
 
 
 class Golden:
@@ -203,7 +239,7 @@ class Golden:
         more = len(differences) - _MOST_SHOWN
         return "\n".join(
             [
-                f"{len(differences)} screens are not as {self._path.name} has them (-):",
+                f"not as recorded in {self._path.name} (-: recorded, +: drawn now); sections that differ: {len(differences)}",
                 *differences[:_MOST_SHOWN],
                 *([f"and {more} more"] if more > 0 else []),
                 f"if that is right, record them anew: {_RECORDS}=1 scripts/test tests/render/test_screens.py",
