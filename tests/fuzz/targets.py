@@ -86,7 +86,7 @@ def sessions(data: bytes) -> None:
         return
     added = log.message(question("added"), parent=log.session.head)
     log.close()
-    assert log.is_kept
+    assert log.name is not None
     again = store.load(file)
     assert path.read_bytes().startswith(data)
     if again.message(added) is not None and again.head == added:

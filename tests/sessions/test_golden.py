@@ -83,8 +83,12 @@ def test_the_golden_file_replays_to_its_conversation():
     _, asked, reply, _, interrupted = session.path()
     assert reply.reply == ReplyMetadata("small", RESULT.usage, "stop", 1.25, 0.0015)
     assert interrupted.reply == ReplyMetadata(finish_reason="interrupted")
-    assert (session.title, session.model, session.notes) == ("Capitals", "large", ("remember this",))
-    assert session.pinned == (asked.id,)
+    assert (session.title, session.model, list(session.notes.values())) == (
+        "Capitals",
+        "large",
+        ["remember this"],
+    )
+    assert list(session.pinned) == [asked.id]
     assert len(session.context()) == 4
 
 
@@ -136,8 +140,8 @@ def test_what_is_dropped_noted_and_no_longer_cleared_is_written_as_the_golden_fi
 def test_a_golden_file_replays_to_what_is_kept_in_mind():
     session = replayed(KEPT_IN_MIND)
     first, _ = session.context()
-    assert session.dropped == (first.id,)
-    assert session.notes == ("I am Ada.",)
+    assert list(session.dropped) == [first.id]
+    assert list(session.notes.values()) == ["I am Ada."]
     assert session.last_clear is None
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import Message, answer, question, system
-from chatcli.sessions.log import SessionLog
+from chatcli.sessions.log import RecordFile, SessionLog
 from chatcli.sessions.reading import read_records
-from chatcli.sessions.records import PartialRecord, ReplyMetadata
+from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord, ReplyMetadata
+from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
 from chatcli.sessions.utterances import utterances
 from sessions.world import RESULT, World, replayed, texts
@@ -172,32 +173,36 @@ def test_without_a_loop_a_reply_can_be_kept_too(path):
 
 
 def told(log):
-    return [notice.code for notice in log.untold()]
+    codes = [notice.code for notice in log.notices]
+    log.notices.clear()
+    return codes
 
 
 @pytest.mark.parametrize(
     "content", [b"Dear diary,\n", b"\xff\xd8\xff\xe0", b'{"type":"header","format":2,"id":"s"}']
 )
-def test_a_file_that_is_no_session_is_never_written_to(log, path, content):
+def test_a_file_that_is_no_session_is_never_written_to(world, path, content):
     path.parent.mkdir()
     path.write_bytes(content)
+    log = world.log(path, Session())
     log.message(question("Hi"), parent=None)
     assert path.read_bytes() == content
     assert len(told(log)) == 1
-    assert not log.is_kept
+    assert log.name is None
 
 
 def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_on(world, tmp_path):
     (tmp_path / "file").touch()
     log = world.log(tmp_path / "file" / "trip.jsonl")
     asked = log.message(question("Hi"), parent=None)
-    (notice,) = log.untold()
+    (notice,) = log.notices
     assert notice.code == "session_not_written"
     assert "continuing in memory; /save NAME saves it elsewhere" in notice.message
+    log.notices.clear()
     log.message(question("Ho"), parent=asked)
-    assert log.untold() == []
+    assert log.notices == []
     assert texts(log.session) == ["Hi", "Ho"]
-    assert (log.name, log.is_kept) == (None, False)
+    assert log.name is None
 
 
 @posix_only
@@ -235,12 +240,12 @@ def test_what_a_full_disk_kept_waiting_is_written_when_there_is_room_again(log, 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", write_some_and_fail)
         second = log.message(question("second"), parent=first)
-        assert "No space left on device" in log.untold()[0].message
+        assert "No space left on device" in log.notices.pop().message
         assert texts(replayed(path)) == ["first"]
     log.message(question("third"), parent=second)
     assert told(log) == ["session_written"]
     assert texts(replayed(path)) == ["first", "second", "third"]
-    assert log.is_kept
+    assert log.name == "trip"
 
 
 def test_a_conversation_that_could_not_be_written_can_be_saved_elsewhere(log, path, tmp_path):
@@ -248,7 +253,7 @@ def test_a_conversation_that_could_not_be_written_can_be_saved_elsewhere(log, pa
     log.message(question("Hi"), parent=None)
     copy = tmp_path / "copy.jsonl"
     log.save_as(SessionFile("copy", copy))
-    assert (log.name, log.is_kept, texts(replayed(copy))) == ("copy", True, ["Hi"])
+    assert (log.name, texts(replayed(copy))) == ("copy", ["Hi"])
 
 
 def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log, path, world):
@@ -268,7 +273,7 @@ def test_a_file_somebody_removed_is_not_written_to_any_more(log, path):
     asked = log.message(question("Hi"), parent=None)
     path.unlink()
     log.message(question("Ho"), parent=asked)
-    assert "it was removed" in log.untold()[0].message
+    assert "it was removed" in log.notices[0].message
     assert texts(log.session) == ["Hi", "Ho"]
 
 
@@ -296,7 +301,7 @@ class TestASessionTwoProcessesWant:
         first = resume()
         asked = first.message(question("Hi"), parent=None)
         second = resume()
-        (notice,) = second.untold()
+        (notice,) = second.notices
         assert notice.code == "session_forked"
         assert notice.message == "trip is open in another chatcli; continuing in a copy, trip-2"
         copy = path.with_name("trip-2.jsonl")
@@ -319,7 +324,7 @@ class TestASessionTwoProcessesWant:
 
     def test_is_left_to_whoever_began_it_first(self, resume, path):
         first, second = resume(), resume()
-        assert second.untold() == []
+        assert second.notices == []
         second.message(question("from two"), parent=None)
         second.close()
         first.message(question("from one"), parent=None)
@@ -630,3 +635,62 @@ class TestAReplyThatBeginsAgain:
         reply.extend("Paris")
         reply.finish(answer("Paris"), RESULT)
         assert texts(replayed(path)) == texts(log.session) == ["Paris"]
+
+
+AT = "2026-11-23T21:05:07.123Z"
+HEADER = HeaderRecord("s", AT, "chatcli 1.2.3")
+MESSAGE = MessageRecord("q", None, AT, question("Hi"))
+
+
+@pytest.fixture
+def records_file(path):
+    file = RecordFile(path)
+    yield file
+    file.close()
+
+
+def test_nothing_is_made_before_the_first_record(records_file, path):
+    assert not path.parent.exists()
+    records_file.append_records([HEADER])
+    assert list(read_records(path.read_bytes())) == [HEADER]
+
+
+def test_a_file_has_one_header(records_file, path):
+    records_file.begin([HEADER, MESSAGE])
+    records_file.append_records([HeaderRecord("other", AT, "x")])
+    assert list(read_records(path.read_bytes())) == [HEADER, MESSAGE]
+
+
+def test_a_file_that_was_let_go_of_is_opened_again(records_file, path):
+    records_file.append_records([HEADER])
+    records_file.close()
+    records_file.close()
+    records_file.append_records([MESSAGE])
+    assert list(read_records(path.read_bytes())) == [HEADER, MESSAGE]
+
+
+def test_a_file_is_never_begun_twice(records_file, path):
+    records_file.begin([HEADER])
+    with pytest.raises(UsageError) as caught:
+        records_file.begin([HEADER, MESSAGE])
+    assert caught.value.hint
+    assert list(read_records(path.read_bytes())) == [HEADER]
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    records_file = RecordFile(tmp_path / "file" / "trip.jsonl")
+    for write in (lambda: records_file.append_records([HEADER]), lambda: records_file.begin([HEADER])):
+        with pytest.raises(LocalIOError, match="cannot write the session"):
+            write()
+
+
+@posix_only
+def test_a_pipe_with_a_name_is_no_session_and_not_waited_for(records_file, path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert records_file.hold()
+    with pytest.raises(ConfigurationError) as caught:
+        records_file.append_records([HEADER])
+    assert caught.value.code == "not_a_session"
+    assert path.is_fifo()

@@ -191,20 +191,20 @@ def test_the_questions_are_those_on_the_path():
 
 def test_pins_keep_their_order_and_can_be_taken_back():
     session = replay(*EXCHANGE, *(mark("pin", pin) for pin in ("q2", "q1", "r1", "q2")), mark("unpin", "q1"))
-    assert session.pinned == ("q2", "r1")
+    assert list(session.pinned) == ["q2", "r1"]
 
 
 def test_the_last_title_and_model_count_and_every_note():
     marks = [(kind, value) for kind in ("title", "model", "note") for value in ("a", "b")]
     session = replay(*EXCHANGE, *(mark(kind, value) for kind, value in marks))
-    assert (session.title, session.model, session.notes) == ("b", "b", ("a", "b"))
+    assert (session.title, session.model, list(session.notes.values())) == ("b", "b", ["a", "b"])
 
 
 @pytest.mark.parametrize("kind", ["title", "model", "note", "pin", "unpin", "applause"])
 @pytest.mark.parametrize("value", [None, 7, ["q1"], {"a": 1}])
 def test_a_mark_with_a_value_that_makes_no_sense_changes_nothing(kind, value):
     session = replay(*EXCHANGE, mark(kind, value))
-    assert (session.title, session.model, session.notes, session.pinned) == (None, None, (), ())
+    assert (session.title, session.model, session.notes, session.pinned) == (None, None, {}, {})
     assert session.head == "r2"
 
 

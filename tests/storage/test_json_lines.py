@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from chatcli.core.errors import LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger
-from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.log import RecordFile
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.storage.json_lines import (
     ExclusiveJsonLines,
@@ -423,8 +423,8 @@ AT = "2026-11-29T12:00:00.000Z"
 
 def session(path):
     file = RecordFile(path)
-    file.append_record(HeaderRecord("s", AT, "chatcli"))
-    return file, lambda text: file.append_record(MessageRecord(text, None, AT, question(text)))
+    file.append_records([HeaderRecord("s", AT, "chatcli")])
+    return file, lambda text: file.append_records([MessageRecord(text, None, AT, question(text))])
 
 
 def ledger(path):

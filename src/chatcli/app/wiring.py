@@ -12,7 +12,6 @@ from chatcli.app.windows import with_served_windows
 from chatcli.chat import Chat
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.log import SessionLog
-from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.request import Request
     from chatcli.cost.budget import Approve
+    from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile
 
 
@@ -37,8 +37,11 @@ def open_session(settings: Settings, options: ChatOptions, context: RunContext) 
     file = _session_file(store, options)
     app, folder = f"chatcli {__version__}", str(context.folder) if context.folder else None
     if settings.save and not options.dry:
-        load = store.load if file else _nothing_said
-        log = SessionLog.resume(file or store.new(), load, app=app, folder=folder)
+        log = (
+            SessionLog.resume(file, store.load, app=app, folder=folder)
+            if file
+            else SessionLog(store.new(), app=app, folder=folder)
+        )
     else:
         log = SessionLog(None, app=app, folder=folder, session=store.load(file) if file else None)
     return Chat(log, store, system=_given_system(settings, log.session))
@@ -64,8 +67,8 @@ async def open_chat(
         chat.connect(await resolver.resolve(chat))
         if options.count_exactly:
             chat.turns.load_vocabulary()
-        for notice in chat.opened.pending_notices():
-            tell(notice)
+        while chat.opened.notices:
+            tell(chat.opened.notices.pop(0))
         yield chat
 
 
@@ -93,10 +96,6 @@ def body_to_send(
     return dialect_for(settings.api).body(
         replace(request, without=without), streamed=settings.stream, endpoint=endpoint
     )
-
-
-def _nothing_said(_: SessionFile) -> Session:
-    return Session()
 
 
 def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | None:

@@ -35,15 +35,12 @@ class Chat:
     """
 
     def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
+        self.session: Session = log.session
         self.opened = OpenSession(log, store, system=system)
         self.branches = Branches(self.opened)
         self.memory = Memory(self.opened, self.branches)
         self.turns = Turns(self.opened, self.branches)
         self.summaries = Summaries(self.opened, self.turns)
-
-    @property
-    def session(self) -> Session:
-        return self.opened.session
 
     @property
     def target(self) -> ResolvedModel | None:

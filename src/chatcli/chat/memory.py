@@ -9,6 +9,8 @@ from chatcli.chat.branches import number_hint
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from chatcli.chat.branches import Branches
     from chatcli.chat.open_session import OpenSession
     from chatcli.sessions.records import MessageRecord
@@ -46,7 +48,7 @@ class Memory:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the model always sees, oldest first."""
-        return self._session.notes
+        return tuple(self._session.notes.values())
 
     @property
     def is_cleared(self) -> bool:
@@ -106,7 +108,7 @@ class Memory:
         if not 1 <= number <= len(notes):
             hint = number_hint(1, len(notes)) if notes else "/note TEXT adds one"
             raise UsageError(f"there is no note {number}", hint=hint, code="no_such_note")
-        self._mark("unnote", self._session.note_ids[number - 1])
+        self._mark("unnote", list(self._session.notes)[number - 1])
         return notes[number - 1]
 
     def clear(self) -> None:
@@ -125,7 +127,7 @@ class Memory:
     def _is_anything_asked(self) -> bool:
         return any(record.role == "user" for record in self._session.context())
 
-    def _turns(self, ids: tuple[str, ...]) -> tuple[NumberedTurn, ...]:
+    def _turns(self, ids: Collection[str]) -> tuple[NumberedTurn, ...]:
         if not ids:
             return ()
         wanted, first = set(ids), self._branches.first_known

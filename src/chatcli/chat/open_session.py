@@ -28,20 +28,15 @@ class OpenSession:
 
     def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
         self.store = store
+        self.session: Session = log.session
+        self.journal: Journal = log
+        """What keeps the turns to come."""
+        self.notices: list[Notice] = log.notices
+        """What became of the file that the person was not told yet; whoever tells it takes it out."""
         self.changes = 0
         self._log = log
         self._wished_system = system
         self._last_is_unknown = False
-        self._pending_notices: list[Notice] = []
-
-    @property
-    def journal(self) -> Journal:
-        """What keeps the turns to come."""
-        return self._log
-
-    @property
-    def session(self) -> Session:
-        return self._log.session
 
     @property
     def file(self) -> SessionFile | None:
@@ -50,13 +45,8 @@ class OpenSession:
 
     @property
     def name(self) -> str | None:
-        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
+        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it is in the file."""
         return self._log.name
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether all that was said is in the file."""
-        return self._log.is_kept
 
     @property
     def title(self) -> str:
@@ -84,11 +74,6 @@ class OpenSession:
             sum(usage.input_tokens or 0 for usage in usages),
             sum(usage.cached_tokens or 0 for usage in usages),
         )
-
-    def pending_notices(self) -> list[Notice]:
-        """Return what became of the file that the person was not told yet."""
-        pending, self._pending_notices = [*self._log.untold(), *self._pending_notices], []
-        return pending
 
     def mark(self, kind: str, value: Any = None, *, changes_context: bool = False) -> None:
         """Set a mark behind the newest message; ``changes_context`` where the model is to see something else from now on."""
@@ -149,11 +134,11 @@ class OpenSession:
     def remember_as_last(self) -> None:
         """Make this the session used last; that it cannot be noted is told once."""
         try:
-            if self.file is not None and self.is_kept:
-                self.store.remember(self.file)
+            if self._log.file is not None and self._log.name is not None:
+                self.store.remember(self._log.file)
         except LocalIOError as error:
             if not self._last_is_unknown:
-                self._pending_notices.append(Notice(error.code, f"{error.clause}; {error.hint}"))
+                self.notices.append(Notice(error.code, f"{error.clause}; {error.hint}"))
             self._last_is_unknown = True
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def history_of(
             )
     system = session.system
     history.system = system if system is not None and system.parts else None
-    history.notes = tuple(note_message(note) for note in session.notes)
+    history.notes = tuple(note_message(note) for note in session.notes.values())
     history.summary = summary_of(session, history.turns)
     history.head = session.head
     return history

@@ -306,8 +306,8 @@ class Turns:
         async with aclosing(events):
             async for event in events:
                 if not isinstance(event, TurnStarted):  # before which nothing was written
-                    for notice in self._opened.pending_notices():
-                        yield notice
+                    while self._opened.notices:
+                        yield self._opened.notices.pop(0)
                 yield event
                 if isinstance(event, ContextFitted):
                     self._opened.remember_as_last()

@@ -93,7 +93,7 @@ class _OneShot:
                     chat.branches.take_back_unsent(end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or is_unkept(self._settings)
-                    is_lost = was_asked_to_keep and is_to_be_kept and not chat.opened.is_kept
+                    is_lost = was_asked_to_keep and is_to_be_kept and chat.opened.name is None
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
                 await answer(end)

@@ -281,8 +281,9 @@ class ReplSession:
         self.tell_what_became_of_the_file()
 
     def tell_what_became_of_the_file(self) -> None:
-        for notice in self.chat.opened.pending_notices():
-            self.frontend.remark(notice.message)
+        notices = self.chat.opened.notices
+        while notices:
+            self.frontend.remark(notices.pop(0).message)
 
 
 def split_command(line: str) -> tuple[str, str] | None:

@@ -1,31 +1,33 @@
-"""The journal of one conversation: it makes the records, keeps them, and shows what they come to."""
+"""The journal of one conversation: it makes the records, writes them to their file, and shows what they come to."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import Notice
-from chatcli.sessions.reading import damage
-from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.reading import HEADER_SEARCH_BYTES, damage, find_header, not_a_session
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,
     MessageRecord,
     PartialRecord,
     ReplyMetadata,
-    local_now,
+    encode,
     new_id,
     timestamp,
+    utc_now,
 )
 from chatcli.sessions.session import Session
-from chatcli.storage.json_lines import InUse
+from chatcli.storage.json_lines import ExclusiveJsonLines, InUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.core.errors import ChatcliError
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 KEEP_WITHIN_S: Final = 0.5
 """How long the text of a reply may wait in memory: half of what the port allows, so a busy loop keeps it too."""
+
+_WRITTEN_AT_ONCE: Final = 50
 
 
 def running_loop_timer(delay_s: float, callback: Callable[[], None]) -> Cancel:
@@ -60,9 +64,10 @@ class SessionLog:
 
     The conversation never stops for its file. What cannot be written, as on a full disk, waits in memory and is
     tried again with each record. A file that another process writes to is left to it, and the conversation goes on
-    in a copy. Both are told once: ``untold`` gives the notices nobody was told of yet.
+    in a copy. Both are told once, by ``notices``.
 
-    ``app`` names the program and version in the header, ``folder`` where the person is.
+    Without ``session`` there is no such file yet. ``app`` names the program and version in the header, ``folder`` where
+    the person is.
     """
 
     def __init__(
@@ -73,14 +78,18 @@ class SessionLog:
         folder: str | None = None,
         session: Session | None = None,
         records: RecordFile | None = None,
-        clock: Clock = local_now,
+        clock: Clock = utc_now,
         ids: IdSource = new_id,
         monotonic_s: Callable[[], float] = time.monotonic,
         timer: Timer = running_loop_timer,
     ) -> None:
         self.file = file
         self.session = session or Session()
-        self._records = records or (record_file(file) if file else None)
+        self.name = file.name if file else None
+        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it is with the operating system."""
+        self.notices: list[Notice] = []
+        """What the person should know and was not told yet; whoever tells it takes it out."""
+        self._records = records or (record_file(file, is_new=session is None) if file else None)
         self._app = app
         self._folder = folder
         self._clock = clock
@@ -88,10 +97,8 @@ class SessionLog:
         self._monotonic_s = monotonic_s
         self._timer = timer
         self._begun = self.session.header is not None
-        self._unwritten: deque[Record] = deque()
+        self._unwritten: list[Record] = []
         self._copies: Iterator[SessionFile] | None = None
-        self._is_failing = False
-        self._untold: list[Notice] = []
         self.answered_elsewhere: str | None = None
         """The message another process was at work on when this one resumed the session: a question, or a part."""
         self._open_replies: dict[str, SessionReply] = {}
@@ -118,37 +125,22 @@ class SessionLog:
             raise
         if count := log.session.damaged_records:
             told = f"{file.name} has {damage(count)}; damaged records are skipped and stay in the file"
-            log._untold.append(Notice("session_damaged", told))
+            log.notices.append(Notice("session_damaged", told))
         if not is_ours:
             log.answered_elsewhere = log.session.head if log.session.is_unfinished else None
             log._go_on_in_a_copy()
         return log
 
-    @property
-    def name(self) -> str | None:
-        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it."""
-        return self.file.name if self.file and not self._is_failing else None
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether all that was said is with the operating system."""
-        return self.file is not None and not self._is_failing
-
-    def untold(self) -> list[Notice]:
-        """Return what the person should know and was not told yet."""
-        told, self._untold = self._untold, []
-        return told
-
     def message(self, message: Message, *, parent: str | None) -> str:
         """Keep a message of the person or the system and return its id."""
         record = MessageRecord(self._ids(), parent, self._now(), message)
-        self._keep(record)
+        self._keep(record, is_said=message.role != "system")
         return record.id
 
     def mark(self, kind: str, value: Any = None, *, parent: str | None, endpoint: str | None = None) -> str:
         """Keep a mark set after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
         record = MarkRecord(self._ids(), parent, self._now(), kind, value, endpoint)
-        self._keep(record)
+        self._keep(record, is_said=False)
         return record.id
 
     def begin_reply(self, *, parent: str | None) -> SessionReply:
@@ -168,13 +160,12 @@ class SessionLog:
         conversation then stays where it is.
         """
         self._flush_replies()
-        session = self._with_new_identity()
-        records = record_file(file)
-        records.begin(session.records)
+        copy, records = self._copied_records(), record_file(file)
+        records.begin(copy)
         self._let_go()
-        self.file, self.session, self._records = file, session, records
+        self.session.become(copy)
+        self.file, self.name, self._records = file, file.name, records
         self._begun = True
-        self._is_failing = False
         self._copies = None
         self._unwritten.clear()
 
@@ -205,17 +196,13 @@ class SessionLog:
         self._keep(MessageRecord(reply_id, parent, self._now(), message, metadata))
         self._open_replies.pop(reply_id, None)
 
-    def _keep(self, record: Record) -> None:
-        if self.session.header is None:
-            self._wait(self._header())
-        self._wait(record)
-        if self._begun or _is_said(record):
+    def _keep(self, record: MessageRecord | MarkRecord | PartialRecord, *, is_said: bool = True) -> None:
+        new = (record,) if self.session.header else (self._header(record.at), record)
+        self._unwritten += new
+        self.session.apply(*new)
+        if self._begun or is_said:
             self._begun = True
             self._write_all()
-
-    def _wait(self, record: Record) -> None:
-        self._unwritten.append(record)
-        self.session.apply(record)
 
     def _write_all(self) -> None:
         """Write what waits, in this file or, where that is another's, in a copy."""
@@ -234,25 +221,22 @@ class SessionLog:
         if self._copies is not None:
             self._make_copy(self._copies)
         while self._unwritten:
+            # Not all at once: of what a full disk keeps waiting, no more is encoded with every attempt.
             if self._records is not None:
-                self._records.append_record(self._unwritten[0])
-            self._unwritten.popleft()
+                self._records.append_records(self._unwritten[:_WRITTEN_AT_ONCE])
+            del self._unwritten[:_WRITTEN_AT_ONCE]
 
     def _go_on_in_a_copy(self) -> None:
         """Leave the file to the process that has it. The copy is made when there is something to add to it."""
         assert self.file is not None  # noqa: S101 - only a file can be in use
         name = self.file.name
         self._copies = self.file.copies()
-        self.session = self._with_new_identity()
+        self.session.become(self._copied_records())
         fork = {"session": name, "message": self.session.head}
         self.session.apply(MarkRecord(self._ids(), self.session.head, self._now(), "fork", fork))
         self._take_next(self._copies)
-        self._untold.append(
-            Notice(
-                "session_forked",
-                f"{name} is open in another chatcli; continuing in a copy, {self.file.name}",
-            )
-        )
+        forked = f"{name} is open in another chatcli; continuing in a copy, {self.file.name}"
+        self.notices.append(Notice("session_forked", forked))
 
     def _make_copy(self, copies: Iterator[SessionFile]) -> None:
         assert self._records is not None  # noqa: S101 - taken together with the copies
@@ -269,24 +253,26 @@ class SessionLog:
     def _take_next(self, copies: Iterator[SessionFile]) -> None:
         self.file = next(file for file in copies if not file.path.exists())
         self._records = record_file(self.file)
+        if self.name is not None:
+            self.name = self.file.name
 
     def _fail(self, error: ChatcliError) -> None:
-        if not self._is_failing:
-            told = f"{error.clause}; continuing in memory; /save NAME saves it elsewhere"
-            self._untold.append(Notice(error.code, told))
-        self._is_failing = True
+        if self.name is not None:
+            failure = f"{error.clause}; continuing in memory; /save NAME saves it elsewhere"
+            self.notices.append(Notice(error.code, failure))
+        self.name = None
 
     def _succeed(self) -> None:
-        if self._is_failing and self.file is not None:
-            self._untold.append(Notice("session_written", f"saving again, to {self.file.path}"))
-        self._is_failing = False
+        if self.name is None and self.file is not None:
+            self.notices.append(Notice("session_written", f"saving again, to {self.file.path}"))
+            self.name = self.file.name
 
-    def _with_new_identity(self) -> Session:
-        said = (record for record in self.session.records if not isinstance(record, HeaderRecord))
-        return Session.replay([self._header(), *said])
+    def _copied_records(self) -> list[Record]:
+        kept = (record for record in self.session.records if not isinstance(record, HeaderRecord))
+        return [self._header(self._now()), *kept]
 
-    def _header(self) -> HeaderRecord:
-        return HeaderRecord(self._ids(), self._now(), self._app, folder=self._folder)
+    def _header(self, at: str) -> HeaderRecord:
+        return HeaderRecord(self._ids(), at, self._app, folder=self._folder)
 
     def _now(self) -> str:
         return timestamp(self._clock())
@@ -300,9 +286,62 @@ class SessionLog:
             self._records.close()
 
 
-def record_file(file: SessionFile) -> RecordFile:
+def record_file(file: SessionFile, *, is_new: bool = False) -> RecordFile:
     """Return what writes ``file``; only a path the person gave may be a link."""
-    return RecordFile(file.path, follow_link=file.is_named_by_path)
+    return RecordFile(file.path, follow_link=file.is_named_by_path, is_new=is_new)
+
+
+class RecordFile(ExclusiveJsonLines):
+    """Appends records to a session file, which is made with the first one.
+
+    Methods that write raise ``LocalIOError``, ``ConfigurationError`` when the file turns out to be no session, and
+    ``InUse``.
+    """
+
+    def __init__(self, path: Path, *, follow_link: bool = False, is_new: bool = False) -> None:
+        super().__init__(path, self._check_header, follow_link=follow_link, is_new=is_new)
+        self._has_header = False
+
+    def hold(self) -> bool:
+        """Keep others from writing from now on; return whether they do not do so already.
+
+        A file that is not there yet is not made, but will be taken for another's if somebody makes it meanwhile. One
+        that cannot be written is found out when it is.
+        """
+        try:
+            return super().hold()
+        except (OSError, ConfigurationError):
+            return True
+
+    def append_records(self, records: Sequence[Record]) -> None:
+        """Write ``records`` at the end, all of them or none; a header at their beginning only where the file has none."""
+        try:
+            if isinstance(records[0], HeaderRecord):
+                self.open()
+                records = records[self._has_header :]
+            self.append(encode(*records))
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+    def begin(self, records: Sequence[Record]) -> None:
+        """Make the file with ``records``, a header first; raise ``UsageError`` where there is one already."""
+        try:
+            self.create(encode(*records))
+        except FileExistsError as error:
+            raise UsageError(
+                f"{self.path} already exists",
+                hint="use another name or path; nothing is ever overwritten",
+                code="session_exists",
+            ) from error
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+    def _check_header(self, descriptor: int) -> None:
+        # A pipe with a name would be read for ever.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise not_a_session(self.path)
+        beginning = os.read(descriptor, HEADER_SEARCH_BYTES)
+        self._has_header = bool(beginning) and find_header(beginning, self.path) is not None
 
 
 class SessionReply:
@@ -370,10 +409,12 @@ class SessionReply:
         self._waiting.clear()
 
 
-def _is_said(record: Record) -> bool:
-    if isinstance(record, MessageRecord):
-        return record.role != "system"
-    return isinstance(record, PartialRecord)
+def _not_written(path: Path, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot write the session {path}: {error.strerror or error}",
+        hint="fix that, use another -s path, or --no-save",
+        code="session_not_written",
+    )
 
 
 def _nothing_to_cancel() -> None:

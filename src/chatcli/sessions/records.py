@@ -24,6 +24,7 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jiter import from_json
@@ -61,8 +62,8 @@ _DEEPEST_LEVELS: Final = 200
 _RECORD_START: Final = b'{"type":"'
 
 
-def new_id() -> str:
-    return secrets.token_hex(6)
+new_id: Final[IdSource] = partial(secrets.token_hex, 6)
+utc_now: Final[Clock] = partial(datetime.now, UTC)
 
 
 def local_now() -> datetime:
@@ -331,17 +332,22 @@ _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Record]]] = {
 }
 
 
-def encode(record: Record) -> bytes:
-    """Return the line of ``record`` with its line feed; a record that was read is written as it was.
+def encode(*records: Record) -> bytes:
+    """Return the lines of ``records`` with their line feeds; a record that was read is written as it was.
 
     A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot keep two that make a pair
     apart: they come back as the one character they encode.
     """
-    if record.line is not None:
-        return record.line + b"\n"
-    # Bit by bit: a long answer is in memory often enough.
-    texts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(record.fields())
-    return b"".join([*(text.encode("utf-8", "backslashreplace") for text in texts), b"\n"])
+    chunks: list[bytes] = []
+    for record in records:
+        if record.line is not None:
+            chunks.append(record.line)
+        else:
+            # Bit by bit: a long answer is in memory often enough.
+            texts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(record.fields())
+            chunks += (text.encode("utf-8", "backslashreplace") for text in texts)
+        chunks.append(b"\n")
+    return b"".join(chunks)
 
 
 def decode(line: bytes) -> Record:

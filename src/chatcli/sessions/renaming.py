@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.sessions.attachment_folders import attachments_folder, move_attachments
-from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.log import record_file
 from chatcli.sessions.records import MarkRecord, new_id, timestamp
 from chatcli.storage import private_files
 from chatcli.storage.json_lines import InUse
@@ -15,6 +15,7 @@ from chatcli.storage.json_lines import InUse
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chatcli.sessions.log import RecordFile
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile
 
@@ -29,7 +30,7 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
     records = _held(file)
     try:
         before = file.path.stat()
-        records.append_record(MarkRecord(new_id(), session.head, timestamp(now), "title", title))
+        records.append_records([MarkRecord(new_id(), session.head, timestamp(now), "title", title)])
         # It was not gone on with, so that it keeps its place in the list.
         os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except InUse as error:
@@ -70,7 +71,7 @@ def move(file: SessionFile, new: SessionFile) -> None:
 
 
 def _held(file: SessionFile) -> RecordFile:
-    records = RecordFile(file.path, follow_link=file.is_named_by_path)
+    records = record_file(file)
     if not records.hold():
         raise _in_use(file)
     return records

@@ -18,7 +18,7 @@ from chatcli.sessions.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from chatcli.core.messages import Message
     from chatcli.sessions.records import Record
@@ -61,16 +61,23 @@ class Session:
         """The host whose model that is, ``None`` where nobody noted it."""
         self.forked_from: str | None = None
         """The session this one was copied from last."""
+        self.pinned: dict[str, None] = {}
+        """The ids of the pinned messages: a set in the order they were pinned."""
+        self.dropped: dict[str, None] = {}
+        """The ids of the questions the model does not see, nor what was answered, in the order they were dropped."""
+        self.notes: dict[str, str] = {}
+        """What the model always sees, in the order it was noted, by the ids of the marks that say so."""
+        self.summaries: list[tuple[str, str, str, bool]] = []
+        """All summaries, oldest first: the first and the last message each stands for, its text, and if it was asked for.
+
+        The text is empty where one was taken away.
+        """
         self._damaged_records = 0
+        self._refused: dict[str, str] = {}
         self._messages: dict[str, MessageRecord] = {}
         self._partials: dict[str, _PartialReply] = {}
         self._parents: dict[str, str | None] = {}
         self._cleared: set[str] = set()
-        self._pinned: dict[str, None] = {}  # a set that keeps its order
-        self._dropped: dict[str, None] = {}
-        self._refused: dict[str, str] = {}
-        self._notes: dict[str, str] = {}
-        self._summaries: list[tuple[str, str, str, bool]] = []
         self._path: list[MessageRecord] | None = []
         """The path to the head, ``None`` when it has to be walked anew."""
 
@@ -78,11 +85,21 @@ class Session:
     def replay(cls, records: Iterable[Record]) -> Session:
         session = cls()
         for record in records:
-            session.apply(record)
+            session._apply(record)
         return session
 
-    def apply(self, record: Record) -> None:
-        """Take the next record."""
+    def apply(self, *records: Record) -> None:
+        """Take the next records."""
+        for record in records:
+            self._apply(record)
+
+    def become(self, copy: list[Record]) -> None:
+        """Be the session of a copy: ``copy`` are the records of this one, but for a header of its own."""
+        self.records = copy
+        self.header = next(record for record in copy if isinstance(record, HeaderRecord))
+        self._damaged_records = sum(record.is_damaged for record in copy)
+
+    def _apply(self, record: Record) -> None:
         match record:
             case MessageRecord():
                 self._apply_message(record)
@@ -177,16 +194,6 @@ class Session:
         return self.head in self._partials or waits_for_answer
 
     @property
-    def pinned(self) -> tuple[str, ...]:
-        """The ids of the pinned messages, in the order they were pinned."""
-        return tuple(self._pinned)
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """The ids of the questions the model does not see, nor what was answered, in the order they were dropped."""
-        return tuple(self._dropped)
-
-    @property
     def refused(self) -> Mapping[str, str]:
         """The questions of the path that the endpoint refused for what they are, by their ids, and why.
 
@@ -200,24 +207,6 @@ class Session:
             for record, following in zip_longest(said, said[1:])
             if record.id in self._refused and (following is None or following.role != "assistant")
         }
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the model always sees, in the order it was noted."""
-        return tuple(self._notes.values())
-
-    @property
-    def note_ids(self) -> tuple[str, ...]:
-        """The ids of the marks the ``notes`` stand in: what takes one away names it so."""
-        return tuple(self._notes)
-
-    @property
-    def summaries(self) -> Sequence[tuple[str, str, str, bool]]:
-        """All summaries, oldest first: the first and the last message each stands for, its text, and if it was asked for.
-
-        The text is empty where one was taken away.
-        """
-        return self._summaries
 
     def _cleared_up_to(self, path: tuple[MessageRecord, ...]) -> int:
         if not self._cleared:
@@ -285,7 +274,7 @@ class Session:
             case "clear", _ if record.parent is not None:
                 self._cleared.add(record.parent)
             case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text), **more}:
-                self._summaries.append((first_id, last_id, text, more.get("wanted") is True))
+                self.summaries.append((first_id, last_id, text, more.get("wanted") is True))
             case "fork", {"session": str(name)}:
                 self.forked_from = name
             case "refused", {"message": str(message_id), "reason": str(reason)}:
@@ -297,17 +286,17 @@ class Session:
         """Take what the model is to keep in mind or to forget."""
         match kind:
             case "note":
-                self._notes[record.id] = value
+                self.notes[record.id] = value
             case "unnote":
-                self._notes.pop(value, None)
+                self.notes.pop(value, None)
             case "pin":
-                self._pinned.setdefault(value)
+                self.pinned.setdefault(value)
             case "unpin":
-                self._pinned.pop(value, None)
+                self.pinned.pop(value, None)
             case "drop":
-                self._dropped.setdefault(value)
+                self.dropped.setdefault(value)
             case "undrop":
-                self._dropped.pop(value, None)
+                self.dropped.pop(value, None)
             case "unclear":
                 self._cleared.discard(value)
 

@@ -6,8 +6,9 @@ import itertools
 import json
 import stat
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
@@ -15,7 +16,6 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.sessions.attachment_folders import remove_attachments
 from chatcli.sessions.names import SUFFIX, checked_name, is_path
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
-from chatcli.sessions.records import local_now, new_id
 from chatcli.sessions.session import Session
 from chatcli.sessions.stamps import moment_of
 from chatcli.sessions.titles import preview_of, title_of
@@ -26,7 +26,6 @@ from chatcli.storage.private_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from chatcli.sessions.records import Clock, IdSource
 
@@ -94,7 +93,7 @@ class SessionStore:
         <folder>/last                 {"path": "..."}, the session that was asked last
     """
 
-    def __init__(self, folder: Path, *, clock: Clock = local_now, ids: IdSource = new_id) -> None:
+    def __init__(self, folder: Path, *, clock: Clock = datetime.now, ids: IdSource = token_hex) -> None:
         self._sessions = folder.absolute() / "sessions"
         self._last = folder.absolute() / "last"
         self._clock = clock

@@ -217,16 +217,18 @@ class ExclusiveJsonLines:
     """A file that one process adds to: it is locked while it is open, and made with the first line.
 
     ``check`` is given the descriptor once the lock is taken, reads what it wants and raises what keeps the file from
-    being written to. ``follow_link`` says that the path is the person's own and may be a link. Methods raise
-    ``OSError`` and, but for ``hold``, ``InUse``.
+    being written to. ``follow_link`` says that the path is the person's own and may be a link, ``is_new`` that nobody has
+    made the file: what is in it all the same is another's. Methods raise ``OSError`` and, but for ``hold``, ``InUse``.
     """
 
-    def __init__(self, path: Path, check: Callable[[int], None], *, follow_link: bool = False) -> None:
+    def __init__(
+        self, path: Path, check: Callable[[int], None], *, follow_link: bool = False, is_new: bool = False
+    ) -> None:
         self.path = path
         self._check = check
         self._follow_link = follow_link
         self._descriptor: int | None = None
-        self._seen_bytes: int | None = None
+        self._seen_bytes: int | None = 0 if is_new else None
 
     def hold(self) -> bool:
         """Keep others from writing from now on; return whether they do not do so already.

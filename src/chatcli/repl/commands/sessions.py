@@ -36,7 +36,7 @@ async def _new(repl: ReplSession, _: str) -> None:
     before = repl.chat
     wish = replace(repl.wish, session=None, resume_last=False)
     await repl.turn_to(open_session(repl.settings, wish, repl.world))
-    is_kept = before.opened.is_kept and before.session.questions
+    is_kept = before.opened.name and before.session.questions
     kept = f"; /session {before.opened.name} goes back" if is_kept else ""
     repl.frontend.remark(f"new conversation{kept}")
 
@@ -150,7 +150,7 @@ async def _save(repl: ReplSession, argument: str) -> None:
     if argument:
         chat.opened.save_as(chat.opened.store.resolve(argument))
         repl.frontend.remark(f"saved as {chat.opened.name}; continuing there")
-    elif chat.opened.file is None or not chat.opened.is_kept:
+    elif chat.opened.file is None or chat.opened.name is None:
         chat.opened.save_as(chat.opened.store.new())
         repl.frontend.remark(f"saving from now on, as {chat.opened.name}")
     else:

@@ -8,7 +8,7 @@ from chatcli.cli.main import main
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import answer, question
 from chatcli.sessions.exporting import records_of
-from chatcli.sessions.record_file import RecordFile
+from chatcli.sessions.log import RecordFile
 from chatcli.sessions.records import HeaderRecord, MessageRecord, ReplyMetadata
 from cli.fakes import terminal
 
