@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pyte
 from pyte import modes
@@ -50,6 +50,8 @@ class Cell(NamedTuple):
 
 
 BLANK = Cell()
+Look: TypeAlias = tuple[str | bool, ...]
+"""All of a cell but its character."""
 
 
 def _color(name: str) -> str:
@@ -106,14 +108,15 @@ class CellScreen(pyte.Screen):
 
     def draw(self, data: str) -> None:
         # pyte's own takes what is joined to an emoji, or has no width, for the end of the text.
-        for grapheme in iter_graphemes(data):
-            columns = width(grapheme)
+        look = (*self.cursor.attrs[1:-1], self._link)
+        for grapheme in data if data.isascii() else iter_graphemes(data):
+            columns = 1 if grapheme.isascii() else width(grapheme)
             if columns <= 0:
                 self._join(grapheme)
                 continue
             if self.cursor.x + columns > self.columns:
                 self._end_row(columns)
-            self._put(grapheme, columns)
+            self._put(grapheme, look, columns)
 
     def _end_row(self, columns: int) -> None:
         if modes.DECAWM in self.mode:
@@ -122,9 +125,9 @@ class CellScreen(pyte.Screen):
         else:
             self.cursor.x = max(0, self.columns - columns)
 
-    def _put(self, grapheme: str, columns: int) -> None:
+    def _put(self, grapheme: str, look: Look, columns: int) -> None:
         line = self.buffer[self.cursor.y]
-        cell = self.cursor.attrs._replace(data=self._joins_next + grapheme, link=self._link)
+        cell = Cell(self._joins_next + grapheme, *look)
         self._joins_next = ""
         line[self.cursor.x] = cell
         for x in range(self.cursor.x + 1, self.cursor.x + columns):

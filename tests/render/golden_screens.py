@@ -15,7 +15,7 @@ import io
 import os
 import unicodedata
 from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.cli.live_screen import LiveScreen
 from chatcli.core.events import ReasoningDelta, TextDelta, TurnFinished, TurnResult
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.render.themes import Theme
-    from render.cell_screen import Row
+    from render.cell_screen import Look, Row
 
 WIDTHS: Final = (30, 60, 80, 140)
 COLORED: Final = {
@@ -46,9 +46,6 @@ EVERY_COLORED: Final = {
     "light 256": theme("light", "256"),
 }
 UNCOLORED: Final = theme("dark", None)
-
-Look: TypeAlias = tuple[str | bool, ...]
-"""All of a cell but its character."""
 
 _RECORDS: Final = "WRITE_SCREENS"
 _LINES: Final = 24
