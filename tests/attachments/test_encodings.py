@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.attachments.encoding_hints import COMMON_ENCODINGS, EncodingHints, encoding_hints, encoding_named
-from chatcli.attachments.encodings import as_typed, decode
+from chatcli.attachments.encodings import COMMON_ENCODINGS, EncodingHints, as_typed, decode, encoding_named
 from chatcli.core.errors import UsageError
 
 SIMPLIFIED = ["你好", "北京", "中国的首都是哪里？", "今天我们去 Python 编程课, 学习 asyncio。"]
@@ -90,7 +89,7 @@ def test_a_long_text_is_recognized_as_well_and_wherever_it_was_cut():
 
 
 def test_what_nothing_recognizes_is_read_as_the_locale_says():
-    read = decode("Столица Франции?".encode("cp1251"), "notes", EncodingHints(locale_encoding="cp1251"))
+    read = decode("Столица Франции?".encode("cp1251"), "notes", EncodingHints(system_encoding="cp1251"))
     assert (read.text, read.note) == (
         "Столица Франции?",
         "notes is not UTF-8; reading it as Cyrillic (Windows-1251)",
@@ -212,21 +211,21 @@ def test_what_may_be_utf_8_by_chance_is_not_taken_for_it():
     ],
 )
 def test_the_locale_weighs_where_a_text_is_short(text, encoding, hints):
-    read = decode(text.encode(encoding), "notes", encoding_hints(hints, "utf-8"))
+    read = decode(text.encode(encoding), "notes", EncodingHints(environment=hints, system_encoding="utf-8"))
     assert read.text == text
 
 
 def test_the_language_of_the_locale_weighs_even_where_its_encoding_is_utf_8():
     content = "終了".encode("euc_jp")
     read = [
-        decode(content, "notes", encoding_hints({"LANG": f"{language}.UTF-8"}, "utf-8")).text
+        decode(content, "notes", EncodingHints(environment={"LANG": f"{language}.UTF-8"})).text
         for language in ("ja_JP", "zh_CN")
     ]
     assert read == ["終了", "姜位"]
 
 
 def test_an_encoding_only_the_locale_knows_of_is_a_candidate():
-    read = decode("Größe übermäßig".encode("mac_roman"), "notes", EncodingHints(locale_encoding="mac_roman"))
+    read = decode("Größe übermäßig".encode("mac_roman"), "notes", EncodingHints(system_encoding="mac_roman"))
     assert (read.text, read.note) == (
         "Größe übermäßig",
         "notes is not UTF-8; reading it as mac_roman, as the locale says",
@@ -244,13 +243,13 @@ def test_an_encoding_only_the_locale_knows_of_is_a_candidate():
     ],
 )
 def test_an_encoding_by_name_takes_what_people_write_in_it_besides(text, encoding, widest):
-    read = decode(text.encode(encoding), "notes", encoding_hints({}, "utf-8", given=widest))
+    read = decode(text.encode(encoding), "notes", EncodingHints(encoding_named(widest)))
     assert (read.text, read.note) == (text, None)
 
 
 def test_the_characters_of_windows_are_read_in_euc_jp():
     content = "①番".encode("euc_jis_2004") + b"\xfc\xe2" + "橋".encode("euc_jp")
-    assert decode(content, "notes", encoding_hints({}, "", given="euc-jp")).text == "①番髙橋"
+    assert decode(content, "notes", EncodingHints(encoding_named("euc-jp"))).text == "①番髙橋"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +257,7 @@ def test_the_characters_of_windows_are_read_in_euc_jp():
 )
 def test_every_encoding_python_knows_can_be_named(name):
     text = "Hi 5\n"
-    hints = encoding_hints({}, "utf-8", given=name)
+    hints = EncodingHints(encoding_named(name))
     assert decode(text.encode(hints.given), "notes", hints).text == text
 
 
@@ -282,7 +281,7 @@ def test_what_is_no_encoding_is_a_mistake_with_a_suggestion(name, hint):
 
 def test_an_encoding_that_is_named_by_nothing_is_none():
     with pytest.raises(UsageError):
-        encoding_hints({}, "utf-8", given="")
+        encoding_named("")
 
 
 BILINGUAL = "Hello 世界, this is text.\nMore of it.\n" * 5
@@ -361,7 +360,7 @@ def test_a_text_that_may_be_in_several_encodings_offers_them():
 @given(st.binary(min_size=1), st.sampled_from(COMMON_ENCODINGS))
 def test_anything_is_refused_or_read_in_whatever_encoding_is_named(content, name):
     with suppress(UsageError):
-        decode(content, "anything", encoding_hints({}, "utf-8", given=name)).text.encode()
+        decode(content, "anything", EncodingHints(encoding_named(name))).text.encode()
 
 
 class TestTheThresholdOfBinary:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart
-from chatcli.cli.ask import context_data
+from chatcli.cli.run_chat import context_data
 
 
 def test_what_is_seen_is_told_part_by_part_and_what_is_not_with_why():

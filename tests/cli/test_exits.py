@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.cli.ask import exit_code
+from chatcli.cli.run_chat import exit_code
 from chatcli.core.errors import Cancelled, KeyRefused, NetworkError
 from chatcli.core.events import CitedSource, TurnCancelled, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.messages import ToolCallPart

@@ -5,8 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.cli.commands import COMMANDS, summary
-from chatcli.cli.option_hints import _MEANT, option_hint, word_hint
-from chatcli.cli.options import RESERVED_OPTIONS, first_word, main_parser, parse
+from chatcli.cli.options import (
+    _MEANT,
+    RESERVED_OPTIONS,
+    first_word,
+    main_parser,
+    option_hint,
+    parse,
+    word_hint,
+)
 from chatcli.core.errors import UsageError
 
 

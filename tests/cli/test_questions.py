@@ -202,6 +202,5 @@ class TestAFileThatMayBeInSeveralEncodings:
 
 def test_a_system_prompt_is_its_text_or_a_file(tmp_path):
     (tmp_path / "pirate.txt").write_text("Arr", encoding="utf-8")
-    assert system_prompt(None, terminal()) is None
     assert system_prompt("Be brief", terminal()) == "Be brief"
     assert system_prompt(f"@{tmp_path / 'pirate.txt'}", terminal()) == "Arr"

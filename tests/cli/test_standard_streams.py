@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chatcli.cli.standard_streams import ClosedPipe, Stream
+from chatcli.cli.standard_streams import ClosedPipe, Stream, shown_colors
 from chatcli.core.errors import LocalIOError
 from cli.fakes import terminal
 
@@ -132,4 +132,41 @@ def test_a_warning_nobody_can_read_is_let_go():
 )
 def test_colours_follow_the_terminal_and_the_wishes_of_its_owner(environment, is_terminal, color_system):
     recorded = terminal(is_terminal=is_terminal, **environment)
-    assert recorded.color_system(recorded.stdout) == color_system
+    assert recorded.stdout_colors == recorded.stderr_colors == color_system
+
+
+@pytest.mark.parametrize(
+    ("environment", "colors"),
+    [
+        ({}, "standard"),
+        ({"TERM": "xterm"}, "standard"),
+        ({"TERM": "linux"}, "standard"),
+        ({"TERM": "xterm-mono"}, None),
+        ({"TERM": "vt100"}, None),
+        ({"TERM": "vt220", "COLORTERM": "truecolor"}, "truecolor"),
+        ({"TERM": "xterm-256color"}, "256"),
+        ({"TERM": "screen-256color"}, "256"),
+        ({"TERM": "xterm-direct"}, "truecolor"),
+        ({"TERM": "xterm-kitty"}, "truecolor"),
+        ({"TERM": "xterm-ghostty"}, "truecolor"),
+        ({"TERM": "foot-extra"}, "truecolor"),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "truecolor"),
+        ({"TERM": "xterm-256color", "COLORTERM": "24bit"}, "truecolor"),
+        ({"TERM": "xterm-256color", "COLORTERM": "yes"}, "256"),
+        ({"TERM": "xterm", "COLORTERM": "gnome-terminal"}, "standard"),
+        ({"WT_SESSION": "0b3c"}, "truecolor"),
+        ({"TERM": "xterm-256color", "WT_SESSION": "0b3c"}, "truecolor"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "truecolor"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, "256"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "somebody's"}, "256"),
+    ],
+)
+def test_a_terminal_shows_what_its_environment_tells(environment, colors):
+    assert shown_colors(environment) == colors
+
+
+@pytest.mark.parametrize(
+    ("tmux", "colors"), [({}, "256"), ({"TMUX": "/tmp/tmux-0/default,1,0"}, "truecolor")]
+)
+def test_gnu_screen_is_not_given_what_only_the_terminal_around_it_understands(tmux, colors):
+    assert shown_colors({"TERM": "screen.xterm-256color", "COLORTERM": "truecolor", **tmux}) == colors

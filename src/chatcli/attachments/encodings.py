@@ -6,15 +6,14 @@ import codecs
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from chatcli.attachments.recognition import Likelihood
 
@@ -76,6 +75,82 @@ _KINDS: Final = (
 )
 
 
+COMMON_ENCODINGS: Final = (
+    *(
+        "utf-8",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "gb18030",
+        "gbk",
+        "big5",
+        "big5hkscs",
+        "shift_jis",
+        "cp932",
+    ),
+    *(
+        "euc-jp",
+        "iso-2022-jp",
+        "euc-kr",
+        "cp949",
+        "windows-1250",
+        "windows-1251",
+        "windows-1252",
+        "windows-1253",
+    ),
+    *("windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "windows-874"),
+    *("iso-8859-1", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-9", "iso-8859-15"),
+    *("koi8-r", "koi8-u", "cp437", "cp850", "cp852", "cp866", "mac-roman"),
+)
+"""What completion offers; every encoding Python knows is taken."""
+
+# What the WHATWG's encoding standard calls otherwise than Python does.
+_ALIASES: Final = {"windows-874": "cp874", "x-sjis": "cp932", "windows-31j": "cp932", "windows-949": "cp949"}
+# They are called encodings of text and encode something else.
+_NO_ENCODINGS: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "mbcs", "oem"}
+)
+_SCRIPTS: Final = {
+    **dict.fromkeys(("zh_tw", "zh_hk", "zh_mo", "zh_hant"), "zh-Hant"),
+    **dict.fromkeys(("zh", "zh_cn", "zh_sg", "zh_hans"), "zh-Hans"),
+    "no": "nb",
+}
+# In the order of their weight (POSIX, "Internationalization Variables").
+_LOCALE_VARIABLES: Final = ("LC_ALL", "LC_CTYPE", "LANG")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingHints:
+    """What is known of a text's encoding before it is read, by the names Python has for encodings, with underscores.
+
+    ``given`` is the encoding the person named. What the locale says makes an encoding only likelier, and is looked at
+    when a text is not in UTF-8: it stands in variables of the ``environment``, or is the ``system_encoding``.
+    """
+
+    given: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    system_encoding: str = ""
+
+    @property
+    def locale_encoding(self) -> str | None:
+        return _known(self._locale()[1]) or _known(self.system_encoding)
+
+    @property
+    def language(self) -> str | None:
+        locale = self._locale()[0].lower()
+        usual = None if locale in {"", "c", "posix"} else locale[:2]
+        return _SCRIPTS.get(locale) or _SCRIPTS.get(locale[:2]) or usual
+
+    def _locale(self) -> tuple[str, str]:
+        """Return the name of the locale, as in ``pt_BR``, and of its encoding; empty where there is none."""
+        named = next(filter(None, map(self.environment.get, _LOCALE_VARIABLES)), "")
+        locale, _, charset = named.partition("@")[0].partition(".")
+        return locale, charset
+
+
+NO_HINTS: Final = EncodingHints()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a text reads in an ``encoding``, which people call ``title``."""
@@ -123,6 +198,32 @@ def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
     except UnicodeDecodeError:
         return _decode_nearly_utf_8(content, name) or _decode_guessing(content, name, hints)
     return _decode_mail(content, name) or Text(name, text)
+
+
+def encoding_named(name: str) -> str:
+    """Return how Python calls the encoding ``name``. Raise ``UsageError`` where there is none."""
+    found = _known(name)
+    if found is None:
+        import difflib  # noqa: PLC0415 - only a mistake needs it
+
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), COMMON_ENCODINGS, n=1, cutoff=0.5)
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"such as {', '.join(COMMON_ENCODINGS[:8:2])}, windows-1252"
+        )
+        raise UsageError(f"there is no encoding {name.strip() or repr(name)}", hint=hint)
+    return found
+
+
+def _known(name: str) -> str | None:
+    try:
+        found = codecs.lookup(_ALIASES.get(name.lower(), name))
+    except (LookupError, ValueError):
+        return None
+    # Python keeps base64 and the like in the same table.
+    is_of_text = getattr(found, "_is_text_encoding", True) and found.name not in _NO_ENCODINGS
+    return found.name.replace("-", "_") if is_of_text else None
 
 
 def as_typed(argument: str) -> str:

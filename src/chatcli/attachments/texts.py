@@ -6,20 +6,16 @@ import os
 import select
 import stat
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from chatcli.attachments.encoding_hints import NO_HINTS
-from chatcli.attachments.encodings import Text, as_typed, decode
+from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.storage.private_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from io import RawIOBase
-
-    from chatcli.attachments.encoding_hints import EncodingHints
 
 STALLED_AFTER_S: Final = 2.0
 LONGEST_TEXT_BYTES: Final = 64_000_000
@@ -43,8 +39,11 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
             hint=f'fetch it yourself: curl -s "{shown}" | chatcli "PROMPT"',
         )
     try:
-        with _telling_of_silence(tell, f"waiting for text from {shown}") as heard:
-            content = _file_content(Path(name).expanduser(), shown, heard)
+        silence = _silence(tell, f"waiting for text from {shown}")
+        try:
+            content = _file_content(Path(name).expanduser(), shown, silence.cancel)
+        finally:
+            silence.cancel()
     except (OSError, ValueError, RuntimeError) as error:
         is_folder = isinstance(error, IsADirectoryError)
         raise UsageError(
@@ -67,9 +66,12 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHi
     """Read stdin to its end; ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds."""
     message = "waiting for text on stdin; end it with Ctrl-D, or start with --no-stdin to skip it"
     try:
-        with _telling_of_silence(tell, message) as heard:
+        silence = _silence(tell, message)
+        try:
             # The buffer above it cannot tell the end of a file from a pipe that does not block and is empty.
-            content = _content(getattr(stdin, "raw", stdin), "stdin", heard)
+            content = _content(getattr(stdin, "raw", stdin), "stdin", silence.cancel)
+        finally:
+            silence.cancel()
     except OSError as error:
         raise LocalIOError(
             f"cannot read stdin: {error.strerror}", hint="check the command that feeds it"
@@ -77,16 +79,12 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHi
     return decode(content, "stdin", hints)
 
 
-@contextmanager
-def _telling_of_silence(tell: Callable[[str], None], message: str) -> Iterator[Callable[[], None]]:
-    """Give ``message`` to ``tell`` unless what is yielded is called, or the block left, soon enough."""
+def _silence(tell: Callable[[str], None], message: str) -> threading.Timer:
+    """Start what gives ``message`` to ``tell`` unless it is cancelled soon enough."""
     stalled = threading.Timer(STALLED_AFTER_S, tell, [message])
     stalled.daemon = True
     stalled.start()
-    try:
-        yield stalled.cancel
-    finally:
-        stalled.cancel()
+    return stalled
 
 
 def _file_content(path: Path, shown: str, heard: Callable[[], None]) -> bytes:

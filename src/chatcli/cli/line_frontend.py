@@ -1,34 +1,43 @@
-"""The frontend that is made of lines: what is asked for on stdout, what is told beside it on stderr."""
+"""Talking line by line, on any terminal: what is asked for on stdout, what is said beside it on stderr."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
-from chatcli.cli.signals import raising_interrupts
+from chatcli.cli.questions import hints_of
+from chatcli.cli.signals import raising_interrupts, until_signalled
+from chatcli.cli.typed_lines import TypedLines
+from chatcli.core.exit_codes import ExitCode
 from chatcli.render.sentences import with_keys_spoken
 from chatcli.render.status import error_lines
+from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.render.themes import theme
 from chatcli.repl.frontend import PLAIN, USUAL, Frontend
+from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
+from chatcli.repl.recap import recap
 from chatcli.repl.session_numbers import choose_by_number
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.chat import Chat
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.cli.typed_lines import TypedLines
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
     from chatcli.repl.pickable_sessions import PickableSessions
+    from chatcli.repl.repl_session import ReplSession
 
 _ANY_COLUMNS: Final = 10_000
 """For who reads whole lines: a pipe, or a voice."""
@@ -185,3 +194,112 @@ class LineFrontend(Frontend):
 
     def _write(self, text: str) -> None:
         self._terminal.stdout.write(f"{text}\n")
+
+
+def line_loop(
+    options: Namespace,
+    settings: Settings,
+    world: RunContext,
+    terminal: Terminal,
+    *,
+    wish: ChatOptions,
+    reload_settings: Callable[[Mapping[str, object]], Settings],
+) -> ExitCode:
+    """Take what is typed until the person leaves with Ctrl-D or ``exit``.
+
+    Ctrl-C stops what is going on, never the program. ``reload_settings`` settles the settings anew, with changes.
+    """
+    lines = TypedLines(terminal)
+    repl: ReplSession
+    frontend = LineFrontend(
+        options,
+        terminal,
+        lines,
+        settings=lambda: repl.settings,
+        chat=lambda: repl.chat,
+        plain=settings.plain,
+    )
+    repl = open_repl(
+        frontend,
+        settings=settings,
+        wish=wish,
+        world=world,
+        theme=ThemeInForce(lambda: repl.settings.theme, None),
+        reload_settings=reload_settings,
+        verbose=options.verbose,
+        encoding_hints=hints_of(terminal, options.encoding),
+    )
+    return _LineLoop(options, terminal, lines, frontend, repl).run()
+
+
+class _LineLoop:
+    def __init__(
+        self,
+        options: Namespace,
+        terminal: Terminal,
+        lines: TypedLines,
+        frontend: LineFrontend,
+        repl: ReplSession,
+    ) -> None:
+        self._options = options
+        self._terminal = terminal
+        self._lines = lines
+        self._frontend = frontend
+        self._repl = repl
+
+    def run(self) -> ExitCode:
+        repl = self._repl
+        with asyncio.Runner() as runner, ExitStack() as at_the_end:
+            at_the_end.callback(lambda: repl.chat.close())  # noqa: PLW0108 - another conversation may come
+            at_the_end.callback(lambda: runner.run(repl.connection.close()))
+            at_the_end.callback(lambda: runner.run(repl.between_turns.stop()))
+            if self._options.resume and not runner.run(
+                choose_session(repl, everywhere=self._options.everywhere)
+            ):
+                return ExitCode.DONE
+            runner.run(self._begin())
+            if not repl.is_leaving:
+                model = sanitize_line(repl.chat.turns.connected.model_name)
+                self._terminal.warn(repl.frontend.words.greeting.format(model))
+                recap(repl.chat, repl.frontend, titled=False)
+            while not repl.is_leaving and (line := self._read_line()) is not None:
+                if line.strip() and (code := self._take(runner, line)):
+                    return code
+        self._terminal.warn(farewell(repl))
+        return ExitCode.DONE
+
+    async def _begin(self) -> None:
+        repl = self._repl
+        if self._terminal.stdout.is_terminal:
+            await onboard_first_run(repl)
+            if repl.is_leaving:
+                return
+        if repl.chat.target is None:
+            repl.chat.connect(await repl.connection.replace(repl.chat, repl.settings))
+        Thread(target=repl.chat.turns.load_vocabulary, daemon=True).start()
+        repl.tell_what_became_of_the_file()
+
+    def _take(self, runner: asyncio.Runner, line: str) -> ExitCode:
+        """Do what ``line`` says, and return the code of a signal that is to end more than that."""
+
+        async def take() -> ExitCode:
+            await self._repl.take(line)
+            return ExitCode.DONE
+
+        code = ExitCode.INTERRUPTED
+        # Ctrl-C in the moment before the turn or after it.
+        with suppress(KeyboardInterrupt):
+            code = runner.run(until_signalled(take(), hurry=self._terminal.hurry))
+        self._terminal.hurry(False)
+        if code is not ExitCode.INTERRUPTED:
+            return code
+        self._frontend.pause()
+        return ExitCode.DONE
+
+    def _read_line(self) -> str | None:
+        """Return the next line, ``None`` when the person leaves."""
+        while True:
+            try:
+                return self._lines.next(self._frontend.prompt)
+            except KeyboardInterrupt:
+                self._terminal.stdout.write("\n")

@@ -121,7 +121,7 @@ class StatusOutput:
         self._reword = reword
         self._quiet = quiet
         self._debug = debug
-        self._dim = terminal.colors_on(terminal.stderr) and not plain
+        self._dim = terminal.stderr_colors is not None and not plain
         self._write_line = line_writer(terminal, plain=plain)
         self._has_said = False
         # A person who sees both in one place tells them apart by the gap; a voice needs none.
@@ -305,7 +305,7 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
     from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, WaitingLine  # noqa: PLC0415 - only for a terminal
 
     hints = RETRY_HINTS if terminal.stdin_is_terminal else (STOP_HINT,)
-    colored = terminal.colors_on(terminal.stderr)
+    colored = terminal.stderr_colors is not None
     return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hints=hints)
 
 
@@ -342,7 +342,7 @@ def _renderer(
         case "markdown" if options.out or not _redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
-            colors = None if options.out or settings.plain else terminal.color_system(terminal.stdout)
+            colors = None if options.out or settings.plain else terminal.stdout_colors
             theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
             return MarkdownRenderer(
                 target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks, say=say
@@ -375,7 +375,7 @@ def _live_answer(settings: Settings, terminal: Terminal, target: AnswerDestinati
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
     from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
 
-    colors = terminal.color_system(terminal.stdout)
+    colors = terminal.stdout_colors
     theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
     screen = LiveScreen(terminal)
     screen.attach()

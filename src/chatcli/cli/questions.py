@@ -1,28 +1,34 @@
-"""From prompt, pipe and files to the question that is asked."""
+"""From prompt, template, pipe and files to the question that is asked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments import encoding_question
-from chatcli.attachments.encodings import as_typed
+from chatcli.attachments.encodings import EncodingHints, as_typed, encoding_named
 from chatcli.attachments.texts import read_file, read_pipe
-from chatcli.cli.agreeing import answered, can_be_asked
-from chatcli.cli.templating import fill
+from chatcli.cli.typed_lines import TypedLines, answered
+from chatcli.config.resolve import TemplateSettings
+from chatcli.config.suggestions import did_you_mean
 from chatcli.core import messages
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
+from chatcli.templates.template import INPUT, Filling
+from chatcli.templates.template_store import FOLDER, TemplateStore
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping, Sequence
 
-    from chatcli.attachments.encoding_hints import EncodingHints
+    from chatcli.app.run_context import RunContext
     from chatcli.attachments.encodings import Text
     from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
     from chatcli.templates.template import Template
 
-PIPE = "-"
+PIPE: Final = "-"
+_INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the options"
 
 
 def compose(options: Namespace, terminal: Terminal, template: Template | None = None) -> Message | None:
@@ -32,7 +38,7 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     """
     files: list[str] = options.files or []
     prompt = _prompt(options)
-    hints = terminal.encoding_hints(options.encoding)
+    hints = hints_of(terminal, options.encoding)
     if not options.reads_stdin and PIPE in files:
         raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
@@ -43,7 +49,7 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
         if piped.strip() and not options.quiet:
             _tell_attached(piped, terminal)
         handed_over = [*documents, *([document("stdin", piped)] if piped.strip() else [])]
-        return fill(template, options, handed_over, terminal)
+        return _filled(template, options, handed_over, terminal)
     if piped.strip():
         if prompt or PIPE in files or documents:
             if prompt and PIPE not in files and not options.quiet:
@@ -58,15 +64,45 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     raise UsageError("no prompt was given", hint='give one: chatcli "PROMPT", or pipe it in')
 
 
-def system_prompt(given: str | None, terminal: Terminal, *, encoding: str | None = None) -> str | None:
+def system_prompt(given: str, terminal: Terminal, *, encoding: str | None = None) -> str:
     """Return the text of ``-S TEXT|@FILE``."""
-    if given is None or not given.startswith("@"):
-        return given and as_typed(given)
-    return _from_file(given[1:], terminal, terminal.encoding_hints(encoding))
+    if not given.startswith("@"):
+        return as_typed(given)
+    return _from_file(given[1:], terminal, hints_of(terminal, encoding))
+
+
+def hints_of(terminal: Terminal, encoding: str | None = None) -> EncodingHints:
+    """Return what is known of how texts are encoded. Raise ``UsageError`` where ``encoding`` is the name of none."""
+    given = None if encoding is None else encoding_named(encoding)
+    return EncodingHints(given, terminal.environment, terminal.locale_encoding)
+
+
+def template_store_of(world: RunContext) -> TemplateStore:
+    return TemplateStore(world.paths.config / FOLDER)
+
+
+def chosen_template(options: Namespace, world: RunContext) -> tuple[Template, TemplateSettings]:
+    """Return the template of ``-T`` and what it sets; the output it asks for goes into ``options``.
+
+    Raise a ``ChatcliError`` where there is none or it cannot be used.
+    """
+    if options.template is None:
+        raise UsageError(
+            "--var only works with a template", hint="name one: chatcli -T NAME --var NAME=VALUE"
+        )
+    entry = template_store_of(world).find(as_typed(options.template))
+    template = entry.template()
+    # What the person asks for themselves comes first.
+    if options.output is None and not options.extract:
+        options.output = template.matter.output
+        options.extract = template.matter.extract
+    return template, TemplateSettings(
+        f"template {template.name}", template.matter.settings, f"Edit {entry.path}."
+    )
 
 
 def _prompt(options: Namespace) -> str:
-    words = as_typed(" ".join(options.prompt))
+    words = as_typed(" ".join(options.prompt)) if options.prompt else ""
     if options.prompt_option is None:
         return words
     named = as_typed(options.prompt_option)
@@ -96,7 +132,7 @@ def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:
 
 
 def _said(text: Text, terminal: Terminal) -> str:
-    if text.readings and can_be_asked(terminal):
+    if text.readings and terminal.is_attended:
         text = _chosen(text, terminal)
     if text.note:
         terminal.warn(text.note)
@@ -111,3 +147,68 @@ def _chosen(text: Text, terminal: Terminal) -> Text:
         if (chosen := encoding_question.chosen(text, answer)) is not None:
             return chosen
     raise encoding_question.not_chosen(text)
+
+
+def _filled(
+    template: Template,
+    options: Namespace,
+    documents: Sequence[str],
+    terminal: Terminal,
+) -> Message:
+    """Return the question. What there is nothing for is asked of a person at the keyboard, else a ``UsageError``."""
+    words = [as_typed(word) for word in options.prompt]
+    taken, rest = words[: template.words_taken], " ".join(words[template.words_taken :])
+    named = as_typed(options.prompt_option) if options.prompt_option is not None else ""
+    filling = Filling(
+        words=taken,
+        typed="\n".join(filter(str.strip, (named, rest))),
+        values=_values(template, options.variables or []),
+        documents=documents,
+    )
+    return template.question(_completed(template, filling, terminal))
+
+
+def _values(template: Template, given: Sequence[str]) -> Mapping[str, str]:
+    values = {}
+    for each in map(as_typed, given):
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise UsageError(f"--var must be NAME=VALUE, not {each}", hint="like --var to=French")
+        if name not in template.variables:
+            raise UsageError(
+                f"the template {template.name} has no variable {name}",
+                hint=did_you_mean(name, template.variables, "variables"),
+            )
+        values[name] = value
+    return values
+
+
+def _completed(template: Template, filling: Filling, terminal: Terminal) -> Filling:
+    missing = template.missing(filling)
+    if not missing:
+        return filling
+    if not terminal.stdin_is_terminal:
+        raise _missing(template, missing)
+    lines = TypedLines(terminal)
+    answers = {}
+    for name in missing:
+        # Standard output is for the answer alone.
+        terminal.stderr.write(f"{sanitize_line(name)}: ")
+        answer = lines.read("")
+        if answer is None:
+            raise _missing(template, missing)
+        answers[name] = answer
+    return filling.with_answers(answers)
+
+
+def _missing(template: Template, missing: Sequence[str]) -> UsageError:
+    name = missing[0]
+    if name == INPUT:
+        hint = _INPUT_HINT
+    elif name.isdecimal():
+        hint = f"write it behind the options, as word {name}"
+    else:
+        hint = f"give it with --var {name}=VALUE"
+    return UsageError(
+        f"the template {template.name} needs {', '.join(missing)}", hint=hint, code="missing_variable"
+    )

@@ -1,58 +1,87 @@
-"""Chatting: one answer, or a conversation line by line."""
+"""Chatting: one question and its answer, or a conversation."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.cli.ask import ask, wish_of
+from chatcli.app.run_context import ChatOptions
+from chatcli.app.wiring import body_to_send, open_chat
+from chatcli.chat.context_report import stretches
 from chatcli.cli.background_query import can_be_asked
-from chatcli.cli.option_hints import word_hint
-from chatcli.cli.questions import compose
-from chatcli.cli.setup import settings_of, settings_reloader, with_a_place_to_keep, world_of
-from chatcli.cli.signals import until_signalled
-from chatcli.cli.templating import chosen_template
-from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.cli.options import word_hint
+from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
+from chatcli.cli.questions import chosen_template, compose, hints_of
+from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.signals import raising_interrupts, until_signalled
+from chatcli.cli.typed_lines import agrees, answered
+from chatcli.config.paths import obstacle
+from chatcli.conversation.play import play
+from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
+from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
+from chatcli.core.exit_codes import ExitCode
+from chatcli.cost.budget import longest_answer_tokens
 from chatcli.render.background import told_background
 from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.store import SessionStore
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from chatcli.app.run_context import RunContext
+    from chatcli.chat import Chat
+    from chatcli.chat.context_report import ContextReport
+    from chatcli.chat.turns import Examined
+    from chatcli.cli.outputs import StatusOutput
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
-    from chatcli.core.exit_codes import ExitCode
+    from chatcli.conversation.long_input.long_question import LongQuestion
+    from chatcli.core.events import TurnEnd
+    from chatcli.core.messages import Message
+
+_NO_PLACE: Final = "no folder to keep it in"
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     """Answer what was asked; without a question and with a person at the keyboard, repl."""
     world = world_of(terminal)
     _check_which_conversation(options, world, terminal)
-    template, set_by_template = chosen_template(options, world) or (None, None)
+    template, set_by_template = None, None
+    if options.template is not None or options.variables:
+        template, set_by_template = chosen_template(options, world)
     settings = settings_of(options, world, terminal, template=set_by_template)
     question = compose(options, terminal, template)
-    settings = with_a_place_to_keep(settings, options, world, terminal)
+    settings = _with_a_place_to_keep(settings, options, world, terminal)
     if question is not None and options.resume:
         raise UsageError(
             "--resume opens the chat; it takes no prompt",
             hint="to ask one question in a session, use -s NAME or -c",
         )
     if question is not None:
-        if not options.quiet and (hint := word_hint(options.only_word)):
+        if options.only_word and not options.quiet and (hint := word_hint(options.only_word)):
             terminal.warn(hint)
-        return ask(question, options, settings, world, terminal)
+        return _ask(question, options, settings, world, terminal)
     for name in ("dry_run", "extract", "out", "output"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
     if settings.plain or options.raw or terminal.is_dumb or not terminal.stdout.is_terminal:
-        from chatcli.cli.line_loop import line_loop  # noqa: PLC0415 - one answer needs no commands
+        from chatcli.cli.line_frontend import line_loop  # noqa: PLC0415 - one answer needs no commands
 
-        return line_loop(options, settings, world, terminal)
+        return line_loop(
+            options,
+            settings,
+            world,
+            terminal,
+            wish=_wish_of(options),
+            reload_settings=_settings_reloader(options, world, terminal),
+        )
     return _repl(options, settings, world, terminal)
 
 
@@ -97,18 +126,18 @@ def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: T
         sys.stdin,
         sys.stdout,
         terminal.environment.get("TERM"),
-        terminal.color_system(terminal.stdout),
+        terminal.stdout_colors,
         background=told_background(terminal.environment),
         can_be_asked=can_be_asked(terminal),
         is_remote=terminal.is_remote,
-        encoding_hints=terminal.encoding_hints(options.encoding),
+        encoding_hints=hints_of(terminal, options.encoding),
     )
     repl = Repl(
         settings,
-        wish_of(options),
+        _wish_of(options),
         world,
         terminal_info,
-        reload_settings=settings_reloader(options, world, terminal),
+        reload_settings=_settings_reloader(options, world, terminal),
         verbose=options.verbose,
         quiet=options.quiet,
         choosing=options.resume,
@@ -118,3 +147,221 @@ def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: T
     if repl.farewell is not None:
         terminal.warn(repl.farewell)
     return code
+
+
+def _settings_reloader(
+    options: Namespace, world: RunContext, terminal: Terminal
+) -> Callable[[Mapping[str, object]], Settings]:
+    """Return what settles the settings anew, with changes that win over everything else."""
+
+    def reload_settings(changes: Mapping[str, object]) -> Settings:
+        settings = settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
+        return settings if obstacle(world.paths.data) is None else _unkept(settings)
+
+    return reload_settings
+
+
+def _with_a_place_to_keep(
+    settings: Settings, options: Namespace, world: RunContext, terminal: Terminal
+) -> Settings:
+    """Return ``settings``, those of a run of which nothing is kept where there is no place for it; that is said once."""
+    reason = obstacle(world.paths.data) if settings.save and not options.dry_run else None
+    if reason is None:
+        return settings
+    if not options.quiet:
+        terminal.warn(sanitize_line(f"this conversation cannot be saved in {world.paths.data}: {reason}"))
+        terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a writable folder, or use --no-save")
+    return _unkept(settings)
+
+
+def _is_unkept(settings: Settings) -> bool:
+    """Whether nothing is kept although it was to be."""
+    return settings.origin("save") == _NO_PLACE
+
+
+def _unkept(settings: Settings) -> Settings:
+    return replace(settings, save=False, origins={**settings.origins, "save": _NO_PLACE})
+
+
+def _ask(
+    question: Message, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal
+) -> ExitCode:
+    """Ask ``question`` and show the answer as the options say."""
+    work = _OneShot(options, settings, world, terminal).run(question)
+    return asyncio.run(until_signalled(work, hurry=terminal.hurry))
+
+
+def _wish_of(options: Namespace) -> ChatOptions:
+    return ChatOptions(
+        session=options.session,
+        resume_last=options.resume_last,
+        embedded=options.local,
+        insecure_http=options.insecure_http,
+        count_exactly=options.dry_run or options.output == "jsonl",
+        dry=options.dry_run,
+    )
+
+
+class _OneShot:
+    def __init__(self, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> None:
+        self._options = options
+        self._settings = settings
+        self._world = world
+        self._terminal = terminal
+        self._free_keyboard: Callable[[], object] = lambda: None
+
+    async def run(self, question: Message) -> ExitCode:
+        status = status_output(self._options, self._settings, self._terminal, is_one_shot=True)
+        is_lost = False
+        with answer_output(self._options, self._settings, self._terminal) as answer:
+            self._free_keyboard = answer.free_keyboard
+            try:
+                async with open_chat(
+                    self._settings,
+                    _wish_of(self._options),
+                    self._world,
+                    status.tell,
+                    approve=self._approves if self._terminal.is_attended else None,
+                ) as chat:
+                    if self._options.dry_run:
+                        answer.write(_dry_run(chat, self._settings, question, self._world))
+                        return ExitCode.DONE
+                    if self._settings.is_for_this_run("context"):
+                        await _get_ready(chat, question, status)
+                    asked = await self._examined(chat, question)
+                    if asked is None:
+                        return ExitCode.INTERRUPTED
+                    waiting = waiting_output(
+                        self._options, self._settings, self._terminal, chat.turns.retry_now
+                    )
+                    notifying = notification_output(
+                        self._options, self._settings, self._terminal, lambda: chat.opened.title
+                    )
+                    end = await play(chat.send(asked), *waiting, status.gap, answer, status, *notifying)
+                    chat.branches.take_back_unsent(end)
+                    was_asked_to_keep = bool(self._options.session or self._options.resume_last)
+                    is_to_be_kept = self._settings.save or _is_unkept(self._settings)
+                    is_lost = was_asked_to_keep and is_to_be_kept and chat.opened.name is None
+            except ChatcliError as error:
+                end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
+                await answer(end)
+                await status(end)
+            chosen = self._settings.origin("max_tokens") != "default"
+            code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
+            # Automatic keeping is a service; a session that was named was part of what was asked for.
+            return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
+
+    async def _examined(self, chat: Chat, question: Message) -> Message | Examined | None:
+        """Let the person, where there is one, choose what is done with a question that does not fit."""
+        if not self._terminal.is_attended:
+            return question
+        from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
+
+        terminal = self._terminal
+        return await settle_length(
+            chat, question, self._settings, say=terminal.warn, ask=self._line, columns=terminal.columns()
+        )
+
+    async def _line(self, label: str) -> str | None:
+        # Nothing else is going on that the loop would have to go on for.
+        self._free_keyboard()
+        try:
+            with raising_interrupts():
+                return answered(label, self._terminal)
+        except KeyboardInterrupt:
+            self._terminal.warn("")
+            return None
+
+    async def _approves(self, told: str) -> bool:
+        # Nothing else is going on that the loop would have to go on for.
+        self._free_keyboard()
+        with raising_interrupts():
+            return agrees(told, self._terminal)
+
+
+async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> None:
+    """Sum up what would be left out, as a conversation does between two questions.
+
+    Whoever did not ask for that in this call need not wait for it.
+    """
+    if chat.manager.fold(question) is None:
+        return
+    status.tell(Notice("summing_up", "summarizing older turns"))
+    try:
+        await chat.get_ready(question)
+    except ChatcliError as error:
+        status.tell(
+            Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
+        )
+
+
+def _dry_run(chat: Chat, settings: Settings, question: Message, context: RunContext) -> str:
+    """Return what would be sent, as JSON."""
+    if (long := chat.turns.long_questions.found(question, chat.manager.history)) is not None:
+        return _long_dry_run(chat, long)
+    request, fitted = chat.manager.prepare(question)
+    target, longest = chat.target, longest_answer_tokens(request.parameters)
+    shown = {
+        "endpoint": chat.turns.connected.endpoint.base_url,
+        "request": body_to_send(request, chat.turns.connected.endpoint, settings, context),
+        "sent_tokens": fitted.sent_tokens,
+        "budget_tokens": fitted.budget_tokens,
+        "dropped_turns": fitted.dropped_turns,
+        "cost_usd": target and target.about_usd(fitted.sent_tokens),
+        "cost_with_answer_usd": target and longest and target.about_usd(fitted.sent_tokens, longest),
+        **context_data(chat.turns.report(question=question)),
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
+    """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
+    plan = question.plan(chat.turns.long_questions.way)
+    shown = {
+        "endpoint": chat.turns.connected.endpoint.base_url,
+        "long": plan.way,
+        "text_tokens": plan.text_tokens,
+        "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],
+        "requests": plan.requests,
+        "sent_tokens": plan.sent_tokens,
+        "answer_tokens": plan.answer_tokens,
+        "cost_usd": chat.turns.long_questions.cost_of(plan),
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+_INCOMPLETE: Final = {"content_filter", "refusal", "tool_calls", "function_call"}
+
+
+def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
+    """Return how the program ends after a turn; an answer that ran into a limit the person set themselves is complete."""
+    result = end.result
+    if result.error is not None:
+        return result.error.exit_code
+    is_cut = result.finish_reason in (_INCOMPLETE if length_was_chosen else _INCOMPLETE | {"length"})
+    if isinstance(end, TurnFinished) and (is_cut or result.refusal is not None or result.tool_calls):
+        return ExitCode.INCOMPLETE
+    return ExitCode.DONE
+
+
+def context_data(report: ContextReport) -> dict[str, Any]:
+    """Return what a model sees of a conversation, with the keys of ``--dry-run``: strategy, parts in their order, gaps.
+
+    A ``turn`` is a number in the conversation, the first being 1; ``turns`` are pairs of the first and the last of
+    those that follow each other.
+    """
+    return {
+        "context": report.context,
+        "parts": [
+            {"kind": part.kind, "tokens": part.tokens, "turn": part.turn, "cost_usd": part.cost_usd}
+            for part in report.parts
+        ],
+        "left_out": [
+            {
+                "turns": [list(stretch) for stretch in stretches(gap.turns)],
+                "reason": gap.reason,
+                "tokens": gap.tokens,
+            }
+            for gap in report.left_out
+        ],
+    }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
-from chatcli.config.paths import find_paths, obstacle
+from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
 from chatcli.config.trusted_folders import mention_once
@@ -16,14 +15,11 @@ from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.resolve import TemplateSettings
     from chatcli.config.settings import Settings
-
-
-_NO_PLACE: Final = "no folder to keep it in"
 
 
 def world_of(terminal: Terminal) -> RunContext:
@@ -50,9 +46,10 @@ def settings_of(
     of the folder for the person's trust is mentioned once, unless the caller says it.
     """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
-    given["system"] = system_prompt(
-        given.get("system"), terminal, encoding=getattr(options, "encoding", None)
-    )
+    if given.get("system") is not None:
+        given["system"] = system_prompt(
+            given["system"], terminal, encoding=getattr(options, "encoding", None)
+        )
     env_file = getattr(options, "env_file", None)
     folder = world.folder or Path("/nonexistent")
     settings = resolve(
@@ -79,40 +76,6 @@ def settings_of(
     ):
         terminal.warn(f"chatcli: {untrusted.notice}")
     return settings
-
-
-def settings_reloader(
-    options: Namespace, world: RunContext, terminal: Terminal
-) -> Callable[[Mapping[str, object]], Settings]:
-    """Return what settles the settings anew, with changes that win over everything else."""
-
-    def reload_settings(changes: Mapping[str, object]) -> Settings:
-        settings = settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
-        return settings if obstacle(world.paths.data) is None else _unkept(settings)
-
-    return reload_settings
-
-
-def with_a_place_to_keep(
-    settings: Settings, options: Namespace, world: RunContext, terminal: Terminal
-) -> Settings:
-    """Return ``settings``, those of a run of which nothing is kept where there is no place for it; that is said once."""
-    reason = obstacle(world.paths.data) if settings.save and not options.dry_run else None
-    if reason is None:
-        return settings
-    if not options.quiet:
-        terminal.warn(sanitize_line(f"this conversation cannot be saved in {world.paths.data}: {reason}"))
-        terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a writable folder, or use --no-save")
-    return _unkept(settings)
-
-
-def is_unkept(settings: Settings) -> bool:
-    """Whether nothing is kept although it was to be."""
-    return settings.origin("save") == _NO_PLACE
-
-
-def _unkept(settings: Settings) -> Settings:
-    return replace(settings, save=False, origins={**settings.origins, "save": _NO_PLACE})
 
 
 def _working_folder() -> Path | None:

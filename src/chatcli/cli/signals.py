@@ -14,6 +14,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    import socket
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine, Iterable, Iterator
     from types import FrameType
@@ -51,14 +52,14 @@ def raising_signals() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise Signalled(EXIT_CODES[number])
 
-    with _answered(end, [number for number in EXIT_CODES if number != signal.SIGINT]):
+    with _Answering(end, [number for number in EXIT_CODES if number != signal.SIGINT]):
         yield
 
 
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` and ``Signalled`` also within a loop, where what is waited for holds the loop up."""
-    with raising_signals(), _answered(signal.default_int_handler, [signal.SIGINT]):
+    with raising_signals(), _Answering(signal.default_int_handler, [signal.SIGINT]):
         yield
 
 
@@ -95,7 +96,7 @@ async def until_signalled(
         if len(codes) > 1 and not timers:
             timers.append(_end_soon(codes[0], abandon))
 
-    with _waking(loop), _answered(end, EXIT_CODES):
+    with _Waking(loop), _Answering(end, EXIT_CODES):
         try:
             code = await task
         except (asyncio.CancelledError, ChatcliError, ClosedPipe):
@@ -112,30 +113,37 @@ async def until_signalled(
     return codes[0] if codes else code
 
 
-@contextmanager
-def _waking(loop: AbstractEventLoop) -> Iterator[None]:
-    """Wake the loop at every signal.
+class _Waking:
+    """Wakes the loop at every signal, while it is entered.
 
     One that comes in the moment before the loop goes to sleep would else be answered when something else wakes it.
     The loop of Windows sees to that itself.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import socket  # noqa: PLC0415 - as above
 
-    ours, systems = socket.socketpair()
-    with ours, systems:
-        for end in (ours, systems):
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._before = -1
+        self._ends: tuple[socket.socket, ...] = ()
+
+    def __enter__(self) -> None:
+        if sys.platform == "win32":
+            return
+        import socket  # noqa: PLC0415 - as above
+
+        ours, systems = self._ends = socket.socketpair()
+        for end in self._ends:
             end.setblocking(False)
-        loop.add_reader(ours, ours.recv, 4096)
-        before = signal.set_wakeup_fd(systems.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            # A descriptor somebody set meanwhile is closed by now, or no loop's any more.
-            signal.set_wakeup_fd(before)
-            loop.remove_reader(ours)
+        self._loop.add_reader(ours, ours.recv, 4096)
+        self._before = signal.set_wakeup_fd(systems.fileno(), warn_on_full_buffer=False)
+
+    def __exit__(self, *_: object) -> None:
+        if not self._ends:
+            return
+        # A descriptor somebody set meanwhile is closed by now, or no loop's any more.
+        signal.set_wakeup_fd(self._before)
+        self._loop.remove_reader(self._ends[0])
+        for end in self._ends:
+            end.close()
 
 
 def _end_soon(code: ExitCode, abandon: Callable[[], object]) -> Timer:
@@ -149,16 +157,21 @@ def _end_soon(code: ExitCode, abandon: Callable[[], object]) -> Timer:
     return timer
 
 
-@contextmanager
-def _answered(answer: Callable[[int, FrameType | None], None], numbers: Iterable[int]) -> Iterator[None]:
-    """Have signals answered. One that is ignored on purpose, as nohup does with SIGHUP, stays ignored."""
-    before = {
-        number: signal.signal(number, answer)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
+class _Answering:
+    """Has signals answered while it is entered. One that is ignored on purpose, as nohup does with SIGHUP, stays ignored."""
+
+    def __init__(self, answer: Callable[[int, FrameType | None], None], numbers: Iterable[int]) -> None:
+        self._answer = answer
+        self._numbers = numbers
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, self._answer)
+            for number in self._numbers
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
+
+    def __exit__(self, *_: object) -> None:
+        for number, previous in self._before.items():
             signal.signal(number, previous)

@@ -7,6 +7,7 @@ import errno
 import io
 import locale
 import os
+import re
 import select
 import shutil
 import stat
@@ -14,8 +15,6 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from chatcli.attachments.encoding_hints import encoding_hints
-from chatcli.cli.colors import COLORS_WISHED, shown_colors
 from chatcli.core.errors import LocalIOError
 from chatcli.text.redaction import Redactor
 from chatcli.text.sanitizer import takes_commands
@@ -23,7 +22,6 @@ from chatcli.text.sanitizer import takes_commands
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chatcli.attachments.encoding_hints import EncodingHints
     from chatcli.render.themes import ColorSystem
 
 _NARROWEST_COLUMNS: Final = 10
@@ -33,6 +31,41 @@ _LOOK_AGAIN_S: Final = 0.1
 _PIECE_BYTES: Final = 4096
 _LAST_STANDARD_DESCRIPTOR: Final = 2
 _TERMS_THAT_CANNOT_REDRAW: Final = frozenset({"", "dumb", "unknown"})
+
+# https://force-color.org, with the levels of chalk. Any other value that is not empty: as many as the terminal shows.
+_FORCED_COLORS: Final[Mapping[str, ColorSystem | None]] = {
+    "0": None,
+    "false": None,
+    "1": "standard",
+    "2": "256",
+    "3": "truecolor",
+}
+
+_COLORTERMS: Final = frozenset({"truecolor", "24bit"})
+# Over ssh only TERM arrives, so terminals with a name of their own are known by it.
+_TRUECOLOR_TERMS: Final = (
+    "xterm-kitty",
+    "xterm-ghostty",
+    "alacritty",
+    "wezterm",
+    "foot",
+    "contour",
+    "iterm2",
+    "rio",
+)
+_COLORS_OF_PROGRAMS: Final[Mapping[str, ColorSystem]] = {
+    "iTerm.app": "truecolor",
+    "WezTerm": "truecolor",
+    "ghostty": "truecolor",
+    "vscode": "truecolor",
+    "Hyper": "truecolor",
+    "Apple_Terminal": "256",
+}
+_TRUECOLOR_VARIABLES: Final = ("WT_SESSION", "KITTY_WINDOW_ID")
+"""Set by programs, as Windows Terminal, that show them all and say so nowhere else."""
+
+_WITHOUT_COLORS: Final = re.compile(r"vt\d+|.*-mono\Z|.*-m\Z")
+"""Terminals of one colour, as terminfo names them."""
 
 
 class ClosedPipe(Exception):
@@ -83,11 +116,15 @@ class Stream:
         return written or 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terminal:
     """Where a run reads and writes. ``stdin`` is ``None`` when it is closed.
 
     ``redactor`` takes the keys it knows out of what ``warn`` writes. ``locale_encoding`` is how a text is encoded that is not in UTF-8, as far as the person's system knows.
+
+    What does not change is worked out once. A terminal ``is_dumb`` where nothing can be redrawn, and ``is_attended``
+    where somebody sees a question on stderr and can answer it on stdin. ``stdout_colors`` and ``stderr_colors`` are the
+    colours to use there, ``None`` for none at all.
     """
 
     stdin: BinaryIO | None
@@ -97,6 +134,18 @@ class Terminal:
     environment: Mapping[str, str]
     locale_encoding: str = "utf-8"
     redactor: Redactor = field(default_factory=Redactor, compare=False)
+    is_dumb: bool = field(init=False)
+    is_attended: bool = field(init=False)
+    stdout_colors: ColorSystem | None = field(init=False)
+    stderr_colors: ColorSystem | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A terminal of Windows needs no TERM to be able to redraw.
+        usual = "windows" if sys.platform == "win32" else ""
+        self.is_dumb = self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
+        self.is_attended = self.stdin_is_terminal and self.stderr.is_terminal
+        self.stdout_colors = self._colors(self.stdout)
+        self.stderr_colors = self._colors(self.stderr)
 
     @classmethod
     def of_this_process(cls) -> Terminal:
@@ -112,12 +161,6 @@ class Terminal:
             environment=os.environ,
             locale_encoding=locale.getencoding(),
         )
-
-    @property
-    def is_dumb(self) -> bool:
-        """Whether nothing can be redrawn. A terminal of Windows needs no ``TERM`` to be able to."""
-        usual = "windows" if sys.platform == "win32" else ""
-        return self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
 
     @property
     def stdin_is_file(self) -> bool:
@@ -137,10 +180,6 @@ class Terminal:
         """Whether it is at the other end of an SSH connection."""
         return bool(self.environment.get("SSH_CONNECTION") or self.environment.get("SSH_TTY"))
 
-    def encoding_hints(self, given: str | None = None) -> EncodingHints:
-        """Return what is known of how texts are encoded. Raise ``UsageError`` where ``given`` is no encoding."""
-        return encoding_hints(self.environment, self.locale_encoding, given=given)
-
     def columns(self) -> int:
         return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))
 
@@ -155,20 +194,17 @@ class Terminal:
         """Wait no longer for readers who do not read."""
         self.stdout.is_hurried = self.stderr.is_hurried = is_hurried
 
-    def colors_on(self, stream: Stream) -> bool:
-        return self.color_system(stream) is not None
+    def _colors(self, stream: Stream) -> ColorSystem | None:
+        """Return which colours to use on ``stream``.
 
-    def color_system(self, stream: Stream) -> ColorSystem | None:
-        """Return which colours to use on ``stream``, ``None`` for none at all.
-
-        The person's wish comes first (https://no-color.org, https://force-color.org), then what the terminal can show.
+        The person's choice comes first (https://no-color.org, https://force-color.org), then what the terminal can show.
         """
         if self.environment.get("NO_COLOR"):
             return None
-        wish = self.environment.get("FORCE_COLOR", "").strip().lower()
-        if wish in COLORS_WISHED:
-            return COLORS_WISHED[wish]
-        if wish:
+        forced = self.environment.get("FORCE_COLOR", "").strip().lower()
+        if forced in _FORCED_COLORS:
+            return _FORCED_COLORS[forced]
+        if forced:
             return shown_colors(self.environment) or "standard"
         if stream.is_terminal and not self.is_dumb:
             return shown_colors(self.environment)
@@ -186,6 +222,32 @@ class Terminal:
             self.stderr.write(f"{shown}\n")
         except (ClosedPipe, LocalIOError):
             return
+
+
+def shown_colors(environment: Mapping[str, str]) -> ColorSystem | None:
+    """Return what the terminal shows: the sixteen colours nearly every one has, or more, or ``None`` for none.
+
+    There is no one place to ask: terminfo knows no more than ``TERM`` does, and that often says less than the terminal can.
+    """
+    term = environment.get("TERM", "")
+    if _WITHOUT_COLORS.match(term) and not environment.get("COLORTERM"):
+        return None
+    named = _named_colors(term, environment)
+    # GNU screen hands COLORTERM on from the terminal around it and misreads what that would understand.
+    if named == "truecolor" and term.startswith("screen") and not environment.get("TMUX"):
+        return "256"
+    return named
+
+
+def _named_colors(term: str, environment: Mapping[str, str]) -> ColorSystem:
+    if environment.get("COLORTERM", "").lower() in _COLORTERMS:
+        return "truecolor"
+    if term.endswith("-direct") or term.startswith(_TRUECOLOR_TERMS):
+        return "truecolor"
+    if any(environment.get(variable) for variable in _TRUECOLOR_VARIABLES):
+        return "truecolor"
+    by_term: ColorSystem = "256" if "256" in term else "standard"
+    return _COLORS_OF_PROGRAMS.get(environment.get("TERM_PROGRAM", ""), by_term)
 
 
 def _wrapped(text: str, columns: int) -> str:

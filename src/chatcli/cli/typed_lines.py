@@ -1,16 +1,19 @@
-"""What a person types, a line at a time."""
+"""What a person types, a line at a time: on its own, or in answer to a question."""
 
 from __future__ import annotations
 
 from getpass import getpass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chatcli.attachments.encodings import decode
+from chatcli.attachments.encodings import EncodingHints, decode
+from chatcli.core.answers import YES_OR_NO, is_yes
 from chatcli.core.errors import UsageError
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal
+
+_LONGEST_ANSWER_BYTES: Final = 1_000
 
 
 class TypedLines:
@@ -55,7 +58,22 @@ class TypedLines:
             return None
 
     def _decoded(self, content: bytes) -> str:
+        hints = EncodingHints(None, self._terminal.environment, self._terminal.locale_encoding)
         try:
-            return decode(content, "the line", self._terminal.encoding_hints()).text
+            return decode(content, "the line", hints).text
         except UsageError:
             return content.decode("utf-8", "replace")
+
+
+def agrees(question: str, terminal: Terminal) -> bool:
+    """Ask, and return whether the person says yes; no answer is none."""
+    return is_yes(answered(f"{question} {YES_OR_NO} ", terminal))
+
+
+def answered(label: str, terminal: Terminal) -> str | None:
+    """Ask, and return the line the person answers with, ``None`` where they answer nothing."""
+    terminal.stderr.write(label)
+    answer = terminal.stdin.readline(_LONGEST_ANSWER_BYTES) if terminal.stdin else b""
+    if not answer.endswith(b"\n"):
+        terminal.warn("")
+    return answer.decode("utf-8", "replace") if answer else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.wiring import open_session
-from chatcli.attachments.encoding_hints import NO_HINTS
+from chatcli.attachments.encodings import NO_HINTS
 from chatcli.attachments.path_words import shell_word
 from chatcli.repl.between_turns import PATIENCE_S
 from chatcli.repl.commands import run_command
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatcli.app.run_context import ChatOptions, RunContext
-    from chatcli.attachments.encoding_hints import EncodingHints
+    from chatcli.attachments.encodings import EncodingHints
     from chatcli.config.settings import Settings
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.repl.frontend import Frontend

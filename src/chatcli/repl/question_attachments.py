@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.attachments import encoding_question
 from chatcli.attachments.attached import attach, mentioned
-from chatcli.attachments.encoding_hints import NO_HINTS
-from chatcli.attachments.encodings import is_surely_data
+from chatcli.attachments.encodings import NO_HINTS, is_surely_data
 from chatcli.attachments.texts import beginning_of_file, read_file
 from chatcli.conversation.likely_tokens import likely_tokens
 from chatcli.core.documents import document
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.attachments.attached import Attached
-    from chatcli.attachments.encoding_hints import EncodingHints
-    from chatcli.attachments.encodings import Text
+    from chatcli.attachments.encodings import EncodingHints, Text
 
 
 class Attachments:

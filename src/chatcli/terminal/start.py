@@ -10,7 +10,7 @@ from prompt_toolkit.keys import Keys
 
 from chatcli import __version__
 from chatcli.app.resolver import expected_model
-from chatcli.attachments.encoding_hints import NO_HINTS, EncodingHints
+from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_actions import KeyTable
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.notification import BELL, Notifier, notification

@@ -8,9 +8,9 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.typed_lines import agrees
 from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
@@ -141,7 +141,7 @@ class _Login:
         self._tell_what_is_used()
 
     def _set_keys_aside(self, unreadable: ConfigurationError) -> None:
-        if not can_be_asked(self._terminal):
+        if not self._terminal.is_attended:
             raise unreadable
         if self._options.quiet:
             self._terminal.warn(sanitize_line(unreadable.message))

@@ -96,7 +96,7 @@ def _facts(terminal: Terminal) -> TerminalFacts:
         stdin_is_terminal=terminal.stdin_is_terminal,
         stdout_is_terminal=terminal.stdout.is_terminal,
         term=terminal.environment.get("TERM", ""),
-        colors=terminal.color_system(terminal.stdout),
+        colors=terminal.stdout_colors,
         encoding=getattr(sys.stdout, "encoding", None) or "an unknown encoding",
         columns=terminal.columns(),
     )
@@ -107,7 +107,7 @@ class _Lines:
 
     def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
         self._stdout = terminal.stdout
-        self._colored = terminal.colors_on(terminal.stdout)
+        self._colored = terminal.stdout_colors is not None
         self._columns = terminal.columns() if terminal.stdout.is_terminal else None
         self._hidden = {Status.OK, Status.SKIPPED} if quiet else set()
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.encodings import as_typed
 from chatcli.attachments.texts import read_pipe
 from chatcli.cli.actions import Action, Family
+from chatcli.cli.questions import hints_of, template_store_of
 from chatcli.cli.setup import world_of
-from chatcli.cli.templating import template_store_of
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.text_columns import table
@@ -87,7 +87,7 @@ def _new(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCo
     if any(entry.name == name for entry in store.entries()):
         raise UsageError(f"the template {name} already exists", hint=f"chatcli templates edit {name}")
     if terminal.stdin is not None and not terminal.stdin_is_terminal:
-        piped = read_pipe(terminal.stdin, terminal.warn, hints=terminal.encoding_hints()).text
+        piped = read_pipe(terminal.stdin, terminal.warn, hints=hints_of(terminal)).text
         if piped.strip():
             return keep(name, piped, store, terminal)
     return write_in_editor(name, _STARTER, store, terminal)

@@ -8,8 +8,8 @@ from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.setup import world_of
+from chatcli.cli.typed_lines import agrees
 from chatcli.config.env_file import FILE_NAME, env_file_of, read_env_file
 from chatcli.config.env_file_trust import PLACE, changes
 from chatcli.config.sources import odd_lines
@@ -80,7 +80,7 @@ def _trust(folder: Path, trusted: TrustedFolders, options: Namespace, terminal: 
     if trusted.trusts(folder, file.sha256):
         _say(f"{folder} is trusted already", options, terminal)
         return
-    if not (options.yes or can_be_asked(terminal)):
+    if not (options.yes or terminal.is_attended):
         raise UsageError(
             "trust asks first, and there is no terminal to ask on",
             hint="--yes trusts it without asking; --env-file .env uses it for one run",

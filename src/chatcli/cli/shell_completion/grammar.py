@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from chatcli.attachments.encoding_hints import COMMON_ENCODINGS
+from chatcli.attachments.encodings import COMMON_ENCODINGS
 from chatcli.cli.commands import COMMANDS, actions_of
 from chatcli.cli.options import Parser, add_general_options, main_parser
 from chatcli.config.config_file import FILE_NAME, read_config_file

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.encodings import as_typed
 from chatcli.cli.actions import Action, add_examples
-from chatcli.cli.agreeing import agrees, can_be_asked
 from chatcli.cli.commands.sessions.listing import add_sessions_argument, named_sessions, refresh, write_table
+from chatcli.cli.typed_lines import agrees
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.text.sanitizer import sanitize_line
@@ -86,7 +86,7 @@ def _prune_arguments(parser: Parser) -> None:
 
 def _prune(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     age = _age(options.older_than)
-    if not (can_be_asked(terminal) or options.yes or options.dry_run):
+    if not (terminal.is_attended or options.yes or options.dry_run):
         raise UsageError(
             "prune asks before it removes anything, and there is no terminal to ask on",
             hint="--yes removes, --dry-run only lists",

@@ -171,7 +171,7 @@ def _drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[ImportS
         file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
         force_terminal=True,
         width=terminal.columns(),
-        no_color=not terminal.colors_on(terminal.stderr),
+        no_color=terminal.stderr_colors is None,
     )
     columns = (
         TextColumn("{task.description}", markup=False),

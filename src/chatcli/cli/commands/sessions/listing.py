@@ -103,7 +103,7 @@ def _excerpt(found: SearchHit, terminal: Terminal) -> str:
         hit = _beginning(hit, columns)
         before = _end(before, (columns - cell_len(hit)) // 2)
         after = _beginning(after, columns - cell_len(before) - cell_len(hit))
-    return before + (f"\x1b[1m{hit}\x1b[22m" if terminal.colors_on(terminal.stdout) else hit) + after
+    return before + (f"\x1b[1m{hit}\x1b[22m" if terminal.stdout_colors is not None else hit) + after
 
 
 def _beginning(text: str, columns: int) -> str:

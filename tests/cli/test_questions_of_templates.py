@@ -5,8 +5,7 @@ from argparse import Namespace
 import pytest
 
 from chatcli.app.run_context import RunContext
-from chatcli.cli.questions import compose
-from chatcli.cli.templating import chosen_template
+from chatcli.cli.questions import chosen_template, compose
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import UsageError
 from chatcli.core.messages import TextPart
@@ -127,7 +126,6 @@ def test_a_template_sets_what_the_person_does_not(world):
     assert (given.extract, given.output) == (False, "text")
 
 
-def test_without_a_template_there_is_nothing_to_fill_in(world):
-    assert chosen_template(options(), world) is None
+def test_without_a_template_there_are_no_variables(world):
     with pytest.raises(UsageError, match="--var only works with a template"):
         chosen_template(options(variables=["a=b"]), world)
