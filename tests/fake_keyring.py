@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatcli.config.system_keyring import KeyringFailed
+from chatcli.config.credentials import KeyringFailed
 
 
 class FakeKeyring:

@@ -9,13 +9,17 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from chatcli.app.resolver import endpoint_at, list_offered
-from chatcli.config import parsers
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
-from chatcli.config.editing import set_setting, unset_setting
+from chatcli.config.config_file import set_setting, unset_setting
+from chatcli.config.credentials import (
+    IN_KEYRING,
+    KEYS_FILE_NAME,
+    SOURCES,
+    StoredKeys,
+    parsed_key,
+    system_keyring,
+)
 from chatcli.config.endpoints import OPENAI_URL, origin_of, refuse_key_in_clear, validated_url, with_version
-from chatcli.config.stored_keys import FILE_NAME as KEYS_FILE_NAME
-from chatcli.config.stored_keys import IN_KEYRING, SOURCES, StoredKeys
-from chatcli.config.system_keyring import system_keyring
 from chatcli.core.errors import BadResponse, RequestRefused, UsageError
 from chatcli.local.discovery import WELL_KNOWN
 from chatcli.local.state import local_state
@@ -26,8 +30,8 @@ if TYPE_CHECKING:
 
     from chatcli.app.run_context import RunContext
     from chatcli.client.catalog import OfferedModel
+    from chatcli.config.credentials import FindKeyring
     from chatcli.config.settings import Settings
-    from chatcli.config.system_keyring import FindKeyring
     from chatcli.local.discovery import FoundServer, ServerCandidate
     from chatcli.local.state import LocalState
 
@@ -97,7 +101,7 @@ def clean_key(text: str) -> str:
     if not key:
         raise UsageError("no key was given", hint="paste the key alone, on one line")
     try:
-        return parsers.key(key).reveal()
+        return parsed_key(key).reveal()
     except ValueError as error:
         raise UsageError(
             "that is not a key: it holds white space or characters no key has",

@@ -4,12 +4,13 @@ import io
 import json
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chatcli.cli.options import main_parser, parse
-from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
+from chatcli.cli.outputs import notification_output, turn_outputs, waiting_output
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import LocalIOError, NetworkError
@@ -40,11 +41,19 @@ def settings_of(given):
 
 
 def answering(given, terminal, **named):
-    return answer_output(given, settings_of(given), terminal, **named)
+    return closing(turn_outputs(given, settings_of(given), terminal, **named).answer)
 
 
 def telling(given, terminal):
-    return status_output(given, settings_of(given), terminal)
+    return turn_outputs(given, settings_of(given), terminal).status
+
+
+async def shown_beside(events, given, terminal):
+    """Show events to what writes about a turn beside its answer."""
+    outputs = turn_outputs(given, settings_of(given), terminal)
+    for event in events:
+        for observe in outputs.always[1:]:
+            await observe(event)
 
 
 async def shown(arguments, terminal, *, text=ANSWER, error=None):
@@ -196,11 +205,13 @@ async def test_plain_text_comes_in_sentences_from_who_speaks():
 
 async def test_plain_lines_beside_an_answer_are_sentences_without_colours():
     told = terminal(is_terminal=True, FORCE_COLOR="1")
-    status = telling(options("--plain"), told)
-    status.tell(Notice("model_chosen", "the model is small"))
-    await status(Retrying(2, 60.0, "429"))
-    await status(Waiting(4.0, "waiting for api.example"))
-    await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone", hint="wait"))))
+    events = [
+        Notice("model_chosen", "the model is small"),
+        Retrying(2, 60.0, "429"),
+        Waiting(4.0, "waiting for api.example"),
+        TurnFailed(TurnResult("", "small", error=NetworkError("gone", hint="wait"))),
+    ]
+    await shown_beside(events, options("--plain"), told)
     assert told.err.splitlines() == [
         "The model is small.",
         "429, retrying in 60 s (attempt 2).",
@@ -213,8 +224,8 @@ async def test_plain_lines_beside_an_answer_are_sentences_without_colours():
 
 async def test_nobody_is_kept_company_where_nobody_waits():
     told = terminal()
-    await telling(options("--plain"), told)(Waiting(4.0, ""))
-    await telling(options("--plain", "-q"), other := terminal(is_terminal=True))(Waiting(4.0, ""))
+    await shown_beside([Waiting(4.0, "")], options("--plain"), told)
+    await shown_beside([Waiting(4.0, "")], options("--plain", "-q"), other := terminal(is_terminal=True))
     assert (told.err, other.err) == ("", "")
 
 
@@ -247,8 +258,8 @@ async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_told_once
 
 async def test_debug_adds_where_a_failed_turn_failed():
     told = terminal()
-    status = telling(options("--debug"), told)
-    await status(TurnFailed(TurnResult("", "small", error=NetworkError("gone"))))
+    failed = TurnFailed(TurnResult("", "small", error=NetworkError("gone")))
+    await shown_beside([failed], options("--debug"), told)
     assert told.err.splitlines()[-1].endswith("NetworkError: gone")
 
 
@@ -282,3 +293,23 @@ async def test_a_person_at_a_terminal_is_told_of_an_answer_that_took_long(
         clock.now_s += 20
         await observer(TurnFinished(TurnResult("Paris.", "small", "stop")))
     assert (told.out, told.err) == ("", written)
+
+
+@pytest.mark.parametrize(("arguments", "gap"), [([], "\n"), (["--plain"], "")])
+async def test_an_answer_is_set_apart_from_the_lines_above_it_once(arguments, gap):
+    told = terminal(is_terminal=True, NO_COLOR="1")
+    outputs = turn_outputs(options("-o", "text", *arguments), settings_of(options(*arguments)), told)
+    with closing(outputs.answer) as answer:
+        await answer(TurnStarted("small"))
+        outputs.status.remark("a fact")
+        await answer(TextDelta("a"))
+        await answer(TextDelta("b"))
+    assert told.err.lower().rstrip(".\n") == "a fact"
+    assert told.err[len(told.err.rstrip("\n")) + 1 :] == gap
+
+
+async def test_an_answer_with_nothing_above_it_leaves_no_gap():
+    told = terminal(is_terminal=True)
+    with answering(options("-o", "text"), told) as answer:
+        await answer(TextDelta("a"))
+    assert told.err == ""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatcli.config.endpoints import origin_of
-from chatcli.config.env_file import read_env_file
+from chatcli.config.env_files import TrustedFolders, read_env_file
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
-from chatcli.config.trusted_folders import TrustedFolders
 from fake_keyring import FakeKeyring
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.config.config_file import read_config_file
-from chatcli.config.editing import set_setting, unset_setting
+from chatcli.config.config_file import read_config_file, set_setting, unset_setting
 from chatcli.core.errors import ConfigurationError
 
 FULL = """\

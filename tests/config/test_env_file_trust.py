@@ -8,12 +8,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.env_file import read_env_file
-from chatcli.config.env_file_trust import changes
+from chatcli.config.env_files import TrustedFolders, mention_once, read_env_file
 from chatcli.config.paths import Paths
+from chatcli.config.report import changes
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_VARIABLE
-from chatcli.config.trusted_folders import TrustedFolders, mention_once
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.config import parsers
+from chatcli.config.credentials import Secret, parsed_key
 from chatcli.config.endpoints import MistypedValue
-from chatcli.config.secret import Secret
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -102,12 +102,12 @@ def test_a_text_in_a_broken_encoding_is_refused():
 @pytest.mark.parametrize("value", ["sk-1 2", "sk-geheimnis\x1b", "schlüssel-geheimnis", "", 7, None])
 def test_a_bad_key_is_refused_without_repeating_it(value):
     with pytest.raises(ValueError, match="must be a key") as caught:
-        parsers.key(value)
+        parsed_key(value)
     assert "geheimnis" not in str(caught.value)
 
 
 def test_a_key_loses_the_line_end_a_file_gave_it():
-    assert parsers.key("sk-1\n") == Secret("sk-1")
+    assert parsed_key("sk-1\n") == Secret("sk-1")
 
 
 def test_repeated_assignments_become_body_values():
@@ -151,7 +151,7 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
         parsers.text,
         parsers.name,
         parsers.url,
-        parsers.key,
+        parsed_key,
         parsers.switch,
         parsers.body_values,
         parsers.choice("a"),
@@ -170,7 +170,7 @@ def test_a_bad_value_is_never_anything_but_a_value_error(value):
 )
 def test_quotes_around_a_key_are_named_and_the_key_is_not(quoted):
     with pytest.raises(MistypedValue, match="must not have quotes around it") as caught:
-        parsers.key(quoted)
+        parsed_key(quoted)
     assert "remove the quotes" in caught.value.hint
     assert "0123" not in f"{caught.value}{caught.value.hint}"
 

@@ -219,7 +219,7 @@ def test_a_profile_may_set_everything_but_the_keys_and_the_profile(machine, name
         flags={"profile": "work"}, environment={"WORK_KEY": "k"}, config=f"[profiles.work]\n{name} = {value}"
     )
     assert settings.origin(name).startswith("config.toml [profiles.work]")
-    assert settings.is_for_this_run(name) == (name != "api_key")
+    assert (name in settings.asked_for) == (name != "api_key")
 
 
 def test_none_is_no_profile_whatever_the_configuration_chooses(machine):
@@ -239,13 +239,13 @@ def test_what_is_changed_comes_first_and_so_does_the_profile_that_is_changed_to(
     assert machine.resolve(**given).model == "flag"
     switched = machine.resolve(**given, changes={"profile": "work"})
     assert (switched.model, switched.temperature) == ("work", 0)
-    assert switched.is_for_this_run("model")
+    assert "model" in switched.asked_for
     assert machine.resolve(**given, changes={"profile": "work", "model": "later"}).model == "later"
 
 
 def test_a_profile_the_configuration_chooses_is_not_for_this_run(machine):
     settings = machine.resolve(config='profile = "work"\n[profiles.work]\nmodel = "b"')
-    assert not settings.is_for_this_run("model")
+    assert "model" not in settings.asked_for
 
 
 def test_a_template_comes_between_the_flags_and_the_environment(machine):
@@ -255,7 +255,7 @@ def test_a_template_comes_between_the_flags_and_the_environment(machine):
     )
     assert (settings.model, settings.temperature) == ("template", 1.0)
     assert settings.origin("model") == "template review"
-    assert settings.is_for_this_run("model")
+    assert "model" in settings.asked_for
     bad = TemplateSettings("template review", {"temperature": "hot"}, "Edit it.")
     with pytest.raises(ConfigurationError, match="template review temperature must be") as caught:
         machine.resolve(template=bad)

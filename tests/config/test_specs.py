@@ -26,6 +26,8 @@ def test_settings_have_the_attributes_of_the_table_but_not_the_bare_key():
         "model_windows",
         "warnings",
         "origins",
+        "asked_for",
+        "every_credential",
         "fallback_profiles",
         "untrusted",
         "unreadable_keys",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.config.credentials import IN_FILE, IN_KEYRING, StoredKeys
 from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of
-from chatcli.config.stored_keys import IN_FILE, IN_KEYRING, StoredKeys
 from chatcli.core.errors import ConfigurationError
 from fake_keyring import FakeKeyring
 

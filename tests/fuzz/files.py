@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.endpoint_facts import LARGEST_SHARE, Facts, LearnedCounts
+from chatcli.config.credentials import StoredKeys
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
-from chatcli.config.stored_keys import StoredKeys
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total

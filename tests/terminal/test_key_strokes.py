@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from prompt_toolkit.key_binding import KeyBindings
 
-from chatcli.config.key_actions import KEY_ACTIONS
-from chatcli.config.key_names import NAMED, key_sequence
+from chatcli.config.key_bindings import KEY_ACTIONS, NAMED, key_sequence
 from chatcli.terminal.key_decoding import CTRL_ENTER, SHIFT_ENTER
 from chatcli.terminal.keys import strokes
 

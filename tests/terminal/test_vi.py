@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from chatcli.config.key_actions import KeyTable, key_changes
+from chatcli.config.key_bindings import KeyTable, key_changes
 from terminal.test_screen import ENTER, desk
 
 ESCAPE, SOON_S = "\x1b", 0.25

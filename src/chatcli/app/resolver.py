@@ -58,7 +58,7 @@ def expected_model(session: Session, settings: Settings, options: ChatOptions) -
     if settings.base_url is None:
         return None
     host = urlsplit(settings.base_url).netloc
-    if session.model and not settings.is_for_this_run("model") and session.model_endpoint in {None, host}:
+    if session.model and "model" not in settings.asked_for and session.model_endpoint in {None, host}:
         return session.model
     return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
 
@@ -196,7 +196,7 @@ class ModelResolver:
                     budget=terms.budget,
                     count=counter.count,
                     # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
-                    must_know=settings.max_cost is not None and settings.is_for_this_run("max_cost"),
+                    must_know=settings.max_cost is not None and "max_cost" in settings.asked_for,
                 ),
                 fallbacks=fallbacks,
                 auto_continue=auto_continue,
@@ -320,9 +320,7 @@ class ModelResolver:
         named = self._settings.model
         if named is None and endpoint.is_openai:
             named = DEFAULT_MODEL
-        remembered = session.model
-        if remembered is not None and self._settings.is_for_this_run("model"):
-            remembered = None
+        remembered = None if "model" in self._settings.asked_for else session.model
         if remembered is not None and session.model_endpoint in {None, endpoint.host}:
             if remembered != named:
                 self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")

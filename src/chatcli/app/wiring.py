@@ -114,6 +114,5 @@ def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | No
 
 def _given_system(settings: Settings, session: Session) -> str | None:
     """Return the prompt to set: one given for this call wins over the session's own, that over one from a file."""
-    if settings.system is None or session.system is None:
-        return settings.system
-    return settings.system if settings.is_for_this_run("system") else None
+    given = "system" in settings.asked_for
+    return settings.system if given or session.system is None else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.outputs import answer_output, line_writer, notification_output, status_output, waiting_output
+from chatcli.cli.outputs import line_writer, status_output, turn_outputs
 from chatcli.cli.questions import hints_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.cli.typed_lines import TypedLines
@@ -128,12 +128,16 @@ class LineFrontend(Frontend):
         self._write("")
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
-        world = self._options, self._settings(), self._terminal
-        answer = self._turn.enter_context(answer_output(*world, speaker=self.words.speaker))
-        status = status_output(*world, verbose=verbose)
-        waiting = waiting_output(*world, lambda: self._chat().turns.retry_now(), keep=self._keep)  # noqa: PLW0108 - another chat may be open then
-        notifying = notification_output(*world, lambda: self._chat().opened.title)
-        return (*waiting, status.gap, answer, status, *notifying)
+        outputs = turn_outputs(
+            self._options, self._settings(), self._terminal, verbose=verbose, speaker=self.words.speaker
+        )
+        self._turn.enter_context(closing(outputs.answer))
+        # Another chat may be open by the time they are called.
+        return outputs.observers(
+            lambda: self._chat().turns.retry_now(),  # noqa: PLW0108
+            lambda: self._chat().opened.title,
+            keep=self._keep,
+        )
 
     def _keep(self, line: bytes) -> None:
         self._lines.keep(line)

@@ -5,31 +5,36 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.cli.answer_destination import AnswerDestination, OutputFile
 from chatcli.cli.background_query import answer_theme
+from chatcli.cli.output_file import OutputFile
 from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import LocalIOError, NothingToExtract
-from chatcli.core.events import TextDelta, TextReclassified, TurnCancelled, TurnFailed, TurnFinished
+from chatcli.core.events import (
+    ReasoningDelta,
+    TextDelta,
+    TextReclassified,
+    TurnCancelled,
+    TurnFailed,
+    TurnFinished,
+)
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
-from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell
-from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.render.status import StatusRenderer, error_lines, for_the_shell
+from chatcli.text.sanitizer import sanitize
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import Self
 
-    from chatcli.cli.standard_streams import Terminal
+    from chatcli.cli.standard_streams import Stream, Terminal
     from chatcli.config.settings import Settings
-    from chatcli.core.events import Event, Notice
+    from chatcli.core.events import Event
     from chatcli.core.ports import Observer
     from chatcli.render.waiting_line import WaitingLine
 
@@ -38,50 +43,64 @@ _LOOK_AGAIN_S: Final = 0.05
 _LONGEST_PART: Final = 1_000  # in UTF-8 not more than a pipe that has room at all takes at once
 
 
+class _Destination(NamedTuple):
+    """Where an answer is written; what is done at its end, and when somebody else is to read the keyboard before that."""
+
+    file: Stream | OutputFile
+    at_close: ExitStack
+    keyboard: ExitStack
+
+
 class AnswerOutput:
     """An observer that shows the answer on stdout, or writes it to the file of ``--out``.
 
     Where that fails, ``complain`` is given the error, and the turn goes on: what is paid for is kept in the session.
+    ``before_text`` is called once, when the first of the answer comes. Whoever makes one has to ``close`` it.
     """
 
     def __init__(
-        self, render: Observer, target: AnswerDestination, *, complain: Callable[[LocalIOError], None]
+        self,
+        render: Observer,
+        destination: _Destination,
+        *,
+        complain: Callable[[LocalIOError], None],
+        before_text: Callable[[], object],
     ) -> None:
         self._render = render
-        self._target = target
+        self._destination = destination
         self._complain = complain
+        self._before_text = before_text
+        self._has_begun = False
         self._failed = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         try:
-            self._target.close()
+            self._destination.at_close.close()
         except LocalIOError:
             if not self._failed:
                 raise
 
     async def __call__(self, event: Event) -> None:
+        if not self._has_begun and isinstance(event, TextDelta | ReasoningDelta):
+            self._has_begun = True
+            self._before_text()
         try:
             for part in _parts(event):
                 if self._failed:
                     return
                 # The loop goes on while nobody reads: what came is stored, and a signal is heard.
-                while not self._target.has_room():  # noqa: ASYNC110 - no event tells that a pipe was read
+                while not self._destination.file.has_room:  # noqa: ASYNC110 - no event tells that a pipe was read
                     await asyncio.sleep(_LOOK_AGAIN_S)
                 await self._render(part)
         except LocalIOError as error:
             self._fail(error)
 
     def write(self, text: str) -> None:
-        self._target.write(text)
+        self._destination.file.write(text)
 
     def free_keyboard(self) -> None:
         """Let somebody else read what is typed: a question to the person."""
-        self._target.free_keyboard()
+        self._destination.keyboard.close()
 
     def exit_code(self) -> ExitCode:
         """Return what the output itself has to say about success: it may be full, or lack what was to be extracted."""
@@ -101,71 +120,6 @@ def _parts(event: Event) -> Iterator[Event]:
             yield TextDelta(event.text[at : at + _LONGEST_PART])
     else:
         yield event
-
-
-class StatusOutput:
-    """An observer that writes a line a fact to stderr."""
-
-    def __init__(
-        self,
-        terminal: Terminal,
-        *,
-        verbose: bool,
-        quiet: bool,
-        plain: bool,
-        debug: bool = False,
-        lists_sources: bool = True,
-        reword: Callable[[str], str] = str,
-    ) -> None:
-        self._terminal = terminal
-        self._reword = reword
-        self._quiet = quiet
-        self._debug = debug
-        self._dim = terminal.stderr_colors is not None and not plain
-        self._write_line = line_writer(terminal, plain=plain)
-        self._has_said = False
-        # A person who sees both in one place tells them apart by the gap; a voice needs none.
-        self._shows_gap = terminal.stderr.is_terminal and terminal.stdout.is_terminal and not plain
-        self._render = StatusRenderer(
-            self._say,
-            dim=self._dim,
-            verbose=verbose,
-            quiet=quiet,
-            lists_retries=not _redraws_waiting(terminal, quiet=quiet, plain=plain),
-            lists_sources=lists_sources,
-        )
-        self._wait: Observer | None = None
-        if plain and not quiet and terminal.stderr.is_terminal:
-            keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
-            self._wait = SpokenWaiting(terminal.warn, hint=f"{keys}Control C stops.")
-
-    async def __call__(self, event: Event) -> None:
-        await self._render(event)
-        if self._wait is not None:
-            await self._wait(event)
-        if self._debug and isinstance(event, TurnFailed) and event.result.error is not None:
-            self._terminal.warn(
-                sanitize("".join(traceback.format_exception(event.result.error))).rstrip(), whole=True
-            )
-
-    @property
-    def gap(self) -> Observer:
-        """What belongs before the renderer of the answer: it sets the answer apart from the lines above it."""
-        return AnswerGap(lambda: self._terminal.warn(""), is_due=lambda: self._has_said and self._shows_gap)
-
-    def _say(self, line: str) -> None:
-        if line := self._reword(line):
-            self._has_said = True
-            self._write_line(line)
-
-    def tell(self, notice: Notice) -> None:
-        """Tell something before there is a turn."""
-        self.remark(notice.message)
-
-    def remark(self, text: str) -> None:
-        if not self._quiet:
-            line = sanitize_line(text)
-            self._say(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
 
 
 def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
@@ -208,27 +162,70 @@ class _Extraction:
                 self._say(line)
 
 
-def answer_output(
-    options: Namespace, settings: Settings, terminal: Terminal, *, speaker: str = ""
-) -> AnswerOutput:
-    """Return the output the options ask for: Markdown on a terminal, text otherwise.
+class Outputs(NamedTuple):
+    """Where a turn is shown: its answer and the lines about it, which ``always`` are among what watches it."""
 
-    ``speaker`` is written before a plain answer.
+    answer: AnswerOutput
+    status: StatusRenderer
+    always: tuple[Observer, ...]
+    options: Namespace
+    settings: Settings
+    terminal: Terminal
+
+    def observers(
+        self,
+        hurry: Callable[[], object],
+        about: Callable[[], str],
+        *,
+        keep: Callable[[bytes], object] | None = None,
+    ) -> tuple[Observer, ...]:
+        """Return what watches a turn, in the order in which each is given an event.
+
+        ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for, and
+        ``keep`` is given what they type besides. ``about`` says what the answer is about.
+        """
+        around = self.options, self.settings, self.terminal
+        waiting = waiting_output(*around, hurry, keep=keep)
+        return (*waiting, *self.always, *notification_output(*around, about))
+
+
+def turn_outputs(
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+    *,
+    verbose: bool | None = None,
+    is_one_shot: bool = False,
+    speaker: str = "",
+) -> Outputs:
+    """Return the outputs the options ask for: Markdown on a terminal, text otherwise, and lines on stderr.
+
+    ``verbose`` is as the options say unless it was changed since; ``speaker`` is written before a plain answer.
     """
-    target = (
-        OutputFile(options.out)
-        if options.out
-        else AnswerDestination(terminal.stdout.write, lambda: terminal.stdout.has_room)
-    )
-
+    status = status_output(options, settings, terminal, verbose=verbose, is_one_shot=is_one_shot)
+    destination = _Destination(terminal.stdout, ExitStack(), ExitStack())
+    if options.out:
+        file = OutputFile(options.out)
+        destination = destination._replace(file=file)
+        destination.at_close.callback(file.close)
     say = line_writer(terminal, plain=settings.plain)
+    # A person who sees both in one place tells them apart by the gap; a voice needs none.
+    shows_gap = terminal.stderr.is_terminal and terminal.stdout.is_terminal and not settings.plain
 
     def complain(error: LocalIOError) -> None:
         for line in error_lines(error):
             say(line)
 
-    render = _renderer(options, settings, terminal, target, speaker)
-    return AnswerOutput(render, target, complain=complain)
+    def leave_gap() -> None:
+        if shows_gap and status.has_written:
+            terminal.warn("")
+
+    render = _renderer(options, settings, terminal, destination, speaker)
+    # Pushed last, it is done first.
+    destination.at_close.callback(destination.keyboard.close)
+    answer = AnswerOutput(render, destination, complain=complain, before_text=leave_gap)
+    always: tuple[Observer, ...] = (answer, status, *_beside(options, settings, terminal))
+    return Outputs(answer, status, always, options, settings, terminal)
 
 
 def status_output(
@@ -238,17 +235,32 @@ def status_output(
     *,
     verbose: bool | None = None,
     is_one_shot: bool = False,
-) -> StatusOutput:
-    """Return what tells about turns; ``verbose`` is as the options say unless it was changed since."""
-    return StatusOutput(
-        terminal,
+) -> StatusRenderer:
+    """Return what writes lines about turns to stderr."""
+    return StatusRenderer(
+        line_writer(terminal, plain=settings.plain),
+        dim=terminal.stderr_colors is not None and not settings.plain,
         verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,
-        plain=settings.plain,
-        debug=options.debug,
+        lists_retries=not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain),
         lists_sources=options.output not in ("json", "jsonl"),
         reword=partial(for_the_shell, is_kept=settings.save) if is_one_shot else str,
     )
+
+
+def _beside(options: Namespace, settings: Settings, terminal: Terminal) -> Iterator[Observer]:
+    """Yield what tells more than the lines about a turn: to a voice that a wait goes on, with ``--debug`` what failed."""
+    if settings.plain and not options.quiet and terminal.stderr.is_terminal:
+        keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
+        yield SpokenWaiting(terminal.warn, hint=f"{keys}Control C stops.")
+    if options.debug:
+
+        async def show_traceback(event: Event) -> None:
+            if isinstance(event, TurnFailed) and event.result.error is not None:
+                trace = "".join(traceback.format_exception(event.result.error))
+                terminal.warn(sanitize(trace).rstrip(), whole=True)
+
+        yield show_traceback
 
 
 def waiting_output(
@@ -259,11 +271,7 @@ def waiting_output(
     *,
     keep: Callable[[bytes], object] | None = None,
 ) -> tuple[Observer, ...]:
-    """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter.
-
-    ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for,
-    and ``keep`` is given what they type besides.
-    """
+    """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter."""
     line = _waiting_line(options, settings, terminal)
 
     def hurry_below_line() -> None:
@@ -325,36 +333,40 @@ def _retry_now(
 
 
 def _renderer(
-    options: Namespace, settings: Settings, terminal: Terminal, target: AnswerDestination, speaker: str
+    options: Namespace,
+    settings: Settings,
+    terminal: Terminal,
+    destination: _Destination,
+    speaker: str,
 ) -> Observer:
-    say = line_writer(terminal, plain=settings.plain)
+    write, say = destination.file.write, line_writer(terminal, plain=settings.plain)
     if options.extract:
-        return _Extraction(target.write, say, raw=options.raw)
+        return _Extraction(write, say, raw=options.raw)
     match options.output or _default_format(options, settings, terminal):
         case "json":
             from chatcli.render.json_output import JsonRenderer  # noqa: PLC0415
 
-            return JsonRenderer(target.write, terminal.redactor.redact)
+            return JsonRenderer(write, terminal.redactor.redact)
         case "jsonl":
             from chatcli.render.json_output import JsonLinesRenderer  # noqa: PLC0415
 
-            return JsonLinesRenderer(target.write, terminal.redactor.redact)
+            return JsonLinesRenderer(write, terminal.redactor.redact)
         case "markdown" if options.out or not _redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
             colors = None if options.out or settings.plain else terminal.stdout_colors
-            theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
+            theme = answer_theme(settings, terminal, colors, destination.keyboard.callback)
             return MarkdownRenderer(
-                target.write, theme, width=terminal.columns, line_breaks=settings.line_breaks, say=say
+                write, theme, width=terminal.columns, line_breaks=settings.line_breaks, say=say
             )
         case "markdown":
-            return _live_answer(settings, terminal, target)
+            return _live_answer(settings, terminal, destination)
         case _:
-            return _text_renderer(options, settings, terminal, target, speaker)
+            return _text_renderer(options, settings, terminal, write, speaker)
 
 
 def _text_renderer(
-    options: Namespace, settings: Settings, terminal: Terminal, target: AnswerDestination, speaker: str
+    options: Namespace, settings: Settings, terminal: Terminal, write: Callable[[str], None], speaker: str
 ) -> Observer:
     """Return what writes text: read aloud at a terminal, else as it comes, or in whole lines for who reads plain ones."""
     say = line_writer(terminal, plain=settings.plain)
@@ -362,24 +374,24 @@ def _text_renderer(
     if is_spoken and not (options.output or options.out or options.raw):
         from chatcli.render.spoken_answer import SpokenAnswer  # noqa: PLC0415 - only for a voice
 
-        return SpokenAnswer(target.write, say, speaker=speaker)
-    from chatcli.render.plain import PlainRenderer  # noqa: PLC0415
+        return SpokenAnswer(write, say, speaker=speaker)
+    from chatcli.render.plain import PlainRenderer, WholeLines  # noqa: PLC0415
 
-    write = WholeLines(target.write, speaker=speaker) if settings.plain else target.write
-    return PlainRenderer(write, sanitize=not options.raw, say=say)
+    write_text = WholeLines(write, speaker=speaker) if settings.plain else write
+    return PlainRenderer(write_text, sanitize=not options.raw, say=say)
 
 
-def _live_answer(settings: Settings, terminal: Terminal, target: AnswerDestination) -> Observer:
+def _live_answer(settings: Settings, terminal: Terminal, destination: _Destination) -> Observer:
     """Return what redraws the end of the answer while it comes."""
     from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
     from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
 
     colors = terminal.stdout_colors
-    theme = answer_theme(settings, terminal, colors, target.when_keyboard_freed)
+    theme = answer_theme(settings, terminal, colors, destination.keyboard.callback)
     screen = LiveScreen(terminal)
     screen.attach()
-    target.when_closed(screen.detach)
+    destination.at_close.callback(screen.detach)
     reasoning = Reasoning(lambda text: theme.paint(text, "reasoning"))
     return LiveAnswer(
         screen,
@@ -397,29 +409,3 @@ def _redraws(settings: Settings, terminal: Terminal) -> bool:
 
 def _default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
     return "markdown" if _redraws(settings, terminal) and not (options.out or options.raw) else "text"
-
-
-class WholeLines:
-    """A ``write`` that passes text on in whole lines, ``speaker`` before the first that says something.
-
-    A line is held back until its end comes; who writes to it ends the last one.
-    """
-
-    def __init__(self, write: Callable[[str], object], *, speaker: str = "") -> None:
-        self._write = write
-        self._speaker = speaker
-        self._begun: list[str] = []
-
-    def __call__(self, text: str) -> None:
-        lines, end, begun = text.rpartition("\n")
-        if end:
-            self._write(self._spoken("".join([*self._begun, lines, end])))
-            self._begun.clear()
-        self._begun.append(begun)
-
-    def _spoken(self, lines: str) -> str:
-        said = lines.lstrip("\n")
-        if not said:
-            return lines
-        speaker, self._speaker = self._speaker, ""
-        return lines[: len(lines) - len(said)] + speaker + said

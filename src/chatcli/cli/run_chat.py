@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from chatcli.app.wiring import body_to_send, open_chat
 from chatcli.chat.context_report import stretches
 from chatcli.cli.background_query import can_be_asked
 from chatcli.cli.options import word_hint
-from chatcli.cli.outputs import answer_output, notification_output, status_output, waiting_output
+from chatcli.cli.outputs import turn_outputs
 from chatcli.cli.questions import chosen_template, compose, hints_of
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
@@ -39,12 +40,12 @@ if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
-    from chatcli.cli.outputs import StatusOutput
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
+    from chatcli.render.status import StatusRenderer
 
 _NO_PLACE: Final = "no folder to keep it in"
 
@@ -211,9 +212,10 @@ class _OneShot:
         self._free_keyboard: Callable[[], object] = lambda: None
 
     async def run(self, question: Message) -> ExitCode:
-        status = status_output(self._options, self._settings, self._terminal, is_one_shot=True)
+        shown = turn_outputs(self._options, self._settings, self._terminal, is_one_shot=True)
+        answer, status = shown.answer, shown.status
         is_lost = False
-        with answer_output(self._options, self._settings, self._terminal) as answer:
+        with closing(answer):
             self._free_keyboard = answer.free_keyboard
             try:
                 async with open_chat(
@@ -226,35 +228,28 @@ class _OneShot:
                     if self._options.dry_run:
                         answer.write(_dry_run(chat, self._settings, question, self._world))
                         return ExitCode.DONE
-                    if self._settings.is_for_this_run("context"):
+                    if "context" in self._settings.asked_for:
                         await _get_ready(chat, question, status)
-                    asked = await self._examined(chat, question)
+                    asked = await self._examined(chat, question) if self._terminal.is_attended else question
                     if asked is None:
                         return ExitCode.INTERRUPTED
-                    waiting = waiting_output(
-                        self._options, self._settings, self._terminal, chat.turns.retry_now
-                    )
-                    notifying = notification_output(
-                        self._options, self._settings, self._terminal, lambda: chat.opened.title
-                    )
-                    end = await play(chat.send(asked), *waiting, status.gap, answer, status, *notifying)
+                    observers = shown.observers(chat.turns.retry_now, lambda: chat.opened.title)
+                    end = await play(chat.send(asked), *observers)
                     chat.branches.take_back_unsent(end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or _is_unkept(self._settings)
                     is_lost = was_asked_to_keep and is_to_be_kept and chat.opened.name is None
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
-                await answer(end)
-                await status(end)
+                for observe in shown.always:
+                    await observe(end)
             chosen = self._settings.origin("max_tokens") != "default"
             code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
             # Automatic keeping is a service; a session that was named was part of what was asked for.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
     async def _examined(self, chat: Chat, question: Message) -> Message | Examined | None:
-        """Let the person, where there is one, choose what is done with a question that does not fit."""
-        if not self._terminal.is_attended:
-            return question
+        """Let the person choose what is done with a question that does not fit."""
         from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
 
         terminal = self._terminal
@@ -279,7 +274,7 @@ class _OneShot:
             return agrees(told, self._terminal)
 
 
-async def _get_ready(chat: Chat, question: Message, status: StatusOutput) -> None:
+async def _get_ready(chat: Chat, question: Message, status: StatusRenderer) -> None:
     """Sum up what would be left out, as a conversation does between two questions.
 
     Whoever did not ask for that in this call need not wait for it.

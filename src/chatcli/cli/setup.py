@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
+from chatcli.config.env_files import mention_once
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.specs import SETTINGS_BY_NAME
-from chatcli.config.trusted_folders import mention_once
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def settings_of(
         template=template,
         changes=changes,
     )
-    for credential in settings.every_credential():
+    for credential in settings.every_credential:
         world.redactor.know_later(credential.secret.revealed)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")

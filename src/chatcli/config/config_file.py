@@ -1,11 +1,19 @@
-"""config.toml: settings, ``[profiles.NAME]`` tables of settings, and ``[models."NAME"]`` windows."""
+"""config.toml: settings, ``[profiles.NAME]`` tables of settings, and ``[models."NAME"]`` windows.
+
+Read as a whole, its profiles as a person chooses among them, and one setting changed with the comments and the order of
+the file left as they are.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+from chatcli.config.endpoints import validated_url
 from chatcli.config.parsers import NO_PROFILE
+from chatcli.config.paths import write_private_file
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
@@ -16,11 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from tomlkit import TOMLDocument
+
+    from chatcli.config.paths import Paths
+
 FILE_NAME = "config.toml"
 
 _KEY_SETTINGS = ("api_key", "api_key_env")
 _TABLES = ("profiles", "models")
 _MOST_BYTES = 10_000_000
+_LONGEST_BEGINNING: Final = 60
+_HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n)+\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +143,98 @@ def _window(path: Path, model: str, value: object) -> int:
         raise ConfigurationError(f"{path} [models.{model}] context_window {error}") from error
     assert isinstance(window, int)  # noqa: S101 -- narrows what the parser of this setting returns
     return window
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A table ``[profiles.NAME]``: what it says itself, nothing where the rest of the configuration decides."""
+
+    name: str
+    table: Mapping[str, object]
+
+    @property
+    def model(self) -> str:
+        return self._text("model")
+
+    @property
+    def base_url(self) -> str:
+        return self._text("base_url")
+
+    @property
+    def host(self) -> str:
+        """The endpoint's host with its port, nothing for an address that is none: in use, it is an error."""
+        try:
+            return urlsplit(validated_url(self.base_url)).netloc
+        except ValueError:
+            return ""
+
+    @property
+    def system(self) -> str:
+        return self._text("system")
+
+    @property
+    def system_beginning(self) -> str:
+        """The first words of the system prompt, on one line."""
+        return beginning(self.system)
+
+    def _text(self, name: str) -> str:
+        # The values of a profile that is not in use are not checked: they may be meant for another version.
+        value = self.table.get(name)
+        return value if isinstance(value, str) else ""
+
+
+def beginning(text: str) -> str:
+    """Return the first words of a text, on one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_BEGINNING else f"{words[: _LONGEST_BEGINNING - 1].rstrip()}…"
+
+
+def read_profiles(paths: Paths) -> dict[str, Profile]:
+    """Return the profiles by name, in the order of the file. Raises ``ConfigurationError``."""
+    tables = read_config_file(paths.config / FILE_NAME).profiles
+    return {name: Profile(name, table) for name, table in tables.items()}
+
+
+def set_setting(path: Path, name: str, value: str | float | bool) -> None:
+    """Set a setting of the top level, making the file if need be.
+
+    Raises ``ConfigurationError`` for a file that is not TOML, ``LocalIOError`` for one that cannot be written.
+    """
+    text = file_text(path) or ""
+    document = _document(path, text)
+    if name in document:
+        document[name] = value
+        text = document.as_string()
+    else:
+        text = _with_new_setting(text, name, value)
+    write_private_file(path, text.encode())
+
+
+def unset_setting(path: Path, name: str) -> bool:
+    """Take a setting of the top level away; tell whether it was there. Raises like ``set_setting``."""
+    document = _document(path, file_text(path) or "")
+    if name not in document:
+        return False
+    del document[name]
+    write_private_file(path, document.as_string().encode())
+    return True
+
+
+def _document(path: Path, text: str) -> TOMLDocument:
+    # 30 ms that only those wait for who change a setting.
+    import tomlkit  # noqa: PLC0415
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+
+    try:
+        return tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        raise not_toml(path, text, error) from error
+
+
+def _with_new_setting(text: str, name: str, value: str | float | bool) -> str:
+    import tomlkit  # noqa: PLC0415 -- as above
+
+    # Left to tomlkit, it would come between the first table and the comment above that table.
+    header = _HEADER.match(text)
+    at = header.end() if header else 0
+    return text[:at] + tomlkit.dumps({name: value}) + text[at:]

@@ -1,16 +1,99 @@
-"""Keys and the endpoints they belong to: a key is only ever sent to the endpoint it was configured with."""
+"""Keys: the one place each may be sent to, and where a person's own are kept.
+
+A key is only ever sent to the endpoint it was configured with. Those a person gave to chatcli, one for each endpoint, are
+in ``keys.json`` in the configuration folder. Format 1, where a key is either in the keyring of the operating system
+(macOS Keychain, Windows Credential Locker, Secret Service, KWallet; service ``chatcli``, user name the endpoint) or in the
+file::
+
+    {"format": 1, "keys": {"https://api.openai.com": {"place": "keyring"},
+                           "https://llm.example.com": {"place": "file", "key": "…"}}}
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+import os
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of
+from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of, refuse_quotes
+from chatcli.config.paths import write_private_file
+from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
+from chatcli.storage.private_files import close_to_others, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    from chatcli.config.secret import Secret
+    from keyring.backend import KeyringBackend
+
+SERVICE = "chatcli"
+
+_LEAST_PRIORITY = 1
+"""What keyring's own documentation recommends as the least of a backend that is safe to use."""
+
+KEYS_FILE_NAME = "keys.json"
+IN_KEYRING = "system keyring"
+IN_FILE = KEYS_FILE_NAME
+SOURCES = (IN_KEYRING, IN_FILE)
+
+_MOST_BYTES = 10_000_000
+_REPLACED_BY = "run chatcli config login in a terminal: it offers to replace the file and keeps the old one"
+_LONG_ENOUGH_TO_SHOW_ENDS = 20
+_KEY = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A key, or what fetches it: a callable that returns it or raises a ``ChatcliError``, and is called once, when needed.
+
+    ``str`` is masked like ``sk-…abcd``; ``reveal`` is the only way to the value. ``repr`` fetches nothing.
+    """
+
+    _source: str | Callable[[], str] = field(repr=False)
+    _fetched: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    def reveal(self) -> str:
+        if isinstance(self._source, str):
+            return self._source
+        # Asked once: a keyring may ask the person each time.
+        if not self._fetched:
+            self._fetched.append(self._source())
+        return self._fetched[0]
+
+    def revealed(self) -> str | None:
+        """Return the value if it is known by now; nothing is fetched."""
+        return self._source if isinstance(self._source, str) else next(iter(self._fetched), None)
+
+    def __str__(self) -> str:
+        try:
+            return _masked(self.reveal())
+        except ChatcliError as error:
+            return f"… ({error.clause})"
+
+    def __repr__(self) -> str:
+        return f"Secret({_masked(self._source) if isinstance(self._source, str) else '…'})"
+
+
+def _masked(value: str) -> str:
+    # The ends of a short key would be most of it.
+    if len(value) < _LONG_ENOUGH_TO_SHOW_ENDS:
+        return "…"
+    return f"{value[:3]}…{value[-4:]}"
+
+
+def parsed_key(value: object) -> Secret:
+    """Return a key; no message repeats it."""
+    if isinstance(value, str):
+        refuse_quotes(value.strip())
+    if not isinstance(value, str) or not _KEY.fullmatch(value.strip()):
+        raise ValueError("must be a key: ASCII characters without spaces")
+    return Secret(value.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +119,223 @@ def bind(secret: Secret, base_url: str | None, source: str) -> Credential:
     return Credential(secret, origin_of(base_url or OPENAI_URL), source)
 
 
-def choose(
-    credentials: Iterable[Credential], base_url: str | None
-) -> tuple[Credential | None, tuple[Credential, ...]]:
-    """Return the first credential of the endpoint, and all those that belong to other places."""
-    endpoint = None if base_url is None else origin_of(base_url)
-    everything = tuple(credentials)
-    own = (credential for credential in everything if credential.endpoint_origin == endpoint)
-    foreign = (credential for credential in everything if credential.endpoint_origin != endpoint)
-    return next(own, None), tuple(foreign)
+class KeyringFailed(Exception):
+    """A keyring did not do what it was asked, and why. The message never holds a key."""
+
+
+class Keyring(Protocol):
+    """Keys by user name, under the service ``chatcli``.
+
+    Every method raises ``KeyringFailed``, and may wait for the person to unlock the keyring.
+    """
+
+    def get(self, user: str) -> str | None: ...
+
+    def set(self, user: str, key: str) -> None: ...
+
+    def delete(self, user: str) -> None:
+        """Remove the key; one that is not there is no failure."""
+        ...
+
+
+FindKeyring: TypeAlias = Callable[[], Keyring | None]
+
+
+def system_keyring() -> Keyring | None:
+    """Return the keyring of this system, or ``None`` without one that keeps a key better than a private file."""
+    try:
+        # 90 ms that only those wait for whose key is there.
+        import keyring  # noqa: PLC0415
+        from keyring.backends.chainer import ChainerBackend  # noqa: PLC0415
+
+        chosen = keyring.get_keyring()
+        # A chain also holds backends that keep keys in plain text.
+        candidates = chosen.backends if isinstance(chosen, ChainerBackend) else [chosen]
+        backend = next(filter(_is_real, candidates), None)
+    except Exception:  # noqa: BLE001 -- somebody else's code, chosen by the machine, may fail in any way
+        return None
+    return None if backend is None else SystemKeyring(backend)
+
+
+class SystemKeyring:
+    """A backend of the library as a ``Keyring``."""
+
+    def __init__(self, backend: KeyringBackend) -> None:
+        self._backend = backend
+
+    def get(self, user: str) -> str | None:
+        with _translated():
+            return self._backend.get_password(SERVICE, user)
+
+    def set(self, user: str, key: str) -> None:
+        with _translated():
+            self._backend.set_password(SERVICE, user, key)
+
+    def delete(self, user: str) -> None:
+        with _translated():
+            if self._backend.get_password(SERVICE, user) is not None:
+                self._backend.delete_password(SERVICE, user)
+
+
+def _is_real(backend: KeyringBackend) -> bool:
+    kind = type(backend)
+    name = f"{kind.__module__}.{kind.__qualname__}".lower()
+    return backend.priority >= _LEAST_PRIORITY and "plaintext" not in name
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Only the kind: the text might repeat what the backend was given.
+        raise KeyringFailed(type(error).__name__) from error
+
+
+_Keys: TypeAlias = "dict[EndpointOrigin, Secret | None]"
+"""The stored keys by endpoint, ``None`` for one that is in the system keyring."""
+
+
+class StoredKeys(NamedTuple):
+    """The keys in ``folder``. The keyring is looked for only to store, remove or reveal a key.
+
+    Every method raises ``ConfigurationError`` for a file that cannot be read.
+    """
+
+    folder: Path
+    find_keyring: FindKeyring = system_keyring
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Return every stored key, bound to its endpoint; those in the keyring are fetched when revealed."""
+        return tuple(self._credential(origin, secret) for origin, secret in _read(self._path).items())
+
+    def store(self, origin: EndpointOrigin, key: str) -> str:
+        """Keep the only key of an endpoint; return ``IN_KEYRING`` or ``IN_FILE``. Raises ``LocalIOError``."""
+        kept = self._put_into_keyring(origin, key)
+        # Read late: a keyring may have waited for the person.
+        self._write({**_read(self._path), origin: None if kept else Secret(key)})
+        return IN_KEYRING if kept else IN_FILE
+
+    def remove(self, origin: EndpointOrigin) -> bool:
+        """Forget the key of an endpoint; tell whether there was one. Raises ``LocalIOError``."""
+        keys = _read(self._path)
+        if origin not in keys:
+            return False
+        if keys.pop(origin) is None:
+            self._take_out_of_keyring(origin)
+        self._write(keys)
+        return True
+
+    def set_aside(self) -> Path:
+        """Make room for a new file where the old one is unreadable, and return where the old one is kept.
+
+        Whatever stands in its place is only renamed. Raises ``LocalIOError``.
+        """
+        names = (self._path.with_name(f"{KEYS_FILE_NAME}.damaged{n if n > 1 else ''}") for n in count(1))
+        kept = next(path for path in names if not os.path.lexists(path))
+        try:
+            self._path.rename(kept)
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot rename {self._path}: {error.strerror or error}",
+                hint="check its permissions, or move it away",
+            ) from error
+        return kept
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / KEYS_FILE_NAME
+
+    def _credential(self, origin: EndpointOrigin, secret: Secret | None) -> Credential:
+        if secret is not None:
+            return Credential(secret, origin, IN_FILE)
+        return Credential(Secret(partial(_fetched, self.find_keyring, origin)), origin, IN_KEYRING)
+
+    def _put_into_keyring(self, origin: EndpointOrigin, key: str) -> bool:
+        keyring = self.find_keyring()
+        if keyring is None:
+            return False
+        try:
+            keyring.set(str(origin), key)
+            # Some backends fail without a word.
+            return keyring.get(str(origin)) == key
+        except KeyringFailed:
+            return False
+
+    def _take_out_of_keyring(self, origin: EndpointOrigin) -> None:
+        keyring = self.find_keyring()
+        if keyring is None:
+            return
+        try:
+            keyring.delete(str(origin))
+        except KeyringFailed as error:
+            raise ConfigurationError(
+                f"the system keyring did not remove the key for {origin}: {error}",
+                hint="unlock the keyring and try again",
+            ) from error
+
+    def _write(self, keys: _Keys) -> None:
+        entries = {
+            str(origin): {"place": "keyring"} if secret is None else {"place": "file", "key": secret.reveal()}
+            for origin, secret in keys.items()
+        }
+        document = {"format": 1, "keys": entries}
+        write_private_file(self._path, json.dumps(document, indent=2).encode() + b"\n")
+
+
+def _read(path: Path) -> _Keys:
+    try:
+        content = read_regular(path, most_bytes=_MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror or error}",
+            hint=f"check its permissions; {_REPLACED_BY}",
+        ) from error
+    close_to_others(path)
+    try:
+        return _keys(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path} is not a file of keys: {error}",
+            hint=_REPLACED_BY,
+        ) from error
+
+
+def _keys(document: Any) -> _Keys:
+    """Return what a document of format 1 holds; ``ValueError`` for any other, which never repeats a key."""
+    match document:
+        case {"format": 1, "keys": dict(entries)}:
+            return {origin_of(text): _entry(text, entry) for text, entry in entries.items()}
+        case {"format": int(number)} if number > 1:
+            raise ValueError("it was written by a newer chatcli")
+        case _:
+            raise ValueError("it is not of format 1")
+
+
+def _entry(endpoint: str, entry: Any) -> Secret | None:
+    match entry:
+        case {"place": "keyring"}:
+            return None
+        case {"place": "file", "key": key}:
+            return parsed_key(key)
+        case _:
+            raise ValueError(f"the place of the key for {endpoint} is unknown")
+
+
+def _fetched(find_keyring: FindKeyring, origin: EndpointOrigin) -> str:
+    hint = "store it again: chatcli config login (with --base-url URL unless it is OpenAI's)"
+    keyring = find_keyring()
+    if keyring is None:
+        raise ConfigurationError(f"the system keyring with the key for {origin} is not available", hint=hint)
+    try:
+        key = keyring.get(str(origin))
+    except KeyringFailed as error:
+        raise ConfigurationError(
+            f"the system keyring did not return the key for {origin}: {error}",
+            hint=f"unlock the keyring; {hint}",
+        ) from error
+    if not key:
+        raise ConfigurationError(f"the system keyring no longer has the key for {origin}", hint=hint)
+    return key

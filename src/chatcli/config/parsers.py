@@ -7,14 +7,12 @@ A parser takes a string (a flag, a variable) or a TOML value and returns the set
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from chatcli.config.endpoints import MistypedValue, refuse_quotes, validated_url
-from chatcli.config.key_actions import key_changes
-from chatcli.config.secret import Secret
+from chatcli.config.endpoints import MistypedValue, validated_url
+from chatcli.config.key_bindings import key_changes
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.toml_mistakes import SINGLE_QUOTES
 
@@ -30,7 +28,6 @@ PERIODS = ("session", "day", "month")
 
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
-_KEY = re.compile(r"[!-~]+")
 
 
 def text(value: object) -> str:
@@ -82,15 +79,6 @@ def names(value: object) -> tuple[str, ...]:
 
 def url(value: object) -> str:
     return validated_url(text(value))
-
-
-def key(value: object) -> Secret:
-    """Return a key; no message repeats it."""
-    if isinstance(value, str):
-        refuse_quotes(value.strip())
-    if not isinstance(value, str) or not _KEY.fullmatch(value.strip()):
-        raise ValueError("must be a key: ASCII characters without spaces")
-    return Secret(value.strip())
 
 
 def switch(value: object) -> bool:

@@ -1,13 +1,20 @@
-"""The rows of ``chatcli config show``."""
+"""Settings as a person reads them: the rows of ``chatcli config show``, and what trusting an env file would set."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatcli.config.specs import SETTINGS
+from chatcli.config.config_file import beginning
+from chatcli.config.endpoints import origin_of
+from chatcli.config.env_files import DOT_ENV, known_variables
+from chatcli.config.resolve import env_file_source
+from chatcli.config.specs import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatcli.config.env_files import EnvFile
     from chatcli.config.settings import Settings
 
 _NOT_SET = "not set"
@@ -42,3 +49,46 @@ def _shown_key(settings: Settings) -> str:
     if settings.credential is not None:
         return str(settings.credential.secret)
     return "; ".join([_NOT_SET, *(credential.withheld_notice for credential in settings.withheld)])
+
+
+class Change(NamedTuple):
+    """A variable that waits for trust, and as much of its value as a person needs to see; of a key, nothing."""
+
+    name: str
+    value: str
+
+
+def changes(file: EnvFile) -> tuple[Change, ...]:
+    """Return what trusting the file lets it set. Raises ``ConfigurationError`` for a value that cannot be."""
+    source = env_file_source(DOT_ENV, file)
+    places = {credential.source: str(credential.endpoint_origin) for credential in source.credentials}
+    return tuple(
+        Change(name, _shown_variable(name, file.variables[name], places))
+        for name in known_variables(file)
+        if not SETTINGS_BY_VARIABLE[name].harmless
+    )
+
+
+def _shown_variable(name: str, text: str, places: dict[str, str]) -> str:
+    setting = SETTINGS_BY_VARIABLE[name]
+    if setting.name == "api_key":
+        place = places.get(f"{DOT_ENV} {name}")
+        return f"a key for {place}" if place else "a key that is not used"
+    value = PARSERS_BY_VARIABLE[name](text)
+    match setting.name, value:
+        case "base_url", str(url):
+            return str(origin_of(url))
+        case "options", dict(options):
+            # Their values may be secrets; their names say what they are about.
+            return beginning(_listed(options))
+        case "system", _:
+            shown = beginning(text)
+            return shown if shown == text else f"{shown} ({len(text):,} characters)"
+        case _, tuple(names):
+            return beginning(_listed(names))
+        case _:
+            return beginning(text)
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))

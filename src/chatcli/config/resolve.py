@@ -1,44 +1,85 @@
 """From all the places settings come from to the settings in force.
 
-Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder as far
+Every value is checked, also one that a higher place overrides: a mistake is reported where it stands. Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder as far
 as it is trusted, then the profile and last the top level of config.toml. What a person changes in a conversation comes before all of them,
 and so does the profile they change to: it is what they said last. Of keys, those stored with ``chatcli config login`` come after all others.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
-from chatcli.config.credentials import choose
-from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.env_file import env_file_of, read_env_file
-from chatcli.config.env_file_trust import PLACE, Untrusted, confine
-from chatcli.config.settings import Settings
-from chatcli.config.sources import (
-    FoundSetting,
-    SettingsSource,
-    change_source,
-    env_file_source,
-    flag_source,
-    table_source,
-    variable_source,
+from chatcli.config.credentials import Credential, StoredKeys, bind, system_keyring
+from chatcli.config.endpoints import OPENAI_URL, MistypedValue, origin_of
+from chatcli.config.env_files import (
+    DOT_ENV,
+    TrustedFolders,
+    Untrusted,
+    env_file_of,
+    names_unread_endpoint,
+    odd_lines,
+    permitted,
+    read_env_file,
 )
-from chatcli.config.specs import SETTINGS, Setting
-from chatcli.config.stored_keys import StoredKeys
+from chatcli.config.paths import PATH_VARIABLES
+from chatcli.config.settings import Settings
+from chatcli.config.specs import (
+    PARSERS_BY_VARIABLE,
+    SETTINGS,
+    SETTINGS_BY_NAME,
+    SETTINGS_BY_VARIABLE,
+    Setting,
+)
 from chatcli.config.suggestions import did_you_mean
-from chatcli.config.system_keyring import system_keyring
-from chatcli.config.trusted_folders import TrustedFolders
 from chatcli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from chatcli.config.credentials import Credential
+    from chatcli.config.credentials import FindKeyring
+    from chatcli.config.env_files import EnvFile
+    from chatcli.config.parsers import Parser
     from chatcli.config.paths import Paths
-    from chatcli.config.system_keyring import FindKeyring
+
+_PREFIX = "CHATCLI_"
+_URLS_OF_KEYS = {
+    "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+}
+"""A key goes to the first of these URLs that is set beside it, otherwise to OpenAI."""
+_COMMANDS: Final = {
+    "context": "/context",
+    "model": "/model",
+    "profile": "/profile",
+    "show_reasoning": "/reasoning",
+    "theme": "/theme",
+}
+"""What changes a setting while one talks, where it is not ``/config``."""
+_OF_THIS_CALL: Final = ("flag ", "command ", "template ")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSetting:
+    """A checked value of the type its setting has, and where it stood."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSource:
+    """What one place says: settings by name, the keys bound to their endpoints, and what was odd.
+
+    ``missing_keys`` tells of keys the place points to that are not there.
+    """
+
+    found: Mapping[str, FoundSetting]
+    credentials: tuple[Credential, ...] = ()
+    warnings: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = ()
 
 
 class TemplateSettings(NamedTuple):
@@ -70,7 +111,7 @@ def resolve(
     before a key is revealed. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
-    changed = change_source(changes or {})
+    changed = _change_source(changes or {})
     chosen = [changed, flag_source(flags)]
     if template is not None:
         chosen.append(table_source(template.place, template.table, environment, hint=template.hint))
@@ -79,16 +120,18 @@ def resolve(
         chosen.append(env_file_source(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
     stored, unreadable_keys = _stored_source(StoredKeys(paths.config, find_keyring))
     tables = _Tables(file, environment, hint=f"edit {paths.config / FILE_NAME}")
-    base_url = _first(_with_tables(tables, chosen, changed), "base_url")
-    folder_source, untrusted = _folder_source(
-        working_folder,
-        env_file,
-        TrustedFolders.of(paths),
-        # What a file that cannot be read holds may be a key.
-        has_other_key=bool(file.key_places or unreadable_keys or _credentials([*chosen, stored])),
-        base_url=base_url.value if base_url else None,
-    )
-    above_file = [*chosen, folder_source]
+    above_file, untrusted = chosen, None
+    dot_env = env_file_of(working_folder)
+    if dot_env is not None and not (env_file is not None and dot_env.samefile(env_file)):
+        base_url = _first(_with_tables(tables, chosen, changed), "base_url")
+        folder_source, untrusted = _folder_source(
+            dot_env,
+            TrustedFolders.of(paths),
+            # What a file that cannot be read holds may be a key.
+            has_other_key=bool(file.key_places or unreadable_keys or _credentials([*chosen, stored])),
+            base_url=base_url.value if base_url else None,
+        )
+        above_file = [*chosen, folder_source]
     in_order = _with_tables(tables, above_file, changed)
     window_is_for_this_run = any("context_window" in source.found for source in above_file)
     windows = {} if window_is_for_this_run else file.model_windows
@@ -98,14 +141,17 @@ def resolve(
 
     settings = settled(in_order)
     # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
+    fallback_profiles = {
+        name: settled([tables.profile(name), *above_file, tables.top])
+        for name in settings.fallback
+        if name in file.profiles
+    }
+    standing_in = [key for profile in fallback_profiles.values() for key in profile.every_credential]
     return replace(
         settings,
         untrusted=untrusted,
-        fallback_profiles={
-            name: settled([tables.profile(name), *above_file, tables.top])
-            for name in settings.fallback
-            if name in file.profiles
-        },
+        fallback_profiles=fallback_profiles,
+        every_credential=(*settings.every_credential, *standing_in),
     )
 
 
@@ -118,28 +164,45 @@ def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError
 
 
 def _folder_source(
-    folder: Path, env_file: Path | None, trusted: TrustedFolders, *, has_other_key: bool, base_url: str | None
+    path: Path, trusted: TrustedFolders, *, has_other_key: bool, base_url: str | None
 ) -> tuple[SettingsSource, Untrusted | None]:
     """Return what the ``.env`` of the working folder says, and what of it waits for the person's trust."""
-    path = env_file_of(folder)
-    if path is None or (env_file is not None and path.samefile(env_file)):
-        return SettingsSource({}), None
+    folder = path.parent
     try:
         # Read once: what is trusted is what is used, whatever becomes of the file meanwhile.
         file = read_env_file(path)
     except ConfigurationError as error:
         # Nobody named this file, so it must not stop anybody.
-        return SettingsSource({}, warnings=(f"ignored {PLACE}: {error.message}",)), None
+        return SettingsSource({}, warnings=(f"ignored {DOT_ENV}: {error.message}",)), None
     warnings: tuple[str, ...] = ()
     try:
         is_trusted = trusted.trusts(folder, file.sha256)
     except ConfigurationError as error:
         is_trusted, warnings = False, (f"no folder is trusted: {error.message}",)
     if is_trusted:
-        return env_file_source(PLACE, file), None
-    source, waiting = confine(file, has_other_key=has_other_key, base_url=base_url)
+        return env_file_source(DOT_ENV, file), None
+    allowed, waiting = permitted(file, has_other_key=has_other_key, base_url=base_url)
+    source = _confined_source(file, allowed)
     source = replace(source, warnings=(*source.warnings, *warnings))
     return source, Untrusted(folder, file.sha256, waiting) if waiting else None
+
+
+def _confined_source(file: EnvFile, names: Sequence[str]) -> SettingsSource:
+    """Read the variables an untrusted file may set.
+
+    A value that cannot be is left out with a warning: nobody named this file, so it must not stop anybody.
+    """
+    kept: dict[str, str] = {}
+    warnings = list(odd_lines(DOT_ENV, file))
+    for name in names:
+        try:
+            variable_source(DOT_ENV, {name: file.variables[name]})
+        except ConfigurationError as error:
+            warnings.append(f"ignored: {error.message}")
+        else:
+            kept[name] = file.variables[name]
+    source = variable_source(DOT_ENV, kept)
+    return SettingsSource(source.found, source.credentials, tuple(warnings))
 
 
 class _Tables:
@@ -190,13 +253,25 @@ def _settle(sources: Sequence[SettingsSource], model_windows: Mapping[str, int])
     credential, withheld = choose(credentials, base_url)
     settled["api_key"] = FoundSetting(credential, credential.source if credential else "default")
     values: dict[str, Any] = {name: found.value for name, found in settled.items() if name != "api_key"}
+    origins = {name: found.origin for name, found in settled.items()}
     return Settings(
         **values,
         credential=credential,
         withheld=withheld,
         model_windows=model_windows,
         warnings=_warnings(sources, credential),
-        origins={name: found.origin for name, found in settled.items()},
+        origins=origins,
+        asked_for=_asked_for(origins, settled["profile"].value),
+        every_credential=tuple(credentials),
+    )
+
+
+def _asked_for(origins: Mapping[str, str], profile: str | None) -> frozenset[str]:
+    place = None if profile is None else profile_place(profile)
+    return frozenset(
+        name
+        for name, origin in origins.items()
+        if (origins["profile"] if origin == place else origin).startswith(_OF_THIS_CALL)
     )
 
 
@@ -219,6 +294,18 @@ def _credentials(sources: Iterable[SettingsSource]) -> list[Credential]:
     return [credential for source in sources for credential in source.credentials]
 
 
+def choose(
+    credentials: Sequence[Credential], base_url: str | None
+) -> tuple[Credential | None, tuple[Credential, ...]]:
+    """Return the first credential of the endpoint, and all those that belong to other places."""
+    if not credentials:
+        return None, ()
+    endpoint = None if base_url is None else origin_of(base_url)
+    own = (credential for credential in credentials if credential.endpoint_origin == endpoint)
+    foreign = (credential for credential in credentials if credential.endpoint_origin != endpoint)
+    return next(own, None), tuple(foreign)
+
+
 def _default_base_url(credentials: Iterable[Credential]) -> str | None:
     openai = origin_of(OPENAI_URL)
     return OPENAI_URL if any(credential.endpoint_origin == openai for credential in credentials) else None
@@ -229,3 +316,128 @@ def _warnings(sources: Sequence[SettingsSource], credential: Credential | None) 
     if credential is None:
         warnings += [missing for source in sources for missing in source.missing_keys]
     return tuple(warnings)
+
+
+def flag_source(flags: Mapping[str, object], *, by_setting: bool = False) -> SettingsSource:
+    """Read the command line: values by the name of their setting; ``None`` is a flag not given.
+
+    A mistake names the flag, or ``by_setting`` the setting.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    return SettingsSource(
+        {
+            name: _read_flag(SETTINGS_BY_NAME[name], value, by_setting=by_setting)
+            for name, value in given.items()
+        }
+    )
+
+
+def _change_source(changes: Mapping[str, object]) -> SettingsSource:
+    """Read what commands of a conversation have changed, as ``flag_source`` reads flags."""
+    return SettingsSource(
+        {
+            name: FoundSetting(found.value, f"command {_COMMANDS.get(name, '/config')}")
+            for name, found in flag_source(changes, by_setting=True).found.items()
+        }
+    )
+
+
+def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
+    """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; an empty variable is not set."""
+    given = {
+        variable: _read(parse, variables[variable], f"{place} {variable}")
+        for variable, parse in PARSERS_BY_VARIABLE.items()
+        if variables.get(variable)
+    }
+    found: dict[str, FoundSetting] = {}
+    for variable, value in given.items():
+        found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
+    return SettingsSource(found, _keys_of_variables(given), _unknown_variables(place, variables))
+
+
+def env_file_source(place: str, file: EnvFile) -> SettingsSource:
+    """Read an env file that is trusted."""
+    source = variable_source(place, file.variables)
+    warnings = odd_lines(place, file)
+    if source.credentials and names_unread_endpoint(file):
+        # Left to themselves, the keys would go to another place than the one beside them.
+        source = replace(source, credentials=())
+        warnings += (f"the key in {place} is not used: the line with its base_url is unreadable",)
+    return replace(source, warnings=(*warnings, *source.warnings))
+
+
+def table_source(
+    place: str,
+    table: Mapping[str, object],
+    environment: Mapping[str, str],
+    *,
+    outer_base_url: str | None = None,
+    hint: str | None = None,
+) -> SettingsSource:
+    """Read a table of config.toml whose keys are known.
+
+    A key without a ``base_url`` beside it belongs to ``outer_base_url``. ``api_key_env`` names a variable of
+    ``environment``. ``hint`` goes with the error about a value.
+    """
+    found = {
+        name: FoundSetting(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
+        for name, value in table.items()
+    }
+    base_url = found["base_url"].value if "base_url" in found else outer_base_url
+    keys = [FoundSetting(found["api_key"].value, f"{place} api_key")] if "api_key" in found else []
+    missing = []
+    if pointer := found.get("api_key_env"):
+        pointed = f"{place} api_key_env {pointer.value}"
+        if value := environment.get(pointer.value):
+            keys.append(_read(SETTINGS_BY_NAME["api_key"].parse, value, pointed))
+        else:
+            missing.append(f"{pointed} is not set")
+    return SettingsSource(
+        found, tuple(bind(key.value, base_url, key.origin) for key in keys), missing_keys=tuple(missing)
+    )
+
+
+def _read_flag(setting: Setting, value: object, *, by_setting: bool) -> FoundSetting:
+    flag = setting.flag or f"--{setting.name.replace('_', '-')}"
+    try:
+        return FoundSetting(setting.parse(value), f"flag {flag}")
+    except ValueError as error:
+        raise UsageError(f"{setting.name if by_setting else flag} {error}", hint=_hint(error)) from error
+
+
+def _read(parse: Parser, value: object, origin: str) -> FoundSetting:
+    return FoundSetting(_parse(parse, value, origin), origin)
+
+
+def _parse(parse: Parser, value: object, where: str, hint: str | None = None) -> object:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{where} {error}", hint=_hint(error) or hint) from error
+
+
+def _hint(error: ValueError) -> str | None:
+    return error.hint if isinstance(error, MistypedValue) else None
+
+
+def _keys_of_variables(given: Mapping[str, FoundSetting]) -> tuple[Credential, ...]:
+    return tuple(
+        bind(given[variable].value, _first_url(given, urls), given[variable].origin)
+        for variable, urls in _URLS_OF_KEYS.items()
+        if variable in given
+    )
+
+
+def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) -> str | None:
+    return next((given[variable].value for variable in variables if variable in given), None)
+
+
+def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
+    # A name that is no identifier may be made to deceive a terminal.
+    unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
+    return tuple(
+        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
+        for name in sorted(unknown)
+        if name not in known
+    )

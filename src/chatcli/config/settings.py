@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatcli.config.config_file import profile_place
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from chatcli.config.credentials import Credential
-    from chatcli.config.env_file_trust import Untrusted
+    from chatcli.config.env_files import Untrusted
     from chatcli.core.errors import ConfigurationError
 
 
@@ -21,6 +19,8 @@ class Settings:
 
     ``base_url`` is ``None`` when no endpoint is configured and no key for OpenAI's either. ``credential`` is the
     key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
+    ``every_credential`` is every key that was found, those of profiles that stand in among them.
+    ``asked_for`` names what this call asked for: for itself, or by the profile or template it names.
     ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
     sets ``context_window`` for this run. ``fallback_profiles`` are the settings of those names in ``fallback`` that
     are profiles. ``warnings`` are lines for stderr. ``untrusted`` is what the ``.env`` of the working folder sets beyond
@@ -78,6 +78,8 @@ class Settings:
     model_windows: Mapping[str, int]
     warnings: tuple[str, ...]
     origins: Mapping[str, str]
+    asked_for: frozenset[str]
+    every_credential: tuple[Credential, ...]
     fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
     untrusted: Untrusted | None = None
     unreadable_keys: ConfigurationError | None = None
@@ -85,21 +87,6 @@ class Settings:
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
         return self.origins[name]
-
-    def is_for_this_run(self, name: str) -> bool:
-        """Tell whether this call asked for a setting's value: for itself, or by the profile or template it names."""
-        origin = self.origin(name)
-        is_of_profile = self.profile is not None and origin == profile_place(self.profile)
-        asked = self.origin("profile") if is_of_profile else origin
-        return asked.startswith(("flag ", "command ", "template "))
-
-    def every_credential(self) -> Iterator[Credential]:
-        """Yield every key that was found, those of profiles that stand in among them."""
-        yield from self.withheld
-        if self.credential is not None:
-            yield self.credential
-        for profile in self.fallback_profiles.values():
-            yield from profile.every_credential()
 
     def window_for(self, model: str) -> int | None:
         """Return the configured context window of a model, in tokens."""

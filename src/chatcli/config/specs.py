@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatcli.config import parsers
+from chatcli.config.credentials import parsed_key
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
 
@@ -42,9 +43,6 @@ class Setting:
         """The environment's names for it, the first that is set counting."""
         return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
 
-    def parser_of(self, variable: str) -> parsers.Parser:
-        return self.parse_also if self.parse_also and variable in self.also_variables else self.parse
-
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("model", "Model to use", parsers.name, flag="--model", harmless=True),
@@ -73,7 +71,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "api_key",
         "Key, sent only to the base_url it is set beside (else to OpenAI)",
-        parsers.key,
+        parsed_key,
         also_variables=("OPENAI_API_KEY",),
     ),
     Setting(
@@ -296,3 +294,9 @@ SETTINGS: tuple[Setting, ...] = (
 
 SETTINGS_BY_NAME = {setting.name: setting for setting in SETTINGS}
 SETTINGS_BY_VARIABLE = {variable: setting for setting in SETTINGS for variable in setting.variables}
+PARSERS_BY_VARIABLE = {
+    variable: setting.parse_also
+    if setting.parse_also and variable in setting.also_variables
+    else setting.parse
+    for variable, setting in SETTINGS_BY_VARIABLE.items()
+}

@@ -43,8 +43,10 @@ _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_r
 class StatusRenderer:
     """Tells of left-out turns, retries, notices, errors, cut answers and what an answer cites.
 
+    ``has_written`` says whether it has written a line yet.
+
     ``verbose`` adds a line with the turn's numbers, ``quiet`` leaves only errors, ``dim`` styles what is not an
-    error; ``lists_retries`` is off where a line that is redrawn shows them, ``lists_sources`` is off where the answer itself tells of them. It belongs after the renderer of the answer, which ends its last line first.
+    error; ``lists_retries`` is off where a line that is redrawn shows them, ``lists_sources`` is off where the answer itself tells of them. ``reword`` returns what is written of a line, nothing for none. It belongs after the renderer of the answer, which ends its last line first.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class StatusRenderer:
         quiet: bool = False,
         lists_retries: bool = True,
         lists_sources: bool = True,
+        reword: Callable[[str], str] = str,
     ) -> None:
         self._write_line = write_line
         self._dim = dim
@@ -63,7 +66,9 @@ class StatusRenderer:
         self._quiet = quiet
         self._lists_retries = lists_retries
         self._lists_sources = lists_sources
+        self._reword = reword
         self._waiting: list[Notice] = []
+        self.has_written = False
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TurnFailed) and event.result.error is not None:
@@ -84,12 +89,26 @@ class StatusRenderer:
         if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._tell(measurements(event.result))
 
+    def tell(self, notice: Notice) -> None:
+        """Write a notice before there is a turn."""
+        self.remark(notice.message)
+
+    def remark(self, text: str) -> None:
+        """Write a line about anything; ``quiet`` leaves it out."""
+        if not self._quiet:
+            self._tell(sanitize_line(text))
+
     def _tell(self, line: str | None) -> None:
         if line is not None:
-            self._write_line(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+            self._write(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
 
     def _tell_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        if line := self._reword(line):
+            self.has_written = True
             self._write_line(line)
 
 

@@ -28,7 +28,7 @@ from prompt_toolkit.key_binding.bindings.search import abort_search
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
-from chatcli.config.key_actions import KEY_ACTIONS
+from chatcli.config.key_bindings import KEY_ACTIONS
 from chatcli.terminal.key_decoding import CTRL_ENTER, SHIFT_ENTER
 from chatcli.terminal.word_motion import word_keys
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from prompt_toolkit.key_binding import KeyBindingsBase, KeyPressEvent
 
-    from chatcli.config.key_actions import KeyTable
+    from chatcli.config.key_bindings import KeyTable
     from chatcli.terminal.composer import AnswerLine, Composer
     from chatcli.terminal.input_history import HistorySearch
 

@@ -15,7 +15,7 @@ from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
 from wcwidth import clip, width, wrap
 
-from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
+from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.editor import Editor
 from chatcli.repl.queue import MessageQueue, Submission

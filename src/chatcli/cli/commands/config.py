@@ -12,11 +12,10 @@ from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import settings_of, world_of
 from chatcli.cli.typed_lines import agrees
 from chatcli.client.endpoint import Endpoint
-from chatcli.config.config_file import FILE_NAME
+from chatcli.config.config_file import FILE_NAME, read_profiles
 from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
-from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
-from chatcli.config.sources import flag_source
+from chatcli.config.resolve import flag_source
 from chatcli.core.errors import EndpointError, KeyRefused
 from chatcli.core.exit_codes import ExitCode
 from chatcli.login import (

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.setup import world_of
 from chatcli.cli.typed_lines import agrees
-from chatcli.config.env_file import FILE_NAME, env_file_of, read_env_file
-from chatcli.config.env_file_trust import PLACE, changes
-from chatcli.config.sources import odd_lines
-from chatcli.config.trusted_folders import TrustedFolders
+from chatcli.config.env_files import DOT_ENV, TrustedFolders, env_file_of, odd_lines, read_env_file
+from chatcli.config.report import changes
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.text_columns import table
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.config.env_file import EnvFile
-    from chatcli.config.env_file_trust import Change
+    from chatcli.config.env_files import EnvFile
+    from chatcli.config.report import Change
 
 _EXAMPLES: Final = """\
 examples:
@@ -70,7 +68,7 @@ def _trust(folder: Path, trusted: TrustedFolders, options: Namespace, terminal: 
     path = env_file_of(folder)
     if path is None:
         raise ConfigurationError(
-            f"there is no {FILE_NAME} in {folder}", hint="name the folder: chatcli trust PATH"
+            f"there is no {DOT_ENV} in {folder}", hint="name the folder: chatcli trust PATH"
         )
     file = read_env_file(path)
     waiting = changes(file)
@@ -91,14 +89,14 @@ def _trust(folder: Path, trusted: TrustedFolders, options: Namespace, terminal: 
             terminal.warn("it is not trusted")
             return
     trusted.trust(folder, file.sha256)
-    _say(f"{folder} is trusted until its {FILE_NAME} changes", options, terminal)
+    _say(f"{folder} is trusted until its {DOT_ENV} changes", options, terminal)
 
 
 def _show(path: Path, file: EnvFile, waiting: tuple[Change, ...], terminal: Terminal) -> None:
     terminal.warn(sanitize_line(f"{path} would set:"))
     # Never cut: of a host it is the end that counts.
     terminal.warn(table([("  " + change.name, change.value) for change in waiting], sys.maxsize))
-    for line in odd_lines(PLACE, file):
+    for line in odd_lines(DOT_ENV, file):
         terminal.warn(line)
 
 
@@ -133,11 +131,11 @@ def _folder(named: str | None, working_folder: Path | None) -> Path:
             raise ConfigurationError("the current folder no longer exists", hint="chatcli trust PATH")
         return working_folder.resolve()
     path = Path(named).expanduser()
-    if path.name == FILE_NAME and not path.is_dir():
+    if path.name == DOT_ENV and not path.is_dir():
         return path.parent.resolve()
     if path.exists() and not path.is_dir():
         raise UsageError(
-            f"only a file named {FILE_NAME} is read from a folder",
+            f"only a file named {DOT_ENV} is read from a folder",
             hint=f"name the file explicitly, for one run: chatcli --env-file {named}",
         )
     return path.resolve()

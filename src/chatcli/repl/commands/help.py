@@ -5,15 +5,14 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from chatcli.config.key_actions import KEY_ACTIONS, KeyTable
-from chatcli.config.key_names import shown_keys
+from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable, shown_keys
 from chatcli.render.text_columns import hanging
 from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from chatcli.config.key_actions import KeyAction
+    from chatcli.config.key_bindings import KeyAction
     from chatcli.render.themes import Theme
     from chatcli.repl.repl_session import ReplSession
 

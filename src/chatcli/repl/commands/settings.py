@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.resolver import pricing_at
-from chatcli.config.config_file import FILE_NAME, profile_place
+from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
-from chatcli.config.profiles import read_profiles
 from chatcli.config.report import rows
 from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
@@ -19,7 +18,7 @@ from chatcli.repl.onboarding import onboard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from chatcli.config.profiles import Profile
+    from chatcli.config.config_file import Profile
     from chatcli.config.report import Row
     from chatcli.config.settings import Settings
     from chatcli.cost.pricing import ModelFacts

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.actions import Action
-from chatcli.cli.answer_destination import OutputFile
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
+from chatcli.cli.output_file import OutputFile
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chatcli.config.env_file import EnvFile, env_file_of, read_env_file
+from chatcli.config.env_files import EnvFile, env_file_of, read_env_file
 from chatcli.core.errors import ConfigurationError
 
 

@@ -1,4 +1,4 @@
-"""What an answer is written to: standard output, or the file of ``--out``."""
+"""The file of ``--out``."""
 
 from __future__ import annotations
 
@@ -6,45 +6,18 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 from chatcli.core.errors import LocalIOError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-class AnswerDestination:
-    """Standard output."""
-
-    def __init__(self, write: Callable[[str], None], has_room: Callable[[], bool]) -> None:
-        self.write = write
-        self.has_room = has_room
-        self._at_close: list[Callable[[], object]] = []
-        self._give_back_keyboard: list[Callable[[], object]] = []
-
-    def when_closed(self, do: Callable[[], object]) -> None:
-        self._at_close.append(do)
-
-    def when_keyboard_freed(self, give_back: Callable[[], object]) -> None:
-        """Have ``give_back`` called once somebody else reads the keyboard, at the latest when this is closed."""
-        self._give_back_keyboard.append(give_back)
-
-    def free_keyboard(self) -> None:
-        while self._give_back_keyboard:
-            self._give_back_keyboard.pop()()
-
-    def close(self) -> None:
-        self.free_keyboard()
-        for do in self._at_close:
-            do()
-
-
-class OutputFile(AnswerDestination):
+class OutputFile:
     """A file that takes its name only when something was written, so that a failure costs no earlier answer.
 
     A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.
     """
+
+    has_room: Final = True
 
     def __init__(self, name: str) -> None:
         self._path = Path(name).expanduser()
@@ -59,10 +32,8 @@ class OutputFile(AnswerDestination):
             raise self._not_written(error) from error
         self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
         self._is_worth_a_name = False
-        super().__init__(self._write, lambda: True)
 
     def close(self) -> None:
-        super().close()
         try:
             self._file.close()
             if self._temporary is not None and self._is_worth_a_name:
@@ -82,7 +53,7 @@ class OutputFile(AnswerDestination):
         handle, temporary = tempfile.mkstemp(prefix=f".{meant.name}.", dir=meant.parent)
         return handle, Path(temporary)
 
-    def _write(self, text: str) -> None:
+    def write(self, text: str) -> None:
         try:
             self._file.write(text)
             self._file.flush()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.cli.outputs import WholeLines
+from chatcli.render.plain import WholeLines
 
 
 def written(*texts, **named):

@@ -1,0 +1,298 @@
+"""Env files: ``NAME=value`` lines, of which only ``CHATCLI_*`` and ``OPENAI_*`` count, and which of them are trusted.
+
+A ``.env`` that merely lies in the working folder may have come with somebody's repository. Until the person trusts it, it
+may say which model answers and how, and bring a key to one who has none. It may not say where requests go, what the model
+is told, what is kept and what is spent.
+
+The folders whose ``.env`` the person trusts are in ``trusted-folders.json`` in the configuration folder. Format 1; the
+content is that of the ``.env``, so that a changed one has to be trusted anew::
+
+    {"format": 1, "folders": {"/home/ada/project": {"sha256": "…"}}}
+
+A file of the same format in the cache folder remembers what was mentioned already.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import hashlib
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.config.endpoints import OPENAI_URL, origin_of
+from chatcli.config.paths import write_private_file
+from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
+from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from chatcli.config.paths import Paths
+
+DOT_ENV: Final = ".env"
+"""The name of the file, and how a value from it names where it comes from."""
+
+_MOST_BYTES: Final = 262_144
+_MOST_BYTES_OF_FOLDERS: Final = 10_000_000
+_MOST_MENTIONED: Final = 500
+_MOST_NUMBERS: Final = 5
+_KEYS: Final = frozenset(SETTINGS_BY_NAME["api_key"].variables)
+_URLS: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
+_PATIENCE_S: Final = 10.0
+_PREFIXES: Final = ("CHATCLI_", "OPENAI_")
+_OUR_LINE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?((?:CHATCLI|OPENAI)_\w*)", re.MULTILINE)
+_UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
+# What UTF-32 begins with begins like UTF-16: the longer one comes first.
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_MANY_BLANKS: Final = re.compile(r"[^\S\r\n]{201}")
+"""python-dotenv looks for a comment from each of the blanks anew: many of them would take minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What an env file says, and the SHA-256 of the very bytes that were read.
+
+    ``odd_lines`` are the numbers of lines of ours that cannot be read, ``odd_names`` the variables they begin with.
+    """
+
+    variables: Mapping[str, str]
+    sha256: str
+    odd_lines: tuple[int, ...] = ()
+    odd_names: frozenset[str] = field(default_factory=frozenset)
+
+
+def env_file_of(folder: Path) -> Path | None:
+    """Return the ``.env`` of a folder, ``None`` where it has none or cannot be looked at.
+
+    A folder of that name is an environment of Python, and none of ours.
+    """
+    path = folder / DOT_ENV
+    with contextlib.suppress(OSError):
+        if path.exists() and not path.is_dir():
+            return path
+    return None
+
+
+def read_env_file(path: Path, *, may_be_pipe: bool = False) -> EnvFile:
+    """Return what a file in the syntax of python-dotenv says, without interpolation.
+
+    Raises ``ConfigurationError`` for a file that cannot be read.
+    """
+    try:
+        content = (
+            read_regular_or_pipe(path, most_bytes=_MOST_BYTES, patience_s=_PATIENCE_S)
+            if may_be_pipe
+            else read_regular(path, most_bytes=_MOST_BYTES)
+        )
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    return _parsed(path, content)
+
+
+def _parsed(path: Path, content: bytes) -> EnvFile:
+    from dotenv.parser import parse_stream  # noqa: PLC0415 -- 13 ms that a folder without an env file does not need
+
+    text = _decoded(path, content)
+    if (blanks := _MANY_BLANKS.search(text)) is not None:
+        line = text.count("\n", 0, blanks.start()) + 1
+        raise _unreadable(path, f"line {line} has more than 200 blanks in a row")
+    variables: dict[str, str] = {}
+    odd: dict[int, str] = {}
+    for binding in parse_stream(io.StringIO(text, newline="")):
+        if binding.error or _UNDECODABLE.search(binding.value or ""):
+            # An open quote takes the lines up to the next one with it.
+            original = binding.original
+            for ours in _OUR_LINE.finditer(original.string):
+                odd[original.line + original.string.count("\n", 0, ours.start(1))] = ours[1]
+        elif binding.key and binding.key.startswith(_PREFIXES):
+            variables[binding.key] = binding.value or ""
+    variables = {name: value for name, value in variables.items() if value}
+    if not (variables or odd) and _UNDECODABLE.search(text):
+        raise _unreadable(path, "it is not UTF-8")
+    return EnvFile(variables, hashlib.sha256(content).hexdigest(), tuple(odd), frozenset(odd.values()))
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """Return the text; a byte that is not UTF-8 becomes a lone surrogate and costs its own line only."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.removeprefix(mark).decode(
+                    encoding, "surrogateescape" if encoding == "utf-8" else "strict"
+                )
+            except UnicodeDecodeError as error:
+                raise _unreadable(path, f"it begins like {encoding.upper()[:6]} and is not") from error
+    if b"\0" in content:
+        kind = "UTF-16 without a byte order mark" if _looks_like_utf_16(content) else "not text"
+        raise _unreadable(path, f"it is {kind}")
+    return content.decode("utf-8", "surrogateescape")
+
+
+def _looks_like_utf_16(content: bytes) -> bool:
+    return any(content[at::2].count(0) * 2 > len(content[at::2]) for at in (0, 1))
+
+
+def _unreadable(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot read {path}: {reason}", hint="use a UTF-8 text file of NAME=value lines"
+    )
+
+
+def names_unread_endpoint(file: EnvFile) -> bool:
+    """Tell whether one of the lines that cannot be read names an endpoint."""
+    return not _URLS.isdisjoint(file.odd_names)
+
+
+def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
+    """Return a line about the lines that cannot be read, where there are any."""
+    if not file.odd_lines:
+        return ()
+    numbers = ", ".join(map(str, file.odd_lines[:_MOST_NUMBERS]))
+    more = " …" if len(file.odd_lines) > _MOST_NUMBERS else ""
+    lines = "line" if len(file.odd_lines) == 1 else "lines"
+    return (
+        f"{place}: ignored {lines} {numbers}{more}, which cannot be read (check the quotes and the encoding)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """What the ``.env`` of ``folder`` with this content sets beyond what it may: the names of known variables."""
+
+    folder: Path
+    sha256: str
+    names: tuple[str, ...]
+
+    @property
+    def notice(self) -> str:
+        return f"not used from .env: {', '.join(self.names)} (use it: chatcli trust, or --env-file .env)"
+
+
+def permitted(
+    file: EnvFile, *, has_other_key: bool, base_url: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the variables an untrusted file may set, and those known that wait for trust.
+
+    ``has_other_key`` says that a key comes from elsewhere, ``base_url`` is the endpoint set elsewhere.
+    """
+    names_endpoint = names_unread_endpoint(file) or not _URLS.isdisjoint(file.variables)
+    is_default = base_url is None or origin_of(base_url) == origin_of(OPENAI_URL)
+    may_bring_key = is_default and not (names_endpoint or has_other_key)
+    known = known_variables(file)
+    allowed = tuple(
+        name for name in known if SETTINGS_BY_VARIABLE[name].harmless or (name in _KEYS and may_bring_key)
+    )
+    return allowed, tuple(name for name in known if name not in allowed)
+
+
+def known_variables(file: EnvFile) -> list[str]:
+    """Return those of the file's variables that are a setting's, in the order of the table."""
+    return [name for name in SETTINGS_BY_VARIABLE if name in file.variables]
+
+
+class TrustedFolders:
+    """SHA-256 sums by the real path of their folder, the ``most`` newest of them.
+
+    Every method raises ``ConfigurationError`` for a file that cannot be read.
+    """
+
+    def __init__(self, path: Path, *, most: int | None = None) -> None:
+        self._path = path
+        self._most = most
+
+    @classmethod
+    def of(cls, paths: Paths) -> TrustedFolders:
+        return cls(paths.config / "trusted-folders.json")
+
+    def trusts(self, folder: Path, sha256: str) -> bool:
+        return self.all().get(_real(folder)) == sha256
+
+    def trust(self, folder: Path, sha256: str) -> None:
+        """Trust this content in this folder, in place of another one. Raises ``LocalIOError``."""
+        folders = self.all()
+        folders.pop(_real(folder), None)
+        newest = {**folders, _real(folder): sha256}
+        self._write(newest if self._most is None else dict(list(newest.items())[-self._most :]))
+
+    def remove(self, folder: Path) -> bool:
+        """Trust the folder no longer; tell whether it was. Raises ``LocalIOError``."""
+        folders = self.all()
+        if folders.pop(_real(folder), None) is None:
+            return False
+        self._write(folders)
+        return True
+
+    def all(self) -> dict[str, str]:
+        """Return the sums by folder, the one trusted last at the end."""
+        try:
+            content = read_regular(self._path, most_bytes=_MOST_BYTES_OF_FOLDERS)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read {self._path}: {error.strerror or error}", hint="check its permissions"
+            ) from error
+        close_to_others(self._path)
+        try:
+            return _sums(json.loads(content))
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(
+                f"{self._path} is not a file of trusted folders: {error}",
+                hint="remove it and trust the folders again: chatcli trust FOLDER",
+            ) from error
+
+    def _write(self, folders: dict[str, str]) -> None:
+        document = {
+            "format": 1,
+            "folders": {folder: {"sha256": sha256} for folder, sha256 in folders.items()},
+        }
+        write_private_file(self._path, json.dumps(document, indent=2).encode() + b"\n")
+
+
+def mention_once(untrusted: Untrusted, paths: Paths, *, remember: bool) -> bool:
+    """Tell whether this content of this folder has still to be mentioned, and ``remember`` that it was.
+
+    What cannot be remembered is mentioned again.
+    """
+    mentioned = TrustedFolders(paths.cache / "mentioned-folders.json", most=_MOST_MENTIONED)
+    with contextlib.suppress(ConfigurationError, LocalIOError):
+        if mentioned.trusts(untrusted.folder, untrusted.sha256):
+            return False
+        if remember:
+            mentioned.trust(untrusted.folder, untrusted.sha256)
+    return True
+
+
+def _sums(document: Any) -> dict[str, str]:
+    """Return what a document of format 1 holds; ``ValueError`` for any other."""
+    match document:
+        case {"format": 1, "folders": dict(entries)}:
+            return {folder: _sum(entry) for folder, entry in entries.items()}
+        case {"format": int(number)} if number > 1:
+            raise ValueError("it was written by a newer chatcli")
+        case _:
+            raise ValueError("it is not of format 1")
+
+
+def _sum(entry: Any) -> str:
+    match entry:
+        case {"sha256": str(sha256)}:
+            return sha256
+        case _:
+            raise ValueError("an entry has no sum")
+
+
+def _real(folder: Path) -> str:
+    return str(folder.resolve())
