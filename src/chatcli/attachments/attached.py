@@ -1,16 +1,24 @@
-"""A file that goes with a question, and how a text mentions it: ``@notes.md``, ``@"my notes.md"``."""
+"""A file that goes with a question: how a text mentions it, and how its path stands among words.
+
+A text mentions it as ``@notes.md`` or ``@"my notes.md"``. Among words a path is quoted where it holds blanks, as a person
+types it and as a terminal pastes what is dropped. On Windows a backslash separates folders; elsewhere it keeps the
+character after it from meaning anything.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 import stat
+import subprocess
 import sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
-from chatcli.attachments.path_words import unquoted
 from chatcli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +36,11 @@ _OPEN_MENTION: Final = re.compile(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_
 _PUNCTUATION: Final = ".,;:!?)]}>…。，、；：！？）】」』》”’"
 _MOST_TRIED: Final = 8
 _MOST_MENTIONS: Final = 100  # a list of addresses is not looked up on the disk with every key
+_IS_WINDOWS: Final = sys.platform == "win32"
+_NEEDS_QUOTES: Final = re.compile(r"[^\w@%+=:,./~-]" if not _IS_WINDOWS else r"[^\w@%+=:,./~\\-]")
+_WINDOWS_WORD: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
+_LONGEST_DROP: Final = 32_768
+_FILE_URL: Final = "file://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +133,59 @@ def _file(name: str) -> Attached | None:
     except (OSError, ValueError, RuntimeError):
         return None
     return Attached(name, path, state.st_size) if stat.S_ISREG(state.st_mode) else None
+
+
+def path_words(text: str) -> list[str]:
+    """Return the words of ``text`` without their quotes. Raise ``ValueError`` for a quote without its end."""
+    if not _IS_WINDOWS:
+        return shlex.split(text)
+    return [next(filter(None, match.groups()), "") for match in _WINDOWS_WORD.finditer(text)]
+
+
+def quoted(path: str) -> str:
+    """Return ``path`` as a word ``path_words`` reads back."""
+    if not _NEEDS_QUOTES.search(path):
+        return path
+    return f'"{path}"' if _IS_WINDOWS else '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
+
+
+def shell_word(text: str) -> str:
+    """Return ``text`` as one word of the person's shell."""
+    return subprocess.list2cmdline([text]) if _IS_WINDOWS else shlex.quote(text)
+
+
+def unquoted(word: str) -> str:
+    """Return what a word without quotes names."""
+    return word if _IS_WINDOWS else re.sub(r"\\(.)", r"\1", word)
+
+
+def dropped_files(text: str) -> list[str]:
+    """Return the paths of existing files that ``text``, as a terminal pastes it, is made of; none if there is more.
+
+    Only whole paths and ``file://`` addresses count: a relative path is something a person writes.
+    """
+    text = text.strip()
+    if not text or len(text) > _LONGEST_DROP:
+        return []
+    if _is_file(text):  # a terminal that does not quote
+        return [text]
+    try:
+        paths = [_of_address(word) for word in path_words(text)]
+    except ValueError:
+        return []
+    return paths if all(map(_is_file, paths)) else []
+
+
+def _of_address(word: str) -> str:
+    if not word.startswith(_FILE_URL):
+        return word
+    address = urlsplit(word)
+    return url2pathname(address.path) if _IS_WINDOWS else unquote(address.path)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        path = Path(name).expanduser()
+        return path.is_absolute() and path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False

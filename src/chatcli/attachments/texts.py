@@ -1,21 +1,27 @@
-"""Reading text that people hand over: stdin and files."""
+"""Reading text that people hand over, stdin and files, and letting them choose the encoding where it may be in several."""
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import stat
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_typed, decode
+from chatcli.core.answers import number_meant
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.storage.private_files import open_regular
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import RawIOBase
+
+    from chatcli.attachments.encodings import Reading
 
 STALLED_AFTER_S: Final = 2.0
 LONGEST_TEXT_BYTES: Final = 64_000_000
@@ -23,6 +29,9 @@ LONGEST_TEXT_BYTES: Final = 64_000_000
 
 _PIECE_BYTES: Final = 1_000_000
 _BEGINNING_BYTES: Final = 4_096
+_PREVIEW_CHARACTERS: Final = 36
+_BEFORE: Final = 8
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
@@ -122,3 +131,38 @@ def _too_long(shown: str, size: str = "") -> UsageError:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.0f} MB"
+
+
+def encoding_choices(text: Text) -> list[str]:
+    """Return a line for the question, and one for each way the text may read: its number, its name, how it begins."""
+    width = max(len(reading.title) for reading in text.readings)
+    rows = (
+        f" {number} {reading.title:<{width}}  {_preview(reading)}"
+        for number, reading in enumerate(text.readings, start=1)
+    )
+    return list(chain([f"{text.name} is not UTF-8 and may be in any of these encodings:"], rows))
+
+
+def encoding_prompt(text: Text) -> str:
+    return f"Which one reads right? [1-{len(text.readings)}, Enter = 1, Ctrl-C cancels] "
+
+
+def encoding_chosen(text: Text, answer: str) -> Text | None:
+    """Return ``text`` as the person's ``answer`` reads it, ``None`` where that is none of the numbers."""
+    number = number_meant(answer.strip() or "1", len(text.readings))
+    return None if number is None else text.read_as(text.readings[number - 1])
+
+
+def no_encoding_chosen(text: Text) -> UsageError:
+    return UsageError(
+        f"no encoding was chosen for {text.name}",
+        hint="name it with --encoding, for example --encoding gb18030",
+    )
+
+
+def _preview(reading: Reading) -> str:
+    found = _NOT_ASCII.search(reading.text)
+    start = max(0, (found.start() if found else 0) - _BEFORE)
+    line_start = reading.text.rfind("\n", 0, found.start() if found else 0) + 1
+    start = max(start, line_start)
+    return sanitize_line(reading.text[start : start + _PREVIEW_CHARACTERS])

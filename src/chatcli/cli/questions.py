@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.attachments import encoding_question
 from chatcli.attachments.encodings import EncodingHints, as_typed, encoding_named
-from chatcli.attachments.texts import read_file, read_pipe
+from chatcli.attachments.texts import (
+    encoding_choices,
+    encoding_chosen,
+    encoding_prompt,
+    no_encoding_chosen,
+    read_file,
+    read_pipe,
+)
 from chatcli.cli.typed_lines import TypedLines, answered
 from chatcli.config.resolve import TemplateSettings
 from chatcli.config.suggestions import did_you_mean
@@ -141,12 +147,12 @@ def _said(text: Text, terminal: Terminal) -> str:
 
 def _chosen(text: Text, terminal: Terminal) -> Text:
     """Let the person choose how ``text`` reads. Raise ``UsageError`` where they end the input instead."""
-    for line in encoding_question.choices(text):
+    for line in encoding_choices(text):
         terminal.warn(line)
-    while (answer := answered(encoding_question.prompt(text), terminal)) is not None:
-        if (chosen := encoding_question.chosen(text, answer)) is not None:
+    while (answer := answered(encoding_prompt(text), terminal)) is not None:
+        if (chosen := encoding_chosen(text, answer)) is not None:
             return chosen
-    raise encoding_question.not_chosen(text)
+    raise no_encoding_chosen(text)
 
 
 def _filled(

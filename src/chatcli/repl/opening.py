@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.wiring import open_session
+from chatcli.attachments.attached import shell_word
 from chatcli.attachments.encodings import NO_HINTS
-from chatcli.attachments.path_words import shell_word
 from chatcli.repl.between_turns import PATIENCE_S
 from chatcli.repl.commands import run_command
 from chatcli.repl.model_connection import Connection

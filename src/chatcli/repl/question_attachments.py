@@ -6,10 +6,16 @@ import asyncio
 from math import ceil
 from typing import TYPE_CHECKING
 
-from chatcli.attachments import encoding_question
 from chatcli.attachments.attached import attach, mentioned
 from chatcli.attachments.encodings import NO_HINTS, is_surely_data
-from chatcli.attachments.texts import beginning_of_file, read_file
+from chatcli.attachments.texts import (
+    beginning_of_file,
+    encoding_choices,
+    encoding_chosen,
+    encoding_prompt,
+    no_encoding_chosen,
+    read_file,
+)
 from chatcli.conversation.likely_tokens import likely_tokens
 from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
@@ -144,11 +150,11 @@ def attached_line(files: Sequence[Attached]) -> str:
 async def _chosen(
     text: Text, say: Callable[[str], None], ask: Callable[[str], Awaitable[str | None]]
 ) -> Text:
-    say("\n".join(encoding_question.choices(text)))
-    while (answer := await ask(encoding_question.prompt(text))) is not None:
-        if (chosen := encoding_question.chosen(text, answer)) is not None:
+    say("\n".join(encoding_choices(text)))
+    while (answer := await ask(encoding_prompt(text))) is not None:
+        if (chosen := encoding_chosen(text, answer)) is not None:
             return chosen
-    raise encoding_question.not_chosen(text)
+    raise no_encoding_chosen(text)
 
 
 def _unheard(_: str) -> None:

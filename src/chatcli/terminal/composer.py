@@ -22,8 +22,7 @@ from prompt_toolkit.layout.processors import (
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
-from chatcli.attachments.attached import MENTION, open_mention
-from chatcli.attachments.path_words import dropped_files, quoted
+from chatcli.attachments.attached import MENTION, dropped_files, open_mention, quoted
 from chatcli.repl.queue import Submission
 from chatcli.terminal.completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes

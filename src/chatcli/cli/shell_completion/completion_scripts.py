@@ -1,18 +1,269 @@
-"""The table of the shells."""
+"""The scripts of the shells, and a table of them: bash 3.2 and newer, as macOS still has that one, zsh 5 and newer, fish.
+
+Those for bash and zsh are made of branches of ``case``.
+"""
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.shell_completion import bash, fish, zsh
+from chatcli.cli.shell_completion import fish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from chatcli.cli.shell_completion.grammar import Level
+    from chatcli.cli.shell_completion.grammar import Level, Values
+
+# Values from the program are compared one by one: compgen -W would expand what stands in them, and a file name can
+# hold $(...). Words of the line are never evaluated.
+_BASH_SCRIPT: Final = r"""# Completion of chatcli in bash: source <(chatcli completion bash)
+
+@LOOKUPS@
+
+_chatcli_take() {
+    local IFS=$'\n' value
+    while read -r value; do
+        [[ $value == "$current"* ]] && COMPREPLY+=("$(printf %q "$value")")
+    done
+}
+
+_chatcli_reply() {
+    local IFS=$'\n'
+    case $kind in
+    list) COMPREPLY=($(IFS=' ' && compgen -W "$list" -- "$current")) ;;
+    files) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")) ;;
+    'files after @')
+        if [[ $current == @* ]]; then
+            compopt -o filenames 2>/dev/null
+            COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
+        fi ;;
+    sessions | profiles | templates)
+        if [[ $kind != profiles && $current == */* ]]; then
+            compopt -o filenames 2>/dev/null
+            COMPREPLY=($(compgen -f -- "$current"))
+        else
+            _chatcli_take < <(command chatcli completion --values "$kind" 2>/dev/null)
+        fi ;;
+    esac
+}
+
+_chatcli() {
+    local current=${COMP_WORDS[COMP_CWORD]} context='' position=0 at=1 value word kind list
+    COMPREPLY=()
+    # Bash takes --out=FILE for three words.
+    [[ $current == '=' ]] && current=''
+    while ((at < COMP_CWORD)); do
+        word=${COMP_WORDS[at]}
+        case $word in
+        --) return ;;
+        -?*)
+            _chatcli_option "$context:$word"
+            if [[ -n $kind ]]; then
+                value=$((at + 1))
+                [[ ${COMP_WORDS[value]} == '=' ]] && ((value < COMP_CWORD)) && value=$((value + 1))
+                if ((value >= COMP_CWORD)); then
+                    _chatcli_reply
+                    return
+                fi
+                at=$value
+            fi ;;
+        *) ((position == 0)) && _chatcli_enter "$context:$word" || position=$((position + 1)) ;;
+        esac
+        at=$((at + 1))
+    done
+    if [[ $current == -* ]]; then
+        kind=list list=$(_chatcli_options "$context")
+    else
+        _chatcli_word "$context:$position"
+    fi
+    _chatcli_reply
+}
+
+complete -F _chatcli chatcli
+"""
+
+
+def bash_script(levels: Sequence[Level]) -> str:
+    """Return the script."""
+    return _filled(_BASH_SCRIPT, levels, options=_bash_options)
+
+
+def _bash_options(level: Level) -> str:
+    names = " ".join(name for option in level.options for name in option.names)
+    return f"echo {quote(names)}"
+
+
+_ZSH_SCRIPT: Final = r"""#compdef chatcli
+# Completion of chatcli in zsh: source <(chatcli completion zsh), or this file as _chatcli in a folder of $fpath
+
+@LOOKUPS@
+
+_chatcli_below() {
+    case "$1" in
+@BELOW@
+    *) return 1 ;;
+    esac
+}
+
+_chatcli_reply() {
+    local -a found
+    case $kind in
+    list) compadd -- ${=list} ;;
+    files) _files ;;
+    'files after @') compset -P @ && _files ;;
+    sessions | profiles | templates)
+        if [[ $kind != profiles && $PREFIX == */* ]]; then
+            _files
+        else
+            found=("${(@f)$(command chatcli completion --values $kind 2>/dev/null)}")
+            compadd -- "${(@)found:#}"
+        fi ;;
+    esac
+}
+
+_chatcli() {
+    local context='' kind list word position=0 at=2
+    local -a described
+    while ((at < CURRENT)); do
+        word=${words[at]}
+        case $word in
+        --) return 1 ;;
+        -?*)
+            _chatcli_option "$context:$word"
+            if [[ -n $kind ]]; then
+                at=$((at + 1))
+                if ((at == CURRENT)); then
+                    _chatcli_reply
+                    return
+                fi
+            fi ;;
+        *) ((position == 0)) && _chatcli_enter "$context:$word" || position=$((position + 1)) ;;
+        esac
+        at=$((at + 1))
+    done
+    word=${words[CURRENT]}
+    if [[ $word == --*=* ]]; then
+        _chatcli_option "$context:${word%%=*}"
+        compset -P '*='
+        _chatcli_reply
+    elif [[ $word == -* ]]; then
+        _chatcli_options "$context"
+        _describe -o option described
+    elif ((position == 0)) && _chatcli_below "$context"; then
+        _describe word described
+    else
+        _chatcli_word "$context:$position"
+        _chatcli_reply
+    fi
+}
+
+if [[ ${funcstack[1]} == _chatcli ]]; then
+    _chatcli "$@"
+else
+    compdef _chatcli chatcli
+fi
+"""
+
+
+def zsh_script(levels: Sequence[Level]) -> str:
+    """Return the script."""
+    below = "\n".join(
+        f"    {quote(level.path)}) {_described(level.words[0].choices)} ;;" for level in levels if level.below
+    )
+    return _filled(_ZSH_SCRIPT.replace("@BELOW@", below), levels, options=_zsh_options)
+
+
+def _zsh_options(level: Level) -> str:
+    return _described((name, option.help) for option in level.options for name in option.names)
+
+
+def _described(words: Iterable[tuple[str, str]]) -> str:
+    shown = (f"{word}:{told}" if told else word for word, told in words)
+    return f"described=({' '.join(quote(item) for item in shown)})"
+
+
+_INDENT: Final = " " * 4
+
+# What bash and zsh look up in the same way, in the place of ``@LOOKUPS@``.
+_LOOKUPS: Final = r"""_chatcli_enter() {
+    case "$1" in
+@ENTER@
+    *) return 1 ;;
+    esac
+}
+
+_chatcli_option() {
+    kind='' list=''
+    case "$1" in
+@OPTION@
+    esac
+}
+
+_chatcli_word() {
+    kind='' list=''
+    case "$1" in
+@WORD@
+    esac
+}
+
+_chatcli_options() {
+    case "$1" in
+@OPTIONS@
+    esac
+}"""
+
+
+def _filled(script: str, levels: Sequence[Level], *, options: Callable[[Level], str]) -> str:
+    """Return ``script`` with branches in place of its ``@...@``; ``options`` makes what tells a level's options.
+
+    Each branch begins with where the person is, a colon, and what is looked up: ``sessions export:--out``.
+    """
+    parts = {
+        "@ENTER@": _entering(levels),
+        "@OPTION@": _option_values(levels),
+        "@WORD@": _words(levels),
+        "@OPTIONS@": (f"{quote(level.path)}) {options(level)} ;;" for level in levels),
+    }
+    script = script.replace("@LOOKUPS@", _LOOKUPS)
+    for place, branches in parts.items():
+        script = script.replace(place, "\n".join(f"{_INDENT}{branch}" for branch in branches))
+    return script
+
+
+def _entering(levels: Sequence[Level]) -> Iterator[str]:
+    for level in levels:
+        above, _, word = level.path.rpartition(" ")
+        if word:
+            yield f"{quote(f'{above}:{word}')}) context={quote(level.path)} ;;"
+
+
+def _option_values(levels: Sequence[Level]) -> Iterator[str]:
+    for level in levels:
+        for option in level.options:
+            if option.values is not None:
+                patterns = " | ".join(quote(f"{level.path}:{name}") for name in option.names)
+                yield f"{patterns}) {_assignment(option.values)} ;;"
+
+
+def _words(levels: Sequence[Level]) -> Iterator[str]:
+    for level in levels:
+        for position, values in enumerate(level.words):
+            is_last = position == len(level.words) - 1
+            if is_last and level.goes_on:
+                yield f"{quote(f'{level.path}:')}*) {_assignment(values)} ;;"
+            else:
+                yield f"{quote(f'{level.path}:{position}')}) {_assignment(values)} ;;"
+
+
+def _assignment(values: Values) -> str:
+    if values.choices:
+        return f"kind=list list={quote(' '.join(word for word, _ in values.choices))}"
+    return f"kind={quote(values.kind)}"
+
 
 SCRIPTS: Final[Mapping[str, Callable[[Sequence[Level]], str]]] = {
-    "bash": bash.script,
-    "zsh": zsh.script,
+    "bash": bash_script,
+    "zsh": zsh_script,
     "fish": fish.script,
 }

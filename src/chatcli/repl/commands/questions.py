@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.attachments.attached import shown_size
-from chatcli.attachments.path_words import path_words, quoted
+from chatcli.attachments.attached import path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.repl.question_attachments import attached_line

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.attachments.path_words import dropped_files, path_words, quoted, shell_word
+from chatcli.attachments.attached import dropped_files, path_words, quoted, shell_word
 
 
 @given(st.text(st.characters(exclude_characters='"' if sys.platform == "win32" else "\0"), min_size=1))
