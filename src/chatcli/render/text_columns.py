@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wcwidth import clip, width, wrap
+from wcwidth import width, wrap
 
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,7 +29,7 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
         ).rstrip()
         for row in cells
     )
-    return "\n".join(_cut(line, columns) for line in lines)
+    return "\n".join(shortened(line, columns) for line in lines)
 
 
 def sentences(rows: Iterable[Sequence[str]]) -> str:
@@ -37,7 +38,7 @@ def sentences(rows: Iterable[Sequence[str]]) -> str:
     for first, *rest in rows:
         said = ", ".join(filter(None, map(sanitize_line, rest)))
         line = f"{sanitize_line(first)}: {said}" if said else sanitize_line(first)
-        lines.append(line if line.endswith((".", "!", "?", "…")) else f"{line}.")
+        lines.append(line if line.endswith((".", "!", "?", ELLIPSIS)) else f"{line}.")
     return "\n".join(lines)
 
 
@@ -81,7 +82,3 @@ def hanging(head: str, text: str, columns: int) -> list[str]:
 def _padded(cell: str, wide: int, *, to_the_right: bool) -> str:
     blanks = " " * (wide - width(cell))
     return blanks + cell if to_the_right else cell + blanks
-
-
-def _cut(line: str, columns: int) -> str:
-    return line if width(line) <= columns else clip(line, 0, max(0, columns - 1)).rstrip() + "…"

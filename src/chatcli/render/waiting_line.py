@@ -12,6 +12,7 @@ from wcwidth import clip, width
 from chatcli.core.errors import clause
 from chatcli.core.events import LongProgress, Retrying, Waiting
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,13 +45,8 @@ def retry_line(reason: str, attempt: int, left_s: float, hints: Sequence[str], c
     for end in [*ends, *shorter, f"{when} {number}", when]:
         room = columns - width(end) - len(", ")
         if room >= min(width(said), _SHORTEST_REASON):
-            return f"{clipped(said, room)}, {end}"
-    return clipped(when, columns)
-
-
-def clipped(text: str, columns: int) -> str:
-    """Return ``text``, its end left out where it is wider than ``columns``."""
-    return text if width(text) <= columns else clip(text, 0, max(0, columns - 1)).rstrip() + "…"[:columns]
+            return f"{shortened(said, room)}, {end}"
+    return shortened(when, columns)
 
 
 class WaitingLine:

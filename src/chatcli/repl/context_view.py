@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wcwidth import clip, width
-
 from chatcli.chat.context_report import ranges, stretches
 from chatcli.cost.price import dollars
 from chatcli.render.text_columns import table
 from chatcli.sessions.titles import one_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,7 +154,7 @@ def _parts_table(report: ContextReport, columns: int) -> str:
     taken = 1 + max(map(len, numbers)) + max(map(len, costs)) + 3 * 2
     room = max(8, columns - taken)
     cells = [
-        (row.sign, _cut(row.what, room), number, cost)
+        (row.sign, shortened(row.what, room), number, cost)
         for row, number, cost in zip(rows, numbers, costs, strict=True)
     ]
     return table(cells, columns, right={2, 3})
@@ -217,10 +216,6 @@ def _turns(numbers: Sequence[int]) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _cut(text: str, columns: int) -> str:
-    return text if width(text) <= columns else clip(text, 0, columns - 1).rstrip() + "…"
 
 
 LONGEST_BAR: Final = 78

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.render.markdown.inline import words_alone
 from chatcli.render.text_columns import table
 from chatcli.sessions.titles import beginning_of, one_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +103,7 @@ def _words(exchange: Exchange, columns: int) -> str:
         return f"{asked} (no answer)"
     # Both are to be seen where there is room for both.
     room = max(12, columns // 2 - 8)
-    shown = asked if len(asked) <= room or columns < _NARROW_COLUMNS else asked[: room - 1].rstrip() + "…"
+    shown = asked if columns < _NARROW_COLUMNS else shortened(asked, room)
     model = exchange.answer.reply.model if exchange.answer.reply else None
     by = f" [{model}]" if model and columns >= _NARROW_COLUMNS else ""
     return f"{shown} → {beginning_of(exchange.answer.message, _PREVIEW_CHARACTERS)}{by}"

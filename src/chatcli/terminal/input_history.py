@@ -28,6 +28,7 @@ from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_lin
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.terminal.word_motion import WordBuffer
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -221,7 +222,7 @@ class HistorySearch:
         self._take = take
         self._closed = closed
         self._size = size
-        self._pointer, self._cut_mark = ("❯ ", "…") if unicode else ("> ", "~")
+        self._pointer, self._cut_mark = ("❯ ", ELLIPSIS) if unicode else ("> ", "~")
         self._forms: dict[str, str] = {}
         self._words: Sequence[str] = ()
         self._matches: Sequence[str] = ()
@@ -318,7 +319,7 @@ class HistorySearch:
     def _rows(self) -> StyleAndTextTuples:
         if not self._matches:
             nothing = "nothing you typed matches" if self._forms else "nothing typed yet"
-            return [("class:search-toolbar", self._cut(nothing, self._columns))]
+            return [("class:search-toolbar", shortened(nothing, self._columns, mark=self._cut_mark))]
         self._first_shown = min(max(self._first_shown, self._marked - self._room + 1), self._marked)
         shown = self._matches[self._first_shown : self._first_shown + self._room]
         rows: StyleAndTextTuples = []
@@ -344,7 +345,7 @@ class HistorySearch:
             pieces[0] = (style, self._cut_mark + clip(lead, width(lead) - kept, width(lead)))
         row: list[tuple[str, str]] = []
         for style, piece in pieces:
-            shown = self._cut(piece, room)
+            shown = shortened(piece, room, mark=self._cut_mark)
             room -= width(shown)
             row.append((style, shown))
             if shown != piece:
@@ -366,17 +367,14 @@ class HistorySearch:
 
     def _footer(self) -> str:
         if not self._matches:
-            return self._cut(_CANCEL, self._columns)
-        footer = self._cut(f"{self._marked + 1:,} of {len(self._matches):,}", self._columns)
+            return shortened(_CANCEL, self._columns, mark=self._cut_mark)
+        footer = shortened(
+            f"{self._marked + 1:,} of {len(self._matches):,}", self._columns, mark=self._cut_mark
+        )
         for hint in _KEYS:
-            longer = f"{footer} · {hint}" if self._cut_mark == "…" else f"{footer}, {hint}"
+            longer = f"{footer} · {hint}" if self._cut_mark == ELLIPSIS else f"{footer}, {hint}"
             footer = longer if width(longer) <= self._columns else footer
         return footer
-
-    def _cut(self, text: str, columns: int) -> str:
-        if width(text) <= columns:
-            return text
-        return clip(text, 0, columns - 1).rstrip() + self._cut_mark if columns > 0 else ""
 
 
 def _shown(text: str) -> str:

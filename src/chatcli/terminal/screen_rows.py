@@ -20,6 +20,7 @@ from wcwidth import clip, width
 from chatcli.render.themes import PALETTES
 from chatcli.terminal.steady_widths import steady
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,6 +142,8 @@ def tail_window(rows: Callable[[], Sequence[str]]) -> Window:
 
 
 _MOST_QUEUED: Final = 3
+# Longer than any row.
+_LONGEST_CHARACTERS: Final = 1_000
 _LOW_SCREEN_ROWS: Final = 16
 _NEXT: Final = "next: "
 _THEN: Final = "then: "
@@ -168,10 +171,8 @@ def queue_rows(queue: MessageQueue, columns: int, screen_rows: int, *, sign: str
 def _queue_row(label: str, written: Submission, end: str, columns: int) -> str:
     first, *others = written.shown.strip().split("\n")
     lines = f" ({len(others) + 1} lines)" if others else ""
-    text = steady(sanitize_line(first[:columns]))
-    room = max(0, columns - width(label + lines + end))
-    if width(text) > room or len(first) > columns:
-        text = clip(text, 0, max(0, room - 1)) + "…"
+    text = steady(sanitize_line(first[:_LONGEST_CHARACTERS]))
+    text = shortened(text, columns - width(label + lines + end))
     return clip(label + text + lines + end, 0, columns)
 
 

@@ -10,6 +10,7 @@ from wcwidth import clip, width
 from chatcli.cost.budget import expected_answer_tokens
 from chatcli.cost.price import dollars
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from chatcli.chat import Chat
@@ -136,7 +137,7 @@ def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
         last = max(parts, key=lambda part: _LEFT_OUT_LAST.index(part.name))
         at, room = parts.index(last), columns - wide + last.columns
         if last.name == "title" and room >= _SHORTEST_TITLE:
-            parts[at] = replace(last, text=_clipped(last.text, room))
+            parts[at] = replace(last, text=shortened(last.text, room))
             break
         del parts[at]
     return parts
@@ -148,11 +149,7 @@ def _shortened(name: str, columns: int) -> str:
         longest = _LONGEST_NAME if columns < _NARROW_COLUMNS * 2 else columns // 3
     else:
         name, longest = name.rsplit("/", 1)[-1], max(8, columns // 3)
-    return _clipped(name, longest)
-
-
-def _clipped(text: str, columns: int) -> str:
-    return text if width(text) <= columns else clip(text, 0, columns - 1).rstrip() + "…"
+    return shortened(name, longest)
 
 
 def _spent(chat: Chat) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wcwidth import clip, width
-
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +46,7 @@ class WindowTitle:
         if named is None:
             self.give_back()
             return
-        title = _fitting((_BUSY if self._is_busy() else "") + sanitize_line(named))
+        title = shortened((_BUSY if self._is_busy() else "") + sanitize_line(named), COLUMNS)
         if title == self._shown:
             return
         self._write(f"{'' if self._is_ours else _KEEP}\x1b]2;{title}\x1b\\")
@@ -66,7 +65,3 @@ class WindowTitle:
         if text:
             self._output.write_raw(text)
             self._output.flush()
-
-
-def _fitting(title: str) -> str:
-    return title if width(title) <= COLUMNS else clip(title, 0, COLUMNS - 1).rstrip() + "…"

@@ -8,8 +8,6 @@ from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wcwidth import clip, width
-
 from chatcli.app.resolver import endpoint_at, pricing_at
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.wiring import open_catalog
@@ -23,6 +21,7 @@ from chatcli.cost.price import KINDS
 from chatcli.render.text_columns import table
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -106,19 +105,15 @@ def _row(name: str, known: ModelFacts, columns: int) -> tuple[str, ...]:
     shown = sanitize_line(name)
     if columns < _NARROW_COLUMNS:
         name_columns = max(_SHORTEST_NAME, columns - _BESIDE_NAME_NARROW)
-        return _cut(shown, name_columns), _short(known.window_tokens), _price(known, briefly=True)
+        return shortened(shown, name_columns), _short(known.window_tokens), _price(known, briefly=True)
     signs = " ".join(sign for ability, sign in _SIGNS.items() if ability in (known.abilities or ()))
     window = f"{known.window_tokens:,}" if known.window_tokens else ""
     price = _price(known, briefly=columns < _WIDE_COLUMNS)
-    return _cut(shown, columns - _BESIDE_NAME), window, price, signs
+    return shortened(shown, columns - _BESIDE_NAME), window, price, signs
 
 
 def _price(known: ModelFacts, *, briefly: bool = False) -> str:
     return known.price.per_million(briefly=briefly) if known.price else ""
-
-
-def _cut(name: str, columns: int) -> str:
-    return name if width(name) <= columns else clip(name, 0, columns - 1) + "…"
 
 
 def _short(tokens: int | None) -> str:

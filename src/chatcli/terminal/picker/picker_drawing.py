@@ -19,6 +19,7 @@ from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,7 +70,7 @@ class Glyphs:
     cut: str
 
 
-UNICODE: Final = Glyphs("❯ ", "…")
+UNICODE: Final = Glyphs("❯ ", ELLIPSIS)
 ASCII: Final = Glyphs("> ", "~")
 
 
@@ -197,10 +198,7 @@ class PickerDrawing:
     def _cut(self, text: str, columns: int | None = None) -> str:
         """Return ``text`` as a terminal may show it, cut where there is no room for all of it."""
         columns = self.columns if columns is None else max(0, columns)
-        shown = _shown(text)
-        if width(shown) <= columns:
-            return shown
-        return clip(shown, 0, columns - 1).rstrip() + self.glyphs.cut if columns else ""
+        return shortened(_shown(text), columns, mark=self.glyphs.cut)
 
 
 def unmarked(text: str) -> str:

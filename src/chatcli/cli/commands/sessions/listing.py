@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.cells import cell_len, set_cell_size
+from wcwidth import ljust, width
 
 from chatcli.attachments.encodings import as_typed
 from chatcli.cli.actions import Action, add_examples
@@ -20,6 +20,7 @@ from chatcli.sessions.names import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import local_now
 from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.shortening import shortened, shortened_before
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,12 +45,12 @@ _SEARCH_LIMIT: Final = 20
 def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None:
     """Write a line a session: name, when it was used last, turns, title, which is below where there is no room."""
     names = [sanitize_line(summary.name) for summary in summaries]
-    name_columns = max(map(cell_len, names), default=0)
+    name_columns = max(map(width, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
         turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
         title = sanitize_line(f"{_remarks(summary)}{summary.title}")
-        head = f"{set_cell_size(name, name_columns)}  {when(summary)}  {turns:>9}"
-        if terminal.stdout.is_terminal and cell_len(head) + _LEAST_ROOM > terminal.columns():
+        head = f"{ljust(name, name_columns)}  {when(summary)}  {turns:>9}"
+        if terminal.stdout.is_terminal and width(head) + _LEAST_ROOM > terminal.columns():
             lines = [head.rstrip(), f"{_INDENTATION}{title}"]
         else:
             lines = [f"{head}  {title}"]
@@ -100,24 +101,10 @@ def _excerpt(found: SearchHit, terminal: Terminal) -> str:
     )
     if terminal.stdout.is_terminal:
         columns = terminal.columns() - len(_INDENTATION) - 1
-        hit = _beginning(hit, columns)
-        before = _end(before, (columns - cell_len(hit)) // 2)
-        after = _beginning(after, columns - cell_len(before) - cell_len(hit))
+        hit = shortened(hit, columns)
+        before = shortened_before(before, (columns - width(hit)) // 2)
+        after = shortened(after, columns - width(before) - width(hit))
     return before + (f"\x1b[1m{hit}\x1b[22m" if terminal.stdout_colors is not None else hit) + after
-
-
-def _beginning(text: str, columns: int) -> str:
-    if cell_len(text) <= columns:
-        return text
-    return set_cell_size(text, columns - 1).rstrip() + "…" if columns > 0 else ""
-
-
-def _end(text: str, columns: int) -> str:
-    if cell_len(text) <= columns:
-        return text
-    while text and cell_len(text) >= columns:
-        text = text[1:]
-    return f"…{text.lstrip()}" if columns > 0 else ""
 
 
 def _remarks(summary: SessionSummary) -> str:
@@ -132,9 +119,7 @@ def when(summary: SessionSummary) -> str:
 
 def fitting(line: str, terminal: Terminal) -> str:
     """Cut a line at the edge of the terminal; a pipe gets all of it."""
-    if not terminal.stdout.is_terminal or cell_len(line) <= terminal.columns():
-        return line
-    return set_cell_size(line, terminal.columns() - 1).rstrip() + "…"
+    return shortened(line, terminal.columns()) if terminal.stdout.is_terminal else line
 
 
 def json_fields(summary: SessionSummary) -> dict[str, Any]:
