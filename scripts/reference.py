@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
 from chatcli.config.key_bindings import KEY_ACTIONS, shown_keys
-from chatcli.config.specs import SETTINGS
+from chatcli.config.settings import SETTINGS
 from chatcli.core.exit_codes import ExitCode
 from chatcli.repl.commands import COMMAND_GROUPS
 

@@ -12,7 +12,7 @@ from chatcli.config.env_files import TrustedFolders, mention_once, read_env_file
 from chatcli.config.paths import Paths
 from chatcli.config.report import changes
 from chatcli.config.resolve import resolve
-from chatcli.config.specs import SETTINGS, SETTINGS_BY_VARIABLE
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"

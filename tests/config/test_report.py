@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from chatcli.config.report import Row, rows
-from chatcli.config.specs import SETTINGS
+from chatcli.config.settings import SETTINGS
 
 KEY = "sk-proj-0123456789abcdefghij"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import TemplateSettings, resolve
-from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.core.errors import ConfigurationError, UsageError
 
 PLACES = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS_BY_NAME
 from chatcli.conversation.long_input.turn import READERS
 from chatcli.core.long_ways import FAIL, RECOMMENDED, WAYS, WAYS_BY_NAME
 

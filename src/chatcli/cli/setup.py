@@ -10,7 +10,7 @@ from chatcli.cli.questions import system_prompt
 from chatcli.config.env_files import mention_once
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
-from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS_BY_NAME
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from chatcli.config.endpoints import validated_url
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.paths import write_private_file
-from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.toml_mistakes import toml_hint

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.paths import write_private_file
-from chatcli.config.specs import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
+from chatcli.config.settings import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.config.paths import Paths
+    from chatcli.config.settings import Untrusted
 
 DOT_ENV: Final = ".env"
 """The name of the file, and how a value from it names where it comes from."""
@@ -165,19 +166,6 @@ def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
     return (
         f"{place}: ignored {lines} {numbers}{more}, which cannot be read (check the quotes and the encoding)",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Untrusted:
-    """What the ``.env`` of ``folder`` with this content sets beyond what it may: the names of known variables."""
-
-    folder: Path
-    sha256: str
-    names: tuple[str, ...]
-
-    @property
-    def notice(self) -> str:
-        return f"not used from .env: {', '.join(self.names)} (use it: chatcli trust, or --env-file .env)"
 
 
 def permitted(

@@ -9,7 +9,7 @@ from chatcli.config.config_file import beginning
 from chatcli.config.endpoints import origin_of
 from chatcli.config.env_files import DOT_ENV, known_variables
 from chatcli.config.resolve import env_file_source
-from chatcli.config.specs import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
+from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

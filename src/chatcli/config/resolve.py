@@ -16,7 +16,6 @@ from chatcli.config.endpoints import OPENAI_URL, MistypedValue, origin_of
 from chatcli.config.env_files import (
     DOT_ENV,
     TrustedFolders,
-    Untrusted,
     env_file_of,
     names_unread_endpoint,
     odd_lines,
@@ -24,13 +23,14 @@ from chatcli.config.env_files import (
     read_env_file,
 )
 from chatcli.config.paths import PATH_VARIABLES
-from chatcli.config.settings import Settings
-from chatcli.config.specs import (
+from chatcli.config.settings import (
     PARSERS_BY_VARIABLE,
     SETTINGS,
     SETTINGS_BY_NAME,
     SETTINGS_BY_VARIABLE,
     Setting,
+    Settings,
+    Untrusted,
 )
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError, UsageError

@@ -1,21 +1,85 @@
-"""The settings in force."""
+"""The settings: what each is, where it is set, and the values in force.
+
+Each is written once, as a field of ``Settings``. config.toml, variables, flags, ``config show`` and ``.env.example`` follow
+the table that is read from there.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
+
+from chatcli.config import parsers
+from chatcli.config.credentials import parsed_key
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
+from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from chatcli.config.credentials import Credential
-    from chatcli.config.env_files import Untrusted
     from chatcli.core.errors import ConfigurationError
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``, which
+    ``parse_also`` reads where other programs say it in other words; ``flag`` is how the command line calls it.
+    ``routes`` marks what decides which endpoint is called.
+    ``merges`` marks a table whose keys add up over the sources instead of replacing each other, from an empty one.
+    ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
+    ``harmless`` marks what the ``.env`` of a working folder may set before the person trusts it.
+    """
+
+    name: str
+    help: str
+    parse: parsers.Parser
+    default: object = None
+    flag: str | None = None
+    also_variables: tuple[str, ...] = ()
+    parse_also: parsers.Parser | None = None
+    file_only: bool = False
+    in_profile: bool = True
+    routes: bool = False
+    merges: bool = False
+    only_looks: bool = False
+    harmless: bool = False
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment's names for it, the first that is set counting."""
+        return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
+
+
+def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: Any) -> Any:  # noqa: A002
+    """Return a field of ``Settings`` that is a setting; its name is the setting's unless ``facts`` have another."""
+    described = {"help": help, "parse": parse, "default": default, **facts}
+    if facts.get("merges"):
+        return field(default_factory=dict, metadata=described)
+    return field(default=default, metadata=described)
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """What the ``.env`` of ``folder`` with this content sets beyond what it may: the names of known variables."""
+
+    folder: Path
+    sha256: str
+    names: tuple[str, ...]
+
+    @property
+    def notice(self) -> str:
+        return f"not used from .env: {', '.join(self.names)} (use it: chatcli trust, or --env-file .env)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting of the table with its value, checked.
+    """Every setting with its value, checked. Made by hand, what is not given has its default.
 
     ``base_url`` is ``None`` when no endpoint is configured and no key for OpenAI's either. ``credential`` is the
     key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
@@ -27,67 +91,220 @@ class Settings:
     what it may, ``None`` where that is nothing. ``unreadable_keys`` says why the stored keys cannot be used, where they cannot.
     """
 
-    model: str | None
-    base_url: str | None
-    api: str
-    api_version: str | None
-    api_key_env: str | None
-    system: str | None
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    seed: int | None
-    reasoning: str | None
-    thoughts_in_text: str
-    options: Mapping[str, Any]
-    context: str
-    summary_model: str | None
-    embedding_model: str | None
-    long: str
-    long_concurrency: int
-    context_window: int | None
-    timeout_s: float
-    connect_timeout_s: float
-    idle_timeout_s: float
-    largest_answer_mb: int
-    ca_bundle: str | None
-    retries: int
-    retry_budget_s: float
-    fallback: tuple[str, ...]
-    auto_continue: int
-    requests_per_minute: int | None
-    tokens_per_minute: int | None
-    prices: Mapping[str, Mapping[str, float]]
-    max_cost: float | None
-    budget: Mapping[str, float]
-    stream: bool
-    save: bool
-    plain: bool
-    theme: str
-    line_breaks: Literal["auto", "keep", "join"]
-    repl_prompt: str
-    editing_mode: str
-    keys: Mapping[str, tuple[str, ...]]
-    show_reasoning: bool
-    window_title: bool
-    notify: str
-    notify_after_s: float
-    profile: str | None
-    credential: Credential | None
-    withheld: tuple[Credential, ...]
-    model_windows: Mapping[str, int]
-    warnings: tuple[str, ...]
-    origins: Mapping[str, str]
-    asked_for: frozenset[str]
-    every_credential: tuple[Credential, ...]
+    model: str | None = _setting("Model to use", parsers.name, flag="--model", harmless=True)
+    base_url: str | None = _setting(
+        "URL of an OpenAI-compatible endpoint",
+        parsers.url,
+        flag="--base-url",
+        also_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        routes=True,
+    )
+    api: str = _setting(
+        "API to speak: chat or responses",
+        parsers.choice("chat", "responses"),
+        "chat",
+        flag="--api",
+        routes=True,
+    )
+    api_version: str | None = _setting(
+        "Version of an Azure OpenAI API with deployments in its path", parsers.name, routes=True
+    )
+    credential: Credential | None = _setting(  # noqa: RUF009 - it is a field
+        "Key, sent only to the base_url it is set beside (else to OpenAI)",
+        parsed_key,
+        also_variables=("OPENAI_API_KEY",),
+        name="api_key",
+    )
+    api_key_env: str | None = _setting(
+        "Name of the environment variable that holds the key", parsers.name, file_only=True
+    )
+    system: str | None = _setting("System prompt", parsers.text, flag="--system")
+    temperature: float | None = _setting(
+        "Randomness of the answer, 0 to 2", parsers.number(0, 2), flag="--temperature", harmless=True
+    )
+    top_p: float | None = _setting(
+        "Share of likely tokens to choose from, 0 to 1", parsers.number(0, 1), flag="--top-p", harmless=True
+    )
+    max_tokens: int | None = _setting(
+        "Longest answer, in tokens", parsers.whole_number(1), flag="--max-tokens", harmless=True
+    )
+    seed: int | None = _setting(
+        "Seed for repeatable answers, where the endpoint has it",
+        parsers.whole_number(-(2**63), 2**63 - 1),
+        flag="--seed",
+        harmless=True,
+    )
+    reasoning: str | None = _setting(
+        "Reasoning effort, in the endpoint's words: low, medium, high",
+        parsers.name,
+        flag="--reasoning",
+        harmless=True,
+    )
+    thoughts_in_text: str = _setting(
+        "Reasoning inside the answer text (think tags, channels): auto separates it, off leaves it in",
+        parsers.choice("auto", "off"),
+        "auto",
+    )
+    options: Mapping[str, Any] = _setting(
+        "Extra values for the request body", parsers.body_values, flag="-O", merges=True
+    )
+    context: str = _setting(
+        "What is kept of a conversation that outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
+        parsers.choice(*CONTEXT_STRATEGIES),
+        DEFAULT_CONTEXT_STRATEGY,
+        flag="--context",
+    )
+    summary_model: str | None = _setting("Model that writes the summaries, for summarize", parsers.name)
+    embedding_model: str | None = _setting(
+        "Embedding model that finds older turns by meaning, for recall", parsers.name
+    )
+    long: str = _setting(
+        f"What to do with a question too long for the window: {', '.join(WAYS_BY_NAME)}, or {FAIL} to refuse it",
+        parsers.choice(*WAYS_BY_NAME, FAIL),
+        FAIL,
+        flag="--long",
+    )
+    long_concurrency: int = _setting(
+        "Parts of a long text to process in parallel, 1 to 64", parsers.whole_number(1, 64), 4
+    )
+    context_window: int | None = _setting("Size of the model's window, in tokens", parsers.whole_number(64))
+    timeout_s: float = _setting(
+        "Longest wait for the first byte of an answer, in seconds",
+        parsers.number(0.001, _DAY_S),
+        600.0,
+        flag="--timeout",
+    )
+    connect_timeout_s: float = _setting(
+        "Longest wait for a connection, in seconds", parsers.number(0.001, _DAY_S), 10.0
+    )
+    idle_timeout_s: float = _setting(
+        "Longest silence once an answer has begun, in seconds", parsers.number(0.001, _DAY_S), 120.0
+    )
+    largest_answer_mb: int = _setting(
+        "Largest answer to take, in megabytes, 1 to 4,096; the rest is left out",
+        parsers.whole_number(1, 4_096),
+        64,
+    )
+    ca_bundle: str | None = _setting("File of additional certificates to trust", parsers.path, routes=True)
+    retries: int = _setting(
+        "How often to retry after a failure, 0 to 20", parsers.whole_number(0, 20), 4, flag="--retries"
+    )
+    retry_budget_s: float = _setting(
+        "Longest time to spend on retries, in seconds", parsers.number(0, _DAY_S), 120.0
+    )
+    fallback: tuple[str, ...] = _setting(
+        "Models or profiles to try when this one fails, in order", parsers.names, ()
+    )
+    auto_continue: int = _setting(
+        "How often to continue an answer that was cut off, 0 to 20", parsers.whole_number(0, 20), 0
+    )
+    requests_per_minute: int | None = _setting("Most requests to send in a minute", parsers.whole_number(1))
+    tokens_per_minute: int | None = _setting(
+        "Most tokens to send and ask for in a minute", parsers.whole_number(1)
+    )
+    prices: Mapping[str, Mapping[str, float]] = _setting(
+        'What models cost in US dollars per million tokens, as tables: [prices."gpt-5-mini"] input = 0.25',
+        parsers.prices,
+        file_only=True,
+        merges=True,
+    )
+    max_cost: float | None = _setting(
+        "Most to spend in this run, in US dollars", parsers.amount_usd, flag="--max-cost"
+    )
+    budget: Mapping[str, float] = _setting(
+        "Most to spend in US dollars, as a table [budget]: session = 1.0, day = 5.0, month = 50.0",
+        parsers.budget,
+        file_only=True,
+        in_profile=False,
+        merges=True,
+    )
+    stream: bool = _setting("Show the answer while it arrives", parsers.switch, True, flag="--no-stream")
+    save: bool = _setting("Keep conversations", parsers.switch, True, flag="--no-save")
+    plain: bool = _setting(
+        "Plain lines without redrawing, for screen readers",
+        parsers.switch,
+        False,
+        flag="--plain",
+        also_variables=("ACCESSIBLE",),
+        parse_also=parsers.any_but_zero,
+    )
+    theme: str = _setting(
+        "Colours for a dark or a light background: dark, light, or auto, as the terminal reports",
+        parsers.choice("auto", "dark", "light"),
+        "auto",
+        only_looks=True,
+        harmless=True,
+    )
+    line_breaks: Literal["auto", "keep", "join"] = _setting(
+        "Line breaks within a paragraph: keep, join, or auto, which joins lines that were wrapped by hand",
+        parsers.choice("auto", "keep", "join"),
+        "auto",
+        only_looks=True,
+    )
+    repl_prompt: str = _setting("Prompt of the composer", parsers.prompt, "> ")
+    editing_mode: str = _setting(
+        "Keys of the line editor: emacs or vi", parsers.choice("emacs", "vi"), "emacs", only_looks=True
+    )
+    keys: Mapping[str, tuple[str, ...]] = _setting(
+        'Key bindings, as a table [keys] of what /keys lists: send = "enter", [] for none',
+        parsers.keys,
+        file_only=True,
+        in_profile=False,
+        merges=True,
+        only_looks=True,
+    )
+    show_reasoning: bool = _setting(
+        "Show the model's reasoning, instead of one line about it", parsers.switch, False, only_looks=True
+    )
+    window_title: bool = _setting(
+        "Name the conversation in the window's title", parsers.switch, True, only_looks=True
+    )
+    notify: str = _setting(
+        "How to notify you of a finished long answer: bell, desktop or off",
+        parsers.choice("bell", "desktop", "off"),
+        "bell",
+        only_looks=True,
+    )
+    notify_after_s: float = _setting(
+        "Shortest answer time to notify about, in seconds; 0 for never",
+        parsers.number(0, _DAY_S),
+        20.0,
+        only_looks=True,
+    )
+    profile: str | None = _setting(
+        "Table [profiles.NAME] of config.toml to use, or none",
+        parsers.profile,
+        flag="--profile",
+        in_profile=False,
+        routes=True,
+    )
+    withheld: tuple[Credential, ...] = ()
+    model_windows: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    asked_for: frozenset[str] = frozenset()
+    every_credential: tuple[Credential, ...] = ()
     fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
     untrusted: Untrusted | None = None
     unreadable_keys: ConfigurationError | None = None
 
     def origin(self, name: str) -> str:
         """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
-        return self.origins[name]
+        return self.origins.get(name, "default")
 
     def window_for(self, model: str) -> int | None:
         """Return the configured context window of a model, in tokens."""
         return self.model_windows.get(model, self.context_window)
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(**{"name": each.name, **each.metadata}) for each in fields(Settings) if each.metadata
+)
+SETTINGS_BY_NAME = {setting.name: setting for setting in SETTINGS}
+SETTINGS_BY_VARIABLE = {variable: setting for setting in SETTINGS for variable in setting.variables}
+PARSERS_BY_VARIABLE = {
+    variable: setting.parse_also
+    if setting.parse_also and variable in setting.also_variables
+    else setting.parse
+    for variable, setting in SETTINGS_BY_VARIABLE.items()
+}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.config.specs import SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, EndpointError, InputTooLong

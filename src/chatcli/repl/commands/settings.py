@@ -8,7 +8,7 @@ from chatcli.app.resolver import pricing_at
 from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.report import rows
-from chatcli.config.specs import SETTINGS, SETTINGS_BY_NAME
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.render.text_columns import sentences, table

@@ -9,8 +9,7 @@ import dotenv
 import pytest
 
 from chatcli.config.paths import PATH_VARIABLES
-from chatcli.config.settings import Settings
-from chatcli.config.specs import SETTINGS, SETTINGS_BY_VARIABLE
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE, Settings, Settings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
 ASSIGNMENT = re.compile(r"^# ((?:CHATCLI_|OPENAI_|ACCESSIBLE)\w*=.*)$", re.MULTILINE)
@@ -63,3 +62,13 @@ def test_every_line_of_the_example_is_valid_when_taken(machine):
     assert settings.warnings == ()
     assert settings.system == "You are a helpful assistant."
     assert settings.options == {"frequency_penalty": 0.5}
+
+
+def test_settings_made_by_hand_have_the_defaults_of_the_table():
+    settings = Settings(model="small")
+    assert settings.model == "small"
+    for setting in SETTINGS:
+        name = "credential" if setting.name == "api_key" else setting.name
+        expected = "small" if name == "model" else {} if setting.merges else setting.default
+        assert getattr(settings, name) == expected
+        assert settings.origin(setting.name) == "default"
