@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.app.windows import WindowFinder, with_served_windows
-from chatcli.client.catalog import offered_models
+from chatcli.app.windows import MODEL_SERVERS, WindowFinder, with_served_windows
+from chatcli.client.catalog import ServedWindow, offered_models, served_window
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import Facts
-from chatcli.client.model_servers import MODEL_SERVERS
-from chatcli.client.served_windows import ServedWindow, served_window
 from chatcli.cost.model_table import ModelTable
 from chatcli.storage.cache import JsonFileCache
 from client.wire import entry_at

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.remainder import MOST_CALLS
 from chatcli.client.responses import Responses
+from chatcli.client.trailing_parts import MOST_CALLS
 from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
 from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import Message, ToolCallPart, answer, question, system

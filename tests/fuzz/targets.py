@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jiter import from_json
 
+from chatcli.client.answer_bytes import event_data
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
 from chatcli.client.rate_limit import retry_after_s, said_s, span_in, span_s
 from chatcli.client.responses import Responses
-from chatcli.client.server_sent_events import event_data
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import question
@@ -34,7 +34,7 @@ from fuzz.files import FILES
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from chatcli.client.dialect import Dialect
+    from chatcli.client.openai_model import Dialect
 
 T = TypeVar("T")
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from chatcli.client.model_servers import MODEL_SERVERS, server_of
 from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS, UNTOLD_WINDOW_TOKENS
 from chatcli.core.errors import EndpointError, NetworkError
 from chatcli.core.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeGuard
 
-    from chatcli.client.catalog import OfferedModel
+    from chatcli.client.catalog import OfferedModel, ServedWindow
+    from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import Facts
     from chatcli.client.pool import PoolEntry
-    from chatcli.client.served_windows import ServedWindow
     from chatcli.cost.model_table import ModelTable
+
+_OWNERS: Final = {"library": "Ollama", "organization_owner": "LM Studio", "llamacpp": "llama.cpp"}
+"""By whom the models are owned that a server lists which runs models itself."""
+_PORTS: Final = {11434: "Ollama", 1234: "LM Studio"}
+"""No other program takes these ports unless told so."""
+MODEL_SERVERS: Final = frozenset(_OWNERS.values())
+"""The servers that ``client.catalog.served_window`` knows how to ask."""
 
 _LIST_TIMEOUT_S: Final = 2.0
 _MOST_ASKED: Final = 40
@@ -66,7 +73,7 @@ class WindowFinder:
             except NetworkError:
                 # The question will say so. Nothing is remembered: the server may be there the next time.
                 return known or DEFAULT_WINDOW_TOKENS
-            server, listed = server_of(self._endpoint, offered), _window_in(offered, model)
+            server, listed = _server_of(self._endpoint, offered), _window_in(offered, model)
         if server is None:
             told, usual = learned or listed, known or DEFAULT_WINDOW_TOKENS
             is_unknown = told is None and known is None
@@ -94,7 +101,7 @@ class WindowFinder:
             return ()
 
     async def _served(self, server: str, model: str) -> ServedWindow:
-        from chatcli.client.served_windows import served_window  # noqa: PLC0415
+        from chatcli.client.catalog import served_window  # noqa: PLC0415
 
         return await served_window(self._entry, server, model)
 
@@ -110,10 +117,10 @@ class WindowFinder:
 
 async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel]) -> tuple[OfferedModel, ...]:
     """Return ``offered`` with the windows that count: a server that runs models itself is asked for the first of them."""
-    server = server_of(entry.endpoint, offered)
+    server = _server_of(entry.endpoint, offered)
     if server is None:
         return tuple(offered)
-    from chatcli.client.served_windows import served_window  # noqa: PLC0415
+    from chatcli.client.catalog import served_window  # noqa: PLC0415
 
     asked, others = offered[:_MOST_ASKED], offered[_MOST_ASKED:]
     windows = await asyncio.gather(*(served_window(entry, server, model.id) for model in asked))
@@ -145,3 +152,11 @@ def _window_in(offered: Sequence[OfferedModel], model: str) -> int | None:
 
 def _unknown(model: str, tokens: int) -> str:
     return f"context window of {model} unknown, assuming {tokens:,} tokens (set context_window)"
+
+
+def _server_of(endpoint: Endpoint, offered: Iterable[OfferedModel]) -> str | None:
+    """Return which of ``MODEL_SERVERS`` offers these models, ``None`` where it is another one."""
+    owners = {model.owner for model in offered}
+    known = next((server for owner, server in _OWNERS.items() if owner in owners), None)
+    port = urlsplit(endpoint.base_url).port
+    return known or (_PORTS.get(port) if endpoint.loopback and port else None)

@@ -1,19 +1,35 @@
-"""The bytes of an answer: watched for silence, told apart by how they begin, bounded in length."""
+"""The bytes of an answer: read ahead, watched for silence, told apart by how they begin, bounded, and read as events.
+
+Bytes that have come meanwhile are handed on together, and many deltas at once as one. The format of server-sent events:
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments and ids are passed
+over, and so is an event that by its name only keeps the connection alive; other names repeat what the data says. Two habits
+of servers are no part of it: ``error: {…}`` lines, as llama.cpp wrote them, and one JSON object a line without blank lines
+between them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Self
+
+from jiter import from_json
 
 from chatcli.client.network_faults import timed_out
-from chatcli.client.read_ahead import TOGETHER_S, ReadAhead
 from chatcli.core.errors import AnswerTooLarge, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from typing import TypeAlias
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import ReasoningDelta, TextDelta
+
+    Delta: TypeAlias = TextDelta | ReasoningDelta
+
 
 _FLOOD_BYTES: Final = 64 * 1024
 """How much of what is no answer may come before its sender is kept waiting."""
@@ -169,3 +185,236 @@ async def drained(chunks: AsyncGenerator[object]) -> None:
         async with asyncio.timeout(_LEFTOVER_S):
             async for _ in chunks:
                 pass
+
+
+_AHEAD_BYTES: Final = 64 * 1024
+"""As much as httpx2 reads at once. A server that is faster than its reader is kept waiting."""
+
+_WAITED_S: Final = 0.001
+_FEW_BYTES: Final = 4 * 1024
+TOGETHER_S: Final = 1 / 30
+"""Where tokens trickle in, as long is slept between two looks: nobody sees it, and each look costs as much as a flood."""
+
+_MANY: Final = 16
+"""Nobody sees so many come one by one, but every layer and every observer would be asked for each."""
+
+
+class ReadAhead:
+    """Takes ``chunks`` while their reader does something else, for the length of an ``async with``.
+
+    HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in a task of
+    its own, which comes to rest where it waits for the network: then everything before is there. Where little came
+    since the last wait it rests for ``TOGETHER_S``, and what comes meanwhile is read at once.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._chunks = chunks
+        self._clock = clock
+        self._came: list[bytes] = []
+        self._came_bytes = 0
+        self._bytes_since_wait = 0
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # The generator runs in the task until that ends.
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # which nobody may want to know any more
+
+    async def next(self) -> bytes | None:
+        """Return what has come once there is something, ``None`` at the end. Raise what reading it did."""
+        await self._news.wait()
+        if not self._came:
+            self._task.result()
+            return None
+        came = b"".join(self._came)
+        self._came.clear()
+        self._came_bytes = 0
+        self._room.set()
+        if not self._task.done():
+            self._news.clear()
+        return came
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._chunks):
+                asked_s = self._clock()
+                async for chunk in self._chunks:
+                    has_waited = self._clock() - asked_s > _WAITED_S
+                    if not chunk:
+                        continue
+                    trickles = has_waited and self._bytes_since_wait < _FEW_BYTES
+                    self._bytes_since_wait = len(chunk) + (0 if has_waited else self._bytes_since_wait)
+                    self._came.append(chunk)
+                    self._came_bytes += len(chunk)
+                    self._news.set()
+                    if self._came_bytes >= _AHEAD_BYTES:
+                        self._room.clear()
+                        await self._room.wait()
+                    elif trickles:
+                        await asyncio.sleep(TOGETHER_S)
+                    asked_s = self._clock()
+        finally:
+            self._news.set()
+
+
+def coalesced(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    """Yield ``deltas`` as they are; if they are many, text that follows text as one, and so with thoughts.
+
+    Where ``deltas`` raises, what came before is yielded before that goes on.
+    """
+    read: list[Delta] = []
+    try:
+        read.extend(deltas)  # which keeps what it was given before it fails
+    except Exception:
+        yield from _runs(read)
+        raise
+    yield from _runs(read)
+
+
+def _runs(read: list[Delta]) -> Iterator[Delta]:
+    if len(read) < _MANY:
+        yield from read
+        return
+    for kind, run in groupby(read, type):
+        yield kind("".join(delta.text for delta in run))
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_SIGNS_OF_LIFE = {b"ping", b"heartbeat", b"keepalive", b"keep-alive"}
+
+
+class StreamTooLong(ValueError):
+    """A single line, or all of one event, grew past what an answer may have."""
+
+
+async def event_data(chunks: AsyncGenerator[bytes], longest_bytes: int) -> AsyncGenerator[Iterator[bytes]]:
+    """Yield, for each chunk, the ``data`` of the events it completes, their lines joined by a newline.
+
+    A line, or an event, of more than ``longest_bytes`` raises ``StreamTooLong``.
+    An event that the end of the stream cuts off is told too: some servers leave out the last blank line.
+    """
+    reader = _EventReader(longest_bytes)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield reader.feed(chunk)
+    yield reader.finish()
+
+
+class _EventReader:
+    def __init__(self, longest_bytes: int) -> None:
+        self._longest_bytes = longest_bytes
+        self._splitter = _LineSplitter(longest_bytes)
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._is_sign_of_life = False
+        self._is_error = False
+        self._has_event_each_line = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        for line in self._splitter.feed(chunk):
+            if not line:
+                yield from self._event()
+            elif line.startswith(b"data:") or line == b"data":
+                if self._data and self._is_whole():
+                    self._has_event_each_line = True
+                    yield from self._event()
+                self._add(line[6:] if line[5:6] == b" " else line[5:])
+                if self._has_event_each_line and (self._data == [b"[DONE]"] or self._is_whole()):
+                    yield from self._event()
+            elif line.startswith(b"event:"):
+                name = line[6:].strip().lower()
+                self._is_sign_of_life, self._is_error = name in _SIGNS_OF_LIFE, name == b"error"
+            elif line.startswith(b"error:"):
+                yield from self._event()
+                self._is_error = True
+                self._add(line[6:].lstrip())
+                yield from self._event()
+
+    def finish(self) -> Iterator[bytes]:
+        # Two ends of a line: of the last line, and the blank one.
+        yield from self.feed(b"\n\n")
+
+    def _add(self, data: bytes) -> None:
+        self._data.append(data)
+        self._data_bytes += len(data) + 1
+        if self._data_bytes > self._longest_bytes:
+            raise StreamTooLong("event")
+
+    def _is_whole(self) -> bool:
+        """Tell whether the only line of data is a JSON object: what is joined with another would be no JSON any more."""
+        (line, *more) = self._data
+        if more or not line.startswith(b"{") or not line.rstrip().endswith(b"}"):
+            return False
+        try:
+            from_json(line)
+        except ValueError:
+            return False
+        return True
+
+    def _event(self) -> Iterator[bytes]:
+        if self._data:
+            if not self._is_sign_of_life:
+                data = b"\n".join(self._data)
+                yield _error_object(data) if self._is_error else data
+            self._data.clear()
+            self._data_bytes = 0
+        self._is_sign_of_life = self._is_error = False
+
+
+def _error_object(data: bytes) -> bytes:
+    """Return the data of an error as a JSON object: servers also write plain text there."""
+    try:
+        value = from_json(data)
+    except ValueError:
+        value = data.decode("utf-8", "replace").strip()
+    return data if isinstance(value, dict) else json.dumps({"error": value or "an error"}).encode()
+
+
+class _LineSplitter:
+    """Splits chunks into lines without their ends, which are LF, CRLF or CR wherever the chunks are cut."""
+
+    def __init__(self, longest_bytes: int) -> None:
+        self._longest_bytes = longest_bytes
+        self._pieces: list[bytes] = []
+        self._pending_bytes = 0
+        self._after_cr = False
+        self._at_start = True
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        if self._at_start:
+            chunk = self._without_mark(chunk)
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *lines = chunk.split(b"\n")
+        self._pieces.append(first)
+        self._pending_bytes += len(first)
+        if self._pending_bytes > self._longest_bytes:
+            raise StreamTooLong("line")
+        if not lines:
+            return []
+        lines.insert(0, b"".join(self._pieces))
+        self._pieces = [lines.pop()]
+        self._pending_bytes = len(self._pieces[0])
+        return lines
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        """Take away the byte order mark, of which the first chunks may hold a part each."""
+        start, self._held = self._held + chunk, b""
+        if start != _BYTE_ORDER_MARK and _BYTE_ORDER_MARK.startswith(start):
+            self._held = start
+            return b""
+        self._at_start = False
+        return start.removeprefix(_BYTE_ORDER_MARK)

@@ -1,19 +1,38 @@
-"""The models an endpoint offers."""
+"""The models an endpoint offers, and the windows of those that a server of this machine runs.
+
+Such a window is as large as the model was loaded, not as it could be. What each server is asked:
+
+* Ollama ``GET /api/ps`` (``context_length`` of what is loaded) and ``POST /api/show`` (``num_ctx`` of the model file;
+  ``<architecture>.context_length`` is the most it could be given):
+  https://github.com/ollama/ollama/blob/main/docs/api.md
+* llama.cpp ``GET /props`` (``default_generation_settings.n_ctx``):
+  https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+* LM Studio ``GET /api/v0/models`` (``loaded_context_length``, ``max_context_length``):
+  https://lmstudio.ai/docs/developer/rest/endpoints
+
+vLLM and SGLang say it in the list of models (``max_model_len``), and are not asked again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
-from chatcli.core.errors import BadResponse
+from chatcli.core.errors import BadResponse, EndpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from chatcli.client.pool import PoolEntry
+
 
 # Under which name a server tells the context window: OpenRouter and LiteLLM; vLLM; llama.cpp.
 _WINDOW_FIELDS = ("context_length", "max_model_len", "n_ctx", "context_window", "max_context_length")
@@ -64,3 +83,105 @@ def _window_tokens(entry: Mapping[str, Any]) -> int | None:
     if isinstance(meta, dict):
         candidates += [meta.get(name) for name in _WINDOW_FIELDS_OF_META]
     return next((value for value in candidates if type(value) is int and value > 0), None)
+
+
+TIMEOUT_S: Final = 1.0
+"""A server that runs a model here tells its size at once, or the question does not wait for it."""
+
+_NUM_CTX: Final = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedWindow:
+    """What a server says of a model: ``tokens`` it is loaded with, and how many ``most_tokens`` it can hold at all."""
+
+    tokens: int | None = None
+    most_tokens: int | None = None
+
+
+async def served_window(
+    entry: PoolEntry, server: str, model: str, *, timeout_s: float = TIMEOUT_S
+) -> ServedWindow:
+    """Ask ``server``, a key of ``_QUESTIONS``, for the window of ``model``. It raises nothing: no turn fails for it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            return await _QUESTIONS[server](_OwnRoutes(entry), model)
+    return ServedWindow()
+
+
+class _OwnRoutes:
+    """A server's routes beside those it has in common with OpenAI; what is no answer in JSON is ``None``."""
+
+    def __init__(self, entry: PoolEntry) -> None:
+        self._entry = entry
+        self._root = entry.endpoint.base_url.rstrip("/").removesuffix("/v1")
+
+    async def get(self, path: str, **parameters: str) -> Any:
+        return await self._json("get", path, options={"params": parameters})
+
+    async def post(self, path: str, body: Mapping[str, str]) -> Any:
+        return await self._json("post", path, body=body)
+
+    async def _json(self, method: str, path: str, **request: Any) -> Any:
+        with suppress(EndpointError, ValueError, RecursionError), translated(self._entry.endpoint):
+            async with self._entry.meter.call("window") as call:
+                client = await call.client()
+                send = client.get if method == "get" else client.post
+                response = await send(self._root + path, cast_to=httpx2.Response, **request)
+                return json.loads(response.content)
+        return None
+
+
+async def _ask_ollama(server: _OwnRoutes, model: str) -> ServedWindow:
+    running, shown = await asyncio.gather(server.get("/api/ps"), server.post("/api/show", {"model": model}))
+    names = {model, f"{model}:latest"}
+    loaded = [
+        tokens
+        for entry in _entries(running, "models")
+        if names & {_text(entry.get("name")), _text(entry.get("model"))}
+        and (tokens := _whole(entry.get("context_length")))
+    ]
+    about = shown if isinstance(shown, dict) else {}
+    info = about.get("model_info")
+    sizes = [
+        tokens
+        for key, value in (info.items() if isinstance(info, dict) else ())
+        if key.endswith(".context_length") and (tokens := _whole(value))
+    ]
+    set_to = _NUM_CTX.search(_text(about.get("parameters")))
+    tokens = loaded[0] if loaded else _whole(int(set_to[1])) if set_to else None
+    return ServedWindow(tokens, min(sizes, default=None))
+
+
+async def _ask_llama_cpp(server: _OwnRoutes, model: str) -> ServedWindow:
+    about = await server.get("/props", model=model)
+    settings = about.get("default_generation_settings") if isinstance(about, dict) else None
+    return ServedWindow(_whole(settings.get("n_ctx")) if isinstance(settings, dict) else None)
+
+
+async def _ask_lm_studio(server: _OwnRoutes, model: str) -> ServedWindow:
+    for entry in _entries(await server.get("/api/v0/models"), "data"):
+        if entry.get("id") == model:
+            loaded, most = entry.get("loaded_context_length"), entry.get("max_context_length")
+            return ServedWindow(_whole(loaded), _whole(most))
+    return ServedWindow()
+
+
+_QUESTIONS: Final[Mapping[str, Callable[[_OwnRoutes, str], Awaitable[ServedWindow]]]] = {
+    "Ollama": _ask_ollama,
+    "LM Studio": _ask_lm_studio,
+    "llama.cpp": _ask_llama_cpp,
+}
+
+
+def _entries(listed: object, key: str) -> list[dict[str, Any]]:
+    entries = listed.get(key) if isinstance(listed, dict) else None
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

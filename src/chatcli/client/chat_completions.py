@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.citations import SOURCE_LISTS
 from chatcli.client.error_bodies import error_in
-from chatcli.client.remainder import ECHOED_BLOCKS, Remainder
+from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.wire_messages import as_json, chat_messages, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
@@ -129,7 +128,7 @@ class CompletionReader:
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost_usd: float | None = None
-        self._remainder = Remainder(request)
+        self._trailing = TrailingParts(request)
         self._content_key: str | None = None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -140,11 +139,11 @@ class CompletionReader:
         return self._read(answer, ("message", "delta", "text"))
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        return self._remainder.told()
+        return self._trailing.told()
 
     @property
     def held(self) -> int:
-        return self._remainder.held
+        return self._trailing.held
 
     @property
     def is_complete(self) -> bool:
@@ -159,7 +158,7 @@ class CompletionReader:
     def completion(self) -> Completion | None:
         if self._finish_reason is None:
             return None
-        return self._remainder.completing(
+        return self._trailing.completing(
             Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
         )
 
@@ -171,7 +170,7 @@ class CompletionReader:
         if isinstance(usage := data.get("usage"), dict):
             self._usage, self._cost_usd = _usage(usage), _cost_usd(usage)
         if not SOURCE_LISTS.isdisjoint(data):
-            self._remainder.citations.read(data)
+            self._trailing.citations.read(data)
         choice = _first_choice(data)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             if reason in _BROKE_OFF:
@@ -211,12 +210,12 @@ class CompletionReader:
             yield ReasoningDelta(reasoning)
         if isinstance(said, str) and said:
             self.pieces += 1
-            if joined := self._remainder.joiner.join(said):
+            if joined := self._trailing.joiner.join(said):
                 yield TextDelta(joined)
 
     def _note_reasoning_field(self, content: Mapping[str, Any]) -> None:
         """Note where the reasoning stands, an empty one too: DeepSeek wants it back as it was."""
-        echoed = self._remainder.reasoning
+        echoed = self._trailing.reasoning
         if echoed.field is None:
             echoed.field = next(
                 (name for name in ("reasoning_content", "reasoning") if isinstance(content.get(name), str)),
@@ -228,7 +227,7 @@ class CompletionReader:
         self._note_reasoning_field(content)
         if isinstance(refusal := content.get("refusal"), str) and refusal:
             self.pieces += 1
-            self._remainder.refuse(refusal)
+            self._trailing.refuse(refusal)
         for call in _dicts(content.get("tool_calls")):
             self._note_call(
                 call.get("index"), call.get("id"), call.get("function"), call.get("extra_content")
@@ -239,9 +238,9 @@ class CompletionReader:
             self._note_picture(image)
         if not SOURCE_LISTS.isdisjoint(content):
             self.pieces += 1
-            self._remainder.citations.read(content)
+            self._trailing.citations.read(content)
         if not ECHOED_BLOCKS.isdisjoint(content):
-            self._remainder.read_reasoning_blocks(content)
+            self._trailing.read_reasoning_blocks(content)
         audio = content.get("audio")
         return self._heard(audio) if isinstance(audio, dict) else None
 
@@ -253,7 +252,7 @@ class CompletionReader:
         arguments = of.get("arguments")
         if isinstance(arguments, dict):
             arguments = as_json(arguments)
-        self._remainder.call(
+        self._trailing.call(
             place if isinstance(place, int | str) else None,
             identity=identity,
             name=of.get("name"),
@@ -264,23 +263,23 @@ class CompletionReader:
 
     def _note_picture(self, part: Mapping[str, Any]) -> None:
         self.pieces += 1
-        self._remainder.media.picture_at(part.get("image_url") or part.get("url"))
+        self._trailing.media.picture_at(part.get("image_url") or part.get("url"))
 
     def _note_parts(self, parts: list[Any]) -> None:
         """Note what is no text in a content of parts."""
         for part in _dicts(parts):
             if isinstance(refusal := part.get("refusal"), str) and refusal:
                 self.pieces += 1
-                self._remainder.refuse(refusal)
+                self._trailing.refuse(refusal)
             elif "image_url" in part:
                 self._note_picture(part)
             elif part.get("type") == "tool_reference":
-                self._remainder.citations.reference(part)
+                self._trailing.citations.reference(part)
 
     def _heard(self, audio: Mapping[str, Any]) -> str | None:
         self.pieces += 1
         asked = self._request.parameters.extra.get("audio")
-        self._remainder.media.sound(
+        self._trailing.media.sound(
             audio.get("data"), asked.get("format") if isinstance(asked, dict) else None
         )
         transcript = audio.get("transcript")

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from chatcli.core import messages
@@ -58,6 +58,10 @@ class ContinuationModel:
         self._times = times
         self._prefill = prefill
 
+    @classmethod
+    def at(cls, endpoint: Endpoint, inner: ChatModel, *, times: int) -> Self:
+        return cls(inner, times=times, prefill=_prefill_for(endpoint))
+
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         answer = _Answer(request.answer_so_far)
         for time in range(1, self._times + 2):
@@ -103,18 +107,6 @@ class ContinuationModel:
             answer_so_far="",
             is_rest=True,
         )
-
-
-def prefill_for(endpoint: Endpoint) -> Mapping[str, Any] | None:
-    """Return what such an endpoint wants beside the assistant's last message; ``None`` for one that starts anew."""
-    if endpoint.embedded:
-        # llama.cpp goes on with a conversation that ends in the assistant's words.
-        return {}
-    parts = urlsplit(endpoint.base_url)
-    for host, path, fields in _PREFILLED_AT:
-        if parts.hostname == host and parts.path.startswith(path):
-            return fields
-    return None
 
 
 class _Answer:
@@ -310,3 +302,15 @@ def _is_whole_word(before: str, overlap: str) -> bool:
 
 def _columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _prefill_for(endpoint: Endpoint) -> Mapping[str, Any] | None:
+    """Return what such an endpoint wants beside the assistant's last message; ``None`` for one that starts anew."""
+    if endpoint.embedded:
+        # llama.cpp goes on with a conversation that ends in the assistant's words.
+        return {}
+    parts = urlsplit(endpoint.base_url)
+    for host, path, fields in _PREFILLED_AT:
+        if parts.hostname == host and parts.path.startswith(path):
+            return fields
+    return None

@@ -1,13 +1,19 @@
-"""Which kind of error a provider's words and codes stand for: a table."""
+"""The words of an error for a person, wherever in its body they stand, and which kind of error they are: tables."""
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.core.errors import clause
+from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
 
 _SMALLEST_WINDOW, _LARGEST_WINDOW = 64, 100_000_000
 
@@ -147,3 +153,201 @@ def window_in(text: str) -> int | None:
 def plausible_window(tokens: object) -> int | None:
     """Return ``tokens`` where that can be the size of a window."""
     return tokens if type(tokens) is int and _SMALLEST_WINDOW <= tokens <= _LARGEST_WINDOW else None
+
+
+MOST_ITEMS: Final = 5
+DEEPEST: Final = 10
+"""How much of a list is read, and how deep: more is no error but an attack."""
+
+_MESSAGE_CHARACTERS: Final = 300
+_TITLE_CHARACTERS: Final = 100
+_PAGE_CHARACTERS: Final = 64 * 1024
+_MOST_DIGITS: Final = 15
+_SHORTEST_KEY: Final = 12
+"""What a local server takes for a key, like its own name, is no secret but a word."""
+
+_INSTEAD: Final[tuple[tuple[str, ...], ...]] = (
+    ("metadata", "raw"),  # OpenRouter: what the provider behind it said, often JSON in a text
+    ("response", "error"),  # an event of OpenAI's Responses API
+    ("error",),  # OpenAI and most others; as a text Ollama, xAI, Hugging Face; within itself some gateways
+    ("Error",),  # AWS
+    ("errors",),  # Cloudflare, JSON:API, GraphQL
+    ("base_resp",),  # MiniMax, with status 200
+)
+"""The first of these that has words has the best ones: what stands around it says less."""
+
+TOGETHER: Final = (
+    "message",  # OpenAI, vLLM, Cohere, DashScope; as an object Mistral; as a list NestJS
+    "Message",  # AWS
+    "msg",  # FastAPI
+    "status_msg",  # MiniMax
+    "error_msg",  # Baidu
+    "error_message",
+    "errorMessage",
+    "error_description",  # OAuth
+    "detail",  # FastAPI, RFC 9457
+)
+"""Words that may stand beside each other."""
+
+_PAGE: Final = re.compile(
+    r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
+    r"\b.*|<\?xml.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORECASE)
+_STATUS_TITLE: Final = re.compile(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
+_OBJECT_IN_TEXT: Final = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
+# Python's own spelling of an object, in which LiteLLM repeats what a provider said; and JSON that was cut.
+_WORDS_IN_PYTHON: Final = re.compile(
+    r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)(?:'|\Z)|"((?:[^"\\]|\\.)+)(?:"|\Z))"""
+)
+_PYTHON_ESCAPE: Final = re.compile(r"\\(['\"\\])")
+
+
+def words_of(value: object, depth: int = 0) -> str:
+    """Return the words in the JSON ``value``, empty where it has none.
+
+    Texts may hold JSON of their own, or a page, of which the title is of use.
+    """
+    if depth > DEEPEST:
+        return ""
+    if isinstance(value, str):
+        return _words_of_text(value, depth)
+    if isinstance(value, list):
+        return _joined("; ", (words_of(item, depth + 1) for item in value[:MOST_ITEMS]))
+    return _words_of_object(value, depth) if isinstance(value, dict) else ""
+
+
+def on_one_line(text: str) -> str:
+    """Return ``text`` on one line, shortened, up to where a proxy's page begins."""
+    return shortened(" ".join(_PAGE.sub("", text).strip("\ufeff").split()))
+
+
+def shortened(line: str) -> str:
+    return line if len(line) <= _MESSAGE_CHARACTERS else line[: _MESSAGE_CHARACTERS - 1] + "…"
+
+
+def without_key(text: str, key: str | None) -> str:
+    """Return ``text``, which may go into a bug report, with a mark in the place of the key."""
+    if not key or len(key) < _SHORTEST_KEY:
+        return text
+    redactor = Redactor()
+    redactor.know(key)
+    return redactor.redact(text)
+
+
+def place_of(problem: Mapping[str, Any]) -> str:
+    """Return where in the request FastAPI found something wrong: ``["body", "stop", 0]`` is ``stop.0``."""
+    loc = problem.get("loc")
+    steps = loc[:DEEPEST] if isinstance(loc, list) else []
+    names = [step if isinstance(step, str) else digits_of(step) for step in steps]
+    return ".".join(filter(None, names[1:] if names[:1] == ["body"] else names))
+
+
+def digits_of(value: object) -> str:
+    """Return the digits of a code that is a number, empty where ``value`` is none that could be looked up."""
+    text = str(value) if type(value) is int and abs(value) < 10**_MOST_DIGITS else value
+    is_number = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return str(text) if is_number else ""
+
+
+def http_status(value: object) -> int | None:
+    """Return ``value`` where it is the number of an HTTP status."""
+    digits = digits_of(value)
+    return int(digits) if re.fullmatch(r"[1-5]\d\d", digits) else None
+
+
+def parsed(text: str) -> object | None:
+    """Return the JSON that ``text`` is, ``None`` where it is none."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def split_at_object(text: str) -> tuple[str, object | None, str]:
+    """Return what stands before a JSON object in ``text``, the object, and the rest; ``None`` where there is none."""
+    start = _OBJECT_IN_TEXT.search(text)
+    if start is None or "\0" in text:
+        return text, None, ""
+    before, rest = text[: start.start()], text[start.start() :]
+    try:
+        value, end = json.JSONDecoder().raw_decode(rest)
+    except (ValueError, RecursionError):
+        return before, None, rest
+    return before, value, rest[end:]
+
+
+def written(value: object) -> str:
+    """Return ``value`` as JSON, empty where that would hold a page, or cannot be."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError, TypeError):  # what could just be read may be too deep to be written
+        return ""
+    return "" if _PAGE.search(text) else text
+
+
+def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
+    words = next(filter(None, (words_of(_at(error, path), depth + 1) for path in _INSTEAD)), "")
+    beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in TOGETHER))
+    if beside and isinstance(error.get("error"), str):
+        # A single word there, or what the sentence beside it says again, is only the error's name.
+        words = beside if " " not in words or words in beside else f"{clause(words)}: {beside}"
+    words = words or beside or words_of(error.get("title"), depth + 1)
+    if not words:
+        return ""
+    reasons = _at(error, ("metadata", "reasons"))  # OpenRouter: why a question was flagged
+    if isinstance(reasons, list) and (
+        named := _joined(", ", (words_of(one, depth + 1) for one in reasons[:MOST_ITEMS]))
+    ):
+        words = f"{clause(words)}: {named}"
+    if (number := _own_number(error)) and number not in words:
+        words = f"{clause(words)} ({number})"
+    provider = _at(error, ("metadata", "provider_name"))
+    before = (place_of(error), provider if isinstance(provider, str) else "", words)
+    return ": ".join(filter(None, before))
+
+
+def _words_of_text(text: str, depth: int) -> str:
+    if "\0" in text:
+        return ""  # bytes of something else are no words
+    text = text.strip(" \t\r\n\ufeff")
+    if text.startswith(("{", "[")) and (value := parsed(text)) is not None:
+        return words_of(value, depth + 1) or written(value)
+    if page := _PAGE.search(text):
+        return f"{text[: page.start()]} {_title(page[0])}".strip()
+    before, value, rest = split_at_object(text)
+    words = f"{words}{rest}" if (words := words_of(value, depth + 1)) else _words_in_python(rest)
+    return f"{before}{words}" if words else text
+
+
+def _words_in_python(text: str) -> str:
+    match = _WORDS_IN_PYTHON.search(text[:_PAGE_CHARACTERS])
+    return _PYTHON_ESCAPE.sub(r"\1", match[1] or match[2]) if match else ""
+
+
+def _title(page: str) -> str:
+    """Return what a page says of itself, nothing where that is only its status."""
+    match = _TITLE.search(page[:_PAGE_CHARACTERS])
+    title = " ".join(html.unescape(match[1]).replace("<", "").split()) if match else ""
+    if not title or _STATUS_TITLE.fullmatch(title):
+        return ""
+    return f'a web page titled "{title[:_TITLE_CHARACTERS]}"'
+
+
+def _own_number(error: Mapping[str, Any]) -> str:
+    """Return a provider's own number for the error, by which its documentation is searched."""
+    numbers = (digits_of(error.get(name)) for name in ("code", "error_code", "status_code"))
+    return next((number for number in numbers if number.strip("0") and http_status(number) is None), "")
+
+
+def _at(error: Mapping[str, Any], path: tuple[str, ...]) -> object:
+    value: object = error
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _joined(by: str, words: Iterable[str]) -> str:
+    return by.join(filter(None, dict.fromkeys(words)))

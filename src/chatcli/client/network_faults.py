@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from chatcli.client.error_words import on_one_line
+from chatcli.client.error_kinds import on_one_line
 from chatcli.core.errors import NetworkError, TimedOut
 
 if TYPE_CHECKING:

@@ -1,25 +1,28 @@
-"""The connection to an endpoint, carrying that endpoint's credentials and no others."""
+"""The connection to an endpoint: its credentials and no others, whom it believes, and how much of a body it takes."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from chatcli.client.bounded_bodies import bound
-from chatcli.client.trusted_certificates import trusting
 from chatcli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from typing import TypeAlias
 
     from chatcli.client.endpoint import Endpoint, Proxy
 
     RequestHook: TypeAlias = Callable[[httpx2.Request], Awaitable[None]]
     ResponseHook: TypeAlias = Callable[[httpx2.Response], Awaitable[None]]
+
 
 _AZURE_V1 = "/openai/v1"
 
@@ -155,3 +158,145 @@ def _carrying(endpoint: Endpoint) -> RequestHook:
             request.headers["api-key"] = key
 
     return carry
+
+
+_LONGEST_ERROR_BYTES: Final = 1024 * 1024
+_LONGEST_LIST_BYTES: Final = 32 * 1024 * 1024
+_LONGEST_ERROR_S: Final = 5.0
+_SHARE_OF_TIMEOUT: Final = 0.5
+"""An error is told by its status in time, however slowly its words come."""
+_PIECE_BYTES: Final = 64 * 1024
+_PACKED: Final = {"gzip", "x-gzip", "deflate"}
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+
+
+async def bound(response: httpx2.Response) -> None:
+    """Let no more of ``response`` be read than an error, a list of models or vectors can have.
+
+    Answers are bounded elsewhere.
+    """
+    # All that is read is JSON or an error's plain text. Some of the charsets a server can name unpack, or raise.
+    response.encoding = "utf-8"
+    stream = response.stream
+    if not isinstance(stream, httpx2.AsyncByteStream):
+        return
+    # Nothing packed was asked for. httpx2 would unpack every layer of it at once: kilobytes that become gigabytes.
+    packed_as = response.headers.pop("content-encoding", "").strip().lower()
+    if packed_as in _PACKED:
+        stream = _Unpacked(stream)
+    if not response.is_success:
+        # An error that stays packed is told by its status alone.
+        is_readable = packed_as in _PACKED | {"", "identity"}
+        stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0, _limit_s(response.request))
+    elif response.request.method == "GET" or response.request.url.path.endswith(("/embeddings", "/api/show")):
+        stream = _Bounded(stream, _LONGEST_LIST_BYTES)
+    response.stream = stream
+
+
+def _limit_s(request: httpx2.Request) -> float:
+    """Return how long an error's body may take, in seconds."""
+    timeout_s = request.extensions.get("timeout", {}).get("read")
+    return _LONGEST_ERROR_S if timeout_s is None else min(_LONGEST_ERROR_S, timeout_s * _SHARE_OF_TIMEOUT)
+
+
+class _Unpacked(httpx2.AsyncByteStream):
+    """One layer of gzip or zlib taken away; raises ``httpx2.DecodingError`` for what is neither."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        async for chunk in self._stream:
+            packed = chunk
+            while packed:
+                try:
+                    piece = unpacker.decompress(packed, _PIECE_BYTES)
+                except zlib.error as error:
+                    raise httpx2.DecodingError("a body that cannot be unpacked") from error
+                packed = unpacker.unconsumed_tail
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """So many bytes of a body; of one with a ``limit_s`` as much as comes in so many seconds, and before it breaks."""
+
+    def __init__(
+        self, stream: httpx2.AsyncByteStream, limit_bytes: int, limit_s: float | None = None
+    ) -> None:
+        self._stream = stream
+        self._limit_bytes = limit_bytes
+        self._limit_s = limit_s
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self._limit_bytes
+        passed_over: tuple[type[Exception], ...] = (httpx2.DecodingError,)
+        deadline = None
+        if self._limit_s is not None:
+            passed_over = (httpx2.DecodingError, httpx2.TransportError, TimeoutError)
+            deadline = asyncio.get_running_loop().time() + self._limit_s
+        chunks = aiter(self._stream)
+        with suppress(*passed_over):
+            while left > 0:
+                async with asyncio.timeout_at(deadline):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk[:left]
+                left -= len(chunk)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def trusting(environment: Mapping[str, str], ca_bundle: str | None = None) -> ssl.SSLContext:
+    """Return a context that believes the system's certificates and those of ``ca_bundle``, a PEM file.
+
+    SSL_CERT_FILE and SSL_CERT_DIR take the place of the system's, as OpenSSL has it. Raise a ``ConfigurationError``
+    for what is missing or holds no certificate.
+    """
+    file, folder = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
+    if file or folder:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if file:
+            _add_file(context, file, "SSL_CERT_FILE")
+        if folder:
+            _add_folder(context, folder)
+    else:
+        context = httpx2.create_ssl_context(trust_env=False)
+    if ca_bundle:
+        _add_file(context, ca_bundle, "ca_bundle")
+    return context
+
+
+def trust_source(environment: Mapping[str, str], ca_bundle: str | None) -> str:
+    """Name where the certificates that are believed come from."""
+    named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environment.get(name)]
+    return " and ".join([*(named or ["the system's certificates"]), *(["ca_bundle"] if ca_bundle else [])])
+
+
+def _add_file(context: ssl.SSLContext, name: str, setting: str) -> None:
+    try:
+        context.load_verify_locations(cafile=Path(name).expanduser())
+    except ssl.SSLError as error:
+        raise _unusable(setting, name, "contains no PEM certificate") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "cannot be read"
+        raise _unusable(setting, name, reason) from error
+
+
+def _add_folder(context: ssl.SSLContext, name: str) -> None:
+    if not Path(name).is_dir():
+        raise _unusable("SSL_CERT_DIR", name, "is not a folder")
+    context.load_verify_locations(capath=name)
+
+
+def _unusable(setting: str, name: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{setting} {name}: {reason}",
+        hint=f"let {setting} point to PEM certificates (-----BEGIN CERTIFICATE-----), or unset it",
+        code="ca_not_usable",
+    )

@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from chatcli.client.error_bodies import error_body, error_details
-from chatcli.client.error_words import on_one_line, without_key
+from chatcli.client.error_kinds import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
 from chatcli.client.rate_limit import retry_after_s, should_retry, until_s, wait_hint
 from chatcli.core.errors import (
@@ -41,31 +41,46 @@ _HTTP_NEVER = {400, 401, 403, 404, 413, 422}
 _HTTP_SERVER_ERRORS = range(500, 600)
 
 
+FOREIGN_ERRORS: Final = (
+    openai.OpenAIError,
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    httpx2.StreamError,
+    UnicodeEncodeError,
+)
+"""What openai and httpx2 raise while a request is sent and its response read."""
+
+
 @contextmanager
 def translated(endpoint: Endpoint) -> Iterator[None]:
     """Raise chatcli's errors for the foreign ones of the body."""
     try:
         yield
-    except openai.APIStatusError as error:
-        raise status_error(endpoint, error.response) from error
-    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-        raise timed_out(endpoint, error) from error
-    except (openai.APIConnectionError, httpx2.TransportError) as error:
-        raise not_reached(endpoint, error) from error
-    except UnicodeEncodeError as error:
-        raise RequestRefused(
-            f"{endpoint.host}: the request cannot be sent: {error.reason}",
-            hint="the model's name or an option contains an unpaired surrogate",
-        ) from error
-    except httpx2.DecodingError as error:
-        raise BadResponse(
-            f"{endpoint.host}: sent {error}",
-            hint="try again; if it persists, something on the way corrupts the data",
-        ) from error
-    except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-        raise BadResponse(
-            f"{endpoint.host}: {error}", hint="run again with --debug and report this"
-        ) from error
+    except FOREIGN_ERRORS as error:
+        raise in_our_words(endpoint, error) from error
+
+
+def in_our_words(endpoint: Endpoint, error: Exception) -> EndpointError:
+    """Return chatcli's error for one of ``FOREIGN_ERRORS``."""
+    match error:
+        case openai.APIStatusError():
+            return status_error(endpoint, error.response)
+        case openai.APITimeoutError() | httpx2.TimeoutException():
+            return timed_out(endpoint, error)
+        case openai.APIConnectionError() | httpx2.TransportError():
+            return not_reached(endpoint, error)
+        case UnicodeEncodeError():
+            return RequestRefused(
+                f"{endpoint.host}: the request cannot be sent: {error.reason}",
+                hint="the model's name or an option contains an unpaired surrogate",
+            )
+        case httpx2.DecodingError():
+            return BadResponse(
+                f"{endpoint.host}: sent {error}",
+                hint="try again; if it persists, something on the way corrupts the data",
+            )
+        case _:
+            return BadResponse(f"{endpoint.host}: {error}", hint="run again with --debug and report this")
 
 
 def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError:

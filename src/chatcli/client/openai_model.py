@@ -7,9 +7,9 @@ building the package's object for each chunk costs about six times what reading 
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 import openai
@@ -18,40 +18,103 @@ from jiter import from_json
 from chatcli.client.answer_bytes import (
     BLANK,
     IdleTimeout,
+    StreamTooLong,
     are_events,
     beginning,
+    coalesced,
     drained,
+    event_data,
     rejoined,
     too_large,
     watched,
     whole,
 )
 from chatcli.client.error_bodies import error_body, error_details
-from chatcli.client.openai_errors import stream_error, translated
-from chatcli.client.read_ahead import coalesced
-from chatcli.client.server_sent_events import StreamTooLong, event_data
+from chatcli.client.openai_errors import FOREIGN_ERRORS, in_our_words, stream_error
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 from chatcli.core.gathered_text import GatheredText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
-    from openai import AsyncAPIResponse
+    from openai import AsyncAPIResponse, AsyncOpenAI
 
-    from chatcli.client.dialect import AnswerReader, Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import Facts
     from chatcli.client.pool import Call
-    from chatcli.core.events import ModelEvent
+    from chatcli.core.events import Completion, ModelEvent
     from chatcli.core.request import Request
+
 
 _END_OF_STREAM = b"[DONE]"
 _SIGNS_OF_LIFE = {b"", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive"}
 _ANY_MODEL = ""
 _CONTINUE_HINT = "/continue gets the rest"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
+
+
+class AnswerReader(Protocol):
+    """Turns the JSON of one answer into events and remembers what it said about its end.
+
+    ``pieces`` grows with every piece of the answer, hidden ones too: what does not count is what only keeps the
+    connection alive. ``held`` is how many characters of it wait for the end,
+    or were only counted: pictures and sounds. ``is_complete`` says that the end was told,
+    ``is_over`` that nothing of use can follow.
+    """
+
+    pieces: int
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def is_complete(self) -> bool: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        """Read one event of a stream."""
+        ...
+
+    def read_whole(self, answer: Mapping[str, Any]) -> Iterator[ModelEvent]:
+        """Read an answer that came in one piece."""
+        ...
+
+    def end_of_stream(self) -> bool:
+        """Take the server's word that its stream is at its end; return whether that is all it says of the answer's end."""
+        ...
+
+    def rest(self) -> Iterator[ModelEvent]:
+        """Yield what could only be told at the end."""
+        ...
+
+    def completion(self) -> Completion | None:
+        """Return the end of the answer, ``None`` while the server has not told of one."""
+        ...
+
+
+class Dialect(Protocol):
+    """One API: how it is asked, and how its answers read."""
+
+    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
+        """Return the JSON that ``request`` is sent as, all of it."""
+        ...
+
+    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
+        """Send ``body`` as it is; see ``with_streaming_response`` of the openai package."""
+        ...
+
+    def reader(self, request: Request) -> AnswerReader:
+        """Return what reads the answer to ``request``."""
+        ...
+
+    def error_in(self, event: object) -> object | None:
+        """Return what an event says about an error, ``None`` where it is no error."""
+        ...
 
 
 class OpenAIModel:
@@ -79,18 +142,23 @@ class OpenAIModel:
         body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
         reader = self._dialect.reader(request)
         shown = _Shown(self._endpoint.largest_answer_bytes)
-        with _incomplete_once_shown(shown):
-            with _complete_once_finished(reader), translated(self._endpoint):
-                async with aclosing(self._answer(body, reader, call)) as events:
-                    async for event in events:
-                        yield shown.taken(event)
-                        if shown.is_full:
-                            raise too_large(self._endpoint)
-            for event in reader.rest():
-                yield shown.taken(event)
-            completion = reader.completion()
-            if completion is None:
-                raise self._ended_early(shown)
+        try:
+            async with aclosing(self._answer(body, reader, call)) as events:
+                async for event in events:
+                    yield shown.taken(event)
+                    if shown.is_full:
+                        raise too_large(self._endpoint)
+        except EndpointError as error:
+            # What breaks after the end of an answer costs nothing of it, if all of it was taken.
+            if not reader.is_complete or isinstance(error, AnswerTooLarge):
+                if not shown.characters or isinstance(error, IncompleteAnswer):
+                    raise
+                raise _broken_off(error, shown) from error
+        for event in reader.rest():
+            yield shown.taken(event)
+        completion = reader.completion()
+        if completion is None:
+            raise self._ended_early(shown)
         reply = whole_reply(
             completion.message,
             shown.answer.text,
@@ -104,19 +172,22 @@ class OpenAIModel:
         self, body: dict[str, Any], reader: AnswerReader, call: Call
     ) -> AsyncGenerator[ModelEvent]:
         idle = IdleTimeout(self._endpoint)
-        async with AsyncExitStack() as stack:
-            async with idle.bounded():
-                response = await self._asked(body, stack, call)
-            # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
-            # and nothing is left to unpack, see ``bound``.
-            chunks = watched(response.http_response.aiter_raw(), idle)
-            await stack.enter_async_context(aclosing(chunks))
-            start = await beginning(chunks)
-            received = _Received(response.http_response, rejoined(start, chunks), idle)
-            read = self._events if are_events(start, received.content_type) else self._whole
-            async with aclosing(read(received, reader)) as events:
-                async for event in events:
-                    yield event
+        try:
+            async with AsyncExitStack() as stack:
+                async with idle.bounded():
+                    response = await self._asked(body, stack, call)
+                # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
+                # and nothing is left to unpack, see ``bound``.
+                chunks = watched(response.http_response.aiter_raw(), idle)
+                await stack.enter_async_context(aclosing(chunks))
+                start = await beginning(chunks)
+                received = _Received(response.http_response, rejoined(start, chunks), idle)
+                read = self._events if are_events(start, received.content_type) else self._whole
+                async with aclosing(read(received, reader)) as events:
+                    async for event in events:
+                        yield event
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(self._endpoint, error) from error
 
     async def _asked(self, body: dict[str, Any], stack: AsyncExitStack, call: Call) -> AsyncAPIResponse[Any]:
         """Send the request and return the response once its headers are there."""
@@ -316,28 +387,12 @@ class _Shown:
         return event
 
 
-@contextmanager
-def _complete_once_finished(reader: AnswerReader) -> Iterator[None]:
-    """Pass over what breaks after the end of the answer was told, if all of it was taken."""
-    try:
-        yield
-    except EndpointError as error:
-        if not reader.is_complete or isinstance(error, AnswerTooLarge):
-            raise
-
-
-@contextmanager
-def _incomplete_once_shown(shown: _Shown) -> Iterator[None]:
-    """Turn a failure in the middle of a visible answer into an ``IncompleteAnswer`` that says what broke it."""
-    try:
-        yield
-    except EndpointError as error:
-        if not shown.characters or isinstance(error, IncompleteAnswer):
-            raise
-        raise IncompleteAnswer(
-            f"{error.clause}; the answer was cut after {shown.characters:,} characters",
-            hint=_CONTINUE_HINT,
-            status=error.status,
-            request_id=error.request_id,
-            provider_code=error.provider_code,
-        ) from error
+def _broken_off(error: EndpointError, shown: _Shown) -> IncompleteAnswer:
+    """Return the failure in the middle of a visible answer, which says what broke it."""
+    return IncompleteAnswer(
+        f"{error.clause}; the answer was cut after {shown.characters:,} characters",
+        hint=_CONTINUE_HINT,
+        status=error.status,
+        request_id=error.request_id,
+        provider_code=error.provider_code,
+    )

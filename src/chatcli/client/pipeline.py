@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.client.chat_completions import ChatCompletions
-from chatcli.client.continuation import ContinuationModel, prefill_for
+from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import UnsupportedParametersModel, UsageCalibrationModel
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pool import MeteredModel
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeAlias
 
-    from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
+    from chatcli.client.openai_model import Dialect
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
@@ -67,8 +67,8 @@ LAYERS: Final = (
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,
-        lambda inner, endpoint, options: ContinuationModel(
-            inner, times=options.auto_continue or 0, prefill=prefill_for(endpoint)
+        lambda inner, endpoint, options: ContinuationModel.at(
+            endpoint, inner, times=options.auto_continue or 0
         ),
     ),
     # It asks another model where one fails.

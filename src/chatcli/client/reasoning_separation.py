@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.inline_reasoning import InlineReasoning
-from chatcli.client.remainder import MOST_CALLS, tools_called
+from chatcli.client.trailing_parts import MOST_CALLS, tools_called
 from chatcli.core.errors import EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.gathered_text import GatheredText
@@ -40,10 +40,13 @@ class ReasoningSeparatingModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         style = self._recalled(request.model)
-        reasoning = None if _goes_on_in_answer(request, style) else _Separated(request, style)
+        is_looked_at = not _goes_on_in_answer(request, style)
+        reasoning: _Separated | None = None
         try:
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
+                    if reasoning is None and is_looked_at:
+                        reasoning = _Separated(request, style)
                     if reasoning is None or reasoning.passes(event):
                         yield event
                         continue

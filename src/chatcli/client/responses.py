@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
-from chatcli.client.remainder import MOST_CALLS, Remainder
+from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
 from chatcli.client.wire_messages import as_json, count, response_items
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
 from chatcli.core.usage import Usage
@@ -93,7 +93,7 @@ class ResponseReader:
         self.pieces = 0
         self.is_over = False
         self._completion: Completion | None = None
-        self._remainder = Remainder(request)
+        self._trailing = TrailingParts(request)
         self._called: list[object] = []  # the places in the output of the calls that were noted
         self._message: object = None  # which of the output's messages the last text was of
 
@@ -125,11 +125,11 @@ class ResponseReader:
         self._finish(answer)
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        return self._remainder.told()
+        return self._trailing.told()
 
     @property
     def held(self) -> int:
-        return self._remainder.held
+        return self._trailing.held
 
     @property
     def is_complete(self) -> bool:
@@ -139,7 +139,7 @@ class ResponseReader:
         return False  # this API ends with the response itself, which says how it stands
 
     def completion(self) -> Completion | None:
-        return None if self._completion is None else self._remainder.completing(self._completion)
+        return None if self._completion is None else self._trailing.completing(self._completion)
 
     def _delta(self, kind: str, delta: str, place: object) -> Iterator[TextDelta | ReasoningDelta]:
         if kind == _TEXT_DELTA:
@@ -147,7 +147,7 @@ class ResponseReader:
         elif kind in _REASONING_DELTAS:
             yield ReasoningDelta(delta)
         elif kind == _REFUSAL_DELTA:
-            self._remainder.refuse(delta)
+            self._trailing.refuse(delta)
 
     def _note_event(self, kind: str, event: Mapping[str, Any]) -> None:
         """Note what an event tells that is no delta of words."""
@@ -159,7 +159,7 @@ class ResponseReader:
                     self._note_item(item, event.get("output_index"))
             case "response.output_text.annotation.added":
                 self.pieces += 1
-                self._remainder.citations.annotate(event.get("annotation"))
+                self._trailing.citations.annotate(event.get("annotation"))
             case "response.refusal.done":
                 self._refuse(event)
             case _:
@@ -169,31 +169,31 @@ class ResponseReader:
         if self._message is not None and message != self._message:
             text = _BETWEEN_MESSAGES + text
         self._message = message
-        if joined := self._remainder.joiner.join(text):
+        if joined := self._trailing.joiner.join(text):
             yield TextDelta(joined)
 
     def _refuse(self, whole: Mapping[str, Any]) -> None:
         """Take a whole refusal, unless its deltas came before."""
-        if isinstance(refusal := whole.get("refusal"), str) and refusal and not self._remainder.has_refused:
+        if isinstance(refusal := whole.get("refusal"), str) and refusal and not self._trailing.has_refused:
             self.pieces += 1
-            self._remainder.refuse(refusal)
+            self._trailing.refuse(refusal)
 
     def _note_item(self, item: object, place: object) -> None:
         """Note, once, what is no text in a whole item of the output; several events hold it."""
         kind = _kind(item)
         for part in _parts(item, "content"):
-            self._remainder.citations.annotate(part.get("annotations") or [])
+            self._trailing.citations.annotate(part.get("annotations") or [])
         if kind == "reasoning" and isinstance(item, dict) and item.get("encrypted_content"):
             # It is only there where ``-O include=…`` asks for it.
-            self._remainder.reasoning.item = item
+            self._trailing.reasoning.item = item
         elif kind == "image_generation_call" and isinstance(item, dict):
-            self._remainder.media.generated(item)
+            self._trailing.media.generated(item)
         elif kind in _CALLS_FOR_AN_ANSWER and isinstance(item, dict) and self._is_new(place):
             self._called.append(place)
             identity = item.get("call_id") or item.get("id")
             written = next((item[name] for name in _ARGUMENTS if item.get(name)), None)
             arguments = written if written is None or isinstance(written, str) else as_json(written)
-            self._remainder.call(
+            self._trailing.call(
                 len(self._called), identity=identity, name=item.get("name") or kind, arguments=arguments
             )
 

@@ -22,9 +22,8 @@ from chatcli.doctor.examination import milliseconds, of_error, ok, problem, skip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from chatcli.client.certificates import TLS, Certificate
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.inspection import AnswerTimes, Visit
+    from chatcli.client.inspection import TLS, AnswerTimes, Certificate, Visit
     from chatcli.config.settings import Settings
     from chatcli.doctor.examination import Examination, Finding
 
@@ -302,7 +301,7 @@ async def _shortest_answer(
 
 
 def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> Iterable[Finding]:
-    from chatcli.client.trusted_certificates import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
+    from chatcli.client.openai_client import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
 
     trust = trust_source(environment, endpoint.ca_bundle)
     if not tls.chain:
@@ -322,7 +321,7 @@ def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> It
 
 async def _refused(examination: Examination, endpoint: Endpoint, code: str) -> Iterable[Finding]:
     """Tell of each certificate of a server that is not trusted."""
-    from chatcli.client.certificates import refused_certificate  # noqa: PLC0415 -- httpx2 is slow to import
+    from chatcli.client.inspection import refused_certificate  # noqa: PLC0415 -- httpx2 is slow to import
 
     if code != "tls_certificate":
         return ()

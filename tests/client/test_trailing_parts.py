@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.remainder import MOST_CALLS, Remainder
-from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.client.trailing_parts import MOST_CALLS, AnswerMedia, Citations, TrailingParts
+from chatcli.core.events import CitedSource, Completion, Notice, TextDelta
 from chatcli.core.messages import Message, ToolCallPart, answer, question
 from chatcli.core.request import Parameters, Request
 from client.wire import QUESTION, asked, completion, delta, end, event, events_of
@@ -146,7 +147,7 @@ async def test_a_tool_without_a_name_is_told_too(chat, streams):
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=5)), max_size=20))
 def test_however_the_arguments_of_calls_are_mixed_each_call_gets_its_own(deltas):
-    remainder, expected = Remainder(QUESTION), {}
+    remainder, expected = TrailingParts(QUESTION), {}
     for index, arguments in deltas:
         remainder.call(index, identity=f"call_{index}", name="f", arguments=arguments)
         expected[index] = expected.get(index, "") + arguments
@@ -184,6 +185,196 @@ async def test_fields_of_an_unexpected_shape_are_passed_over(chat, streams, odd)
 def test_what_was_offered_may_have_any_shape():
     for odd in (None, 3, [None, 3, {"function": None}, {"function": {"name": 4}}]):
         request = Request("small", (question("Hi"),), Parameters(extra={"tools": odd, "functions": odd}))
-        remainder = Remainder(request)
+        remainder = TrailingParts(request)
         remainder.call(0, name="f")
         assert [notice.code for notice in remainder.told()] == ["tool_calls"]
+
+
+PARIS, FRANCE = "https://en.wikipedia.org/wiki/Paris", "https://example.com/france"
+
+
+def citation(url, title, **fields):
+    return {"type": "url_citation", "url_citation": {"url": url, "title": title, **fields}}
+
+
+def chunk(**fields):
+    return event({"model": "small-1", "choices": [{"index": 0, "delta": {"content": "x"}}], **fields})
+
+
+async def test_annotations_beside_the_content_are_numbered_in_their_order(chat, streams):
+    # https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat, and as OpenRouter streams them:
+    # https://openrouter.ai/docs/guides/features/plugins/web-search
+    streams(
+        delta("Paris."),
+        delta(annotations=[citation(PARIS, "Paris - Wikipedia", start_index=0, end_index=6)]),
+        delta(annotations=[citation(FRANCE, "France"), citation(PARIS, "Paris again")]),
+        end(),
+    )
+    assert (await events_of(chat))[-1].sources == (
+        CitedSource(1, "Paris - Wikipedia", PARIS),
+        CitedSource(2, "France", FRANCE),
+    )
+
+
+async def test_annotations_of_a_whole_answer_are_read(unstreamed, completions):
+    whole = completion("Paris.")
+    whole["choices"][0]["message"]["annotations"] = [citation(PARIS, "Paris")]
+    completions.respond(json=whole)
+    assert (await events_of(unstreamed))[-1].sources == (CitedSource(1, "Paris", PARIS),)
+
+
+async def test_perplexitys_lists_in_every_chunk_give_the_numbers_the_answer_names(chat, streams):
+    # https://docs.perplexity.ai/api-reference/chat-completions-post
+    lists = {
+        "citations": [FRANCE, PARIS],
+        "search_results": [
+            {"title": "Paris - Wikipedia", "url": PARIS, "date": "2026-01-01"},
+            {"title": "France", "url": FRANCE, "date": None},
+        ],
+    }
+    streams(chunk(**lists), chunk(**lists), chunk(**lists), end())
+    assert (await events_of(chat))[-1].sources == (
+        CitedSource(1, "France", FRANCE),
+        CitedSource(2, "Paris - Wikipedia", PARIS),
+    )
+
+
+async def test_search_results_alone_are_sources(chat, streams):
+    streams(chunk(search_results=[{"title": "Paris", "url": PARIS}]), end())
+    assert (await events_of(chat))[-1].sources == (CitedSource(1, "Paris", PARIS),)
+
+
+async def test_a_list_that_grows_or_comes_last_is_read(chat, streams):
+    # xAI sends its list with the last chunk: https://docs.x.ai/docs/guides/live-search#returning-citations
+    streams(chunk(), chunk(citations=[PARIS]), chunk(citations=[PARIS, FRANCE]), end())
+    assert [source.url for source in (await events_of(chat))[-1].sources] == [PARIS, FRANCE]
+
+
+async def test_the_grounding_of_gemini_is_read(chat, streams):
+    # https://docs.litellm.ai/docs/providers/vertex#grounding
+    metadata = [{"groundingChunks": [{"web": {"uri": PARIS, "title": "wikipedia.org"}}, {"maps": {}}, None]}]
+    streams(chunk(vertex_ai_grounding_metadata=metadata), end())
+    assert (await events_of(chat))[-1].sources == (CitedSource(1, "wikipedia.org", PARIS),)
+
+
+async def test_the_references_of_mistrals_connectors_are_read(chat, streams):
+    # https://docs.mistral.ai/agents/connectors/websearch
+    part = {"type": "tool_reference", "tool": "web_search", "title": "Paris", "url": PARIS}
+    streams(delta([{"type": "text", "text": "Paris."}, part]), end())
+    assert (await events_of(chat))[-1].sources == (CitedSource(1, "Paris", PARIS),)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "file:///etc/passwd", "", None, 3, "https://x.example/" + "y" * 3000]
+)
+def test_what_is_no_address_of_the_web_is_no_source(url):
+    citations = Citations()
+    citations.read({"citations": [url], "annotations": [citation(url, "x")]})
+    assert citations.sources() == ()
+
+
+def test_a_file_is_a_source_by_its_name():
+    # https://platform.openai.com/docs/guides/tools-file-search
+    citations = Citations()
+    citations.annotate(
+        [{"type": "file_citation", "index": 9, "file_id": "file-1", "filename": "deep.pdf"}] * 2
+    )
+    assert citations.sources() == (CitedSource(1, "deep.pdf", path="deep.pdf"),)
+
+
+ADDRESSES = st.integers(0, 150).map("https://example.com/{}".format)
+LISTS = st.sampled_from(["citations", "annotations", "search_results"])
+
+
+@given(st.lists(st.tuples(LISTS, st.lists(ADDRESSES, max_size=40)), max_size=6))
+def test_whatever_is_listed_each_source_is_there_once_with_a_number_of_its_own(lists):
+    citations = Citations()
+    for name, urls in lists:
+        entries = {
+            "citations": urls,
+            "annotations": [citation(url, "") for url in urls],
+            "search_results": [{"url": url} for url in urls],
+        }
+        citations.read({name: entries[name]})
+    sources = citations.sources()
+    named = {url for _, urls in lists for url in urls}
+    assert len({source.url for source in sources}) == len(sources) == min(100, len(named))
+    numbers = [source.n for source in sources]
+    assert numbers == sorted(set(numbers))
+    assert all(number >= 1 for number in numbers)
+
+
+def test_a_title_of_any_length_is_one_short_line():
+    citations = Citations()
+    citations.annotate(citation(PARIS, "a\nb\t" * 1000))
+    (source,) = citations.sources()
+    assert "\n" not in source.title
+    assert len(source.title) <= 300
+
+
+PICTURE = base64.b64encode(bytes(12_345)).decode()
+IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+
+
+async def test_a_picture_beside_the_content_is_said_with_its_type_and_size(chat, streams):
+    # https://openrouter.ai/docs/guides/overview/multimodal/image-generation
+    streams(delta("Here: "), delta(images=[IMAGE]), end())
+    assert await events_of(chat) == [
+        TextDelta("Here: "),
+        Notice(
+            "media_not_shown", "the answer contains a picture (image/png, 12.3 kB), which cannot be shown"
+        ),
+        Completion("stop", "small-1"),
+    ]
+
+
+async def test_a_picture_among_the_parts_of_the_content_is_said_by_its_address(chat, streams):
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    streams(delta([{"type": "text", "text": "Here"}, image, image]), end())
+    assert (await events_of(chat))[1] == Notice(
+        "media_not_shown", "the answer contains a picture (https://example.com/a.png), which cannot be shown"
+    )
+
+
+async def test_the_words_of_a_sound_are_the_answer_and_the_sound_is_said(chat, streams):
+    # https://platform.openai.com/docs/guides/audio
+    data = base64.b64encode(bytes(3_000)).decode()
+    streams(
+        delta(audio={"id": "audio_1", "transcript": "Par"}),
+        delta(audio={"transcript": "is."}),
+        delta(audio={"data": data}),
+        delta(audio={"data": data, "expires_at": 1}),
+        end(),
+    )
+    request = asked(extra={"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}})
+    assert await events_of(chat, request) == [
+        TextDelta("Par"),
+        TextDelta("is."),
+        Notice("media_not_shown", "the answer contains a sound (audio/pcm16, 6.0 kB), which cannot be shown"),
+        Completion("stop", "small-1"),
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 999, 1_000, 2_500_000])
+def test_the_size_is_that_of_the_picture_and_not_of_its_letters(size):
+    media = AnswerMedia()
+    media.picture_at(f"data:image/webp;base64,{base64.b64encode(bytes(size)).decode()}")
+    told = {999: "999 bytes", 1_000: "1.0 kB", 2_500_000: "2.5 MB"}.get(size, f"{size} bytes")
+    assert media.words() == f"a picture (image/webp, {told})"
+
+
+def test_many_pictures_are_counted_and_a_few_described():
+    media = AnswerMedia()
+    for number in range(1_000):
+        media.picture_at({"url": f"https://example.com/{number}{'x' * 900}"})
+    assert media.words().startswith("1,000 pictures (https://example.com/0xxx")
+    assert media.words().endswith("and 996 more)")
+    assert len(media.words()) < 1_000
+
+
+@pytest.mark.parametrize("odd", [None, 3, "", {}, {"url": None}, ["https://example.com/a.png"]])
+def test_what_is_no_picture_is_not_said_to_be_one(odd):
+    media = AnswerMedia()
+    media.picture_at(odd)
+    media.sound(odd)
+    assert not media or odd == ""
