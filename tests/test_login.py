@@ -14,9 +14,8 @@ from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import ConfigurationError, KeyRefused, NetworkError, RequestRefused, UsageError
-from chatcli.local.discovery import FoundServer, ServerCandidate
+from chatcli.local.discovery import FoundServer, LocalState, ServerCandidate
 from chatcli.local.engine import EngineState
-from chatcli.local.state import LocalState
 from chatcli.local.weights import WeightsState
 from chatcli.login import (
     Checked,

@@ -21,8 +21,7 @@ from chatcli.config.credentials import (
 )
 from chatcli.config.endpoints import OPENAI_URL, origin_of, refuse_key_in_clear, validated_url, with_version
 from chatcli.core.errors import BadResponse, RequestRefused, UsageError
-from chatcli.local.discovery import WELL_KNOWN
-from chatcli.local.state import local_state
+from chatcli.local.discovery import WELL_KNOWN, local_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.credentials import FindKeyring
     from chatcli.config.settings import Settings
-    from chatcli.local.discovery import FoundServer, ServerCandidate
-    from chatcli.local.state import LocalState
+    from chatcli.local.discovery import FoundServer, LocalState, ServerCandidate
 
 _NO_MODEL_LIST = {404, 405}
 

@@ -147,11 +147,11 @@ async def test_a_tool_without_a_name_is_told_too(chat, streams):
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=5)), max_size=20))
 def test_however_the_arguments_of_calls_are_mixed_each_call_gets_its_own(deltas):
-    remainder, expected = TrailingParts(QUESTION), {}
+    trailing, expected = TrailingParts(QUESTION), {}
     for index, arguments in deltas:
-        remainder.call(index, identity=f"call_{index}", name="f", arguments=arguments)
+        trailing.call(index, identity=f"call_{index}", name="f", arguments=arguments)
         expected[index] = expected.get(index, "") + arguments
-    assert remainder.completing(Completion("stop")).message.tool_calls == tuple(
+    assert trailing.completing(Completion("stop")).message.tool_calls == tuple(
         ToolCallPart(f"call_{index}", "f", arguments) for index, arguments in expected.items()
     )
 
@@ -185,9 +185,9 @@ async def test_fields_of_an_unexpected_shape_are_passed_over(chat, streams, odd)
 def test_what_was_offered_may_have_any_shape():
     for odd in (None, 3, [None, 3, {"function": None}, {"function": {"name": 4}}]):
         request = Request("small", (question("Hi"),), Parameters(extra={"tools": odd, "functions": odd}))
-        remainder = TrailingParts(request)
-        remainder.call(0, name="f")
-        assert [notice.code for notice in remainder.told()] == ["tool_calls"]
+        trailing = TrailingParts(request)
+        trailing.call(0, name="f")
+        assert [notice.code for notice in trailing.rest()] == ["tool_calls"]
 
 
 PARIS, FRANCE = "https://en.wikipedia.org/wiki/Paris", "https://example.com/france"

@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from importlib.metadata import requires
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
-from chatcli.local.discovery import FoundServer, ServerCandidate, find_servers, model_ids
+from chatcli.local.discovery import FoundServer, ServerCandidate, find_servers, local_state, model_ids
+from chatcli.local.engine import ENGINE_REQUIREMENT, EngineState, engine_state
 
 MODELS = json.dumps({"object": "list", "data": [{"id": "llama3"}, {"id": "qwen"}]}).encode()
 PATIENT_S = 20
@@ -114,3 +117,25 @@ def test_any_body_is_a_list_of_names_or_a_value_error(body):
     except ValueError:
         return
     assert all(isinstance(model_id, str) for model_id in ids)
+
+
+async def test_the_state_tells_of_engine_weights_and_servers(weights_folder):
+    state = await local_state(weights_folder, candidates=())
+    assert state.engine.installed
+    assert state.engine.version
+    assert state.weights.size_bytes == 98_362_432
+    assert state.servers == ()
+    assert state.ready
+
+
+async def test_without_weights_it_is_not_ready(tmp_path):
+    assert not (await local_state(tmp_path, candidates=())).ready
+
+
+def test_an_engine_that_is_not_installed_has_no_version():
+    assert engine_state("an_engine_nobody_made") == EngineState(installed=False, version=None)
+
+
+def test_the_requirement_told_is_the_one_of_the_extra():
+    (extra,) = [line for line in requires("chatcli") or () if line.startswith("xllamacpp")]
+    assert Requirement(extra).specifier == Requirement(ENGINE_REQUIREMENT).specifier

@@ -401,7 +401,7 @@ DEFAULT_MODEL = "gpt-5-mini"
 
 
 def endpoint_at(
-    base_url: str, settings: Settings, world: RunContext, *, key: str | None, withheld: tuple[str, ...] = ()
+    base_url: str, settings: Settings, context: RunContext, *, key: str | None, withheld: tuple[str, ...] = ()
 ) -> Endpoint:
     """Return the endpoint at ``base_url``, and the way there that the settings and the environment tell of.
 
@@ -419,7 +419,7 @@ def endpoint_at(
         idle_timeout_s=settings.idle_timeout_s,
         connect_timeout_s=settings.connect_timeout_s,
         largest_answer_mb=settings.largest_answer_mb,
-        proxy=None if loopback else proxy_for(base_url, world.environment),
+        proxy=None if loopback else proxy_for(base_url, context.environment),
         ca_bundle=settings.ca_bundle,
         api_version=settings.api_version if versioned else None,
         runs_models=runs_models_itself(base_url),

@@ -75,19 +75,19 @@ class WindowFinder:
                 return known or DEFAULT_WINDOW_TOKENS
             server, listed = _server_of(self._endpoint, offered), _window_in(offered, model)
         if server is None:
-            told, usual = learned or listed, known or DEFAULT_WINDOW_TOKENS
-            is_unknown = told is None and known is None
+            reported, usual = learned or listed, known or DEFAULT_WINDOW_TOKENS
+            is_unknown = reported is None and known is None
         else:
             # Its list has what the model could hold, not what it was loaded with.
             served = await self._served(server, model)
-            told = served.tokens if _is_window(served.tokens) else learned
+            reported = served.tokens if _is_window(served.tokens) else learned
             usual = _usual_tokens(served)
-            is_unknown = told is None
+            is_unknown = reported is None
         if not was_asked:
-            self._remember(model, told, server)
+            self._remember(model, reported, server)
             if is_unknown:
                 self._tell(Notice("window_unknown", _unknown(model, usual)))
-        return told or usual
+        return reported or usual
 
     async def _list(self) -> Sequence[OfferedModel]:
         from chatcli.client.catalog import offered_models  # noqa: PLC0415
@@ -109,8 +109,8 @@ class WindowFinder:
         _, server = self._windows.recall(_WHOLE_SERVER)
         return server if isinstance(server, str) and server in MODEL_SERVERS else None
 
-    def _remember(self, model: str, told: int | None, server: str | None) -> None:
-        self._windows.remember(model, told)
+    def _remember(self, model: str, reported: int | None, server: str | None) -> None:
+        self._windows.remember(model, reported)
         if server is not None:
             self._windows.remember(_WHOLE_SERVER, server)
 

@@ -139,7 +139,7 @@ class CompletionReader:
         return self._read(answer, ("message", "delta", "text"))
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        return self._trailing.told()
+        return self._trailing.rest()
 
     @property
     def held(self) -> int:

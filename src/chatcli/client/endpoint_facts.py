@@ -148,7 +148,7 @@ class UsageCalibrationModel:
         self._endpoint = endpoint
         self._counts = counts
         self._windows = windows
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         try:
@@ -167,27 +167,27 @@ class UsageCalibrationModel:
         is_comparable = not (completion.cached or request.answer_so_far)
         if counted is None or usage is None or usage.estimated or not is_comparable:
             return None
-        told = usage.input_tokens
-        if told is None:
+        reported = usage.input_tokens
+        if reported is None:
             return None
-        if not _is_cut(counted, told, usage):
-            self._counts.learn(request.model, counted, told)
+        if not _is_cut(counted, reported, usage):
+            self._counts.learn(request.model, counted, reported)
             return None
-        if request.model in self._told:
+        if request.model in self._reported:
             return None
-        self._told.add(request.model)
-        return Notice("prompt_cut_by_server", self._words(counted, told))
+        self._reported.add(request.model)
+        return Notice("prompt_cut_by_server", self._words(counted, reported))
 
-    def _words(self, counted: int, told: int) -> str:
+    def _words(self, counted: int, reported: int) -> str:
         return (
-            f"{self._endpoint.name} reports {told:,} tokens where {counted:,} were sent: it seems to leave out the "
+            f"{self._endpoint.name} reports {reported:,} tokens where {counted:,} were sent: it seems to leave out the "
             f"beginning; let the server have a larger context (Ollama: num_ctx), or set context_window to what it has"
         )
 
 
-def _is_cut(counted: int, told: int, usage: Usage) -> bool:
+def _is_cut(counted: int, reported: int, usage: Usage) -> bool:
     # Some servers do not count what they had in their cache.
-    read = told + (usage.cached_tokens or 0)
+    read = reported + (usage.cached_tokens or 0)
     return read < counted * CUT_SHARE and counted - read > CUT_TOKENS
 
 

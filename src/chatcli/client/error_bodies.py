@@ -132,8 +132,8 @@ class ErrorDetails:
 
         Google asks to wait some seconds all the same, Groq and OpenAI for as long as it takes.
         """
-        told = self.wait_s is not None or self.resets_at_s is not None
-        return any("perday" in code for code in self.codes) or (not told and self._is(DAILY))
+        has_time = self.wait_s is not None or self.resets_at_s is not None
+        return any("perday" in code for code in self.codes) or (not has_time and self._is(DAILY))
 
     @property
     def is_overload(self) -> bool:

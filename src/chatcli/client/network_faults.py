@@ -97,8 +97,8 @@ def proxy_wants_a_password(endpoint: Endpoint) -> NetworkError:
 
 
 def _fault(endpoint: Endpoint, cause: BaseException) -> NetworkError | None:
-    told = (tell(endpoint, cause) for kinds, tell in _FAULTS if isinstance(cause, kinds))
-    return next(told, None)
+    errors = (tell(endpoint, cause) for kinds, tell in _FAULTS if isinstance(cause, kinds))
+    return next(errors, None)
 
 
 def _nothing(_endpoint: Endpoint, _cause: BaseException) -> None:

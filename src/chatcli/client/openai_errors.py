@@ -150,8 +150,8 @@ _LATER_HINT = "wait a little and try again"
 def _request_id(response: httpx2.Response, key: str | None) -> str | None:
     """Return what the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
-    told = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
-    return told and without_key(str(told), key)[:_LONGEST_REQUEST_ID]
+    request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
+    return request_id and without_key(str(request_id), key)[:_LONGEST_REQUEST_ID]
 
 
 def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool | None:

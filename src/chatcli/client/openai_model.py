@@ -120,7 +120,7 @@ class Dialect(Protocol):
 class OpenAIModel:
     """What answers a request over one of the APIs of OpenAI, streamed or in one piece.
 
-    That an endpoint ends its streams without a finish reason is told once, and kept in ``endings``.
+    That an endpoint ends its streams without a finish reason is reported once, and kept in ``endings``.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class OpenAIModel:
         self._streamed = streamed
         self._endings = endings
         self._has_answered = False
-        self._has_told_of_endings = False
+        self._has_reported_endings = False
 
     async def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
         """Yield the answer, as ``core.ports.ChatModel`` does; ``call`` has its turn.
@@ -213,7 +213,7 @@ class OpenAIModel:
         async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
                 pieces = reader.pieces
-                for event in coalesced(self._told(events, received, reader)):
+                for event in coalesced(self._read(events, received, reader)):
                     yield event
                 if reader.pieces != pieces:
                     received.idle.broken()
@@ -227,7 +227,7 @@ class OpenAIModel:
                 yield Notice("no_finish_reason", _no_finish_reason(self._endpoint))
             await drained(reads)
 
-    def _told(
+    def _read(
         self, events: Iterator[bytes], received: _Received, reader: AnswerReader
     ) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield what the data of some events tells, up to the end of the stream."""
@@ -292,13 +292,13 @@ class OpenAIModel:
 
     def _is_news(self) -> bool:
         """Tell, once, that nobody was told of how this endpoint ends its answers."""
-        was_told = self._has_told_of_endings
-        if not was_told and self._endings is not None:
-            was_told, _ = self._endings.recall(_ANY_MODEL)
-            if not was_told:
+        was_reported = self._has_reported_endings
+        if not was_reported and self._endings is not None:
+            was_reported, _ = self._endings.recall(_ANY_MODEL)
+            if not was_reported:
                 self._endings.remember(_ANY_MODEL, "no finish reason")
-        self._has_told_of_endings = True
-        return not was_told
+        self._has_reported_endings = True
+        return not was_reported
 
     def _not_an_answer(self, received: _Received, content: bytes) -> BadResponse:
         kind = received.content_type.partition(";")[0]

@@ -125,7 +125,7 @@ class ResponseReader:
         self._finish(answer)
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        return self._trailing.told()
+        return self._trailing.rest()
 
     @property
     def held(self) -> int:

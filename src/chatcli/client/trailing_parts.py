@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.wire_messages import SurrogateJoiner, wire_text
+from chatcli.client.wire_messages import wire_text
 from chatcli.core.events import CitedSource, Notice, TextDelta
 from chatcli.core.gathered_text import GatheredText
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart
@@ -41,6 +41,29 @@ _LONGEST_IDENTITY: Final = 1_000
 _MOST_NAMED: Final = 8
 _LONGEST_NAME: Final = 64
 """As long as OpenAI allows."""
+
+
+class SurrogateJoiner:
+    """Joins a character that JSON spells as two surrogates when a server cut between them."""
+
+    def __init__(self) -> None:
+        self._held_back = ""
+
+    def join(self, text: str) -> str:
+        """Return the text that is complete, empty where the second half of its only character is to come."""
+        if self._held_back:
+            text = (
+                (self._held_back + text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            )
+            self._held_back = ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._held_back = text[:-1], text[-1]
+        return text
+
+    def rest(self) -> str:
+        """Return what was held back for a second half that did not come."""
+        held, self._held_back = self._held_back, ""
+        return held
 
 
 @dataclass(slots=True)
@@ -167,7 +190,7 @@ class TrailingParts:
         if provider_data is not None:
             call.provider_data = provider_data
 
-    def told(self) -> Iterator[TextDelta | Notice]:
+    def rest(self) -> Iterator[TextDelta | Notice]:
         if text := self.joiner.rest():
             yield TextDelta(text)
         if refusal := self._refused():
@@ -279,14 +302,14 @@ class Citations:
 
     def sources(self) -> tuple[CitedSource, ...]:
         highest = max((cited.number or 0 for cited in self._cited.values()), default=0)
-        told = []
+        sources = []
         for place, cited in self._cited.items():
             number = cited.number
             if number is None:
                 number = highest = highest + 1
             url, path = (None, place) if cited.is_file else (place, None)
-            told.append(CitedSource(number, cited.title, url, path))
-        return tuple(sorted(told, key=lambda source: source.n))
+            sources.append(CitedSource(number, cited.title, url, path))
+        return tuple(sorted(sources, key=lambda source: source.n))
 
     def _number(self, listed: list[Any]) -> None:
         taken = {cited.number for cited in self._cited.values()}
@@ -382,13 +405,13 @@ class AnswerMedia:
         named = "; ".join(pictures[:_MOST_MENTIONED])
         if len(pictures) > _MOST_MENTIONED:
             named += f"; and {len(pictures) - _MOST_MENTIONED:,} more"
-        told = []
+        kinds = []
         if pictures:
-            told.append(f"{'a picture' if len(pictures) == 1 else f'{len(pictures):,} pictures'} ({named})")
+            kinds.append(f"{'a picture' if len(pictures) == 1 else f'{len(pictures):,} pictures'} ({named})")
         if self._sound_bytes:
             kind = f"audio/{self._sound_format}" if self._sound_format else "audio"
-            told.append(f"a sound ({kind}, {_size(self._sound_bytes)})")
-        return " and ".join(told)
+            kinds.append(f"a sound ({kind}, {_size(self._sound_bytes)})")
+        return " and ".join(kinds)
 
 
 def _decoded_bytes(base64_text: str) -> int:

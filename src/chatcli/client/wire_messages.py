@@ -53,29 +53,6 @@ def as_json(value: Any) -> str:
         return ""
 
 
-class SurrogateJoiner:
-    """Joins a character that JSON spells as two surrogates when a server cut between them."""
-
-    def __init__(self) -> None:
-        self._held_back = ""
-
-    def join(self, text: str) -> str:
-        """Return the text that is complete, empty where the second half of its only character is to come."""
-        if self._held_back:
-            text = (
-                (self._held_back + text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-            )
-            self._held_back = ""
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self._held_back = text[:-1], text[-1]
-        return text
-
-    def rest(self) -> str:
-        """Return what was held back for a second half that did not come."""
-        held, self._held_back = self._held_back, ""
-        return held
-
-
 def count(counts: object, name: str) -> int | None:
     """Return a count of tokens, ``None`` where there is no such number, or one that can be no count."""
     value = counts.get(name) if isinstance(counts, dict) else None

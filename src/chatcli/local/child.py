@@ -1,8 +1,8 @@
 """The engine's own process: ``python -m chatcli.local.child``.
 
-It reads one line, an ``EngineOrder``, and answers with one: ``{"url": ...}`` when the server takes requests, or
-``{"error": ...}`` before it leaves with exit code 1. Then it serves until its standard input ends, which on every
-platform also happens when its parent dies, however it dies.
+It reads one line of JSON, an ``EngineOrder``, as no secret may be in argv, and answers with one: ``{"url": ...}`` when the
+server takes requests, or ``{"error": ...}`` before it leaves with exit code 1. Then it serves until its standard input
+ends, which on every platform also happens when its parent dies, however it dies.
 """
 
 from __future__ import annotations
@@ -11,13 +11,34 @@ import json
 import os
 import sys
 import threading
+from dataclasses import asdict, dataclass, field
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from chatcli.local.order import ENGINE_MISSING, EngineOrder
-
 if TYPE_CHECKING:
     from xllamacpp import Server
+
+
+ENGINE_MISSING = "engine_missing"
+"""The process's ``error`` when its engine is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOrder:
+    """Serve the weights on ``port`` of the loopback; 0 takes a free one, an empty ``api_key`` lets everybody in."""
+
+    weights_path: str
+    model: str
+    context_tokens: int
+    port: int
+    api_key: str = field(repr=False)
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> EngineOrder:
+        return cls(**json.loads(line))
 
 
 def main() -> int:

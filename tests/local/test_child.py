@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.local.order import EngineOrder
+from chatcli.local.child import EngineOrder
 
 orders = st.builds(
     EngineOrder,

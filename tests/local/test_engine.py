@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.local.engine_log import complaint, open_log
+from chatcli.local.engine import complaint, open_log
 
 
 def test_the_first_error_is_the_cause(tmp_path):
