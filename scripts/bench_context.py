@@ -10,11 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.counting import MessageTokens, TiktokenCounter
+from chatcli.conversation.context import Window
+from chatcli.conversation.counting import O200K_BASE, MessageTokens, TiktokenCounter
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies import STRATEGIES
-from chatcli.conversation.vocabulary import O200K_BASE
 from chatcli.core.messages import answer, question
 from chatcli.sessions.log import SessionLog
 
@@ -92,7 +92,7 @@ async def _fitted(name: str, counter: TiktokenCounter, entries: list[Entry], new
         history=history,
         journal=SessionLog(None, app="bench"),
         tokens=tokens,
-        window_tokens=WINDOW_TOKENS,
+        window=Window.of(WINDOW_TOKENS, None),
         strategy=strategy,
     )
     # What is done once, as by the first question after a resume.

@@ -90,9 +90,8 @@ def _deltas(size: int) -> Callable[[], object]:
 
 def _split(unit: str) -> Callable[[int], Callable[[], object]]:
     def prepare(size: int) -> Callable[[], object]:
-        from chatcli.conversation.counting import TiktokenCounter
+        from chatcli.conversation.counting import O200K_BASE, TiktokenCounter
         from chatcli.conversation.long_input.splitting import split
-        from chatcli.conversation.vocabulary import O200K_BASE
 
         counter, text = TiktokenCounter(O200K_BASE), unit * size
         counter.load()

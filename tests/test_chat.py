@@ -82,7 +82,7 @@ def open_chat(store):
         chat = opened(store, **how)
         chats.append(chat)
         model = ScriptedModel(*scripts)
-        chat.connect(target(model=model))
+        chat.turns.connect(target(model=model))
         return chat, model
 
     yield open_with
@@ -97,7 +97,7 @@ async def played(events):
 
 async def ask(chat, *texts):
     for text in texts:
-        await played(chat.send(question(text)))
+        await played(chat.turns.send(question(text)))
 
 
 def talk(history):
@@ -142,7 +142,7 @@ class TestAChat:
     async def test_goes_on_where_it_cannot_be_noted_as_the_last_and_says_so(self, open_chat, tmp_path):
         chat, _ = open_chat(says("a"))
         (tmp_path / "data" / "last").mkdir(parents=True)
-        started, _, notice, *_, end = await played(chat.send(question("Hi")))
+        started, _, notice, *_, end = await played(chat.turns.send(question("Hi")))
         assert isinstance(started, TurnStarted)
         assert isinstance(notice, Notice)
         assert notice.code == "last_session_not_written"
@@ -157,7 +157,7 @@ class TestAChat:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
-        "act", [lambda chat: chat.send(question("Hi")), lambda chat: chat.turns.connected.model_name]
+        "act", [lambda chat: chat.turns.send(question("Hi")), lambda chat: chat.turns.connected.model_name]
     )
     def test_without_a_model_says_so(self, store, act):
         with closing(opened(store)) as chat, pytest.raises(ConfigurationError) as caught:
@@ -171,7 +171,7 @@ class TestAChat:
         chat.close()
         with closing(opened(store)) as resumed:
             resumed.branches.undo()
-            resumed.connect(target())
+            resumed.turns.connect(target())
             assert talk(resumed.manager.history) == [["one", "a"]]
 
 
@@ -467,7 +467,7 @@ class TestEditing:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         chat.branches.edit()
-        (*_, end) = await played(chat.send(question("long " * 5_000)))
+        (*_, end) = await played(chat.turns.send(question("long " * 5_000)))
         assert end.result.error.code == "input_too_long"
         assert talk(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
@@ -483,12 +483,12 @@ class TestEditing:
     async def test_keeps_what_was_attached_and_takes_what_is_attached_anew(self, open_chat):
         chat, model = open_chat(says("a"), says("b"), says("c"))
         old, other, new = document("a.md", "old"), document("b.md", "other"), document("a.md", "new")
-        await played(chat.send(question("one", old, other)))
+        await played(chat.turns.send(question("one", old, other)))
         chat.branches.edit()
         await ask(chat, "uno")
         assert model.requests[1].messages == (question("uno", old, other),)
         chat.branches.edit()
-        await played(chat.send(question("dos", new)))
+        await played(chat.turns.send(question("dos", new)))
         assert model.requests[2].messages == (question("dos", new, other),)
 
     async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
@@ -668,7 +668,7 @@ class TestPin:
         chat, _ = open_chat(*[says("so " * 200)] * 3)
         await ask(chat, "mind me", "two", "three")
         small = ScriptedModel(says("four"), says("five"))
-        chat.connect(target(model=small, window_tokens=700))
+        chat.turns.connect(target(model=small, window_tokens=700))
         await ask(chat, "four")
         assert chat.memory.pin(1) == 1
         await ask(chat, "five")
@@ -891,7 +891,7 @@ class TestTheSystemPrompt:
         assert_a_resume_finds_it(chat)
         chat.close()
         with closing(opened(store)) as resumed:
-            resumed.connect(target(default_system="You are a helpful assistant."))
+            resumed.turns.connect(target(default_system="You are a helpful assistant."))
             assert resumed.opened.system is None
 
     def test_that_is_not_there_cannot_be_taken_away(self, open_chat):
@@ -910,20 +910,20 @@ class TestTheSystemPrompt:
     )
     def test_is_the_wished_one_else_the_models_own(self, store, wished, default, expected):
         with closing(opened(store, wished=wished)) as chat:
-            chat.connect(target(default_system=default))
+            chat.turns.connect(target(default_system=default))
             assert chat.opened.system == expected
 
     def test_set_before_there_is_a_model_wins_over_the_wished_one(self, store):
         with closing(opened(store, wished="wished")) as chat:
             assert chat.opened.system == "wished"
             chat.opened.set_system("set")
-            chat.connect(target(default_system="default"))
+            chat.turns.connect(target(default_system="default"))
             assert chat.opened.system == "set"
 
     def test_that_was_wished_can_be_taken_away_before_there_is_a_model(self, store):
         with closing(opened(store, wished="wished")) as chat:
             chat.opened.set_system(None)
-            chat.connect(target(default_system="default"))
+            chat.turns.connect(target(default_system="default"))
             assert chat.opened.system is None
 
     @pytest.mark.parametrize("text", ["", " \n"])
@@ -937,7 +937,7 @@ class TestAnotherTarget:
     async def test_takes_over_the_whole_conversation(self, open_chat):
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
-        chat.connect(target(model=(model := ScriptedModel(says("b"))), name="large"))
+        chat.turns.connect(target(model=(model := ScriptedModel(says("b"))), name="large"))
         await ask(chat, "two")
         assert chat.turns.connected.model_name == model.requests[0].model == "large"
         assert model.requests[0].messages == (question("one"), answer("a"), question("two"))
@@ -947,7 +947,7 @@ class TestAnotherTarget:
         await ask(chat, "one")
         first = chat.turns.connected.model_name, chat.turns.connected.endpoint.host
         assert (store.load(chat.opened.file).model, store.load(chat.opened.file).model_endpoint) == first
-        chat.connect(target(model=ScriptedModel(says("b"), says("c")), name="large"))
+        chat.turns.connect(target(model=ScriptedModel(says("b"), says("c")), name="large"))
         assert store.load(chat.opened.file).model == first[0]
         await ask(chat, "two")
         await ask(chat, "three")
@@ -973,9 +973,9 @@ class TestAnotherTarget:
         chat, _ = open_chat(says("a"))
         await ask(chat, "one")
         chat.turns.load_vocabulary()
-        chat.connect(target(name="gpt-4o"))
+        chat.turns.connect(target(name="gpt-4o"))
         assert not chat.manager.context_usage().estimated
-        chat.connect(target(name="gpt-4"))
+        chat.turns.connect(target(name="gpt-4"))
         assert chat.manager.context_usage().estimated
 
 
@@ -1071,7 +1071,7 @@ async def do(chat, what, data):
 async def live(store, data):
     model = AlternatingModel(*[data.draw(SCRIPTS) for _ in range(12)])
     with closing(opened(store)) as chat:
-        chat.connect(target(model=model))
+        chat.turns.connect(target(model=model))
         for what in data.draw(st.lists(ACTS, min_size=1, max_size=12)):
             with suppress(UsageError):
                 await do(chat, what, data)
@@ -1095,7 +1095,7 @@ class TestCounting:
         by_vocabulary = chat.manager.context_usage().turns_tokens
         counts = LearnedCounts()
         model = ScriptedModel(says("b"))
-        chat.connect(replace(target(model=model), counts=counts))
+        chat.turns.connect(replace(target(model=model), counts=counts))
         assert chat.manager.context_usage().turns_tokens == by_vocabulary
         counts.learn("small", 1000, 1500)
         await ask(chat, "two")
@@ -1110,7 +1110,7 @@ class TestCounting:
         too_long = ContextOverflow("too long")
         too_long.window_tokens = 2048
         model = ScriptedModel((too_long,), says("c"), says("d"))
-        chat.connect(target(model=model))
+        chat.turns.connect(target(model=model))
         await ask(chat, "three", "four")
         assert [len(request.messages) for request in model.requests] == [5, 3, 5]
         assert chat.manager.context_usage().window_tokens == 2048
@@ -1123,6 +1123,6 @@ class TestCounting:
         too_long = ContextOverflow("too long")
         too_long.window_tokens = window_tokens
         model = ScriptedModel((too_long,), says("c"))
-        chat.connect(replace(target(model=model), parameters=Parameters(max_tokens=100)))
+        chat.turns.connect(replace(target(model=model), parameters=Parameters(max_tokens=100)))
         await ask(chat, "three")
         assert [len(request.messages) for request in model.requests] == [5, 3]

@@ -53,7 +53,7 @@ def pointed(server, **flags):
 
 async def ask(settings, wish, world, text="Hi"):
     async with open_chat(settings, wish, world, lambda notice: None) as chat:
-        assert isinstance(await play(chat.send(question(text))), TurnFinished)
+        assert isinstance(await play(chat.turns.send(question(text))), TurnFinished)
         return chat.opened.file
 
 
@@ -185,17 +185,17 @@ class TestTwoConversationsAtOneEndpoint:
         async with serving(HELLO) as server, AsyncExitStack() as stack:
             flags = pointed(server, requests_per_minute=1)
             chats = [await stack.enter_async_context(opened(settings(**flags), together)) for _ in range(2)]
-            assert isinstance(await play(chats[0].send(question("Hi"))), TurnFinished)
+            assert isinstance(await play(chats[0].turns.send(question("Hi"))), TurnFinished)
             assert clock.slept == []
-            assert isinstance(await play(chats[1].send(question("Ho"))), TurnFinished)
+            assert isinstance(await play(chats[1].turns.send(question("Ho"))), TurnFinished)
         assert clock.slept == [pytest.approx(60)]
         assert len(server.requests) == 2
 
     async def test_use_one_connection_and_close_it_with_the_last(self, together, settings):
         async with serving(HELLO) as server, opened(settings(**pointed(server)), together) as first:
             async with opened(settings(**pointed(server)), together) as second:
-                await play(second.send(question("Hi")))
-            await play(first.send(question("Hi")))
+                await play(second.turns.send(question("Hi")))
+            await play(first.turns.send(question("Hi")))
             async with together.pool.entry(first.turns.connected.endpoint, {}).meter.call("models") as call:
                 client = await call.client()
         assert client.is_closed()
@@ -209,7 +209,7 @@ class TestTwoConversationsAtOneEndpoint:
             for _ in range(2):
                 flags = pointed(server, seed=7, save=False)
                 chat = await stack.enter_async_context(opened(settings(**flags), together))
-                assert isinstance(await play(chat.send(question("Hi"))), TurnFinished)
+                assert isinstance(await play(chat.turns.send(question("Hi"))), TurnFinished)
         assert ["seed" in request.json for request in server.requests] == [True, False, False]
 
     async def test_each_pay_for_themselves(self, together, settings):
@@ -221,8 +221,8 @@ class TestTwoConversationsAtOneEndpoint:
                 for name in names
             ]
             for chat, text in zip(chats, ("Hi", "a long question " * 9), strict=True):
-                await play(chat.send(question(text)))
-            await play(chats[0].send(question("Hi")))
+                await play(chat.turns.send(question(text)))
+            await play(chats[0].turns.send(question("Hi")))
             costs = [chat.session.cost_usd for chat in chats]
         booked = Ledger(together.paths.data / FILE_NAME).expenses()
         assert [expense.session for expense in booked] == ["first", "second", "first"]
@@ -246,7 +246,7 @@ class TestTwoConversationsAtOneEndpoint:
                 chat = await stack.enter_async_context(
                     opened(settings(**flags), together, session=name, approve=approving(name, answer))
                 )
-                end = await play(chat.send(question("Hi")))
+                end = await play(chat.turns.send(question("Hi")))
                 assert isinstance(end, TurnFinished) is answer
         assert asked == [("first", True), ("second", True)]
         assert len(server.requests) == 1

@@ -40,13 +40,13 @@ def target(*, window_tokens=4096, context="truncate", name="small"):
 @pytest.fixture
 def chat(tmp_path):
     with closing(Chat(SessionLog(None, app="x"), SessionStore(tmp_path))) as chat:
-        chat.connect(target())
+        chat.turns.connect(target())
         yield chat
 
 
 async def ask(chat, *texts):
     for text in texts:
-        async with aclosing(chat.send(question(text))) as events:
+        async with aclosing(chat.turns.send(question(text))) as events:
             async for _ in events:
                 pass
 
@@ -77,7 +77,7 @@ async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_ag
     refused = RequestRefused("models.example: 400 Bad Request: " + "too many pictures " * 9, status=400)
     await ask(chat, "one")
     for number in ("two", "three"):
-        chat.connect(replace(target(), model=ScriptedModel((refused,))))
+        chat.turns.connect(replace(target(), model=ScriptedModel((refused,))))
         await ask(chat, number)
     told = [(gap.turns, gap.reason) for gap in chat.turns.report().left_out]
     assert [turns for turns, _ in told] == [(2,), (3,)]

@@ -60,8 +60,8 @@ def told(chat):
 
 
 async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
-    chat.connect(target(AnsweringModel(tell_facts)))
-    assert isinstance((await played(chat.send(LONG)))[-1], TurnFinished)
+    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFinished)
     ((asked, answered),) = told(chat)
     assert asked.startswith("Which facts?")
     assert TEXT not in asked
@@ -70,7 +70,7 @@ async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
     with closing(
         Chat(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
     ) as resumed:
-        resumed.connect(target(AnsweringModel(tell_facts)))
+        resumed.turns.connect(target(AnsweringModel(tell_facts)))
         assert told(resumed) == told(chat)
 
 
@@ -85,8 +85,8 @@ class ThinkingAloud(AnsweringModel):
 
 async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
     model = ThinkingAloud(tell_facts)
-    chat.connect(target(model))
-    *_, end = await played(chat.send(LONG))
+    chat.turns.connect(target(model))
+    *_, end = await played(chat.turns.send(LONG))
     assert facts_of(end.result.text) == FACTS
     assert len(model.prompts) > 2
     assert "hm" not in "".join([*model.prompts, end.result.text])
@@ -94,53 +94,53 @@ async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
 
 async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
     model = AnsweringModel(tell_facts)
-    chat.connect(target(model, way="fail"))
-    *_, end = await played(chat.send(LONG))
+    chat.turns.connect(target(model, way="fail"))
+    *_, end = await played(chat.turns.send(LONG))
     assert end.result.error.code == "input_too_long"
     assert not model.prompts
     assert len(chat.session.questions) == 0
 
 
 async def test_a_way_that_was_chosen_serves_another_answer_too(chat):
-    chat.connect(target(AnsweringModel(tell_facts), way="fail"))
+    chat.turns.connect(target(AnsweringModel(tell_facts), way="fail"))
     chat.turns.long_questions.way = "head"
-    await played(chat.send(LONG))
+    await played(chat.turns.send(LONG))
     await played(chat.turns.retry())
     assert len(chat.session.questions) == 1
     assert len(chat.branches.tree.alternatives(chat.branches.tree.path[0])) == 2
 
 
 async def test_a_part_that_fails_leaves_the_conversation_as_it_was(chat):
-    chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
-    assert isinstance((await played(chat.send(LONG)))[-1], TurnFailed)
+    chat.turns.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
+    assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFailed)
     assert len(chat.session.questions) == 0
-    chat.connect(target(AnsweringModel(tell_facts)))
-    await played(chat.send(LONG))
-    assert isinstance((await played(chat.send(question("And which first?"))))[-1], TurnFinished)
+    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.turns.send(LONG))
+    assert isinstance((await played(chat.turns.send(question("And which first?"))))[-1], TurnFinished)
     assert len(chat.session.questions) == 2
 
 
 async def test_another_answer_that_fails_leaves_the_old_one(chat):
-    chat.connect(target(AnsweringModel(tell_facts)))
-    await played(chat.send(LONG))
+    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.turns.send(LONG))
     before = told(chat)
-    chat.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
+    chat.turns.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
     await played(chat.turns.retry())
     assert told(chat) == before
 
 
 async def test_a_long_question_can_take_the_place_of_another(chat):
-    chat.connect(target(AnsweringModel(tell_facts)))
-    await played(chat.send(question("Hi")))
+    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.turns.send(question("Hi")))
     chat.branches.edit()
-    await played(chat.send(LONG))
+    await played(chat.turns.send(LONG))
     assert len(chat.session.questions) == 1
     assert facts_of(told(chat)[0][1]) == FACTS
 
 
 async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):
-    chat.connect(target(AnsweringModel(tell_facts)))
-    await played(chat.send(LONG))
+    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    await played(chat.turns.send(LONG))
     reply = chat.session.path()[-1]
     events = await played(chat.turns._ask_again(chat.branches.latest(1)[0], answer_so_far=reply.message.text))
     assert any(isinstance(event, AnswerContinued) for event in events)
@@ -151,8 +151,8 @@ async def test_an_endpoint_that_counts_more_is_sent_less(chat):
     plain, more = AnsweringModel(tell_facts), AnsweringModel(tell_facts)
     counts = LearnedCounts()
     counts.learn("small", 1_000, 1_300)
-    chat.connect(target(plain))
-    await played(chat.send(LONG))
-    chat.connect(replace(target(more), counts=counts))
-    assert isinstance((await played(chat.send(LONG)))[-1], TurnFinished)
+    chat.turns.connect(target(plain))
+    await played(chat.turns.send(LONG))
+    chat.turns.connect(replace(target(more), counts=counts))
+    assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFinished)
     assert len(more.requests) > len(plain.requests)

@@ -47,7 +47,7 @@ def open_chat(tmp_path):
         chat = Chat(SessionLog(file, app="x", session=store.load(file)), store)
         chats.append(chat)
         model = ScriptedModel(*scripts)
-        chat.connect(target(model, **how))
+        chat.turns.connect(target(model, **how))
         return chat, model
 
     yield open_with
@@ -57,7 +57,7 @@ def open_chat(tmp_path):
 
 async def ask(chat, *texts):
     for text in texts:
-        async with aclosing(chat.send(question(text))) as events:
+        async with aclosing(chat.turns.send(question(text))) as events:
             async for _ in events:
                 pass
 
@@ -203,17 +203,17 @@ async def test_the_person_changes_it_and_takes_it_away(open_chat):
 async def test_it_is_of_no_use_to_other_strategies_but_kept_for_its_own(open_chat):
     chat, model = await long_talk(open_chat, says("They spoke of numbers."))
     await chat.summaries.catch_up()
-    chat.connect(target(model, context="truncate"))
+    chat.turns.connect(target(model, context="truncate"))
     assert "summary" not in {part.kind for part in chat.manager.context().parts}
     assert chat.summaries.current is not None
-    chat.connect(target(model))
+    chat.turns.connect(target(model))
     assert "summary" in {part.kind for part in chat.manager.context().parts}
 
 
 async def test_in_a_larger_window_the_turns_themselves_are_sent(open_chat):
     chat, model = await long_talk(open_chat, says("They spoke of numbers."))
     await chat.summaries.catch_up()
-    chat.connect(target(model, window_tokens=20_000))
+    chat.turns.connect(target(model, window_tokens=20_000))
     fitted = chat.manager.context()
     assert not fitted.left_out
     assert "summary" not in {part.kind for part in fitted.parts}

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.conversation.counting import TiktokenCounter
-from chatcli.conversation.vocabulary import O200K_BASE
+from chatcli.conversation.counting import O200K_BASE, TiktokenCounter
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from chatcli.conversation.context import Window, too_long
 
 
 def test_a_quarter_of_a_window_stays_free_for_the_answer():
-    assert Window.of(8192, None) == Window(8192, 2048)
+    assert Window.of(8192, None) == Window(8192, 2048, 6144)
     assert Window.of(1024, None).budget_tokens == 768
 
 

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.conversation.counting import (
+    CL100K_BASE,
+    O200K_BASE,
     TOKENS_AROUND_MESSAGE,
     MessageTokens,
     TiktokenCounter,
+    load_encoding,
 )
-from chatcli.conversation.vocabulary import CL100K_BASE, O200K_BASE, load_encoding
 from chatcli.core.messages import Message, answer, question, system
 from conversation.fakes import CharacterCounter
 
@@ -89,9 +91,9 @@ class TestMessageTokens:
     def test_says_whether_it_can_count_at_once(self):
         counter = CharacterCounter(loaded=False)
         tokens = MessageTokens(counter)
-        assert not tokens.exact_at_once
+        assert not tokens.counter.loaded
         tokens(question("Hi"))
-        assert tokens.exact_at_once
+        assert tokens.counter.loaded
 
     def test_the_upper_bound_needs_no_vocabulary(self):
         counter = CharacterCounter(loaded=False)

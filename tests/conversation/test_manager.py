@@ -7,14 +7,14 @@ from contextlib import aclosing
 
 import pytest
 
-from chatcli.conversation.context import ContextUsage
+from chatcli.conversation.context import ContextUsage, Window
 from chatcli.conversation.counting import MessageTokens
 from chatcli.conversation.fitted import LeftOut
 from chatcli.conversation.history import Entry, History, Summary, Turn
 from chatcli.conversation.manager import REFITS, ConversationManager
 from chatcli.conversation.play import play
 from chatcli.conversation.strategies import STRATEGIES
-from chatcli.conversation.strategies.truncate import Truncate
+from chatcli.conversation.strategies.strategy import Truncate
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -82,10 +82,10 @@ def conversation(
         history=history or History(),
         journal=journal,
         tokens=MessageTokens(counter or CharacterCounter()),
-        window_tokens=window_tokens,
+        window=Window.of(window_tokens, parameters and parameters.max_tokens),
         parameters=parameters,
         clock=clock or ManualClock(),
-        strategy=strategy,
+        strategy=strategy or Truncate(),
     )
     return manager, model, journal
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.conversation.history import Summary, Turn
-from chatcli.conversation.strategies.summarize import Fold
+from chatcli.conversation.history import Fold, Summary, Turn
 from chatcli.conversation.summarizing import ModelSummarizer, shortened
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.messages import answer, question

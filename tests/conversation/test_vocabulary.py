@@ -13,7 +13,7 @@ import tiktoken
 from tiktoken.model import MODEL_TO_ENCODING
 from tiktoken_ext import openai_public
 
-from chatcli.conversation.vocabulary import CL100K_BASE, O200K_BASE, load_encoding, vocabulary_for
+from chatcli.conversation.counting import CL100K_BASE, O200K_BASE, load_encoding, vocabulary_for
 
 VOCABULARIES = (O200K_BASE, CL100K_BASE)
 
@@ -88,7 +88,7 @@ def refuse(event, arguments):
 
 sys.dont_write_bytecode = True
 sys.addaudithook(refuse)
-from chatcli.conversation.vocabulary import O200K_BASE, load_encoding
+from chatcli.conversation.counting import O200K_BASE, load_encoding
 print(len(load_encoding(O200K_BASE).encode_ordinary("Hello, world!")))
 """
     run = subprocess.run(

@@ -4,8 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chatcli.conversation.counting import TiktokenCounter
-from chatcli.conversation.vocabulary import O200K_BASE
+from chatcli.conversation.counting import O200K_BASE, TiktokenCounter
 from e2e.program import Program, command
 
 

@@ -49,7 +49,7 @@ def chat_of(
     if connected:
         endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
         parameters = Parameters(max_tokens=100 if pricing else None)
-        chat.connect(
+        chat.turns.connect(
             ResolvedModel(ScriptedModel(), model, window_tokens, parameters, endpoint, pricing=pricing)
         )
     return chat

@@ -64,7 +64,7 @@ async def open_chat(
     async with AsyncExitStack() as stack:
         chat = stack.enter_context(closing(open_session(settings, options, context)))
         resolver = ModelResolver(settings, options, context, tell, stack, approve=approve)
-        chat.connect(await resolver.resolve(chat))
+        chat.turns.connect(await resolver.resolve(chat))
         if options.count_exactly:
             chat.turns.load_vocabulary()
         while chat.opened.notices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chatcli.chat.branches import Branches
@@ -12,12 +13,8 @@ from chatcli.chat.summaries import Summaries
 from chatcli.chat.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from chatcli.chat.resolved_model import ResolvedModel
-    from chatcli.chat.turns import Examined
     from chatcli.conversation.manager import ConversationManager
-    from chatcli.core.events import Event
     from chatcli.core.messages import Message
     from chatcli.sessions.log import SessionLog
     from chatcli.sessions.session import Session
@@ -27,7 +24,7 @@ __all__ = ["Chat", "history_of"]
 
 
 class Chat:
-    """An open conversation: its session and, once ``connect`` was called, the model that is asked.
+    """An open conversation: its session and, once ``turns`` are connected to one, the model that is asked.
 
     ``opened`` is the session with its file and marks, ``turns`` asks, ``branches`` goes back and across, ``memory`` says
     what the model keeps in mind, ``summaries`` what stands for its older turns. The conversation is at any time what a
@@ -38,9 +35,15 @@ class Chat:
         self.session: Session = log.session
         self.opened = OpenSession(log, store, system=system)
         self.branches = Branches(self.opened)
-        self.memory = Memory(self.opened, self.branches)
         self.turns = Turns(self.opened, self.branches)
-        self.summaries = Summaries(self.opened, self.turns)
+
+    @cached_property
+    def memory(self) -> Memory:
+        return Memory(self.opened, self.branches)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        return Summaries(self.opened, self.turns)
 
     @property
     def target(self) -> ResolvedModel | None:
@@ -48,21 +51,13 @@ class Chat:
 
     @property
     def manager(self) -> ConversationManager:
-        """What asks the model; ``ConfigurationError`` before ``connect``."""
+        """What asks the model; ``ConfigurationError`` before there is one."""
         return self.turns.manager
-
-    def connect(self, target: ResolvedModel) -> None:
-        """Ask ``target`` from now on; the conversation stays as it is."""
-        self.turns.connect(target)
 
     def switch(self, target: ResolvedModel) -> None:
         """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
         self.turns.connect(target)
         self.opened.mark_model(target.model_name, target.endpoint)
-
-    def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
-        """Ask; see ``Turns.send``."""
-        return self.turns.send(question)
 
     async def get_ready(self, question: Message | None = None) -> None:
         """Do what ``question``, or the next one, would have to wait for: sum older turns up, or look them through.

@@ -108,7 +108,7 @@ class OpenSession:
     def settle_system(self, default: str | None) -> None:
         """Set the system prompt wished for, else ``default`` where the session has none."""
         system = self._wished_system
-        if system is None and self.session.system is None:
+        if system is None and default is not None and self.session.system is None:
             system = default
         if system is not None:
             self._keep_system(system)
@@ -131,8 +131,8 @@ class OpenSession:
         if name is not None:
             self.mark("fork", {"session": name, "message": head})
 
-    def remember_as_last(self) -> None:
-        """Make this the session used last; that it cannot be noted is told once."""
+    def note_asked(self, model: str, endpoint: Endpoint) -> None:
+        """Make this the session used last, with the model it is asked with; that it cannot be noted is told once."""
         try:
             if self._log.file is not None and self._log.name is not None:
                 self.store.remember(self._log.file)
@@ -140,6 +140,7 @@ class OpenSession:
             if not self._last_is_unknown:
                 self.notices.append(Notice(error.code, f"{error.clause}; {error.hint}"))
             self._last_is_unknown = True
+        self.mark_model(model, endpoint)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from chatcli.chat.open_session import OpenSession
     from chatcli.chat.turns import Turns
-    from chatcli.conversation.history import History, Summary
-    from chatcli.conversation.strategies.summarize import Fold
+    from chatcli.conversation.history import Fold, History, Summary
     from chatcli.core.messages import Message
 
 FOLDS_AT_ONCE: Final = 4

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import context_report
 from chatcli.chat.long_questions import LongQuestions
-from chatcli.chat.managers import Managers
 from chatcli.chat.session_history import history_of
+from chatcli.conversation.context import Window
+from chatcli.conversation.counting import VocabularyTokens
 from chatcli.conversation.history import History
+from chatcli.conversation.manager import ConversationManager
+from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.strategies.strategy import does_not_fit
 from chatcli.core import messages
 from chatcli.core.documents import name_of
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
@@ -25,11 +31,19 @@ if TYPE_CHECKING:
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.open_session import OpenSession
     from chatcli.chat.resolved_model import ResolvedModel
+    from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.long_input.long_question import LongQuestion
-    from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
+    from chatcli.core.ports import Journal
     from chatcli.sessions.records import MessageRecord
+
+
+_SHORT_TOKENS: Final = 1_000
+"""What is no longer is a question and no text, however small the window is."""
+
+_SHORT_BYTES: Final = 100_000
+"""What is counted in a hundredth of a second."""
 
 
 class Examined(NamedTuple):
@@ -37,6 +51,37 @@ class Examined(NamedTuple):
 
     question: Message
     long: LongQuestion | None
+
+
+class AskedModel(NamedTuple):
+    """A model to ask, with what counts its tokens as its endpoint does, as far as that has shown it, and its window."""
+
+    target: ResolvedModel
+    tokens: MessageTokens
+    window: Window
+
+    def manager(
+        self, history: History, journal: Journal, tokens: MessageTokens | None = None
+    ) -> ConversationManager:
+        """Return what asks for one history and journal; ``tokens`` may count in another way than this."""
+        target = self.target
+        return ConversationManager(
+            model=target.model,
+            model_name=target.model_name,
+            history=history,
+            journal=journal,
+            tokens=tokens or self.tokens,
+            window=self.window,
+            strategy=STRATEGIES[target.context](target.turn_vectors),
+            parameters=target.parameters,
+        )
+
+    def long_questions(self) -> LongQuestions:
+        return LongQuestions(self.target, self.tokens, self.window, self.manager)
+
+    def cannot_be_asked(self, question: Message, history: History) -> bool:
+        """Whether ``question`` does not fit, whatever else is left out."""
+        return does_not_fit(question, history, self.window.budget_tokens, self.tokens)
 
 
 class Turns:
@@ -49,9 +94,10 @@ class Turns:
         self.target: ResolvedModel | None = None
         self._opened = opened
         self._branches = branches
-        self._managers = Managers()
+        self._vocabularies = VocabularyTokens()
+        self._model: AskedModel | None = None
         self._manager: ConversationManager | None = None
-        self._long: LongQuestions | None = None
+        self._long_questions: LongQuestions | None = None
         self._known_changes = 0
 
     @property
@@ -72,22 +118,35 @@ class Turns:
     @property
     def long_questions(self) -> LongQuestions:
         """What asks questions that do not fit."""
-        if self._long is None:
+        if self._long_questions is None:
+            self._long_questions = self._connected_model.long_questions()
+        return self._long_questions
+
+    @property
+    def _connected_model(self) -> AskedModel:
+        if self._model is None:
             raise _not_connected()
-        return self._long
+        return self._model
 
     def connect(self, target: ResolvedModel) -> None:
         """Ask ``target`` from now on; the conversation stays as it is."""
         self.target = target
-        self._long = LongQuestions(target, self._managers)
+        self._model = self._model_at(target)
+        self._long_questions = None
         self._known_changes = self._opened.changes
-        self._manager = self._managers.manager(target, self._history(), self._opened.journal)
+        self._manager = self._model.manager(self._history(), self._opened.journal)
         self._opened.settle_system(target.default_system)
+
+    def _model_at(self, target: ResolvedModel) -> AskedModel:
+        counts, model = target.counts, target.model_name
+        share = None if counts is None else partial(counts.share, model)
+        tokens = self._vocabularies.tokens_for(model, share)
+        return AskedModel(target, tokens, Window.of(target.window_tokens, target.parameters.max_tokens))
 
     def load_vocabulary(self) -> None:
         """Load what counts the tokens of the model's text, as a thread may while the person types."""
         if self.target is not None:
-            self._managers.counter_for(self.target.model_name).load()
+            self._vocabularies.load(self.target.model_name)
 
     def retry_now(self) -> bool:
         """Ask again now where another attempt is waited for; return whether one was."""
@@ -97,7 +156,7 @@ class Turns:
         """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
         manager = self.manager
         if target is not None:
-            manager = self._managers.manager(target, manager.history, self._opened.journal)
+            manager = self._model_at(target).manager(manager.history, self._opened.journal)
         return context_report(manager, target or self.connected, self._opened.session, question)
 
     def counted_beyond(self) -> float:
@@ -107,8 +166,16 @@ class Turns:
 
     async def examine(self, question: Message) -> Examined:
         """Work out, once a turn, whether a question fits; nothing is held up while millions of characters are counted."""
-        whole = self._with_attached(question)
-        return Examined(whole, await self.long_questions.look(whole, self.manager.history))
+        whole, history = self._with_attached(question), self.manager.history
+        if self._connected_model.tokens.upper_bound(whole) <= _SHORT_BYTES:
+            return Examined(whole, self.long(whole, history))
+        return Examined(whole, await asyncio.to_thread(self.long, whole, history))
+
+    def long(self, question: Message, history: History | None = None) -> LongQuestion | None:
+        """Return ``question`` as one that does not fit, ``None`` for one that does."""
+        history = history or self.manager.history
+        is_long = self._connected_model.cannot_be_asked(question, history)
+        return self.long_questions.long(question, history) if is_long else None
 
     def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
         """Ask; see ``ConversationManager.send``. The session becomes the one used last.
@@ -119,7 +186,7 @@ class Turns:
             whole, long = question
         else:
             whole = self._with_attached(question)
-            long = self.long_questions.found(whole, self.manager.history)
+            long = self.long(whole)
         edited = self._branches.editing
         if edited is None:
             return self._remembering(self._asking(self.manager, whole, long))
@@ -162,11 +229,11 @@ class Turns:
 
         ``system`` stands in for the system prompt; without ``with_history`` the model sees the question alone.
         """
-        target = self.connected
+        model = self._connected_model
         history = self._history() if with_history else History()
         if system is not None:
             history.system = messages.system(system)
-        return self._managers.manager(target, history, SessionLog(None, app="aside")).send(question)
+        return model.manager(history, SessionLog(None, app="aside")).send(question)
 
     def _ask_again(
         self, asked: MessageRecord, *, answer_so_far: str = "", target: ResolvedModel | None = None
@@ -182,12 +249,14 @@ class Turns:
             self._branches.go_before(asked)
         else:
             self._branches.go_on_from(asked.id)
-        manager = self.manager
-        long_questions = self.long_questions
+        model, manager, history = self._connected_model, self.manager, self.manager.history
         if target is not None:
-            manager = self._managers.manager(target, manager.history, self._opened.journal)
-            long_questions = LongQuestions(target, self._managers)
-        long = long_questions.found(asked.message, manager.history, answer_so_far=answer_so_far)
+            model = self._model_at(target)
+            manager = model.manager(history, self._opened.journal)
+        long, long_questions = None, None
+        if model.cannot_be_asked(asked.message, history):
+            long_questions = self.long_questions if target is None else model.long_questions()
+            long = long_questions.long(asked.message, history, answer_so_far=answer_so_far)
         events = self._asking(
             manager,
             asked.message,
@@ -224,10 +293,14 @@ class Turns:
         )
 
     def _history(self) -> History:
+        model = self._model
+        if model is None:
+            return history_of(self._opened.session)
         return history_of(
             self._opened.session,
-            longest_tokens=self._long.longest_tokens if self._long else None,
-            separates_reasoning=self.target is not None and self.target.separates_reasoning,
+            # How long a question may be for the model to be told of it again in full.
+            longest_tokens=max(model.window.budget_tokens, _SHORT_TOKENS),
+            separates_reasoning=model.target.separates_reasoning,
         )
 
     def _know(self, manager: ConversationManager, history: History) -> None:
@@ -309,10 +382,8 @@ class Turns:
                     while self._opened.notices:
                         yield self._opened.notices.pop(0)
                 yield event
-                if isinstance(event, ContextFitted):
-                    self._opened.remember_as_last()
-                    if self.target is not None:
-                        self._opened.mark_model(self.target.model_name, self.target.endpoint)
+                if isinstance(event, ContextFitted) and self.target is not None:
+                    self._opened.note_asked(self.target.model_name, self.target.endpoint)
 
 
 def _not_connected() -> ConfigurationError:

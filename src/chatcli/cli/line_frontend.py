@@ -279,7 +279,7 @@ class _LineLoop:
             if repl.is_leaving:
                 return
         if repl.chat.target is None:
-            repl.chat.connect(await repl.connection.replace(repl.chat, repl.settings))
+            repl.chat.turns.connect(await repl.connection.replace(repl.chat, repl.settings))
         Thread(target=repl.chat.turns.load_vocabulary, daemon=True).start()
         repl.tell_what_became_of_the_file()
 

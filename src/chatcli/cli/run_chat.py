@@ -234,7 +234,7 @@ class _OneShot:
                     if asked is None:
                         return ExitCode.INTERRUPTED
                     observers = shown.observers(chat.turns.retry_now, lambda: chat.opened.title)
-                    end = await play(chat.send(asked), *observers)
+                    end = await play(chat.turns.send(asked), *observers)
                     chat.branches.take_back_unsent(end)
                     was_asked_to_keep = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or _is_unkept(self._settings)
@@ -292,7 +292,7 @@ async def _get_ready(chat: Chat, question: Message, status: StatusRenderer) -> N
 
 def _dry_run(chat: Chat, settings: Settings, question: Message, context: RunContext) -> str:
     """Return what would be sent, as JSON."""
-    if (long := chat.turns.long_questions.found(question, chat.manager.history)) is not None:
+    if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
     request, fitted = chat.manager.prepare(question)
     target, longest = chat.target, longest_answer_tokens(request.parameters)

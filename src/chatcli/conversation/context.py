@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
@@ -23,16 +23,14 @@ class Window:
 
     tokens: int
     answer_tokens: int
-    budget_tokens: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "budget_tokens", max(0, self.tokens - self.answer_tokens))
+    budget_tokens: int
 
     @classmethod
     def of(cls, tokens: int, max_tokens: int | None) -> Window:
         """Return the window with room for an answer of ``max_tokens``, or a usual one: a quarter, at most 4,096."""
         usual = min(_ROOM_FOR_ANSWER_TOKENS, tokens // _ROOM_FOR_ANSWER_SHARE)
-        return cls(tokens, usual if max_tokens is None else max_tokens)
+        answer_tokens = usual if max_tokens is None else max_tokens
+        return cls(tokens, answer_tokens, max(0, tokens - answer_tokens))
 
 
 @dataclass(frozen=True, slots=True)

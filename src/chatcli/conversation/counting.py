@@ -1,12 +1,21 @@
-"""Counting tokens: exactly, once a message, and never before somebody needs it."""
+"""Counting tokens: exactly, once a message, and never before somebody needs it.
+
+The two vocabularies of OpenAI's models come with the package, so that counting works offline from the first start;
+tiktoken would download them on first use. The files in ``vocabularies`` are the ones it would fetch, compressed; their
+SHA-256 are those in ``tiktoken_ext/openai_public.py``, from which the split patterns and the special tokens are taken too.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+from binascii import a2b_base64
+from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from chatcli.conversation.vocabulary import load_encoding
 from chatcli.core.messages import ReasoningPart, ToolCallPart
 
 if TYPE_CHECKING:
@@ -14,7 +23,6 @@ if TYPE_CHECKING:
 
     from tiktoken import Encoding
 
-    from chatcli.conversation.vocabulary import Vocabulary
     from chatcli.core.messages import Message
     from chatcli.core.ports import TokenCounter
 
@@ -31,6 +39,81 @@ BYTES_A_TOKEN = 4
 """A rule of thumb for text of any language, used only where a number is shown as an estimate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    name: str
+    sha256: str
+    pattern: str
+    special_tokens: tuple[tuple[str, int], ...]
+
+
+O200K_BASE = Vocabulary(
+    name="o200k_base",
+    sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    pattern="|".join(  # noqa: FLY002 - one alternative a line
+        [
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+            r"\p{N}{1,3}",
+            r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+            r"\s*[\r\n]+",
+            r"\s+(?!\S)",
+            r"\s+",
+        ]
+    ),
+    special_tokens=(("<|endoftext|>", 199999), ("<|endofprompt|>", 200018)),
+)
+
+CL100K_BASE = Vocabulary(
+    name="cl100k_base",
+    sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    pattern=(
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$"
+        r"|\s*[\r\n]|\s+(?!\S)|\s"
+    ),
+    special_tokens=(
+        ("<|endoftext|>", 100257),
+        ("<|fim_prefix|>", 100258),
+        ("<|fim_middle|>", 100259),
+        ("<|fim_suffix|>", 100260),
+        ("<|endofprompt|>", 100276),
+    ),
+)
+
+
+def vocabulary_for(model: str) -> Vocabulary:
+    """Return the vocabulary ``model`` counts with; newer and foreign models are counted with ``o200k_base``."""
+    name = model.lower().rpartition("/")[2].removeprefix("ft:").partition(":")[0]
+    counts_with_cl100k = name == "gpt-4" or name.startswith(
+        ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-")
+    )
+    return CL100K_BASE if counts_with_cl100k else O200K_BASE
+
+
+@cache
+def load_encoding(vocabulary: Vocabulary) -> Encoding:
+    """Build the tokenizer, in about a quarter of a second of CPU and some megabytes: once a process."""
+    # Imported here: nobody waits for a tokenizer, or for its vocabulary, before one is needed.
+    from importlib.resources import files  # noqa: PLC0415
+
+    from tiktoken import Encoding  # noqa: PLC0415
+
+    packed = (
+        files("chatcli.conversation").joinpath("vocabularies", f"{vocabulary.name}.tiktoken.gz").read_bytes()
+    )
+    content = gzip.decompress(packed)
+    if hashlib.sha256(content).hexdigest() != vocabulary.sha256:
+        raise ImportError(f"the packaged vocabulary {vocabulary.name} is damaged: install chatcli again")
+    fields = content.split()
+    ranks = dict(zip(map(a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
+    return Encoding(
+        vocabulary.name,
+        pat_str=vocabulary.pattern,
+        mergeable_ranks=ranks,
+        special_tokens=dict(vocabulary.special_tokens),
+    )
+
+
 def utf_8_length(text: str) -> int:
     """Return how many bytes ``text`` is in UTF-8, without a copy of all of it."""
     if text.isascii():
@@ -44,18 +127,16 @@ class TiktokenCounter:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
+        self.loaded = False
         self._encoding: Encoding | None = None
         self._loading = Lock()
-
-    @property
-    def loaded(self) -> bool:
-        return self._encoding is not None
 
     def load(self) -> Encoding:
         """Load the vocabulary; safe to call from a thread while another waits for it."""
         with self._loading:
             if self._encoding is None:
                 self._encoding = load_encoding(self.vocabulary)
+                self.loaded = True
             return self._encoding
 
     def count(self, text: str) -> int:
@@ -114,49 +195,46 @@ class MessageTokens:
     """
 
     def __init__(self, counter: TokenCounter, share: Callable[[], float] = no_share) -> None:
-        self._counter = counter
+        self.counter = counter
         self._share = share
         self._counted: dict[Message, int] = {}
-        self._bounds: dict[Message, int] = {}
+        self._lengths: dict[Message, int] = {}
         self._estimates: MessageTokens | None = None
 
     def corrected(self, share: Callable[[], float]) -> MessageTokens:
         """Return what counts by ``share`` more, which is never negative; what was counted is not counted again."""
-        corrected = MessageTokens(self._counter, share)
-        corrected._counted, corrected._bounds = self._counted, self._bounds
+        corrected = MessageTokens(self.counter, share)
+        corrected._counted, corrected._lengths = self._counted, self._lengths
         return corrected
 
     def by_vocabulary(self, tokens: int) -> int:
         """Return how many ``tokens`` of these counts the vocabulary says there are."""
         return round(tokens / (1 + self._share()))
 
-    @property
-    def exact_at_once(self) -> bool:
-        """Whether ``__call__`` answers without loading a vocabulary first."""
-        return self._counter.loaded
-
     def __call__(self, message: Message) -> int:
         """Return the tokens of ``message`` with what the chat format spends around it."""
         tokens = self._counted.get(message)
         if tokens is None:
-            tokens = self._counter.count(_sent_text(message)) + TOKENS_AROUND_MESSAGE
+            tokens = self.counter.count(_sent_text(message)) + TOKENS_AROUND_MESSAGE
             self._counted[message] = tokens
         return self._with_share(tokens)
 
-    def upper_bound(self, message: Message) -> int:
-        """Return a number of tokens ``message`` surely does not exceed, without a vocabulary.
+    def upper_bound(self, *messages: Message) -> int:
+        """Return a number of tokens that ``messages`` surely do not exceed, without a vocabulary.
 
         Every token stands for at least one byte of UTF-8.
         """
-        bound = self._bounds.get(message)
-        if bound is None:
-            bound = utf_8_length(_sent_text(message)) + TOKENS_AROUND_MESSAGE
-            self._bounds[message] = bound
-        return self._with_share(bound)
+        share = self._share()
+        bounds = [self._length(message) + TOKENS_AROUND_MESSAGE for message in messages]
+        return sum([bound + ceil(bound * share) for bound in bounds])
+
+    def estimate(self, message: Message) -> int:
+        """Return the tokens of ``message`` by the rule of thumb."""
+        return self._with_share(-(-self._length(message) // BYTES_A_TOKEN) + TOKENS_AROUND_MESSAGE)
 
     def estimate_text(self, text: str) -> int:
         """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
-        return (self._counter if self._counter.loaded else EstimatingCounter()).count(text)
+        return (self.counter if self.counter.loaded else EstimatingCounter()).count(text)
 
     @property
     def estimates(self) -> MessageTokens:
@@ -167,8 +245,35 @@ class MessageTokens:
 
     def at_once(self) -> MessageTokens:
         """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
-        return self if self._counter.loaded else self.estimates
+        return self if self.counter.loaded else self.estimates
+
+    def _length(self, message: Message) -> int:
+        length = self._lengths.get(message)
+        if length is None:
+            length = self._lengths[message] = utf_8_length(_sent_text(message))
+        return length
 
     def _with_share(self, tokens: int) -> int:
         share = self._share()
         return tokens + ceil(tokens * share) if share else tokens
+
+
+class VocabularyTokens:
+    """What counts for each model. What was counted of a message for one is not counted again for another."""
+
+    def __init__(self) -> None:
+        self._counters: dict[Vocabulary, TiktokenCounter] = {}
+        self._tokens: dict[Vocabulary, MessageTokens] = {}
+
+    def tokens_for(self, model: str, share: Callable[[], float] | None = None) -> MessageTokens:
+        """Return what counts the messages of ``model``, by ``share`` more than its vocabulary does."""
+        vocabulary = vocabulary_for(model)
+        if vocabulary not in self._tokens:
+            self._counters[vocabulary] = TiktokenCounter(vocabulary)
+            self._tokens[vocabulary] = MessageTokens(self._counters[vocabulary])
+        tokens = self._tokens[vocabulary]
+        return tokens if share is None else tokens.corrected(share)
+
+    def load(self, model: str) -> None:
+        """Load the vocabulary of ``model``, for which there are tokens already."""
+        self._counters[vocabulary_for(model)].load()

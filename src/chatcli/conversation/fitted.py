@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.messages import Message, ReasoningPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def without_unanswered_calls(messages: Iterable[Message]) -> Iterator[Message]:
         if waiting and message.role != "tool":
             yield from _exchange(waiting)
             waiting = []
-        if message.role == "tool" or message.tool_calls:
+        if message.role == "tool" or any(isinstance(part, ToolCallPart) for part in message.parts):
             waiting.append(message)
         else:
             yield message
@@ -116,13 +115,16 @@ class Fitted:
 
     The parts hold the messages as they were said, and cost what they do as they are sent: see ``join_neighbours``.
     ``cut`` is the place, from 0, from which on every turn is sent. ``estimated`` marks counts by a rule of thumb, from
-    before the vocabulary was loaded: nothing had to be left out by any count.
+    before the vocabulary was loaded: nothing had to be left out by any count. ``sent_tokens`` is what all of it costs;
+    of ``forgotten_turns`` the model knows nothing: those that are not sent and in no summary either.
     """
 
     parts: tuple[FittedPart, ...]
     left_out: tuple[LeftOut, ...] = ()
     cut: int = 0
     estimated: bool = False
+    sent_tokens: int = 0
+    forgotten_turns: int = 0
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -140,17 +142,8 @@ class Fitted:
         return (joined, *sent[len(opening) :])
 
     @property
-    def sent_tokens(self) -> int:
-        return TOKENS_TO_OPEN_REPLY + sum(part.tokens for part in self.parts)
-
-    @property
     def dropped_turns(self) -> int:
         return sum(gap.turns for gap in self.left_out)
-
-    @property
-    def forgotten_turns(self) -> int:
-        """How many turns the model knows nothing of: those that are not sent and in no summary either."""
-        return sum(gap.turns for gap in self.left_out if gap.reason != IN_SUMMARY)
 
     @property
     def retrieved(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.messages import answer, question
 
@@ -60,6 +60,27 @@ class Summary:
     def messages(self) -> tuple[Message, Message]:
         """The summary as the model is told of it: its own words, as what a model has written gives no orders."""
         return (question("Sum up what we said before."), answer(self.text))
+
+
+class Fold(NamedTuple):
+    """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``.
+
+    The summary may have ``most_tokens``. A single turn may be longer than ``most_read_tokens``. ``is_wanted`` as of a
+    ``Summary``.
+    """
+
+    earlier: Summary | None
+    turns: Sequence[Turn]
+    end: int
+    most_tokens: int
+    most_read_tokens: int
+    is_wanted: bool = False
+
+    def summary(self, text: str) -> Summary:
+        """Return what stands for all of it from now on."""
+        first_id = self.turns[0].ids[0] if self.earlier is None else self.earlier.first_id
+        is_wanted = self.is_wanted or (self.earlier is not None and self.earlier.is_wanted)
+        return Summary(text, self.end, first_id, self.turns[-1].ids[-1], is_wanted)
 
 
 class History:

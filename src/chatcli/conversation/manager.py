@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from chatcli.conversation.context import ContextUsage, Window
 from chatcli.conversation.history import Entry
-from chatcli.conversation.strategies.selection import counted, only_what_must_be_sent
-from chatcli.conversation.strategies.summarize import Summarize, summary_tokens, whole_fold
-from chatcli.conversation.strategies.truncate import Truncate
+from chatcli.conversation.strategies.strategy import counted, only_what_must_be_sent
+from chatcli.conversation.summarizing import summary_tokens, whole_fold
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
 from chatcli.core.events import (
@@ -40,10 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import Fitted
-    from chatcli.conversation.history import History, Summary
+    from chatcli.conversation.fitted import Fitted, FittedPart
+    from chatcli.conversation.history import Fold, History, Summary
     from chatcli.conversation.strategies.strategy import Strategy
-    from chatcli.conversation.strategies.summarize import Fold
     from chatcli.core.events import Event, ModelEvent
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, Journal, Reply
@@ -59,8 +57,8 @@ _QUOTED_CHARACTERS = 60
 class ConversationManager:
     """Keeps the whole conversation, fits what the model sees into its window, and stores both sides of a turn.
 
-    ``history`` is what was said before; ``journal`` keeps what is said from now on. Times are read from ``clock``,
-    in seconds.
+    ``history`` is what was said so far; ``journal`` keeps what is said from now on. ``strategy`` chooses what the model
+    sees in ``window``. Times are read from ``clock``, in seconds.
     """
 
     def __init__(
@@ -71,25 +69,21 @@ class ConversationManager:
         history: History,
         journal: Journal,
         tokens: MessageTokens,
-        window_tokens: int,
+        window: Window,
+        strategy: Strategy,
         parameters: Parameters | None = None,
-        strategy: Strategy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
         self._model_name = model_name
-        self._history = history
+        self.history = history
         self._journal = journal
         self._tokens = tokens
         self._parameters = parameters or Parameters()
-        self._window = Window.of(window_tokens, self._parameters.max_tokens)
-        self._strategy = strategy or Truncate()
+        self._window = window
+        self._strategy = strategy
         self._clock = clock
         self._usage: ContextUsage | None = None
-
-    @property
-    def history(self) -> History:
-        return self._history
 
     @property
     def session_name(self) -> str | None:
@@ -98,7 +92,7 @@ class ConversationManager:
 
     def resume(self, history: History) -> None:
         """Go on from another history, as after undo; what is stored of it is the caller's business."""
-        self._history = history
+        self.history = history
         self._usage = None
 
     def context(self, question: Message | None = None) -> Fitted:
@@ -108,11 +102,11 @@ class ConversationManager:
         of ``context_usage``; turns that are left out are counted too, by a rule of thumb.
         """
         fitted = self._next(question or messages.question(""))
-        return counted(fitted, self._history, self._tokens.estimates)
+        return counted(fitted, self.history, self._tokens.estimates)
 
     def context_usage(self) -> ContextUsage:
         """Return how the window is filled now. It loads no vocabulary, and nothing is worked out twice."""
-        is_exact = self._tokens.exact_at_once
+        is_exact = self._tokens.counter.loaded
         if self._usage is None or (self._usage.estimated and is_exact):
             self._usage = self._measured()
         return self._usage
@@ -122,22 +116,19 @@ class ConversationManager:
 
         It is worked out without loading a vocabulary, and then by a rule of thumb.
         """
-        strategy, budget_tokens = self._strategy, self._window.budget_tokens
-        if not isinstance(strategy, Summarize):
-            return None
+        asked, budget_tokens = question or messages.question(""), self._window.budget_tokens
         try:
-            asked = question or messages.question("")
-            return strategy.fold(self._history, asked, budget_tokens, self._tokens.at_once())
+            return self._strategy.fold(self.history, asked, budget_tokens, self._tokens.at_once())
         except InputTooLong:
             return None
 
     def whole_fold(self) -> Fold | None:
         """Return what is to be summed up next where the person wants all but the newest turn summed up."""
-        return whole_fold(self._history, self._window.budget_tokens, self._tokens.at_once())
+        return whole_fold(self.history, self._window.budget_tokens, self._tokens.at_once())
 
     def set_summary(self, summary: Summary | None) -> None:
         """Let ``summary`` stand for the first turns; what is stored of it is the caller's business."""
-        self._history.summary = summary
+        self.history.summary = summary
         self._usage = None
 
     @property
@@ -151,7 +142,7 @@ class ConversationManager:
 
     async def look_ahead(self) -> None:
         """Do what the next question would have to wait for, as while the person reads or types."""
-        await self._strategy.prepare(self._history, self._window.budget_tokens, self._tokens)
+        await self._strategy.prepare(self.history, self._window.budget_tokens, self._tokens)
 
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
         """Return the request ``send`` would make, without storing or sending anything.
@@ -160,7 +151,7 @@ class ConversationManager:
         """
         budget_tokens = self._window.budget_tokens
         fitted = self._fit(question, budget_tokens)
-        return self._request(fitted), _told(fitted, budget_tokens)
+        return self._request(fitted), _context_fitted(fitted, budget_tokens)
 
     async def send(
         self, question: Message, *, kept_as: str | None = None, answer_so_far: str = ""
@@ -181,12 +172,12 @@ class ConversationManager:
             yield AnswerContinued(answer_so_far)
         try:
             budget_tokens = self._window.budget_tokens
-            notice = await self._strategy.prepare(self._history, budget_tokens, self._tokens, question)
+            notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
             if notice is not None:
                 yield notice
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
             fitted = self._fit(question, budget_tokens - self._tokens_of(answer_so_far))
-            identity = kept_as or self._journal.message(question, parent=self._history.head)
+            identity = kept_as or self._journal.message(question, parent=self.history.head)
             turn.asked = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)
             async with aclosing(self._ask(question, fitted, answer_so_far)) as events:
@@ -216,10 +207,10 @@ class ConversationManager:
         """
         budget_tokens, began = self._window.budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
-            self._strategy.sent(self._history, fitted)
-            yield _told(fitted, budget_tokens)
-            if fitted.retrieved:
-                yield Notice("recalled", _told_of_recalled(fitted))
+            self._strategy.sent(self.history, fitted)
+            yield _context_fitted(fitted, budget_tokens)
+            if recalled := [part for part in fitted.parts if part.kind == "retrieved"]:
+                yield Notice("recalled", _quoted(recalled))
             try:
                 async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
                     async for event in events:
@@ -240,11 +231,11 @@ class ConversationManager:
         if error.window_tokens is not None and error.window_tokens < self._window.tokens:
             self._window = Window.of(error.window_tokens, self._parameters.max_tokens)
             self._usage = None
-        told_tokens = self._window.budget_tokens
-        return told_tokens if 0 < told_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
+        allowed_tokens = self._window.budget_tokens
+        return allowed_tokens if 0 < allowed_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
 
     def _fit(self, question: Message, budget_tokens: int) -> Fitted:
-        return self._strategy.fit(self._history, question, budget_tokens, self._tokens)
+        return self._strategy.fit(self.history, question, budget_tokens, self._tokens)
 
     def _fit_or_none(self, question: Message, budget_tokens: int) -> Fitted | None:
         try:
@@ -255,9 +246,9 @@ class ConversationManager:
     def _next(self, question: Message) -> Fitted:
         tokens = self._tokens.at_once()
         try:
-            fitted = self._strategy.fit(self._history, question, self._window.budget_tokens, tokens)
+            fitted = self._strategy.fit(self.history, question, self._window.budget_tokens, tokens)
         except InputTooLong:
-            fitted = only_what_must_be_sent(self._history, question, tokens)
+            fitted = only_what_must_be_sent(self.history, question, tokens)
         return replace(fitted, estimated=tokens is not self._tokens)
 
     def _measured(self) -> ContextUsage:
@@ -271,7 +262,7 @@ class ConversationManager:
             budget_tokens=self._window.budget_tokens,
             system_tokens=system_tokens,
             turns_tokens=tokens.total() - system_tokens - tokens["question"],
-            kept_turns=len(self._history.turns) - fitted.dropped_turns,
+            kept_turns=len(self.history.turns) - fitted.dropped_turns,
             left_out_turns=fitted.dropped_turns,
             estimated=fitted.estimated,
         )
@@ -299,10 +290,10 @@ class ConversationManager:
             return
         self._usage = None
         if (reason := _refusal_of(result)) is not None:
-            self._history.pass_over(asked.id)
+            self.history.pass_over(asked.id)
             self._journal.refused(asked.id, reason)
             return
-        self._history.append(asked)
+        self.history.append(asked)
         if turn.reply is not None and (result.text or result.refusal or result.tool_calls):
             self._keep_reply(turn.reply, turn.message, result, asked.id)
 
@@ -314,7 +305,7 @@ class ConversationManager:
         finally:
             # A reply that could not be stored is still part of the talk, but the next message must not name it as
             # its parent: a resume would find nobody there and lose all that came before.
-            self._history.append(Entry(head, message))
+            self.history.append(Entry(head, message))
 
     def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
         result = turn.result()
@@ -333,12 +324,12 @@ def _refusal_of(result: TurnResult) -> str | None:
     return "the content filter blocked the answer" if result.finish_reason == "content_filter" else None
 
 
-def _told(fitted: Fitted, budget_tokens: int) -> ContextFitted:
+def _context_fitted(fitted: Fitted, budget_tokens: int) -> ContextFitted:
     return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.forgotten_turns, fitted.estimated)
 
 
-def _told_of_recalled(fitted: Fitted) -> str:
-    asked = (part.messages[0].own_words for part in fitted.parts if part.kind == "retrieved")
+def _quoted(recalled: list[FittedPart]) -> str:
+    asked = (part.messages[0].own_words for part in recalled)
     return "back in the context: " + "; ".join(
         textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in asked
     )

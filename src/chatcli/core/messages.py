@@ -98,11 +98,16 @@ class Message:
     role: Role
     parts: tuple[Part, ...]
     provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
+    text: str = field(init=False, repr=False, compare=False)
+    """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
 
-    @property
-    def text(self) -> str:
-        """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
-        return "\n\n".join(_texts(self.parts))
+    def __getattr__(self, name: str) -> str:
+        """Put ``text`` together when it is first asked for; only then does Python ask here."""
+        if name != "text":
+            raise AttributeError(name)
+        text = "\n\n".join(_texts(self.parts))
+        object.__setattr__(self, "text", text)
+        return text
 
     @property
     def refusal(self) -> str | None:

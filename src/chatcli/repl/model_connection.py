@@ -118,7 +118,7 @@ class Connection:
 
     async def _open_warm(self, chat: Chat, settings: Settings) -> None:
         await self._warmup.run()
-        chat.connect(await self._open(chat, settings))
+        chat.turns.connect(await self._open(chat, settings))
         self._opened()
         vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
         self._counting = asyncio.create_task(_get_ready(vocabulary, chat))

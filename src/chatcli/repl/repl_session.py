@@ -161,7 +161,7 @@ class ReplSession:
         if changes.get("model") is not None:
             self.chat.switch(target)
         else:
-            self.chat.connect(target)
+            self.chat.turns.connect(target)
 
     @asynccontextmanager
     async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
@@ -186,7 +186,7 @@ class ReplSession:
         """Go on with another conversation; it is closed again where it has no model to ask, and this one has."""
         await self.between_turns.stop()
         try:
-            chat.connect(await self.connection.replace(chat, self.settings))
+            chat.turns.connect(await self.connection.replace(chat, self.settings))
         except ChatcliError:
             if self.chat.target is not None:
                 chat.close()
@@ -241,7 +241,7 @@ class ReplSession:
             )
             if asked is None:
                 return
-            end = await self.play(chat.send(asked))
+            end = await self.play(chat.turns.send(asked))
             is_unasked = chat.branches.take_back_unsent(end) or isinstance(end.result.error, InputTooLong)
         finally:
             # Turned down, or stopped while a long text was still being read, a question is not in the conversation.

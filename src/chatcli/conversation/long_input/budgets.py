@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.conversation.long_input import prompts
 from chatcli.conversation.long_input.splitting import FEWEST_TOKENS
-from chatcli.conversation.strategies.selection import only_what_must_be_sent
+from chatcli.conversation.strategies.strategy import only_what_must_be_sent
 from chatcli.core import messages
 from chatcli.core.messages import Message, TextPart
 

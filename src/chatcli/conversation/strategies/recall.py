@@ -6,9 +6,7 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.conversation.strategies.cut import Cut
-from chatcli.conversation.strategies.selection import Selection, surely_whole
-from chatcli.conversation.strategies.strategy import Strategy
+from chatcli.conversation.strategies.strategy import Selection, Strategy, surely_fits
 from chatcli.conversation.turn_index import TurnIndex
 from chatcli.core.errors import EndpointError
 
@@ -33,32 +31,24 @@ _FUSION_RANKS: Final = 60
 
 
 class Recall(Strategy):
-    """Sends what must be sent, the newest turns, and the older ones nearest to the question; see ``Strategy``.
+    """Sends what must be sent, the newest turns, and the older ones nearest to the question.
 
     Those stand where they stood in the conversation: a model takes what it reads last for what was said last. They are
     found by their words and, for a question that was prepared, by ``vectors`` where there are some.
     """
 
     def __init__(self, vectors: TurnVectors | None = None) -> None:
-        self._cut = Cut()
+        super().__init__(vectors)
         self._index: TurnIndex | None = None
-        self._vectors = vectors
         self._near = _Near()
 
-    def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
-        whole = surely_whole(history, question, budget_tokens, tokens)
-        if whole is not None:
-            return whole
-        selection = Selection(history, question, budget_tokens, tokens)
+    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:  # noqa: ARG002 - shares are of the room
         cut = self._cut_of(selection)
         selection.keep_from(cut)
         # A look at the context, without a question, must not take as long as reading all of a long conversation.
-        if cut and question.own_words:
-            self._recall(selection, question, cut)
+        if cut and selection.question.own_words:
+            self._recall(selection, selection.question, cut)
         return selection.fitted(cut)
-
-    def sent(self, history: History, fitted: Fitted) -> None:
-        self._cut.remember(history, fitted)
 
     async def prepare(
         self, history: History, budget_tokens: int, tokens: MessageTokens, question: Message | None = None
@@ -67,7 +57,7 @@ class Recall(Strategy):
         if self._vectors is None or question is None or not question.own_words:
             return None
         self._near = _Near()
-        if surely_whole(history, question, budget_tokens, tokens) is not None:
+        if not tokens.counter.loaded and surely_fits(history, question, budget_tokens, tokens):
             return None
         cut = self._cut_of(Selection(history, question, budget_tokens, tokens))
         try:
@@ -88,10 +78,10 @@ class Recall(Strategy):
 
     def _cut_of(self, selection: Selection) -> int:
         """Return where the newest turns begin: 0 as long as all of them have room."""
-        cut = self._cut.place(selection.history)
+        cut = self._cut(selection.history)
         if cut or selection.newest_within(selection.room_tokens):
             for_newest = int(selection.room_tokens * (1 - SHARE_OF_RECALLED))
-            cut = self._cut.find(selection, for_newest)
+            cut = self._next_cut(selection, for_newest)
         return cut
 
     def _recall(self, selection: Selection, question: Message, cut: int) -> None:
@@ -137,7 +127,7 @@ def _surely_in_window(history: History, budget_tokens: int, tokens: MessageToken
     """Return from which place on turns are sent whatever else is; what comes before may fall out."""
     turns = history.turns
     for place in range(len(turns) - 1, -1, -1):
-        budget_tokens -= sum(map(tokens.upper_bound, turns[place].messages))
+        budget_tokens -= tokens.upper_bound(*turns[place].messages)
         if budget_tokens < 0:
             return place + 1
     return 0

@@ -1,22 +1,55 @@
-"""What a context strategy is."""
+"""What a context strategy is and is made of, and the strategies that only leave turns out: truncate, middle-out and none."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.conversation.context import too_long
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.conversation.fitted import (
+    IN_SUMMARY,
+    NO_QUESTION,
+    NOT_FITTING,
+    Fitted,
+    FittedPart,
+    LeftOut,
+    are_joined,
+    join_neighbours,
+)
+from chatcli.core.errors import InputTooLong
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import Fitted
-    from chatcli.conversation.history import History
+    from chatcli.conversation.fitted import PartKind
+    from chatcli.conversation.history import Fold, History, Summary
+    from chatcli.conversation.turn_vectors import TurnVectors
     from chatcli.core.events import Notice
     from chatcli.core.messages import Message
 
+SHARE_AFTER_CUT: Final = 0.7
+"""How much of the room is filled after a cut."""
 
-class Strategy(Protocol):
-    """How to choose what the model sees. One is made for one conversation and may remember what it chose.
+SHARE_OF_OPENING: Final = 0.25
+"""How much of the budget the opening may take; never more than half of what is left by what must be sent."""
 
-    Those who inherit from it need not remember nor prepare anything.
+_QUESTION_AND_ANSWER: Final = 2
+
+
+class Strategy(ABC):
+    """How to choose what the model sees. One is made for one conversation and remembers what it chose.
+
+    ``vectors`` are for those who find older turns by their meaning.
     """
+
+    def __init__(self, vectors: TurnVectors | None = None) -> None:
+        self._vectors = vectors
+        self._place = 0
+        self._question: Message | None = None
 
     def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
         """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
@@ -24,11 +57,23 @@ class Strategy(Protocol):
         Raise ``InputTooLong`` when those alone do not fit. Neither the history nor what is remembered changes: it is
         also called to see what would be sent. The work grows with what is sent, not with the history.
         """
-        ...
+        # Most one-shot questions are answered here, without the quarter of a second a vocabulary takes to load.
+        if not tokens.counter.loaded and surely_fits(history, question, budget_tokens, tokens):
+            selection = Selection(history, question, budget_tokens, tokens.estimate)
+            selection.keep_from(0)
+            return selection.fitted(estimated=True)
+        return self._choose(Selection(history, question, budget_tokens, tokens), budget_tokens)
 
-    def sent(self, history: History, fitted: Fitted) -> None:  # noqa: ARG002 - for those who remember
-        """Take note of what was chosen of ``history`` and is really sent."""
-        return
+    @abstractmethod
+    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+        """Return what comes of ``selection``, which begins with what must be sent of ``budget_tokens``."""
+
+    def sent(self, history: History, fitted: Fitted) -> None:
+        """Take note of what was chosen of ``history``, to which the question is about to be added, and is really sent."""
+        place = fitted.cut
+        turns = history.turns
+        self._place = place
+        self._question = turns[place].messages[0] if place < len(turns) else fitted.parts[-1].messages[0]
 
     async def prepare(
         self,
@@ -43,3 +88,250 @@ class Strategy(Protocol):
         anybody else be asked. Return what the person is to be told of it. It raises ``InputTooLong`` where ``fit`` will.
         """
         return None
+
+    def fold(
+        self,
+        history: History,  # noqa: ARG002 - for those who have something summed up
+        question: Message,  # noqa: ARG002
+        budget_tokens: int,  # noqa: ARG002
+        tokens: MessageTokens,  # noqa: ARG002
+    ) -> Fold | None:
+        """Return what should be summed up before ``question`` is asked, ``None`` as long as there is room.
+
+        Raise ``InputTooLong`` where no summary would help.
+        """
+        return None
+
+    def _cut(self, history: History) -> int:
+        """Return where the newest turns began last, 0 where ``history`` has another turn there than then."""
+        turns = history.turns
+        is_there = self._place < len(turns) and turns[self._place].messages[0] == self._question
+        return self._place if is_there else 0
+
+    def _next_cut(self, selection: Selection, room_tokens: int, first: int = 0) -> int:
+        """Return where the newest turns begin that are sent in ``room_tokens``, not before ``first``.
+
+        A cut at the last place possible would move with every question, and with it the beginning of the prompt, of
+        which a provider's prompt cache lives. So what overflows is cut to ``SHARE_AFTER_CUT`` of the room, and then
+        stays as it is until the room is full again.
+        """
+        place = max(first, self._cut(selection.history))
+        usual = selection.newest_within(int(room_tokens * SHARE_AFTER_CUT), first)
+        if usual < place:
+            return usual  # turns were taken back since the cut
+        fitting = selection.newest_within(room_tokens, place)
+        if fitting == place:
+            return place
+        # One long turn that fits is better than none.
+        newest = len(selection.history.turns) - 1
+        return min(usual, max(fitting, newest))
+
+
+class Truncate(Strategy):
+    """Sends what must be sent, then the newest whole turns."""
+
+    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:  # noqa: ARG002 - all room is for the newest
+        cut = self._next_cut(selection, selection.room_tokens)
+        selection.keep_from(cut)
+        return selection.fitted(cut)
+
+
+class MiddleOut(Strategy):
+    """Sends what must be sent, the first turns, and the newest ones.
+
+    The share of the opening is one of the whole budget, as what is left of it changes with every question: the
+    opening would, too.
+    """
+
+    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+        cut = self._cut(selection.history)
+        if cut or selection.newest_within(selection.room_tokens):
+            share = min(int(budget_tokens * SHARE_OF_OPENING), selection.room_tokens // 2)
+            end = selection.oldest_within(share)
+            selection.keep(range(end))
+            cut = self._next_cut(selection, selection.room_tokens, first=end)
+        selection.keep_from(cut)
+        return selection.fitted(cut)
+
+
+class NothingLeftOut(Strategy):
+    """Sends everything. Where that does not fit, ``fit`` raises ``InputTooLong`` with the numbers."""
+
+    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+        is_too_long = selection.newest_within(selection.room_tokens) > 0
+        selection.keep_from(0)
+        if is_too_long:
+            needed_tokens = budget_tokens - selection.room_tokens
+            raise InputTooLong(
+                f"the conversation is too long: {needed_tokens:,} tokens with the question, room for {budget_tokens:,}",
+                hint="choose what may be left out (--context truncate), forget what was said (/clear), or name a model "
+                "with a larger context window (-m, context_window)",
+            )
+        return selection.fitted()
+
+
+class Selection:
+    """What of a conversation is sent, as a strategy puts it together.
+
+    It begins with the system prompt, the notes, the pinned turns and the question; ``InputTooLong`` is raised when
+    those exceed ``budget_tokens``. ``count`` tells what a message costs. Turns are named by their place from 0, and
+    are sent in their order whatever the order they are added in.
+    """
+
+    def __init__(
+        self, history: History, question: Message, budget_tokens: int, count: Callable[[Message], int]
+    ) -> None:
+        self.history = history
+        self.question = question
+        self._count = count
+        self._question = FittedPart("question", count(question), (question,))
+        self._opening = list(self._instructions())
+        self._summed_up = 0
+        self._kept: dict[int, FittedPart] = {}
+        needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
+        self.room_tokens = budget_tokens - needed
+        """What is left for turns that need not be sent."""
+        self.keep(history.pinned, "pinned")
+        if self.room_tokens < 0:
+            raise too_long(budget_tokens - self.room_tokens, self._question.tokens, budget_tokens)
+
+    def tokens_of(self, number: int) -> int:
+        """Return what a turn adds: nothing where it is kept already, or can never be sent."""
+        turn = self.history.turns[number]
+        return 0 if number in self._kept or not turn.has_question else sum(map(self._count, turn.messages))
+
+    def newest_within(self, tokens: int, first: int = 0) -> int:
+        """Return where the newest turns begin that together cost at most ``tokens``, not before ``first``."""
+        for number in range(len(self.history.turns) - 1, first - 1, -1):
+            tokens -= self.tokens_of(number)
+            if tokens < 0:
+                return number + 1
+        return first
+
+    def oldest_within(self, tokens: int) -> int:
+        """Return where the oldest turns end that together cost at most ``tokens``."""
+        for number in range(len(self.history.turns)):
+            tokens -= self.tokens_of(number)
+            if tokens < 0:
+                return number
+        return len(self.history.turns)
+
+    def sum_up(self, summary: Summary, most_tokens: int) -> bool:
+        """Let ``summary`` stand for its turns, where it costs at most ``most_tokens``; return whether it does."""
+        messages = summary.messages
+        tokens = sum(map(self._count, messages))
+        if tokens > most_tokens:
+            return False
+        self._opening.append(FittedPart("summary", tokens, messages))
+        self.room_tokens -= tokens
+        self._summed_up = summary.turns
+        return True
+
+    def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
+        """Add turns. Whether there is room for them is the caller's business."""
+        for number in numbers:
+            turn = self.history.turns[number]
+            if number not in self._kept and turn.has_question:
+                tokens = sum(map(self._count, turn.messages))
+                self._kept[number] = FittedPart(kind, tokens, turn.messages, number + 1)
+                self.room_tokens -= tokens
+
+    def keep_from(self, first: int) -> None:
+        """Add every turn from ``first`` to the newest."""
+        self.keep(range(first, len(self.history.turns)))
+
+    def fitted(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> Fitted:
+        """Return what came of it; ``reason`` says why the other turns are left out."""
+        numbers = sorted(self._kept)
+        said = (*self._opening, *(self._kept[number] for number in numbers), self._question)
+        parts, left_out = tuple(self._as_sent(said)), tuple(self._left_out(numbers, reason))
+        return Fitted(
+            parts,
+            left_out,
+            cut,
+            estimated,
+            sent_tokens=TOKENS_TO_OPEN_REPLY + sum(part.tokens for part in parts),
+            forgotten_turns=sum(gap.turns for gap in left_out if gap.reason != IN_SUMMARY),
+        )
+
+    def _as_sent(self, parts: Iterable[FittedPart]) -> Iterator[FittedPart]:
+        """Yield the parts with what they cost once neighbours are joined: mostly what they cost alone.
+
+        What is joined costs hardly more than its parts, and saves what the chat format spends around a message.
+        """
+        alone: Message | None = None  # a question, or what was joined to it, that no answer follows
+        for part in parts:
+            messages = part.messages
+            is_joined = alone is not None and are_joined(alone, messages[0])
+            if not is_joined and len(messages) <= _QUESTION_AND_ANSWER:
+                alone = messages[0] if len(messages) == 1 else None
+                yield part
+                continue
+            known = [alone] if is_joined and alone is not None else []
+            sent = join_neighbours((*known, *messages))
+            alone = sent[0] if len(sent) == 1 else None
+            yield part._replace(tokens=sum(map(self._count, sent)) - sum(map(self._count, known)))
+
+    def _instructions(self) -> Iterator[FittedPart]:
+        if (system := self.history.system) is not None:
+            yield FittedPart("system", self._count(system), (system,))
+        for note in self.history.notes:
+            yield FittedPart("note", self._count(note), (note,))
+
+    def _left_out(self, kept: list[int], reason: str) -> Iterator[LeftOut]:
+        start = 0
+        for number in (*kept, len(self.history.turns)):
+            yield from self._gap(start, number, reason)
+            start = number + 1
+
+    def _gap(self, start: int, end: int, reason: str) -> Iterator[LeftOut]:
+        if start == 0 < end and not self.history.turns[0].has_question:
+            yield LeftOut(1, 1, NO_QUESTION)
+            start = 1
+        summed_up = min(end, max(start, self._summed_up))
+        if start < summed_up:
+            yield LeftOut(start + 1, summed_up, IN_SUMMARY)
+        if summed_up < end:
+            yield LeftOut(summed_up + 1, end, reason)
+
+
+def only_what_must_be_sent(history: History, question: Message, count: Callable[[Message], int]) -> Fitted:
+    """Return the system prompt, the notes, the pinned turns and the question, whatever they cost."""
+    return Selection(history, question, sys.maxsize, count).fitted()
+
+
+def counted(fitted: Fitted, history: History, count: Callable[[Message], int]) -> Fitted:
+    """Return ``fitted`` with the tokens of what is left out, which takes the longer the more that is."""
+    return replace(
+        fitted,
+        left_out=tuple(
+            gap._replace(
+                tokens=sum(count(message) for turn in gap.of(history.turns) for message in turn.messages)
+            )
+            for gap in fitted.left_out
+        ),
+    )
+
+
+def does_not_fit(question: Message, history: History, budget_tokens: int, tokens: MessageTokens) -> bool:
+    """Whether no strategy can send ``question``. It loads no vocabulary where the bytes alone are few enough."""
+    pinned = (message for place in history.pinned for message in history.turns[place].messages)
+    # What is joined to be sent takes less than its parts.
+    if TOKENS_TO_OPEN_REPLY + tokens.upper_bound(*_must(history, question), *pinned) <= budget_tokens:
+        return False
+    return only_what_must_be_sent(history, question, tokens).sent_tokens > budget_tokens
+
+
+def _must(history: History, question: Message) -> tuple[Message, ...]:
+    return (question, *history.notes, *(() if history.system is None else (history.system,)))
+
+
+def surely_fits(history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> bool:
+    """Whether the whole conversation fits however it is counted: a token is at least one byte."""
+    left = budget_tokens - TOKENS_TO_OPEN_REPLY - tokens.upper_bound(*_must(history, question))
+    # Newest first: a long conversation is found too long after its last few turns.
+    for turn in reversed(history.turns):
+        if left < 0:
+            break
+        left -= tokens.upper_bound(*turn.messages) if turn.has_question else 0
+    return left >= 0
