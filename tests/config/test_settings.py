@@ -9,7 +9,7 @@ import dotenv
 import pytest
 
 from chatcli.config.paths import PATH_VARIABLES
-from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE, Settings, Settings
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE, Settings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
 ASSIGNMENT = re.compile(r"^# ((?:CHATCLI_|OPENAI_|ACCESSIBLE)\w*=.*)$", re.MULTILINE)

@@ -7,9 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
-from chatcli.conversation.context import ContextUsage, Window
+from chatcli.conversation.context import ContextUsage, LeftOut, Window
 from chatcli.conversation.counting import MessageTokens
-from chatcli.conversation.fitted import LeftOut
 from chatcli.conversation.history import Entry, History, Summary, Turn
 from chatcli.conversation.manager import REFITS, ConversationManager
 from chatcli.conversation.play import play

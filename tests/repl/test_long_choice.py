@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.conversation.long_input.planning import Plan
+from chatcli.conversation.long_input.long_question import Plan
 from chatcli.core.errors import InputTooLong
 from chatcli.core.long_ways import WAYS
 from chatcli.repl.long_choice import choices, choose_way

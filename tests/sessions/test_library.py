@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chatcli.core.errors import ConfigurationError, UsageError
-from chatcli.sessions.attachment_folders import attachments_folder
+from chatcli.sessions.folder import attachments_folder
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import FILE_NAME
 from chatcli.sessions.library import Library

@@ -17,9 +17,9 @@ from chatcli.core.messages import Message, answer, question, system
 from chatcli.sessions.log import RecordFile, SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord, ReplyMetadata
+from chatcli.sessions.scanning import utterances
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
-from chatcli.sessions.utterances import utterances
 from sessions.world import RESULT, World, replayed, texts
 
 EVERY_RECORD = Path(__file__).parent / "golden" / "every-record.jsonl"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chatcli.chat.resolved_model import ResolvedModel
-    from chatcli.conversation.fitted import Fitted, PartKind
+    from chatcli.conversation.context import Fitted, PartKind
     from chatcli.conversation.history import Turn
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.messages import Message

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
     from chatcli.conversation.long_input.asking import LongInputUsage
-    from chatcli.conversation.long_input.long_question import LongQuestion
-    from chatcli.conversation.long_input.planning import Plan
+    from chatcli.conversation.long_input.long_question import LongQuestion, Plan
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
@@ -75,8 +74,12 @@ class LongQuestions:
         answer_so_far: str = "",
     ) -> AsyncGenerator[Event]:
         """Ask a question that is ``long``; ``history`` is called before the answer."""
-        from chatcli.conversation.long_input.journal import WholeQuestionJournal  # noqa: PLC0415 - as above
-        from chatcli.conversation.long_input.turn import Asked, long_turn, refused_turn  # noqa: PLC0415
+        from chatcli.conversation.long_input.turn import (  # noqa: PLC0415
+            Asked,
+            WholeQuestionJournal,
+            long_turn,
+            refused_turn,
+        )
 
         target = self._target
 

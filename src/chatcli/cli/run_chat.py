@@ -27,7 +27,7 @@ from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budget import longest_answer_tokens
 from chatcli.render.background import told_background
-from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore
 from chatcli.text.sanitizer import sanitize_line
 

@@ -38,8 +38,8 @@ from chatcli.core.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from chatcli.conversation.context import Fitted, FittedPart
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import Fitted, FittedPart
     from chatcli.conversation.history import Fold, History, Summary
     from chatcli.conversation.strategies.strategy import Strategy
     from chatcli.core.events import Event, ModelEvent

@@ -22,7 +22,7 @@ from chatcli.cost.ledger import Ledger, unreadable_lines
 from chatcli.doctor.examination import of_error, ok, problem, warning
 from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, engine_state
 from chatcli.local.weights import SMOLLM2, status
-from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import check_regular, open_regular

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatcli.chat.context_report import ContextReport, ReportedPart
-    from chatcli.conversation.fitted import PartKind
+    from chatcli.conversation.context import PartKind
     from chatcli.render.themes import Role, Theme
 
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Chat
     from chatcli.chat.turns import Examined
     from chatcli.config.settings import Settings
-    from chatcli.conversation.long_input.long_question import LongQuestion
-    from chatcli.conversation.long_input.planning import Plan
+    from chatcli.conversation.long_input.long_question import LongQuestion, Plan
     from chatcli.core.messages import Message
 
 

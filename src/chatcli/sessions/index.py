@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.search_text import beginnings, expression, indexed, is_beginning
+from chatcli.sessions.folder import SUFFIX, Stamp, moment_of, newest_first, stamp_of, stamps
 from chatcli.sessions.index_file import (
     FILE_NAME,
     PATIENCE_S,
@@ -29,10 +30,8 @@ from chatcli.sessions.index_file import (
     IndexUnusable,
     transaction,
 )
-from chatcli.sessions.names import SUFFIX
-from chatcli.sessions.stamps import Stamp, moment_of, newest_first, stamp_of, stamps
+from chatcli.sessions.scanning import utterances
 from chatcli.sessions.store import NOT_READ, SessionFile, SessionSummary
-from chatcli.sessions.utterances import utterances
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatcli.core.search_text import terms
 from chatcli.sessions import renaming
-from chatcli.sessions.excerpts import excerpt
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
 from chatcli.sessions.records import local_now
-from chatcli.sessions.scanning import SessionScan
+from chatcli.sessions.scanning import SessionScan, excerpt
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import read_regular
 

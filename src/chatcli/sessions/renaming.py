@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.sessions.attachment_folders import attachments_folder, move_attachments
+from chatcli.sessions.folder import attachments_folder, move_attachments
 from chatcli.sessions.log import record_file
 from chatcli.sessions.records import MarkRecord, new_id, timestamp
 from chatcli.storage import private_files

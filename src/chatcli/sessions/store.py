@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.sessions.attachment_folders import remove_attachments
-from chatcli.sessions.names import SUFFIX, checked_name, is_path
+from chatcli.sessions.folder import SUFFIX, checked_name, is_path, moment_of, remove_attachments
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
 from chatcli.sessions.session import Session
-from chatcli.sessions.stamps import moment_of
 from chatcli.sessions.titles import preview_of, title_of
 from chatcli.storage import private_files
 from chatcli.storage.file_lock import is_locked

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chatcli.conversation.long_input.boundaries import Strength, pieces
-from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
+from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, Strength, pieces, split
 from conversation.fakes import CharacterCounter
 
 FAMILY = "👨‍👩‍👧‍👦"

@@ -16,7 +16,7 @@ from conversation.fakes import CharacterCounter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.conversation.fitted import Fitted
+    from chatcli.conversation.context import Fitted
     from chatcli.conversation.strategies.strategy import Strategy
     from chatcli.core.messages import Message
 

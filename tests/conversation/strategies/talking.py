@@ -10,7 +10,7 @@ from chatcli.core.messages import answer, question
 from conversation.fakes import CharacterCounter
 
 if TYPE_CHECKING:
-    from chatcli.conversation.fitted import Fitted
+    from chatcli.conversation.context import Fitted
     from chatcli.conversation.strategies.strategy import Strategy
 
 TOKENS = MessageTokens(CharacterCounter())

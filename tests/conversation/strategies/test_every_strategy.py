@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.conversation.context import LeftOut, join_neighbours
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
-from chatcli.conversation.fitted import LeftOut, join_neighbours
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies import STRATEGIES
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY

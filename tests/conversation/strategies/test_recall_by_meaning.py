@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from hypothesis import given
 
+from chatcli.conversation.context import join_neighbours
 from chatcli.conversation.counting import EstimatingCounter, MessageTokens
-from chatcli.conversation.fitted import join_neighbours
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies.recall import Recall
 from chatcli.conversation.turn_vectors import TurnVectors

@@ -13,7 +13,7 @@ from chatcli.cli.options import Parser, add_general_options, main_parser
 from chatcli.config.config_file import FILE_NAME, read_config_file
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
-from chatcli.sessions.names import SUFFIX
+from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore
 from chatcli.templates.template_store import FOLDER, TemplateStore
 

@@ -1,23 +1,170 @@
-"""A question that does not fit: what can be done about it, and what that takes."""
+"""A question that does not fit: the room there is, what can be done about it, and what that takes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.long_input.budgets import budgets_for, required_tokens
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.conversation.long_input import prompts
 from chatcli.conversation.long_input.dividing import divide
-from chatcli.conversation.long_input.planning import Plan, plan
+from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
+from chatcli.conversation.strategies.strategy import only_what_must_be_sent
+from chatcli.core import messages
 from chatcli.core.errors import InputTooLong
 from chatcli.core.long_ways import WAYS, WAYS_BY_NAME
+from chatcli.core.messages import Message, TextPart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chatcli.conversation.context import Window
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
-    from chatcli.conversation.long_input.budgets import Budgets
-    from chatcli.core.messages import Message
+    from chatcli.conversation.long_input.dividing import Divided
+    from chatcli.conversation.long_input.splitting import TextSlice
     from chatcli.core.ports import TokenCounter
+
+_NOTES_SHARE: Final = 4
+"""Notes take at most this share of a request, so that at least as many are merged into one, and merging ends."""
+
+_SEAMS_TOKENS: Final = 12
+"""Tokens that the same characters may have more of in a frame than by themselves."""
+
+_FEWEST_TOKENS: Final = 256
+"""With less room, headings would take most of it, and one set of notes would hardly be a sentence."""
+
+_WIDEST: Final = 999_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Room in tokens: for a part, for notes that are merged, for the text of the last request; and for one set of notes."""
+
+    part_tokens: int
+    merge_tokens: int
+    final_tokens: int
+    notes_tokens: int
+
+    @property
+    def refine_tokens(self) -> int:
+        """Room for a part beside the notes so far, also in the last request."""
+        return min(self.part_tokens, self.final_tokens) - self.notes_tokens - _SEAMS_TOKENS
+
+
+def required_tokens(history: History, tokens: MessageTokens) -> int:
+    """Return what goes with every question: the system prompt, notes, pinned turns, and the opening of the reply."""
+    nothing = messages.question("")
+    return only_what_must_be_sent(history, nothing, tokens).sent_tokens - tokens(nothing)
+
+
+def budgets_for(
+    divided: Divided,
+    window: Window,
+    tokens: MessageTokens,
+    *,
+    required_tokens: int,
+    answer_so_far_tokens: int = 0,
+) -> Budgets | None:
+    """Return the room there is, ``None`` where the question leaves none."""
+    around = divided.about(_widest_label(divided), prompts.notes_preface(_WIDEST, _WIDEST))
+    free = window.budget_tokens - tokens(around) - _SEAMS_TOKENS
+    instructions = max(
+        tokens(messages.system(make(window.answer_tokens)))
+        for make in (prompts.part_instructions, prompts.merge_instructions, prompts.refine_instructions)
+    )
+    asking = free - TOKENS_TO_OPEN_REPLY - instructions
+    final = free - required_tokens - answer_so_far_tokens
+    least = min(asking, final)
+    notes = min(window.answer_tokens, least // _NOTES_SHARE)
+    if least < _FEWEST_TOKENS or notes < FEWEST_TOKENS:
+        return None
+    return Budgets(asking, asking, final, notes)
+
+
+def asked(instructions: str, divided: Divided, name: str, text: str) -> tuple[Message, ...]:
+    """Return the messages that ask about a part, or about notes."""
+    # Pictures and other attachments go with the last request only, which is the one that is answered.
+    texts = tuple(part for part in divided.about(name, text).parts if isinstance(part, TextPart))
+    return messages.system(instructions), Message("user", texts)
+
+
+def _widest_label(divided: Divided) -> str:
+    longest = max(divided.text.names, key=len)
+    count = f"{_WIDEST:,}"
+    two = f"{longest} to {longest}" if len(divided.text.names) > 1 else longest
+    return f"{two}, part {count} of {count}: {prompts.span(_WIDEST, _WIDEST, _WIDEST)}"
+
+
+HEADING_TOKENS: Final = 48
+"""What the heading of one part's notes takes at most, where names are no longer than usual."""
+
+_OVERLAP_SHARE: Final = 25
+_LONGEST_OVERLAP_TOKENS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ``parts`` of a text in the way ``way``, and what they take at most.
+
+    ``requests`` counts the last one too, whose answer is the person's; ``sent_tokens`` and ``answer_tokens`` are of
+    all of them together. Models mostly say less than they may, and then fewer notes are merged.
+    """
+
+    way: str
+    text_tokens: int
+    parts: tuple[TextSlice, ...]
+    requests: int
+    sent_tokens: int
+    answer_tokens: int
+
+
+def plan(
+    way: str, divided: Divided, budgets: Budgets, counter: TokenCounter, *, window: Window, text_tokens: int
+) -> Plan:
+    """Return what ``way`` takes for a text of ``text_tokens``."""
+    # What is sent beside the text: instructions with a part, what the conversation always sends with the last request.
+    around_tokens = window.budget_tokens - budgets.part_tokens
+    around_last_tokens = window.budget_tokens - budgets.final_tokens
+    merges: list[int] = []
+    parts: Sequence[TextSlice] = ()
+    if way == "map-reduce":
+        parts = _parts(divided, counter, budgets.part_tokens)
+        merges, last_tokens = _merges(len(parts), budgets)
+        asked = len(parts) + len(merges)
+        sent = sum(part.tokens for part in parts) + sum(merges) + last_tokens
+    elif way == "refine":
+        parts = _parts(divided, counter, budgets.refine_tokens)
+        asked = len(parts) - 1
+        sent = sum(part.tokens for part in parts) + asked * (budgets.notes_tokens + HEADING_TOKENS)
+    else:
+        asked, sent = 0, min(text_tokens, budgets.final_tokens)
+    return Plan(
+        way,
+        text_tokens,
+        tuple(parts),
+        asked + 1,
+        sent + asked * around_tokens + around_last_tokens,
+        asked * budgets.notes_tokens + window.answer_tokens,
+    )
+
+
+def _parts(divided: Divided, counter: TokenCounter, budget_tokens: int) -> Sequence[TextSlice]:
+    overlap_tokens = min(_LONGEST_OVERLAP_TOKENS, budget_tokens // _OVERLAP_SHARE)
+    return split(divided.text.text, counter, budget_tokens=budget_tokens, overlap_tokens=overlap_tokens)
+
+
+def _merges(notes: int, budgets: Budgets) -> tuple[list[int], int]:
+    """Return how long each merge is and how long the last notes are, in tokens, if all are as long as they may be."""
+    each = budgets.notes_tokens + HEADING_TOKENS
+    at_once = max(2, budgets.merge_tokens // each)
+    merges: list[int] = []
+    while notes * each > budgets.final_tokens and notes > 1:
+        groups = [min(at_once, notes - at) for at in range(0, notes, at_once)]
+        merges += [size * each for size in groups if size > 1]
+        notes = len(groups)
+    return merges, notes * each
 
 
 class LongQuestion:

@@ -1,4 +1,4 @@
-"""The turn of a question that does not fit: its text is read, and then it is asked like any other."""
+"""The turn of a question that does not fit: its text is read, then it is asked like any other, and kept as it was asked."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.asking import LongInputUsage, PartReader
-from chatcli.conversation.long_input.head_and_tail import cut_to_fit
-from chatcli.conversation.long_input.map_reduce import map_reduce
-from chatcli.conversation.long_input.refine import refine
-from chatcli.conversation.long_input.work import Work
+from chatcli.conversation.long_input.readers import Work, cut_to_fit, map_reduce, refine
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
 from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
@@ -22,11 +19,52 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from chatcli.conversation.long_input.how import LongInput
-    from chatcli.conversation.long_input.long_question import LongQuestion
-    from chatcli.conversation.long_input.planning import Plan
+    from chatcli.conversation.long_input.long_question import LongQuestion, Plan
     from chatcli.core.events import Event
-    from chatcli.core.ports import ChatModel
+    from chatcli.core.ports import ChatModel, Journal, Reply
     from chatcli.core.request import Parameters
+
+
+class WholeQuestionJournal:
+    """A ``Journal`` that keeps ``question`` in place of the one that was sent."""
+
+    def __init__(self, inner: Journal, question: Message, spending: LongInputUsage) -> None:
+        self._inner = inner
+        self._question = question
+        self._spending = spending
+
+    @property
+    def name(self) -> str | None:
+        return self._inner.name
+
+    def message(self, message: Message, *, parent: str | None) -> str:  # noqa: ARG002 - it was only sent
+        return self._inner.message(self._question, parent=parent)
+
+    def begin_reply(self, *, parent: str | None) -> Reply:
+        return _WholeReply(self._inner.begin_reply(parent=parent), self._spending)
+
+    def refused(self, message_id: str, reason: str) -> None:
+        self._inner.refused(message_id, reason)
+
+
+class _WholeReply:
+    def __init__(self, inner: Reply, spending: LongInputUsage) -> None:
+        self._inner = inner
+        self._spending = spending
+
+    @property
+    def id(self) -> str:
+        return self._inner.id
+
+    def extend(self, text: str) -> None:
+        self._inner.extend(text)
+
+    def begin_again(self, text: str) -> None:
+        self._inner.begin_again(text)
+
+    def finish(self, message: Message, result: TurnResult) -> None:
+        self._inner.finish(message, self._spending.added_to(result))
+
 
 READERS: Final = {
     "map-reduce": map_reduce,

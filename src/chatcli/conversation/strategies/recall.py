@@ -13,8 +13,8 @@ from chatcli.core.errors import EndpointError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chatcli.conversation.context import Fitted
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import Fitted
     from chatcli.conversation.history import History
     from chatcli.conversation.turn_vectors import TurnVectors
     from chatcli.core.events import Notice

@@ -7,9 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.conversation.context import too_long
-from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
-from chatcli.conversation.fitted import (
+from chatcli.conversation.context import (
     IN_SUMMARY,
     NO_QUESTION,
     NOT_FITTING,
@@ -18,14 +16,16 @@ from chatcli.conversation.fitted import (
     LeftOut,
     are_joined,
     join_neighbours,
+    too_long,
 )
+from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from chatcli.conversation.context import PartKind
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import PartKind
     from chatcli.conversation.history import Fold, History, Summary
     from chatcli.conversation.turn_vectors import TurnVectors
     from chatcli.core.events import Notice

@@ -9,8 +9,8 @@ from chatcli.conversation.strategies.strategy import SHARE_AFTER_CUT, Selection,
 from chatcli.conversation.summarizing import SHARE_OF_FOLD, SHARE_OF_SUMMARY, read_at_once, summary_tokens
 
 if TYPE_CHECKING:
+    from chatcli.conversation.context import Fitted
     from chatcli.conversation.counting import MessageTokens
-    from chatcli.conversation.fitted import Fitted
     from chatcli.conversation.history import History
     from chatcli.core.messages import Message
 

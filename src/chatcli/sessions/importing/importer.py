@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.sessions.folder import SUFFIX, checked_name
 from chatcli.sessions.log import RecordFile
-from chatcli.sessions.names import SUFFIX, checked_name
 from chatcli.sessions.reading import find_header
 from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord, encode
 from chatcli.storage.private_files import read_regular

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.conversation.long_input.head_and_tail import cut
+from chatcli.conversation.long_input.readers import cut
 
 MARK = re.compile(r"\[… ([\d,]+) characters, about ([\d,]+) tokens, are left out here …\]")
 TEXT = "It begins. " + "The committee met again. " * 500 + "It ends."

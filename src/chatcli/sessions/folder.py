@@ -1,0 +1,164 @@
+"""A folder of sessions: what they may be called, what was attached to them, and whether they have changed.
+
+::
+
+    NAME.jsonl              a name is a file name that works on every system and stays in the folder
+    NAME.files/<sha256>     what was attached, under the SHA-256 of its bytes
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chatcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIX: Final = ".jsonl"
+
+_LONGEST_CHARACTERS: Final = 100
+# File systems allow 255 bytes; the suffix and a little room for a neighbour's prefix come off.
+_LONGEST_BYTES: Final = 240
+_SPECIAL: Final = frozenset('<>:"|?*\\/')
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Part of how words are spelled in Persian and in Indic scripts, and of how emoji are put together.
+_JOINERS: Final = frozenset("\u200c\u200d")
+_WINDOWS_DEVICE: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE
+)
+
+
+def is_path(text: str) -> bool:
+    """Whether ``-s`` takes ``text`` as a path: it holds a separator or ends in ``.jsonl``."""
+    return text.endswith(SUFFIX) or any(
+        separator in text for separator in ("/", os.sep, os.altsep) if separator
+    )
+
+
+def checked_name(text: str) -> str:
+    """Return ``text`` in Unicode's form NFC; raise ``UsageError`` when it cannot name a session."""
+    name = unicodedata.normalize("NFC", text)
+    if (objection := _objection(name)) is not None:
+        raise UsageError(
+            f"{text!r} cannot name a session: {objection}",
+            hint="use letters, digits, spaces and dashes, or give a path",
+            code="session_name",
+        )
+    return name
+
+
+def _objection(name: str) -> str | None:
+    objections = {
+        "it is empty": not name.strip(),
+        "it begins or ends with a dot, a dash or a space": name.startswith((".", "-", " "))
+        or name.endswith((".", " ")),
+        "it is too long": len(name) > _LONGEST_CHARACTERS
+        or len(name.encode(errors="replace")) > _LONGEST_BYTES,
+        "it holds a control or invisible character": any(map(_is_invisible, name)),
+        f"it holds one of {' '.join(sorted(_SPECIAL))}": not _SPECIAL.isdisjoint(name),
+        "Windows reserves it for a device": _WINDOWS_DEVICE.fullmatch(name) is not None,
+    }
+    return next((objection for objection, holds in objections.items() if holds), None)
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
+
+
+_SUFFIX: Final = ".files"
+
+
+def attachments_folder(session: Path) -> Path:
+    """Return the folder of a session's attachments, which is only there if it has any."""
+    return session.with_name(session.name.removesuffix(SUFFIX) + _SUFFIX)
+
+
+def move_attachments(session: Path, new_session: Path) -> None:
+    """Have the attachments follow a session to its new place; raise ``OSError`` where they cannot.
+
+    A link in place of the folder moves as the link it is.
+    """
+    folder = attachments_folder(session)
+    if folder.is_symlink() or folder.is_dir():
+        folder.rename(attachments_folder(new_session))
+
+
+def remove_attachments(session: Path) -> None:
+    """Remove the attachments of a session; raise ``OSError`` where they cannot be.
+
+    Of a link in place of the folder only the link is removed: what it leads to is somebody else's.
+    """
+    folder = attachments_folder(session)
+    if folder.is_symlink():
+        folder.unlink()
+    elif _is_junction(folder):
+        folder.rmdir()
+    elif folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def _is_junction(folder: Path) -> bool:
+    # Windows links folders without special rights; Python tells since 3.12, and before takes them for folders.
+    try:
+        tag = getattr(folder.lstat(), "st_reparse_tag", 0)
+    except OSError:
+        return False
+    return bool(tag)
+
+
+_MOST_NS: Final = 2**63 - 1
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+"""From here on a time can be shown in every time zone."""
+
+
+class Stamp(NamedTuple):
+    """Another one means another content: a session file only grows."""
+
+    mtime_ns: int
+    size_bytes: int
+
+
+def stamps(folder: Path) -> dict[str, Stamp]:
+    """Return the stamp of each session of ``folder`` by its name; of a folder that cannot be read there are none."""
+    found: dict[str, Stamp] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX) and (stamp := _stamp(entry)) is not None:
+                    found[entry.name.removesuffix(SUFFIX)] = stamp
+    except OSError:
+        return found
+    return found
+
+
+def stamp_of(folder: Path, name: str) -> Stamp | None:
+    """Return the stamp of one session, ``None`` where there is none of that name."""
+    return _stamp(folder / f"{name}{SUFFIX}")
+
+
+def moment_of(mtime_ns: int) -> datetime:
+    """Return a time of a file; one that no calendar has, as a clock gone wrong may set it, is the nearest it has."""
+    seconds = mtime_ns / 1e9
+    return datetime.fromtimestamp(min(max(seconds, _EARLIEST.timestamp()), _LATEST.timestamp()), UTC)
+
+
+def newest_first(found: dict[str, Stamp]) -> list[str]:
+    return sorted(found, key=lambda name: (-found[name].mtime_ns, name))
+
+
+def _stamp(entry: os.DirEntry[str] | Path) -> Stamp | None:
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    # A file system may know later times than the index does.
+    mtime_ns = max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
+    return Stamp(mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
