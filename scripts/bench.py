@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import bench_endpoint
 from bench_context import context
-from bench_costs import Cost, show
+from bench_costs import Cost, medians, show
 from bench_large_texts import large_texts
 from bench_load import load
 from bench_models import models
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, LOADED_RUNS, FEWER_RUNS = 9, 5, 3
+IMPORTING, PASSING = "python -c import chatcli", "python -c pass"
+MOST_IMPORT_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,19 @@ def oneshot(runs: int) -> None:
             ),
             Contender("chatcli, one-shot", [*chatcli, "-m", bench_endpoint.MODEL, "hi"]),
             Contender("chatcli --version", [*chatcli, "--version"]),
-            Contender("python -c pass", [python, "-c", "pass"]),
+            Contender(IMPORTING, [python, "-c", "import chatcli"]),
+            Contender(PASSING, [python, "-c", "pass"]),
         ]
         if os.name == "posix":
             contenders.insert(
                 3, Contender("scripts/chat --version", [str(ROOT / "scripts" / "chat"), "--version"])
             )
-        show(measure(contenders, runs, environment))
+        costs = measure(contenders, runs, environment)
+        show(costs)
+        import_ms = 1000 * (medians(costs[IMPORTING])[0] - medians(costs[PASSING])[0])
+        print(
+            f"oneshot: import chatcli takes {import_ms:.0f} ms (under {MOST_IMPORT_MS}): {import_ms < MOST_IMPORT_MS}"
+        )
 
 
 def long_conversations(runs: int) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import CodeType, FrameType
 
-MOST_HOPS: Final = 322
+MOST_HOPS: Final = 156
 """What a piped question may take; it is lowered with each step that shortens the way."""
 
 RUNS: Final = 3

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.chat import Chat, history_of
+from chatcli.chat import Conversation, history_of
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import LearnedCounts
@@ -65,7 +65,9 @@ def target(*scripts, model=None, name="small", endpoint=ENDPOINT, default_system
 def opened(store, name="trip", *, kept=True, wished=None):
     """Open the conversation ``name`` as it is on disk, without a model."""
     file = store.resolve(name)
-    return Chat(SessionLog(file if kept else None, app="x", session=store.load(file)), store, system=wished)
+    return Conversation(
+        SessionLog(file if kept else None, app="x", session=store.load(file)), store, system=wished
+    )
 
 
 @pytest.fixture

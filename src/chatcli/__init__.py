@@ -1,3 +1,147 @@
-"""A terminal chat client for OpenAI-compatible models."""
+"""A terminal chat client for OpenAI-compatible models, and its Python API.
 
-__version__ = "0.1.0"
+::
+
+    import chatcli
+
+    print(chatcli.ask("Capital of France?"))
+
+    async with chatcli.open_chat(model="gpt-5-mini", session="trip.jsonl") as chat:
+        answer = await chat.ask("And of Italy?")
+        async for event in chat.stream("Tell me more"):
+            ...
+
+Whatever is used of it is loaded then: ``import chatcli`` alone loads no library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.core.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from chatcli.api import Answer, AskOptions, Chat, ask, open_chat
+    from chatcli.core.errors import (
+        AnswerTooLarge,
+        BadResponse,
+        BudgetReached,
+        Cancelled,
+        ChatcliError,
+        ConfigurationError,
+        ContextOverflow,
+        EndpointError,
+        IncompleteAnswer,
+        InputTooLong,
+        KeyRefused,
+        LocalIOError,
+        NetworkError,
+        QuotaExceeded,
+        RateLimited,
+        RequestRefused,
+        ServerFailed,
+        TimedOut,
+        UsageError,
+    )
+    from chatcli.core.events import (
+        AnswerContinued,
+        CitedSource,
+        ContextFitted,
+        Event,
+        LongProgress,
+        Notice,
+        ReasoningDelta,
+        Retrying,
+        TextDelta,
+        TextReclassified,
+        TurnCancelled,
+        TurnFailed,
+        TurnFinished,
+        TurnResult,
+        TurnStarted,
+        Waiting,
+    )
+    from chatcli.core.messages import (
+        AudioPart,
+        FilePart,
+        ImagePart,
+        Message,
+        ReasoningPart,
+        RefusalPart,
+        TextPart,
+        ToolCallPart,
+        ToolResultPart,
+    )
+    from chatcli.core.usage import Usage
+
+__all__ = [
+    "Answer",
+    "AnswerContinued",
+    "AnswerTooLarge",
+    "AskOptions",
+    "AudioPart",
+    "BadResponse",
+    "BudgetReached",
+    "Cancelled",
+    "Chat",
+    "ChatcliError",
+    "CitedSource",
+    "ConfigurationError",
+    "ContextFitted",
+    "ContextOverflow",
+    "EndpointError",
+    "Event",
+    "FilePart",
+    "ImagePart",
+    "IncompleteAnswer",
+    "InputTooLong",
+    "KeyRefused",
+    "LocalIOError",
+    "LongProgress",
+    "Message",
+    "NetworkError",
+    "Notice",
+    "QuotaExceeded",
+    "RateLimited",
+    "ReasoningDelta",
+    "ReasoningPart",
+    "RefusalPart",
+    "RequestRefused",
+    "Retrying",
+    "ServerFailed",
+    "TextDelta",
+    "TextPart",
+    "TextReclassified",
+    "TimedOut",
+    "ToolCallPart",
+    "ToolResultPart",
+    "TurnCancelled",
+    "TurnFailed",
+    "TurnFinished",
+    "TurnResult",
+    "TurnStarted",
+    "Usage",
+    "UsageError",
+    "Waiting",
+    "ask",
+    "open_chat",
+]
+
+
+_MODULES: Final = ("core.messages", "core.events", "core.errors", "core.usage", "api")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the API when it is first used (PEP 562)."""
+    if name in __all__:
+        for module in _MODULES:
+            found = getattr(import_module(f"{__name__}.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.chat import Chat
+from chatcli.chat import Conversation
 from chatcli.chat.context_report import LeftOutTurns
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
@@ -39,7 +39,7 @@ def target(*, window_tokens=4096, context="truncate", name="small"):
 
 @pytest.fixture
 def chat(tmp_path):
-    with closing(Chat(SessionLog(None, app="x"), SessionStore(tmp_path))) as chat:
+    with closing(Conversation(SessionLog(None, app="x"), SessionStore(tmp_path))) as chat:
         chat.turns.connect(target())
         yield chat
 

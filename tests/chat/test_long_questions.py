@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.chat import Chat
+from chatcli.chat import Conversation
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import LearnedCounts
@@ -46,7 +46,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def chat(store):
-    with closing(Chat(SessionLog(store.resolve("trip"), app="x"), store)) as opened:
+    with closing(Conversation(SessionLog(store.resolve("trip"), app="x"), store)) as opened:
         yield opened
 
 
@@ -68,7 +68,7 @@ async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
     assert facts_of(answered) == FACTS
     assert next(record.message.text for record in chat.session.path()) == LONG.text
     with closing(
-        Chat(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
+        Conversation(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
     ) as resumed:
         resumed.turns.connect(target(AnsweringModel(tell_facts)))
         assert told(resumed) == told(chat)

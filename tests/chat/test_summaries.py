@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.chat import Chat, history_of
+from chatcli.chat import Conversation, history_of
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import NetworkError, UsageError
@@ -44,7 +44,7 @@ def open_chat(tmp_path):
 
     def open_with(*scripts, **how):
         file = store.resolve("trip")
-        chat = Chat(SessionLog(file, app="x", session=store.load(file)), store)
+        chat = Conversation(SessionLog(file, app="x", session=store.load(file)), store)
         chats.append(chat)
         model = ScriptedModel(*scripts)
         chat.turns.connect(target(model, **how))

@@ -8,9 +8,8 @@ from keyring.backend import KeyringBackend
 from keyring.backends import chainer, fail, null
 from keyring.errors import PasswordDeleteError
 
-from chatcli.config.credentials import KeyringFailed, Secret, bind, system_keyring
+from chatcli.config.credentials import KeyringFailed, Secret, bind, choose, system_keyring
 from chatcli.config.endpoints import origin_of
-from chatcli.config.resolve import choose
 from chatcli.core.errors import ConfigurationError
 
 URLS = st.sampled_from(

@@ -74,7 +74,7 @@ class FakeLibrary:
 
 
 class HeldChat:
-    """What ``PickableSessions`` needs of a ``Chat``."""
+    """What ``PickableSessions`` needs of a ``Conversation``."""
 
     def __init__(self, name=None):
         self.file = SessionFile(name, Path(f"/data/{name}.jsonl")) if name else None

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from chatcli.chat import Chat
+from chatcli.chat import Conversation
 from chatcli.core.messages import question
 from chatcli.repl.recap import recap
 from chatcli.sessions.log import SessionLog
@@ -31,7 +31,7 @@ def begin(store, *, partial=""):
 def recapped(store, **how):
     frontend = KeptFrontend()
     with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
-        recap(Chat(log, store), frontend, **how)
+        recap(Conversation(log, store), frontend, **how)
     return frontend.text
 
 

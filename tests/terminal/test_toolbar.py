@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.chat import Chat
+from chatcli.chat import Conversation
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.messages import answer, question
@@ -43,7 +43,7 @@ def chat_of(
         "a", "q", AT, answer("Paris."), ReplyMetadata(model, None, "stop", None, cost_usd)
     )
     file = SessionFile(name, folder / "trip.jsonl") if name else None
-    chat = Chat(
+    chat = Conversation(
         SessionLog(file, app="x", session=Session.replay([asked, answered])), SessionStore(folder / "data")
     )
     if connected:

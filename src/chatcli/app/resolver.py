@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from chatcli.app.run_context import ChatOptions, RunContext, Tell
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.pool import PoolEntry
@@ -97,7 +97,7 @@ class ModelResolver:
         self._approve = approve
         self._fallbacks: dict[str, tuple[ChatModel, str]] = {}
 
-    async def resolve(self, chat: Chat) -> ResolvedModel:
+    async def resolve(self, chat: Conversation) -> ResolvedModel:
         """Return what ``chat`` asks; it pays for that. Raise a ``ChatcliError`` where there is no such model."""
         settings = self._settings
         entry = await self.connected(await self.endpoint())
@@ -158,7 +158,7 @@ class ModelResolver:
             self._tell(Notice("base_url_completed", notice))
             return there, *found
 
-    def _terms(self, chat: Chat, entry: PoolEntry, pause: InterruptibleSleep) -> _Terms:
+    def _terms(self, chat: Conversation, entry: PoolEntry, pause: InterruptibleSleep) -> _Terms:
         return _Terms(
             entry,
             self._facts(entry),
@@ -219,7 +219,7 @@ class ModelResolver:
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
 
-    def _fallbacks_of(self, chat: Chat, terms: _Terms) -> list[Fallback]:
+    def _fallbacks_of(self, chat: Conversation, terms: _Terms) -> list[Fallback]:
         """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
         if not self._settings.fallback:
             return []
@@ -240,7 +240,9 @@ class ModelResolver:
 
         return [Fallback(name, opening(name)) for name in self._settings.fallback]
 
-    async def _profile(self, name: str, chat: Chat, pause: InterruptibleSleep) -> tuple[ChatModel, str]:
+    async def _profile(
+        self, name: str, chat: Conversation, pause: InterruptibleSleep
+    ) -> tuple[ChatModel, str]:
         """Return the model of a profile that is fallen back to, and its name there. It is opened once."""
         if name not in self._fallbacks:
             settings = self._settings.fallback_profiles[name]
@@ -388,7 +390,9 @@ async def _nothing_configured() -> ConfigurationError:
     return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
 
 
-def budget_of(settings: Settings, context: RunContext, chat: Chat, approve: Approve | None = None) -> Budget:
+def budget_of(
+    settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
+) -> Budget:
     """Return how much may be spent for ``chat``, which pays."""
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
     ledger = Ledger(context.paths.data / FILE_NAME, is_kept=settings.save)

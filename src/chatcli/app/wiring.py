@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chatcli import __version__
 from chatcli.app.resolver import ModelResolver, list_offered
 from chatcli.app.windows import with_served_windows
-from chatcli.chat import Chat
+from chatcli.chat import Conversation
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.version import __version__
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionFile
 
 
-def open_session(settings: Settings, options: ChatOptions, context: RunContext) -> Chat:
+def open_session(settings: Settings, options: ChatOptions, context: RunContext) -> Conversation:
     """Open the session the settings and the options describe, as a conversation without a model to ask yet.
 
     That is quick and needs no network. The caller closes it, and connects it to what a ``ModelResolver`` finds.
@@ -44,7 +44,7 @@ def open_session(settings: Settings, options: ChatOptions, context: RunContext) 
         )
     else:
         log = SessionLog(None, app=app, folder=folder, session=store.load(file) if file else None)
-    return Chat(log, store, system=_given_system(settings, log.session))
+    return Conversation(log, store, system=_given_system(settings, log.session))
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ async def open_chat(
     tell: Tell,
     *,
     approve: Approve | None = None,
-) -> AsyncIterator[Chat]:
+) -> AsyncIterator[Conversation]:
     """Open the conversation the settings and the options describe; ``tell`` is given what the person should know.
 
     ``approve`` asks them about what would exceed a budget, ``None`` where nobody can be asked. Raise a ``ChatcliError``

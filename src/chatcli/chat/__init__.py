@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionStore
 
-__all__ = ["Chat", "history_of"]
+__all__ = ["Conversation", "history_of"]
 
 
-class Chat:
+class Conversation:
     """An open conversation: its session and, once ``turns`` are connected to one, the model that is asked.
 
     ``opened`` is the session with its file and marks, ``turns`` asks, ``branches`` goes back and across, ``memory`` says

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
@@ -58,7 +58,7 @@ class LineFrontend(Frontend):
         lines: TypedLines,
         *,
         settings: Callable[[], Settings],
-        chat: Callable[[], Chat],
+        chat: Callable[[], Conversation],
         plain: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

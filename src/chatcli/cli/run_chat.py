@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.app.run_context import RunContext
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
     from chatcli.cli.standard_streams import Terminal
@@ -248,7 +248,7 @@ class _OneShot:
             # Automatic keeping is a service; a session that was named was part of what was asked for.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
-    async def _examined(self, chat: Chat, question: Message) -> Message | Examined | None:
+    async def _examined(self, chat: Conversation, question: Message) -> Message | Examined | None:
         """Let the person choose what is done with a question that does not fit."""
         from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
 
@@ -274,7 +274,7 @@ class _OneShot:
             return agrees(told, self._terminal)
 
 
-async def _get_ready(chat: Chat, question: Message, status: StatusRenderer) -> None:
+async def _get_ready(chat: Conversation, question: Message, status: StatusRenderer) -> None:
     """Sum up what would be left out, as a conversation does between two questions.
 
     Whoever did not ask for that in this call need not wait for it.
@@ -290,7 +290,7 @@ async def _get_ready(chat: Chat, question: Message, status: StatusRenderer) -> N
         )
 
 
-def _dry_run(chat: Chat, settings: Settings, question: Message, context: RunContext) -> str:
+def _dry_run(chat: Conversation, settings: Settings, question: Message, context: RunContext) -> str:
     """Return what would be sent, as JSON."""
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
@@ -309,7 +309,7 @@ def _dry_run(chat: Chat, settings: Settings, question: Message, context: RunCont
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
-def _long_dry_run(chat: Chat, question: LongQuestion) -> str:
+def _long_dry_run(chat: Conversation, question: LongQuestion) -> str:
     """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
     plan = question.plan(chat.turns.long_questions.way)
     shown = {

@@ -27,7 +27,7 @@ from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.storage.private_files import close_to_others, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from keyring.backend import KeyringBackend
@@ -117,6 +117,18 @@ class Credential:
 def bind(secret: Secret, base_url: str | None, source: str) -> Credential:
     """Tie a key to the URL it was configured with, or to OpenAI's where there was none."""
     return Credential(secret, origin_of(base_url or OPENAI_URL), source)
+
+
+def choose(
+    credentials: Sequence[Credential], base_url: str | None
+) -> tuple[Credential | None, tuple[Credential, ...]]:
+    """Return the first credential of the endpoint, and all those that belong to other places."""
+    if not credentials:
+        return None, ()
+    endpoint = None if base_url is None else origin_of(base_url)
+    own = (credential for credential in credentials if credential.endpoint_origin == endpoint)
+    foreign = (credential for credential in credentials if credential.endpoint_origin != endpoint)
+    return next(own, None), tuple(foreign)
 
 
 class KeyringFailed(Exception):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
-from chatcli.config.credentials import Credential, StoredKeys, bind, system_keyring
+from chatcli.config.credentials import Credential, StoredKeys, bind, choose, system_keyring
 from chatcli.config.endpoints import OPENAI_URL, MistypedValue, origin_of
 from chatcli.config.env_files import (
     DOT_ENV,
@@ -155,6 +155,19 @@ def resolve(
     )
 
 
+def resolve_given(given: Mapping[str, object], variables: Mapping[str, str]) -> Settings:
+    """Settle every setting by what a caller gives and a few variables, without anything of the person's configuration.
+
+    ``given`` are values by the name of their setting. Raises ``UsageError`` for a bad one, ``ConfigurationError`` for a
+    bad variable.
+    """
+    if unknown := [name for name in given if name not in SETTINGS_BY_NAME]:
+        raise UsageError(
+            f"{unknown[0]} is not a setting", hint=did_you_mean(unknown[0], list(SETTINGS_BY_NAME))
+        )
+    return _settle([flag_source(given, by_setting=True), variable_source("environment", variables)], {})
+
+
 def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError | None]:
     """Return the stored keys, and why there are none where they cannot be read: many questions need none of them."""
     try:
@@ -292,18 +305,6 @@ def _first(sources: Iterable[SettingsSource], name: str) -> FoundSetting | None:
 
 def _credentials(sources: Iterable[SettingsSource]) -> list[Credential]:
     return [credential for source in sources for credential in source.credentials]
-
-
-def choose(
-    credentials: Sequence[Credential], base_url: str | None
-) -> tuple[Credential | None, tuple[Credential, ...]]:
-    """Return the first credential of the endpoint, and all those that belong to other places."""
-    if not credentials:
-        return None, ()
-    endpoint = None if base_url is None else origin_of(base_url)
-    own = (credential for credential in credentials if credential.endpoint_origin == endpoint)
-    foreign = (credential for credential in credentials if credential.endpoint_origin != endpoint)
-    return next(own, None), tuple(foreign)
 
 
 def _default_base_url(credentials: Iterable[Credential]) -> str | None:

@@ -53,10 +53,11 @@ class ChatcliError(Exception):
     """Something expected went wrong.
 
     ``code`` is stable and machine-readable, ``message`` is one sentence on what happened, ``hint`` one on what
-    to do.
+    to do. ``partial`` is what had come of an answer.
     """
 
     code: str = "error"
+    partial: str = ""
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
@@ -78,6 +79,12 @@ class ChatcliError(Exception):
             other.args, other.message = (message,), message
         if hint is not None:
             other.hint = hint
+        return other
+
+    def with_partial(self, text: str) -> Self:
+        """Return the same error with what had come of the answer."""
+        other = copy(self)
+        other.partial = text
         return other
 
 

@@ -12,11 +12,11 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from chatcli import __version__
 from chatcli.app.resolver import DEFAULT_MODEL, endpoint_at
 from chatcli.config.endpoints import refuse_key_in_clear
 from chatcli.config.paths import obstacle
 from chatcli.core.errors import ChatcliError, ConfigurationError
+from chatcli.core.version import __version__
 from chatcli.cost.ledger import FILE_NAME as LEDGER
 from chatcli.cost.ledger import Ledger, unreadable_lines
 from chatcli.doctor.examination import of_error, ok, problem, warning

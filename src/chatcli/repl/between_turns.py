@@ -11,7 +11,7 @@ from chatcli.core.errors import ChatcliError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
 
 PATIENCE_S: Final = 2.0
 """How long a question waits for what was begun before it: a summary that is about to end saves doing it all again."""
@@ -30,7 +30,7 @@ class BetweenTurns:
         self._task: asyncio.Task[None] | None = None
         self._has_warned = False
 
-    def begin(self, chat: Chat) -> None:
+    def begin(self, chat: Conversation) -> None:
         """Begin, now that a turn is over."""
         self._task = asyncio.create_task(self._get_ready(chat))
 
@@ -55,7 +55,7 @@ class BetweenTurns:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _get_ready(self, chat: Chat) -> None:
+    async def _get_ready(self, chat: Conversation) -> None:
         try:
             await chat.get_ready()
         except ChatcliError as error:

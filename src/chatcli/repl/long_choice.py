@@ -15,7 +15,7 @@ from chatcli.render.text_columns import hanging
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.chat.turns import Examined
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion, Plan
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def settle_length(
-    chat: Chat,
+    chat: Conversation,
     message: Message,
     settings: Settings,
     *,

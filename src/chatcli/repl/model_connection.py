@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext, Tell
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.catalog import OfferedModel
     from chatcli.config.settings import Settings
@@ -60,14 +60,14 @@ class Connection:
         self._opening: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
 
-    def begin(self, chat: Chat, settings: Settings) -> None:
+    def begin(self, chat: Conversation, settings: Settings) -> None:
         """Open it for ``chat`` as soon as nobody types."""
         self._warmup = Warmup(_steps(settings, draws=self._draws), idle_s=self._idle_s)
         self._opening = asyncio.create_task(self._open_warm(chat, settings))
         # Whoever asks is told why it failed; that nobody did is no news.
         self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
 
-    async def ready(self, chat: Chat, settings: Settings) -> None:
+    async def ready(self, chat: Conversation, settings: Settings) -> None:
         """Wait until ``chat`` is connected. Raise a ``ChatcliError`` where it cannot be."""
         if chat.target is not None:
             return
@@ -79,19 +79,19 @@ class Connection:
             # Stopped by the person, the wait ends; what is being opened is of use for the next question.
             await asyncio.shield(self._opening)
 
-    async def replace(self, chat: Chat, settings: Settings) -> ResolvedModel:
+    async def replace(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         """Open another connection, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
         await self._stop(self._opening)
         await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
 
     @asynccontextmanager
-    async def beside(self, chat: Chat, settings: Settings) -> AsyncIterator[ResolvedModel]:
+    async def beside(self, chat: Conversation, settings: Settings) -> AsyncIterator[ResolvedModel]:
         """Open another connection for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
         async with AsyncExitStack() as stack:
             yield await self._resolver(settings, stack).resolve(chat)
 
-    async def offered(self, chat: Chat, settings: Settings) -> tuple[OfferedModel, ...]:
+    async def offered(self, chat: Conversation, settings: Settings) -> tuple[OfferedModel, ...]:
         """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
         await self.ready(chat, settings)
         if self._offered is None:
@@ -116,14 +116,14 @@ class Connection:
         await self._stop(self._counting)
         await self._stack.aclose()
 
-    async def _open_warm(self, chat: Chat, settings: Settings) -> None:
+    async def _open_warm(self, chat: Conversation, settings: Settings) -> None:
         await self._warmup.run()
         chat.turns.connect(await self._open(chat, settings))
         self._opened()
         vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
         self._counting = asyncio.create_task(_get_ready(vocabulary, chat))
 
-    async def _open(self, chat: Chat, settings: Settings) -> ResolvedModel:
+    async def _open(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()
         try:
             target = await self._resolver(settings, opened).resolve(chat)
@@ -145,7 +145,7 @@ class Connection:
                 await task
 
 
-async def _get_ready(vocabulary: Warmup, chat: Chat) -> None:
+async def _get_ready(vocabulary: Warmup, chat: Conversation) -> None:
     await vocabulary.run()
     await chat.manager.look_ahead()
 

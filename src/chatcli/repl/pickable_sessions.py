@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chatcli.app.run_context import RunContext
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.sessions.library import Library, SearchHit
     from chatcli.sessions.store import SessionSummary
 
@@ -49,7 +49,7 @@ class PickableSessions:
     title from the conversation itself, and it cannot be taken away.
     """
 
-    def __init__(self, library: Library, *, folder: str | None, chat: Chat) -> None:
+    def __init__(self, library: Library, *, folder: str | None, chat: Conversation) -> None:
         self._library = library
         self._folder = folder
         self._chat = chat
@@ -104,7 +104,7 @@ class PickableSessions:
 
 
 @contextmanager
-def pickable_sessions(world: RunContext, chat: Chat) -> Iterator[PickableSessions]:
+def pickable_sessions(world: RunContext, chat: Conversation) -> Iterator[PickableSessions]:
     """Open the sessions of ``world``, as ``chat`` sees them."""
     from chatcli.sessions.library import Library  # noqa: PLC0415 - many conversations never need its database
 

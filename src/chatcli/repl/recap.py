@@ -8,7 +8,7 @@ from chatcli.core.documents import name_of
 from chatcli.core.errors import Cancelled
 
 if TYPE_CHECKING:
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.repl.frontend import Frontend
     from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.tree import Exchange
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BEING_ANSWERED: Final = "another chatcli is answering this question"
 
 
-def recap(chat: Chat, frontend: Frontend, *, titled: bool = True) -> None:
+def recap(chat: Conversation, frontend: Frontend, *, titled: bool = True) -> None:
     """Show nothing for a conversation in which nothing was said; its title only where it is to be ``titled``."""
     questions = chat.session.questions
     if not questions:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.attachments.attached import Attached
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.config.settings import Settings
     from chatcli.core.events import Event, TurnEnd
@@ -56,7 +56,7 @@ class ReplSession:
     def __init__(
         self,
         frontend: Frontend,
-        chat: Chat,
+        chat: Conversation,
         *,
         settings: Settings,
         wish: ChatOptions,
@@ -71,7 +71,7 @@ class ReplSession:
     ) -> None:
         self.frontend = frontend
         self.between_turns = BetweenTurns(frontend.remark, patience_s=patience_s)
-        self.chat: Chat = chat
+        self.chat: Conversation = chat
         self.settings = settings
         self.wish = wish
         self.world = world
@@ -143,7 +143,7 @@ class ReplSession:
         """Show an error, with what helps in a conversation where there is no model to ask."""
         self.frontend.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
 
-    async def connected(self) -> Chat:
+    async def connected(self) -> Conversation:
         """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
         await self.connection.ready(self.chat, self.settings)
         return self.chat
@@ -182,7 +182,7 @@ class ReplSession:
         """Read the configuration anew and connect as it says now."""
         await self.change()
 
-    async def turn_to(self, chat: Chat) -> None:
+    async def turn_to(self, chat: Conversation) -> None:
         """Go on with another conversation; it is closed again where it has no model to ask, and this one has."""
         await self.between_turns.stop()
         try:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.keys import Keys
 
-from chatcli import __version__
 from chatcli.app.resolver import expected_model
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_bindings import KeyTable
 from chatcli.core.exit_codes import ExitCode
+from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.editor import Editor

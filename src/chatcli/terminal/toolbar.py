@@ -13,7 +13,7 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.conversation.context import ContextUsage
     from chatcli.render.themes import Theme
 
@@ -53,7 +53,7 @@ class _Part:
         return bar + theme.paint(clip(self.text, 0, columns), self.role)
 
 
-def is_too_long(chat: Chat, draft_tokens: int) -> bool:
+def is_too_long(chat: Conversation, draft_tokens: int) -> bool:
     """Whether a question that is about so long cannot be sent."""
     return chat.target is not None and draft_tokens > _room_tokens(chat.manager.context_usage())
 
@@ -72,7 +72,7 @@ class Toolbar:
         self._unicode = unicode
 
     def line(
-        self, chat: Chat, expected_model: str, theme: Theme, columns: int, *, draft_tokens: int = 0
+        self, chat: Conversation, expected_model: str, theme: Theme, columns: int, *, draft_tokens: int = 0
     ) -> str:
         """Return the line.
 
@@ -94,7 +94,7 @@ class Toolbar:
         between = theme.paint(_BETWEEN, "rule")
         return between.join(part.painted(theme, columns) for part in shown)
 
-    def _window(self, chat: Chat, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
+    def _window(self, chat: Conversation, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
         if chat.target is None:
             return ()
         usage = chat.manager.context_usage()
@@ -121,7 +121,7 @@ class Toolbar:
             return "#" * full, "-" * (_BAR_CELLS - full)
         return "━" * full + "╸" * half, "─" * (_BAR_CELLS - full - half)
 
-    def _editing(self, chat: Chat) -> str:
+    def _editing(self, chat: Conversation) -> str:
         edited = chat.branches.editing
         if edited is None:
             return ""
@@ -152,13 +152,13 @@ def _shortened(name: str, columns: int) -> str:
     return shortened(name, longest)
 
 
-def _spent(chat: Chat) -> str:
+def _spent(chat: Conversation) -> str:
     cost_usd = chat.session.cost_usd
     # What is free needs no room, and of what is unknown there is nothing to say.
     return f"{dollars(cost_usd)} spent" if cost_usd else ""
 
 
-def _cost_of_next(chat: Chat, draft_tokens: int) -> str:
+def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
     """Return about what it will cost to send what is being written, nothing where that is free or unknown.
 
     The answer is taken to be as long as the budget expects it.

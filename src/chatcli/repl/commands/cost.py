@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    from chatcli.chat import Chat
+    from chatcli.chat import Conversation
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.cost.budget import Budget
     from chatcli.cost.ledger import Expense
@@ -72,7 +72,7 @@ def _fitted(rows: Sequence[_Row], columns: int) -> str:
     return "\n".join(lines)
 
 
-def _periods(chat: Chat, budget: Budget) -> Iterator[_Row]:
+def _periods(chat: Conversation, budget: Budget) -> Iterator[_Row]:
     limits = {standing.period: standing.limit for standing in budget.standings()}
     yield from _conversation(chat, limits)
     if RUN in limits:
@@ -85,7 +85,7 @@ def _periods(chat: Chat, budget: Budget) -> Iterator[_Row]:
         yield what, _amount(spent), _notes(_of(limits.get(period)), _unknown(spent, "request"))
 
 
-def _conversation(chat: Chat, limits: Mapping[str, Decimal]) -> Iterator[_Row]:
+def _conversation(chat: Conversation, limits: Mapping[str, Decimal]) -> Iterator[_Row]:
     context = chat.session.context()
     if context and (last := context[-1].reply) is not None:
         yield "this answer", _amount(_of_replies([last])), ""

@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from chatcli import __version__
 from chatcli.cli.actions import Action
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
+from chatcli.core.version import __version__
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.importer import Importer, Progress
 from chatcli.text.sanitizer import sanitize_line

@@ -1,0 +1,240 @@
+"""The Python API: what a script sees of it."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chatcli
+from scripted_server import (
+    CUT,
+    Answer,
+    event_stream,
+    json_answer,
+    reasoning_events,
+    serving_in_thread,
+    text_events,
+)
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "python.md"
+PARIS = Answer(event_stream("Pa", "ris."))
+
+
+@pytest.fixture(autouse=True)
+def folders(monkeypatch, tmp_path):
+    """Give a person folders of their own, and an environment in which nothing else is set."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CHATCLI_MODEL", "CHATCLI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for kind in ("CONFIG", "DATA", "CACHE", "LOCAL"):
+        monkeypatch.setenv(f"CHATCLI_{kind}_DIR", str(tmp_path / kind.lower()))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def asked(server):
+    """Return the questions; a server on loopback is asked for its windows as well."""
+    return [request for request in server.requests if request.method == "POST"]
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_question_has_an_answer():
+    with serving_in_thread(PARIS) as server:
+        answer = chatcli.ask("Capital of France?", model="small", base_url=server.base_url)
+    assert str(answer) == answer.text == "Paris."
+    assert (answer.model, answer.finish_reason, answer.attempts) == ("small", "stop", 1)
+    assert answer.usage.output_tokens
+    assert (answer.sources, answer.reasoning, answer.data, answer.refusal) == ((), "", None, None)
+    assert asked(server)[0].json["messages"] == [{"role": "user", "content": "Capital of France?"}]
+
+
+def test_parameters_and_other_settings_are_sent():
+    with serving_in_thread(PARIS) as server:
+        chatcli.ask(
+            "Hi",
+            model="small",
+            base_url=server.base_url,
+            system="Be brief.",
+            temperature=0,
+            max_tokens=5,
+            settings={"options": {"user": "ada"}, "stream": False},
+        )
+    body = asked(server)[0].json
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert (body["temperature"], body["max_tokens"], body["user"]) == (0, 5, "ada")
+    assert not body.get("stream")
+
+
+def test_what_the_model_thought_is_beside_the_answer():
+    with serving_in_thread(Answer([*reasoning_events("a big ", "city"), *event_stream("Paris.")])) as server:
+        answer = chatcli.ask("Capital?", model="small", base_url=server.base_url)
+    assert (answer.reasoning, answer.text) == ("a big city", "Paris.")
+
+
+def test_an_error_is_raised_with_what_had_come():
+    cut = Answer([*text_events("Par"), CUT])
+    with serving_in_thread(cut) as server, pytest.raises(chatcli.EndpointError) as raised:
+        chatcli.ask("Capital?", model="small", base_url=server.base_url, settings={"retries": 0})
+    assert raised.value.partial == "Par"
+
+
+def test_a_key_that_is_refused_raises_its_own_error():
+    refused = json_answer({"error": {"message": "bad key", "code": "invalid_api_key"}}, status=401)
+    with serving_in_thread(refused) as server, pytest.raises(chatcli.KeyRefused) as raised:
+        chatcli.ask("Hi", model="small", base_url=server.base_url, api_key="sk-wrong-key-0000")
+    assert raised.value.hint
+    assert "sk-wrong-key-0000" not in str(raised.value)
+
+
+def test_a_key_goes_to_the_endpoint_it_is_given_for(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-openai-alone")
+    with serving_in_thread(PARIS) as server:
+        chatcli.ask("Hi", model="small", base_url=server.base_url)
+        chatcli.ask("Hi", model="small", base_url=server.base_url, api_key="sk-for-this-server")
+    sent = [request.headers.get("authorization", "") for request in asked(server)]
+    assert not any("sk-for-openai-alone" in header for header in sent)
+    assert sent[1] == "Bearer sk-for-this-server"
+
+
+def test_the_endpoint_and_its_key_come_from_the_environment(monkeypatch):
+    with serving_in_thread(PARIS) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+        chatcli.ask("Hi", model="small")
+    assert asked(server)[0].headers["authorization"] == "Bearer sk-of-the-environment"
+
+
+def test_without_a_key_and_an_endpoint_the_error_says_what_to_pass():
+    with pytest.raises(chatcli.ConfigurationError) as raised:
+        chatcli.ask("Hi")
+    assert "api_key=" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 9}, "temperature must be"),
+        ({"settings": {"retriess": 1}}, "retriess is not a setting"),
+        ({"api_key": "a b"}, "api_key must be"),
+        ({"base_url": "ftp://example.com"}, "base_url must be"),
+    ],
+)
+def test_a_mistake_is_named_by_the_argument(options, message):
+    with pytest.raises(chatcli.UsageError, match=message):
+        chatcli.ask("Hi", **options)
+
+
+def test_nothing_of_the_person_is_read_and_nothing_saved(folders, monkeypatch):
+    (folders / "config").mkdir()
+    (folders / "config" / "config.toml").write_text('model = "theirs"\nsystem = "theirs"\n')
+    (folders / ".env").write_text("CHATCLI_MODEL=of-the-folder\n")
+    monkeypatch.setenv("CHATCLI_SYSTEM", "theirs")
+    before = files(folders)
+    with serving_in_thread(PARIS) as server:
+        chatcli.ask("Hi", model="small", base_url=server.base_url)
+    assert asked(server)[0].json["model"] == "small"
+    assert [message["role"] for message in asked(server)[0].json["messages"]] == ["user"]
+    assert files(folders) == before
+
+
+def test_the_persons_configuration_is_read_where_it_is_asked_for(folders):
+    with serving_in_thread(PARIS) as server:
+        (folders / "config").mkdir()
+        (folders / "config" / "config.toml").write_text(f'model = "theirs"\nbase_url = "{server.base_url}"\n')
+        chatcli.ask("Hi", config=True)
+        chatcli.ask("Hi", config=True, model="mine")
+    assert [request.json["model"] for request in asked(server)] == ["theirs", "mine"]
+    assert files(folders) == ["config/config.toml"]
+
+
+async def test_a_conversation_remembers_and_a_session_is_resumed(tmp_path):
+    path = tmp_path / "trip.jsonl"
+    with serving_in_thread(PARIS) as server:
+        options = {"model": "small", "base_url": server.base_url, "session": path}
+        async with chatcli.open_chat(**options) as chat:
+            await chat.ask("Capital of France?")
+            assert [message.role for message in chat.messages] == ["user", "assistant"]
+            assert (chat.model, chat.session) == ("small", path)
+        async with chatcli.open_chat(**options) as chat:
+            assert [message.text for message in chat.messages] == ["Capital of France?", "Paris."]
+            await chat.ask(chatcli.Message("user", (chatcli.TextPart("And of Italy?"),)))
+    sent = [message["content"] for message in asked(server)[1].json["messages"]]
+    assert sent == ["Capital of France?", "Paris.", "And of Italy?"]
+
+
+async def test_events_are_the_turns_own_and_the_last_tells_the_end():
+    with serving_in_thread(PARIS) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+            events = [event async for event in chat.stream("Hi")]
+    assert isinstance(events[0], chatcli.TurnStarted)
+    assert "".join(event.text for event in events if isinstance(event, chatcli.TextDelta)) == "Paris."
+    assert isinstance(events[-1], chatcli.TurnFinished)
+
+
+async def test_a_stream_that_fails_says_so_in_its_last_event():
+    with serving_in_thread(json_answer({"error": {"message": "no"}}, status=400)) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+            events = [event async for event in chat.stream("Hi")]
+    assert isinstance(events[-1], chatcli.TurnFailed)
+    assert isinstance(events[-1].result.error, chatcli.RequestRefused)
+
+
+async def test_inside_an_event_loop_ask_names_the_way_out():
+    with pytest.raises(RuntimeError, match="open_chat"):
+        chatcli.ask("Hi")
+
+
+async def test_conversations_at_once_do_not_mix():
+    with serving_in_thread(PARIS) as server:
+
+        async def one(text):
+            async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+                await chat.ask(text)
+                return [message.text for message in chat.messages]
+
+        spoken = await asyncio.gather(*(one(str(number)) for number in range(4)))
+    assert spoken == [[str(number), "Paris."] for number in range(4)]
+
+
+def test_every_public_name_is_there_and_known_to_type_checkers():
+    tree = ast.parse(inspect.getsource(chatcli))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert typed == set(chatcli.__all__)
+    assert set(chatcli.__all__) <= set(dir(chatcli))
+    for name in chatcli.__all__:
+        assert getattr(chatcli, name) is not None
+    with pytest.raises(AttributeError):
+        chatcli.nothing  # noqa: B018
+
+
+def test_importing_chatcli_loads_no_library():
+    code = "import sys, chatcli; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert not loaded & {"asyncio", "openai", "tiktoken", "rich", "pydantic", "prompt_toolkit", "httpx2"}
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
+def test_the_examples_of_the_guide_run(example, monkeypatch, tmp_path):
+    with serving_in_thread(PARIS) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+        run = subprocess.run(
+            [sys.executable, "-c", example],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+    assert run.returncode == 0, run.stderr
+    assert "Paris." in run.stdout
