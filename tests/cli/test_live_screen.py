@@ -9,6 +9,7 @@ import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.segment import Segment
 
 from chatcli.cli.live_screen import RESTED_AFTER_S, LiveScreen
 from cli.sized_terminal import SizedTerminal
@@ -27,6 +28,9 @@ class Pen:
         self.terminal = SizedTerminal(self.file, columns, ROWS)
         self.screen = LiveScreen(self.terminal, clock=self.clock)
 
+    def draw(self, printed, tail):
+        self.screen.draw([Segment(printed)] if printed else [], [[Segment(row)] for row in tail])
+
     def resize(self, columns):
         self.terminal.resize(columns, ROWS)
 
@@ -44,29 +48,29 @@ class Pen:
 
 def test_the_tail_stands_below_what_is_printed_and_gives_way_to_it():
     pen = Pen()
-    pen.screen.draw("", ["one", "tw"])
-    pen.screen.draw("one\n", ["two", "thr"])
+    pen.draw("", ["one", "tw"])
+    pen.draw("one\n", ["two", "thr"])
     assert pen.shown[:4] == ["one", "two", "thr", ""]
-    pen.screen.draw("two\nthree\n", [])
+    pen.draw("two\nthree\n", [])
     assert pen.shown[:4] == ["one", "two", "three", ""]
 
 
 def test_only_the_rows_that_changed_are_written_again():
     pen = Pen()
-    pen.screen.draw("", ["first", "second"])
+    pen.draw("", ["first", "second"])
     before = len(pen.written)
-    pen.screen.draw("", ["first", "second one"])
+    pen.draw("", ["first", "second one"])
     assert "first" not in pen.written[before:]
-    pen.screen.draw("", ["first", "second one", "third"])
+    pen.draw("", ["first", "second one", "third"])
     assert pen.shown[:3] == ["first", "second one", "third"]
     before = len(pen.written)
-    pen.screen.draw("", ["first", "second one", "third"])
+    pen.draw("", ["first", "second one", "third"])
     assert len(pen.written) == before
 
 
 def test_each_frame_is_marked_as_one():
     pen = Pen()
-    pen.screen.draw("one\n", ["two"])
+    pen.draw("one\n", ["two"])
     assert pen.written == "\x1b[?2026hone\ntwo\x1b[?2026l"
 
 
@@ -76,7 +80,7 @@ def test_everything_printed_is_in_the_scrollback_once_and_the_last_tail_below_it
     expected = []
     tail = []
     for printed, tail in frames:
-        pen.screen.draw("".join(f"{row}\n" for row in printed), tail)
+        pen.draw("".join(f"{row}\n" for row in printed), tail)
         expected += printed
     shown = [row.rstrip() for row in [*expected, *tail]]
     assert pen.shown[: len(shown)] == shown
@@ -85,8 +89,8 @@ def test_everything_printed_is_in_the_scrollback_once_and_the_last_tail_below_it
 
 def test_a_printed_line_wider_than_the_terminal_leaves_nothing_of_the_tail_behind():
     pen = Pen()
-    pen.screen.draw("", ["a long row of the tail", "another long row of it"])
-    pen.screen.draw("x" * 35 + "\n", ["end"])
+    pen.draw("", ["a long row of the tail", "another long row of it"])
+    pen.draw("x" * 35 + "\n", ["end"])
     assert pen.shown[:4] == ["x" * 30, "x" * 5, "end", ""]
 
 
@@ -105,10 +109,10 @@ def test_after_a_stop_it_begins_below_what_the_shell_wrote():
     pen = Pen()
     pen.screen.attach()
     try:
-        pen.screen.draw("", ["one", "two"])
+        pen.draw("", ["one", "two"])
         pen.file.write(b"\nshell\n")
         signal.raise_signal(signal.SIGCONT)
-        pen.screen.draw("", ["one", "two", "three"])
+        pen.draw("", ["one", "two", "three"])
     finally:
         pen.screen.detach()
     assert pen.shown[:6] == ["one", "two", "shell", "one", "two", "three"]

@@ -71,7 +71,7 @@ async def drawn(
     answer = LiveAnswer(
         LiveScreen(SizedTerminal(file, columns, _LINES), clock=clock),
         look,
-        reasoning=Reasoning(lambda text: look.paint(text, "reasoning")),
+        reasoning=Reasoning(look),
         shows_reasoning=shows_thoughts,
         clock=clock,
         cpu_clock=clock,

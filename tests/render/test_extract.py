@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatcli.render.extract import code_blocks, first_code_block
-from chatcli.render.markdown.stream import rendered
 from chatcli.render.themes import theme
+from render.markdown.drawn import rendered
 from render.markdown.specification import EXAMPLES
 from render.markdown.test_block_stream import DIFFERS, DOCUMENTS
 

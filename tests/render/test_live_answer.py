@@ -20,10 +20,9 @@ from chatcli.core.events import (
     TurnResult,
 )
 from chatcli.render.live_answer import LiveAnswer
-from chatcli.render.markdown.stream import rendered
 from chatcli.render.reasoning import Reasoning
 from conversation.fakes import ManualClock
-from render.markdown.drawn import PLAIN
+from render.markdown.drawn import PLAIN, rendered, written
 
 END = TurnFinished(TurnResult("", "m"))
 
@@ -49,8 +48,8 @@ class Paper:
     def draw(self, printed, tail):
         if self.broken:
             raise OSError("nobody there")
-        self.printed.append(printed)
-        self.tails.append(list(tail))
+        self.printed.append(written(printed))
+        self.tails.append([written(row) for row in tail])
 
     @property
     def text(self):
@@ -59,7 +58,7 @@ class Paper:
 
 def start(*, shows_reasoning=False, **options):
     clock, paper = ManualClock(), Paper()
-    reasoning = Reasoning(lambda text: text)
+    reasoning = Reasoning(PLAIN)
     return LiveAnswer(
         paper, PLAIN, reasoning=reasoning, shows_reasoning=shows_reasoning, clock=clock, **options
     ), paper, clock  # fmt: skip

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.render.reasoning import PLAIN_BAR, Reasoning
+from chatcli.render.reasoning import Reasoning
+from render.markdown.drawn import COLORED, PLAIN, written
 
 CHARACTERS = st.sampled_from(
     ["a", "bc", "longword", " ", "  ", "\n", "\t", "中", "文字，", "（", "é", "e\u0301", "👍🏽", "👨‍👩‍👧", "❤️", "🇫🇷", "क्ष", "\x1b", "\u0301"]
@@ -15,8 +16,27 @@ CHARACTERS = st.sampled_from(
 TEXTS = st.lists(CHARACTERS, max_size=60).map("".join)
 
 
-def reasoning(**options):
-    return Reasoning(lambda line: line, **options)
+class WrittenReasoning:
+    """``Reasoning`` whose lines are what a terminal is sent for them."""
+
+    def __init__(self, theme):
+        self._reasoning = Reasoning(theme)
+
+    def feed(self, text, columns):
+        return written(self._reasoning.feed(text, columns))
+
+    def finish(self, columns):
+        return written(self._reasoning.finish(columns))
+
+    def tail(self, columns, rows):
+        return [written(row) for row in self._reasoning.tail(columns, rows)]
+
+    def fold(self, elapsed_s):
+        return written([self._reasoning.fold(elapsed_s)])
+
+
+def reasoning(theme=PLAIN):
+    return WrittenReasoning(theme)
 
 
 def lines_of(text, columns, *, cuts=()):
@@ -66,10 +86,11 @@ def test_scripts_without_blanks_are_broken_between_characters_but_not_before_a_f
 
 
 def test_every_line_is_painted_for_itself():
-    thoughts = Reasoning(lambda line: f"<{line}>", bar=PLAIN_BAR)
-    assert thoughts.feed("one\ntwo", 20) == "<| one>\n"
-    assert thoughts.tail(20, 1) == ["<| two>"]
-    assert thoughts.fold(1) == "<thought for 1 s (2 words)>"
+    thoughts = reasoning(COLORED)
+    style = COLORED.paint("|", "reasoning").split("|")
+    assert thoughts.feed("one\ntwo", 20) == "┊ one".join(style) + "\n"
+    assert thoughts.tail(20, 1) == ["┊ two".join(style)]
+    assert thoughts.fold(1) == "thought for 1 s (2 words)".join(style)
 
 
 def test_what_would_act_on_the_terminal_is_made_visible():

@@ -109,7 +109,9 @@ class TestAreTheSame:
     @pytest.mark.parametrize("name", ANSWERS)
     async def test_above_the_line_a_person_writes_in(self, name):
         async with desk() as at:
-            observer = LiveAnswer(at.screen, COLORED["dark"], reasoning=Reasoning(str), shows_reasoning=False)
+            observer = LiveAnswer(
+                at.screen, COLORED["dark"], reasoning=Reasoning(COLORED["dark"]), shows_reasoning=False
+            )
             await show(observer, [TextDelta(ANSWERS[name]), TurnFinished(TurnResult("", "m"))])
             written = "".join(at.glass.writes)
         rows = await drawn([ANSWERS[name]], COLORED["dark"], 60)

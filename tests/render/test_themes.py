@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
 import pytest
-from rich.color import EIGHT_BIT_PALETTE
 
 from chatcli.render.themes import PALETTES, theme
 
@@ -31,23 +29,15 @@ def contrast(one, other):
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def color_of(codes):
-    """Return the foreground of 24 or 8 bits in SGR parameters, ``None`` where it is the terminal's own."""
-    if match := re.search(r"38;2;(\d+);(\d+);(\d+)", codes):
-        return tuple(map(int, match.groups()))
-    if match := re.search(r"38;5;(\d+)", codes):
-        return tuple(EIGHT_BIT_PALETTE[int(match[1])])
-    return None
-
-
 @pytest.mark.parametrize("system", ["truecolor", "256"])
 @pytest.mark.parametrize("name", ["dark", "light"])
 def test_every_role_stands_out_from_the_usual_backgrounds(name, system):
     too_weak = {
         (role, background): round(contrast(color, bytes.fromhex(background)), 2)
-        for role, codes in theme(name, system).codes.items()
+        for role, style in theme(name, system).styles.styles.items()
         for background in BACKGROUNDS[name]
-        if (color := color_of(codes))
+        if style.color is not None
+        and (color := style.color.get_truecolor())
         and contrast(color, bytes.fromhex(background)) < (3 if role in LINES else 4.5)
     }
     assert not too_weak
@@ -86,9 +76,10 @@ def test_a_style_is_brought_down_to_the_colours_there_are(system, painted):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_of_several_roles_all_count(system):
-    both = theme("dark", system).paint("x", "strong", "link")
-    codes = theme("dark", system).codes
-    assert both == f"\x1b[{codes['strong']};{codes['link']}mx\x1b[0m"
+    look = theme("dark", system)
+    both, link = look.style(("strong", "link")), look.style(("link",))
+    assert (both.bold, both.underline, both.color) == (True, True, link.color)
+    assert look.style(("link", "code")).color == look.style(("code",)).color
 
 
 @pytest.mark.parametrize("system", [None, *SYSTEMS])
@@ -102,6 +93,11 @@ def test_without_colours_there_is_no_escape_sequence(name):
     plain = theme(name, None)
     assert not plain.links
     assert all(plain.paint("x", role) == "x" for role, _, _ in PALETTES[name])
+
+
+def test_what_is_drawn_for_one_kind_of_terminal_is_not_drawn_so_for_another():
+    drawn = [theme("dark", system).segment("x", "heading1").style.render("x") for system in SYSTEMS * 2]
+    assert len(set(drawn)) == len(SYSTEMS)
 
 
 def test_rich_is_not_loaded_before_something_is_painted():

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import ANSI, to_formatted_text
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.processors import TransformationInput
+from prompt_toolkit.styles import Style
+from rich.segment import Segment
 from wcwidth import width
 
 from chatcli.core.events import (
@@ -17,7 +20,9 @@ from chatcli.core.events import (
     TextDelta,
     Waiting,
 )
+from chatcli.render.printing import as_written
 from chatcli.render.text_columns import table
+from chatcli.render.themes import PALETTES, theme
 from chatcli.render.word_wrap import wrapped
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.screen_rows import TailControl
@@ -228,8 +233,21 @@ class TestTheMovingLine:
 
 
 def test_the_tail_shows_its_last_rows_where_there_is_no_room_for_all():
-    control = TailControl(lambda: ["one", "two", "\x1b[1mthree\x1b[0m"])
+    bold = theme("dark", "standard").segment("three", "strong")
+    control = TailControl(lambda: [[Segment("one")], [Segment("two")], [Segment("and "), bold]])
     assert control.preferred_height(80, 2, False, None) == 2
     content = control.create_content(80, 2)
-    lines = ["".join(fragment[1] for fragment in content.get_line(at)) for at in range(content.line_count)]
-    assert lines == ["two", "three"]
+    lines = [content.get_line(at) for at in range(content.line_count)]
+    assert lines == [[("", "two")], [("", "and "), ("bold", "three")]]
+
+
+@pytest.mark.parametrize("system", ["standard", "256", "truecolor"])
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_the_tail_is_shown_in_the_styles_it_will_be_printed_in(name, system):
+    look = theme(name, system)
+    for role, _, _ in PALETTES[name]:
+        row = [look.segment("x", role, "strike")]
+        (shown,) = TailControl(lambda row=row: [row]).create_content(80, 1).get_line(0)
+        (printed,) = to_formatted_text(ANSI(as_written(row)))
+        attributes = [Style([]).get_attrs_for_style_str(style) for style, _ in (shown, printed)]
+        assert attributes[0] == attributes[1], role

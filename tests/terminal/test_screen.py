@@ -13,6 +13,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
+from rich.segment import Segment
 
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
@@ -68,6 +69,9 @@ class Desk:
     def hurry(self):
         waited, self.waits = self.waits, False
         return waited
+
+    def draw(self, printed, tail):
+        self.screen.draw([Segment(printed)] if printed else (), [[Segment(row)] for row in tail])
 
     @asynccontextmanager
     async def working(self):
@@ -312,10 +316,10 @@ async def test_a_question_can_be_turned_down(key):
 async def test_what_is_printed_stays_above_in_order_and_what_is_typed_meanwhile_survives():
     async with desk() as found:
         for number in range(300):
-            found.screen.draw(f"line {number}\n", [f"tail {number}"])
+            found.draw(f"line {number}\n", [f"tail {number}"])
             if number % 10 == 0:
                 await found.type("x")
-        found.screen.draw("", ())
+        found.draw("", ())
         await found.settle()
         printed = [line for line in found.glass.everything.split("\n") if line.startswith("line ")]
         assert printed == [f"line {number}" for number in range(300)]
@@ -325,14 +329,14 @@ async def test_what_is_printed_stays_above_in_order_and_what_is_typed_meanwhile_
 
 async def test_a_tail_is_shown_between_what_is_printed_and_the_composer():
     async with desk() as found:
-        found.screen.draw("done\n", ["coming", "last row"])
+        found.draw("done\n", ["coming", "last row"])
         await found.settle()
         assert found.glass.shown == "done\ncoming\nlast row\n>\ntoolbar"
 
 
 async def test_a_tail_never_takes_the_composers_place():
     async with desk() as found:
-        found.screen.draw("", [f"row {number}" for number in range(100)])
+        found.draw("", [f"row {number}" for number in range(100)])
         await found.settle()
         assert found.glass.shown.endswith("row 99\n>\ntoolbar")
 
@@ -340,7 +344,7 @@ async def test_a_tail_never_takes_the_composers_place():
 async def test_a_frame_is_one_write_between_its_marks():
     async with desk() as found:
         found.glass.writes.clear()
-        found.screen.draw("done\n", ["coming"])
+        found.draw("done\n", ["coming"])
         assert len(found.glass.writes) == 1
         assert found.glass.writes[0].startswith(BEGIN_FRAME)
         assert found.glass.writes[0].endswith(END_FRAME)
@@ -352,7 +356,7 @@ async def test_nothing_is_drawn_while_the_size_changes_and_nothing_is_lost():
         application._on_resize()
         application._on_resize()
         found.glass.writes.clear()
-        found.screen.draw("printed meanwhile\n", ["tail"])
+        found.draw("printed meanwhile\n", ["tail"])
         await found.type("x")
         # On a busy machine the size may have stood still for long enough by now.
         assert application._resizing is None or not found.glass.writes
@@ -362,7 +366,7 @@ async def test_nothing_is_drawn_while_the_size_changes_and_nothing_is_lost():
 async def test_a_terminal_that_is_gone_is_drawn_to_in_vain():
     async with desk() as found:
         found.glass.is_gone = True
-        found.screen.draw("nobody sees this\n", ["nor this"])
+        found.draw("nobody sees this\n", ["nor this"])
         await found.type("x")
         assert found.screen.composer.text == "x"
 

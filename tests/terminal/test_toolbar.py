@@ -124,8 +124,8 @@ def test_what_is_edited_comes_first(tmp_path):
 @pytest.mark.parametrize(("words", "role"), [(1_500, "label"), (4_500, "code.number"), (5_600, "code.error")])
 def test_the_window_changes_its_colour_as_it_fills(tmp_path, words, role):
     chat = chat_of(tmp_path, words=words, window_tokens=10_000)
-    code = theme("dark", "truecolor").codes[role]
-    assert re.search(rf"\x1b\[{re.escape(code)}m[━╸]", line(chat, colors="truecolor"))
+    begin = theme("dark", "truecolor").paint("|", role).partition("|")[0]
+    assert re.search(rf"{re.escape(begin)}[━╸]", line(chat, colors="truecolor"))
 
 
 def test_without_unicode_the_bar_is_made_of_signs(tmp_path):

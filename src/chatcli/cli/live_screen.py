@@ -6,10 +6,13 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.render.printing import SegmentPrinter, command
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatcli.cli.standard_streams import Terminal
+    from chatcli.render.printing import Painted
 
 # Synchronized output (DEC private mode 2026), as in terminal/live_application.py: the terminal shows the frame as a whole.
 _BEGIN_FRAME: Final = "\x1b[?2026h"
@@ -34,7 +37,8 @@ class LiveScreen:
         self._clock = clock
         self._size = terminal.size()
         self._resting_from_s = 0.0
-        self._tail: Sequence[str] = ()
+        self._print = SegmentPrinter(terminal.stdout.write)
+        self._tail: Sequence[Painted] = ()
         self._handler_before: Any = None
 
     def columns(self) -> int:
@@ -51,14 +55,16 @@ class LiveScreen:
             self._resting_from_s = now_s + RESTED_AFTER_S
         return now_s >= self._resting_from_s and self._terminal.stdout.has_room
 
-    def draw(self, printed: str, tail: Sequence[str]) -> None:
+    def draw(self, printed: Painted, tail: Sequence[Painted]) -> None:
         if not printed and list(tail) == list(self._tail):
             return
         # Rows of the tail that stay as they are need not be written again.
         kept = 0 if printed else min(_in_common(self._tail, tail), max(0, len(tail) - 1))
-        pieces = [self._to_row(kept), printed, "\n".join(tail[kept:])]
+        frame = [command(_BEGIN_FRAME + self._to_row(kept)), *printed]
+        for at, row in enumerate(tail[kept:]):
+            frame += [command("\n"), *row] if at else row
         self._tail = tuple(tail)
-        self._terminal.stdout.write("".join([_BEGIN_FRAME, *pieces, _END_FRAME]))
+        self._print([*frame, command(_END_FRAME)])
 
     def _to_row(self, row: int) -> str:
         """Return what leads to the start of a row of the tail and erases it and those below.
@@ -82,7 +88,7 @@ class LiveScreen:
         self._tail = ()
 
 
-def _in_common(before: Sequence[str], after: Sequence[str]) -> int:
+def _in_common(before: Sequence[Painted], after: Sequence[Painted]) -> int:
     """Return how many rows the two begin with that are the same."""
     return next(
         (at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new),

@@ -392,7 +392,7 @@ def _live_answer(settings: Settings, terminal: Terminal, destination: _Destinati
     screen = LiveScreen(terminal)
     screen.attach()
     destination.at_close.callback(screen.detach)
-    reasoning = Reasoning(lambda text: theme.paint(text, "reasoning"))
+    reasoning = Reasoning(theme)
     return LiveAnswer(
         screen,
         theme,

@@ -18,13 +18,16 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
 )
-from chatcli.render.markdown.stream import MarkdownStream
+from chatcli.render.markdown.stream import LINE_END, MarkdownStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.segment import Segment
+
     from chatcli.core.events import Event
     from chatcli.render.markdown.inline import LineBreaks
+    from chatcli.render.printing import Painted
     from chatcli.render.reasoning import Reasoning
     from chatcli.render.themes import Theme
 
@@ -60,8 +63,8 @@ class Canvas(Protocol):
         """Whether a frame may be drawn now: nobody has to wait for it, and the size rests."""
         ...
 
-    def draw(self, printed: str, tail: Sequence[str]) -> None:
-        """Print whole lines for good and show ``tail`` below them, in one frame."""
+    def draw(self, printed: Painted, tail: Sequence[Painted]) -> None:
+        """Print whole lines for good and show the rows of ``tail`` below them, in one frame."""
         ...
 
 
@@ -100,7 +103,7 @@ class LiveAnswer:
         self._silence_after_s = silence_after_s
         self._silence: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
-        self._printed: list[str] = []
+        self._printed: list[Segment] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         self._failure: Exception | None = None
@@ -132,7 +135,7 @@ class LiveAnswer:
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._printed += self._thoughts.end(self._clock())
                 self._take_texts()
-                self._printed.append(self._stream.finish(self._canvas.columns()))
+                self._printed += self._stream.finish(self._canvas.columns())
                 self._stop_listening()
                 self._flush(())
             case _:
@@ -141,8 +144,8 @@ class LiveAnswer:
     def _close_reasoning(self) -> None:
         """Say of all that was shown that it was reasoning, and begin the answer anew."""
         self._take_texts()
-        self._printed.append(self._stream.finish(self._canvas.columns()))
-        self._printed += ["\n", self._theme.paint(_WAS_REASONING, "reasoning"), "\n\n"]
+        self._printed += self._stream.finish(self._canvas.columns())
+        self._printed += LINE_END, self._theme.segment(_WAS_REASONING, "reasoning"), LINE_END, LINE_END
         self._stream = self._begin_stream()
         if self._answer_so_far:
             self._stream.go_on_after(self._answer_so_far)
@@ -194,7 +197,7 @@ class LiveAnswer:
         columns, rows = self._canvas.columns(), self._canvas.rows()
         tail = self._stream.tail(columns, rows) or self._thoughts.tail(columns, rows)
         if self._activity is not None:
-            told = self._activity.row(self._thoughts.since_s, self._heard_s, self._clock(), columns)
+            told = self._activity.rows(self._thoughts.since_s, self._heard_s, self._clock(), columns)
             tail = [*tail, *told][-rows:]
         self._flush(tail)
         # The CPU time of this thread: on a busy machine a frame takes long by the clock without being dear.
@@ -205,14 +208,13 @@ class LiveAnswer:
         text = "".join(self._texts)
         self._texts.clear()
         self._texts_length = 0
-        self._printed.append(self._stream.feed(text, self._canvas.columns()))
+        self._printed += self._stream.feed(text, self._canvas.columns())
 
-    def _flush(self, tail: Sequence[str]) -> None:
+    def _flush(self, tail: Sequence[Painted]) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        printed = "".join(self._printed)
-        self._printed.clear()
+        printed, self._printed = self._printed, []
         self._canvas.draw(printed, tail)
 
 
@@ -226,28 +228,28 @@ class _Thoughts:
         self.since_s: float | None = None
         self._has_printed = False
 
-    def feed(self, text: str, now_s: float) -> list[str]:
+    def feed(self, text: str, now_s: float) -> list[Segment]:
         """Return what is to be printed for good."""
         if self.since_s is None:
             self.since_s = now_s
         lines = self._reasoning.feed(text, self._canvas.columns())
         self._has_printed |= bool(lines)
-        return [lines] if self.are_shown else []
+        return lines if self.are_shown else []
 
-    def tail(self, columns: int, rows: int) -> list[str]:
+    def tail(self, columns: int, rows: int) -> list[list[Segment]]:
         if not self.are_shown or self.since_s is None:
             return []
         return self._reasoning.tail(columns, rows)
 
-    def end(self, now_s: float) -> list[str]:
+    def end(self, now_s: float) -> list[Segment]:
         """Return what is left to be printed, and a gap before the answer; nothing where nothing was thought."""
         if self.since_s is None:
             return []
         elapsed_s, self.since_s = now_s - self.since_s, None
         if self.are_shown:
             rest = self._reasoning.finish(self._canvas.columns())
-            return [rest, "\n"] if rest or self._has_printed else []
-        return [self._reasoning.fold(elapsed_s), "\n\n"]
+            return [*rest, LINE_END] if rest or self._has_printed else []
+        return [self._reasoning.fold(elapsed_s), LINE_END, LINE_END]
 
 
 class _Activity:
@@ -257,7 +259,9 @@ class _Activity:
         self._theme = theme
         self._silence_after_s = silence_after_s
 
-    def row(self, thinking_since_s: float | None, heard_s: float, now_s: float, columns: int) -> list[str]:
+    def rows(
+        self, thinking_since_s: float | None, heard_s: float, now_s: float, columns: int
+    ) -> list[list[Segment]]:
         """Return a row about it, or none."""
         if now_s - heard_s >= self._silence_after_s:
             told = f"nothing new for {now_s - heard_s:.0f} s"
@@ -265,4 +269,4 @@ class _Activity:
             told = f"thinking {now_s - thinking_since_s:.0f} s"
         else:
             return []
-        return [self._theme.paint(f"{told} · Ctrl-C stops"[:columns], "reasoning")]
+        return [[self._theme.segment(f"{told} · Ctrl-C stops"[:columns], "reasoning")]]

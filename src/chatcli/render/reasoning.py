@@ -6,16 +6,17 @@ import re
 from copy import copy
 from typing import TYPE_CHECKING, Final
 
+from rich.segment import Segment
 from wcwidth import iter_graphemes, width
 
 from chatcli.text.sanitizer import TerminalSanitizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from chatcli.render.themes import Theme
 
 BAR: Final = "┊ "
-PLAIN_BAR: Final = "| "
-"""For terminals that show ASCII only."""
 
 _TAB: Final = "    "
 _BRIEF_S: Final = 0.5
@@ -32,19 +33,18 @@ _BEGINS_NO_ROW: Final = frozenset("、。，．！？：；）」』】》〉")
 class Reasoning:
     """Takes a model's thoughts in pieces of any size and gives them back as lines behind a bar.
 
-    ``paint`` styles one line. A line is given back once nothing that follows can change it, so what was given back
+    A line is given back once nothing that follows can change it, so what was given back
     depends on the text and the width only, never on how the text was cut; the work for a piece depends on its own
     length. Widths are in columns, the bar included. ``finish`` and ``fold`` end the thoughts; what is fed next
     begins new ones.
     """
 
-    def __init__(self, paint: Callable[[str], str], *, bar: str = BAR) -> None:
-        self._paint = paint
-        self._bar = bar
+    def __init__(self, theme: Theme) -> None:
+        self._theme = theme
         self._is_over = False
         self._begin()
 
-    def feed(self, text: str, width: int) -> str:
+    def feed(self, text: str, width: int) -> list[Segment]:
         """Return the lines that are finished for good, each with its end."""
         if self._is_over:
             self._begin()
@@ -52,7 +52,7 @@ class Reasoning:
         self._words.feed(safe)
         return self._printed(self._rows.feed(safe, self._room(width)))
 
-    def finish(self, width: int) -> str:
+    def finish(self, width: int) -> list[Segment]:
         """Return the lines that are left, each with its end: nothing more comes."""
         safe = self._sanitizer.finish()
         self._words.feed(safe)
@@ -61,21 +61,21 @@ class Reasoning:
         self._is_over = True
         return self._printed(rows)
 
-    def tail(self, width: int, rows: int) -> list[str]:
+    def tail(self, width: int, rows: int) -> list[list[Segment]]:
         """Return the last ``rows`` lines of what is not finished, without their ends."""
         if self._is_over:
             return []
         lines = self._rows.unfinished(self._room(width))
-        return [self._line(line) for line in lines[max(0, len(lines) - rows) :]]
+        return [[self._line(line)] for line in lines[max(0, len(lines) - rows) :]]
 
-    def fold(self, elapsed_s: float) -> str:
+    def fold(self, elapsed_s: float) -> Segment:
         """Return all that was thought as one line, without its end: how long it took, and how much it was."""
         self._is_over = True
         count = self._words.count
         words = f" ({count:,} word{'' if count == 1 else 's'})" if count else ""
         if elapsed_s < _BRIEF_S:
-            return self._paint(f"thought briefly{words}")
-        return self._paint(f"thought for {elapsed_s:.0f} s{words}")
+            return self._theme.segment(f"thought briefly{words}", "reasoning")
+        return self._theme.segment(f"thought for {elapsed_s:.0f} s{words}", "reasoning")
 
     def _begin(self) -> None:
         self._is_over = False
@@ -84,13 +84,13 @@ class Reasoning:
         self._rows = _Rows()
 
     def _room(self, columns: int) -> int:
-        return max(1, columns - width(self._bar))
+        return max(1, columns - width(BAR))
 
-    def _printed(self, rows: list[str]) -> str:
-        return "".join(self._line(row) + "\n" for row in rows)
+    def _printed(self, rows: list[str]) -> list[Segment]:
+        return [segment for row in rows for segment in (self._line(row), Segment.line())]
 
-    def _line(self, row: str) -> str:
-        return self._paint((self._bar + row).rstrip())
+    def _line(self, row: str) -> Segment:
+        return self._theme.segment((BAR + row).rstrip(), "reasoning")
 
 
 class _Words:

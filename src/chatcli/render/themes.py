@@ -9,39 +9,74 @@ bright black, which Solarized makes the background.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.segment import Segment
+    from rich.style import Style
+    from rich.theme import Theme as StylesByRole
+
+    AnswerStyle: TypeAlias = Style
+    """For those who only read it."""
+
 Role: TypeAlias = str
 ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 Background: TypeAlias = Literal["dark", "light"]
 
-_RESET: Final = "\x1b[0m"
 
-# Select Graphic Rendition, ECMA-48 8.3.117.
-_ATTRIBUTES: Final = {"bold": "1", "dim": "2", "italic": "3", "underline": "4", "strike": "9"}
-
-
-@dataclass(frozen=True, slots=True)
 class Theme:
-    """What each role looks like on one kind of terminal.
+    """What each role looks like on one kind of terminal: as a style of rich, ``None`` where it looks like any text.
 
-    ``codes`` are SGR parameters, such as ``1;38;5;110``, by role; a role that is missing or empty has none.
-    ``links`` says whether other escape sequences, such as OSC 8, may be written at all.
+    Where ``color_system`` is ``None``, all do. ``links`` says whether other escape sequences, such as OSC 8, may be
+    written at all.
     """
 
-    name: str
-    codes: Mapping[Role, str]
-    links: bool
+    def __init__(self, name: Background, color_system: ColorSystem | None, *, links: bool = True) -> None:
+        self.name = name
+        self.color_system = color_system
+        self.links = links and color_system is not None
+        self._of_roles: dict[tuple[Role, ...], Style | None] = {}
+
+    @functools.cached_property
+    def styles(self) -> StylesByRole:
+        """The styles by role, in colours that the terminal has."""
+        # Here, so that nobody who sees no colours pays for it.
+        from rich.theme import Theme as StylesByRole  # noqa: PLC0415
+
+        if self.color_system is None:
+            return StylesByRole({}, inherit=False)
+        system = self.color_system
+        words = {role: (chosen if system != "standard" else few) for role, chosen, few in PALETTES[self.name]}
+        return StylesByRole({role: _style(style, system) for role, style in words.items()}, inherit=False)
+
+    def style(self, roles: tuple[Role, ...]) -> Style | None:
+        """Return the style of all ``roles`` together, the later over the earlier."""
+        try:
+            return self._of_roles[roles]
+        except KeyError:
+            style = self._of_roles[roles] = self._combined(roles)
+            return style
+
+    def segment(self, text: str, *roles: Role) -> Segment:
+        from rich.segment import Segment  # noqa: PLC0415 - as above
+
+        return Segment(text, self.style(roles))
 
     def paint(self, text: str, *roles: Role) -> str:
-        """Return ``text`` in the styles of all ``roles``, the later over the earlier, and reset behind it."""
-        codes = ";".join(filter(None, (self.codes.get(role) for role in roles)))
-        return f"\x1b[{codes}m{text}{_RESET}" if codes and text else text
+        """Return ``text`` for a terminal that is written to directly, reset behind it."""
+        style = self.style(roles)
+        return style.render(text) if style is not None else text
+
+    def _combined(self, roles: tuple[Role, ...]) -> Style | None:
+        if self.color_system is None:
+            return None
+        from rich.style import Style  # noqa: PLC0415 - as above
+
+        styles = self.styles.styles
+        return Style.combine([Style.null(), *(styles[role] for role in roles if role in styles)]) or None
 
 
 @functools.cache
@@ -50,30 +85,22 @@ def theme(name: Background, color_system: ColorSystem | None, *, links: bool = T
 
     ``links``: whether the terminal reads the commands that make links.
     """
-    if color_system is None:
-        return Theme(name, MappingProxyType({}), links=False)
-    styles = {role: (chosen if color_system != "standard" else few) for role, chosen, few in PALETTES[name]}
-    codes = {role: _sgr(style, color_system) for role, style in styles.items()}
-    return Theme(name, MappingProxyType(codes), links=links)
+    return Theme(name, color_system, links=links)
 
 
-def _sgr(style: str, color_system: ColorSystem) -> str:
-    """Return the SGR parameters for attributes and at most one colour, in rich's words for them."""
-    # Here, so that nobody who sees no colours pays for it.
-    from rich import color  # noqa: PLC0415
+def _style(words: str, color_system: ColorSystem) -> Style:
+    """Return a style of attributes and at most one colour, which is brought down to what there is.
 
-    systems = {
-        "standard": color.ColorSystem.STANDARD,
-        "256": color.ColorSystem.EIGHT_BIT,
-        "truecolor": color.ColorSystem.TRUECOLOR,
-    }
-    codes: list[str] = []
-    for word in style.split():
-        if word in _ATTRIBUTES:
-            codes.append(_ATTRIBUTES[word])
-        else:
-            codes += color.Color.parse(word).downgrade(systems[color_system]).get_ansi_codes()
-    return ";".join(codes)
+    That is done here rather than where it is printed because a style keeps the codes it was first printed with.
+    """
+    from rich.color import ColorSystem as Colors  # noqa: PLC0415 - as above
+    from rich.style import Style  # noqa: PLC0415
+
+    systems = {"standard": Colors.STANDARD, "256": Colors.EIGHT_BIT, "truecolor": Colors.TRUECOLOR}
+    style = Style.parse(words)
+    if style.color is None:
+        return style
+    return style.without_color + Style.from_color(style.color.downgrade(systems[color_system]))
 
 
 # A role, its style where a colour can be chosen, and its style with the terminal's own sixteen colours.

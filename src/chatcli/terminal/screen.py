@@ -17,6 +17,7 @@ from wcwidth import clip, width, wrap
 
 from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
+from chatcli.render.printing import SegmentPrinter
 from chatcli.repl.editor import Editor
 from chatcli.repl.queue import MessageQueue, Submission
 from chatcli.terminal.composer import AnswerLine, Composer, Pasted
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
     from prompt_toolkit.styles import BaseStyle
 
+    from chatcli.render.printing import Painted
     from chatcli.render.themes import ColorSystem
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.keys import Hint
@@ -106,7 +108,7 @@ class Screen:
         self._leave_asked_s = -math.inf
         self._last_key_s = time.monotonic()
         self._drawn_s = 0.0
-        self._tail: Sequence[str] = ()
+        self._tail: Sequence[Painted] = ()
         self._panel: Container | None = None
         self._work: asyncio.Future[None] | None = None
         self.composer = Composer(
@@ -134,6 +136,7 @@ class Screen:
             input=input,
             output=output,
         )
+        self._print_segments = SegmentPrinter(self.application.print_above)
         self.application.key_processor.before_key_press += self._note_key
         tell_escape_apart(
             self.application,
@@ -191,7 +194,7 @@ class Screen:
             self._activity.end()
             if time.monotonic() - self._leave_asked_s < _LEAVES_WITHIN_S:
                 self.leave()
-            self.draw("", ())
+            self.draw((), ())
             self._title.refresh()
         return True
 
@@ -241,12 +244,12 @@ class Screen:
         """Whether a frame may be drawn now; while the size changes, the application itself draws none."""
         return True
 
-    def draw(self, printed: str, tail: Sequence[str]) -> None:
-        """Print whole lines for good and show ``tail`` below them, in one frame."""
+    def draw(self, printed: Painted, tail: Sequence[Painted]) -> None:
+        """Print whole lines for good and show the rows of ``tail`` below them, in one frame."""
         self._tail = tail
         self._drawn_s = time.monotonic()
         if printed:
-            self.application.print_above(printed)
+            self._print_segments(printed)
         else:
             self.application.draw()
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.filters import Condition, has_completions
-from prompt_toolkit.formatted_text import ANSI, to_formatted_text
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.containers import DynamicContainer
 from prompt_toolkit.layout.controls import FormattedTextControl, UIContent, UIControl
@@ -25,11 +24,12 @@ from chatcli.text.shortening import shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from prompt_toolkit.formatted_text import AnyFormattedText
+    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
     from prompt_toolkit.layout.containers import Container
     from prompt_toolkit.layout.controls import GetLinePrefixCallable
 
-    from chatcli.render.themes import Background, ColorSystem
+    from chatcli.render.printing import Painted
+    from chatcli.render.themes import AnswerStyle, Background, ColorSystem
     from chatcli.repl.queue import MessageQueue, Submission
     from chatcli.terminal.composer import AnswerLine, Composer
     from chatcli.terminal.input_history import HistorySearch
@@ -42,7 +42,7 @@ class Shown:
     ``panel`` stands in the place of all but the tail.
     """
 
-    tail: Callable[[], Sequence[str]]
+    tail: Callable[[], Sequence[Painted]]
     activity: Callable[[], str]
     queue: Callable[[], str]
     attached: Callable[[], str]
@@ -117,9 +117,9 @@ def _more() -> str:
 
 
 class TailControl(UIControl):
-    """Shows the last of the ``rows``, ANSI text of one line each, that there is room for."""
+    """Shows the last of the ``rows`` that there is room for."""
 
-    def __init__(self, rows: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, rows: Callable[[], Sequence[Painted]]) -> None:
         self._rows = rows
 
     def preferred_height(
@@ -133,11 +133,15 @@ class TailControl(UIControl):
 
     def create_content(self, width: int, height: int | None) -> UIContent:  # noqa: ARG002
         rows = self._rows()
-        shown = [to_formatted_text(ANSI(row)) for row in rows[max(0, len(rows) - (height or 0)) :]]
+        shown = [_formatted(row) for row in rows[max(0, len(rows) - (height or 0)) :]]
         return UIContent(get_line=lambda at: shown[at], line_count=len(shown), show_cursor=False)
 
 
-def tail_window(rows: Callable[[], Sequence[str]]) -> Window:
+def _formatted(row: Painted) -> StyleAndTextTuples:
+    return [("" if style is None else _style_of(style), text) for text, style, _ in row]
+
+
+def tail_window(rows: Callable[[], Sequence[Painted]]) -> Window:
     return Window(TailControl(rows), dont_extend_height=True, wrap_lines=False)
 
 
@@ -211,6 +215,16 @@ def screen_style(name: Background, color_system: ColorSystem | None) -> Style:
     for element, role, more in _CLASSES:
         styles[element] = " ".join([*map(_word_of_style, roles[role].split()), more]).strip()
     return Style.from_dict(styles)
+
+
+@functools.cache
+def _style_of(style: AnswerStyle) -> str:
+    """Return a style of the theme in prompt_toolkit's words for it."""
+    words = [word for word in sorted(_ATTRIBUTES) if getattr(style, word)]
+    if style.color is not None:
+        is_own = style.color.is_system_defined and not style.color.is_default
+        words.append(_word_of_style(style.color.name if is_own else style.color.get_truecolor().hex))
+    return " ".join(words)
 
 
 def _word_of_style(word: str) -> str:

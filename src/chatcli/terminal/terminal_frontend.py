@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import TurnCancelled, TurnFailed
+from chatcli.render.printing import as_written
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
+from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
 from chatcli.text.sanitizer import sanitize, sanitize_line
@@ -150,7 +152,7 @@ class TerminalFrontend(Frontend):
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - its parser takes a moment to load
 
         line_breaks = self._settings().line_breaks
-        self._screen.print(rendered(text, self._theme(), self.columns(), line_breaks))
+        self._screen.draw(rendered(text, self._theme(), self.columns(), line_breaks), ())
 
     def pause(self) -> None:
         self._has_remarked = False
@@ -165,7 +167,7 @@ class TerminalFrontend(Frontend):
             self._screen,
             theme,
             line_breaks=settings.line_breaks,
-            reasoning=Reasoning(lambda text: theme.paint(text, "reasoning")),
+            reasoning=Reasoning(theme),
             shows_reasoning=settings.show_reasoning,
         )
         status = StatusRenderer(
@@ -206,10 +208,11 @@ class TerminalFrontend(Frontend):
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
 
         # A pager knows colours, and neither links nor columns.
-        theme = replace(self._theme(), links=False)
-        text = rendered(answer, theme, self.columns(), self._settings().line_breaks)
+        look = self._theme()
+        look = theme_of(look.name, look.color_system, links=False)
+        rows = rendered(answer, look, self.columns(), self._settings().line_breaks)
         with self._screen.lent():
-            await self._pager.show(text)
+            await self._pager.show(as_written(rows))
 
     def to_terminal(self, sequence: str) -> bool:
         if self._takes_commands:

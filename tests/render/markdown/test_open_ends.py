@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.render.markdown.open_ends import closed
-from chatcli.render.markdown.stream import MarkdownStream
-from render.markdown.drawn import PLAIN
+from render.markdown.drawn import PLAIN, WrittenStream
 
 DOCUMENT = """\
 # A **bold** title with `code`
@@ -79,7 +78,7 @@ def test_what_is_open_is_closed_or_left_out(text, shown):
 
 
 def test_at_no_moment_is_source_shown():
-    stream = MarkdownStream(PLAIN)
+    stream = WrittenStream(PLAIN)
     printed = ""
     for at, character in enumerate(DOCUMENT):
         printed += stream.feed(character, 100)
@@ -111,7 +110,7 @@ NESTED = """\
 
 
 def test_nor_that_of_a_table_in_an_item_or_a_quote():
-    stream = MarkdownStream(PLAIN)
+    stream = WrittenStream(PLAIN)
     printed = ""
     for at, character in enumerate(NESTED):
         printed += stream.feed(character, 100)
@@ -122,7 +121,7 @@ def test_nor_that_of_a_table_in_an_item_or_a_quote():
 
 
 def test_a_table_is_one_from_its_header_on():
-    stream = MarkdownStream(PLAIN)
+    stream = WrittenStream(PLAIN)
     stream.feed("| Name | Qu", 60)
     assert stream.tail(60, 9) == ["Name │ Qu", "─────┼───"]
     stream.feed("antity |\n|--", 60)

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.render.markdown.stream import MarkdownStream, rendered
 from chatcli.render.themes import theme
-from render.markdown.drawn import COLORED, PLAIN, in_pieces, lines, without_styles
+from render.markdown.drawn import COLORED, PLAIN, WrittenStream, in_pieces, lines, rendered, without_styles
 from render.markdown.specification import EXAMPLES
 from render.markdown.test_block_stream import DOCUMENTS, cut
 
@@ -51,7 +50,7 @@ class TestHoweverTheTextIsCut:
     @pytest.mark.parametrize("columns", [34, 80])
     @pytest.mark.parametrize("text", TENS, ids=range(len(TENS)))
     def test_ten_examples_in_a_row_end_up_the_same_character_by_character(self, text, columns):
-        stream = MarkdownStream(COLORED)
+        stream = WrittenStream(COLORED)
         shown = "".join(stream.feed(character, columns) for character in text)
         assert shown + stream.finish(columns) == rendered(text, COLORED, columns)
 
@@ -66,7 +65,7 @@ class TestHoweverTheTextIsCut:
 
     @pytest.mark.parametrize("columns", [20, 39, 80, 200])
     def test_a_long_answer_character_by_character_ends_up_the_same(self, columns):
-        stream = MarkdownStream(COLORED)
+        stream = WrittenStream(COLORED)
         shown = "".join(stream.feed(character, columns) for character in LONG)
         assert shown + stream.finish(columns) == rendered(LONG, COLORED, columns)
 
@@ -74,7 +73,7 @@ class TestHoweverTheTextIsCut:
 class TestTheTail:
     @given(DOCUMENTS, WIDTHS)
     def test_of_whole_blocks_is_what_would_be_given_out_if_nothing_more_came(self, text, columns):
-        stream = MarkdownStream(PLAIN)
+        stream = WrittenStream(PLAIN)
         stream.feed(text + "\n", columns)
         tail = stream.tail(columns, 1_000)
         rest = stream.finish(columns).split("\n")[:-1]
@@ -86,7 +85,7 @@ class TestTheTail:
 
     @given(st.one_of(DOCUMENTS, st.text("中é\t a👩‍👩‍👧`*|\n", max_size=200)), st.integers(10, 60))
     def test_is_never_wider_or_longer_than_there_is_room(self, text, columns):
-        stream = MarkdownStream(COLORED)
+        stream = WrittenStream(COLORED)
         stream.feed(text, columns)
         tail = stream.tail(columns, 5)
         assert len(tail) <= 5
@@ -95,21 +94,21 @@ class TestTheTail:
 
     def test_stays_small_whatever_grows(self):
         for piece in ("word ", "x", "- item\n", "> quote\n", "| a |\n", "中", "[a](", "*", "```\n"):
-            stream = MarkdownStream(PLAIN)
+            stream = WrittenStream(PLAIN)
             stream.feed("| a |\n|---|\n" if "|" in piece else "", 80)
             for _ in range(20):
                 stream.feed(piece * 200, 80)
                 assert len(stream.tail(80, 10_000)) < 150, piece
 
     def test_holds_no_links(self):
-        stream = MarkdownStream(COLORED)
+        stream = WrittenStream(COLORED)
         stream.feed("[a](https://example.com)", 80)
         assert "]8;;" not in "".join(stream.tail(80, 5))
 
 
 class TestAResize:
     def test_wraps_what_is_not_given_out_yet(self):
-        stream = MarkdownStream(PLAIN)
+        stream = WrittenStream(PLAIN)
         text = "word " * 400
         before = stream.feed(text[:1_000], 80)
         after = stream.feed(text[1_000:], 30) + stream.finish(30)
@@ -117,7 +116,7 @@ class TestAResize:
         assert all(len(row) <= 30 for row in after.split("\n"))
 
     def test_in_the_middle_of_a_table_lays_its_columns_out_anew(self):
-        stream = MarkdownStream(PLAIN)
+        stream = WrittenStream(PLAIN)
         row = "| one two | " + "word " * 12 + "|\n"
         stream.feed("| a | b |\n|---|---|\n" + row * 25, 80)
         rows = stream.feed(row, 42)
@@ -217,10 +216,10 @@ class TestBlocks:
         ]
 
     def test_the_rest_of_a_code_block_is_code_and_what_was_shown_is_not_shown_again(self):
-        stream = MarkdownStream(PLAIN)
+        stream = WrittenStream(PLAIN)
         stream.go_on_after("See:\n\n```c\na\n```\n\n```python\nx = *1*\n")
         assert stream.feed("y = *2*\n```\nDone.\n\n```\nz\n", 60) == "y = *2*\n\nDone.\n\n── 3 ──\nz\n"
-        stream = MarkdownStream(PLAIN)
+        stream = WrittenStream(PLAIN)
         stream.go_on_after("So ")
         assert stream.feed("it is.\n\n", 60) == "it is.\n"
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FORMULA_IN_TEXT
@@ -36,8 +35,7 @@ _DEEPEST: Final = 100
 _LONGEST_READ: Final = 10_000  # only a heading or a cell can be as long, and a parser may take seconds for it
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Text that looks alike, or ``LINE_BREAK``. ``link`` is where http or https leads."""
 
     text: str

@@ -1,13 +1,18 @@
-"""Rows as text for a terminal: colours, links, and right-to-left text kept to itself."""
+"""Rows as segments of rich: styles, links, and right-to-left text kept to itself."""
 
 from __future__ import annotations
 
 import re
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
+
+from rich.control import Control
+from rich.segment import Segment
 
 from chatcli.render.markdown.inline import Run
 from chatcli.render.markdown.widths import chopped, columns_of
+from chatcli.render.printing import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +23,16 @@ if TYPE_CHECKING:
 BAR: Final = Run(" │ ", ("border",))
 """What stands between the columns of a table."""
 
+_LOOK: Final = attrgetter("roles", "link")
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 # UAX #9: what stands between the two has no influence on the order of what is around it.
 _ISOLATED: Final = "\u2068{}\u2069"
-_LINK: Final = "\x1b]8;;{}\x1b\\{}\x1b]8;;\x1b\\"
+# rich's own links are numbered by a counter of the process, so that the same text would give other bytes.
+_LINK: Final = "\x1b]8;;{}\x1b\\"
+_LINK_END: Final = command("\x1b]8;;\x1b\\")
 _UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
-# Cursor Character Absolute (ECMA-48 8.3.9).
-_TO_COLUMN: Final = "\x1b[{}G"
 # Terminals disagree about how wide these are: emoji, what joins them, and what asks for one.
 _DISPUTED_WIDTH: Final = re.compile(
     "[\u200d\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55"
@@ -35,45 +41,39 @@ _DISPUTED_WIDTH: Final = re.compile(
 _TAB_WIDTH: Final = 8
 
 
-class Painter:
-    """Paints rows in the colours of ``theme``.
+def painted(row: Row, theme: Theme, *, has_links: bool = True) -> list[Segment]:
+    """Return ``row`` in the styles of ``theme``.
 
     Where the terminal is written to directly, ``has_links`` makes links that can be followed (OSC 8), and a bar of a
     table behind an emoji is placed by its column, so that it stands straight whatever the terminal takes the emoji for.
     """
-
-    def __init__(self, theme: Theme, *, has_links: bool = True) -> None:
-        self._theme = theme
-        self._has_links = has_links and theme.links
-
-    def painted(self, row: Row) -> str:
-        if self._has_links and BAR in row and any(_DISPUTED_WIDTH.search(run.text) for run in row):
-            row = _with_columns(row)
-        pieces: list[str] = []
-        for (roles, link), runs in groupby(row, key=lambda run: (run.roles, run.link)):
-            text = "".join([run.text for run in runs])
-            pieces.append(self._piece(text, roles, link))
-        return "".join(pieces)
-
-    def _piece(self, text: str, roles: tuple[str, ...], link: str) -> str:
+    has_links = has_links and theme.links
+    if has_links and BAR in row and any(_DISPUTED_WIDTH.search(run.text) for run in row):
+        return _placed(row, theme)
+    segments: list[Segment] = []
+    for (roles, link), runs in groupby(row, key=_LOOK):
+        text = "".join([run.text for run in runs])
         if not text.isascii() and _RIGHT_TO_LEFT.search(text):
             text = _ISOLATED.format(text)
-        painted = self._theme.paint(text, *roles) if roles else text
-        if link and self._has_links and not _UNSAFE_IN_LINK.search(link):
-            return _LINK.format(link, painted)
-        return painted
+        segment = Segment(text, theme.style(roles) if roles else None)
+        if has_links and link and not _UNSAFE_IN_LINK.search(link):
+            segments += command(_LINK.format(link)), segment, _LINK_END
+        else:
+            segments.append(segment)
+    return segments
 
 
-def _with_columns(row: Row) -> Row:
-    """Put before each bar of a table the way to its column."""
-    placed: Row = []
-    column = 1
-    for run in row:
-        if run == BAR:
-            placed.append(Run(_TO_COLUMN.format(column)))
-        placed.append(run)
-        column += columns_of(run.text)
-    return placed
+def _placed(row: Row, theme: Theme) -> list[Segment]:
+    """Return the row of a table, before each of its bars the command that moves to its column."""
+    segments: list[Segment] = []
+    column = 0
+    for is_bar, group in groupby(row, key=BAR.__eq__):
+        for runs in ([run] for run in group) if is_bar else [list(group)]:
+            if is_bar:
+                segments.append(Control.move_to_column(column).segment)
+            segments += painted(runs, theme)
+            column += sum(columns_of(run.text) for run in runs)
+    return segments
 
 
 def without_ending_blanks(row: Row) -> Row:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.segment import Segment
+
 from chatcli.core.events import (
     AnswerContinued,
     TextDelta,
@@ -15,6 +17,7 @@ from chatcli.core.events import (
 )
 from chatcli.render.markdown.stream import MarkdownStream
 from chatcli.render.plain import AFTER_REASONING, REASONING_WRITTEN
+from chatcli.render.printing import SegmentPrinter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +42,7 @@ class MarkdownRenderer:
         line_breaks: LineBreaks = "auto",
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._write = write
+        self._print = SegmentPrinter(write)
         self._width = width
         self._say = say
         self._begin_stream = partial(MarkdownStream, theme, line_breaks)
@@ -52,18 +55,14 @@ class MarkdownRenderer:
                 self._answer_so_far = text
                 self._stream.go_on_after(text)
             case TextDelta(text):
-                self._show(self._stream.feed(text, self._width()))
+                self._print(self._stream.feed(text, self._width()))
             case TextReclassified():
-                self._show(self._stream.finish(self._width()) + AFTER_REASONING)
+                self._print([*self._stream.finish(self._width()), Segment(AFTER_REASONING)])
                 self._say(REASONING_WRITTEN)
                 self._stream = self._begin_stream()
                 if self._answer_so_far:
                     self._stream.go_on_after(self._answer_so_far)
             case TurnFinished() | TurnFailed() | TurnCancelled():
-                self._show(self._stream.finish(self._width()))
+                self._print(self._stream.finish(self._width()))
             case _:
                 pass
-
-    def _show(self, rows: str) -> None:
-        if rows:
-            self._write(rows)

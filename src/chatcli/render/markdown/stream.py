@@ -1,4 +1,4 @@
-"""The Markdown engine: text comes in pieces, rows for the terminal go out.
+"""The Markdown engine: text comes in pieces, rows of styled segments go out.
 
 What is given out is finished: a function of the text so far, the width and the theme, never of how the text was cut,
 of time, or of the height of the screen.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.segment import Segment
+
 from chatcli.render.markdown.block_stream import BlockStream
 from chatcli.render.markdown.drawing import Drawing
 from chatcli.render.markdown.inline import Inline
-from chatcli.render.markdown.painting import Painter, last_folded
+from chatcli.render.markdown.painting import last_folded, painted
 from chatcli.text.sanitizer import TerminalSanitizer, sanitize
 
 if TYPE_CHECKING:
@@ -22,40 +24,40 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.references import References
     from chatcli.render.themes import Theme
 
+LINE_END: Final = Segment.line()
 _ANY_WIDTH: Final = 80
 
 
 class MarkdownStream:
-    """One answer. Widths are in columns of the terminal; rows given out end in a newline."""
+    """One answer. Widths are in columns of the terminal; rows given out end in a line end."""
 
     def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto") -> None:
         references: References = {}
         self._sanitizer = TerminalSanitizer()
         self._blocks = BlockStream(references)
-        shows_code_marks = not theme.codes.get("code")
+        shows_code_marks = theme.style(("code",)) is None
         self._drawing = Drawing(
             Inline(references, shows_code_marks=shows_code_marks, line_breaks=line_breaks)
         )
-        self._painter = Painter(theme)
-        # prompt_toolkit, which draws the tail, knows colours only.
-        self._tail_painter = Painter(theme, has_links=False)
+        self._theme = theme
 
-    def feed(self, text: str, columns: int) -> str:
+    def feed(self, text: str, columns: int) -> list[Segment]:
         """Return the rows that are finished now."""
         return self._painted(self._blocks.feed(self._sanitizer.feed(text)), columns)
 
-    def finish(self, columns: int) -> str:
+    def finish(self, columns: int) -> list[Segment]:
         """Return the rest: nothing more comes."""
         rest = self._painted(self._blocks.feed(self._sanitizer.finish()), columns)
         return rest + self._painted(self._blocks.finish(), columns)
 
-    def tail(self, columns: int, count: int) -> list[str]:
+    def tail(self, columns: int, count: int) -> list[list[Segment]]:
         """Return the last ``count`` rows of what ``finish`` would give out if the text ended well; see ``BlockStream.ahead``.
 
-        None is wider than ``columns``.
+        Without line ends; none is wider than ``columns``.
         """
         rows = self._drawing.copy().draw(self._blocks.ahead(), columns)
-        return [self._tail_painter.painted(row) for row in last_folded(rows, columns, count)]
+        # prompt_toolkit, which may draw them, knows styles only.
+        return [painted(row, self._theme, has_links=False) for row in last_folded(rows, columns, count)]
 
     def go_on_after(self, text: str) -> None:
         """Take ``text`` as the beginning of the answer, shown before: the rest of a code block is code."""
@@ -69,12 +71,15 @@ class MarkdownStream:
                 pass
             self._drawing.reopen_code(fence.lstrip("`~"))
 
-    def _painted(self, blocks: Iterable[Block], columns: int) -> str:
-        rows = self._drawing.draw(blocks, columns)
-        return "".join([self._painter.painted(row) + "\n" for row in rows])
+    def _painted(self, blocks: Iterable[Block], columns: int) -> list[Segment]:
+        segments: list[Segment] = []
+        for row in self._drawing.draw(blocks, columns):
+            segments += painted(row, self._theme)
+            segments.append(LINE_END)
+        return segments
 
 
-def rendered(markdown: str, theme: Theme, columns: int, line_breaks: LineBreaks = "auto") -> str:
+def rendered(markdown: str, theme: Theme, columns: int, line_breaks: LineBreaks = "auto") -> list[Segment]:
     """Return the whole of ``markdown``."""
     stream = MarkdownStream(theme, line_breaks)
     return stream.feed(markdown, columns) + stream.finish(columns)
