@@ -1,22 +1,35 @@
-"""The names of the context strategies and what each does, for settings, help and completion."""
+"""The table of the context strategies: what settings, help and completion say of each, and where it is implemented."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CONTEXT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
+
+class ContextStrategy(NamedTuple):
+    """A row: what stays of a conversation that outgrows the window, and the ``Strategy`` that sees to it.
+
+    ``implementation`` is ``module:class`` in ``conversation.strategies``. It is a name, so that only the strategy in use
+    is loaded, and so that settings need not know the conversation.
+    """
+
+    summary: str
+    implementation: str
+
+
+CONTEXT_STRATEGIES: Final[Mapping[str, ContextStrategy]] = MappingProxyType(
     {
-        "truncate": "the newest turns",
-        "summarize": "a summary of older turns, and the newest ones",
-        "middle-out": "the opening and the newest turns",
-        "recall": "the newest turns, and older ones relevant to the question",
-        "none": "everything, or the question is refused",
+        "truncate": ContextStrategy("the newest turns", "strategy:Truncate"),
+        "summarize": ContextStrategy("a summary of older turns, and the newest ones", "summarize:Summarize"),
+        "middle-out": ContextStrategy("the opening and the newest turns", "strategy:MiddleOut"),
+        "recall": ContextStrategy(
+            "the newest turns, and older ones relevant to the question", "recall:Recall"
+        ),
+        "none": ContextStrategy("everything, or the question is refused", "strategy:NothingLeftOut"),
     }
 )
-"""What stays of a conversation that outgrows the window. ``conversation.strategies`` has what does it."""
 
 DEFAULT_CONTEXT_STRATEGY: Final = "truncate"

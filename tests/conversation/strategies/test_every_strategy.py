@@ -10,6 +10,7 @@ from chatcli.conversation.context import LeftOut, join_neighbours
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.strategies.strategy import Strategy
 from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import answer, question
@@ -32,9 +33,14 @@ def words(sent):
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 
-def test_the_settings_know_exactly_the_strategies_there_are():
-    assert list(CONTEXT_STRATEGIES) == list(STRATEGIES)
-    assert DEFAULT_CONTEXT_STRATEGY in STRATEGIES
+@every_strategy
+def test_each_row_of_the_table_names_a_strategy(name):
+    assert isinstance(STRATEGIES[name](), Strategy)
+    assert CONTEXT_STRATEGIES[name].summary
+
+
+def test_the_default_is_in_the_table():
+    assert DEFAULT_CONTEXT_STRATEGY in CONTEXT_STRATEGIES
 
 
 @every_strategy

@@ -1,23 +1,25 @@
-"""The context strategies, collected into one table."""
+"""The context strategies, made by the names of the table in ``core.context_strategies``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
 
-from chatcli.conversation.strategies.recall import Recall
-from chatcli.conversation.strategies.strategy import MiddleOut, NothingLeftOut, Truncate
-from chatcli.conversation.strategies.summarize import Summarize
+from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from chatcli.conversation.strategies.strategy import Strategy
 
-STRATEGIES: Final[Mapping[str, type[Strategy]]] = {
-    "truncate": Truncate,
-    "summarize": Summarize,
-    "middle-out": MiddleOut,
-    "recall": Recall,
-    "none": NothingLeftOut,
+
+def _made(implementation: str, *arguments: object) -> Strategy:
+    module, _, name = implementation.partition(":")
+    return cast("Strategy", getattr(import_module(f"{__name__}.{module}"), name)(*arguments))
+
+
+STRATEGIES: Final[Mapping[str, Callable[..., Strategy]]] = {
+    name: partial(_made, row.implementation) for name, row in CONTEXT_STRATEGIES.items()
 }
-"""What makes each strategy, by the names of ``core.context_strategies``, which also says what each does."""
+"""Call one with the turn vectors, if there are any: the result is for one conversation."""

@@ -66,7 +66,7 @@ async def _show_context(repl: ReplSession) -> None:
     _draw_context(repl, report)
     for line in left_out_lines(report):
         repl.frontend.remark(line)
-    repl.frontend.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context]}")
+    repl.frontend.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context].summary}")
     if beyond := chat.turns.counted_beyond():
         repl.frontend.remark(
             f"{chat.turns.connected.endpoint.name} counts up to {beyond:.0%} more than the vocabulary says: that is in these numbers"
@@ -99,7 +99,7 @@ async def _compare_contexts(repl: ReplSession, **changes: object) -> None:
 
 async def _use_strategy(repl: ReplSession, name: str) -> None:
     await repl.change(context=name)
-    repl.frontend.remark(f"context: {name}, {CONTEXT_STRATEGIES[name]}")
+    repl.frontend.remark(f"context: {name}, {CONTEXT_STRATEGIES[name].summary}")
 
 
 def _draw_context(repl: ReplSession, report: ContextReport) -> None:
@@ -119,7 +119,7 @@ def _strategy_named(name: str) -> str:
 
 
 async def _strategies(repl: ReplSession) -> Iterable[Choice]:
-    strategies = [Choice(name, meaning) for name, meaning in CONTEXT_STRATEGIES.items()]
+    strategies = [Choice(name, row.summary) for name, row in CONTEXT_STRATEGIES.items()]
     used = [Choice(f"use {choice.text}", choice.meaning) for choice in strategies]
     try:
         models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(repl)]
