@@ -21,7 +21,6 @@ import termios
 from chatcli.cli import background_query
 from chatcli.cli.background_query import BackgroundQuery, answer_theme, can_be_asked
 from chatcli.render.background import QUESTION
-from chatcli.render.themes import theme
 from cli.fakes import terminal
 from e2e.pseudo_terminal import on_terminal
 
@@ -149,7 +148,7 @@ class Chosen:
 )
 def test_a_choice_comes_before_what_the_environment_tells(chosen, environment, color_system, name):
     found = answer_theme(Chosen(chosen), terminal(is_terminal=True, **environment), color_system, pytest.fail)
-    assert found == theme(name, color_system)
+    assert (found.name, found.color_system) == (name, color_system)
 
 
 ASKING = """
