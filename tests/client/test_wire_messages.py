@@ -135,6 +135,14 @@ def test_what_cannot_be_sent_is_refused_and_never_left_out(part, kind, dialect):
         assert "/drop" in refused.value.hint
 
 
+def test_a_kind_of_part_no_dialect_knows_is_refused():
+    class Video:
+        name = "cat.mp4"
+
+    with pytest.raises(UsageError, match=r"a part of another kind \(cat\.mp4\)"):
+        ChatCompletions().body(request(Message("user", (Video(),))), streamed=True, endpoint=ENDPOINT)
+
+
 def tool_returning(part):
     return Message("tool", (ToolResultPart("1", (part,)),))
 

@@ -22,6 +22,7 @@ from chatcli.core.messages import (
     ImagePart,
     Message,
     ReasoningPart,
+    RefusalPart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -77,7 +78,8 @@ _WANTS_REASONING: Final = re.compile(
 )
 _READ_CHARACTERS: Final = 10_000
 """More than any refusal says; a server may repeat the whole request."""
-_KINDS: Final = {ImagePart: "a picture", AudioPart: "a sound", FilePart: "a file"}
+_SENT_PARTS: Final = (TextPart, RefusalPart, ReasoningPart, ToolCallPart)
+_KINDS: Final[Mapping[type, str]] = {ImagePart: "a picture", AudioPart: "a sound", FilePart: "a file"}
 
 
 def refuses_answer_alone(error: EndpointError, request: Request, without: frozenset[str]) -> bool:
@@ -144,9 +146,10 @@ def _refuse_what_cannot_be_sent(parts: Sequence[Part]) -> None:
     for part in parts:
         if isinstance(part, ToolResultPart):
             _refuse_what_cannot_be_sent(part.parts)
-        elif isinstance(part, ImagePart | AudioPart | FilePart):
+        elif not isinstance(part, _SENT_PARTS):
+            kind = _KINDS.get(type(part), "a part of another kind")
             raise UsageError(
-                f"the conversation contains {_KINDS[type(part)]} ({part.name}), which cannot be sent yet",
+                f"the conversation contains {kind} ({getattr(part, 'name', type(part).__name__)}), which cannot be sent yet",
                 hint="/context lists the turns; /drop N leaves one out",
                 code="cannot_be_sent",
             )
