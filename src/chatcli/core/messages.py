@@ -57,30 +57,32 @@ class ToolResultPart:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePart:
-    """A picture, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+class _KeptPart:
+    """An attachment, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
 
     sha256: str
     media_type: str
     name: str
+
+    @property
+    def label(self) -> str:
+        """How an export names it."""
+        return f"{self.name} ({self.media_type})"
 
 
 @dataclass(frozen=True, slots=True)
-class AudioPart:
-    """A sound, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
-
-    sha256: str
-    media_type: str
-    name: str
+class ImagePart(_KeptPart):
+    """A picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class FilePart:
-    """Any other attachment, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+class AudioPart(_KeptPart):
+    """A sound."""
 
-    sha256: str
-    media_type: str
-    name: str
+
+@dataclass(frozen=True, slots=True)
+class FilePart(_KeptPart):
+    """Any other attachment."""
 
 
 Attachment: TypeAlias = ImagePart | AudioPart | FilePart

@@ -222,7 +222,7 @@ def _pieces(part: Part) -> Iterator[TranscriptPart]:
         case ReasoningPart():
             pass  # it is no part of what was said
         case _:
-            yield TranscriptPart("attachment", "", f"{part.name} ({part.media_type})")
+            yield TranscriptPart("attachment", "", part.label)
 
 
 @dataclass(frozen=True, slots=True)
