@@ -16,7 +16,6 @@ from chatcli.chat import Conversation, history_of
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import LearnedCounts
-from chatcli.core.documents import document
 from chatcli.core.errors import (
     ConfigurationError,
     ContextOverflow,
@@ -39,6 +38,7 @@ from chatcli.core.request import Parameters
 from chatcli.core.usage import Usage
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionFile, SessionStore
+from chatcli.text.documents import document
 from conversation.fakes import ScriptedModel, Stall
 
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", loopback=True)

@@ -12,13 +12,13 @@ from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import LearnedCounts
 from chatcli.conversation.long_input.how import LongInput
-from chatcli.core.documents import document
 from chatcli.core.errors import NetworkError
 from chatcli.core.events import AnswerContinued, TextDelta, TextReclassified, TurnFailed, TurnFinished
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
+from chatcli.text.documents import document
 from conversation.long_input.reading import AnsweringModel
 from conversation.long_input.test_long_question import facts_of, tell_facts, text_with
 
@@ -27,14 +27,14 @@ FACTS = facts_of(TEXT)
 LONG = question("Which facts?", document("minutes.md", TEXT))
 
 
-def target(model, *, way="map-reduce", counts=None):
+def target(model, *, strategy="map-reduce", counts=None):
     return ResolvedModel(
         model=model,
         model_name="small",
         window_tokens=2_000,
         parameters=Parameters(),
         endpoint=Endpoint("http://127.0.0.1:1/v1", loopback=True),
-        long_input=LongInput(way),
+        long_input=LongInput(strategy),
         counts=counts,
     )
 
@@ -94,7 +94,7 @@ async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
 
 async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
     model = AnsweringModel(tell_facts)
-    chat.turns.connect(target(model, way="fail"))
+    chat.turns.connect(target(model, strategy="fail"))
     *_, end = await played(chat.turns.send(LONG))
     assert end.result.error.code == "input_too_long"
     assert not model.prompts
@@ -102,8 +102,8 @@ async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
 
 
 async def test_a_way_that_was_chosen_serves_another_answer_too(chat):
-    chat.turns.connect(target(AnsweringModel(tell_facts), way="fail"))
-    chat.turns.long_questions.way = "head"
+    chat.turns.connect(target(AnsweringModel(tell_facts), strategy="fail"))
+    chat.turns.long_questions.strategy = "head"
     await played(chat.turns.send(LONG))
     await played(chat.turns.retry())
     assert len(chat.session.questions) == 1

@@ -4,8 +4,8 @@ import pytest
 
 from chatcli.conversation.long_input.long_question import Plan
 from chatcli.core.errors import InputTooLong
-from chatcli.core.long_ways import WAYS
-from chatcli.repl.long_choice import choices, choose_way
+from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES
+from chatcli.repl.long_choice import choices, choose_strategy
 from repl.fakes import KeptFrontend
 
 
@@ -15,26 +15,29 @@ class Planned:
     numbers = "20,000 tokens, room for 1,500"
 
     def plans(self):
-        return [Plan(way.name, 20_000, (), 14 if way.reads_all else 1, 21_500, 900) for way in WAYS]
+        return [
+            Plan(strategy, 20_000, (), 14 if strategy in {"map-reduce", "refine"} else 1, 21_500, 900)
+            for strategy in LONG_INPUT_STRATEGIES
+        ]
 
 
 async def choice(*answers, cost_usd=0.05):
     frontend = KeptFrontend(*answers)
-    way = await choose_way(
+    strategy = await choose_strategy(
         Planned(), say=frontend.say, ask=frontend.ask, cost_of=lambda plan: cost_usd, columns=200
     )
-    return way, frontend
+    return strategy, frontend
 
 
 @pytest.mark.parametrize(
-    ("answer", "way"),
+    ("answer", "strategy"),
     [("", "map-reduce"), ("2", "refine"), (" TAIL ", "tail"), ("5", "middle-out"), (None, None)],
 )
-async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, way):
+async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, strategy):
     chosen, frontend = await choice(answer)
-    assert chosen == way
+    assert chosen == strategy
     assert frontend.said[0] == "This question is too long: 20,000 tokens, room for 1,500."
-    assert len(frontend.said) == 1 + len(WAYS)
+    assert len(frontend.said) == 1 + len(LONG_INPUT_STRATEGIES)
 
 
 @pytest.mark.parametrize("answer", ["0", "6", "all of it", "²"])
@@ -77,4 +80,6 @@ async def test_where_there_is_no_way_that_is_raised():
             raise InputTooLong("no room")
 
     with pytest.raises(InputTooLong):
-        await choose_way(Hopeless(), say=print, ask=KeptFrontend().ask, cost_of=lambda plan: None, columns=80)
+        await choose_strategy(
+            Hopeless(), say=print, ask=KeptFrontend().ask, cost_of=lambda plan: None, columns=80
+        )

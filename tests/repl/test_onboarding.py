@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatcli.core.answers import number_meant
 from chatcli.repl.onboarding import onboard
+from chatcli.text.typed_answers import number_meant
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import MODELS, PARIS
 from repl.test_repl_session import talking as talking  # noqa: PLC0414 - a fixture

@@ -12,11 +12,11 @@ import pytest
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.messages import question
-from chatcli.core.search_text import terms
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import FILE_NAME, IndexBroken, IndexClosed, IndexUnusable
 from chatcli.sessions.library import Library
 from chatcli.sessions.store import NOT_READ, SessionStore
+from chatcli.text.search_text import terms
 from sessions.shelf import Shelf, names
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights")

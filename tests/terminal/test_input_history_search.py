@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prompt_toolkit.data_structures import Size
 from wcwidth import width
 
-from chatcli.core.search_text import folded, places
 from chatcli.terminal.input_history import HistorySearch
+from chatcli.text.search_text import folded, places
 from terminal.test_screen import CTRL_C, ENTER, desk
 
 CTRL_R, CTRL_UNDO, ESCAPE, DOWN, UP = "\x12", "\x1f", "\x1b", "\x1b[B", "\x1b[A"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
-from chatcli.core.scripts import CJK_PUNCTUATION
 from chatcli.terminal.word_motion import WordBuffer, WordDocument
+from chatcli.text.scripts import CJK_PUNCTUATION
 from terminal.test_screen import desk
 
 CTRL_W, ALT_BACKSPACE, ALT_B, ALT_F, ALT_D, CTRL_LEFT, CTRL_RIGHT = (

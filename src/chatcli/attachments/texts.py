@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_typed, decode
-from chatcli.core.answers import number_meant
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.storage.private_files import open_regular
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.typed_answers import number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import CorrectedCounter
-from chatcli.core.long_ways import FAIL
+from chatcli.core.strategy_table import FAIL
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class LongQuestions:
-    """Asks what does not fit ``target``: read part by part, or cut. ``way`` says how, until another is chosen.
+    """Asks what does not fit ``target``: read part by part, or cut. ``strategy`` says how, until another is chosen.
 
     ``tokens`` count as its endpoint does, ``window`` is its own, and ``manager_of`` makes what asks the last request.
     """
@@ -36,7 +36,7 @@ class LongQuestions:
     def __init__(
         self, target: ResolvedModel, tokens: MessageTokens, window: Window, manager_of: ManagerOf
     ) -> None:
-        self.way = target.long_input.way
+        self.strategy = target.long_input.strategy
         self._target = target
         self._tokens = tokens
         self._window = window
@@ -88,11 +88,11 @@ class LongQuestions:
             manager = self._manager_of(history(), kept, long.tokens)
             return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)
 
-        if self.way == FAIL:
+        if self.strategy == FAIL:
             events = refused_turn(long, target.model_name, session=journal.name)
         else:
             asked = Asked(target.model, target.model_name, target.parameters)
-            events = long_turn(long, self.way, asked, target.long_input, session=journal.name, send=send)
+            events = long_turn(long, self.strategy, asked, target.long_input, session=journal.name, send=send)
         async with aclosing(events):
             async for event in events:
                 yield event

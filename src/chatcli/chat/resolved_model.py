@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.long_input.how import LongInput
-from chatcli.core.context_strategies import DEFAULT_CONTEXT_STRATEGY
+from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, overload
 
 from chatcli.conversation.history import FOLLOWING, History, Summary, Turn
 from chatcli.conversation.long_input.recalling import recalled
-from chatcli.core.collector import collector_at_rest
 from chatcli.core.messages import Message, TextPart
+from chatcli.sessions.garbage_collection import garbage_collection_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def history_of(
     """
     history = History()
     pinned, left_out = set(session.pinned), {*session.dropped, *session.refused}
-    with collector_at_rest():
+    with garbage_collection_paused():
         for records in _turns(session):
             ids = tuple([record.id for record in records])
             if ids[0] in left_out:

@@ -18,11 +18,11 @@ from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies import STRATEGIES
 from chatcli.conversation.strategies.strategy import does_not_fit
 from chatcli.core import messages
-from chatcli.core.documents import name_of
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import ContextFitted, TurnStarted
 from chatcli.core.messages import TextPart
 from chatcli.sessions.log import SessionLog
+from chatcli.text.documents import name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

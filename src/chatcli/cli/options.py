@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from chatcli.config.suggestions import did_you_mean
-from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import UsageError
-from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -312,7 +311,7 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--long",
         metavar="HOW",
-        help=f"how to handle a text that is too long: {', '.join([*WAYS_BY_NAME, FAIL])}",
+        help=f"how to handle a text that is too long: {', '.join([*LONG_INPUT_STRATEGIES, FAIL])}",
     )
     group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
     group.add_argument(

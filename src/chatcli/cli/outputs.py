@@ -22,11 +22,11 @@ from chatcli.core.events import (
     TurnFinished,
 )
 from chatcli.core.exit_codes import ExitCode
-from chatcli.core.gathered_text import GatheredText
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import StatusRenderer, error_lines, for_the_shell
 from chatcli.text.sanitizer import sanitize
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -134,7 +134,7 @@ class _Extraction:
         self._write = write
         self._say = say
         self._raw = raw
-        self._text = GatheredText()
+        self._text = TextBuffer()
         self.exit_code = ExitCode.DONE
 
     async def __call__(self, event: Event) -> None:

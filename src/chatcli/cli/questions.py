@@ -17,10 +17,10 @@ from chatcli.cli.typed_lines import TypedLines, answered
 from chatcli.config.resolve import TemplateSettings
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core import messages
-from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.templates.template import INPUT, Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
+from chatcli.text.documents import document
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -311,10 +311,10 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
 
 def _long_dry_run(chat: Conversation, question: LongQuestion) -> str:
     """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
-    plan = question.plan(chat.turns.long_questions.way)
+    plan = question.plan(chat.turns.long_questions.strategy)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
-        "long": plan.way,
+        "long": plan.strategy,
         "text_tokens": plan.text_tokens,
         "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],
         "requests": plan.requests,

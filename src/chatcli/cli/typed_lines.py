@@ -6,9 +6,9 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.encodings import EncodingHints, decode
-from chatcli.core.answers import YES_OR_NO, is_yes
 from chatcli.core.errors import UsageError
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.typed_answers import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal

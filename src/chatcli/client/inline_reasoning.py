@@ -31,7 +31,7 @@ from chatcli.client.reasoning_marks import (
     is_header_begun,
 )
 from chatcli.core.events import ReasoningDelta, TextDelta, TextReclassified
-from chatcli.core.gathered_text import GatheredText
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -364,7 +364,7 @@ class _Section:
 
     def __init__(self) -> None:
         self.tags_in_text = 0
-        self._gathered = GatheredText()
+        self._gathered = TextBuffer()
         self._fence = ""
         self._read_to = 0  # up to which line fences were looked for
         self._behind_fenced_tag: int | None = None

@@ -34,7 +34,7 @@ from chatcli.client.openai_errors import FOREIGN_ERRORS, in_our_words, stream_er
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
-from chatcli.core.gathered_text import GatheredText
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -361,8 +361,8 @@ class _Shown:
     """What of the answer the person may have seen, and how much more of it is taken."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self.answer = GatheredText()
-        self.reasoning = GatheredText()
+        self.answer = TextBuffer()
+        self.reasoning = TextBuffer()
         self.characters = 0
         self._left_bytes = limit_bytes
 

@@ -10,8 +10,8 @@ from chatcli.client.inline_reasoning import InlineReasoning
 from chatcli.client.trailing_parts import MOST_CALLS, tools_called
 from chatcli.core.errors import EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, TextReclassified
-from chatcli.core.gathered_text import GatheredText
 from chatcli.core.messages import ReasoningPart, ToolCallPart
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -115,7 +115,7 @@ class _Separated:
         if self._reasoning.style is None:
             return completion
         again = InlineReasoning(holds_text=self._known_style == "unopened")
-        answer, reasoning = GatheredText(), GatheredText()
+        answer, reasoning = TextBuffer(), TextBuffer()
         is_complete = completion.finish_reason != _CUT
         for event in (*again.feed(completion.message.answer), *again.finish(is_complete=is_complete)):
             if isinstance(event, TextDelta):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.wire_messages import wire_text
 from chatcli.core.events import CitedSource, Notice, TextDelta
-from chatcli.core.gathered_text import GatheredText
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ class SurrogateJoiner:
 class _Call:
     id: str = ""
     name: str = ""
-    arguments: GatheredText = field(default_factory=GatheredText)
+    arguments: TextBuffer = field(default_factory=TextBuffer)
     provider_data: dict[str, Any] | None = None
 
     def whole(self) -> ToolCallPart:

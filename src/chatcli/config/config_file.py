@@ -17,8 +17,8 @@ from chatcli.config.paths import write_private_file
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
-from chatcli.core.toml_mistakes import toml_hint
 from chatcli.storage.private_files import read_regular
+from chatcli.text.toml_mistakes import toml_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 from chatcli.config.endpoints import MistypedValue, validated_url
 from chatcli.config.key_bindings import key_changes
 from chatcli.config.suggestions import did_you_mean
-from chatcli.core.toml_mistakes import SINGLE_QUOTES
+from chatcli.text.toml_mistakes import SINGLE_QUOTES
 
 Parser: TypeAlias = Callable[[object], object]
 

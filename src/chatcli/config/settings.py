@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chatcli.config import parsers
 from chatcli.config.credentials import parsed_key
-from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
-from chatcli.core.long_ways import FAIL, WAYS_BY_NAME
+from chatcli.core.strategy_table import (
+    CONTEXT_STRATEGIES,
+    DEFAULT_CONTEXT_STRATEGY,
+    FAIL,
+    LONG_INPUT_STRATEGIES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,8 +163,8 @@ class Settings:
         "Embedding model that finds older turns by meaning, for recall", parsers.name
     )
     long: str = _setting(
-        f"What to do with a question too long for the window: {', '.join(WAYS_BY_NAME)}, or {FAIL} to refuse it",
-        parsers.choice(*WAYS_BY_NAME, FAIL),
+        f"What to do with a question too long for the window: {', '.join(LONG_INPUT_STRATEGIES)}, or {FAIL} to refuse it",
+        parsers.choice(*LONG_INPUT_STRATEGIES, FAIL),
         FAIL,
         flag="--long",
     )

@@ -30,10 +30,10 @@ from chatcli.core.events import (
     TurnResult,
     TurnStarted,
 )
-from chatcli.core.gathered_text import GatheredText
 from chatcli.core.messages import EMPTY_REPLY
 from chatcli.core.request import Parameters, Request
 from chatcli.core.usage import Usage
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -349,7 +349,7 @@ class _RunningTurn:
         self._started_s = clock()
         self._first_delta_s: float | None = None
         self._answer_so_far = answer_so_far
-        self._gathered = GatheredText()
+        self._gathered = TextBuffer()
         self._attempts = 1
         self._completion: Completion | None = None
         self._has_told_why = False

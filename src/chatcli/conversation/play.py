@@ -18,7 +18,7 @@ from chatcli.core.events import (
     TurnResult,
     TurnStarted,
 )
-from chatcli.core.gathered_text import GatheredText
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -57,7 +57,7 @@ class _SoFar:
     def __init__(self) -> None:
         self.end: TurnEnd | None = None
         self._started = TurnStarted(model="")
-        self._text = GatheredText()
+        self._text = TextBuffer()
         self._attempts = 1
 
     def see(self, event: Event) -> None:
@@ -72,7 +72,7 @@ class _SoFar:
                 self._attempts = attempt
             case TurnFinished() | TurnFailed():
                 self.end = event
-                self._text = GatheredText()  # the end has it all
+                self._text = TextBuffer()  # the end has it all
             case _:
                 pass
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from chatcli.conversation.history import Fold, Summary
 from chatcli.core import messages
 from chatcli.core.events import TextDelta, TextReclassified
-from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ class ModelSummarizer:
             (messages.system(order), messages.question(_material(fold))),
             replace(self._parameters, max_tokens=fold.most_tokens + thinking),
         )
-        text = GatheredText()
+        text = TextBuffer()
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):

@@ -7,7 +7,7 @@ import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.search_text import QUERY_CHARACTERS, TOKENIZER, any_of, distinct, indexed
+from chatcli.text.search_text import QUERY_CHARACTERS, TOKENIZER, any_of, distinct, indexed
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,11 +6,11 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chatcli.core.answers import number_meant
 from chatcli.core.errors import InputTooLong
-from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
+from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES, RECOMMENDED_LONG_INPUT
 from chatcli.cost.price import dollars
 from chatcli.render.text_columns import hanging
+from chatcli.text.typed_answers import number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,14 +42,14 @@ async def settle_length(
         return question
     with suppress(InputTooLong):  # the turn itself says that nothing can be done
         cost_of = chat.turns.long_questions.cost_of
-        way = await choose_way(question.long, say=say, ask=ask, cost_of=cost_of, columns=columns)
-        if way is None:
+        strategy = await choose_strategy(question.long, say=say, ask=ask, cost_of=cost_of, columns=columns)
+        if strategy is None:
             return None
-        chat.turns.long_questions.way = way
+        chat.turns.long_questions.strategy = strategy
     return question
 
 
-async def choose_way(
+async def choose_strategy(
     question: LongQuestion,
     *,
     say: Callable[[str], object],
@@ -67,8 +67,15 @@ async def choose_way(
     say(f"This question is too long: {question.numbers}.")
     for line in choices(plans, cost_of, columns):
         say(line)
-    names = [plan.way for plan in plans]
-    usual = next((plan.way for plan in plans if plan.way == RECOMMENDED and cost_of(plan) is not None), None)
+    names = [plan.strategy for plan in plans]
+    usual = next(
+        (
+            plan.strategy
+            for plan in plans
+            if plan.strategy == RECOMMENDED_LONG_INPUT and cost_of(plan) is not None
+        ),
+        None,
+    )
     enter = f", Enter = {names.index(usual) + 1}" if usual else ""
     while (answer := await ask(f"Which? [1-{len(names)}{enter}, Ctrl-C cancels] ")) is not None:
         word = answer.strip().lower() or usual
@@ -82,13 +89,13 @@ async def choose_way(
 
 def choices(plans: Sequence[Plan], cost_of: Callable[[Plan], float | None], columns: int) -> list[str]:
     """Return the rows of each way: its number and name, what it takes, and what it reads."""
-    width = max(len(plan.way) for plan in plans)
+    width = max(len(plan.strategy) for plan in plans)
     return [
         row
         for number, plan in enumerate(plans, start=1)
         for row in hanging(
-            f" {number} {plan.way:<{width}}  ",
-            f"{_taken(plan, cost_of(plan))}: {WAYS_BY_NAME[plan.way].summary}",
+            f" {number} {plan.strategy:<{width}}  ",
+            f"{_taken(plan, cost_of(plan))}: {LONG_INPUT_STRATEGIES[plan.strategy]}",
             columns,
         )
     ]

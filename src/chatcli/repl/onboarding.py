@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
-from chatcli.core.answers import number_meant
 from chatcli.core.errors import ChatcliError, KeyRefused, NetworkError, UsageError
 from chatcli.local.engine import engine_state
 from chatcli.local.weights import SMOLLM2, status
@@ -28,6 +27,7 @@ from chatcli.login import (
 )
 from chatcli.render.text_columns import numbered
 from chatcli.repl.threads import in_thread
+from chatcli.text.typed_answers import number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -17,9 +17,9 @@ from chatcli.attachments.texts import (
     read_file,
 )
 from chatcli.conversation.likely_tokens import likely_tokens
-from chatcli.core.documents import document
 from chatcli.core.errors import UsageError
 from chatcli.repl.threads import in_thread
+from chatcli.text.documents import document
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.documents import name_of
 from chatcli.core.errors import Cancelled
+from chatcli.text.documents import name_of
 
 if TYPE_CHECKING:
     from chatcli.chat import Conversation

@@ -17,11 +17,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from chatcli.core.documents import read_document
 from chatcli.core.messages import ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
 from chatcli.sessions.session import INTERRUPTED
 from chatcli.sessions.titles import title_of
+from chatcli.text.documents import read_document
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.core.search_text import beginnings, expression, indexed, is_beginning
 from chatcli.sessions.folder import SUFFIX, Stamp, moment_of, newest_first, stamp_of, stamps
 from chatcli.sessions.index_file import (
     FILE_NAME,
@@ -32,14 +31,15 @@ from chatcli.sessions.index_file import (
 )
 from chatcli.sessions.scanning import utterances
 from chatcli.sessions.store import NOT_READ, SessionFile, SessionSummary
+from chatcli.text.search_text import beginnings, expression, indexed, is_beginning
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Any
 
-    from chatcli.core.search_text import Term
     from chatcli.sessions.store import SessionStore
+    from chatcli.text.search_text import Term
 
 _COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished, forked_from"
 _LARGEST_WORDS_BYTES: Final = 1 << 30

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.search_text import TOKENIZER
 from chatcli.storage import private_files
+from chatcli.text.search_text import TOKENIZER
 
 if TYPE_CHECKING:
     import sqlite3

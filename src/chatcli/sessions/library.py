@@ -7,7 +7,6 @@ from datetime import UTC
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from chatcli.core.search_text import terms
 from chatcli.sessions import renaming
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
@@ -15,15 +14,16 @@ from chatcli.sessions.records import local_now
 from chatcli.sessions.scanning import SessionScan, excerpt
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import read_regular
+from chatcli.text.search_text import terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
     from pathlib import Path
 
-    from chatcli.core.search_text import Term
     from chatcli.sessions.records import Clock
     from chatcli.sessions.store import SessionFile, SessionSummary
+    from chatcli.text.search_text import Term
 
 _Answer = TypeVar("_Answer")
 _MOST_BYTES: Final = 1 << 30

@@ -6,18 +6,18 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
-from chatcli.core.search_text import locate
 from chatcli.sessions.folder import SUFFIX, Stamp, moment_of, newest_first, stamp_of, stamps
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import MessageRecord, PartialRecord
 from chatcli.sessions.store import SessionFile
+from chatcli.text.search_text import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from chatcli.core.search_text import Term
     from chatcli.sessions.records import Record
     from chatcli.sessions.store import SessionStore, SessionSummary
+    from chatcli.text.search_text import Term
 
 
 def utterances(records: Iterable[Record]) -> Iterator[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.collector import collector_at_rest, leave_alone_what_is_there
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.sessions.folder import SUFFIX, checked_name, is_path, moment_of, remove_attachments
+from chatcli.sessions.garbage_collection import exempt_from_garbage_collection, garbage_collection_paused
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
 from chatcli.sessions.session import Session
 from chatcli.sessions.titles import preview_of, title_of
@@ -233,13 +233,13 @@ def _replayed(path: Path) -> Session:
     # A device or a pipe could be read for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise not_a_session(path)
-    with path.open("rb", buffering=_READ_BYTES) as file, collector_at_rest():
+    with path.open("rb", buffering=_READ_BYTES) as file, garbage_collection_paused():
         find_header(file.read(HEADER_SEARCH_BYTES), path)
         file.seek(0)
         # Line by line: each record keeps its own, and all of them together are the file.
         session = Session.replay(records_in(lines_of(file)))
         if len(session.records) >= _MANY_RECORDS:
-            leave_alone_what_is_there()
+            exempt_from_garbage_collection()
         return session
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.core.collector import collector_at_rest
+from chatcli.sessions.garbage_collection import garbage_collection_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Tree:
     """
 
     def __init__(self, session: Session) -> None:
-        with collector_at_rest():
+        with garbage_collection_paused():
             self.exchanges: tuple[Exchange, ...] = tuple(_exchanges(session))
         self._by_id = {exchange.id: exchange for exchange in self.exchanges}
         self._following: dict[str | None, list[Exchange]] = {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
-from chatcli.core.toml_mistakes import toml_hint
+from chatcli.text.toml_mistakes import toml_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

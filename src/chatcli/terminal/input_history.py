@@ -22,12 +22,12 @@ from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from wcwidth import clip, width
 
-from chatcli.core.search_text import folded, places
 from chatcli.sessions.records import local_now, timestamp
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.terminal.word_motion import WordBuffer
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.search_text import folded, places
 from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:

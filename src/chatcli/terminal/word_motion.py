@@ -28,7 +28,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import emacs_insert_mode, emacs_mode
 from prompt_toolkit.key_binding import KeyBindings
 
-from chatcli.core.scripts import CJK_PUNCTUATION, HAN, HANGUL, HIRAGANA, KATAKANA
+from chatcli.text.scripts import CJK_PUNCTUATION, HAN, HANGUL, HIRAGANA, KATAKANA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -52,13 +52,13 @@ class Reading:
             question, history=history or History(), window=self.window, tokens=self.tokens, counter=counter
         )
 
-    def plan(self, way):
-        return self._question.plan(way)
+    def plan(self, strategy):
+        return self._question.plan(strategy)
 
-    async def read(self, way, model, how=None):
+    async def read(self, strategy, model, how=None):
         """Return the events of the whole turn."""
         asked = Asked(model, "small", Parameters())
-        turn = long_turn(self._question, way, asked, how or LongInput(), session=None, send=self._send)
+        turn = long_turn(self._question, strategy, asked, how or LongInput(), session=None, send=self._send)
         async with aclosing(turn) as events:
             return [event async for event in events]
 

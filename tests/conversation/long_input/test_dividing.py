@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.conversation.long_input.dividing import SUMMARIZE, divide
-from chatcli.core.documents import document
 from chatcli.core.messages import ImagePart, Message, question
+from chatcli.text.documents import document
 
 LONG = "The committee met again in the afternoon. " * 100
 

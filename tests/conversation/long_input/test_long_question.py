@@ -66,11 +66,11 @@ async def test_the_result_tells_what_all_requests_took_together(reading):
     assert end.result.usage.estimated
 
 
-@pytest.mark.parametrize(("way", "facts"), [("map-reduce", 120), ("refine", 30)])
-async def test_every_fact_reaches_the_last_question_and_no_request_is_too_long(reading, way, facts):
+@pytest.mark.parametrize(("strategy", "facts"), [("map-reduce", 120), ("refine", 30)])
+async def test_every_fact_reaches_the_last_question_and_no_request_is_too_long(reading, strategy, facts):
     read = reading(text_with(facts, apart=800), window_tokens=1_600)
     model = AnsweringModel(tell_facts)
-    await read.read(way, model)
+    await read.read(strategy, model)
     assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(facts)]
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens
     for request in model.requests:
@@ -88,13 +88,13 @@ async def test_notes_are_merged_until_they_fit(reading):
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens
 
 
-@pytest.mark.parametrize("way", ["map-reduce", "refine"])
-async def test_a_model_that_never_comes_to_an_end_is_cut_and_that_is_said_once(reading, way):
+@pytest.mark.parametrize("strategy", ["map-reduce", "refine"])
+async def test_a_model_that_never_comes_to_an_end_is_cut_and_that_is_said_once(reading, strategy):
     read = reading(SENTENCE * 1_500, window_tokens=1_600)
     model = AnsweringModel(tell_much)
-    events = await read.read(way, model)
+    events = await read.read(strategy, model)
     assert isinstance(events[-1], TurnFinished)
-    assert len(model.prompts) <= read.plan(way).requests
+    assert len(model.prompts) <= read.plan(strategy).requests
     assert [event.code for event in events if isinstance(event, Notice)].count("notes_cut") == 1
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens
 
@@ -111,14 +111,14 @@ async def test_no_more_are_asked_at_once_than_is_wished(reading):
     assert model.most_at_once == 3
 
 
-@pytest.mark.parametrize("way", ["map-reduce", "refine"])
-async def test_what_is_kept_is_not_asked_again(reading, tmp_path, way):
+@pytest.mark.parametrize("strategy", ["map-reduce", "refine"])
+async def test_what_is_kept_is_not_asked_again(reading, tmp_path, strategy):
     how = LongInput(kept=FolderCache(tmp_path / "parts"), concurrency=1)
     model = AnsweringModel(
         lambda prompt: NetworkError("gone") if "part 3 of" in prompt else tell_facts(prompt)
     )
     text = text_with(40, apart=800)
-    events = await reading(text).read(way, model, how)
+    events = await reading(text).read(strategy, model, how)
     assert isinstance(events[-1], TurnFailed)
     assert events[-1].result.error.code == "network"
     kept = [
@@ -126,7 +126,7 @@ async def test_what_is_kept_is_not_asked_again(reading, tmp_path, way):
     ]
     assert kept[0].startswith("2 of ")
     again, read = AnsweringModel(tell_facts), reading(text)
-    await read.read(way, again, how)
+    await read.read(strategy, again, how)
     assert not any(re.search("part [12] of", prompt) for prompt in again.prompts)
     assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(40)]
 
@@ -203,19 +203,19 @@ async def test_what_is_no_text_goes_with_the_last_question_only(o200k_counter):
     assert all(picture not in message.parts for request in model.requests for message in request.messages)
 
 
-@pytest.mark.parametrize("way", ["map-reduce", "refine", "head", "tail", "middle-out"])
-async def test_room_is_left_for_what_the_conversation_always_sends(reading, way):
+@pytest.mark.parametrize("strategy", ["map-reduce", "refine", "head", "tail", "middle-out"])
+async def test_room_is_left_for_what_the_conversation_always_sends(reading, strategy):
     instructions = system("Be brief. " * 100)
     read = reading(text_with(100), history=History([Entry("1", instructions)]))
-    await read.read(way, AnsweringModel(tell_facts))
+    await read.read(strategy, AnsweringModel(tell_facts))
     assert read.sent_tokens([instructions, read.last]) <= read.window.budget_tokens
 
 
 async def test_a_plan_says_at_most_what_it_takes(reading):
-    for way in ("map-reduce", "refine"):
+    for strategy in ("map-reduce", "refine"):
         read, model = reading(SENTENCE * 1_500), AnsweringModel(tell_much)
-        plan = read.plan(way)
-        await read.read(way, model)
+        plan = read.plan(strategy)
+        await read.read(strategy, model)
         assert len(model.requests) + 1 <= plan.requests
         sent = sum(read.sent_tokens(request.messages) for request in model.requests)
         assert sent + read.sent_tokens([read.last]) <= plan.sent_tokens
@@ -246,16 +246,16 @@ def test_costs_are_told_where_prices_are_known(reading):
     facts=st.integers(20, 150),
     apart=st.integers(0, 400),
     window_tokens=st.integers(1_300, 4_000),
-    way=st.sampled_from(["map-reduce", "refine"]),
+    strategy=st.sampled_from(["map-reduce", "refine"]),
 )
 def test_nothing_is_missed_and_nothing_is_too_long_whatever_the_window(
-    o200k_counter, facts, apart, window_tokens, way
+    o200k_counter, facts, apart, window_tokens, strategy
 ):
     read = Reading(
         question("Which?", text_with(facts, apart=apart)), o200k_counter, window_tokens=window_tokens
     )
     model = AnsweringModel(tell_facts)
-    asyncio.run(read.read(way, model))
+    asyncio.run(read.read(strategy, model))
     for request in model.requests:
         assert read.sent_tokens(request.messages) <= read.window.budget_tokens
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens

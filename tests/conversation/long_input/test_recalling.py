@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from chatcli.conversation.long_input.recalling import recalled
-from chatcli.core.documents import document
 from chatcli.core.messages import answer, question
+from chatcli.text.documents import document
 
 LONG = question("Who met?", document("minutes.md", "The committee met. " * 1_000))
 

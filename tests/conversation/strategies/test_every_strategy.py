@@ -11,9 +11,9 @@ from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies import STRATEGIES
 from chatcli.conversation.strategies.strategy import Strategy
-from chatcli.core.context_strategies import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import answer, question
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 from conversation.fakes import CharacterCounter
 from conversation.strategies.situations import cost, situations, talks
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import BadResponse, ContextOverflow, IncompleteAnswer
 from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified
-from chatcli.core.gathered_text import GatheredText
 from chatcli.core.request import Request
 from chatcli.core.usage import Usage
 from chatcli.storage.cache import key_of
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -179,7 +179,7 @@ class PartReader:
         return text
 
     async def _ask(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
-        gathered, done = GatheredText(), None
+        gathered, done = TextBuffer(), None
         request = Request(self._model_name, ask.messages, self._parameters)
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:

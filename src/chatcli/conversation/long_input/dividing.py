@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.documents import document, read_document
 from chatcli.core.messages import Message, TextPart
+from chatcli.text.documents import document, read_document
 
 if TYPE_CHECKING:
     from chatcli.core.messages import Part

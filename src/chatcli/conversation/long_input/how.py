@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.core.long_ways import FAIL
+from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +24,12 @@ def unknown_cost(_: Usage) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class LongInput:
-    """What is done with a text that is too long: ``way`` is a name of ``WAYS`` or ``FAIL``.
+    """What is done with a text that is too long: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
     Without ``kept`` no answer to a part is kept.
     """
 
-    way: str = FAIL
+    strategy: str = FAIL
     concurrency: int = 4
     kept: Cache[object] | None = None
     cost_of: CostOf = unknown_cost

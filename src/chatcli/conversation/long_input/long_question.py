@@ -13,8 +13,8 @@ from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
 from chatcli.conversation.strategies.strategy import only_what_must_be_sent
 from chatcli.core import messages
 from chatcli.core.errors import InputTooLong
-from chatcli.core.long_ways import WAYS, WAYS_BY_NAME
 from chatcli.core.messages import Message, TextPart
+from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,13 +106,13 @@ _LONGEST_OVERLAP_TOKENS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ``parts`` of a text in the way ``way``, and what they take at most.
+    """The ``parts`` of a text in the way ``strategy``, and what they take at most.
 
     ``requests`` counts the last one too, whose answer is the person's; ``sent_tokens`` and ``answer_tokens`` are of
     all of them together. Models mostly say less than they may, and then fewer notes are merged.
     """
 
-    way: str
+    strategy: str
     text_tokens: int
     parts: tuple[TextSlice, ...]
     requests: int
@@ -121,27 +121,33 @@ class Plan:
 
 
 def plan(
-    way: str, divided: Divided, budgets: Budgets, counter: TokenCounter, *, window: Window, text_tokens: int
+    strategy: str,
+    divided: Divided,
+    budgets: Budgets,
+    counter: TokenCounter,
+    *,
+    window: Window,
+    text_tokens: int,
 ) -> Plan:
-    """Return what ``way`` takes for a text of ``text_tokens``."""
+    """Return what ``strategy`` takes for a text of ``text_tokens``."""
     # What is sent beside the text: instructions with a part, what the conversation always sends with the last request.
     around_tokens = window.budget_tokens - budgets.part_tokens
     around_last_tokens = window.budget_tokens - budgets.final_tokens
     merges: list[int] = []
     parts: Sequence[TextSlice] = ()
-    if way == "map-reduce":
+    if strategy == "map-reduce":
         parts = _parts(divided, counter, budgets.part_tokens)
         merges, last_tokens = _merges(len(parts), budgets)
         asked = len(parts) + len(merges)
         sent = sum(part.tokens for part in parts) + sum(merges) + last_tokens
-    elif way == "refine":
+    elif strategy == "refine":
         parts = _parts(divided, counter, budgets.refine_tokens)
         asked = len(parts) - 1
         sent = sum(part.tokens for part in parts) + asked * (budgets.notes_tokens + HEADING_TOKENS)
     else:
         asked, sent = 0, min(text_tokens, budgets.final_tokens)
     return Plan(
-        way,
+        strategy,
         text_tokens,
         tuple(parts),
         asked + 1,
@@ -228,22 +234,22 @@ class LongQuestion:
 
     def plans(self) -> list[Plan]:
         """Return what each way takes. Raise ``InputTooLong`` where there is room for none."""
-        return [self.plan(way.name) for way in WAYS]
+        return [self.plan(strategy) for strategy in LONG_INPUT_STRATEGIES]
 
-    def plan(self, way: str) -> Plan:
-        """Return what ``way`` takes: seconds of work for millions of characters."""
-        if way not in WAYS_BY_NAME:
+    def plan(self, strategy: str) -> Plan:
+        """Return what ``strategy`` takes: seconds of work for millions of characters."""
+        if strategy not in LONG_INPUT_STRATEGIES:
             raise self.refusal()
-        if way not in self._plans:
-            self._plans[way] = plan(
-                way,
+        if strategy not in self._plans:
+            self._plans[strategy] = plan(
+                strategy,
                 self.divided,
                 self.budgets,
                 self.counter,
                 window=self._window,
                 text_tokens=self._text_tokens,
             )
-        return self._plans[way]
+        return self._plans[strategy]
 
     @cached_property
     def _text_tokens(self) -> int:

@@ -238,7 +238,7 @@ _HEAD_SHARES: Final = {"head": 1.0, "tail": 0.0, "middle-out": 0.5}
 
 async def cut_to_fit(work: Work) -> AsyncGenerator[Event | Message]:
     """Yield the question about what is left of the text."""
-    share = _HEAD_SHARES[work.plan.way]
+    share = _HEAD_SHARES[work.plan.strategy]
     text = cut(work.divided.text.text, work.counter, work.budgets.final_tokens, head_share=share)
     yield work.divided.about(work.name, text)
 

@@ -12,8 +12,8 @@ from chatcli.conversation.long_input.asking import LongInputUsage, PartReader
 from chatcli.conversation.long_input.readers import Work, cut_to_fit, map_reduce, refine
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
-from chatcli.core.long_ways import RECOMMENDED, WAYS_BY_NAME
 from chatcli.core.messages import Message
+from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES, RECOMMENDED_LONG_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -86,7 +86,7 @@ class Asked:
 
 async def long_turn(
     question: LongQuestion,
-    way: str,
+    strategy: str,
     asked: Asked,
     how: LongInput,
     *,
@@ -102,7 +102,7 @@ async def long_turn(
     yield TurnStarted(asked.model_name, session)
     try:
         # Millions of characters take seconds to count; keys and signals are heard meanwhile.
-        work = await asyncio.to_thread(_work, question, way, asked, how)
+        work = await asyncio.to_thread(_work, question, strategy, asked, how)
         yield Notice("long_input", told(work.plan, question.numbers))
         async with aclosing(_read(work)) as events:
             async for event in events:
@@ -122,8 +122,8 @@ async def long_turn(
                 yield event
 
 
-def _work(question: LongQuestion, way: str, asked: Asked, how: LongInput) -> Work:
-    planned = question.plan(way)
+def _work(question: LongQuestion, strategy: str, asked: Asked, how: LongInput) -> Work:
+    planned = question.plan(strategy)
     reader = PartReader(
         asked.model,
         asked.model_name,
@@ -142,7 +142,7 @@ async def _read(work: Work) -> AsyncGenerator[Event | Message]:
     """Yield progress and, last, the question that fits."""
     if work.plan.requests > 1:
         yield work.reader.spending.progress()
-    async with aclosing(READERS[work.plan.way](work)) as events:
+    async with aclosing(READERS[work.plan.strategy](work)) as events:
         async for event in events:
             yield event
 
@@ -173,10 +173,10 @@ async def refused_turn(question: LongQuestion, model: str, *, session: str | Non
 def told(planned: Plan, numbers: str) -> str:
     """Return in one line what is done with a text that does not fit."""
     if not planned.parts:
-        return f"the question is too long ({numbers}): sending {WAYS_BY_NAME[planned.way].summary}"
-    most = "at most " if planned.way == RECOMMENDED else ""
+        return f"the question is too long ({numbers}): sending {LONG_INPUT_STRATEGIES[planned.strategy]}"
+    most = "at most " if planned.strategy == RECOMMENDED_LONG_INPUT else ""
     return (
-        f"the question is too long ({numbers}): {planned.way} in {len(planned.parts):,} parts, "
+        f"the question is too long ({numbers}): {planned.strategy} in {len(planned.parts):,} parts, "
         f"{most}{planned.requests:,} requests"
     )
 

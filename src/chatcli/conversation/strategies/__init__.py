@@ -1,4 +1,4 @@
-"""The context strategies, made by the names of the table in ``core.context_strategies``."""
+"""The context strategies, made by the names of the table in ``core.strategy_table``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from chatcli.core.context_strategies import CONTEXT_STRATEGIES
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

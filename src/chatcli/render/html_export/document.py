@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatcli.core.scripts import language_of
 from chatcli.render.html_export.markdown_html import markdown_to_html
 from chatcli.render.html_export.stylesheet import stylesheet
 from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.scripts import language_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.context_strategies import CONTEXT_STRATEGIES
 from chatcli.core.errors import ChatcliError, UsageError
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES
 from chatcli.repl.commands.command import (
     NOTHING_ASKED,
     Choice,

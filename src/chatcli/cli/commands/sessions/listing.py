@@ -15,11 +15,11 @@ from chatcli.cli.setup import world_of
 from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
-from chatcli.core.search_text import terms
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import local_now
 from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.search_text import terms
 from chatcli.text.shortening import shortened, shortened_before
 
 if TYPE_CHECKING:

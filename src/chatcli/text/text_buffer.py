@@ -7,7 +7,7 @@ from typing import Final
 _PIECES: Final = 256
 
 
-class GatheredText:
+class TextBuffer:
     """Holds the pieces of a text in little more room than the text itself.
 
     A piece of four letters takes thirteen times as much by itself, so every so often they are joined.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.core.documents import document, name_of, read_document
+from chatcli.text.documents import document, name_of, read_document
 
 TAGS = (
     '<document name="x">',

@@ -1,4 +1,4 @@
-"""The table of the context strategies: what settings, help and completion say of each, and where it is implemented."""
+"""Tables of context strategies and long-input strategies, for settings, help, completion and what implements them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class ContextStrategy(NamedTuple):
-    """A row: what stays of a conversation that outgrows the window, and the ``Strategy`` that sees to it.
+    """A row: which part of a conversation larger than the window is sent, and the class that chooses it.
 
     ``implementation`` is ``module:class`` in ``conversation.strategies``. It is a name, so that only the strategy in use
-    is loaded, and so that settings need not know the conversation.
+    is loaded and settings do not import the conversation.
     """
 
     summary: str
@@ -33,3 +33,18 @@ CONTEXT_STRATEGIES: Final[Mapping[str, ContextStrategy]] = MappingProxyType(
 )
 
 DEFAULT_CONTEXT_STRATEGY: Final = "truncate"
+
+LONG_INPUT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "map-reduce": "reads everything, in parallel",
+        "refine": "reads everything, one part after another",
+        "head": "only the beginning",
+        "tail": "only the end",
+        "middle-out": "only the beginning and the end",
+    }
+)
+"""What is read of a question that is too long for the window. ``conversation.long_input`` implements them."""
+
+RECOMMENDED_LONG_INPUT: Final = "map-reduce"
+FAIL: Final = "fail"
+"""The value of ``--long`` that refuses a question too long for the window."""

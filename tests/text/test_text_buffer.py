@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.gathered_text import GatheredText
+from chatcli.text.text_buffer import TextBuffer
 
 
 @given(st.lists(st.tuples(st.text(), st.booleans()), max_size=20), st.integers(1, 60))
 def test_is_all_of_them_in_order_whenever_it_is_asked_for(pieces, times):
-    gathered, expected = GatheredText(), []
+    gathered, expected = TextBuffer(), []
     for piece, is_asked in pieces * times:
         gathered.append(piece)
         expected.append(piece)
@@ -22,7 +22,7 @@ def test_is_all_of_them_in_order_whenever_it_is_asked_for(pieces, times):
 
 @given(st.lists(st.text(), max_size=400), st.integers(0, 30), st.text())
 def test_loses_its_last_characters_where_they_are_dropped(pieces, count, after):
-    gathered = GatheredText()
+    gathered = TextBuffer()
     for piece in pieces:
         gathered.append(piece)
     text = "".join(pieces)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.core.search_text import (
+from chatcli.text.search_text import (
     QUERY_CHARACTERS,
     TOKENIZER,
     Term,

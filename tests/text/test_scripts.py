@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.scripts import language_of
+from chatcli.text.scripts import language_of
 
 
 @pytest.mark.parametrize(
