@@ -68,7 +68,7 @@ def _compare(
     took_s: dict[int, list[float]] = {length: [] for length in said}
     for run in range(runs + 1):
         for length, entries in said.items():
-            times = asyncio.run(_fitted(name, counter, entries, new))
+            times = asyncio.run(_plan(name, counter, entries, new))
             if run:
                 took_s[length] += times
     medians_s = [statistics.median(times) for times in took_s.values()]
@@ -83,7 +83,7 @@ def _compare(
     )
 
 
-async def _fitted(name: str, counter: TiktokenCounter, entries: list[Entry], new: list[Entry]) -> list[float]:
+async def _plan(name: str, counter: TiktokenCounter, entries: list[Entry], new: list[Entry]) -> list[float]:
     """Return what each turn took: counting what is new, fitting it, and what the toolbar shows afterwards."""
     history, tokens, strategy = History(entries), MessageTokens(counter), STRATEGIES[name]()
     manager = ConversationManager(
@@ -105,9 +105,9 @@ async def _fitted(name: str, counter: TiktokenCounter, entries: list[Entry], new
             await manager.look_ahead()
             tokens_of_new(asked.message)
             tokens_of_new(answered.message)
-            fitted = strategy.fit(history, asked.message, budget_tokens, tokens)
-            strategy.sent(history, fitted)
-            _ = fitted.messages
+            plan = strategy.fit(history, asked.message, budget_tokens, tokens)
+            strategy.sent(history, plan)
+            _ = plan.messages
             history.append(asked)
             history.append(answered)
             manager.resume(history)

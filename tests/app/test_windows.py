@@ -86,7 +86,7 @@ class Finding:
     async def window(self, model, *, is_kept=True):
         async with entry_at(self.endpoint) as entry:
             windows = Facts(self.endpoint.base_url, JsonFileCache(self._path), is_kept=is_kept)
-            finder = WindowFinder(entry, windows, table=self._table, tell=self.notices.append)
+            finder = WindowFinder(entry, windows, table=self._table, notify=self.notices.append)
             return await finder.window_tokens(model)
 
 

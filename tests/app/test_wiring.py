@@ -27,7 +27,7 @@ HELLO = Answer(event_stream("Hello"))
 
 
 @pytest.fixture
-def world(tmp_path):
+def context(tmp_path):
     paths = Paths(
         config=tmp_path / "config",
         data=tmp_path / "data",
@@ -38,11 +38,11 @@ def world(tmp_path):
 
 
 @pytest.fixture
-def settings(world, tmp_path):
+def settings(context, tmp_path):
     """Settle settings from flags, as typed."""
 
     def settle(**flags):
-        return resolve(flags, world.environment, world.paths, tmp_path)
+        return resolve(flags, context.environment, context.paths, tmp_path)
 
     return settle
 
@@ -51,46 +51,46 @@ def pointed(server, **flags):
     return {"base_url": server.base_url, "model": "small", "context_window": 4096, **flags}
 
 
-async def ask(settings, wish, world, text="Hi"):
-    async with open_chat(settings, wish, world, lambda notice: None) as chat:
+async def ask(settings, options, context, text="Hi"):
+    async with open_chat(settings, options, context, lambda notice: None) as chat:
         assert isinstance(await play(chat.turns.send(question(text))), TurnFinished)
         return chat.opened.file
 
 
-def texts(world, file):
-    return [record.message.text for record in SessionStore(world.paths.data).load(file).path()]
+def texts(context, file):
+    return [record.message.text for record in SessionStore(context.paths.data).load(file).path()]
 
 
 class TestASession:
-    def test_is_opened_without_a_model_and_without_a_file(self, world, settings):
-        with closing(open_session(settings(), ChatOptions(), world)) as chat:
+    def test_is_opened_without_a_model_and_without_a_file(self, context, settings):
+        with closing(open_session(settings(), ChatOptions(), context)) as chat:
             assert (chat.target, len(chat.session.questions)) == (None, 0)
-            assert chat.opened.file.path.parent == world.paths.data / "sessions"
-        assert not world.paths.data.exists()
+            assert chat.opened.file.path.parent == context.paths.data / "sessions"
+        assert not context.paths.data.exists()
 
     @pytest.mark.parametrize(
-        ("flags", "wish"),
+        ("flags", "options"),
         [
             ({"save": False}, ChatOptions()),
             ({}, ChatOptions(dry=True)),
             ({"save": False}, ChatOptions(session="a")),
         ],
     )
-    def test_that_is_not_to_be_kept_has_no_file(self, world, settings, flags, wish):
-        with closing(open_session(settings(**flags), wish, world)) as chat:
+    def test_that_is_not_to_be_kept_has_no_file(self, context, settings, flags, options):
+        with closing(open_session(settings(**flags), options, context)) as chat:
             assert (chat.opened.file, chat.opened.name) == (None, None)
 
-    def test_is_opened_by_its_name(self, world, settings):
-        with closing(open_session(settings(), ChatOptions(session="trip"), world)) as chat:
+    def test_is_opened_by_its_name(self, context, settings):
+        with closing(open_session(settings(), ChatOptions(session="trip"), context)) as chat:
             assert chat.opened.name == "trip"
 
     @pytest.mark.parametrize(
-        ("wish", "error"),
+        ("options", "error"),
         [(ChatOptions(session=".."), UsageError), (ChatOptions(resume_last=True), ConfigurationError)],
     )
-    def test_that_cannot_be_opened_says_so(self, world, settings, wish, error):
+    def test_that_cannot_be_opened_says_so(self, context, settings, options, error):
         with pytest.raises(error) as caught:
-            open_session(settings(), wish, world)
+            open_session(settings(), options, context)
         assert caught.value.hint
 
     def test_loads_no_library(self, tmp_path):
@@ -119,38 +119,38 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 
 
 class TestAConversation:
-    async def test_is_kept_and_resumed_as_the_one_used_last(self, world, settings):
+    async def test_is_kept_and_resumed_as_the_one_used_last(self, context, settings):
         async with serving(HELLO) as server:
-            file = await ask(settings(**pointed(server)), ChatOptions(), world)
-            again = await ask(settings(**pointed(server)), ChatOptions(resume_last=True), world, "Ho")
+            file = await ask(settings(**pointed(server)), ChatOptions(), context)
+            again = await ask(settings(**pointed(server)), ChatOptions(resume_last=True), context, "Ho")
         assert again == file
-        assert texts(world, file) == ["Hi", "Hello", "Ho", "Hello"]
+        assert texts(context, file) == ["Hi", "Hello", "Ho", "Hello"]
         assert len(server.requests[1].json["messages"]) == 3
 
-    async def test_that_is_resumed_keeps_its_system_prompt_unless_another_is_given(self, world, settings):
+    async def test_that_is_resumed_keeps_its_system_prompt_unless_another_is_given(self, context, settings):
         async with serving(HELLO) as server:
             for prompt in ("Rhyme.", None, "Be brief."):
-                await ask(settings(**pointed(server, system=prompt)), ChatOptions(session="trip"), world)
+                await ask(settings(**pointed(server, system=prompt)), ChatOptions(session="trip"), context)
         sent = [request.json["messages"][0]["content"] for request in server.requests]
         assert sent == ["Rhyme.", "Rhyme.", "Be brief."]
 
-    async def test_of_which_nothing_is_kept_writes_nothing(self, world, settings):
+    async def test_of_which_nothing_is_kept_writes_nothing(self, context, settings):
         async with serving(HELLO) as server:
-            assert await ask(settings(**pointed(server, save=False)), ChatOptions(), world) is None
-        assert not world.paths.data.exists()
+            assert await ask(settings(**pointed(server, save=False)), ChatOptions(), context) is None
+        assert not context.paths.data.exists()
 
-    async def test_counts_exactly_where_that_is_wished(self, world, settings):
+    async def test_counts_exactly_where_that_is_wished(self, context, settings):
         async with (
             serving(HELLO) as server,
-            open_chat(settings(**pointed(server)), ChatOptions(count_exactly=True), world, print) as chat,
+            open_chat(settings(**pointed(server)), ChatOptions(count_exactly=True), context, print) as chat,
         ):
             assert not chat.manager.context_usage().estimated
 
-    async def test_that_finds_no_model_writes_nothing(self, world, settings):
+    async def test_that_finds_no_model_writes_nothing(self, context, settings):
         flags = {"base_url": "https://api.openai.com/v1", "system": "Be brief."}
         with pytest.raises(ConfigurationError, match="no key"):
-            await ask(settings(**flags), ChatOptions(session="trip"), world)
-        assert not world.paths.data.exists()
+            await ask(settings(**flags), ChatOptions(session="trip"), context)
+        assert not context.paths.data.exists()
 
 
 PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}  # a dollar a token
@@ -177,9 +177,9 @@ class TestTwoConversationsAtOneEndpoint:
         return Clock()
 
     @pytest.fixture
-    def together(self, world, clock):
+    def together(self, context, clock):
         """Return a run whose limits are kept by ``clock``."""
-        return replace(world, pool=Pool(lambda: RateLimits(clock=clock, sleep=clock.sleep)))
+        return replace(context, pool=Pool(lambda: RateLimits(clock=clock, sleep=clock.sleep)))
 
     async def test_share_its_limits(self, together, settings, clock):
         async with serving(HELLO) as server, AsyncExitStack() as stack:
@@ -252,5 +252,5 @@ class TestTwoConversationsAtOneEndpoint:
         assert len(server.requests) == 1
 
 
-def opened(settings, world, *, session=None, approve=None):
-    return open_chat(settings, ChatOptions(session=session), world, lambda notice: None, approve=approve)
+def opened(settings, context, *, session=None, approve=None):
+    return open_chat(settings, ChatOptions(session=session), context, lambda notice: None, approve=approve)

@@ -20,7 +20,7 @@ from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from chatcli.text.documents import document
 from conversation.long_input.reading import AnsweringModel
-from conversation.long_input.test_long_question import facts_of, tell_facts, text_with
+from conversation.long_input.test_long_question import facts_of, state_facts, text_with
 
 TEXT = text_with(40, apart=400)
 FACTS = facts_of(TEXT)
@@ -60,7 +60,7 @@ def told(chat):
 
 
 async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
-    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    chat.turns.connect(target(AnsweringModel(state_facts)))
     assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFinished)
     ((asked, answered),) = told(chat)
     assert asked.startswith("Which facts?")
@@ -70,7 +70,7 @@ async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
     with closing(
         Conversation(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
     ) as resumed:
-        resumed.turns.connect(target(AnsweringModel(tell_facts)))
+        resumed.turns.connect(target(AnsweringModel(state_facts)))
         assert told(resumed) == told(chat)
 
 
@@ -84,7 +84,7 @@ class ThinkingAloud(AnsweringModel):
 
 
 async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
-    model = ThinkingAloud(tell_facts)
+    model = ThinkingAloud(state_facts)
     chat.turns.connect(target(model))
     *_, end = await played(chat.turns.send(LONG))
     assert facts_of(end.result.text) == FACTS
@@ -93,7 +93,7 @@ async def test_nothing_that_turned_out_to_be_reasoning_is_read_on(chat):
 
 
 async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     chat.turns.connect(target(model, strategy="fail"))
     *_, end = await played(chat.turns.send(LONG))
     assert end.result.error.code == "input_too_long"
@@ -102,7 +102,7 @@ async def test_it_is_refused_where_no_way_is_chosen_and_nothing_is_stored(chat):
 
 
 async def test_a_way_that_was_chosen_serves_another_answer_too(chat):
-    chat.turns.connect(target(AnsweringModel(tell_facts), strategy="fail"))
+    chat.turns.connect(target(AnsweringModel(state_facts), strategy="fail"))
     chat.turns.long_questions.strategy = "head"
     await played(chat.turns.send(LONG))
     await played(chat.turns.retry())
@@ -114,14 +114,14 @@ async def test_a_part_that_fails_leaves_the_conversation_as_it_was(chat):
     chat.turns.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
     assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFailed)
     assert len(chat.session.questions) == 0
-    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    chat.turns.connect(target(AnsweringModel(state_facts)))
     await played(chat.turns.send(LONG))
     assert isinstance((await played(chat.turns.send(question("And which first?"))))[-1], TurnFinished)
     assert len(chat.session.questions) == 2
 
 
 async def test_another_answer_that_fails_leaves_the_old_one(chat):
-    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    chat.turns.connect(target(AnsweringModel(state_facts)))
     await played(chat.turns.send(LONG))
     before = told(chat)
     chat.turns.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
@@ -130,7 +130,7 @@ async def test_another_answer_that_fails_leaves_the_old_one(chat):
 
 
 async def test_a_long_question_can_take_the_place_of_another(chat):
-    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    chat.turns.connect(target(AnsweringModel(state_facts)))
     await played(chat.turns.send(question("Hi")))
     chat.branches.edit()
     await played(chat.turns.send(LONG))
@@ -139,16 +139,18 @@ async def test_a_long_question_can_take_the_place_of_another(chat):
 
 
 async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):
-    chat.turns.connect(target(AnsweringModel(tell_facts)))
+    chat.turns.connect(target(AnsweringModel(state_facts)))
     await played(chat.turns.send(LONG))
     reply = chat.session.path()[-1]
-    events = await played(chat.turns._ask_again(chat.branches.latest(1)[0], answer_so_far=reply.message.text))
+    events = await played(
+        chat.turns._ask_again(chat.branches.latest(1)[0], partial_answer=reply.message.text)
+    )
     assert any(isinstance(event, AnswerContinued) for event in events)
     assert isinstance(events[-1], TurnFinished)
 
 
 async def test_an_endpoint_that_counts_more_is_sent_less(chat):
-    plain, more = AnsweringModel(tell_facts), AnsweringModel(tell_facts)
+    plain, more = AnsweringModel(state_facts), AnsweringModel(state_facts)
     counts = LearnedCounts()
     counts.learn("small", 1_000, 1_300)
     chat.turns.connect(target(plain))

@@ -23,7 +23,7 @@ from conversation.fakes import ScriptedModel, Stall
 WORDS = "word " * 100  # as many tokens, or a few more
 
 
-def says(text):
+def replies(text):
     return (TextDelta(text), Completion("stop"))
 
 
@@ -63,7 +63,7 @@ async def ask(chat, *texts):
 
 
 TURNS = tuple(f"question {number}" for number in range(12))
-ANSWERS = tuple(says(f"answer {number} {WORDS}") for number in range(12))
+ANSWERS = tuple(replies(f"answer {number} {WORDS}") for number in range(12))
 
 
 async def long_talk(open_chat, *scripts, **how):
@@ -77,14 +77,14 @@ def resumed(chat):
 
 
 async def test_nothing_is_summed_up_as_long_as_there_is_room(open_chat):
-    chat, model = open_chat(says("answer"))
+    chat, model = open_chat(replies("answer"))
     await ask(chat, "question")
     assert await chat.summaries.catch_up() == 0
     assert len(model.requests) == 1
 
 
 async def test_older_turns_are_summed_up_stored_and_stood_for(open_chat):
-    chat, model = await long_talk(open_chat, says("They spoke of numbers."), says("end"))
+    chat, model = await long_talk(open_chat, replies("They spoke of numbers."), replies("end"))
     count = await chat.summaries.catch_up()
     assert count >= 4
     asked = model.requests[-1].messages
@@ -106,7 +106,7 @@ async def test_older_turns_are_summed_up_stored_and_stood_for(open_chat):
 
 
 async def test_each_turn_is_summed_up_once(open_chat):
-    chat, model = await long_talk(open_chat, says("first"), *ANSWERS[:5], says("second"))
+    chat, model = await long_talk(open_chat, replies("first"), *ANSWERS[:5], replies("second"))
     first = await chat.summaries.catch_up()
     await ask(chat, *(f"later {number}" for number in range(5)))
     assert await chat.summaries.catch_up()
@@ -118,7 +118,7 @@ async def test_each_turn_is_summed_up_once(open_chat):
 
 
 async def test_a_cheaper_model_may_sum_up(open_chat):
-    chat, model = await long_talk(open_chat, says("short"), summary_model="tiny")
+    chat, model = await long_talk(open_chat, replies("short"), summary_model="tiny")
     await chat.summaries.catch_up()
     assert [request.model for request in model.requests[-2:]] == ["small", "tiny"]
 
@@ -134,14 +134,14 @@ async def test_a_summary_that_failed_changes_nothing(open_chat):
 
 @pytest.mark.parametrize("text", ["", " \n"])
 async def test_an_empty_summary_changes_nothing(open_chat, text):
-    chat, _ = await long_talk(open_chat, says(text))
+    chat, _ = await long_talk(open_chat, replies(text))
     before = list(chat.session.records)
     assert await chat.summaries.catch_up() == 0
     assert chat.session.records == before
 
 
 async def test_a_summary_that_is_too_long_is_cut_to_its_share(open_chat):
-    chat, _ = await long_talk(open_chat, says("word " * 2000))
+    chat, _ = await long_talk(open_chat, replies("word " * 2000))
     await chat.summaries.catch_up()
     summary = next(part for part in chat.manager.context().parts if part.kind == "summary")
     assert 0.1 * 1500 < summary.tokens <= 0.15 * 1500
@@ -162,13 +162,13 @@ async def test_one_that_is_interrupted_changes_nothing(open_chat):
 
 async def test_what_was_gone_back_from_meanwhile_is_not_stood_for(open_chat):
     chat, model = await long_talk(open_chat)
-    model._scripts.append((lambda: chat.branches.undo(11) and None, *says("of all turns")))
+    model._scripts.append((lambda: chat.branches.undo(11) and None, *replies("of all turns")))
     assert await chat.summaries.catch_up() == 0
     assert chat.summaries.current is None
 
 
 async def test_a_summary_counts_only_on_its_branch(open_chat):
-    chat, _ = await long_talk(open_chat, says("They spoke of numbers."))
+    chat, _ = await long_talk(open_chat, replies("They spoke of numbers."))
     await chat.summaries.catch_up()
     head = chat.session.head
     chat.branches.undo(11)
@@ -180,14 +180,14 @@ async def test_a_summary_counts_only_on_its_branch(open_chat):
 
 
 async def test_turns_that_are_dropped_do_not_move_what_it_stands_for(open_chat):
-    chat, _ = await long_talk(open_chat, says("They spoke of numbers."))
+    chat, _ = await long_talk(open_chat, replies("They spoke of numbers."))
     count = await chat.summaries.catch_up()
     chat.memory.drop(1)
     assert chat.summaries.current.turns == count - 1
 
 
 async def test_the_person_changes_it_and_takes_it_away(open_chat):
-    chat, _ = await long_talk(open_chat, says("They spoke of numbers."))
+    chat, _ = await long_talk(open_chat, replies("They spoke of numbers."))
     await chat.summaries.catch_up()
     written = chat.summaries.current
     chat.summaries.change("Of primes.")
@@ -201,7 +201,7 @@ async def test_the_person_changes_it_and_takes_it_away(open_chat):
 
 
 async def test_it_is_of_no_use_to_other_strategies_but_kept_for_its_own(open_chat):
-    chat, model = await long_talk(open_chat, says("They spoke of numbers."))
+    chat, model = await long_talk(open_chat, replies("They spoke of numbers."))
     await chat.summaries.catch_up()
     chat.turns.connect(target(model, context="truncate"))
     assert "summary" not in {part.kind for part in chat.manager.context().parts}
@@ -211,9 +211,9 @@ async def test_it_is_of_no_use_to_other_strategies_but_kept_for_its_own(open_cha
 
 
 async def test_in_a_larger_window_the_turns_themselves_are_sent(open_chat):
-    chat, model = await long_talk(open_chat, says("They spoke of numbers."))
+    chat, model = await long_talk(open_chat, replies("They spoke of numbers."))
     await chat.summaries.catch_up()
     chat.turns.connect(target(model, window_tokens=20_000))
-    fitted = chat.manager.context()
-    assert not fitted.left_out
-    assert "summary" not in {part.kind for part in fitted.parts}
+    plan = chat.manager.context()
+    assert not plan.left_out
+    assert "summary" not in {part.kind for part in plan.parts}

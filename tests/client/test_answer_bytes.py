@@ -66,13 +66,13 @@ def after_s(work: Coroutine[Any, Any, object]) -> tuple[float, str]:
         loop.close()
 
 
-async def say_nothing_more(idle: IdleTimeout) -> None:
+async def stay_silent_after(idle: IdleTimeout) -> None:
     async with idle.bounded():
         await asyncio.sleep(10_000)
 
 
 def test_an_answer_may_take_the_whole_time_to_begin():
-    assert after_s(say_nothing_more(IdleTimeout(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
+    assert after_s(stay_silent_after(IdleTimeout(HERE))) == (30, BEFORE_THE_ANSWER.format(30))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_within_an_answer_the_silence_is_bounded_by_the_shorter_of_both_limits(
 ):
     idle = IdleTimeout(replace(HERE, timeout_s=float(timeout_s), idle_timeout_s=float(idle_timeout_s)))
     idle.broken()
-    assert after_s(say_nothing_more(idle)) == (limit_s, WITHIN_IT.format(limit_s))
+    assert after_s(stay_silent_after(idle)) == (limit_s, WITHIN_IT.format(limit_s))
 
 
 def test_all_waits_until_a_piece_of_the_answer_comes_are_one_silence():
@@ -101,7 +101,7 @@ def test_a_piece_of_the_answer_begins_a_new_silence():
             async with idle.bounded():
                 await asyncio.sleep(19)
             idle.broken()
-        await say_nothing_more(idle)
+        await stay_silent_after(idle)
 
     assert after_s(wait_for_pieces(IdleTimeout(HERE))) == (210, WITHIN_IT.format(20))
 
@@ -111,7 +111,7 @@ def test_the_time_a_reader_takes_is_no_silence_of_the_server():
         async with idle.bounded():
             await asyncio.sleep(10)
         await asyncio.sleep(1000)
-        await say_nothing_more(idle)
+        await stay_silent_after(idle)
 
     assert after_s(read_slowly(IdleTimeout(HERE))) == (1030, BEFORE_THE_ANSWER.format(30))
 

@@ -83,9 +83,9 @@ async def test_an_endpoint_that_takes_a_beginning_is_given_it_without_an_instruc
 
 async def test_a_request_with_a_beginning_is_answered_by_the_rest_alone():
     inner = ScriptedModel([TextDelta("The capital"), TextDelta(" is Paris."), STOP])
-    request = Request("small", QUESTION.messages, answer_so_far="The capital")
+    request = Request("small", QUESTION.messages, partial_answer="The capital")
     assert text_of(await events_of(ContinuationModel(inner), request)) == " is Paris."
-    assert inner.requests[0].answer_so_far == ""
+    assert inner.requests[0].partial_answer == ""
 
 
 async def test_without_continuing_a_cut_answer_stays_a_failure():
@@ -117,7 +117,7 @@ async def test_a_rest_that_cannot_be_had_leaves_an_incomplete_answer():
 @pytest.mark.parametrize("so_far", ["", "The"])
 async def test_a_failure_before_any_new_text_is_itself(so_far):
     refused = RequestRefused("no")
-    request = Request("small", QUESTION.messages, answer_so_far=so_far)
+    request = Request("small", QUESTION.messages, partial_answer=so_far)
     _, error = await failure_of(ContinuationModel(ScriptedModel([refused]), times=3), request)
     assert error is refused
 

@@ -259,7 +259,7 @@ async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
 async def test_of_the_rest_of_an_answer_nothing_is_learned():
     counts = LearnedCounts()
     measuring = UsageCalibrationModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
-    await told(measuring, asking(1000, answer_so_far="Paris is"))
+    await told(measuring, asking(1000, partial_answer="Paris is"))
     assert counts.share("small") == 0
 
 

@@ -68,7 +68,7 @@ def as_the_program_does(entry: PoolEntry) -> ChatModel:
 def in_budget(inner: ChatModel, limits: dict[str, float]) -> ChatModel:
     budget = Budget(limits, Account(Spending()), Ledger(Path("unused")))
     pricing = Pricing("models.example", is_free=True, own={})  # or there would be a ledger
-    return BudgetedModel(inner, pricing, budget, count=len, must_know=True)
+    return BudgetedModel(inner, pricing, budget, count=len, requires_price=True)
 
 
 def budgeted(entry: PoolEntry) -> ChatModel:

@@ -15,18 +15,18 @@ from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.openai_errors import translated
 from chatcli.core.errors import NetworkError, RequestRefused, TimedOut
 from client.wire import chat_at, entry_at, failure_of
-from way_servers import (
+from network_servers import (
     MODELS,
     Authority,
     SocksProxy,
     TunnelProxy,
-    complain_at_once,
     hang_up,
     http_response,
     listening,
+    reject_immediately,
     reset,
-    say_nothing,
     speaking,
+    stay_silent,
 )
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -122,7 +122,7 @@ async def test_a_server_that_wants_tls_is_asked_for_in_the_hint(authority):
 
 
 async def test_a_server_without_tls_where_it_is_expected():
-    async with listening(complain_at_once) as port:
+    async with listening(reject_immediately) as port:
         error = await fault_of(at(port, "https"))
     assert (error.code, error.retryable) == ("tls", False)
     assert error.message == f"127.0.0.1:{port}: no encrypted connection: it does not speak TLS"
@@ -157,14 +157,14 @@ async def test_a_certificate_that_has_expired(authority, tmp_path):
 
 
 async def test_a_server_that_says_nothing():
-    async with listening(say_nothing) as port:
+    async with listening(stay_silent) as port:
         error = await fault_of(at(port, timeout_s=0.2))
     assert isinstance(error, TimedOut)
     assert (error.code, error.retryable) == ("timed_out", True)
 
 
 async def test_a_handshake_that_does_not_end():
-    async with listening(say_nothing) as port:
+    async with listening(stay_silent) as port:
         error = await fault_of(at(port, "https", connect_timeout_s=0.2))
     assert error.code == "timed_out"
     assert error.message == f"127.0.0.1:{port}: no connection within 0.2 s"

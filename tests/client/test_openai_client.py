@@ -23,8 +23,8 @@ from chatcli.core.errors import (
 )
 from chatcli.core.events import Completion, TextDelta
 from client.wire import chat_at, completion, delta, end, entry_at, events_of, failure_of
+from network_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, speaking
 from scripted_server import CUT, HOLD, RESET, Answer, json_answer, serving
-from way_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, speaking
 
 OPENAI = Endpoint("https://api.openai.com/v1", key="sk-openai")
 FOREIGN = {

@@ -45,8 +45,8 @@ from client.wire import (
     events_of,
     failure_of,
 )
+from network_servers import listening, stay_silent
 from scripted_server import Answer, serving
-from way_servers import listening, say_nothing
 
 SMALL = Endpoint("https://models.example/v1", largest_answer_mb=1)
 PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
@@ -683,7 +683,7 @@ async def test_what_only_keeps_the_connection_alive_is_silence(nothing):
 
 
 async def test_silence_behind_a_proxy_names_the_proxy():
-    async with listening(say_nothing) as port:
+    async with listening(stay_silent) as port:
         proxy = Proxy(f"http://127.0.0.1:{port}", "HTTPS_PROXY")
         endpoint = Endpoint("https://models.example/v1", timeout_s=0.1, proxy=proxy)
         async with chat_at(endpoint) as model:

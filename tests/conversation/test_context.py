@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.conversation.context import (
-    Fitted,
-    FittedPart,
+    ContextPart,
+    ContextPlan,
     Window,
     join_neighbours,
     too_long,
@@ -104,12 +104,12 @@ def test_what_holds_nothing_adds_no_blank_line():
 
 def test_the_system_prompt_and_the_notes_are_one_message_before_them():
     parts = [
-        FittedPart("system", 5, (system("Be brief."),)),
-        FittedPart("note", 5, (system("I am Ada."),)),
-        FittedPart("turn", 5, (question("one"),), 1),
-        FittedPart("question", 5, (question("two"),)),
+        ContextPart("system", 5, (system("Be brief."),)),
+        ContextPart("note", 5, (system("I am Ada."),)),
+        ContextPart("turn", 5, (question("one"),), 1),
+        ContextPart("question", 5, (question("two"),)),
     ]
-    assert [(message.role, message.text) for message in Fitted(tuple(parts)).messages] == [
+    assert [(message.role, message.text) for message in ContextPlan(tuple(parts)).messages] == [
         ("system", "Be brief.\n\nI am Ada."),
         ("user", "one\n\ntwo"),
     ]
@@ -148,10 +148,10 @@ def test_a_call_goes_out_with_its_result_or_not_at_all(said, sent):
 
 def test_questions_around_a_call_that_is_not_sent_are_one():
     parts = [
-        FittedPart("turn", 5, (question("one"), calling("1")), 1),
-        FittedPart("question", 5, (question("two"),)),
+        ContextPart("turn", 5, (question("one"), calling("1")), 1),
+        ContextPart("question", 5, (question("two"),)),
     ]
-    assert [message.text for message in Fitted(tuple(parts)).messages] == ["one\n\ntwo"]
+    assert [message.text for message in ContextPlan(tuple(parts)).messages] == ["one\n\ntwo"]
 
 
 def test_answers_with_reasoning_that_nobody_wants_back_are_joined():

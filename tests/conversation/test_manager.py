@@ -89,8 +89,8 @@ def conversation(
     return manager, model, journal
 
 
-async def turn(manager, asked=ASKED, *, kept_as=None):
-    async with aclosing(manager.send(asked, kept_as=kept_as)) as events:
+async def turn(manager, asked=ASKED, *, stored_id=None):
+    async with aclosing(manager.send(asked, stored_id=stored_id)) as events:
         return [event async for event in events]
 
 
@@ -126,7 +126,7 @@ class TestTextThatTurnsOutToBeReasoning:
 
     async def test_leaves_the_answer_that_it_was_to_go_on_with(self):
         manager, _, journal = conversation((*self.THOUGHT, *PARIS))
-        async with aclosing(manager.send(ASKED, answer_so_far="It is ")) as events:
+        async with aclosing(manager.send(ASKED, partial_answer="It is ")) as events:
             *_, end = [event async for event in events]
         assert end.result.text == "It is Paris"
         assert journal.replies[0].texts == ["It is ", "Par", "is"]
@@ -188,11 +188,11 @@ class TestATurn:
 
     async def test_sends_what_prepare_shows_which_itself_sends_and_stores_nothing(self):
         manager, model, journal = conversation(PARIS, history=said(20))
-        request, fitted = manager.prepare(ASKED)
+        request, plan = manager.prepare(ASKED)
         assert (model.requests, journal.messages, manager.history.head) == ([], [], "a19")
         events = await turn(manager)
         assert model.requests == [request]
-        assert events[1] == fitted
+        assert events[1] == plan
 
     async def test_leaves_room_for_the_answer_it_asks_for(self):
         manager, _, _ = conversation(PARIS, window_tokens=1024, parameters=Parameters(max_tokens=16))
@@ -668,15 +668,11 @@ class TestAConversation:
             await turn(manager, question(f"{number}?"))
         assert counter.counted == ["0?", "1?", "Paris", "2?", "3?", "4?"]
 
-    def test_is_named_as_its_journal_is(self):
-        manager, _, _ = conversation()
-        assert manager.session_name == "trip"
-
 
 class TestAQuestionThatIsStoredAlready:
     async def test_is_not_stored_again_and_its_answer_follows_it(self):
         manager, model, journal = conversation(PARIS, history=said(1))
-        await turn(manager, kept_as="q1")
+        await turn(manager, stored_id="q1")
         assert journal.messages == []
         assert [(reply.id, reply.parent) for reply in journal.replies] == [("reply 1", "q1")]
         assert model.requests[0].messages[-1] == ASKED
@@ -685,7 +681,7 @@ class TestAQuestionThatIsStoredAlready:
 
     async def test_stands_alone_when_no_answer_comes(self):
         manager, _, journal = conversation((NetworkError("gone"),))
-        await turn(manager, kept_as="q1")
+        await turn(manager, stored_id="q1")
         assert journal.messages == []
         assert manager.history.head == "q1"
         assert [found.messages for found in manager.history.turns] == [(ASKED,)]
@@ -701,27 +697,20 @@ class TestTheUsageOfTheContext:
             budget_tokens=750,
             system_tokens=13,
             turns_tokens=2 * 208,
-            kept_turns=2,
-            left_out_turns=3,
         )
         assert manager.context_usage().free_tokens == 750 - 13 - 2 * 208 - 4 - 3
 
     def test_of_an_empty_conversation_is_nothing(self):
         manager, _, _ = conversation(window_tokens=1000)
         usage = manager.context_usage()
-        assert (usage.system_tokens, usage.turns_tokens, usage.kept_turns, usage.left_out_turns) == (
-            0,
-            0,
-            0,
-            0,
-        )
+        assert (usage.system_tokens, usage.turns_tokens) == (0, 0)
 
     def test_is_estimated_and_loads_no_vocabulary_before_there_is_one(self):
         counter = CharacterCounter(loaded=False)
         manager, _, _ = conversation(history=said(5), window_tokens=1000, counter=counter)
         usage = manager.context_usage()
         assert usage.estimated
-        assert (usage.turns_tokens, usage.kept_turns) == (5 * 2 * (100 // 4 + 4), 5)
+        assert usage.turns_tokens == 5 * 2 * (100 // 4 + 4)
         assert (counter.loaded, counter.counted) == (False, [])
 
     def test_counts_each_message_once_however_often_it_is_asked(self):
@@ -734,15 +723,15 @@ class TestTheUsageOfTheContext:
     async def test_is_what_the_next_turn_sends_without_its_question(self):
         manager, _, _ = conversation(PARIS, history=said(9), window_tokens=1500)
         usage = manager.context_usage()
-        _, fitted = manager.prepare(question(""))
-        assert fitted.sent_tokens == usage.turns_tokens + 4 + 3
-        assert fitted.dropped_turns == usage.left_out_turns
+        _, plan = manager.prepare(question(""))
+        assert plan.sent_tokens == usage.turns_tokens + 4 + 3
+        assert plan.dropped_turns == 6
 
     def test_is_told_where_the_pins_alone_are_too_long(self):
         history = History([Entry("1", question("x" * 1000), pinned=True), Entry("2", question("Hi"))])
         manager, _, _ = conversation(history=history, window_tokens=1000)
         usage = manager.context_usage()
-        assert (usage.turns_tokens, usage.kept_turns, usage.left_out_turns) == (1004, 1, 1)
+        assert usage.turns_tokens == 1004
         assert usage.free_tokens == 0
 
     async def test_is_worked_out_once_until_something_changes(self):
@@ -750,11 +739,12 @@ class TestTheUsageOfTheContext:
         manager, _, _ = conversation(PARIS, history=said(3), strategy=strategy)
         first = manager.context_usage()
         assert manager.context_usage() is first
-        assert strategy.fitted == 1
+        assert strategy.plan == 1
         await turn(manager)
-        assert manager.context_usage().kept_turns == 4
+        asked = manager.context_usage()
+        assert asked.turns_tokens > first.turns_tokens
         manager.resume(said(2))
-        assert manager.context_usage().kept_turns == 2
+        assert manager.context_usage().turns_tokens < asked.turns_tokens
 
 
 class CountingStrategy(Truncate):
@@ -762,10 +752,10 @@ class CountingStrategy(Truncate):
 
     def __init__(self):
         super().__init__()
-        self.fitted = 0
+        self.plan = 0
 
     def fit(self, *situation):
-        self.fitted += 1
+        self.plan += 1
         return super().fit(*situation)
 
 
@@ -773,20 +763,20 @@ class TestTheContext:
     def test_is_told_part_by_part_with_what_is_left_out_counted_roughly(self):
         history = said(5)
         history.system = system("Be brief.")
-        fitted = conversation(history=history, window_tokens=1000)[0].context()
-        assert [(part.kind, part.turn) for part in fitted.parts] == [
+        plan = conversation(history=history, window_tokens=1000)[0].context()
+        assert [(part.kind, part.turn) for part in plan.parts] == [
             ("system", None),
             ("turn", 4),
             ("turn", 5),
             ("question", None),
         ]
-        assert fitted.left_out == (LeftOut(1, 3, "does not fit", 3 * 2 * (100 // 4 + 4)),)
+        assert plan.left_out == (LeftOut(1, 3, "does not fit", 3 * 2 * (100 // 4 + 4)),)
 
     def test_is_what_must_be_sent_where_even_that_is_too_long(self):
         history = History([Entry("1", question("x" * 1000), pinned=True), Entry("2", question("Hi"))])
-        fitted = conversation(history=history, window_tokens=1000)[0].context()
-        assert [part.kind for part in fitted.parts] == ["pinned", "question"]
-        assert fitted.sent_tokens > 750
+        plan = conversation(history=history, window_tokens=1000)[0].context()
+        assert [part.kind for part in plan.parts] == ["pinned", "question"]
+        assert plan.sent_tokens > 750
 
 
 class TestEveryStrategy:
@@ -825,7 +815,6 @@ class TestEveryStrategy:
         manager, model, _ = conversation(PARIS, history=history, window_tokens=1500, strategy=strategy)
         events = await turn(manager)
         assert events[1].dropped_turns == 0
-        assert manager.context_usage().left_out_turns == 5
         assert model.requests[0].messages[1].text == "what was said"
 
     async def test_that_calls_turns_back_tells_which(self):

@@ -54,7 +54,7 @@ def test_the_same_bytes_attached_in_another_way_are_another_part():
 
 def test_the_own_words_of_a_question_are_those_that_were_not_handed_over():
     asked = messages.question("What is this?", "a document", "another")
-    assert asked.own_words == "What is this?"
+    assert asked.person_text == "What is this?"
     assert [part.text for part in asked.documents] == ["a document", "another"]
-    assert messages.question("", "a document").own_words == "a document"
-    assert messages.answer("Paris.").own_words == "Paris."
+    assert messages.question("", "a document").person_text == "a document"
+    assert messages.answer("Paris.").person_text == "Paris."

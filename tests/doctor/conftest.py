@@ -10,7 +10,7 @@ from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, TerminalFacts
-from way_servers import Authority
+from network_servers import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable

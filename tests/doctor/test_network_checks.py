@@ -13,17 +13,17 @@ import pytest
 from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.doctor.examination import Status
 from chatcli.doctor.network_checks import first_stop
-from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
-from way_servers import (
+from network_servers import (
     MODELS,
     TunnelProxy,
-    complain_at_once,
     hang_up,
     http_response,
     listening,
-    say_nothing,
+    reject_immediately,
     speaking,
+    stay_silent,
 )
+from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
 
 KEY = "sk-proj-0123456789abcdefghij"
 LIST = json_answer({"data": [{"id": "small"}, {"id": "big"}]})
@@ -168,7 +168,7 @@ async def test_a_certificate_that_is_not_trusted_is_shown_and_never_given_the_ke
 
 
 async def test_a_server_without_tls_where_it_is_expected_is_a_problem(found):
-    async with listening(complain_at_once) as port:
+    async with listening(reject_immediately) as port:
         findings = await found({"CHATCLI_BASE_URL": f"https://127.0.0.1:{port}/v1"})
     (told,) = findings["tls"]
     assert told.status is Status.PROBLEM
@@ -309,7 +309,7 @@ async def test_a_proxy_that_wants_a_password_is_told_as_a_problem_of_the_proxy(f
     assert statuses(findings)["tls"] is Status.SKIPPED
 
 
-@pytest.mark.parametrize("handler", [hang_up, say_nothing])
+@pytest.mark.parametrize("handler", [hang_up, stay_silent])
 async def test_a_server_that_accepts_and_does_not_answer_is_a_problem(found, handler):
     async with listening(handler) as port:
         findings = await found(

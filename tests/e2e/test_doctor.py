@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from e2e.program import command, ended
+from network_servers import MODELS, Authority, listening_in_thread, speaking
 from scripted_server import SILENCE, Answer, event_stream, json_answer, serving_in_thread
-from way_servers import MODELS, Authority, listening_in_thread, speaking
 
 KEY = "sk-proj-0123456789abcdefghij"
 WELL = (json_answer({"data": [{"id": "small"}]}), Answer(event_stream("Hi")))

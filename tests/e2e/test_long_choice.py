@@ -12,7 +12,7 @@ if sys.platform == "win32":
 
 from e2e.program import command
 from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
-from e2e.test_long_input import FACT, FACTS, TEXT, WINDOW_TOKENS, failing_at, tell_facts
+from e2e.test_long_input import FACT, FACTS, TEXT, WINDOW_TOKENS, failing_at, state_facts
 from scripted_server import HOLD, Answer, serving_in_thread, text_events
 
 ONE_SHOT = ("-f", "long.txt", "Which facts?")
@@ -37,7 +37,7 @@ def terminal(program):
 
 
 def test_one_question_offers_the_ways_with_what_they_take(terminal):
-    with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
+    with serving_in_thread(choose=state_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
         shown = screen.wait_for("Which? [1-5")
         assert "1 map-reduce" in shown
         assert "5 middle-out" in shown
@@ -53,7 +53,7 @@ def test_one_question_offers_the_ways_with_what_they_take(terminal):
 
 
 def test_a_way_is_chosen_by_its_number(terminal):
-    with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
+    with serving_in_thread(choose=state_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
         screen.wait_for("Which? [1-5")
         screen.type("9\r")
         screen.wait_for("a number from 1 to 5")
@@ -63,7 +63,7 @@ def test_a_way_is_chosen_by_its_number(terminal):
 
 
 def test_ctrl_c_sends_nothing(terminal):
-    with serving_in_thread(choose=tell_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
+    with serving_in_thread(choose=state_facts) as server, terminal(*ONE_SHOT, server=server) as screen:
         screen.wait_for("Which? [1-5")
         screen.type(CTRL_C)
         assert screen.wait_for_exit() == 130
@@ -71,7 +71,7 @@ def test_ctrl_c_sends_nothing(terminal):
 
 
 def test_nobody_is_asked_who_has_said_it_before(terminal):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         with terminal("--long", "fail", *ONE_SHOT, server=server) as screen:
             assert screen.wait_for_exit() == 2
         with terminal(*ONE_SHOT, server=server, CHATCLI_LONG="head") as screen:
@@ -84,7 +84,7 @@ def test_a_bar_tells_how_far_it_is(terminal):
 
     def choose(request):
         late = "part 4 of" in request.json["messages"][-1]["content"]
-        return holding if late else tell_facts(request)
+        return holding if late else state_facts(request)
 
     with (
         serving_in_thread(choose=choose) as server,
@@ -115,7 +115,7 @@ def test_in_a_conversation_a_part_that_fails_gives_the_draft_back(terminal):
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
 def test_in_a_conversation_the_choice_can_be_turned_down_and_made(terminal, program, kind):
-    with serving_in_thread(choose=tell_facts) as server, terminal(server=server, TERM=kind) as screen:
+    with serving_in_thread(choose=state_facts) as server, terminal(server=server, TERM=kind) as screen:
         screen.wait_for("\n>")
         screen.type("Which facts are in @long.txt ?\r")
         screen.wait_for("Which? [1-5")

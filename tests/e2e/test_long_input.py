@@ -44,7 +44,7 @@ def text_with_facts(characters: int, facts: int, *, seed: int = 7) -> tuple[str,
     return text[: places[0]] + "".join(told), planted
 
 
-def tell_facts(request) -> Answer:
+def state_facts(request) -> Answer:
     """Answer by searching the prompt, as an honest reader would."""
     prompt = "\n".join(message["content"] for message in request.json["messages"])
     found = list(dict.fromkeys(FACT.findall(prompt)))
@@ -79,7 +79,7 @@ TEXT, FACTS = text_with_facts(30_000, 12)
 
 
 def test_in_a_pipe_it_is_refused_with_the_numbers_and_the_options(long, program):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long("Which facts?", server=server, stdin=TEXT)
     assert (done.exit_code, done.stdout) == (2, "")
     assert re.search(r"is too long: [\d,]+ tokens .* room for 1,500", done.stderr)
@@ -90,7 +90,7 @@ def test_in_a_pipe_it_is_refused_with_the_numbers_and_the_options(long, program)
 
 @pytest.mark.parametrize("way", ["map-reduce", "refine"])
 def test_every_part_is_read_and_none_is_too_long(long, program, o200k_counter, way):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long("--long", way, "Which facts?", server=server, stdin=TEXT)
     assert done.exit_code == 0, done.stderr
     assert FACT.findall(done.stdout) == FACTS
@@ -99,7 +99,7 @@ def test_every_part_is_read_and_none_is_too_long(long, program, o200k_counter, w
 
 
 def test_the_session_keeps_the_question_whole_and_the_last_answer_only(long, program):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         long("--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
     (asker, asked), (answerer, answer) = program.saved
     assert (asker, answerer) == ("user", "assistant")
@@ -109,7 +109,7 @@ def test_the_session_keeps_the_question_whole_and_the_last_answer_only(long, pro
 
 
 def test_the_next_question_is_asked_without_the_text_but_with_the_answer(long, program):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         long("-s", "facts", "--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
         done = long("-s", "facts", "And which first?", server=server)
     assert done.exit_code == 0
@@ -126,7 +126,7 @@ def test_the_next_question_is_asked_without_the_text_but_with_the_answer(long, p
 
 @pytest.mark.parametrize(("way", "begins", "ends"), [("head", 1, 0), ("tail", 0, 1), ("middle-out", 1, 1)])
 def test_a_text_can_be_cut_in_one_request(long, o200k_counter, way, begins, ends):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long("--long", way, "Which facts?", server=server, stdin=f"It begins.\n{TEXT}\nIt ends.")
     assert done.exit_code == 0
     (prompt,) = prompts(server)
@@ -137,7 +137,7 @@ def test_a_text_can_be_cut_in_one_request(long, o200k_counter, way, begins, ends
 
 
 def test_a_piped_text_alone_holds_its_question(long):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long("--long", "map-reduce", server=server, stdin=f"{TEXT}\n\nWhich facts are there?\n")
     assert FACT.findall(done.stdout) == FACTS
     assert all("Which facts are there?" in prompt for prompt in prompts(server))
@@ -148,7 +148,7 @@ def failing_at(number):
         prompt = request.json["messages"][-1]["content"]
         if f"part {number} of" in prompt:
             return json_answer({"error": {"message": "out of order"}}, status=500)
-        return tell_facts(request)
+        return state_facts(request)
 
     return choose
 
@@ -162,14 +162,14 @@ def test_a_part_that_fails_ends_the_turn_and_the_next_run_asks_only_for_what_is_
     assert "are kept; asking again continues from there" in done.stderr
     assert len(server.requests) == 5
     assert program.session_paths == [] or all(role != "user" for role, _ in program.saved)
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long(*how, server=server, stdin=TEXT)
     assert FACT.findall(done.stdout) == FACTS
     assert not any(re.search(r"part [1-4] of", prompt) for prompt in prompts(server)[:-1])
 
 
 def test_nothing_is_kept_of_a_private_conversation(long, program):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         long("--no-save", "--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
     assert not (program.cache_folder / "long-texts").exists()
     assert program.session_paths == []
@@ -177,7 +177,7 @@ def test_nothing_is_kept_of_a_private_conversation(long, program):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
 def test_what_is_kept_only_its_owner_can_read(long, program):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         long("--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
     folder = program.cache_folder / "long-texts"
     kept = list(folder.iterdir())
@@ -187,7 +187,7 @@ def test_what_is_kept_only_its_owner_can_read(long, program):
 
 
 def test_a_dry_run_tells_what_it_takes_and_sends_nothing(long):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         dry = json.loads(long("--dry-run", "--long", "map-reduce", "Q?", server=server, stdin=TEXT).stdout)
         assert server.requests == []
         long("--long", "map-reduce", "Q?", server=server, stdin=TEXT)
@@ -200,7 +200,7 @@ def test_a_dry_run_tells_what_it_takes_and_sends_nothing(long):
 
 
 def test_programs_are_told_of_progress(long):
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = long("-o", "jsonl", "--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [event["type"] for event in events]
@@ -234,7 +234,7 @@ def test_ctrl_c_stops_every_request_at_once(program):
 
 def test_two_hundred_facts_in_five_million_characters_all_reach_the_last_prompt(program, o200k_counter):
     text, facts = text_with_facts(5_000_000, 200)
-    with serving_in_thread(choose=tell_facts) as server:
+    with serving_in_thread(choose=state_facts) as server:
         done = program.run(
             "--long", "map-reduce", "Which facts?", server=server, stdin=text, CHATCLI_CONTEXT_WINDOW="128000"
         )

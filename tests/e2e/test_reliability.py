@@ -17,14 +17,14 @@ import pytest
 
 from e2e.faults import FAULTS, PARIS, Fault
 from e2e.program import Program, messages_of, records_of
+from network_servers import Authority, TunnelProxy, listening_in_thread, reject_immediately, stay_silent
 from scripted_server import serving_in_thread
-from way_servers import Authority, TunnelProxy, complain_at_once, listening_in_thread, say_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from way_servers import Handler
+    from network_servers import Handler
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- the table is written by tests/e2e/test_reliability.py -->", "<!-- end of the table -->"
@@ -131,8 +131,8 @@ def at_port(handler: Handler, url: str = "http://127.0.0.1:{}/v1", names: str = 
 WAYS: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "the name of the host is not known": lambda: nullcontext("http://host.invalid/v1"),
     "nothing listens": nobody,
-    "https:// where the server speaks http": lambda: at_port(complain_at_once, "https://127.0.0.1:{}/v1"),
-    "a certificate nobody vouches for": lambda: at_port(say_nothing, "https://127.0.0.1:{}/v1", "127.0.0.1"),
+    "https:// where the server speaks http": lambda: at_port(reject_immediately, "https://127.0.0.1:{}/v1"),
+    "a certificate nobody vouches for": lambda: at_port(stay_silent, "https://127.0.0.1:{}/v1", "127.0.0.1"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.program import asked, command
 from scripted_server import Answer, event_stream, serving_in_thread
-from sessions.shelf import Shelf
+from sessions.stored_sessions import StoredSessions
 
 if sys.platform != "win32":
     from e2e.pseudo_terminal import CTRL_C, on_terminal
@@ -21,8 +21,8 @@ PARIS = Answer(event_stream("Paris."))
 
 
 @pytest.fixture
-def shelf(program):
-    return Shelf(program.data_folder)
+def stored(program):
+    return StoredSessions(program.data_folder)
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def test_the_command_lists_its_actions(sessions):
     assert sessions("search", "--help").stdout.count("chatcli sessions search ") >= 3
 
 
-def test_a_flag_may_stand_before_the_action(sessions, shelf):
-    shelf.keep("trip", "Hi")
+def test_a_flag_may_stand_before_the_action(sessions, stored):
+    stored.add("trip", "Hi")
     assert sessions("--json", "list").stdout == sessions("list", "--json").stdout
 
 
-def test_the_list_keeps_its_lines_and_gains_a_folder(sessions, shelf, program):
-    shelf.keep("trip", "Where is Rome?", folder=str(program.working_folder), used_s=1_000)
-    shelf.keep("会话", "a\x1b[31mb", "c", folder="/elsewhere", used_s=2_000)
+def test_the_list_keeps_its_lines_and_gains_a_folder(sessions, stored, program):
+    stored.add("trip", "Where is Rome?", folder=str(program.working_folder), used_s=1_000)
+    stored.add("会话", "a\x1b[31mb", "c", folder="/elsewhere", used_s=2_000)
     listed = sessions("list", TZ="UTC").stdout
     assert listed == (
         "会话  1970-01-01 00:33     1 turn  a␛[31mb\ntrip  1970-01-01 00:16     1 turn  Where is Rome?\n"
@@ -62,46 +62,46 @@ def test_the_list_keeps_its_lines_and_gains_a_folder(sessions, shelf, program):
     assert sessions("search", "--here", "b").stderr == "no session contains b\n"
 
 
-def test_a_search_shows_name_time_title_and_the_words_around(sessions, shelf):
-    shelf.keep(
+def test_a_search_shows_name_time_title_and_the_words_around(sessions, stored):
+    stored.add(
         "trip", "How do I get there?", "Take the\nnight train to Rome\x1b[2J.", title="Ferien", used_s=1_000
     )
-    shelf.keep("other", "Hi")
+    stored.add("other", "Hi")
     done = sessions("search", "train", "rom", TZ="UTC")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == "trip  1970-01-01 00:16  Ferien\n    Take the night train to Rome␛[2J.\n"
 
 
-def test_words_of_two_chinese_characters_are_found(sessions, shelf):
-    shelf.keep("trip", "我想去北京玩")
+def test_words_of_two_chinese_characters_are_found(sessions, stored):
+    stored.add("trip", "我想去北京玩")
     assert "我想去北京玩" in sessions("search", "北京").stdout
 
 
-def test_a_search_is_json_for_programs(sessions, shelf):
-    shelf.keep("trip", "Go to Rome\x1b.")
+def test_a_search_is_json_for_programs(sessions, stored):
+    stored.add("trip", "Go to Rome\x1b.")
     (hit,) = json.loads(sessions("search", "rome", "--json").stdout)
     assert (hit["name"], hit["excerpt"]) == ("trip", "Go to Rome\x1b.")
     assert hit["excerpt"][slice(*hit["at"])] == "Rome"
 
 
-def test_nothing_found_is_no_error_and_said(sessions, shelf):
-    shelf.keep("trip", "Hi")
+def test_nothing_found_is_no_error_and_said(sessions, stored):
+    stored.add("trip", "Hi")
     done = sessions("search", "rome\x1b")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no session contains rome␛\n")
     assert json.loads(sessions("search", "rome", "--json").stdout) == []
 
 
-def test_a_limit_is_kept_and_told(sessions, shelf):
+def test_a_limit_is_kept_and_told(sessions, stored):
     for number in range(3):
-        shelf.keep(f"s{number}", "Rome", used_s=1_000 + number)
+        stored.add(f"s{number}", "Rome", used_s=1_000 + number)
     done = sessions("search", "rome", "--limit", "2")
     assert [line.split()[0] for line in done.stdout.splitlines()[::2]] == ["s2", "s1"]
     assert done.stderr == "2 of 3; --limit N shows more\n"
 
 
 @pytest.mark.parametrize("words", ['"', "AND", "a*b", "NEAR(", "-- -x", "c++ (", "'; DROP TABLE sessions"])
-def test_whatever_is_searched_for_is_words(sessions, shelf, words):
-    shelf.keep("trip", "Hi")
+def test_whatever_is_searched_for_is_words(sessions, stored, words):
+    stored.add("trip", "Hi")
     done = sessions("search", *words.split())
     assert (done.exit_code, done.stdout) == (0, "")
 
@@ -126,8 +126,8 @@ def test_what_is_missing_is_asked_for(sessions, arguments, said):
     assert "\n→ " in done.stderr
 
 
-def test_a_title_and_a_name_are_given(sessions, shelf):
-    shelf.keep("trip", "Hi")
+def test_a_title_and_a_name_are_given(sessions, stored):
+    stored.add("trip", "Hi")
     assert (
         sessions("rename", "trip", "Trains", "to\x1b Rome").stderr == "trip has the title Trains to␛ Rome\n"
     )
@@ -137,17 +137,17 @@ def test_a_title_and_a_name_are_given(sessions, shelf):
     assert sessions("show", "trip").exit_code == 2
 
 
-def test_many_are_removed_at_once(sessions, shelf, program):
+def test_many_are_removed_at_once(sessions, stored, program):
     for name in ("a", "b", "c"):
-        shelf.keep(name, "Hi")
+        stored.add(name, "Hi")
     assert sessions("rm", "a", "c").stderr == "removed a\nremoved c\n"
     assert [path.stem for path in program.session_paths] == ["b"]
 
 
 @pytest.fixture
-def old_and_new(shelf):
-    shelf.keep("old", "Hi", used_s=time.time() - 100 * DAY_S)
-    shelf.keep("new", "Hi", used_s=time.time())
+def old_and_new(stored):
+    stored.add("old", "Hi", used_s=time.time() - 100 * DAY_S)
+    stored.add("new", "Hi", used_s=time.time())
 
 
 def test_the_old_are_listed_and_with_yes_removed(sessions, program, old_and_new):
@@ -167,8 +167,8 @@ def in_terminal(program, *words):
 
 
 @needs_pty
-def test_on_a_narrow_terminal_a_title_has_a_line_of_its_own(program, shelf):
-    shelf.keep("trip", "To Rome by train", "Fine.", used_s=1_000)
+def test_on_a_narrow_terminal_a_title_has_a_line_of_its_own(program, stored):
+    stored.add("trip", "To Rome by train", "Fine.", used_s=1_000)
     listing = on_terminal(
         command("sessions", "list"),
         environment=program.environment(),
@@ -201,8 +201,8 @@ def test_ctrl_c_at_the_question_removes_nothing(program, old_and_new):
 
 
 @needs_pty
-def test_on_a_terminal_the_hit_is_bold_and_in_sight(program, shelf):
-    shelf.keep("trip", "word " * 20 + "needle" + " word" * 40)
+def test_on_a_terminal_the_hit_is_bold_and_in_sight(program, stored):
+    stored.add("trip", "word " * 20 + "needle" + " word" * 40)
     with in_terminal(program, "search", "needle") as terminal:
         assert terminal.wait_for_exit() == 0
         assert b"\x1b[1mneedle\x1b[22m" in terminal.received
@@ -235,13 +235,13 @@ DAMAGE = [
 
 
 @pytest.fixture
-def damaged(shelf):
+def damaged(stored):
     """Sound sessions, and beside them one with every damage and a file that is no session at all."""
-    shelf.keep("sound", "To Rome", "By train.", used_s=2_000)
-    file = shelf.keep("hurt", "To Milan", used_s=1_000)
+    stored.add("sound", "To Rome", "By train.", used_s=2_000)
+    file = stored.add("hurt", "To Milan", used_s=1_000)
     with file.path.open("ab") as stream:
         stream.writelines(DAMAGE)
-    (shelf.folder / "diary.jsonl").write_bytes(b"Dear diary\n")
+    (stored.folder / "diary.jsonl").write_bytes(b"Dear diary\n")
     return file
 
 
@@ -275,9 +275,9 @@ BEGINNING = b'{"type":"header","format":1,'
         b"\0" * 4_096 + b"\n" + BEGINNING,
     ],
 )
-def test_a_session_with_a_damaged_beginning_is_there_for_every_command(program, sessions, shelf, beginning):
-    shelf.keep("sound", "To Rome", "By train.", used_s=2_000)
-    file = shelf.keep("hurt", "To Milan", "By bus.", used_s=1_000)
+def test_a_session_with_a_damaged_beginning_is_there_for_every_command(program, sessions, stored, beginning):
+    stored.add("sound", "To Rome", "By train.", used_s=2_000)
+    file = stored.add("hurt", "To Milan", "By bus.", used_s=1_000)
     before = file.path.read_bytes().replace(BEGINNING, beginning, 1)
     file.path.write_bytes(before)
     listed = json.loads(sessions("list", "--json").stdout)
@@ -302,7 +302,7 @@ def test_a_damaged_session_is_exported_with_the_others(sessions, damaged, tmp_pa
     assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == ["hurt", "sound"]
 
 
-def test_a_damaged_session_is_removed_alone(sessions, damaged, shelf):
+def test_a_damaged_session_is_removed_alone(sessions, damaged, stored):
     assert sessions("rm", "hurt").exit_code == 0
     assert [line.split()[0] for line in sessions("list").stdout.splitlines()] == ["sound"]
 

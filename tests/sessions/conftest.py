@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.world import World
+from sessions.fake_runtime import FakeRuntime
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def runtime() -> FakeRuntime:
+    return FakeRuntime()

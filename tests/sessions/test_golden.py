@@ -22,7 +22,7 @@ from chatcli.core.usage import Usage
 from chatcli.sessions.reading import find_header, read_records
 from chatcli.sessions.records import ReplyMetadata, UnknownRecord, encode
 from chatcli.sessions.session import Session
-from sessions.world import RESULT, replayed, texts
+from sessions.fake_runtime import RESULT, replayed, texts
 
 GOLDEN = Path(__file__).parent / "golden"
 EVERY_RECORD = GOLDEN / "every-record.jsonl"
@@ -33,14 +33,14 @@ TOOL_CALLS = GOLDEN / "tool-calls.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
 
-def write_every_record(log, world):
+def write_every_record(log, runtime):
     first = log.message(system("You are a helpful assistant."), parent=None)
     asked = log.message(question("法国的首都是哪里?", "a\u2028document"), parent=first)
     reply = log.begin_reply(parent=asked)
     reply.extend("Par")
-    world.wait(1)
+    runtime.wait(1)
     reply.extend("is \ud83d")
-    world.wait(1)
+    runtime.wait(1)
     reply.finish(Message("assistant", (TextPart("Paris.", "model"),), {"signature": "x"}), RESULT)
     log.mark("title", "Capitals", parent=reply.id)
     log.mark("model", "large", parent=reply.id)
@@ -64,9 +64,9 @@ def write_every_record(log, world):
     log.close()
 
 
-def test_every_record_is_written_as_the_golden_file_has_it(tmp_path, world):
+def test_every_record_is_written_as_the_golden_file_has_it(tmp_path, runtime):
     path = tmp_path / "trip.jsonl"
-    write_every_record(world.log(path), world)
+    write_every_record(runtime.log(path), runtime)
     assert path.read_bytes() == EVERY_RECORD.read_bytes()
 
 
@@ -103,9 +103,11 @@ def write_gone_back(log):
     log.close()
 
 
-def test_going_back_and_taking_the_system_prompt_away_are_written_as_the_golden_file_has_it(tmp_path, world):
+def test_going_back_and_taking_the_system_prompt_away_are_written_as_the_golden_file_has_it(
+    tmp_path, runtime
+):
     path = tmp_path / "trip.jsonl"
-    write_gone_back(world.log(path))
+    write_gone_back(runtime.log(path))
     assert path.read_bytes() == GONE_BACK.read_bytes()
 
 
@@ -131,9 +133,9 @@ def write_kept_in_mind(log):
     log.close()
 
 
-def test_what_is_dropped_noted_and_no_longer_cleared_is_written_as_the_golden_file_has_it(tmp_path, world):
+def test_what_is_dropped_noted_and_no_longer_cleared_is_written_as_the_golden_file_has_it(tmp_path, runtime):
     path = tmp_path / "trip.jsonl"
-    write_kept_in_mind(world.log(path))
+    write_kept_in_mind(runtime.log(path))
     assert path.read_bytes() == KEPT_IN_MIND.read_bytes()
 
 
@@ -154,9 +156,9 @@ def write_refused(log):
     log.close()
 
 
-def test_questions_that_were_refused_are_written_as_the_golden_file_has_it(tmp_path, world):
+def test_questions_that_were_refused_are_written_as_the_golden_file_has_it(tmp_path, runtime):
     path = tmp_path / "trip.jsonl"
-    write_refused(world.log(path))
+    write_refused(runtime.log(path))
     assert path.read_bytes() == REFUSED.read_bytes()
 
 
@@ -182,9 +184,9 @@ def write_tool_calls(log):
     log.close()
 
 
-def test_tool_calls_are_written_as_the_golden_file_has_them(tmp_path, world):
+def test_tool_calls_are_written_as_the_golden_file_has_them(tmp_path, runtime):
     path = tmp_path / "trip.jsonl"
-    write_tool_calls(world.log(path))
+    write_tool_calls(runtime.log(path))
     assert path.read_bytes() == TOOL_CALLS.read_bytes()
 
 

@@ -20,7 +20,7 @@ from chatcli.sessions.records import HeaderRecord, MessageRecord, PartialRecord,
 from chatcli.sessions.scanning import utterances
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
-from sessions.world import RESULT, World, replayed, texts
+from sessions.fake_runtime import RESULT, FakeRuntime, replayed, texts
 
 EVERY_RECORD = Path(__file__).parent / "golden" / "every-record.jsonl"
 
@@ -33,8 +33,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def log(world, path):
-    log = world.log(path)
+def log(runtime, path):
+    log = runtime.log(path)
     yield log
     log.close()
 
@@ -65,9 +65,9 @@ def test_it_tells_how_to_resume(log):
 
 
 @posix_only
-def test_only_the_owner_can_read_it(world, tmp_path):
+def test_only_the_owner_can_read_it(runtime, tmp_path):
     path = tmp_path / "a" / "b" / "trip.jsonl"
-    log = world.log(path)
+    log = runtime.log(path)
     log.message(question("Hi"), parent=None)
     log.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -75,10 +75,10 @@ def test_only_the_owner_can_read_it(world, tmp_path):
     assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
 
 
-def test_a_second_log_goes_on_where_the_first_ended(log, path, world):
+def test_a_second_log_goes_on_where_the_first_ended(log, path, runtime):
     first = log.message(question("Hi"), parent=None)
     log.close()
-    again = world.log(path, replayed(path))
+    again = runtime.log(path, replayed(path))
     again.message(question("Ho"), parent=first)
     again.close()
     assert texts(replayed(path)) == ["Hi", "Ho"]
@@ -103,37 +103,37 @@ def test_a_finished_reply_keeps_what_is_known_about_it(log, path):
     assert partials(path) == []
 
 
-def test_text_that_keeps_coming_is_written_within_a_second(log, path, world):
+def test_text_that_keeps_coming_is_written_within_a_second(log, path, runtime):
     reply = log.begin_reply(parent=None)
     for number in range(40):
         reply.extend(f"{number} ")
-        world.wait(0.1, asleep=True)
+        runtime.wait(0.1, asleep=True)
     written = "".join(partials(path))
     assert written.startswith("0 1 2 ")
     assert len(written.split()) >= 30
     assert len(partials(path)) < 10
 
 
-def test_text_before_a_silence_is_written_within_a_second(log, path, world):
+def test_text_before_a_silence_is_written_within_a_second(log, path, runtime):
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
     assert not path.exists()
-    world.wait(1)
+    runtime.wait(1)
     assert partials(path) == ["Par"]
-    world.wait(10)
+    runtime.wait(10)
     reply.extend("")
     reply.extend("is")
     assert partials(path) == ["Par"]
-    world.wait(1)
+    runtime.wait(1)
     assert partials(path) == ["Par", "is"]
 
 
-def test_a_finished_reply_leaves_no_timer_behind(log, path, world):
+def test_a_finished_reply_leaves_no_timer_behind(log, path, runtime):
     reply = log.begin_reply(parent=None)
     reply.extend("Paris")
     reply.finish(answer("Paris"), RESULT)
     size = path.stat().st_size
-    world.wait(5)
+    runtime.wait(5)
     log.close()
     assert path.stat().st_size == size
 
@@ -181,19 +181,19 @@ def told(log):
 @pytest.mark.parametrize(
     "content", [b"Dear diary,\n", b"\xff\xd8\xff\xe0", b'{"type":"header","format":2,"id":"s"}']
 )
-def test_a_file_that_is_no_session_is_never_written_to(world, path, content):
+def test_a_file_that_is_no_session_is_never_written_to(runtime, path, content):
     path.parent.mkdir()
     path.write_bytes(content)
-    log = world.log(path, Session())
+    log = runtime.log(path, Session())
     log.message(question("Hi"), parent=None)
     assert path.read_bytes() == content
     assert len(told(log)) == 1
     assert log.name is None
 
 
-def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_on(world, tmp_path):
+def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_on(runtime, tmp_path):
     (tmp_path / "file").touch()
-    log = world.log(tmp_path / "file" / "trip.jsonl")
+    log = runtime.log(tmp_path / "file" / "trip.jsonl")
     asked = log.message(question("Hi"), parent=None)
     (notice,) = log.notices
     assert notice.code == "session_not_written"
@@ -206,19 +206,19 @@ def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_o
 
 
 @posix_only
-def test_no_file_is_made_or_written_through_a_link(world, tmp_path):
+def test_no_file_is_made_or_written_through_a_link(runtime, tmp_path):
     (tmp_path / "trip.jsonl").symlink_to(tmp_path / "elsewhere")
-    world.log(tmp_path / "trip.jsonl").message(question("Hi"), parent=None)
+    runtime.log(tmp_path / "trip.jsonl").message(question("Hi"), parent=None)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / "elsewhere").touch()
-    log = world.log(tmp_path / "trip.jsonl")
+    log = runtime.log(tmp_path / "trip.jsonl")
     log.message(question("Hi"), parent=None)
     assert told(log) == ["session_not_written"]
     assert (tmp_path / "elsewhere").read_bytes() == b""
 
 
 @posix_only
-def test_a_link_at_a_path_the_person_gave_is_their_own(world, tmp_path):
+def test_a_link_at_a_path_the_person_gave_is_their_own(runtime, tmp_path):
     (tmp_path / "elsewhere").touch()
     path = tmp_path / "trip.jsonl"
     path.symlink_to(tmp_path / "elsewhere")
@@ -256,15 +256,15 @@ def test_a_conversation_that_could_not_be_written_can_be_saved_elsewhere(log, pa
     assert (log.name, texts(replayed(copy))) == ("copy", ["Hi"])
 
 
-def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log, path, world):
+def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log, path, runtime):
     path.mkdir(parents=True)
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
-    world.wait(1)
+    runtime.wait(1)
     assert told(log) == ["session_not_written"]
     path.rmdir()
     reply.extend("is")
-    world.wait(1)
+    runtime.wait(1)
     assert partials(path) == ["Par", "is"]
 
 
@@ -380,7 +380,7 @@ def continue_after(content, folder):
     path = Path(folder) / "trip.jsonl"
     path.write_bytes(content)
     before = replayed(path)
-    log = World(first_id=1_000).log(path, replayed(path))
+    log = FakeRuntime(first_id=1_000).log(path, replayed(path))
     log.message(question("new"), parent=before.head)
     log.close()
     return before, replayed(path)
@@ -406,7 +406,7 @@ def test_a_file_cut_anywhere_loads_and_goes_on(tmp_path, remainder):
 def test_any_conversation_cut_anywhere_is_a_prefix_of_itself(said, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "whole.jsonl"
-        log, parent = World().log(path), None
+        log, parent = FakeRuntime().log(path), None
         for text in said:
             parent = log.message(question(text), parent=parent)
         log.close()
@@ -431,28 +431,28 @@ def test_what_is_set_before_the_first_question_is_written_with_it(log, path):
     ]
 
 
-def test_what_is_set_in_a_session_that_was_begun_is_written_at_once(log, path, world):
+def test_what_is_set_in_a_session_that_was_begun_is_written_at_once(log, path, runtime):
     asked = log.message(question("Hi"), parent=None)
     log.close()
-    again = world.log(path, replayed(path))
+    again = runtime.log(path, replayed(path))
     again.mark("title", "T", parent=asked)
     again.close()
     assert replayed(path).title == "T"
 
 
-def test_an_interrupted_reply_is_in_the_session_as_far_as_it_was_kept(log, world):
+def test_an_interrupted_reply_is_in_the_session_as_far_as_it_was_kept(log, runtime):
     asked = log.message(question("Hi"), parent=None)
     reply = log.begin_reply(parent=asked)
     reply.extend("Par")
     assert texts(log.session) == ["Hi"]
-    world.wait(1)
+    runtime.wait(1)
     assert texts(log.session) == ["Hi", "Par"]
     assert log.session.path()[-1].reply == ReplyMetadata(finish_reason="interrupted")
 
 
-def test_without_a_file_the_conversation_lives_in_memory_alone(world, tmp_path, monkeypatch):
+def test_without_a_file_the_conversation_lives_in_memory_alone(runtime, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    log = world.log(None)
+    log = runtime.log(None)
     asked = log.message(question("Hi"), parent=None)
     reply = log.begin_reply(parent=asked)
     reply.extend("Paris")
@@ -483,8 +483,8 @@ class TestSavingAs:
         assert log.session.header == replayed(file.path).header
         assert log.session.header.id != replayed(path).header.id
 
-    def test_keeps_what_was_not_kept_before(self, world, file):
-        log = world.log(None)
+    def test_keeps_what_was_not_kept_before(self, runtime, file):
+        log = runtime.log(None)
         log.message(question("Hi"), parent=log.message(system("Be brief."), parent=None))
         log.save_as(file)
         log.close()
@@ -506,9 +506,9 @@ class TestSavingAs:
         reply.finish(answer("Paris"), RESULT)
         assert texts(replayed(file.path)) == ["Hi", "Paris"]
 
-    def test_loses_nothing_a_newer_version_wrote(self, world, file):
+    def test_loses_nothing_a_newer_version_wrote(self, runtime, file):
         newer = EVERY_RECORD.with_name("from-a-newer-version.jsonl")
-        world.log(None, replayed(newer)).save_as(file)
+        runtime.log(None, replayed(newer)).save_as(file)
         assert file.path.read_bytes().splitlines()[1:] == newer.read_bytes().splitlines()[1:]
 
     @posix_only
@@ -548,7 +548,7 @@ def someone(data, session):
     return data.draw(st.sampled_from([*said, None]))
 
 
-def act(log, world, data, replies):
+def act(log, runtime, data, replies):
     """Do one thing that can be done to a log, at any time."""
     parent = someone(data, log.session)
     text = data.draw(st.text(max_size=3))
@@ -567,7 +567,7 @@ def act(log, world, data, replies):
             kind = data.draw(st.sampled_from(["head", "pin", "unpin", "clear", "title", "model", "note"]))
             log.mark(kind, data.draw(st.sampled_from([parent, text, None])), parent=parent)
         case "wait":
-            world.wait(1)
+            runtime.wait(1)
         case "close":
             log.close()
         case _:
@@ -577,10 +577,10 @@ def act(log, world, data, replies):
 @given(st.data())
 def test_whatever_is_done_the_session_is_what_a_replay_of_the_file_would_be(data):
     with tempfile.TemporaryDirectory() as folder:
-        world, path, replies = World(), Path(folder) / "trip.jsonl", []
-        log = world.log(path)
+        runtime, path, replies = FakeRuntime(), Path(folder) / "trip.jsonl", []
+        log = runtime.log(path)
         for number in range(data.draw(st.integers(1, 25))):
-            act(log, world, data, replies)
+            act(log, runtime, data, replies)
             if path.exists():
                 assert visible(log.session) == visible(replayed(path))
             else:
@@ -594,43 +594,43 @@ def test_whatever_is_done_the_session_is_what_a_replay_of_the_file_would_be(data
 class TestAReplyThatBeginsAgain:
     """Its text turned out to be reasoning."""
 
-    def test_holds_nothing_of_what_came_before(self, log, path, world):
+    def test_holds_nothing_of_what_came_before(self, log, path, runtime):
         asked = log.message(question("Hi"), parent=None)
         reply = log.begin_reply(parent=asked)
         reply.extend("hm, ")
-        world.wait(1)
+        runtime.wait(1)
         reply.extend("hm")
         reply.begin_again("")
         assert texts(replayed(path)) == texts(log.session) == ["Hi"]
         assert replayed(path).head == log.session.head == asked
         reply.extend("Par")
-        world.wait(1)
+        runtime.wait(1)
         assert texts(replayed(path)) == texts(log.session) == ["Hi", "Par"]
         assert (replayed(path).path()[-1].id, replayed(path).path()[-1].parent) == (reply.id, asked)
         assert "hm" not in "".join(utterances(replayed(path).records))
 
-    def test_goes_on_from_the_text_it_is_given(self, log, path, world):
+    def test_goes_on_from_the_text_it_is_given(self, log, path, runtime):
         reply = log.begin_reply(parent=None)
         reply.extend("Paris hm")
-        world.wait(1)
+        runtime.wait(1)
         reply.begin_again("Paris")
         reply.extend(" is it")
-        world.wait(1)
+        runtime.wait(1)
         assert texts(replayed(path)) == texts(log.session) == ["Paris is it"]
 
-    def test_leaves_no_trace_where_nothing_was_written(self, log, path, world):
+    def test_leaves_no_trace_where_nothing_was_written(self, log, path, runtime):
         reply = log.begin_reply(parent=None)
         reply.extend("hm")
         reply.begin_again("")
         reply.extend("Paris")
-        world.wait(1)
+        runtime.wait(1)
         assert partials(path) == ["Paris"]
         assert "begins_again" not in path.read_text()
 
-    def test_is_replaced_by_the_whole_reply(self, log, path, world):
+    def test_is_replaced_by_the_whole_reply(self, log, path, runtime):
         reply = log.begin_reply(parent=None)
         reply.extend("hm")
-        world.wait(1)
+        runtime.wait(1)
         reply.begin_again("")
         reply.extend("Paris")
         reply.finish(answer("Paris"), RESULT)

@@ -311,7 +311,7 @@ def test_whatever_a_record_is_made_of_nothing_that_is_read_from_it_fails(fields)
     repr(record)
     if isinstance(record, MessageRecord):
         assert record.message.role == record.role
-        assert isinstance(record.message.text + record.message.own_words, str)
+        assert isinstance(record.message.text + record.message.person_text, str)
         reply = record.reply or ReplyMetadata()
         assert reply.cost_usd == record.cost_usd
         assert math.isfinite((reply.cost_usd or 0.0) * 1e9 + (reply.latency_s or 0.0))

@@ -14,7 +14,7 @@ from chatcli.sessions.records import (
     UnknownRecord,
 )
 from chatcli.sessions.session import Session
-from sessions.world import texts
+from sessions.fake_runtime import texts
 
 AT = "2026-11-23T21:05:07.123Z"
 

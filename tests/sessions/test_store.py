@@ -11,7 +11,7 @@ import pytest
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import ImagePart, Message, answer, question
 from chatcli.sessions.store import SessionFile, SessionStore
-from sessions.world import RESULT, texts
+from sessions.fake_runtime import RESULT, texts
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights and devices")
 
@@ -22,17 +22,17 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def store(folder, world):
-    return SessionStore(folder, clock=world.clock, ids=world.ids)
+def store(folder, runtime):
+    return SessionStore(folder, clock=runtime.clock, ids=runtime.ids)
 
 
 @pytest.fixture
-def keep(store, world):
+def keep(store, runtime):
     """Keep a conversation of questions and answers under a name or path, last used at a second of the epoch."""
 
     def keep(name, *said, used_s=1_000, title=None):
         file = store.resolve(name)
-        log, parent = world.log(file.path), None
+        log, parent = runtime.log(file.path), None
         for text in said:
             parent = log.message(question(text), parent=parent)
             reply = log.begin_reply(parent=parent)
@@ -72,9 +72,9 @@ def test_a_new_session_is_named_for_date_and_time(store):
     assert store.new().name == "2026-11-23-2105-0000"
 
 
-def test_a_new_session_takes_no_name_that_is_taken(folder, world):
+def test_a_new_session_takes_no_name_that_is_taken(folder, runtime):
     ids = iter(["aaaa00000000", "aaaa11111111", "bbbb00000000"])
-    store = SessionStore(folder, clock=world.clock, ids=ids.__next__)
+    store = SessionStore(folder, clock=runtime.clock, ids=ids.__next__)
     first = store.new()
     first.path.parent.mkdir(parents=True)
     first.path.touch()
@@ -150,8 +150,8 @@ def test_a_session_without_a_question_has_no_title(store, keep):
         (Message("user", (ImagePart("00" * 32, "image/png", "a.png"),)), ""),
     ],
 )
-def test_the_person_s_own_words_make_the_title_before_a_document_s(store, world, message, title):
-    log = world.log(store.resolve("trip").path)
+def test_the_person_s_own_words_make_the_title_before_a_document_s(store, runtime, message, title):
+    log = runtime.log(store.resolve("trip").path)
     log.message(message, parent=None)
     log.close()
     assert store.summaries()[0].title == title

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
 
-    from chatcli.app.run_context import ChatOptions, RunContext, Tell
+    from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.chat import Conversation
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint_facts import EndpointFacts
@@ -84,7 +84,7 @@ class ModelResolver:
         settings: Settings,
         options: ChatOptions,
         context: RunContext,
-        tell: Tell,
+        notify: Notify,
         stack: AsyncExitStack,
         *,
         approve: Approve | None = None,
@@ -92,7 +92,7 @@ class ModelResolver:
         self._settings = settings
         self._options = options
         self._context = context
-        self._tell = tell
+        self._notify = notify
         self._stack = stack
         self._approve = approve
         self._fallbacks: dict[str, tuple[ChatModel, str]] = {}
@@ -107,7 +107,7 @@ class ModelResolver:
         else:
             entry, name, offered = await self._with_model(chat.session, entry)
             window_tokens = settings.window_for(name) or await WindowFinder(
-                entry, self._facts(entry).windows, table=self._context.table, tell=self._tell
+                entry, self._facts(entry).windows, table=self._context.table, notify=self._notify
             ).window_tokens(name, offered)
         endpoint = entry.endpoint
         terms = self._terms(chat, entry, InterruptibleSleep())
@@ -155,7 +155,7 @@ class ModelResolver:
             except RequestRefused:
                 raise error from None
             notice = f"{endpoint.host} answers at /v1; set base_url to {versioned}"
-            self._tell(Notice("base_url_completed", notice))
+            self._notify(Notice("base_url_completed", notice))
             return there, *found
 
     def _terms(self, chat: Conversation, entry: PoolEntry, pause: InterruptibleSleep) -> _Terms:
@@ -196,7 +196,7 @@ class ModelResolver:
                     budget=terms.budget,
                     count=counter.count,
                     # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
-                    must_know=settings.max_cost is not None and "max_cost" in settings.asked_for,
+                    requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
                 ),
                 fallbacks=fallbacks,
                 auto_continue=auto_continue,
@@ -210,7 +210,7 @@ class ModelResolver:
         if budget.is_set:
             # Nobody knows what an embedding costs, and a budget is kept.
             message = "searching older turns by words only: embedding_model is not used while a budget is set"
-            self._tell(Notice("embeddings_not_asked", message))
+            self._notify(Notice("embeddings_not_asked", message))
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
 
@@ -248,7 +248,7 @@ class ModelResolver:
             settings = self._settings.fallback_profiles[name]
             options = replace(self._options, embedded=False)
             resolver = ModelResolver(
-                settings, options, self._context, self._tell, self._stack, approve=self._approve
+                settings, options, self._context, self._notify, self._stack, approve=self._approve
             )
             entry = await resolver.connected(await resolver.endpoint())
             embedded = entry.endpoint.embedded
@@ -292,7 +292,7 @@ class ModelResolver:
             raise self._settings.unreadable_keys
         if not self._options.embedded and not (status(folder).ready and engine_state().installed):
             raise await _nothing_configured()
-        self._tell(
+        self._notify(
             Notice(
                 "embedded_model",
                 f"using the built-in demo model {SMOLLM2.model} (others: chatcli --help)",
@@ -325,17 +325,17 @@ class ModelResolver:
         remembered = None if "model" in self._settings.asked_for else session.model
         if remembered is not None and session.model_endpoint in {None, endpoint.host}:
             if remembered != named:
-                self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
+                self._notify_once("model_remembered", f"model {remembered}, as before in this conversation")
             return remembered, ()
         # Another endpoint may know no such model, or another one by that name.
         before = f"; before it was {remembered} at {session.model_endpoint}"
         if named is not None:
             if remembered not in {None, named}:
-                self._tell_once("model_elsewhere", f"model {named} at {endpoint.host}{before}")
+                self._notify_once("model_elsewhere", f"model {named} at {endpoint.host}{before}")
             return named, ()
         offered = await list_offered(entry)
         if any(model.id == remembered for model in offered):
-            self._tell_once("model_remembered", f"model {remembered}, as before in this conversation")
+            self._notify_once("model_remembered", f"model {remembered}, as before in this conversation")
             return str(remembered), offered
         if not offered:
             raise ConfigurationError(
@@ -343,7 +343,7 @@ class ModelResolver:
             )
         first = offered[0].id
         rank = f"first of {len(offered)} " if len(offered) > 1 else ""
-        self._tell(
+        self._notify(
             Notice(
                 "model_chosen",
                 f"using {first} ({rank}at {endpoint.host}; -m or /model changes it){before if remembered else ''}",
@@ -351,9 +351,9 @@ class ModelResolver:
         )
         return first, offered
 
-    def _tell_once(self, code: str, message: str) -> None:
+    def _notify_once(self, code: str, message: str) -> None:
         if self._context.spending.is_news(message):
-            self._tell(Notice(code, f"{message} (-m or /model changes it)"))
+            self._notify(Notice(code, f"{message} (-m or /model changes it)"))
 
 
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import Notice
     from chatcli.cost.model_table import ModelTable
 
-    Tell: TypeAlias = Callable[[Notice], None]
+    Notify: TypeAlias = Callable[[Notice], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS, UNTOLD_WINDOW_TOKENS
+from chatcli.conversation.context import DEFAULT_WINDOW_TOKENS, UNREPORTED_WINDOW_TOKENS
 from chatcli.core.errors import EndpointError, NetworkError
 from chatcli.core.events import Notice
 
@@ -39,7 +39,7 @@ class WindowFinder:
     """Finds the window of a model at one endpoint, and asks the endpoint where it has to.
 
     A server that runs models itself is asked each time, as it may have loaded the same model in another way; every other
-    endpoint once, what it said is in ``windows``. ``tell`` is given what the person should know. No turn fails for want of
+    endpoint once, what it said is in ``windows``. ``notify`` is given what the person should know. No turn fails for want of
     a window.
     """
 
@@ -49,13 +49,13 @@ class WindowFinder:
         windows: Facts,
         *,
         table: ModelTable,
-        tell: Callable[[Notice], None],
+        notify: Callable[[Notice], None],
     ) -> None:
         self._entry = entry
         self._endpoint = entry.endpoint
         self._windows = windows
         self._table = table
-        self._tell = tell
+        self._notify = notify
 
     async def window_tokens(self, model: str, offered: Sequence[OfferedModel] = ()) -> int:
         """Return the window of ``model``; ``offered`` is the endpoint's list of models where it has been read."""
@@ -86,7 +86,7 @@ class WindowFinder:
         if not was_asked:
             self._remember(model, reported, server)
             if is_unknown:
-                self._tell(Notice("window_unknown", _unknown(model, usual)))
+                self._notify(Notice("window_unknown", _unknown(model, usual)))
         return reported or usual
 
     async def _list(self) -> Sequence[OfferedModel]:
@@ -131,14 +131,14 @@ async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel])
             )
             for model, served in zip(asked, windows, strict=True)
         ),
-        *(replace(model, window_tokens=UNTOLD_WINDOW_TOKENS) for model in others),
+        *(replace(model, window_tokens=UNREPORTED_WINDOW_TOKENS) for model in others),
     )
 
 
 def _usual_tokens(served: ServedWindow) -> int:
     """Return what is taken for a window that a server does not tell, though maybe how large it could be."""
     most = served.most_tokens
-    return min(UNTOLD_WINDOW_TOKENS, most) if _is_window(most) else UNTOLD_WINDOW_TOKENS
+    return min(UNREPORTED_WINDOW_TOKENS, most) if _is_window(most) else UNREPORTED_WINDOW_TOKENS
 
 
 def _is_window(remembered: object) -> TypeGuard[int]:

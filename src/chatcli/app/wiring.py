@@ -17,7 +17,7 @@ from chatcli.sessions.store import SessionStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from chatcli.app.run_context import ChatOptions, RunContext, Tell
+    from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint import Endpoint
     from chatcli.config.settings import Settings
@@ -52,33 +52,33 @@ async def open_chat(
     settings: Settings,
     options: ChatOptions,
     context: RunContext,
-    tell: Tell,
+    notify: Notify,
     *,
     approve: Approve | None = None,
 ) -> AsyncIterator[Conversation]:
-    """Open the conversation the settings and the options describe; ``tell`` is given what the person should know.
+    """Open the conversation the settings and the options describe; ``notify`` is given what the person should know.
 
     ``approve`` asks them about what would exceed a budget, ``None`` where nobody can be asked. Raise a ``ChatcliError``
     where something is missing or wrong; nothing has been written then.
     """
     async with AsyncExitStack() as stack:
         chat = stack.enter_context(closing(open_session(settings, options, context)))
-        resolver = ModelResolver(settings, options, context, tell, stack, approve=approve)
+        resolver = ModelResolver(settings, options, context, notify, stack, approve=approve)
         chat.turns.connect(await resolver.resolve(chat))
         if options.count_exactly:
             chat.turns.load_vocabulary()
         while chat.opened.notices:
-            tell(chat.opened.notices.pop(0))
+            notify(chat.opened.notices.pop(0))
         yield chat
 
 
 @asynccontextmanager
 async def open_catalog(
-    settings: Settings, options: ChatOptions, context: RunContext, tell: Tell
+    settings: Settings, options: ChatOptions, context: RunContext, notify: Notify
 ) -> AsyncIterator[tuple[Endpoint, tuple[OfferedModel, ...]]]:
     """Ask the configured endpoint which models it offers."""
     async with AsyncExitStack() as stack:
-        resolver = ModelResolver(settings, options, context, tell, stack)
+        resolver = ModelResolver(settings, options, context, notify, stack)
         entry = await resolver.connected(await resolver.endpoint())
         yield entry.endpoint, await with_served_windows(entry, await list_offered(entry))
 

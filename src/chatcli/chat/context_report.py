@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chatcli.chat.resolved_model import ResolvedModel
-    from chatcli.conversation.context import Fitted, PartKind
+    from chatcli.conversation.context import ContextPlan, PartKind
     from chatcli.conversation.history import Turn
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.messages import Message
@@ -85,17 +85,17 @@ def context_report(
     manager: ConversationManager, target: ResolvedModel, session: Session, question: Message | None = None
 ) -> ContextReport:
     """Return what ``target`` would see with ``question``, or with one of no length."""
-    fitted, usage = manager.context(question), manager.context_usage()
+    plan, usage = manager.context(question), manager.context_usage()
     turns, numbers = manager.history.turns, _numbers(session)
     parts = tuple(
         ReportedPart(
             part.kind,
             part.tokens,
-            part.messages[0].own_words,
+            part.messages[0].person_text,
             None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
             target.about_usd(part.tokens),
         )
-        for part in fitted.parts
+        for part in plan.parts
     )
     return ContextReport(
         target.model_name,
@@ -103,8 +103,8 @@ def context_report(
         usage.window_tokens,
         usage.budget_tokens,
         parts,
-        tuple(_left_out(fitted, turns, session, numbers)),
-        fitted.estimated,
+        tuple(_left_out(plan, turns, session, numbers)),
+        plan.estimated,
     )
 
 
@@ -129,7 +129,7 @@ def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _left_out(
-    fitted: Fitted, turns: Sequence[Turn], session: Session, numbers: Mapping[str, int]
+    plan: ContextPlan, turns: Sequence[Turn], session: Session, numbers: Mapping[str, int]
 ) -> Iterator[LeftOutTurns]:
     """Yield what is not sent: as the person said so, or as there is no room for it."""
     known = {record.id for record in session.context()}
@@ -144,7 +144,7 @@ def _left_out(
             yield LeftOutTurns(
                 (numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason)
             )
-    for gap in fitted.left_out:
+    for gap in plan.left_out:
         yield LeftOutTurns(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
 
 

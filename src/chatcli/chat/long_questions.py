@@ -42,7 +42,7 @@ class LongQuestions:
         self._window = window
         self._manager_of = manager_of
 
-    def long(self, question: Message, history: History, *, answer_so_far: str = "") -> LongQuestion:
+    def long(self, question: Message, history: History, *, partial_answer: str = "") -> LongQuestion:
         """Return ``question``, which does not fit."""
         # Only where there is such a question: this room is loaded with every start.
         from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
@@ -56,7 +56,7 @@ class LongQuestions:
             window=self._window,
             tokens=self._tokens.corrected(lambda: share),
             counter=CorrectedCounter(self._tokens.counter, share),
-            answer_so_far=answer_so_far,
+            partial_answer=partial_answer,
         )
 
     def cost_of(self, plan: Plan) -> float | None:
@@ -70,8 +70,8 @@ class LongQuestions:
         history: Callable[[], History],
         journal: Journal,
         *,
-        kept_as: str | None = None,
-        answer_so_far: str = "",
+        stored_id: str | None = None,
+        partial_answer: str = "",
     ) -> AsyncGenerator[Event]:
         """Ask a question that is ``long``; ``history`` is called before the answer."""
         from chatcli.conversation.long_input.turn import (  # noqa: PLC0415
@@ -86,7 +86,7 @@ class LongQuestions:
         def send(last: Message, spending: LongInputUsage) -> AsyncGenerator[Event]:
             kept = WholeQuestionJournal(journal, question, spending)
             manager = self._manager_of(history(), kept, long.tokens)
-            return manager.send(last, kept_as=kept_as, answer_so_far=answer_so_far)
+            return manager.send(last, stored_id=stored_id, partial_answer=partial_answer)
 
         if self.strategy == FAIL:
             events = refused_turn(long, target.model_name, session=journal.name)

@@ -35,7 +35,7 @@ class OpenSession:
         """What became of the file that the person was not told yet; whoever tells it takes it out."""
         self.changes = 0
         self._log = log
-        self._wished_system = system
+        self._requested_system = system
         self._last_is_unknown = False
 
     @property
@@ -61,8 +61,8 @@ class OpenSession:
     @property
     def system(self) -> str | None:
         """The system prompt in force, or about to be."""
-        if self._wished_system is not None:
-            return self._wished_system or None
+        if self._requested_system is not None:
+            return self._requested_system or None
         system = self.session.system
         return system.text or None if system else None
 
@@ -107,7 +107,7 @@ class OpenSession:
 
     def settle_system(self, default: str | None) -> None:
         """Set the system prompt wished for, else ``default`` where the session has none."""
-        system = self._wished_system
+        system = self._requested_system
         if system is None and default is not None and self.session.system is None:
             system = default
         if system is not None:
@@ -151,4 +151,4 @@ class OpenSession:
         if message != self.session.system:
             self._log.message(message, parent=self.session.head)
             self.changes += 1
-        self._wished_system = None
+        self._requested_system = None

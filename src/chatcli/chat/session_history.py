@@ -148,8 +148,8 @@ def summary_of(session: Session, turns: Sequence[Turn]) -> Summary | None:
     place = {record.id: number for number, record in enumerate(session.context())}
     for first_id, last_id, text, is_wanted in reversed(session.summaries):
         if first_id in place and last_id in place:
-            stands_for = bisect_right(turns, place[last_id], key=lambda turn: place[turn.ids[0]])
-            if not text or not stands_for:
+            replaced_turns = bisect_right(turns, place[last_id], key=lambda turn: place[turn.ids[0]])
+            if not text or not replaced_turns:
                 return None
-            return Summary(text, stands_for, first_id, last_id, is_wanted)
+            return Summary(text, replaced_turns, first_id, last_id, is_wanted)
     return None

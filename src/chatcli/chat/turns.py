@@ -220,7 +220,7 @@ class Turns:
                 hint="ask for more in your own words",
                 code="complete_answer",
             )
-        return self._ask_again(self._branches.latest(1)[0], answer_so_far=last[0].message.text)
+        return self._ask_again(self._branches.latest(1)[0], partial_answer=last[0].message.text)
 
     def aside(
         self, question: Message, *, system: str | None = None, with_history: bool = True
@@ -236,7 +236,7 @@ class Turns:
         return model.manager(history, SessionLog(None, app="aside")).send(question)
 
     def _ask_again(
-        self, asked: MessageRecord, *, answer_so_far: str = "", target: ResolvedModel | None = None
+        self, asked: MessageRecord, *, partial_answer: str = "", target: ResolvedModel | None = None
     ) -> AsyncGenerator[Event]:
         session, path = self._opened.session, self._opened.session.path()
         stood, at = session.head, self._branches.place(asked)
@@ -244,8 +244,8 @@ class Turns:
             # Who asks for another answer wants the model to know of the question.
             self._opened.mark("undrop", asked.id)
         # Where the system prompt was set after the question, that is asked anew to stand behind it.
-        kept_as = None if any(record.role == "system" for record in path[at:]) else asked.id
-        if kept_as is None:
+        stored_id = None if any(record.role == "system" for record in path[at:]) else asked.id
+        if stored_id is None:
             self._branches.go_before(asked)
         else:
             self._branches.go_on_from(asked.id)
@@ -256,14 +256,14 @@ class Turns:
         long, long_questions = None, None
         if model.cannot_be_asked(asked.message, history):
             long_questions = self.long_questions if target is None else model.long_questions()
-            long = long_questions.long(asked.message, history, answer_so_far=answer_so_far)
+            long = long_questions.long(asked.message, history, partial_answer=partial_answer)
         events = self._asking(
             manager,
             asked.message,
             long,
             long_questions=long_questions,
-            kept_as=kept_as,
-            answer_so_far=answer_so_far,
+            stored_id=stored_id,
+            partial_answer=partial_answer,
         )
         return self._again(manager, events, asked, stood)
 
@@ -274,12 +274,12 @@ class Turns:
         long: LongQuestion | None,
         *,
         long_questions: LongQuestions | None = None,
-        kept_as: str | None = None,
-        answer_so_far: str = "",
+        stored_id: str | None = None,
+        partial_answer: str = "",
     ) -> AsyncGenerator[Event]:
         """Return the turn that ``manager`` makes of ``question``, or one that reads what does not fit."""
         if long is None:
-            return manager.send(question, kept_as=kept_as, answer_so_far=answer_so_far)
+            return manager.send(question, stored_id=stored_id, partial_answer=partial_answer)
         asking = long_questions or self.long_questions
         return self._then_changed(
             asking.ask(
@@ -287,8 +287,8 @@ class Turns:
                 long,
                 lambda: manager.history,
                 self._opened.journal,
-                kept_as=kept_as,
-                answer_so_far=answer_so_far,
+                stored_id=stored_id,
+                partial_answer=partial_answer,
             )
         )
 

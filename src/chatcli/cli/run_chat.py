@@ -294,16 +294,16 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     """Return what would be sent, as JSON."""
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
-    request, fitted = chat.manager.prepare(question)
+    request, plan = chat.manager.prepare(question)
     target, longest = chat.target, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
         "request": body_to_send(request, chat.turns.connected.endpoint, settings, context),
-        "sent_tokens": fitted.sent_tokens,
-        "budget_tokens": fitted.budget_tokens,
-        "dropped_turns": fitted.dropped_turns,
-        "cost_usd": target and target.about_usd(fitted.sent_tokens),
-        "cost_with_answer_usd": target and longest and target.about_usd(fitted.sent_tokens, longest),
+        "sent_tokens": plan.sent_tokens,
+        "budget_tokens": plan.budget_tokens,
+        "dropped_turns": plan.dropped_turns,
+        "cost_usd": target and target.about_usd(plan.sent_tokens),
+        "cost_with_answer_usd": target and longest and target.about_usd(plan.sent_tokens, longest),
         **context_data(chat.turns.report(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"

@@ -45,7 +45,7 @@ CONTINUE: Final = (
 class ContinuationModel:
     """A ``ChatModel`` that asks ``inner`` for the rest of an answer.
 
-    A request with an ``answer_so_far`` asks for its rest only. An answer that breaks off, or runs into the token
+    A request with an ``partial_answer`` asks for its rest only. An answer that breaks off, or runs into the token
     limit, is asked for up to ``times`` more times, and every time is told. What a model says twice where they meet is
     taken away.
 
@@ -63,7 +63,7 @@ class ContinuationModel:
         return cls(inner, times=times, prefill=_prefill_for(endpoint))
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        answer = _Answer(request.answer_so_far)
+        answer = _Answer(request.partial_answer)
         for time in range(1, self._times + 2):
             async with aclosing(self._part(request, answer)) as events:
                 async for event in events:
@@ -104,7 +104,7 @@ class ContinuationModel:
         return replace(
             request,
             messages=(*request.messages, beginning, *instruction),
-            answer_so_far="",
+            partial_answer="",
             is_rest=True,
         )
 

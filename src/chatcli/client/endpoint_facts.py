@@ -164,7 +164,7 @@ class UsageCalibrationModel:
 
     def _compare(self, request: Request, completion: Completion) -> Notice | None:
         counted, usage = request.counted_tokens, completion.usage
-        is_comparable = not (completion.cached or request.answer_so_far)
+        is_comparable = not (completion.cached or request.partial_answer)
         if counted is None or usage is None or usage.estimated or not is_comparable:
             return None
         reported = usage.input_tokens

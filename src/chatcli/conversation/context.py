@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_WINDOW_TOKENS = 32_768
 """The context window of a model nobody knows."""
 
-UNTOLD_WINDOW_TOKENS = 8192
+UNREPORTED_WINDOW_TOKENS = 8192
 """That of a model which a server runs itself and says nothing of: it has as much as there was memory for."""
 
 _ROOM_FOR_ANSWER_TOKENS = 4096
@@ -45,17 +45,14 @@ class Window:
 class ContextUsage:
     """How much of the window the conversation takes before the next question, in tokens.
 
-    ``system_tokens``, with the notes, and ``turns_tokens``, with a summary of turns, are what would be sent of it,
-    ``left_out_turns`` what would not.
-    ``estimated`` marks counts from before the vocabulary was loaded.
+    ``system_tokens`` includes the notes, ``turns_tokens`` the summary of older turns; turns that would not be sent count
+    in neither. ``estimated`` marks counts from before the vocabulary was loaded.
     """
 
     window_tokens: int
     budget_tokens: int
     system_tokens: int
     turns_tokens: int
-    kept_turns: int
-    left_out_turns: int
     estimated: bool = False
 
     @property
@@ -84,7 +81,7 @@ _SIDES: Final = frozenset({"user", "assistant"})
 
 
 # A named tuple, as one is made for every turn that is sent with every question, ten times as fast as a frozen class.
-class FittedPart(NamedTuple):
+class ContextPart(NamedTuple):
     """A part of what is sent: its messages and what they cost together.
 
     ``turn`` is the number of the turn in the history, the first being 1, where it is one.
@@ -170,7 +167,7 @@ def are_joined(first: Message, second: Message) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ContextPlan:
     """What is sent, in this order, and which turns are not.
 
     The parts hold the messages as they were said, and cost what they do as they are sent: see ``join_neighbours``.
@@ -179,7 +176,7 @@ class Fitted:
     of ``forgotten_turns`` the model knows nothing: those that are not sent and in no summary either.
     """
 
-    parts: tuple[FittedPart, ...]
+    parts: tuple[ContextPart, ...]
     left_out: tuple[LeftOut, ...] = ()
     cut: int = 0
     estimated: bool = False

@@ -38,7 +38,7 @@ from chatcli.text.text_buffer import TextBuffer
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from chatcli.conversation.context import Fitted, FittedPart
+    from chatcli.conversation.context import ContextPart, ContextPlan
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import Fold, History, Summary
     from chatcli.conversation.strategies.strategy import Strategy
@@ -85,24 +85,19 @@ class ConversationManager:
         self._clock = clock
         self._usage: ContextUsage | None = None
 
-    @property
-    def session_name(self) -> str | None:
-        """What ``-s`` takes to resume; ``None`` when nothing is kept."""
-        return self._journal.name
-
     def resume(self, history: History) -> None:
         """Go on from another history, as after undo; what is stored of it is the caller's business."""
         self.history = history
         self._usage = None
 
-    def context(self, question: Message | None = None) -> Fitted:
+    def context(self, question: Message | None = None) -> ContextPlan:
         """Return what would be sent with ``question``, or with one of no length, part by part.
 
         Where what must be sent is too long already, that is returned, and is more than the budget. Counts are those
         of ``context_usage``; turns that are left out are counted too, by a rule of thumb.
         """
-        fitted = self._next(question or messages.question(""))
-        return counted(fitted, self.history, self._tokens.estimates)
+        plan = self._next(question or messages.question(""))
+        return counted(plan, self.history, self._tokens.estimates)
 
     def context_usage(self) -> ContextUsage:
         """Return how the window is filled now. It loads no vocabulary, and nothing is worked out twice."""
@@ -150,11 +145,11 @@ class ConversationManager:
         Raise ``InputTooLong`` when the question does not fit.
         """
         budget_tokens = self._window.budget_tokens
-        fitted = self._fit(question, budget_tokens)
-        return self._request(fitted), _context_fitted(fitted, budget_tokens)
+        plan = self._fit(question, budget_tokens)
+        return self._request(plan), _context_fitted(plan, budget_tokens)
 
     async def send(
-        self, question: Message, *, kept_as: str | None = None, answer_so_far: str = ""
+        self, question: Message, *, stored_id: str | None = None, partial_answer: str = ""
     ) -> AsyncGenerator[Event]:
         """Ask, and yield the turn's events; see ``core.events`` for their order.
 
@@ -162,25 +157,25 @@ class ConversationManager:
         is stored before the request goes out, the reply before ``TurnFinished`` tells of it. On cancellation the
         partial reply is stored and the cancellation goes on.
 
-        ``kept_as`` is the id of a question that is stored already, to get another answer beside the one it has; the
-        history then ends before it. ``answer_so_far`` is the beginning of the answer: its rest is asked for, and the
+        ``stored_id`` is the id of a question that is stored already, to get another answer beside the one it has; the
+        history then ends before it. ``partial_answer`` is the beginning of the answer: its rest is asked for, and the
         reply that is stored is the whole.
         """
-        turn = _RunningTurn(self._model_name, self._journal, self._clock, answer_so_far)
+        turn = _RunningTurn(self._model_name, self._journal, self._clock, partial_answer)
         yield TurnStarted(self._model_name, self._journal.name)
-        if answer_so_far:
-            yield AnswerContinued(answer_so_far)
+        if partial_answer:
+            yield AnswerContinued(partial_answer)
         try:
             budget_tokens = self._window.budget_tokens
             notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
             if notice is not None:
                 yield notice
             # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
-            fitted = self._fit(question, budget_tokens - self._tokens_of(answer_so_far))
-            identity = kept_as or self._journal.message(question, parent=self.history.head)
+            plan = self._fit(question, budget_tokens - self._tokens_of(partial_answer))
+            identity = stored_id or self._journal.message(question, parent=self.history.head)
             turn.asked = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)
-            async with aclosing(self._ask(question, fitted, answer_so_far)) as events:
+            async with aclosing(self._ask(question, plan, partial_answer)) as events:
                 async for event in events:
                     turn.see(event)
                     if not isinstance(event, Completion):
@@ -199,7 +194,7 @@ class ConversationManager:
             yield TurnFinished(result)
 
     async def _ask(
-        self, question: Message, fitted: Fitted, answer_so_far: str
+        self, question: Message, plan: ContextPlan, partial_answer: str
     ) -> AsyncGenerator[ModelEvent | ContextFitted]:
         """Ask the model, with ever less of the older turns while the endpoint says it is too long.
 
@@ -207,22 +202,22 @@ class ConversationManager:
         """
         budget_tokens, began = self._window.budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
-            self._strategy.sent(self.history, fitted)
-            yield _context_fitted(fitted, budget_tokens)
-            if recalled := [part for part in fitted.parts if part.kind == "retrieved"]:
+            self._strategy.sent(self.history, plan)
+            yield _context_fitted(plan, budget_tokens)
+            if recalled := [part for part in plan.parts if part.kind == "retrieved"]:
                 yield Notice("recalled", _quoted(recalled))
             try:
-                async with aclosing(self._model.stream(self._request(fitted, answer_so_far))) as events:
+                async with aclosing(self._model.stream(self._request(plan, partial_answer))) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
             except ContextOverflow as error:
-                budget_tokens = self._smaller_budget(error, fitted.sent_tokens)
+                budget_tokens = self._smaller_budget(error, plan.sent_tokens)
                 smaller = self._fit_or_none(question, budget_tokens)
                 if began or smaller is None or not refits_left:
                     raise
                 yield Notice("context_overflow", f"{error.clause}; retrying with fewer older turns")
-                fitted = smaller
+                plan = smaller
             else:
                 return
 
@@ -234,27 +229,27 @@ class ConversationManager:
         allowed_tokens = self._window.budget_tokens
         return allowed_tokens if 0 < allowed_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
 
-    def _fit(self, question: Message, budget_tokens: int) -> Fitted:
+    def _fit(self, question: Message, budget_tokens: int) -> ContextPlan:
         return self._strategy.fit(self.history, question, budget_tokens, self._tokens)
 
-    def _fit_or_none(self, question: Message, budget_tokens: int) -> Fitted | None:
+    def _fit_or_none(self, question: Message, budget_tokens: int) -> ContextPlan | None:
         try:
             return self._fit(question, budget_tokens)
         except InputTooLong:
             return None
 
-    def _next(self, question: Message) -> Fitted:
+    def _next(self, question: Message) -> ContextPlan:
         tokens = self._tokens.at_once()
         try:
-            fitted = self._strategy.fit(self.history, question, self._window.budget_tokens, tokens)
+            plan = self._strategy.fit(self.history, question, self._window.budget_tokens, tokens)
         except InputTooLong:
-            fitted = only_what_must_be_sent(self.history, question, tokens)
-        return replace(fitted, estimated=tokens is not self._tokens)
+            plan = only_what_must_be_sent(self.history, question, tokens)
+        return replace(plan, estimated=tokens is not self._tokens)
 
     def _measured(self) -> ContextUsage:
-        fitted = self._next(messages.question(""))
+        plan = self._next(messages.question(""))
         tokens: Counter[str] = Counter()
-        for part in fitted.parts:
+        for part in plan.parts:
             tokens[part.kind] += part.tokens
         system_tokens = tokens["system"] + tokens["note"]
         return ContextUsage(
@@ -262,22 +257,20 @@ class ConversationManager:
             budget_tokens=self._window.budget_tokens,
             system_tokens=system_tokens,
             turns_tokens=tokens.total() - system_tokens - tokens["question"],
-            kept_turns=len(self.history.turns) - fitted.dropped_turns,
-            left_out_turns=fitted.dropped_turns,
-            estimated=fitted.estimated,
+            estimated=plan.estimated,
         )
 
-    def _request(self, fitted: Fitted, answer_so_far: str = "") -> Request:
+    def _request(self, plan: ContextPlan, partial_answer: str = "") -> Request:
         return Request(
             self._model_name,
-            fitted.messages,
+            plan.messages,
             self._parameters,
-            answer_so_far=answer_so_far,
-            counted_tokens=None if fitted.estimated else self._tokens.by_vocabulary(fitted.sent_tokens),
+            partial_answer=partial_answer,
+            counted_tokens=None if plan.estimated else self._tokens.by_vocabulary(plan.sent_tokens),
         )
 
-    def _tokens_of(self, answer_so_far: str) -> int:
-        return self._tokens.estimate_text(answer_so_far) if answer_so_far else 0
+    def _tokens_of(self, partial_answer: str) -> int:
+        return self._tokens.estimate_text(partial_answer) if partial_answer else 0
 
     def _estimated(self, turn: _RunningTurn) -> Usage:
         """Count what the endpoint did not."""
@@ -324,12 +317,12 @@ def _refusal_of(result: TurnResult) -> str | None:
     return "the content filter blocked the answer" if result.finish_reason == "content_filter" else None
 
 
-def _context_fitted(fitted: Fitted, budget_tokens: int) -> ContextFitted:
-    return ContextFitted(fitted.sent_tokens, budget_tokens, fitted.forgotten_turns, fitted.estimated)
+def _context_fitted(plan: ContextPlan, budget_tokens: int) -> ContextFitted:
+    return ContextFitted(plan.sent_tokens, budget_tokens, plan.forgotten_turns, plan.estimated)
 
 
-def _quoted(recalled: list[FittedPart]) -> str:
-    asked = (part.messages[0].own_words for part in recalled)
+def _quoted(recalled: list[ContextPart]) -> str:
+    asked = (part.messages[0].person_text for part in recalled)
     return "back in the context: " + "; ".join(
         textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in asked
     )
@@ -338,7 +331,7 @@ def _quoted(recalled: list[FittedPart]) -> str:
 class _RunningTurn:
     """What is known of a turn while it runs."""
 
-    def __init__(self, model: str, journal: Journal, clock: Callable[[], float], answer_so_far: str) -> None:
+    def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
         self.asked: Entry | None = None
         self.reply: Reply | None = None
         self.sent_tokens: int | None = None
@@ -348,7 +341,7 @@ class _RunningTurn:
         self._clock = clock
         self._started_s = clock()
         self._first_delta_s: float | None = None
-        self._answer_so_far = answer_so_far
+        self._answer_so_far = partial_answer
         self._gathered = TextBuffer()
         self._attempts = 1
         self._completion: Completion | None = None

@@ -122,7 +122,7 @@ class Message:
         return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
-    def own_words(self) -> str:
+    def person_text(self) -> str:
         """What the person said themselves or, where they only handed something over, that."""
         own = [part.text for part in self.parts if isinstance(part, TextPart) and part.origin == "person"]
         return "\n\n".join(own) if own else self.text

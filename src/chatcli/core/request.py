@@ -47,7 +47,7 @@ class Request:
     """What a model is asked.
 
     ``without`` names what the endpoint refuses: fields of the request body, which are left out or spelled otherwise where
-    there is another spelling, roles, and answers without their reasoning. ``answer_so_far`` is the beginning of the answer,
+    there is another spelling, roles, and answers without their reasoning. ``partial_answer`` is the beginning of the answer,
     of which only the rest is asked for; ``is_rest`` marks the request that asks for it. ``counted_tokens`` is how long the
     messages are by the model's vocabulary, where that was counted. ``tools`` are those the model may have called,
     ``response_format`` is the form its answer must have.
@@ -57,7 +57,7 @@ class Request:
     messages: tuple[Message, ...]
     parameters: Parameters = field(default_factory=Parameters)
     without: frozenset[str] = frozenset()
-    answer_so_far: str = ""
+    partial_answer: str = ""
     is_rest: bool = False
     counted_tokens: int | None = field(default=None, compare=False)
     tools: tuple[Tool, ...] = field(default=(), hash=False)

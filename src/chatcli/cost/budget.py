@@ -216,7 +216,7 @@ class BudgetedModel:
     What the endpoint itself says it took is believed. A request that would pass a limit is put to the person, where
     one can be asked, and else not sent: ``BudgetReached``. ``count`` is about how many tokens a text has.
 
-    ``must_know``: where the price is unknown and nobody can be asked, nothing is sent either, as the limit could not
+    ``requires_price``: where the price is unknown and nobody can be asked, nothing is sent either, as the limit could not
     be kept.
     """
 
@@ -227,7 +227,7 @@ class BudgetedModel:
         budget: Budget,
         *,
         count: Callable[[str], int],
-        must_know: bool = False,
+        requires_price: bool = False,
     ) -> None:
         self._inner = inner
         self._pricing = pricing
@@ -235,13 +235,13 @@ class BudgetedModel:
         self._spending = budget.spending
         self._account = budget.account
         self._count = count
-        self._must_know = must_know
+        self._must_know = requires_price
         self._approved: tuple[Request, Decimal] | None = None
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         estimate_usd = cache(partial(self._estimate, request))
         notices = await self._admit(request, estimate_usd()) if self._budget.is_set else ()
-        heard_tokens, is_booked = 0, False
+        received_tokens, is_booked = 0, False
         self._spending.reserved.append(estimate_usd)
         try:
             for notice in notices:
@@ -249,21 +249,21 @@ class BudgetedModel:
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
                     if isinstance(event, TextDelta | ReasoningDelta):
-                        heard_tokens += self._count(event.text)
+                        received_tokens += self._count(event.text)
                     if not isinstance(event, Completion):
                         yield event
                         continue
-                    completion = self._priced(event, request, heard_tokens)
+                    completion = self._priced(event, request, received_tokens)
                     is_booked = True
-                    spent_usd = self._at_most(completion, request, heard_tokens)
+                    spent_usd = self._at_most(completion, request, received_tokens)
                     for notice in self._book(request, completion.model, spent_usd):
                         yield notice
                     yield completion
         finally:
             self._spending.reserved.remove(estimate_usd)
             # Whoever hangs up, or is hung up on, pays for what came.
-            if heard_tokens and not is_booked:
-                usage = self._about(request, heard_tokens)
+            if received_tokens and not is_booked:
+                usage = self._about(request, received_tokens)
                 self._book(request, None, self._pricing.cost_of(usage, request.model))
 
     def _estimate(self, request: Request) -> Decimal | None:
@@ -274,21 +274,21 @@ class BudgetedModel:
         sent = sum(self._count(message.text) for message in request.messages)
         return Usage(sent, answer_tokens, estimated=True)
 
-    def _priced(self, completion: Completion, request: Request, heard_tokens: int) -> Completion:
+    def _priced(self, completion: Completion, request: Request, received_tokens: int) -> Completion:
         if completion.cost_usd is not None:
             return completion
-        usage = completion.usage or self._about(request, heard_tokens)
+        usage = completion.usage or self._about(request, received_tokens)
         cost_usd = self._pricing.cost_of(usage, request.model, completion.model)
         return replace(completion, cost_usd=None if cost_usd is None else float(cost_usd))
 
-    def _at_most(self, completion: Completion, request: Request, heard_tokens: int) -> Decimal | None:
+    def _at_most(self, completion: Completion, request: Request, received_tokens: int) -> Decimal | None:
         """Return what to book: where a number or the price of the cache is missing, what it can have cost without.
 
         A budget must not stand still because an answer's cost is not known to the cent.
         """
         if completion.cost_usd is not None:
             return Decimal(str(completion.cost_usd))
-        reported, about = completion.usage or Usage(), self._about(request, heard_tokens)
+        reported, about = completion.usage or Usage(), self._about(request, received_tokens)
         usage = Usage(
             about.input_tokens if reported.input_tokens is None else reported.input_tokens,
             about.output_tokens if reported.output_tokens is None else reported.output_tokens,

@@ -90,13 +90,13 @@ class Pricing:
                 )
         return None
 
-    def facts_of(self, model: str, told_tokens: int | None) -> ModelFacts:
-        """Return what is known of a ``model`` that is offered, with a window of ``told_tokens`` if the endpoint says so.
+    def facts_of(self, model: str, reported_tokens: int | None) -> ModelFacts:
+        """Return what is known of a ``model`` that is offered, with a window of ``reported_tokens`` if the endpoint says so.
 
         How large a model was loaded that runs on this machine, only the server knows.
         """
         table = self._open_table()
-        window_tokens = told_tokens or (None if self._is_free else table.window_tokens(self.host, model))
+        window_tokens = reported_tokens or (None if self._is_free else table.window_tokens(self.host, model))
         return ModelFacts(window_tokens, self.price_of(model), table.abilities(self.host, model))
 
     def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:

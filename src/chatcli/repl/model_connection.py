@@ -15,7 +15,7 @@ from chatcli.repl.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
-    from chatcli.app.run_context import ChatOptions, RunContext, Tell
+    from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.chat import Conversation
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.catalog import OfferedModel
@@ -39,7 +39,7 @@ class Connection:
         self,
         wish: ChatOptions,
         world: RunContext,
-        tell: Tell,
+        tell: Notify,
         *,
         idle_s: Callable[[], float],
         draws: bool = True,

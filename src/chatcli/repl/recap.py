@@ -48,7 +48,7 @@ def show_exchange(frontend: Frontend, exchange: Exchange, *, with_question: bool
 
 
 def _show_question(frontend: Frontend, asked: MessageRecord) -> None:
-    frontend.question(asked.message.own_words)
+    frontend.question(asked.message.person_text)
     names = (name_of(part.text) for part in asked.message.documents)
     if shown := ", ".join(name for name in names if name):
         frontend.remark(f"attached: {shown}")

@@ -29,7 +29,7 @@ def preview_of(session: Session) -> str:
 
 def beginning_of(message: Message, longest: int) -> str:
     """Return the first words of a message on one line of at most ``longest`` characters; attached texts come last."""
-    return one_line(message.own_words, longest)
+    return one_line(message.person_text, longest)
 
 
 def one_line(text: str, longest: int) -> str:

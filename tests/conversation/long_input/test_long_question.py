@@ -31,7 +31,7 @@ def facts_of(prompt):
     return list(dict.fromkeys(FACT.findall(prompt)))
 
 
-def tell_facts(prompt):
+def state_facts(prompt):
     return " ".join(facts_of(prompt)) or "NOTHING"
 
 
@@ -49,7 +49,7 @@ def reading(o200k_counter):
 
 async def test_the_turn_is_told_as_any_other_with_progress_in_between(reading):
     read = reading(text_with(60))
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     events = await read.read("map-reduce", model)
     assert isinstance(events[0], TurnStarted)
     assert isinstance(events[1], Notice)
@@ -61,7 +61,7 @@ async def test_the_turn_is_told_as_any_other_with_progress_in_between(reading):
 
 
 async def test_the_result_tells_what_all_requests_took_together(reading):
-    *_, end = await reading(text_with(60)).read("map-reduce", AnsweringModel(tell_facts))
+    *_, end = await reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts))
     assert end.result.usage.input_tokens > 2_000
     assert end.result.usage.estimated
 
@@ -69,7 +69,7 @@ async def test_the_result_tells_what_all_requests_took_together(reading):
 @pytest.mark.parametrize(("strategy", "facts"), [("map-reduce", 120), ("refine", 30)])
 async def test_every_fact_reaches_the_last_question_and_no_request_is_too_long(reading, strategy, facts):
     read = reading(text_with(facts, apart=800), window_tokens=1_600)
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     await read.read(strategy, model)
     assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(facts)]
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens
@@ -106,7 +106,7 @@ async def test_parts_without_anything_on_the_question_take_no_room(reading):
 
 
 async def test_no_more_are_asked_at_once_than_is_wished(reading):
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     await reading(text_with(120)).read("map-reduce", model, LongInput(concurrency=3))
     assert model.most_at_once == 3
 
@@ -115,7 +115,7 @@ async def test_no_more_are_asked_at_once_than_is_wished(reading):
 async def test_what_is_kept_is_not_asked_again(reading, tmp_path, strategy):
     how = LongInput(kept=FolderCache(tmp_path / "parts"), concurrency=1)
     model = AnsweringModel(
-        lambda prompt: NetworkError("gone") if "part 3 of" in prompt else tell_facts(prompt)
+        lambda prompt: NetworkError("gone") if "part 3 of" in prompt else state_facts(prompt)
     )
     text = text_with(40, apart=800)
     events = await reading(text).read(strategy, model, how)
@@ -125,7 +125,7 @@ async def test_what_is_kept_is_not_asked_again(reading, tmp_path, strategy):
         event.message for event in events if isinstance(event, Notice) and event.code == "long_input_kept"
     ]
     assert kept[0].startswith("2 of ")
-    again, read = AnsweringModel(tell_facts), reading(text)
+    again, read = AnsweringModel(state_facts), reading(text)
     await read.read(strategy, again, how)
     assert not any(re.search("part [12] of", prompt) for prompt in again.prompts)
     assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(40)]
@@ -133,7 +133,7 @@ async def test_what_is_kept_is_not_asked_again(reading, tmp_path, strategy):
 
 async def test_an_endpoint_that_counts_more_tokens_is_asked_about_smaller_parts(reading):
     def answer(prompt):
-        return ContextOverflow("too long") if len(prompt) > 3_000 else tell_facts(prompt)
+        return ContextOverflow("too long") if len(prompt) > 3_000 else state_facts(prompt)
 
     read = reading(text_with(40, apart=800))
     model = AnsweringModel(answer)
@@ -152,15 +152,15 @@ async def test_an_endpoint_that_takes_nothing_fails_the_turn(reading):
 
 async def test_another_question_is_asked_anew(reading, tmp_path):
     how = LongInput(kept=FolderCache(tmp_path / "parts"))
-    await reading(text_with(60)).read("map-reduce", AnsweringModel(tell_facts), how)
-    other = AnsweringModel(tell_facts)
+    await reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts), how)
+    other = AnsweringModel(state_facts)
     await reading(text_with(60), words="How many?").read("map-reduce", other, how)
     assert other.prompts
 
 
 async def test_what_was_spent_before_a_part_failed_is_told(reading):
     model = AnsweringModel(
-        lambda prompt: NetworkError("gone") if "part 3 of" in prompt else tell_facts(prompt)
+        lambda prompt: NetworkError("gone") if "part 3 of" in prompt else state_facts(prompt)
     )
     how = LongInput(concurrency=1, cost_of=lambda usage: 0.01)
     *_, end = await reading(text_with(40, apart=800)).read("map-reduce", model, how)
@@ -183,7 +183,7 @@ async def test_whoever_stops_listening_stops_every_request(reading):
             finally:
                 self.at_once -= 1
 
-    model = HoldingModel(tell_facts)
+    model = HoldingModel(state_facts)
     task = asyncio.ensure_future(reading(text_with(200)).read("map-reduce", model, LongInput(concurrency=4)))
     while model.at_once < 4:  # noqa: ASYNC110 - the model has no event
         await asyncio.sleep(0.001)
@@ -197,7 +197,7 @@ async def test_what_is_no_text_goes_with_the_last_question_only(o200k_counter):
     picture = ImagePart("0" * 64, "image/png", "plan.png")
     asked = question("Which facts?", text_with(60))
     read = Reading(Message("user", (*asked.parts, picture)), o200k_counter, window_tokens=2_000)
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     await read.read("map-reduce", model)
     assert picture in read.last.parts
     assert all(picture not in message.parts for request in model.requests for message in request.messages)
@@ -207,7 +207,7 @@ async def test_what_is_no_text_goes_with_the_last_question_only(o200k_counter):
 async def test_room_is_left_for_what_the_conversation_always_sends(reading, strategy):
     instructions = system("Be brief. " * 100)
     read = reading(text_with(100), history=History([Entry("1", instructions)]))
-    await read.read(strategy, AnsweringModel(tell_facts))
+    await read.read(strategy, AnsweringModel(state_facts))
     assert read.sent_tokens([instructions, read.last]) <= read.window.budget_tokens
 
 
@@ -226,13 +226,13 @@ async def test_a_window_without_room_is_said_so(reading):
     with pytest.raises(InputTooLong) as raised:
         reading(SENTENCE * 100, window_tokens=300).plan("map-reduce")
     assert "--long" not in raised.value.hint
-    events = await reading(SENTENCE * 100, window_tokens=300).read("map-reduce", AnsweringModel(tell_facts))
+    events = await reading(SENTENCE * 100, window_tokens=300).read("map-reduce", AnsweringModel(state_facts))
     assert isinstance(events[-1].result.error, InputTooLong)
 
 
 def test_costs_are_told_where_prices_are_known(reading):
     how = LongInput(cost_of=lambda usage: (usage.input_tokens + usage.output_tokens) / 1e6)
-    events = asyncio.run(reading(text_with(60)).read("map-reduce", AnsweringModel(tell_facts), how))
+    events = asyncio.run(reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts), how))
     costs = [event.cost_usd for event in events if isinstance(event, LongProgress)]
     assert costs[0] is None
     assert all(before < after for before, after in itertools.pairwise(costs[1:]))
@@ -254,11 +254,11 @@ def test_nothing_is_missed_and_nothing_is_too_long_whatever_the_window(
     read = Reading(
         question("Which?", text_with(facts, apart=apart)), o200k_counter, window_tokens=window_tokens
     )
-    model = AnsweringModel(tell_facts)
+    model = AnsweringModel(state_facts)
     asyncio.run(read.read(strategy, model))
     for request in model.requests:
         assert read.sent_tokens(request.messages) <= read.window.budget_tokens
     assert read.sent_tokens([read.last]) <= read.window.budget_tokens
-    told_tokens = o200k_counter.count(tell_facts(text_with(facts)))
-    if told_tokens < read.window.budget_tokens // 8:
+    reported_tokens = o200k_counter.count(state_facts(text_with(facts)))
+    if reported_tokens < read.window.budget_tokens // 8:
         assert facts_of(read.last.text) == [f"FACT-{number:04}" for number in range(facts)]

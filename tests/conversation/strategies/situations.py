@@ -16,7 +16,7 @@ from conversation.fakes import CharacterCounter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatcli.conversation.context import Fitted
+    from chatcli.conversation.context import ContextPlan
     from chatcli.conversation.strategies.strategy import Strategy
     from chatcli.core.messages import Message
 
@@ -62,7 +62,7 @@ class Situation:
     def _instructions(self) -> list[Message]:
         return [*([] if self.history.system is None else [self.history.system]), *self.notes]
 
-    def fit(self, strategy: Strategy, counter: CharacterCounter | None = None) -> Fitted:
+    def fit(self, strategy: Strategy, counter: CharacterCounter | None = None) -> ContextPlan:
         tokens = MessageTokens(counter or CharacterCounter())
         return strategy.fit(self.history, self.question, self.budget_tokens, tokens)
 
@@ -73,7 +73,7 @@ class ReplSession:
 
     whole: Situation
 
-    def played(self, strategy: Strategy, *, look: bool = False) -> Iterator[tuple[Situation, Fitted]]:
+    def played(self, strategy: Strategy, *, look: bool = False) -> Iterator[tuple[Situation, ContextPlan]]:
         """Yield every question that could be sent, and what was sent with it."""
         entries = self.whole.entries
         for at, entry in enumerate(entries):
@@ -84,15 +84,15 @@ class ReplSession:
 
     def _asked(
         self, situation: Situation, strategy: Strategy, *, look: bool
-    ) -> Iterator[tuple[Situation, Fitted]]:
+    ) -> Iterator[tuple[Situation, ContextPlan]]:
         try:
             if look:
                 replace(situation, question=question("")).fit(strategy)
-            fitted = situation.fit(strategy)
+            plan = situation.fit(strategy)
         except InputTooLong:
             return
-        strategy.sent(situation.history, fitted)
-        yield situation, fitted
+        strategy.sent(situation.history, plan)
+        yield situation, plan
 
 
 def cost(messages) -> int:

@@ -20,10 +20,8 @@ from conversation.strategies.situations import cost, situations, talks
 LEAVING_OUT = [name for name in STRATEGIES if name != "none"]
 
 
-def said(fitted, *, summary=True):
-    return [
-        message for part in fitted.parts if summary or part.kind != "summary" for message in part.messages
-    ]
+def said(plan, *, summary=True):
+    return [message for part in plan.parts if summary or part.kind != "summary" for message in part.messages]
 
 
 def words(sent):
@@ -46,49 +44,49 @@ def test_the_default_is_in_the_table():
 @every_strategy
 @given(talk=talks())
 def test_the_budget_is_never_exceeded(name, talk):
-    for situation, fitted in talk.played(STRATEGIES[name]()):
-        assert fitted.sent_tokens == cost(join_neighbours(said(fitted))) <= situation.budget_tokens
-        assert cost(fitted.messages) <= fitted.sent_tokens
-        assert not fitted.estimated
+    for situation, plan in talk.played(STRATEGIES[name]()):
+        assert plan.sent_tokens == cost(join_neighbours(said(plan))) <= situation.budget_tokens
+        assert cost(plan.messages) <= plan.sent_tokens
+        assert not plan.estimated
 
 
 @every_strategy
 @given(talk=talks())
 def test_system_prompt_notes_pinned_turns_and_question_are_always_sent(name, talk):
-    for situation, fitted in talk.played(STRATEGIES[name]()):
-        sent = said(fitted)
+    for situation, plan in talk.played(STRATEGIES[name]()):
+        sent = said(plan)
         assert [message for message in sent if message in situation.required] == situation.required
         assert sent[-1] == situation.question
         if situation.history.system:
             assert sent[0] == situation.history.system
-        assert [message.role for message in fitted.messages[1:]].count("system") == 0
+        assert [message.role for message in plan.messages[1:]].count("system") == 0
 
 
 @every_strategy
 @given(talk=talks())
 def test_messages_keep_their_order(name, talk):
-    for situation, fitted in talk.played(STRATEGIES[name]()):
+    for situation, plan in talk.played(STRATEGIES[name]()):
         remaining = iter(situation.everything)
-        assert all(message in remaining for message in said(fitted, summary=False))
+        assert all(message in remaining for message in said(plan, summary=False))
 
 
 @every_strategy
 @given(talk=talks())
 def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(name, talk):
-    for situation, fitted in talk.played(STRATEGIES[name]()):
+    for situation, plan in talk.played(STRATEGIES[name]()):
         for turn in situation.history.turns:
-            present = [message in said(fitted) for message in turn.messages]
+            present = [message in said(plan) for message in turn.messages]
             assert all(present) or not any(present)
             assert turn.has_question or not any(present)
-        roles = [message.role for message in fitted.messages if message.role != "system"]
+        roles = [message.role for message in plan.messages if message.role != "system"]
         assert roles[0] == "user"
 
 
 @every_strategy
 @given(talk=talks())
 def test_whatever_was_said_roles_alternate_and_a_question_is_the_first_and_the_last(name, talk):
-    for _, fitted in talk.played(STRATEGIES[name]()):
-        roles = [message.role for message in fitted.messages]
+    for _, plan in talk.played(STRATEGIES[name]()):
+        roles = [message.role for message in plan.messages]
         told = roles[roles[0] == "system" :]
         assert told == ["user", "assistant"] * (len(told) // 2) + ["user"]
 
@@ -96,21 +94,21 @@ def test_whatever_was_said_roles_alternate_and_a_question_is_the_first_and_the_l
 @every_strategy
 @given(talk=talks())
 def test_what_is_joined_loses_no_word_and_says_none_twice(name, talk):
-    for _, fitted in talk.played(STRATEGIES[name]()):
-        assert words(fitted.messages) == words(said(fitted))
+    for _, plan in talk.played(STRATEGIES[name]()):
+        assert words(plan.messages) == words(said(plan))
 
 
 @every_strategy
 @given(talk=talks())
 def test_every_turn_is_either_a_part_or_left_out(name, talk):
-    for situation, fitted in talk.played(STRATEGIES[name]()):
-        sent = [part.turn for part in fitted.parts if part.turn is not None]
-        absent = [number for gap in fitted.left_out for number in range(gap.first, gap.last + 1)]
+    for situation, plan in talk.played(STRATEGIES[name]()):
+        sent = [part.turn for part in plan.parts if part.turn is not None]
+        absent = [number for gap in plan.left_out for number in range(gap.first, gap.last + 1)]
         assert sent == sorted(sent)
         assert absent == sorted(absent)
         assert sorted(sent + absent) == list(range(1, len(situation.history.turns) + 1))
-        assert fitted.dropped_turns == len(absent)
-        for part in fitted.parts:
+        assert plan.dropped_turns == len(absent)
+        for part in plan.parts:
             if part.turn is not None:
                 assert part.messages == situation.history.turns[part.turn - 1].messages
 
@@ -119,15 +117,15 @@ def test_every_turn_is_either_a_part_or_left_out(name, talk):
 @given(talk=talks())
 def test_the_same_talk_is_always_fitted_the_same(name, talk):
     once, again = talk.played(STRATEGIES[name]()), talk.played(STRATEGIES[name]())
-    assert [fitted for _, fitted in once] == [fitted for _, fitted in again]
+    assert [plan for _, plan in once] == [plan for _, plan in again]
 
 
 @every_strategy
 @given(talk=talks())
 def test_looking_at_what_would_be_sent_changes_nothing(name, talk):
     watched, alone = STRATEGIES[name](), STRATEGIES[name]()
-    looked = [fitted for _, fitted in talk.played(watched, look=True)]
-    assert looked == [fitted for _, fitted in talk.played(alone)]
+    looked = [plan for _, plan in talk.played(watched, look=True)]
+    assert looked == [plan for _, plan in talk.played(alone)]
 
 
 @every_strategy
@@ -165,11 +163,11 @@ def test_without_a_vocabulary_a_conversation_that_surely_fits_is_sent_whole_and_
     bound = TOKENS_TO_OPEN_REPLY + sum(map(tokens.upper_bound, situation.everything))
     if bound > situation.budget_tokens:
         return
-    fitted = situation.fit(STRATEGIES[name](), counter)
-    assert fitted.estimated
+    plan = situation.fit(STRATEGIES[name](), counter)
+    assert plan.estimated
     assert not counter.counted
-    assert said(fitted) == situation.everything
-    assert fitted.sent_tokens <= bound
+    assert said(plan) == situation.everything
+    assert plan.sent_tokens <= bound
 
 
 @pytest.mark.parametrize("name", LEAVING_OUT)
@@ -186,15 +184,15 @@ def test_a_question_is_refused_exactly_when_what_must_be_sent_does_not_fit(name,
 @every_strategy
 def test_an_answer_without_a_question_is_told_of_as_such(name):
     history = History([Entry("1", answer("Hello")), Entry("2", question("Hi")), Entry("3", answer("Yes?"))])
-    fitted = STRATEGIES[name]().fit(history, question("Bye"), 1000, MessageTokens(CharacterCounter()))
-    assert fitted.left_out == (LeftOut(1, 1, "an answer without a question"),)
+    plan = STRATEGIES[name]().fit(history, question("Bye"), 1000, MessageTokens(CharacterCounter()))
+    assert plan.left_out == (LeftOut(1, 1, "an answer without a question"),)
 
 
 @every_strategy
 def test_a_short_question_needs_no_vocabulary(name):
     counter = CharacterCounter(loaded=False)
     asked = question("What is the capital of France?")
-    fitted = STRATEGIES[name]().fit(History(), asked, 768, MessageTokens(counter))
-    assert (fitted.messages, fitted.dropped_turns, fitted.estimated) == ((asked,), 0, True)
-    assert fitted.sent_tokens == 3 + 4 + 8  # around the message, and 30 bytes of text
+    plan = STRATEGIES[name]().fit(History(), asked, 768, MessageTokens(counter))
+    assert (plan.messages, plan.dropped_turns, plan.estimated) == ((asked,), 0, True)
+    assert plan.sent_tokens == 3 + 4 + 8  # around the message, and 30 bytes of text
     assert not counter.loaded

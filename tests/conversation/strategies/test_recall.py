@@ -6,7 +6,7 @@ from chatcli.conversation.counting import EstimatingCounter, MessageTokens
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies.recall import Recall
 from chatcli.core.messages import answer, question
-from conversation.strategies.told_facts import FACTS, long_conversation
+from conversation.strategies.stated_facts import FACTS, long_conversation
 
 BUDGET_TOKENS = 4096
 
@@ -17,10 +17,10 @@ def test_of_fifty_facts_told_once_in_2000_turns_those_asked_for_are_in_the_windo
     strategy, tokens = Recall(), MessageTokens(EstimatingCounter())
     missed = []
     for fact in FACTS:
-        fitted = strategy.fit(history, question(fact.asked), BUDGET_TOKENS, tokens)
-        assert fitted.sent_tokens <= BUDGET_TOKENS
-        strategy.sent(history, fitted)
-        if told[fact] + 1 not in [part.turn for part in fitted.parts]:
+        plan = strategy.fit(history, question(fact.asked), BUDGET_TOKENS, tokens)
+        assert plan.sent_tokens <= BUDGET_TOKENS
+        strategy.sent(history, plan)
+        if told[fact] + 1 not in [part.turn for part in plan.parts]:
             missed.append(fact.asked)
     assert len(missed) <= len(FACTS) * 0.05, missed
 
@@ -42,10 +42,10 @@ def fit(strategy, history, asked, budget_tokens=300):
 
 def test_a_turn_that_comes_back_stands_where_it_stood_and_is_told_of():
     history = small_talk("My dentist is Dr Okafor.", "The cat only eats salmon.")
-    fitted = fit(Recall(), history, "And what do cats eat? And who is my dentist?")
-    assert fitted.retrieved == (1, 2)
-    assert [part.kind for part in fitted.parts][:3] == ["retrieved", "retrieved", "turn"]
-    assert fitted.left_out[0].first == 3
+    plan = fit(Recall(), history, "And what do cats eat? And who is my dentist?")
+    assert plan.retrieved == (1, 2)
+    assert [part.kind for part in plan.parts][:3] == ["retrieved", "retrieved", "turn"]
+    assert plan.left_out[0].first == 3
 
 
 def test_nothing_comes_back_that_has_no_word_in_common():

@@ -65,25 +65,25 @@ async def ask(strategy, history, asked, budget_tokens=BUDGET_TOKENS, tokens=TOKE
 
 async def test_a_turn_comes_back_that_has_no_word_in_common_with_the_question():
     history = small_talk("My dentist is Dr Okafor.", "The cat only eats salmon.")
-    notice, fitted = await ask(Recall(TurnVectors(TopicEmbedder())), history, "Whom to ask about molars?")
+    notice, plan = await ask(Recall(TurnVectors(TopicEmbedder())), history, "Whom to ask about molars?")
     assert notice is None
-    assert fitted.retrieved == (1,)
+    assert plan.retrieved == (1,)
 
 
 async def test_what_words_and_meaning_find_comes_back_together():
     history = small_talk("My dentist is Dr Okafor.", "Whom did we meet? Ada.")
-    _, fitted = await ask(Recall(TurnVectors(TopicEmbedder())), history, "Whom to ask about molars?")
-    assert fitted.retrieved == (1, 2)
+    _, plan = await ask(Recall(TurnVectors(TopicEmbedder())), history, "Whom to ask about molars?")
+    assert plan.retrieved == (1, 2)
 
 
 async def test_a_turn_is_sent_once_and_only_when_it_fell_out():
     embedder, history = TopicEmbedder(), small_talk("My dentist is Dr Okafor.")
     strategy = Recall(TurnVectors(embedder))
-    _, fitted = await ask(strategy, history, "molars?")
+    _, plan = await ask(strategy, history, "molars?")
     (sent,) = embedder.asked
     assert sent[0] == "molars?"
     assert sent[-1] == "My dentist is Dr Okafor.\nI see."
-    assert len(sent) - 1 == fitted.cut
+    assert len(sent) - 1 == plan.cut
     await ask(strategy, history, "teeth?")
     assert embedder.asked[1:] == [["teeth?"]]
 
@@ -91,11 +91,11 @@ async def test_a_turn_is_sent_once_and_only_when_it_fell_out():
 async def test_of_many_turns_the_newest_are_sent_first_and_the_others_later():
     embedder, history = TopicEmbedder(), small_talk("My dentist is Dr Okafor.", fillers=200)
     strategy = Recall(TurnVectors(embedder))
-    _, fitted = await ask(strategy, history, "molars?")
+    _, plan = await ask(strategy, history, "molars?")
     assert [len(texts) for texts in embedder.asked] == [64, 64]
-    assert 1 not in fitted.retrieved
-    _, fitted = await ask(strategy, history, "molars?")
-    assert fitted.retrieved == (1,)
+    assert 1 not in plan.retrieved
+    _, plan = await ask(strategy, history, "molars?")
+    assert plan.retrieved == (1,)
 
 
 async def test_nothing_is_sent_while_all_has_room_nor_without_a_question():
@@ -111,13 +111,13 @@ async def test_nothing_is_sent_while_all_has_room_nor_without_a_question():
 async def test_where_it_fails_words_find_what_they_find_and_that_is_told_once():
     embedder = TopicEmbedder(BadResponse("x.example: the embeddings are not JSON", hint="look"))
     strategy, history = Recall(TurnVectors(embedder)), small_talk("My dentist is Dr Okafor.")
-    notice, fitted = await ask(strategy, history, "my dentist?")
+    notice, plan = await ask(strategy, history, "my dentist?")
     assert notice.code == "embeddings_failed"
     assert notice.message.endswith("by words only: x.example: the embeddings are not JSON (look)")
-    assert fitted.retrieved == (1,)
-    notice, fitted = await ask(strategy, history, "my dentist?")
+    assert plan.retrieved == (1,)
+    notice, plan = await ask(strategy, history, "my dentist?")
     assert notice is None
-    assert fitted.retrieved == (1,)
+    assert plan.retrieved == (1,)
 
 
 async def test_what_failed_for_a_while_is_tried_again_and_what_is_refused_is_not():
@@ -137,9 +137,9 @@ async def test_what_failed_for_a_while_is_tried_again_and_what_is_refused_is_not
 async def test_one_that_does_not_answer_is_waited_for_a_while_and_a_few_times():
     embedder, history = SilentEmbedder(), small_talk("My dentist is Dr Okafor.")
     strategy = Recall(TurnVectors(embedder, patience_s=0.01))
-    notice, fitted = await ask(strategy, history, "my dentist?")
+    notice, plan = await ask(strategy, history, "my dentist?")
     assert "embeddings took longer than 0.01 seconds" in notice.message
-    assert fitted.retrieved == (1,)
+    assert plan.retrieved == (1,)
     for _ in range(5):
         assert (await ask(strategy, history, "my dentist?"))[0] is None
     assert embedder.times == 3
@@ -172,13 +172,13 @@ def test_budget_order_and_what_must_be_sent_are_kept_and_it_is_always_the_same(s
 
     tokens, history = MessageTokens(CharacterCounter()), situation.history
 
-    async def fitted():
+    async def plan():
         strategy = Recall(TurnVectors(Lengths()))
         await strategy.prepare(history, situation.budget_tokens, tokens, situation.question)
         return strategy.fit(history, situation.question, situation.budget_tokens, tokens)
 
     try:
-        once = asyncio.run(fitted())
+        once = asyncio.run(plan())
     except InputTooLong:
         assert cost(situation.required) > situation.budget_tokens
         return
@@ -187,4 +187,4 @@ def test_budget_order_and_what_must_be_sent_are_kept_and_it_is_always_the_same(s
     assert [message for message in sent if message in situation.required] == situation.required
     remaining = iter(situation.everything)
     assert all(message in remaining for message in sent)
-    assert asyncio.run(fitted()) == once
+    assert asyncio.run(plan()) == once

@@ -8,7 +8,7 @@ import pytest
 
 from chatcli.conversation.strategies.strategy import MiddleOut, NothingLeftOut, Truncate
 from chatcli.core.errors import InputTooLong
-from conversation.strategies.talking import TURN_TOKENS, fit, go_on, history_of, numbers, turn_of
+from conversation.strategies.turn_by_turn import TURN_TOKENS, fit, go_on, history_of, numbers, turn_of
 
 
 class TestTruncate:
@@ -18,16 +18,16 @@ class TestTruncate:
         assert numbers(fit(Truncate(), history_of(10), self.BUDGET_TOKENS)) == list(range(1, 11))
 
     def test_what_does_not_fit_is_cut_to_seven_tenths_of_the_room(self):
-        fitted = fit(Truncate(), history_of(11), self.BUDGET_TOKENS)
-        assert numbers(fitted) == list(range(5, 12))
-        assert [(gap.first, gap.last, gap.reason) for gap in fitted.left_out] == [(1, 4, "does not fit")]
+        plan = fit(Truncate(), history_of(11), self.BUDGET_TOKENS)
+        assert numbers(plan) == list(range(5, 12))
+        assert [(gap.first, gap.last, gap.reason) for gap in plan.left_out] == [(1, 4, "does not fit")]
 
     def test_prompts_begin_alike_for_many_turns(self):
         sent = go_on(Truncate(), history_of(10), self.BUDGET_TOKENS, turns=60)
-        begun = [len(list(same)) for _, same in itertools.groupby(fitted.messages[0] for fitted in sent)]
+        begun = [len(list(same)) for _, same in itertools.groupby(plan.messages[0] for plan in sent)]
         # The first and the last stretch are not whole.
         assert min(begun[1:-1]) >= 3
-        assert all(len(numbers(fitted)) >= 6 for fitted in sent)
+        assert all(len(numbers(plan)) >= 6 for plan in sent)
 
     def test_each_prompt_continues_the_one_before_until_it_is_cut(self):
         for before, after in itertools.pairwise(
@@ -59,9 +59,9 @@ class TestMiddleOut:
     BUDGET_TOKENS = 12 * TURN_TOKENS + 7
 
     def test_the_opening_and_the_newest_turns_stay(self):
-        fitted = fit(MiddleOut(), history_of(30), self.BUDGET_TOKENS)
-        assert numbers(fitted) == [1, 2, 3, *range(25, 31)]
-        assert [(gap.first, gap.last) for gap in fitted.left_out] == [(4, 24)]
+        plan = fit(MiddleOut(), history_of(30), self.BUDGET_TOKENS)
+        assert numbers(plan) == [1, 2, 3, *range(25, 31)]
+        assert [(gap.first, gap.last) for gap in plan.left_out] == [(4, 24)]
 
     def test_what_fits_is_sent_whole(self):
         assert numbers(fit(MiddleOut(), history_of(12), self.BUDGET_TOKENS)) == list(range(1, 13))
@@ -69,11 +69,11 @@ class TestMiddleOut:
     def test_the_opening_is_the_same_whatever_is_asked(self):
         strategy, history = MiddleOut(), history_of(30)
         asked = [fit(strategy, history, self.BUDGET_TOKENS, "x" * length) for length in (0, 50, 100, 300)]
-        assert {tuple(numbers(fitted)[:3]) for fitted in asked} == {(1, 2, 3)}
+        assert {tuple(numbers(plan)[:3]) for plan in asked} == {(1, 2, 3)}
 
     def test_the_newest_turns_begin_alike_for_many_questions(self):
         sent = go_on(MiddleOut(), history_of(30), self.BUDGET_TOKENS, turns=3)
-        assert {numbers(fitted)[3] for fitted in sent} == {numbers(sent[0])[3]}
+        assert {numbers(plan)[3] for plan in sent} == {numbers(sent[0])[3]}
 
 
 class TestNothingLeftOut:

@@ -6,7 +6,7 @@ from chatcli.conversation.history import Summary
 from chatcli.conversation.strategies.summarize import Summarize
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import question
-from conversation.strategies.talking import (
+from conversation.strategies.turn_by_turn import (
     TOKENS,
     TURN_TOKENS,
     fit,
@@ -77,35 +77,35 @@ def test_where_the_question_does_not_fit_no_summary_helps():
 
 
 def test_the_summary_stands_before_the_turns_it_does_not_stand_for():
-    fitted = fit(Summarize(), summed_up(26), BUDGET_TOKENS)
-    assert fitted.parts[0].kind == "summary"
-    assert [message.text for message in fitted.messages[:2]] == [
+    plan = fit(Summarize(), summed_up(26), BUDGET_TOKENS)
+    assert plan.parts[0].kind == "summary"
+    assert [message.text for message in plan.messages[:2]] == [
         "Sum up what we said before.",
         "what was said",
     ]
-    assert numbers(fitted) == list(range(9, 27))
-    assert [(gap.first, gap.last, gap.reason) for gap in fitted.left_out] == [(1, 8, "in the summary")]
+    assert numbers(plan) == list(range(9, 27))
+    assert [(gap.first, gap.last, gap.reason) for gap in plan.left_out] == [(1, 8, "in the summary")]
 
 
 def test_turns_that_nobody_has_summed_up_yet_are_left_out_as_by_truncate():
-    fitted = fit(Summarize(), summed_up(40), BUDGET_TOKENS)
-    assert [(gap.first, gap.last, gap.reason) for gap in fitted.left_out] == [
+    plan = fit(Summarize(), summed_up(40), BUDGET_TOKENS)
+    assert [(gap.first, gap.last, gap.reason) for gap in plan.left_out] == [
         (1, 8, "in the summary"),
         (9, 27, "does not fit"),
     ]
 
 
 def test_a_summary_longer_than_its_share_is_not_sent():
-    fitted = fit(Summarize(), summed_up(26, text="x" * 400), BUDGET_TOKENS)
-    assert "summary" not in {part.kind for part in fitted.parts}
+    plan = fit(Summarize(), summed_up(26, text="x" * 400), BUDGET_TOKENS)
+    assert "summary" not in {part.kind for part in plan.parts}
 
 
 def test_where_there_is_ample_room_the_turns_themselves_are_sent():
-    fitted = fit(Summarize(), summed_up(12), BUDGET_TOKENS)
-    assert numbers(fitted) == list(range(1, 13))
-    assert not fitted.left_out
+    plan = fit(Summarize(), summed_up(12), BUDGET_TOKENS)
+    assert numbers(plan) == list(range(1, 13))
+    assert not plan.left_out
 
 
 def test_prompts_begin_alike_as_long_as_the_summary_does():
     sent = go_on(Summarize(), summed_up(18), BUDGET_TOKENS, turns=8)
-    assert len({fitted.messages[:3] for fitted in sent}) == 1
+    assert len({plan.messages[:3] for plan in sent}) == 1

@@ -66,7 +66,7 @@ def test_control_characters_are_shown_not_sent():
 @given(sessions())
 def test_every_question_is_in_it_and_every_turn_is_a_heading(session):
     made = to_markdown(transcript(session), ended=ended)
-    assert all(sanitize(part).rstrip("\n") in made for part in own_words(session.questions))
+    assert all(sanitize(part).rstrip("\n") in made for part in person_text(session.questions))
     tokens = MarkdownIt("commonmark").parse(made)
     headings = [
         following.content
@@ -78,7 +78,7 @@ def test_every_question_is_in_it_and_every_turn_is_a_heading(session):
     assert all(speaker in remaining for speaker in turns)
 
 
-def own_words(questions):
+def person_text(questions):
     return [
         part.text
         for record in questions

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from chatcli.core.messages import TextPart
 from chatcli.sessions.importing.chatgpt import to_conversation
 from chatcli.sessions.session import Session
+from sessions.fake_runtime import texts
 from sessions.importing.exports import BEGAN_S, chatgpt, exchange, message, node
-from sessions.world import texts
 
 
 def read(value):

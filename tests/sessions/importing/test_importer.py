@@ -17,9 +17,9 @@ from chatcli.sessions.importing.importer import Damaged, ImportedConversation, I
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
+from sessions.fake_runtime import texts
 from sessions.importing.exports import exchange, message, node
 from sessions.strategies import sessions
-from sessions.world import texts
 
 AT = "2026-11-23T21:05:07.123Z"
 

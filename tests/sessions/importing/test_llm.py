@@ -10,8 +10,8 @@ from chatcli.core.usage import Usage
 from chatcli.sessions.importing import llm
 from chatcli.sessions.importing.importer import Damaged, Progress
 from chatcli.sessions.session import Session
+from sessions.fake_runtime import texts
 from sessions.importing.exports import LLM_FRAGMENTS, LLM_LOG, LLM_RESPONSES, LLM_THREADS, make_database
-from sessions.world import texts
 
 
 @pytest.fixture

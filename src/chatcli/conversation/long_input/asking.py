@@ -65,13 +65,13 @@ class LongInputUsage:
         self._began_s = clock()
         self._asked = 0
 
-    def note(self, usage: Usage, told_cost_usd: float | None) -> None:
+    def note(self, usage: Usage, reported_cost_usd: float | None) -> None:
         """Note an answer that was asked for."""
         self._asked += 1
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
         self.estimated |= usage.estimated
-        cost_usd = self._cost_of(usage) if told_cost_usd is None else told_cost_usd
+        cost_usd = self._cost_of(usage) if reported_cost_usd is None else reported_cost_usd
         self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
 
     def added_to(self, result: TurnResult) -> TurnResult:

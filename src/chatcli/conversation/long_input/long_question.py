@@ -184,7 +184,7 @@ class LongQuestion:
         window: Window,
         tokens: MessageTokens,
         counter: TokenCounter,
-        answer_so_far: str = "",
+        partial_answer: str = "",
     ) -> None:
         self.divided = divide(question)
         self.tokens = tokens
@@ -199,7 +199,7 @@ class LongQuestion:
             window,
             tokens,
             required_tokens=self._required_tokens,
-            answer_so_far_tokens=tokens.estimate_text(answer_so_far) if answer_so_far else 0,
+            answer_so_far_tokens=tokens.estimate_text(partial_answer) if partial_answer else 0,
         )
 
     @property

@@ -95,12 +95,12 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
             else:
                 yield event
     notes = sorted((each for each in notes if not each.is_nothing), key=lambda each: each.first)
-    told_cut = False
+    notified_cut = False
     while not _fits(work, notes):
         # Merging ends only where notes are as short as was asked; a model may not keep to that.
         short = [_as_short_as_asked(work, each) for each in notes]
-        if short != notes and not told_cut:
-            told_cut = True
+        if short != notes and not notified_cut:
+            notified_cut = True
             yield Notice(
                 "notes_cut",
                 f"notes on a part were longer than the {work.budgets.notes_tokens:,} tokens allowed and were cut",
@@ -194,7 +194,7 @@ def _final(work: Work, notes: Sequence[Notes]) -> Message:
 async def refine(work: Work) -> AsyncGenerator[Event | Message]:
     """Yield progress and, last, the question about the last part with the notes on all before it, which fits."""
     instructions = prompts.refine_instructions(work.budgets.notes_tokens)
-    notes, told_cut = "", False
+    notes, notified_cut = "", False
     *before, last = work.plan.parts
     for number, part in enumerate(before, start=1):
         text = _with_notes(notes, part)
@@ -207,8 +207,8 @@ async def refine(work: Work) -> AsyncGenerator[Event | Message]:
                     is_cut = notes != event.text
                 else:
                     yield event
-        if is_cut and not told_cut:
-            told_cut = True
+        if is_cut and not notified_cut:
+            notified_cut = True
             yield Notice(
                 "notes_cut",
                 f"notes were longer than the {work.budgets.notes_tokens:,} tokens allowed and were cut",

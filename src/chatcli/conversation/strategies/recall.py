@@ -13,7 +13,7 @@ from chatcli.core.errors import EndpointError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatcli.conversation.context import Fitted
+    from chatcli.conversation.context import ContextPlan
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
     from chatcli.conversation.turn_vectors import TurnVectors
@@ -42,26 +42,26 @@ class Recall(Strategy):
         self._index: TurnIndex | None = None
         self._near = _Near()
 
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:  # noqa: ARG002 - shares are of the room
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:  # noqa: ARG002 - shares are of the room
         cut = self._cut_of(selection)
         selection.keep_from(cut)
         # A look at the context, without a question, must not take as long as reading all of a long conversation.
-        if cut and selection.question.own_words:
+        if cut and selection.question.person_text:
             self._recall(selection, selection.question, cut)
-        return selection.fitted(cut)
+        return selection.plan(cut)
 
     async def prepare(
         self, history: History, budget_tokens: int, tokens: MessageTokens, question: Message | None = None
     ) -> Notice | None:
         await self._fill_index(history, _surely_in_window(history, budget_tokens, tokens))
-        if self._vectors is None or question is None or not question.own_words:
+        if self._vectors is None or question is None or not question.person_text:
             return None
         self._near = _Near()
         if not tokens.counter.loaded and surely_fits(history, question, budget_tokens, tokens):
             return None
         cut = self._cut_of(Selection(history, question, budget_tokens, tokens))
         try:
-            places = await self._vectors.nearest(history.turns, cut, question.own_words)
+            places = await self._vectors.nearest(history.turns, cut, question.person_text)
         except EndpointError as error:
             return self._vectors.failed(error)
         self._near = _Near(_asked_in(history, question), places)
@@ -89,7 +89,7 @@ class Recall(Strategy):
         self._index.take(selection.history.turns, cut)
         by_meaning = self._near.places if self._near.asked == _asked_in(selection.history, question) else ()
         recalled = 0
-        for number in _fused(self._index.nearest(question.own_words), by_meaning):
+        for number in _fused(self._index.nearest(question.person_text), by_meaning):
             tokens = selection.tokens_of(number)
             if number < cut and 0 < tokens <= selection.room_tokens:
                 selection.keep([number], "retrieved")
@@ -107,7 +107,7 @@ class _Near(NamedTuple):
 
 def _asked_in(history: History, question: Message) -> tuple[str | None, int, str]:
     """Return what tells a question, and the conversation it is asked in, from all others."""
-    return history.head, len(history.turns), question.own_words
+    return history.head, len(history.turns), question.person_text
 
 
 def _fused(*rankings: Sequence[int]) -> list[int]:

@@ -11,8 +11,8 @@ from chatcli.conversation.context import (
     IN_SUMMARY,
     NO_QUESTION,
     NOT_FITTING,
-    Fitted,
-    FittedPart,
+    ContextPart,
+    ContextPlan,
     LeftOut,
     are_joined,
     join_neighbours,
@@ -51,7 +51,9 @@ class Strategy(ABC):
         self._place = 0
         self._question: Message | None = None
 
-    def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
+    def fit(
+        self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
+    ) -> ContextPlan:
         """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
 
         Raise ``InputTooLong`` when those alone do not fit. Neither the history nor what is remembered changes: it is
@@ -61,19 +63,19 @@ class Strategy(ABC):
         if not tokens.counter.loaded and surely_fits(history, question, budget_tokens, tokens):
             selection = Selection(history, question, budget_tokens, tokens.estimate)
             selection.keep_from(0)
-            return selection.fitted(estimated=True)
+            return selection.plan(estimated=True)
         return self._choose(Selection(history, question, budget_tokens, tokens), budget_tokens)
 
     @abstractmethod
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         """Return what comes of ``selection``, which begins with what must be sent of ``budget_tokens``."""
 
-    def sent(self, history: History, fitted: Fitted) -> None:
+    def sent(self, history: History, plan: ContextPlan) -> None:
         """Take note of what was chosen of ``history``, to which the question is about to be added, and is really sent."""
-        place = fitted.cut
+        place = plan.cut
         turns = history.turns
         self._place = place
-        self._question = turns[place].messages[0] if place < len(turns) else fitted.parts[-1].messages[0]
+        self._question = turns[place].messages[0] if place < len(turns) else plan.parts[-1].messages[0]
 
     async def prepare(
         self,
@@ -130,10 +132,10 @@ class Strategy(ABC):
 class Truncate(Strategy):
     """Sends what must be sent, then the newest whole turns."""
 
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:  # noqa: ARG002 - all room is for the newest
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:  # noqa: ARG002 - all room is for the newest
         cut = self._next_cut(selection, selection.room_tokens)
         selection.keep_from(cut)
-        return selection.fitted(cut)
+        return selection.plan(cut)
 
 
 class MiddleOut(Strategy):
@@ -143,7 +145,7 @@ class MiddleOut(Strategy):
     opening would, too.
     """
 
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         cut = self._cut(selection.history)
         if cut or selection.newest_within(selection.room_tokens):
             share = min(int(budget_tokens * SHARE_OF_OPENING), selection.room_tokens // 2)
@@ -151,13 +153,13 @@ class MiddleOut(Strategy):
             selection.keep(range(end))
             cut = self._next_cut(selection, selection.room_tokens, first=end)
         selection.keep_from(cut)
-        return selection.fitted(cut)
+        return selection.plan(cut)
 
 
 class NothingLeftOut(Strategy):
     """Sends everything. Where that does not fit, ``fit`` raises ``InputTooLong`` with the numbers."""
 
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         is_too_long = selection.newest_within(selection.room_tokens) > 0
         selection.keep_from(0)
         if is_too_long:
@@ -167,7 +169,7 @@ class NothingLeftOut(Strategy):
                 hint="choose what may be left out (--context truncate), forget what was said (/clear), or name a model "
                 "with a larger context window (-m, context_window)",
             )
-        return selection.fitted()
+        return selection.plan()
 
 
 class Selection:
@@ -184,10 +186,10 @@ class Selection:
         self.history = history
         self.question = question
         self._count = count
-        self._question = FittedPart("question", count(question), (question,))
+        self._question = ContextPart("question", count(question), (question,))
         self._opening = list(self._instructions())
         self._summed_up = 0
-        self._kept: dict[int, FittedPart] = {}
+        self._kept: dict[int, ContextPart] = {}
         needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
         self.room_tokens = budget_tokens - needed
         """What is left for turns that need not be sent."""
@@ -222,7 +224,7 @@ class Selection:
         tokens = sum(map(self._count, messages))
         if tokens > most_tokens:
             return False
-        self._opening.append(FittedPart("summary", tokens, messages))
+        self._opening.append(ContextPart("summary", tokens, messages))
         self.room_tokens -= tokens
         self._summed_up = summary.turns
         return True
@@ -233,19 +235,19 @@ class Selection:
             turn = self.history.turns[number]
             if number not in self._kept and turn.has_question:
                 tokens = sum(map(self._count, turn.messages))
-                self._kept[number] = FittedPart(kind, tokens, turn.messages, number + 1)
+                self._kept[number] = ContextPart(kind, tokens, turn.messages, number + 1)
                 self.room_tokens -= tokens
 
     def keep_from(self, first: int) -> None:
         """Add every turn from ``first`` to the newest."""
         self.keep(range(first, len(self.history.turns)))
 
-    def fitted(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> Fitted:
+    def plan(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> ContextPlan:
         """Return what came of it; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
         said = (*self._opening, *(self._kept[number] for number in numbers), self._question)
         parts, left_out = tuple(self._as_sent(said)), tuple(self._left_out(numbers, reason))
-        return Fitted(
+        return ContextPlan(
             parts,
             left_out,
             cut,
@@ -254,7 +256,7 @@ class Selection:
             forgotten_turns=sum(gap.turns for gap in left_out if gap.reason != IN_SUMMARY),
         )
 
-    def _as_sent(self, parts: Iterable[FittedPart]) -> Iterator[FittedPart]:
+    def _as_sent(self, parts: Iterable[ContextPart]) -> Iterator[ContextPart]:
         """Yield the parts with what they cost once neighbours are joined: mostly what they cost alone.
 
         What is joined costs hardly more than its parts, and saves what the chat format spends around a message.
@@ -272,11 +274,11 @@ class Selection:
             alone = sent[0] if len(sent) == 1 else None
             yield part._replace(tokens=sum(map(self._count, sent)) - sum(map(self._count, known)))
 
-    def _instructions(self) -> Iterator[FittedPart]:
+    def _instructions(self) -> Iterator[ContextPart]:
         if (system := self.history.system) is not None:
-            yield FittedPart("system", self._count(system), (system,))
+            yield ContextPart("system", self._count(system), (system,))
         for note in self.history.notes:
-            yield FittedPart("note", self._count(note), (note,))
+            yield ContextPart("note", self._count(note), (note,))
 
     def _left_out(self, kept: list[int], reason: str) -> Iterator[LeftOut]:
         start = 0
@@ -295,20 +297,22 @@ class Selection:
             yield LeftOut(summed_up + 1, end, reason)
 
 
-def only_what_must_be_sent(history: History, question: Message, count: Callable[[Message], int]) -> Fitted:
+def only_what_must_be_sent(
+    history: History, question: Message, count: Callable[[Message], int]
+) -> ContextPlan:
     """Return the system prompt, the notes, the pinned turns and the question, whatever they cost."""
-    return Selection(history, question, sys.maxsize, count).fitted()
+    return Selection(history, question, sys.maxsize, count).plan()
 
 
-def counted(fitted: Fitted, history: History, count: Callable[[Message], int]) -> Fitted:
-    """Return ``fitted`` with the tokens of what is left out, which takes the longer the more that is."""
+def counted(plan: ContextPlan, history: History, count: Callable[[Message], int]) -> ContextPlan:
+    """Return ``plan`` with the tokens of what is left out, which takes the longer the more that is."""
     return replace(
-        fitted,
+        plan,
         left_out=tuple(
             gap._replace(
                 tokens=sum(count(message) for turn in gap.of(history.turns) for message in turn.messages)
             )
-            for gap in fitted.left_out
+            for gap in plan.left_out
         ),
     )
 

@@ -9,7 +9,7 @@ from chatcli.conversation.strategies.strategy import SHARE_AFTER_CUT, Selection,
 from chatcli.conversation.summarizing import SHARE_OF_FOLD, SHARE_OF_SUMMARY, read_at_once, summary_tokens
 
 if TYPE_CHECKING:
-    from chatcli.conversation.context import Fitted
+    from chatcli.conversation.context import ContextPlan
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
     from chatcli.core.messages import Message
@@ -27,16 +27,18 @@ class Summarize(Strategy):
     does not fit is left out as by ``truncate``.
     """
 
-    def fit(self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> Fitted:
+    def fit(
+        self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
+    ) -> ContextPlan:
         if history.summary is None:
             return super().fit(history, question, budget_tokens, tokens)
         return self._choose(Selection(history, question, budget_tokens, tokens), budget_tokens)
 
-    def _choose(self, selection: Selection, budget_tokens: int) -> Fitted:
+    def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         first = _summed_up(selection, budget_tokens)
         cut = self._next_cut(selection, selection.room_tokens, first)
         selection.keep_from(cut)
-        return selection.fitted(cut)
+        return selection.plan(cut)
 
     def fold(
         self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens

@@ -47,7 +47,7 @@ async def _edit(repl: ReplSession, argument: str) -> None:
         repl.frontend.remark(
             f"your next message replaces question {branches.number(edited)}; the old branch is kept (/alt)"
         )
-    repl.frontend.draft(edited.message.own_words)
+    repl.frontend.draft(edited.message.person_text)
 
 
 def _one_further_back(repl: ReplSession) -> int | None:
@@ -67,7 +67,7 @@ async def _undo(repl: ReplSession, argument: str) -> None:
     taken_back = repl.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
     repl.frontend.remark(f"took back {count} turn{'' if count == 1 else 's'} (still in /tree)")
-    repl.frontend.draft(taken_back[0].own_words)
+    repl.frontend.draft(taken_back[0].person_text)
 
 
 def _can_undo(repl: ReplSession) -> bool:

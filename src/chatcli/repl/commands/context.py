@@ -186,7 +186,7 @@ async def questions_to_choose(repl: ReplSession) -> Iterable[Choice]:
     state = {message_id: name for name, ids in states.items() for message_id in ids}
     asked = list(enumerate(session.questions, start=1))
     return [
-        Choice(str(number), state.get(record.id, "") + record.message.own_words[:_SHOWN_CHARACTERS])
+        Choice(str(number), state.get(record.id, "") + record.message.person_text[:_SHOWN_CHARACTERS])
         for number, record in asked[-_MOST_CHOICES:]
     ]
 
@@ -194,7 +194,8 @@ async def questions_to_choose(repl: ReplSession) -> Iterable[Choice]:
 def _turn_choices(turns: Iterable[NumberedTurn], sign: str = "") -> list[Choice]:
     """Return some turns to choose from, ``sign`` before each number."""
     return [
-        Choice(f"{sign}{turn.number}", turn.question.message.own_words[:_SHOWN_CHARACTERS]) for turn in turns
+        Choice(f"{sign}{turn.number}", turn.question.message.person_text[:_SHOWN_CHARACTERS])
+        for turn in turns
     ]
 
 
@@ -236,7 +237,7 @@ def _list_dropped(repl: ReplSession) -> None:
     if not dropped:
         repl.frontend.remark("no turn is dropped; /drop N hides turn N from the model")
         return
-    rows = [(f"{turn.number}", turn.question.message.own_words[:_SHOWN_CHARACTERS]) for turn in dropped]
+    rows = [(f"{turn.number}", turn.question.message.person_text[:_SHOWN_CHARACTERS]) for turn in dropped]
     say_rows(repl, rows, right={0})
 
 

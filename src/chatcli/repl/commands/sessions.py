@@ -18,7 +18,7 @@ from chatcli.repl.commands.answers import code_block
 from chatcli.repl.commands.command import NOTHING_ASKED, Choice, Command, something_was_asked
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.threads import in_thread
-from chatcli.sessions.asked_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
+from chatcli.sessions.generated_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from chatcli.core.messages import answer, question
 from conversation.fakes import CharacterCounter
 
 if TYPE_CHECKING:
-    from chatcli.conversation.context import Fitted
+    from chatcli.conversation.context import ContextPlan
     from chatcli.conversation.strategies.strategy import Strategy
 
 TOKENS = MessageTokens(CharacterCounter())
@@ -30,23 +30,23 @@ def history_of(turns: int) -> History:
     return History(entry for number in range(turns) for entry in turn_of(number))
 
 
-def fit(strategy: Strategy, history: History, budget_tokens: int, asked: str = "") -> Fitted:
+def fit(strategy: Strategy, history: History, budget_tokens: int, asked: str = "") -> ContextPlan:
     return strategy.fit(history, question(asked), budget_tokens, TOKENS)
 
 
-def go_on(strategy: Strategy, history: History, budget_tokens: int, turns: int) -> list[Fitted]:
+def go_on(strategy: Strategy, history: History, budget_tokens: int, turns: int) -> list[ContextPlan]:
     """Ask ``turns`` more questions, and return what was sent with each."""
     sent = []
     for _ in range(turns):
         asked, answered = turn_of(len(history.turns))
-        fitted = strategy.fit(history, asked.message, budget_tokens, TOKENS)
-        strategy.sent(history, fitted)
-        sent.append(fitted)
+        plan = strategy.fit(history, asked.message, budget_tokens, TOKENS)
+        strategy.sent(history, plan)
+        sent.append(plan)
         history.append(asked)
         history.append(answered)
     return sent
 
 
-def numbers(fitted: Fitted) -> list[int]:
+def numbers(plan: ContextPlan) -> list[int]:
     """Return the numbers of the turns that are sent, from 1."""
-    return [part.turn for part in fitted.parts if part.turn is not None]
+    return [part.turn for part in plan.parts if part.turn is not None]

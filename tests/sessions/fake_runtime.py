@@ -1,4 +1,4 @@
-"""A world that stands still until it is told to move: its clock, its ids, its timers."""
+"""A runtime a test controls: clock, ids, timers and monotonic time stand still until the test moves them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESULT = TurnResult(
 )
 
 
-class World:
+class FakeRuntime:
     def __init__(self, first_id: int = 1) -> None:
         self.now = datetime(2026, 11, 23, 21, 5, 7, 123_456, UTC)
         self.passed_s = 0.0

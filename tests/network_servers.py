@@ -1,4 +1,4 @@
-"""Small real servers on loopback for what lies between a client and an answer: TLS, proxies, and broken connections.
+"""Small servers on loopback for what a connection meets on its route: TLS, proxies, and broken connections.
 
 In a coroutine::
 
@@ -69,11 +69,11 @@ def speaking(content: bytes) -> Handler:
     return speak
 
 
-async def say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+async def stay_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
 
-async def complain_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def reject_immediately(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer any bytes as a plain HTTP server answers the greeting of TLS."""
     await reader.read(1)
     writer.write(http_response("400 Bad Request"))

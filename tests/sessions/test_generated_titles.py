@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chatcli.core.messages import answer, question
-from chatcli.sessions.asked_titles import SHOWN_CHARACTERS, is_enough, question_for_title, title_in
+from chatcli.sessions.generated_titles import SHOWN_CHARACTERS, is_enough, question_for_title, title_in
 from chatcli.sessions.records import MarkRecord, MessageRecord
 from chatcli.sessions.session import Session
 from chatcli.sessions.titles import TITLE_CHARACTERS

@@ -47,7 +47,7 @@ BROKEN = (NetworkError("gone"),)
 REFUSED = (RequestRefused("host: 400 Bad Request: bad input", status=400),)
 
 
-def says(text):
+def replies(text):
     return (TextDelta(text), Completion("stop", "small", Usage(1, 1)))
 
 
@@ -62,11 +62,11 @@ def target(*scripts, model=None, name="small", endpoint=ENDPOINT, default_system
     )
 
 
-def opened(store, name="trip", *, kept=True, wished=None):
+def opened(store, name="trip", *, kept=True, requested_system=None):
     """Open the conversation ``name`` as it is on disk, without a model."""
     file = store.resolve(name)
     return Conversation(
-        SessionLog(file if kept else None, app="x", session=store.load(file)), store, system=wished
+        SessionLog(file if kept else None, app="x", session=store.load(file)), store, system=requested_system
     )
 
 
@@ -102,7 +102,7 @@ async def ask(chat, *texts):
         await played(chat.turns.send(question(text)))
 
 
-def talk(history):
+def texts_of(history):
     return [[message.text for message in turn.messages] for turn in history.turns]
 
 
@@ -118,7 +118,7 @@ def assert_a_resume_finds_it(chat):
 
 class TestAChat:
     async def test_tells_what_the_repl_shows(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         assert (chat.opened.name, chat.opened.title, len(chat.session.questions), chat.opened.system) == (
             "trip",
             "",
@@ -136,13 +136,13 @@ class TestAChat:
         assert_a_resume_finds_it(chat)
 
     async def test_is_the_one_used_last_once_it_was_asked(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         assert store.last_used() is None
         await ask(chat, "Hi")
         assert store.last_used() == chat.opened.file
 
     async def test_goes_on_where_it_cannot_be_noted_as_the_last_and_says_so(self, open_chat, tmp_path):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         (tmp_path / "data" / "last").mkdir(parents=True)
         started, _, notice, *_, end = await played(chat.turns.send(question("Hi")))
         assert isinstance(started, TurnStarted)
@@ -168,27 +168,27 @@ class TestAChat:
         assert chat.target is None
 
     async def test_can_be_gone_back_in_before_a_model_is_there(self, open_chat, store):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one", "two")
         chat.close()
         with closing(opened(store)) as resumed:
             resumed.branches.undo()
             resumed.turns.connect(target())
-            assert talk(resumed.manager.history) == [["one", "a"]]
+            assert texts_of(resumed.manager.history) == [["one", "a"]]
 
 
 class TestRetry:
     async def test_asks_the_same_again_and_puts_the_new_answer_in_place_of_the_old(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two")
         (*_, end) = await played(chat.turns.retry())
         assert isinstance(end, TurnFinished)
         assert model.requests[2].messages == model.requests[1].messages
-        assert talk(chat.manager.history) == [["one", "a"], ["two", "c"]]
+        assert texts_of(chat.manager.history) == [["one", "a"], ["two", "c"]]
         assert_a_resume_finds_it(chat)
 
     async def test_makes_the_new_answer_a_sibling_of_the_old(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         old = chat.session.path()[-1]
         await played(chat.turns.retry())
@@ -197,86 +197,86 @@ class TestRetry:
         assert len(chat.session.questions) == 1
 
     async def test_can_be_done_again_and_again(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one")
         await played(chat.turns.retry())
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "c"]]
+        assert texts_of(chat.manager.history) == [["one", "c"]]
         assert_a_resume_finds_it(chat)
 
     async def test_answers_a_question_that_has_no_answer(self, open_chat):
-        chat, _ = open_chat(BROKEN, says("a"))
+        chat, _ = open_chat(BROKEN, replies("a"))
         await ask(chat, "one")
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
 
     async def test_answers_a_question_whose_answer_was_interrupted(self, open_chat):
-        chat, _ = open_chat((TextDelta("Pa"), *BROKEN), says("Paris"))
+        chat, _ = open_chat((TextDelta("Pa"), *BROKEN), replies("Paris"))
         await ask(chat, "one")
-        assert talk(chat.manager.history) == [["one", "Pa"]]
+        assert texts_of(chat.manager.history) == [["one", "Pa"]]
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "Paris"]]
+        assert texts_of(chat.manager.history) == [["one", "Paris"]]
         assert_a_resume_finds_it(chat)
 
     async def test_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
-        chat, _ = open_chat(says("a"), BROKEN, says("b"))
+        chat, _ = open_chat(replies("a"), BROKEN, replies("b"))
         await ask(chat, "one")
         (*_, end) = await played(chat.turns.retry())
         assert isinstance(end, TurnFailed)
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
-        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "a"], ["two", "b"]]
 
     async def test_that_is_cut_off_keeps_what_had_come(self, open_chat):
-        chat, _ = open_chat(says("a"), (TextDelta("B"), *BROKEN))
+        chat, _ = open_chat(replies("a"), (TextDelta("B"), *BROKEN))
         await ask(chat, "one")
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "B"]]
+        assert texts_of(chat.manager.history) == [["one", "B"]]
         assert_a_resume_finds_it(chat)
 
     async def test_that_is_stopped_before_the_first_word_leaves_the_old_answer(self, open_chat):
         stall = Stall()
-        chat, _ = open_chat(says("a"), (stall,))
+        chat, _ = open_chat(replies("a"), (stall,))
         await ask(chat, "one")
         task = asyncio.create_task(played(chat.turns.retry()))
         await stall.reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
 
     async def test_that_does_not_fit_another_model_any_more_leaves_the_old_answer(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one " * 100)
         chat.switch(target(name="tiny", window_tokens=50))
         (*_, end) = await played(chat.turns.retry())
         assert end.result.error.code == "input_too_long"
-        assert talk(chat.manager.history) == [["one " * 100, "a"]]
+        assert texts_of(chat.manager.history) == [["one " * 100, "a"]]
         assert_a_resume_finds_it(chat)
 
     async def test_goes_by_a_system_prompt_set_after_the_question(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
         await played(chat.turns.retry())
         assert model.requests[1].messages == (system("Rhyme."), question("one"))
-        assert talk(chat.manager.history) == [["one", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
 
     async def test_with_a_new_system_prompt_of_which_nothing_comes_leaves_the_old_answer(self, open_chat):
-        chat, _ = open_chat(says("a"), BROKEN)
+        chat, _ = open_chat(replies("a"), BROKEN)
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert chat.opened.system == "Rhyme."
         assert_a_resume_finds_it(chat)
 
     async def test_keeps_the_pin_of_the_turn(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.memory.pin()
         await played(chat.turns.retry())
@@ -294,7 +294,7 @@ class TestContinuing:
     CUT = (TextDelta("The capital"), *BROKEN)
 
     async def test_asks_for_the_rest_and_keeps_the_whole_in_place_of_the_part(self, open_chat):
-        chat, model = open_chat(self.CUT, says(" is Paris."))
+        chat, model = open_chat(self.CUT, replies(" is Paris."))
         await ask(chat, "one")
         events = await played(chat.turns.continue_answer())
         assert [event for event in events if isinstance(event, AnswerContinued | TextDelta)] == [
@@ -303,17 +303,17 @@ class TestContinuing:
         ]
         assert events[-1].result.text == "The capital is Paris."
         assert model.requests[1].messages == model.requests[0].messages
-        assert model.requests[1].answer_so_far == "The capital"
-        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+        assert model.requests[1].partial_answer == "The capital"
+        assert texts_of(chat.manager.history) == [["one", "The capital is Paris."]]
         assert_a_resume_finds_it(chat)
 
     async def test_keeps_all_there_is_when_it_is_cut_again(self, open_chat):
-        chat, _ = open_chat(self.CUT, (TextDelta(" is"), *BROKEN), says(" Paris."))
+        chat, _ = open_chat(self.CUT, (TextDelta(" is"), *BROKEN), replies(" Paris."))
         await ask(chat, "one")
         await played(chat.turns.continue_answer())
         assert_a_resume_finds_it(chat)
         await played(chat.turns.continue_answer())
-        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+        assert texts_of(chat.manager.history) == [["one", "The capital is Paris."]]
         assert_a_resume_finds_it(chat)
 
     async def test_of_which_nothing_comes_leaves_the_part(self, open_chat):
@@ -321,25 +321,25 @@ class TestContinuing:
         await ask(chat, "one")
         (*_, end) = await played(chat.turns.continue_answer())
         assert isinstance(end, TurnFailed)
-        assert talk(chat.manager.history) == [["one", "The capital"]]
+        assert texts_of(chat.manager.history) == [["one", "The capital"]]
         assert_a_resume_finds_it(chat)
 
     async def test_goes_on_with_an_answer_that_ran_into_its_limit(self, open_chat):
-        chat, _ = open_chat((TextDelta("The"), Completion("length")), says(" end"))
+        chat, _ = open_chat((TextDelta("The"), Completion("length")), replies(" end"))
         await ask(chat, "one")
         await played(chat.turns.continue_answer())
-        assert talk(chat.manager.history) == [["one", "The end"]]
+        assert texts_of(chat.manager.history) == [["one", "The end"]]
 
     async def test_goes_by_a_system_prompt_set_after_the_part(self, open_chat):
-        chat, model = open_chat(self.CUT, says(" is Paris."))
+        chat, model = open_chat(self.CUT, replies(" is Paris."))
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
         await played(chat.turns.continue_answer())
         assert model.requests[1].messages == (system("Rhyme."), question("one"))
-        assert talk(chat.manager.history) == [["one", "The capital is Paris."]]
+        assert texts_of(chat.manager.history) == [["one", "The capital is Paris."]]
 
     async def test_is_refused_where_there_is_nothing_to_go_on_with(self, open_chat):
-        chat, _ = open_chat(BROKEN, says("Done."))
+        chat, _ = open_chat(BROKEN, replies("Done."))
 
         def refusal():
             with pytest.raises(UsageError) as caught:
@@ -355,7 +355,7 @@ class TestContinuing:
 
 class TestUndo:
     async def test_takes_the_last_question_and_its_answer_back_and_returns_the_question(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two")
         assert chat.branches.undo() == (question("two"),)
         assert_a_resume_finds_it(chat)
@@ -364,27 +364,27 @@ class TestUndo:
         assert_a_resume_finds_it(chat)
 
     async def test_takes_several_back_at_once(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two", "three")
         assert chat.branches.undo(2) == (question("two"), question("three"))
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
 
     async def test_goes_back_to_the_beginning(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.branches.undo()
         assert (len(chat.session.questions), chat.session.head) == (0, None)
         assert_a_resume_finds_it(chat)
 
     async def test_loses_nothing(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         before = chat.opened.file.path.read_bytes()
         chat.branches.undo()
         assert chat.opened.file.path.read_bytes().startswith(before)
 
     async def test_leaves_the_system_prompt_as_it_is_now(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Be brief.")
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
@@ -394,7 +394,7 @@ class TestUndo:
         assert_a_resume_finds_it(chat)
 
     async def test_follows_what_a_newer_version_put_between_the_messages(self, open_chat, store):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.close()
         head = chat.session.head
@@ -410,7 +410,7 @@ class TestUndo:
 
     @pytest.mark.parametrize("turns", [-1, 0, 3])
     async def test_of_more_than_there_is_says_so(self, open_chat, turns):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one", "two")
         with pytest.raises(UsageError) as caught:
             chat.branches.undo(turns)
@@ -424,66 +424,66 @@ def second(_place):
 
 class TestEditing:
     async def test_asks_the_new_question_beside_the_old(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two")
         assert chat.branches.edit(1).message == question("one")
         await ask(chat, "uno")
         assert model.requests[2].messages == (question("uno"),)
-        assert talk(chat.manager.history) == [["uno", "c"]]
+        assert texts_of(chat.manager.history) == [["uno", "c"]]
         assert len(chat.branches.tree.exchanges) == 3
         assert_a_resume_finds_it(chat)
 
     async def test_is_of_the_last_question_where_none_is_named_and_ends_with_the_next(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one")
         chat.branches.edit()
         await ask(chat, "uno", "dos")
-        assert talk(chat.manager.history) == [["uno", "b"], ["dos", "c"]]
+        assert texts_of(chat.manager.history) == [["uno", "b"], ["dos", "c"]]
 
     async def test_that_changes_nothing_asks_the_same_question_again(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two")
         chat.branches.edit(1)
         await ask(chat, "one")
-        assert talk(chat.manager.history) == [["one", "c"]]
+        assert texts_of(chat.manager.history) == [["one", "c"]]
         first, *_, last = chat.branches.tree.exchanges
         assert first.question == last.question
         assert_a_resume_finds_it(chat)
 
     async def test_that_is_given_up_changes_nothing(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.branches.edit()
         chat.branches.stop_editing()
         await ask(chat, "two")
-        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "a"], ["two", "b"]]
 
     async def test_ends_where_the_conversation_is_gone_back_in(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.branches.edit()
         chat.branches.undo()
         assert chat.branches.editing is None
 
     async def test_to_what_is_too_long_leaves_the_old_branch(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.branches.edit()
         (*_, end) = await played(chat.turns.send(question("long " * 5_000)))
         assert end.result.error.code == "input_too_long"
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
 
     async def test_keeps_the_new_question_where_its_answer_failed(self, open_chat):
-        chat, _ = open_chat(says("a"), BROKEN)
+        chat, _ = open_chat(replies("a"), BROKEN)
         await ask(chat, "one")
         chat.branches.edit()
         await ask(chat, "uno")
-        assert talk(chat.manager.history) == [["uno"]]
+        assert texts_of(chat.manager.history) == [["uno"]]
         assert_a_resume_finds_it(chat)
 
     async def test_keeps_what_was_attached_and_takes_what_is_attached_anew(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         old, other, new = document("a.md", "old"), document("b.md", "other"), document("a.md", "new")
         await played(chat.turns.send(question("one", old, other)))
         chat.branches.edit()
@@ -494,7 +494,7 @@ class TestEditing:
         assert model.requests[2].messages == (question("dos", new, other),)
 
     async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError, match="no question 2"):
             chat.branches.edit(2)
@@ -502,20 +502,20 @@ class TestEditing:
 
 class TestAlternatives:
     async def test_are_flipped_between_with_what_followed_them(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"), says("d"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"), replies("d"))
         await ask(chat, "one", "two")
         chat.branches.edit(1)
         await ask(chat, "one", "three")
         there = chat.branches.flip(lambda place: 1 - place.at)
         assert (there.at, there.turn, there.later_turns) == (0, 1, 1)
-        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "a"], ["two", "b"]]
         assert_a_resume_finds_it(chat)
         chat.branches.flip(lambda place: 1 - place.at)
-        assert talk(chat.manager.history) == [["one", "c"], ["three", "d"]]
+        assert texts_of(chat.manager.history) == [["one", "c"], ["three", "d"]]
         assert_a_resume_finds_it(chat)
 
     async def test_come_with_the_system_prompt_of_their_branch(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
         chat.branches.undo()
@@ -528,7 +528,7 @@ class TestAlternatives:
         assert_a_resume_finds_it(chat)
 
     async def test_from_before_a_clear_are_none(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one")
         await played(chat.turns.retry())
         chat.memory.clear()
@@ -538,29 +538,29 @@ class TestAlternatives:
             chat.branches.flip(second)
 
     async def test_that_are_not_there_are_told_by_number(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         await played(chat.turns.retry())
         with pytest.raises(UsageError, match="there are 2 answers"):
             chat.branches.flip(lambda _: 2)
 
     async def test_lead_to_any_exchange_of_the_tree(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one", "two")
         chat.branches.go_to(chat.branches.tree.exchanges[0])
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert_a_resume_finds_it(chat)
 
 
 class TestAnotherModelForOneAnswer:
     async def test_is_asked_the_same_and_the_conversation_stays_with_its_own(self, open_chat):
-        chat, model = open_chat(says("a"), says("c"))
+        chat, model = open_chat(replies("a"), replies("c"))
         await ask(chat, "one")
-        other = ScriptedModel(says("b"))
+        other = ScriptedModel(replies("b"))
         await played(chat.turns.retry(target(model=other, name="large")))
         assert other.requests[0].messages == (question("one"),)
         assert other.requests[0].model == "large"
-        assert talk(chat.manager.history) == [["one", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
         await ask(chat, "two")
         assert model.requests[-1].messages == (question("one"), answer("b"), question("two"))
@@ -569,7 +569,7 @@ class TestAnotherModelForOneAnswer:
 
 class TestAskingAside:
     async def test_shows_the_model_the_conversation_and_keeps_nothing(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one")
         before = chat.opened.file.path.read_bytes()
         (*_, end) = await played(chat.turns.aside(question("by the way")))
@@ -581,7 +581,7 @@ class TestAskingAside:
         assert model.requests[2].messages == (question("one"), answer("a"), question("two"))
 
     async def test_can_leave_the_conversation_and_its_system_prompt_out(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
         await played(chat.turns.aside(question("aside"), system="Name it.", with_history=False))
@@ -590,7 +590,7 @@ class TestAskingAside:
 
 class TestForking:
     async def test_goes_on_in_a_copy_that_tells_where_it_comes_from(self, open_chat, store):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         before = chat.opened.file
         content = before.path.read_bytes()
@@ -599,12 +599,12 @@ class TestForking:
         assert chat.opened.name == "trip-2"
         await ask(chat, "two")
         assert before.path.read_bytes() == content
-        assert talk(history_of(store.load(chat.opened.file))) == [["one", "a"], ["two", "b"]]
+        assert texts_of(history_of(store.load(chat.opened.file))) == [["one", "a"], ["two", "b"]]
         marks = [record.value for record in chat.session.records if getattr(record, "kind", "") == "fork"]
         assert marks == [{"session": "trip", "message": head}]
 
     async def test_takes_a_name_of_ones_own(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.opened.fork(store.resolve("other"))
         assert chat.opened.name == "other"
@@ -612,7 +612,7 @@ class TestForking:
 
 class TestClear:
     async def test_makes_the_model_forget_all_but_the_system_prompt(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Be brief.")
         await ask(chat, "one")
         chat.memory.pin()
@@ -624,7 +624,7 @@ class TestClear:
         assert_a_resume_finds_it(chat)
 
     async def test_cannot_be_gone_back_behind(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.memory.clear()
         for act in (
@@ -638,18 +638,18 @@ class TestClear:
                 act()
         await ask(chat, "two")
         chat.branches.undo()
-        assert talk(chat.manager.history) == []
+        assert texts_of(chat.manager.history) == []
         assert_a_resume_finds_it(chat)
 
     async def test_can_be_taken_back_until_something_is_asked(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"), says("c"))
+        chat, _ = open_chat(replies("a"), replies("b"), replies("c"))
         await ask(chat, "one")
         chat.memory.pin()
         chat.memory.clear()
         chat.opened.set_system("Rhyme.")
         assert chat.memory.is_cleared
         chat.memory.undo_clear()
-        assert talk(chat.manager.history) == [["one", "a"]]
+        assert texts_of(chat.manager.history) == [["one", "a"]]
         assert [turn.number for turn in chat.memory.pinned] == [1]
         assert_a_resume_finds_it(chat)
         chat.memory.clear()
@@ -667,9 +667,9 @@ class TestClear:
 
 class TestPin:
     async def test_keeps_a_turn_in_what_the_model_sees_however_long_the_talk_gets(self, open_chat):
-        chat, _ = open_chat(*[says("so " * 200)] * 3)
+        chat, _ = open_chat(*[replies("so " * 200)] * 3)
         await ask(chat, "mind me", "two", "three")
-        small = ScriptedModel(says("four"), says("five"))
+        small = ScriptedModel(replies("four"), replies("five"))
         chat.turns.connect(target(model=small, window_tokens=700))
         await ask(chat, "four")
         assert chat.memory.pin(1) == 1
@@ -679,7 +679,7 @@ class TestPin:
         assert_a_resume_finds_it(chat)
 
     async def test_is_of_the_last_turn_where_none_is_named_and_can_be_taken_back(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one", "two")
         assert chat.memory.pin() == 2
         assert [turn.pinned for turn in chat.manager.history.turns] == [False, True]
@@ -692,14 +692,14 @@ class TestPin:
 
     @pytest.mark.parametrize("number", [-1, 0, 2])
     async def test_of_a_turn_there_is_not_says_which_there_are(self, open_chat, number):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError) as caught:
             chat.memory.pin(number)
         assert caught.value.hint == "the only one is 1"
 
     async def test_that_is_not_there_cannot_be_taken_back(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one", "two")
         with pytest.raises(UsageError, match="no turn is pinned"):
             chat.memory.unpin()
@@ -711,7 +711,7 @@ class TestPin:
 
 class TestDrop:
     async def test_leaves_a_turn_out_of_what_the_model_sees_until_it_is_brought_back(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"), says("c"), says("d"))
+        chat, model = open_chat(replies("a"), replies("b"), replies("c"), replies("d"))
         await ask(chat, "one", "two")
         chat.memory.drop(1)
         assert [turn.number for turn in chat.memory.dropped] == [1]
@@ -725,7 +725,7 @@ class TestDrop:
         assert_a_resume_finds_it(chat)
 
     async def test_of_the_last_turn_leaves_what_is_asked_next(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.memory.drop(1)
         await ask(chat, "two")
@@ -734,15 +734,15 @@ class TestDrop:
         assert_a_resume_finds_it(chat)
 
     async def test_is_taken_back_by_asking_the_same_again(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.memory.drop(1)
         await played(chat.turns.retry())
-        assert talk(chat.manager.history) == [["one", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "b"]]
         assert_a_resume_finds_it(chat)
 
     async def test_says_what_cannot_be_done(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError, match="no turn is dropped"):
             chat.memory.bring_back()
@@ -759,7 +759,7 @@ def sent(model, number=-1):
 
 class TestARefusedQuestion:
     async def test_is_not_sent_again_and_a_resume_knows_that(self, open_chat, store):
-        chat, model = open_chat(says("a"), REFUSED, says("c"))
+        chat, model = open_chat(replies("a"), REFUSED, replies("c"))
         await ask(chat, "one", "two")
         assert_a_resume_finds_it(chat)
         await ask(chat, "three")
@@ -767,12 +767,12 @@ class TestARefusedQuestion:
         assert len(chat.session.questions) == 3
         assert_a_resume_finds_it(chat)
         chat.close()
-        resumed, model = open_chat(says("d"))
+        resumed, model = open_chat(replies("d"))
         await ask(resumed, "four")
         assert [text for _, text in sent(model)] == ["one", "a", "three", "c", "four"]
 
     async def test_is_asked_again_by_retry_and_then_counts_with_its_answer(self, open_chat):
-        chat, model = open_chat(says("a"), REFUSED, says("b"), says("c"))
+        chat, model = open_chat(replies("a"), REFUSED, replies("b"), replies("c"))
         await ask(chat, "one", "two")
         await played(chat.turns.retry())
         assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two")]
@@ -782,7 +782,7 @@ class TestARefusedQuestion:
 
     @pytest.mark.parametrize("again", [(NetworkError("gone"),), (RequestRefused("bad", status=400),)])
     async def test_of_which_nothing_comes_again_stays_left_out(self, open_chat, again):
-        chat, model = open_chat(says("a"), REFUSED, again, says("c"))
+        chat, model = open_chat(replies("a"), REFUSED, again, replies("c"))
         await ask(chat, "one", "two")
         await played(chat.turns.retry())
         assert_a_resume_finds_it(chat)
@@ -790,7 +790,7 @@ class TestARefusedQuestion:
         assert [text for _, text in sent(model)] == ["one", "a", "three"]
 
     async def test_that_has_an_answer_keeps_it_when_another_model_refuses(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         await played(chat.turns.retry(target(REFUSED, name="large")))
         assert_a_resume_finds_it(chat)
@@ -798,7 +798,7 @@ class TestARefusedQuestion:
         assert [text for _, text in sent(model)] == ["one", "a", "two"]
 
     async def test_is_edited_to_another_one_that_is_sent(self, open_chat):
-        chat, model = open_chat(REFUSED, says("b"), says("c"))
+        chat, model = open_chat(REFUSED, replies("b"), replies("c"))
         await ask(chat, "one")
         chat.branches.edit()
         await ask(chat, "the one", "two")
@@ -812,7 +812,7 @@ class TestARefusedQuestion:
             chat.memory.pin(1)
 
     async def test_is_not_seen_by_a_question_aside_either(self, open_chat):
-        chat, model = open_chat(says("a"), BROKEN, REFUSED, says("b"))
+        chat, model = open_chat(replies("a"), BROKEN, REFUSED, replies("b"))
         await ask(chat, "one", "two", "three")
         await played(chat.turns.aside(question("By the way?")))
         assert sent(model) == [("user", "one"), ("assistant", "a"), ("user", "two\n\nBy the way?")]
@@ -820,7 +820,7 @@ class TestARefusedQuestion:
 
 class TestAQuestionStoppedBeforeItsFirstWord:
     async def test_is_sent_together_with_the_next_and_after_a_resume_too(self, open_chat):
-        chat, model = open_chat((stall := Stall(),), says("b"))
+        chat, model = open_chat((stall := Stall(),), replies("b"))
         asking = asyncio.ensure_future(ask(chat, "one"))
         await stall.reached.wait()
         asking.cancel()
@@ -830,14 +830,14 @@ class TestAQuestionStoppedBeforeItsFirstWord:
         await ask(chat, "two")
         assert sent(model) == [("user", "one\n\ntwo")]
         chat.close()
-        resumed, model = open_chat(says("c"))
+        resumed, model = open_chat(replies("c"))
         await ask(resumed, "three")
         assert sent(model) == [("user", "one\n\ntwo"), ("assistant", "b"), ("user", "three")]
 
 
 class TestNotes:
     async def test_are_seen_by_the_model_with_the_system_prompt_and_outlive_a_clear(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Be brief.")
         assert chat.memory.note(" I am Ada. ") == 1
         await ask(chat, "one")
@@ -849,7 +849,7 @@ class TestNotes:
         assert_a_resume_finds_it(chat)
 
     async def test_can_be_taken_away_one_by_one(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.memory.note("one")
         chat.memory.note("one")
@@ -868,7 +868,7 @@ class TestNotes:
 
 class TestTheSystemPrompt:
     async def test_counts_from_here_on(self, open_chat):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
         await ask(chat, "two")
@@ -876,7 +876,7 @@ class TestTheSystemPrompt:
         assert_a_resume_finds_it(chat)
 
     async def test_is_kept_once_however_often_it_is_set(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.opened.set_system("Rhyme.")
         size = chat.opened.file.path.stat().st_size
@@ -884,7 +884,7 @@ class TestTheSystemPrompt:
         assert chat.opened.file.path.stat().st_size == size
 
     async def test_can_be_taken_away_for_good(self, open_chat, store):
-        chat, model = open_chat(says("a"), says("b"))
+        chat, model = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
         chat.opened.set_system(None)
@@ -902,7 +902,7 @@ class TestTheSystemPrompt:
             chat.opened.set_system(None)
 
     @pytest.mark.parametrize(
-        ("wished", "default", "expected"),
+        ("requested_system", "default", "expected"),
         [
             ("wished", "default", "wished"),
             (None, "default", "default"),
@@ -910,20 +910,20 @@ class TestTheSystemPrompt:
             ("", "default", None),
         ],
     )
-    def test_is_the_wished_one_else_the_models_own(self, store, wished, default, expected):
-        with closing(opened(store, wished=wished)) as chat:
+    def test_is_the_wished_one_else_the_models_own(self, store, requested_system, default, expected):
+        with closing(opened(store, requested_system=requested_system)) as chat:
             chat.turns.connect(target(default_system=default))
             assert chat.opened.system == expected
 
     def test_set_before_there_is_a_model_wins_over_the_wished_one(self, store):
-        with closing(opened(store, wished="wished")) as chat:
+        with closing(opened(store, requested_system="wished")) as chat:
             assert chat.opened.system == "wished"
             chat.opened.set_system("set")
             chat.turns.connect(target(default_system="default"))
             assert chat.opened.system == "set"
 
     def test_that_was_wished_can_be_taken_away_before_there_is_a_model(self, store):
-        with closing(opened(store, wished="wished")) as chat:
+        with closing(opened(store, requested_system="wished")) as chat:
             chat.opened.set_system(None)
             chat.turns.connect(target(default_system="default"))
             assert chat.opened.system is None
@@ -937,19 +937,19 @@ class TestTheSystemPrompt:
 
 class TestAnotherTarget:
     async def test_takes_over_the_whole_conversation(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
-        chat.turns.connect(target(model=(model := ScriptedModel(says("b"))), name="large"))
+        chat.turns.connect(target(model=(model := ScriptedModel(replies("b"))), name="large"))
         await ask(chat, "two")
         assert chat.turns.connected.model_name == model.requests[0].model == "large"
         assert model.requests[0].messages == (question("one"), answer("a"), question("two"))
 
     async def test_that_was_asked_is_asked_by_a_resume(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         first = chat.turns.connected.model_name, chat.turns.connected.endpoint.host
         assert (store.load(chat.opened.file).model, store.load(chat.opened.file).model_endpoint) == first
-        chat.turns.connect(target(model=ScriptedModel(says("b"), says("c")), name="large"))
+        chat.turns.connect(target(model=ScriptedModel(replies("b"), replies("c")), name="large"))
         assert store.load(chat.opened.file).model == first[0]
         await ask(chat, "two")
         await ask(chat, "three")
@@ -958,21 +958,21 @@ class TestAnotherTarget:
         assert kinds.count("model") == 2
 
     async def test_that_the_person_chose_is_asked_by_a_resume(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.switch(target(name="large"))
         assert store.load(chat.opened.file).model == "large"
 
     async def test_that_is_embedded_is_not_remembered_by_its_name(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         before = chat.session.model
-        chat.switch(target(name="embedded", endpoint=EMBEDDED, model=ScriptedModel(says("b"))))
+        chat.switch(target(name="embedded", endpoint=EMBEDDED, model=ScriptedModel(replies("b"))))
         await ask(chat, "two")
         assert chat.session.model == before
 
     async def test_counts_no_message_again_where_it_counts_alike(self, open_chat):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         chat.turns.load_vocabulary()
         chat.turns.connect(target(name="gpt-4o"))
@@ -983,19 +983,19 @@ class TestAnotherTarget:
 
 class TestSavingAs:
     async def test_keeps_a_private_conversation_from_then_on(self, open_chat, store):
-        chat, _ = open_chat(says("a"), says("b"), kept=False)
+        chat, _ = open_chat(replies("a"), replies("b"), kept=False)
         await ask(chat, "one")
         assert (chat.opened.name, chat.opened.file) == (None, None)
         assert store.summaries() == []
         chat.opened.save_as(store.resolve("kept"))
-        assert chat.opened.name == chat.manager.session_name == "kept"
+        assert chat.opened.name == "kept"
         assert store.last_used() == chat.opened.file
         await ask(chat, "two")
-        assert talk(chat.manager.history) == [["one", "a"], ["two", "b"]]
+        assert texts_of(chat.manager.history) == [["one", "a"], ["two", "b"]]
         assert_a_resume_finds_it(chat)
 
     async def test_leaves_the_first_file_as_it_was(self, open_chat, store):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         first = chat.opened.file.path.read_bytes()
         chat.opened.save_as(store.resolve("copy"))
@@ -1005,14 +1005,14 @@ class TestSavingAs:
         assert_a_resume_finds_it(chat)
 
     async def test_refuses_a_file_that_is_there(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         with pytest.raises(UsageError):
             chat.opened.save_as(chat.opened.file)
         assert_a_resume_finds_it(chat)
 
     async def test_says_where_it_cannot_be_written(self, open_chat, tmp_path):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one")
         (tmp_path / "file").touch()
         with pytest.raises(LocalIOError):
@@ -1021,7 +1021,7 @@ class TestSavingAs:
 
 
 SCRIPTS = st.sampled_from(
-    [says("a"), says("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),), REFUSED]
+    [replies("a"), replies("b"), (TextDelta("P"), *BROKEN), BROKEN, (Completion("stop"),), REFUSED]
 )
 
 
@@ -1091,12 +1091,12 @@ def test_whatever_is_done_in_a_conversation_a_resume_finds_it_as_it_was_left(dat
 
 class TestCounting:
     async def test_goes_by_what_the_endpoint_was_seen_to_count(self, open_chat, store):
-        chat, _ = open_chat(says("a"))
+        chat, _ = open_chat(replies("a"))
         await ask(chat, "one " * 300)
         chat.turns.load_vocabulary()
         by_vocabulary = chat.manager.context_usage().turns_tokens
         counts = LearnedCounts()
-        model = ScriptedModel(says("b"))
+        model = ScriptedModel(replies("b"))
         chat.turns.connect(replace(target(model=model), counts=counts))
         assert chat.manager.context_usage().turns_tokens == by_vocabulary
         counts.learn("small", 1000, 1500)
@@ -1107,11 +1107,11 @@ class TestCounting:
         assert by_vocabulary < model.requests[0].counted_tokens < by_vocabulary + 20
 
     async def test_goes_by_the_window_a_refusal_tells_of_from_then_on(self, open_chat):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one " * 900, "two " * 900)
         too_long = ContextOverflow("too long")
         too_long.window_tokens = 2048
-        model = ScriptedModel((too_long,), says("c"), says("d"))
+        model = ScriptedModel((too_long,), replies("c"), replies("d"))
         chat.turns.connect(target(model=model))
         await ask(chat, "three", "four")
         assert [len(request.messages) for request in model.requests] == [5, 3, 5]
@@ -1120,11 +1120,11 @@ class TestCounting:
 
     @pytest.mark.parametrize("window_tokens", [None, 9_000, 64])
     async def test_sends_less_where_a_refusal_tells_nothing_of_use(self, open_chat, window_tokens):
-        chat, _ = open_chat(says("a"), says("b"))
+        chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one " * 900, "two " * 900)
         too_long = ContextOverflow("too long")
         too_long.window_tokens = window_tokens
-        model = ScriptedModel((too_long,), says("c"))
+        model = ScriptedModel((too_long,), replies("c"))
         chat.turns.connect(replace(target(model=model), parameters=Parameters(max_tokens=100)))
         await ask(chat, "three")
         assert [len(request.messages) for request in model.requests] == [5, 3]

@@ -1,4 +1,4 @@
-"""Sessions in a folder, as conversations leave them."""
+"""A folder of stored sessions, written as conversations write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chatcli.core.messages import answer, question
 from chatcli.core.messages import system as system_message
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
-from sessions.world import RESULT, World
+from sessions.fake_runtime import RESULT, FakeRuntime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionFile
 
 
-class Shelf:
+class StoredSessions:
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.world = World()
-        self.store = SessionStore(data, clock=self.world.clock, ids=self.world.ids)
+        self.runtime = FakeRuntime()
+        self.store = SessionStore(data, clock=self.runtime.clock, ids=self.runtime.ids)
 
     @property
     def folder(self) -> Path:
         return self.store.folder
 
-    def keep(
+    def add(
         self,
         name: str,
         *said: str,
@@ -36,15 +36,15 @@ class Shelf:
         folder: str | None = None,
         system: str | None = None,
     ) -> SessionFile:
-        """Keep or go on with a conversation of questions and answers in turn, last used at a second of the epoch."""
+        """Add or extend a session of alternating questions and answers, last used at ``used_s`` since the epoch."""
         file = self.store.resolve(name)
         log = SessionLog(
             file,
             app="test",
             folder=folder,
             session=self.store.load(file),
-            clock=self.world.clock,
-            ids=self.world.ids,
+            clock=self.runtime.clock,
+            ids=self.runtime.ids,
         )
         parent = log.session.head
         if system is not None:
