@@ -1,1 +1,1 @@
-"""The wiring: what is asked, through what, and the conversation around it. The only room that knows every other."""
+"""The wiring of model, pipeline and conversation. The only room that knows every other."""

@@ -1,4 +1,4 @@
-"""Finding the model to ask: endpoint, name, window, parameters and the client's layers."""
+"""Resolution of the model: endpoint, name, window, parameters and the client's pipeline."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _NOT_FOUND = 404
 
 
 def expected_model(session: Session, settings: Settings, options: ChatOptions) -> str | None:
-    """Return the name of the model a conversation is going to ask, as far as it is known before it is looked for."""
+    """Return the name of the model a conversation will probably ask, as far as it is known without a request."""
     if options.embedded:
         return SMOLLM2.model
     if settings.base_url is None:
@@ -64,7 +64,7 @@ def expected_model(session: Session, settings: Settings, options: ChatOptions) -
 
 
 class _Terms(NamedTuple):
-    """How the models of one endpoint are asked for one conversation."""
+    """How the models of one endpoint are used for one conversation."""
 
     entry: PoolEntry
     facts: EndpointFacts
@@ -74,9 +74,10 @@ class _Terms(NamedTuple):
 
 
 class ModelResolver:
-    """Finds the model to ask, and the way to it. ``stack`` closes what is opened for that.
+    """Resolves the model and connects to it.
 
-    ``approve`` asks the person about what would exceed a budget, ``None`` where nobody can be asked.
+    ``stack`` closes the connections. ``approve`` asks the person about requests that would exceed a budget,
+    ``None`` if nobody can be asked.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class ModelResolver:
         self._fallbacks: dict[str, tuple[ChatModel, str]] = {}
 
     async def resolve(self, chat: Conversation) -> ResolvedModel:
-        """Return what ``chat`` asks; it pays for that. Raise a ``ChatcliError`` where there is no such model."""
+        """Return the model for ``chat``, whose budget pays. Raise a ``ChatcliError`` if there is none."""
         settings = self._settings
         entry = await self.connected(await self.endpoint())
         if entry.endpoint.embedded:
@@ -141,7 +142,7 @@ class ModelResolver:
     async def _with_model(
         self, session: Session, entry: PoolEntry
     ) -> tuple[PoolEntry, str, tuple[OfferedModel, ...]]:
-        """Return what ``model`` does, at ``/v1`` where the address lacks it and nothing is found there."""
+        """Return the result of ``model``; retry at ``/v1`` if the address lacks it and nothing is found there."""
         endpoint = entry.endpoint
         try:
             return entry, *(await self.model(session, entry))
@@ -170,8 +171,8 @@ class ModelResolver:
     def _model(
         self, terms: _Terms, *, fallbacks: Sequence[Fallback] = (), auto_continue: int | None = None
     ) -> ChatModel:
-        """Return one model of one endpoint, with all that makes it answer in the end."""
-        # The openai package takes half a second to import: only once somebody is to be asked.
+        """Return one model of one endpoint, with its complete pipeline."""
+        # Importing openai takes half a second: only when a request is certain.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
         from chatcli.client.rate_limit import OwnLimits  # noqa: PLC0415
 
@@ -195,7 +196,8 @@ class ModelResolver:
                     pricing=terms.pricing,
                     budget=terms.budget,
                     count=counter.count,
-                    # A limit that this call asks for is kept or nothing is sent; one of the configuration is for all models.
+                    # A limit given for this call must be kept, else nothing is sent; one from the
+                    # configuration is for all models.
                     requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
                 ),
                 fallbacks=fallbacks,
@@ -208,7 +210,7 @@ class ModelResolver:
         if model is None or entry.endpoint.embedded or self._settings.context != "recall":
             return None
         if budget.is_set:
-            # Nobody knows what an embedding costs, and a budget is kept.
+            # The price of embeddings is unknown, and a budget is set.
             message = "searching older turns by words only: embedding_model is not used while a budget is set"
             self._notify(Notice("embeddings_not_asked", message))
             return None
@@ -220,7 +222,7 @@ class ModelResolver:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
 
     def _fallbacks_of(self, chat: Conversation, terms: _Terms) -> list[Fallback]:
-        """Return what is asked when the model fails: other models of the endpoint, and profiles with their own."""
+        """Return the fallbacks of the model: other models of the endpoint, and profiles with their own endpoint."""
         if not self._settings.fallback:
             return []
         from chatcli.client.retry import Fallback  # noqa: PLC0415 - as in ``_model``
@@ -243,7 +245,7 @@ class ModelResolver:
     async def _profile(
         self, name: str, chat: Conversation, pause: InterruptibleSleep
     ) -> tuple[ChatModel, str]:
-        """Return the model of a profile that is fallen back to, and its name there. It is opened once."""
+        """Return the model of a fallback profile and its name there. The profile is opened once."""
         if name not in self._fallbacks:
             settings = self._settings.fallback_profiles[name]
             options = replace(self._options, embedded=False)
@@ -257,7 +259,10 @@ class ModelResolver:
         return self._fallbacks[name]
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:
-        """Return the way to ``endpoint``, connected. Raise a ``ConfigurationError`` where that cannot be."""
+        """Return the connected pool entry of ``endpoint``.
+
+        Raise a ``ConfigurationError`` if it cannot be connected.
+        """
         return await self._context.pool.connected(endpoint, self._context.environment, self._stack)
 
     async def endpoint(self) -> Endpoint:
@@ -269,14 +274,14 @@ class ModelResolver:
             refuse_key_in_clear(settings.base_url, accepted=self._options.insecure_http)
         base_url = settings.base_url
         if runs_models_itself(base_url):
-            # Their own interfaces are at the root: nothing else can be meant.
+            # Their native interfaces are at the root, so the address is unambiguous.
             base_url = with_version(base_url) or base_url
         endpoint = endpoint_at(
             base_url,
             settings,
             self._context,
             key=credential.secret.reveal() if credential else None,
-            # Several stored keys have one name.
+            # Several stored keys have the same name.
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
         )
         if endpoint.is_openai and credential is None:
@@ -288,7 +293,7 @@ class ModelResolver:
     async def _embedded_endpoint(self) -> Endpoint:
         folder = self._context.paths.local
         if not self._options.embedded and self._settings.unreadable_keys is not None:
-            # One of them would have said who is asked: the embedded model must not answer in its place.
+            # An incomplete setting names an endpoint: the embedded model must not answer in its place.
             raise self._settings.unreadable_keys
         if not self._options.embedded and not (status(folder).ready and engine_state().installed):
             raise await _nothing_configured()
@@ -317,7 +322,7 @@ class ModelResolver:
         )
 
     async def model(self, session: Session, entry: PoolEntry) -> tuple[str, tuple[OfferedModel, ...]]:
-        """Return the model to ask, and what the endpoint offers where it had to be asked for that."""
+        """Return the model to ask, and the models the endpoint offers if it had to list them."""
         endpoint = entry.endpoint
         named = self._settings.model
         if named is None and endpoint.is_openai:
@@ -327,7 +332,7 @@ class ModelResolver:
             if remembered != named:
                 self._notify_once("model_remembered", f"model {remembered}, as before in this conversation")
             return remembered, ()
-        # Another endpoint may know no such model, or another one by that name.
+        # Another endpoint may not have the model, or have another one of that name.
         before = f"; before it was {remembered} at {session.model_endpoint}"
         if named is not None:
             if remembered not in {None, named}:
@@ -359,7 +364,7 @@ class ModelResolver:
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
     temperature, max_tokens = settings.temperature, settings.max_tokens
     if embedded:
-        # Warmer or longer, this small model repeats itself for thousands of tokens.
+        # With more freedom or length, this small model repeats itself for thousands of tokens.
         temperature = 0.0 if temperature is None else temperature
         max_tokens = EMBEDDED_MAX_TOKENS if max_tokens is None else max_tokens
     return Parameters(
@@ -393,7 +398,7 @@ async def _nothing_configured() -> ConfigurationError:
 def budget_of(
     settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
 ) -> Budget:
-    """Return how much may be spent for ``chat``, which pays."""
+    """Return the budget of ``chat``, which pays."""
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
     ledger = Ledger(context.paths.data / FILE_NAME, is_kept=settings.save)
     account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
@@ -407,12 +412,13 @@ DEFAULT_MODEL = "gpt-5-mini"
 def endpoint_at(
     base_url: str, settings: Settings, context: RunContext, *, key: str | None, withheld: tuple[str, ...] = ()
 ) -> Endpoint:
-    """Return the endpoint at ``base_url``, and the way there that the settings and the environment tell of.
+    """Return the endpoint at ``base_url`` with the proxy and TLS settings from settings and environment.
 
-    Raise a ``ConfigurationError`` for a proxy that is none.
+    Raise a ``ConfigurationError`` for an invalid proxy.
     """
     loopback = is_loopback(base_url)
-    # A version is set for one endpoint; where none is configured it belongs to the one that is about to be.
+    # The API version is set for one endpoint: the configured one or, if there is none, the one about to be
+    # configured.
     versioned = base_url == settings.base_url or (settings.base_url is None and base_url != OPENAI_URL)
     return Endpoint(
         base_url=base_url,
@@ -431,16 +437,16 @@ def endpoint_at(
 
 
 def runs_models_itself(base_url: str) -> bool:
-    """Whether a valid URL names a port of this machine that only a server of models takes.
+    """Return whether a valid URL names a port of this machine that only a model server uses.
 
-    Another server on loopback may pass requests on for money.
+    Any other loopback server may forward requests for money.
     """
     port = urlsplit(base_url).port
     return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
 
 
 def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> Pricing:
-    """Return what the models of an endpoint cost."""
+    """Return the prices of an endpoint's models."""
     return Pricing(
         endpoint.host,
         is_free=endpoint.embedded or endpoint.runs_models,

@@ -1,4 +1,4 @@
-"""What one run of the program shares, and what one call of it asks for."""
+"""State shared by one run of the program, and the options of one call."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What the program finds outside itself. ``folder`` is where the person is, ``None`` where that is nowhere.
+    """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
-    ``spending`` is what this run spends, ``pool`` the endpoints it asks: all its conversations share them. ``redactor`` is
-    given every key of the run.
+    ``spending`` is what this run has spent and ``pool`` its endpoints; all its conversations share them.
+    ``redactor`` knows every key of the run.
     """
 
     environment: Mapping[str, str]
@@ -39,16 +39,17 @@ class RunContext:
 
     @property
     def table(self) -> ModelTable:
-        """What is known of models; nothing is read before it is asked."""
+        """The model table; read on first use."""
         return _table_in(self.paths.data)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """What one call asks for, beyond the settings.
+    """Options of one call beyond the settings.
 
-    ``session`` is a name or a path, ``resume_last`` the session used last. ``count_exactly`` loads the vocabulary
-    even where a rough count would do; ``dry`` opens a conversation that sends and keeps nothing.
+    ``session`` is a name or a path, ``resume_last`` selects the session used last. ``count_exactly`` loads
+    the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
+    nothing.
     """
 
     session: str | None = None
@@ -61,7 +62,7 @@ class ChatOptions:
 
 @cache
 def _table_in(data: Path) -> ModelTable:
-    # Not before it is asked: the prompt needs no table.
+    # Imported on first use: the prompt needs no table.
     from chatcli.cost.model_table import FILE_NAME, ModelTable  # noqa: PLC0415
 
     return ModelTable(data / FILE_NAME)

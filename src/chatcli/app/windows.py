@@ -1,4 +1,4 @@
-"""How large the window of the model is that is asked: who says so, and who is believed first."""
+"""The size of a model's context window: its sources and their precedence."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _WHOLE_SERVER: Final = ""
 
 
 class WindowFinder:
-    """Finds the window of a model at one endpoint, and asks the endpoint where it has to.
+    """Finds the context window of a model at one endpoint, asking the endpoint if necessary.
 
-    A server that runs models itself is asked each time, as it may have loaded the same model in another way; every other
-    endpoint once, what it said is in ``windows``. ``notify`` is given what the person should know. No turn fails for want of
-    a window.
+    A server that runs models itself is asked each time, since it may have loaded the same model with other
+    settings; any other endpoint is asked once, and ``windows`` stores its answer. ``notify`` receives notices
+    for the person. No turn fails for want of a window.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class WindowFinder:
         self._notify = notify
 
     async def window_tokens(self, model: str, offered: Sequence[OfferedModel] = ()) -> int:
-        """Return the window of ``model``; ``offered`` is the endpoint's list of models where it has been read."""
+        """Return the window of ``model``; ``offered`` is the endpoint's list of models if it has been read."""
         was_asked, remembered = self._windows.recall(model)
-        # What the endpoint itself said, of late when a prompt was too long, counts more than what is known elsewhere.
+        # A size reported by the endpoint itself, lastly when a prompt was too long, outranks other sources.
         learned = remembered if _is_window(remembered) else None
         listed = _window_in(offered, model)
         known = self._table.window_tokens(self._endpoint.host, model)
@@ -71,14 +71,15 @@ class WindowFinder:
             try:
                 offered = offered or await self._list()
             except NetworkError:
-                # The question will say so. Nothing is remembered: the server may be there the next time.
+                # The request will report this error. Nothing is stored: the server may be reachable next
+                # time.
                 return known or DEFAULT_WINDOW_TOKENS
             server, listed = _server_of(self._endpoint, offered), _window_in(offered, model)
         if server is None:
             reported, usual = learned or listed, known or DEFAULT_WINDOW_TOKENS
             is_unknown = reported is None and known is None
         else:
-            # Its list has what the model could hold, not what it was loaded with.
+            # The list has the largest possible window, not the one the model was loaded with.
             served = await self._served(server, model)
             reported = served.tokens if _is_window(served.tokens) else learned
             usual = _usual_tokens(served)
@@ -97,7 +98,7 @@ class WindowFinder:
         except NetworkError:
             raise
         except EndpointError:
-            # Not every server lists its models. If it is unwell, the question itself will say so.
+            # Not every server lists its models. If the server is unwell, the request itself will report it.
             return ()
 
     async def _served(self, server: str, model: str) -> ServedWindow:
@@ -116,7 +117,7 @@ class WindowFinder:
 
 
 async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel]) -> tuple[OfferedModel, ...]:
-    """Return ``offered`` with the windows that count: a server that runs models itself is asked for the first of them."""
+    """Return ``offered`` with effective windows: a server that runs models itself is asked for the first of them."""
     server = _server_of(entry.endpoint, offered)
     if server is None:
         return tuple(offered)
@@ -136,7 +137,7 @@ async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel])
 
 
 def _usual_tokens(served: ServedWindow) -> int:
-    """Return what is taken for a window that a server does not tell, though maybe how large it could be."""
+    """Return the assumed window of a server that does not report it, at most the largest possible."""
     most = served.most_tokens
     return min(UNREPORTED_WINDOW_TOKENS, most) if _is_window(most) else UNREPORTED_WINDOW_TOKENS
 
@@ -155,7 +156,7 @@ def _unknown(model: str, tokens: int) -> str:
 
 
 def _server_of(endpoint: Endpoint, offered: Iterable[OfferedModel]) -> str | None:
-    """Return which of ``MODEL_SERVERS`` offers these models, ``None`` where it is another one."""
+    """Return which of ``MODEL_SERVERS`` offers these models, ``None`` for any other server."""
     owners = {model.owner for model in offered}
     known = next((server for owner, server in _OWNERS.items() if owner in owners), None)
     port = urlsplit(endpoint.base_url).port

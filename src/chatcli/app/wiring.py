@@ -1,4 +1,4 @@
-"""The wiring: from settings to a conversation, a list of models, or the request that would be sent."""
+"""Wiring: from settings to a conversation, a list of models, or the request that would be sent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def open_session(settings: Settings, options: ChatOptions, context: RunContext) -> Conversation:
-    """Open the session the settings and the options describe, as a conversation without a model to ask yet.
+    """Open the session that settings and options describe, as a conversation not yet connected to a model.
 
-    That is quick and needs no network. The caller closes it, and connects it to what a ``ModelResolver`` finds.
-    Raise a ``ChatcliError`` where there is no such session; nothing has been written then.
+    Quick, and without network access. The caller closes it and connects it to the result of a
+    ``ModelResolver``. Raise a ``ChatcliError`` if there is no such session; nothing has been written then.
     """
     store = SessionStore(context.paths.data)
     file = _session_file(store, options)
@@ -56,10 +56,10 @@ async def open_chat(
     *,
     approve: Approve | None = None,
 ) -> AsyncIterator[Conversation]:
-    """Open the conversation the settings and the options describe; ``notify`` is given what the person should know.
+    """Open the conversation that settings and options describe; ``notify`` receives notices for the person.
 
-    ``approve`` asks them about what would exceed a budget, ``None`` where nobody can be asked. Raise a ``ChatcliError``
-    where something is missing or wrong; nothing has been written then.
+    ``approve`` asks about requests that would exceed a budget, ``None`` if nobody can be asked. Raise a
+    ``ChatcliError`` if something is missing or wrong; nothing has been written then.
     """
     async with AsyncExitStack() as stack:
         chat = stack.enter_context(closing(open_session(settings, options, context)))
@@ -76,7 +76,7 @@ async def open_chat(
 async def open_catalog(
     settings: Settings, options: ChatOptions, context: RunContext, notify: Notify
 ) -> AsyncIterator[tuple[Endpoint, tuple[OfferedModel, ...]]]:
-    """Ask the configured endpoint which models it offers."""
+    """List the models of the configured endpoint."""
     async with AsyncExitStack() as stack:
         resolver = ModelResolver(settings, options, context, notify, stack)
         entry = await resolver.connected(await resolver.endpoint())
@@ -86,7 +86,7 @@ async def open_catalog(
 def body_to_send(
     request: Request, endpoint: Endpoint, settings: Settings, context: RunContext
 ) -> dict[str, Any]:
-    """Return the JSON that ``request`` is sent as, without what its model is known not to take."""
+    """Return the JSON body of ``request``, without the fields the model is known to refuse."""
     from chatcli.client.endpoint_facts import refused_before  # noqa: PLC0415 - openai takes half a second to import
     from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 - as above
 
@@ -113,6 +113,6 @@ def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | No
 
 
 def _given_system(settings: Settings, session: Session) -> str | None:
-    """Return the prompt to set: one given for this call wins over the session's own, that over one from a file."""
+    """Return the system prompt to set: the one of this call, else the session's, else one from a file."""
     given = "system" in settings.asked_for
     return settings.system if given or session.system is None else None

@@ -1,1 +1,1 @@
-"""The values every room shares. Standard library only, no I/O."""
+"""Values that every room shares. Standard library only, no I/O."""

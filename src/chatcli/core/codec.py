@@ -1,4 +1,4 @@
-"""The one JSON of messages and of what stands beside them: in session files, in ``-o json``, in every export.
+"""The JSON of messages, usage and sources: in session files, in ``-o json`` and in every export.
 
 ::
 
@@ -47,7 +47,7 @@ _ATTACHMENT_TYPES: Final = {part: name for name, part in _ATTACHMENTS.items()}
 
 
 class UnknownRole(ValueError):
-    """A role that a newer version may know."""
+    """A role this version does not know; a newer one may."""
 
 
 def message_fields(message: Message) -> dict[str, Any]:
@@ -101,9 +101,9 @@ def source_fields(source: CitedSource) -> dict[str, object]:
 
 
 def checked_role(fields: Any) -> tuple[Role, bool]:
-    """Return whose message it is, and whether all of it is sound, without making the message.
+    """Return the role of a message and whether the whole message is sound, without building it.
 
-    Raise ``read_message``'s errors where it is none.
+    Raise the errors of ``read_message`` where ``fields`` are no message.
     """
     if not isinstance(fields, dict):
         raise TypeError("message")
@@ -114,7 +114,7 @@ def checked_role(fields: Any) -> tuple[Role, bool]:
         raise UnknownRole(role)
     is_sound = _is_object_or_none(fields.get("provider_data"))
     for part in parts:
-        # Nearly all parts are texts, and of those nothing else can be wrong.
+        # Nearly all parts are text parts, in which nothing else can be wrong.
         is_text = type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str
         if not (is_text and type(part.get("origin", "")) is str):
             read_part(part)
@@ -124,13 +124,16 @@ def checked_role(fields: Any) -> tuple[Role, bool]:
 
 
 def read_message(fields: Any) -> Message:
-    """Return the message of its ``fields``; raise ``UnknownRole`` or ``TypeError`` where there is none."""
+    """Return the message that ``fields`` describe; raise ``UnknownRole`` or ``TypeError``."""
     role, _ = checked_role(fields)
     return Message(role, tuple(_read_parts(fields["parts"])), _json_object(fields.get("provider_data")))
 
 
 def read_part(fields: Any) -> Part | None:
-    """Return the part of its ``fields``, ``None`` for one of an unknown type; raise ``TypeError`` where it is broken."""
+    """Return the part that ``fields`` describe, ``None`` for an unknown type.
+
+    Raise ``TypeError`` for a broken one.
+    """
     kind = fields.get("type") if isinstance(fields, dict) else None
     reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
     return None if reader is None else reader(fields)
@@ -160,7 +163,7 @@ def read_sources(listed: Any) -> Iterator[CitedSource]:
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field that must be a text; raise ``TypeError`` where it is none."""
+    """Return a field that must be a string; raise ``TypeError`` otherwise."""
     value = fields.get(name)
     if not isinstance(value, str):
         raise TypeError(name)
@@ -224,7 +227,7 @@ _PART_READERS: Final[dict[str, Callable[[Mapping[str, Any]], Part]]] = {
 
 
 def _is_sound(part: Any) -> bool:
-    """Tell whether a part that could be read is one, and has none of its optional fields broken."""
+    """Return whether a decoded part has no broken optional fields."""
     if not isinstance(part, dict) or not isinstance(part.get("type"), str):
         return False
     return _is_object_or_none(part.get("provider_data"))

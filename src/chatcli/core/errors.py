@@ -34,26 +34,26 @@ from typing import ClassVar, Final, Self
 from chatcli.core.exit_codes import ExitCode
 
 _REFUSING_STATUSES: Final = frozenset({200, 400, 403, 413, 422})
-"""With 200 comes a refusal that stands in the body."""
+"""Status 200 is included: some servers put a refusal into the body of a success."""
 _FILTER_CODES: Final = frozenset(
     {"content_filter", "content_policy_violation", "data_inspection_failed", "responsibleaipolicyviolation"}
 )
-"""How Azure and OpenAI, DashScope, and Azure once more call an objection to what is said."""
+"""Codes of content filters: Azure and OpenAI, DashScope, and a second one of Azure."""
 
 
 _PUNCTUATION: Final = " .!?:;,…。！？：；，、"
 
 
 def clause(text: str) -> str:
-    """Return ``text`` without the punctuation at its end, as a part of a longer line: ``is busy!`` before ``, retrying``."""
+    """Return ``text`` without final punctuation, for use in a longer line: ``is busy!`` before ``, retrying``."""
     return text.rstrip(_PUNCTUATION) or text
 
 
 class ChatcliError(Exception):
-    """Something expected went wrong.
+    """An expected failure.
 
-    ``code`` is stable and machine-readable, ``message`` is one sentence on what happened, ``hint`` one on what
-    to do. ``partial`` is what had come of an answer.
+    ``code`` is stable and machine-readable, ``message`` says in one sentence what happened, ``hint`` what to
+    do. ``partial`` is the text of the answer received before the failure.
     """
 
     code: str = "error"
@@ -69,11 +69,11 @@ class ChatcliError(Exception):
 
     @property
     def clause(self) -> str:
-        """The message as a part of a longer line."""
+        """The message as a clause of a longer line."""
         return clause(self.message)
 
     def reworded(self, message: str | None = None, *, hint: str | None = None) -> Self:
-        """Return the same error in other words, to be raised ``from`` this one: a raised error is never changed."""
+        """Return a copy with another message, to be raised ``from`` this error: a raised error never changes."""
         other = copy(self)
         if message is not None:
             other.args, other.message = (message,), message
@@ -82,7 +82,7 @@ class ChatcliError(Exception):
         return other
 
     def with_partial(self, text: str) -> Self:
-        """Return the same error with what had come of the answer."""
+        """Return a copy of the error with the text received so far."""
         other = copy(self)
         other.partial = text
         return other
@@ -118,7 +118,7 @@ class NothingToExtract(ChatcliError):
 
 
 class Cancelled(ChatcliError):
-    """The person stopped the turn; ``PARTIAL_KEPT`` where text had come, ``NOTHING_YET`` where none had."""
+    """The person stopped the turn. The message is ``PARTIAL_KEPT`` if text was received, else ``NOTHING_YET``."""
 
     PARTIAL_KEPT: ClassVar = "stopped; the partial answer is kept (/continue)"
     NOTHING_YET: ClassVar = "stopped before the answer began"
@@ -128,11 +128,11 @@ class Cancelled(ChatcliError):
 
 
 class EndpointError(ChatcliError):
-    """The endpoint, or the way to it.
+    """A failure of the endpoint or of the connection to it.
 
-    ``retryable`` says that the same request may succeed later; ``retry_after_s`` is how long the server asked
-    to wait. ``provider_code`` is the server's own word for the error, ``provider_message`` all that it says, unshortened,
-    ``parameter`` what in the request it names.
+    ``retryable``: the same request may succeed later; ``retry_after_s`` is the delay the server asked for.
+    ``provider_code`` is the server's own code, ``provider_message`` its full message, ``parameter`` the part
+    of the request it names.
     """
 
     code = "endpoint"
@@ -165,7 +165,7 @@ class EndpointError(ChatcliError):
 
     @property
     def refuses_question(self) -> bool:
-        """Whether the question is refused for what it is, so that every later request with it would be as well."""
+        """Whether the endpoint refuses the question itself, so that every later request with it would fail."""
         return (self.provider_code or "").lower() in _FILTER_CODES
 
 
@@ -192,7 +192,10 @@ class QuotaExceeded(RequestRefused):
 
 
 class ContextOverflow(RequestRefused):
-    """``window_tokens`` is how large the endpoint says the window is, ``None`` where it does not say."""
+    """The prompt exceeds the window.
+
+    ``window_tokens`` is the size the endpoint reports, ``None`` if it reports none.
+    """
 
     code = "context_overflow"
     window_tokens: int | None = None

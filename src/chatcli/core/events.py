@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The question is about to be fitted, stored and sent. ``session`` is what ``-s`` takes to resume, if saved."""
+    """The question is about to be fitted, stored and sent.
+
+    ``session`` is the name to pass to ``-s``, if it is saved.
+    """
 
     model: str
     session: str | None = None
@@ -31,18 +34,17 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class AnswerContinued:
-    """What follows is the rest of an answer that begins with ``text``, which was shown before."""
+    """The following text continues an answer that begins with ``text`` and was shown before."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFitted:
-    """What the model will see: ``sent_tokens`` of at most ``budget_tokens``, without ``dropped_turns`` older ones.
+    """What is sent to the model: ``sent_tokens`` of at most ``budget_tokens``, without ``dropped_turns`` older turns.
 
-    Turns that a summary stands for are not dropped.
-    ``estimated`` marks a ``sent_tokens`` from before the vocabulary was loaded: nothing had to be left out by
-    any count.
+    Summarized turns do not count as dropped. ``estimated``: ``sent_tokens`` was counted before the vocabulary
+    was loaded, and everything fits by any count.
     """
 
     sent_tokens: int
@@ -59,7 +61,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """Attempt number ``attempt`` (the first is 1) follows after ``wait_s`` seconds."""
+    """Attempt number ``attempt`` (the first is 1) starts in ``wait_s`` seconds."""
 
     attempt: int
     wait_s: float
@@ -68,7 +70,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A line for the person about something that is not the answer; ``code`` is stable."""
+    """A line for the person that is not part of the answer; ``code`` is stable."""
 
     code: str
     message: str
@@ -76,9 +78,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class LongProgress:
-    """How far a text that is too long for one request is read: ``done`` of ``total`` requests are answered.
+    """Progress of reading a text that is too long for one request: ``done`` of ``total`` requests are answered.
 
-    ``tokens`` were sent and received for it so far. ``total`` may change when it turns out what has to be merged.
+    ``tokens`` is the number sent and received so far. ``total`` may change once the number of merges is
+    known.
     """
 
     done: int
@@ -100,9 +103,9 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextReclassified:
-    """The last ``text`` of the answer so far turns out to be reasoning; what follows is the answer.
+    """The last ``text`` of the answer so far was reasoning; the answer follows.
 
-    ``text`` is what the ``TextDelta``s before it end in: it is no longer part of the answer.
+    ``text`` is a suffix of the ``TextDelta``s received before; it is no longer part of the answer.
     """
 
     text: str
@@ -110,7 +113,7 @@ class TextReclassified:
 
 @dataclass(frozen=True, slots=True)
 class CitedSource:
-    """What an answer cites: number ``n``, from 1, has a ``url``, or a ``path`` where it is a file."""
+    """A source of the answer: number ``n`` (from 1) and a ``url``, or a ``path`` for a file."""
 
     n: int
     title: str
@@ -119,7 +122,7 @@ class CitedSource:
 
     @property
     def line(self) -> str:
-        """The source on one line, as it is listed: ``[1] Paris · https://example.com/paris``."""
+        """The source as one line of a list: ``[1] Paris · https://example.com/paris``."""
         place = self.url or self.path or ""
         return (
             f"[{self.n}] {self.title} · {place}" if self.title not in ("", place) else f"[{self.n}] {place}"
@@ -128,9 +131,10 @@ class CitedSource:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The last event of a client's stream: the answer is complete, for this reason.
+    """The last event of a client's stream: the answer is complete.
 
-    ``message`` is the whole reply, which two ends need not share to be equal: its text was in the deltas. ``cost_usd`` is what the endpoint says it took for it.
+    ``message`` is the whole reply; it does not count in comparisons, as its text was in the deltas.
+    ``cost_usd`` is the cost the endpoint reports.
     """
 
     finish_reason: str
@@ -144,10 +148,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """How a turn ended, whichever way: the keys of ``-o json``.
+    """The outcome of a turn, successful or not: the keys of ``-o json``.
 
-    ``text`` is the whole answer or, when it failed or was cut off, what had come. ``latency_s`` runs from the
-    request to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is not known.
+    ``text`` is the whole answer or, after a failure, the part received. ``latency_s`` runs from the request
+    to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown.
     """
 
     text: str
@@ -168,21 +172,21 @@ class TurnResult:
 
 @dataclass(frozen=True, slots=True)
 class TurnFinished:
-    """The model came to an end of its own and the reply is stored. Its ``finish_reason`` may still be ``length``."""
+    """The model finished and the reply is stored. ``finish_reason`` may still be ``length``."""
 
     result: TurnResult
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFailed:
-    """There is no complete answer; ``result.error`` says why and ``result.text`` keeps what had come."""
+    """There is no complete answer: ``result.error`` says why, ``result.text`` is the part received."""
 
     result: TurnResult
 
 
 @dataclass(frozen=True, slots=True)
 class TurnCancelled:
-    """The person stopped the turn; ``result.text`` keeps what had come."""
+    """The person stopped the turn; ``result.text`` is the part received."""
 
     result: TurnResult
 

@@ -18,8 +18,10 @@ class ExitCode(IntEnum):
     NETWORK = 6
     """Connection, time-out, 429 or 5xx after retries."""
     INCOMPLETE = 7
-    """Cut off, filtered, refused, a tool call nobody answers, or ``length`` that the person did not set; the partial is
-    on stdout."""
+    """Cut off, filtered, refused, an unanswered tool call, or a ``length`` the person did not set.
+
+    The partial answer is on stdout.
+    """
     LOCAL_IO = 8
     BUDGET = 9
     NOTHING_TO_EXTRACT = 10

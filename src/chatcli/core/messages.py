@@ -1,4 +1,4 @@
-"""Messages made of parts: values compared by content, with no ids and no I/O."""
+"""Messages made of parts: values compared by content, without ids and without I/O."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class RefusalPart:
-    """What a model said instead of an answer."""
+    """The text of a model's refusal."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What a model thought before it answered.
+    """The reasoning of a model.
 
-    ``provider_data`` is there where the endpoint wants its reasoning back with later requests; one without is not kept
-    in the session.
+    ``provider_data`` is set if the endpoint expects the reasoning back with later requests; without it the
+    part is not stored in the session.
     """
 
     text: str
@@ -40,7 +40,7 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A call of a tool that a model asks for. ``arguments`` is the JSON it wrote, as it wrote it."""
+    """A model's request to call a tool; ``arguments`` is the JSON text exactly as the model wrote it."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What the tool returned that was called with ``id``."""
+    """The result of tool call ``id``."""
 
     id: str
     parts: tuple[TextPart | ImagePart | AudioPart | FilePart, ...]
@@ -58,7 +58,7 @@ class ToolResultPart:
 
 @dataclass(frozen=True, slots=True)
 class _KeptPart:
-    """An attachment, kept beside the session under the SHA-256 of its bytes (lower-case hex)."""
+    """An attachment stored beside the session under the SHA-256 of its bytes (lower-case hex)."""
 
     sha256: str
     media_type: str
@@ -66,7 +66,7 @@ class _KeptPart:
 
     @property
     def label(self) -> str:
-        """How an export names it."""
+        """The label of the attachment in exports."""
         return f"{self.name} ({self.media_type})"
 
 
@@ -91,10 +91,10 @@ Part: TypeAlias = TextPart | RefusalPart | ReasoningPart | ToolCallPart | ToolRe
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One utterance.
+    """One message of a conversation.
 
-    ``provider_data`` keeps what a provider wants echoed back with the message, as JSON values; no other room
-    looks inside.
+    ``provider_data`` are JSON values that a provider expects back with the message; only its dialect reads
+    them.
     """
 
     role: Role
@@ -104,7 +104,7 @@ class Message:
     """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
 
     def __getattr__(self, name: str) -> str:
-        """Put ``text`` together when it is first asked for; only then does Python ask here."""
+        """Build ``text`` on first access; Python calls this only while the attribute is missing."""
         if name != "text":
             raise AttributeError(name)
         text = "\n\n".join(_texts(self.parts))
@@ -113,23 +113,23 @@ class Message:
 
     @property
     def refusal(self) -> str | None:
-        """What the model said instead of an answer; ``None`` for one that did not refuse."""
+        """The text of the model's refusal; ``None`` if it did not refuse."""
         return next((part.text for part in self.parts if isinstance(part, RefusalPart)), None)
 
     @property
     def answer(self) -> str:
-        """The words of a model's message without those of a refusal."""
+        """The text of a model's message without its refusal."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
     def person_text(self) -> str:
-        """What the person said themselves or, where they only handed something over, that."""
+        """The text the person typed or, if they only attached documents, the text of those."""
         own = [part.text for part in self.parts if isinstance(part, TextPart) and part.origin == "person"]
         return "\n\n".join(own) if own else self.text
 
     @property
     def documents(self) -> tuple[TextPart, ...]:
-        """The texts the person handed over."""
+        """The texts of the attached documents."""
         return tuple(part for part in self.parts if isinstance(part, TextPart) and part.origin == "document")
 
     @property
@@ -138,7 +138,7 @@ class Message:
 
     @property
     def holds_only_text(self) -> bool:
-        """Whether it is nothing but words, with nothing that belongs to this message alone."""
+        """Whether the message is only text and carries nothing specific to it."""
         return self.provider_data is None and all(
             isinstance(part, (TextPart, RefusalPart))
             or (isinstance(part, ReasoningPart) and part.provider_data is None)
@@ -147,7 +147,7 @@ class Message:
 
     @property
     def kept(self) -> Message:
-        """What a session keeps of it: all but reasoning that no endpoint wants back."""
+        """The message as a session stores it: without reasoning that no endpoint expects back."""
         parts = tuple(
             part
             for part in self.parts
@@ -156,7 +156,7 @@ class Message:
         return self if len(parts) == len(self.parts) else replace(self, parts=parts)
 
     def with_answer(self, text: str) -> Message:
-        """Return a model's message with ``text`` as its answer, in the place of the one it has."""
+        """Return a model's message with its answer replaced by ``text``."""
         others: list[Part] = [part for part in self.parts if not isinstance(part, TextPart)]
         if text or not others:
             behind_reasoning = sum(isinstance(part, ReasoningPart) for part in others)
@@ -180,12 +180,12 @@ def system(text: str) -> Message:
 
 
 def question(text: str, *documents: str) -> Message:
-    """Return the person's message: their own words first, then each attached document."""
+    """Return the person's message: their own text first, then each attached document."""
     own = (TextPart(text),) if text else ()
     return Message("user", own + tuple(TextPart(document, "document") for document in documents))
 
 
 def answer(text: str, refusal: str | None = None) -> Message:
-    """Return a model's message: its answer, and what it said instead of one or of the rest of it."""
+    """Return a model's message: its answer and the refusal in place of it or of its remainder."""
     own = () if refusal is not None and not text else (TextPart(text, "model"),)
     return Message("assistant", own if refusal is None else (*own, RefusalPart(refusal)))

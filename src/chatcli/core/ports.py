@@ -1,4 +1,4 @@
-"""What one room needs of another, as small as it can be. ``app`` puts the pieces together."""
+"""Protocols between rooms, each as small as possible. ``app`` connects the implementations."""
 
 from __future__ import annotations
 
@@ -17,53 +17,54 @@ if TYPE_CHECKING:
 
 
 class ChatModel(Protocol):
-    """A model, or a layer around one."""
+    """A model, or a pipeline layer around one."""
 
     def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        """Yield progress and, last, one ``Completion``; raise an ``EndpointError`` when there is none.
+        """Yield progress and finally one ``Completion``; raise an ``EndpointError`` if there is none.
 
-        Consumers wrap the generator in ``aclosing``: leaving it closes the connection.
+        Consumers wrap the generator in ``aclosing``: closing it closes the connection.
         """
         ...
 
 
 class TokenCounter(Protocol):
-    """Counts as the model's tokenizer would."""
+    """A counter of tokens, as the model's tokenizer counts them."""
 
     @property
     def loaded(self) -> bool:
-        """Whether counting answers at once, without loading a vocabulary first."""
+        """Whether ``count`` returns immediately, without loading a vocabulary first."""
         ...
 
     def count(self, text: str) -> int:
-        """Return how many tokens ``text`` has, special tokens taken as plain text."""
+        """Return the number of tokens of ``text``; special tokens count as plain text."""
         ...
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors that lie the nearer to each other the more alike the texts are in meaning."""
+    """A model that maps texts to vectors; the closer two vectors, the more similar the meaning."""
 
     async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
-        """Return a vector for each text, in their order and all of one length; raise an ``EndpointError``.
+        """Return one vector per text, in order and of equal length; raise an ``EndpointError``.
 
-        A long text may be read from its beginning only.
+        Of a long text, only the beginning may be read.
         """
         ...
 
 
 class Journal(Protocol):
-    """Where a conversation is kept. Every method returns when the record is with the operating system.
+    """Storage of a conversation.
 
-    Ids are opaque. A ``parent`` is the id of the message that came before, ``None`` for the first.
+    Every method returns once the operating system has the record. Ids are opaque; ``parent`` is the id of the
+    preceding message, ``None`` for the first.
     """
 
     @property
     def name(self) -> str | None:
-        """What ``-s`` takes to resume this conversation; ``None`` when nothing is kept."""
+        """The name to pass to ``-s`` to resume this conversation; ``None`` if it is not saved."""
         ...
 
     def message(self, message: Message, *, parent: str | None) -> str:
-        """Keep a message of the person or the system and return its id."""
+        """Store a message of the person or the system and return its id."""
         ...
 
     def begin_reply(self, *, parent: str | None) -> Reply:
@@ -71,24 +72,24 @@ class Journal(Protocol):
         ...
 
     def refused(self, message_id: str, reason: str) -> None:
-        """Keep that the endpoint refused a question for what it is; without an answer it is not sent again."""
+        """Record that the endpoint refused a question itself; without an answer it is not sent again."""
         ...
 
 
 class Reply(Protocol):
-    """A reply while it arrives."""
+    """A reply that is being received."""
 
     @property
     def id(self) -> str: ...
 
     def extend(self, text: str) -> None:
-        """Take the new text of the reply; it is kept at the latest a second after it came."""
+        """Add text to the reply; it is stored within a second."""
         ...
 
     def begin_again(self, text: str) -> None:
-        """Let ``text`` be all there is of the reply so far."""
+        """Replace the text of the reply so far by ``text``."""
         ...
 
     def finish(self, message: Message, result: TurnResult) -> None:
-        """Keep the whole reply in place of its parts."""
+        """Store the complete reply in place of its parts."""
         ...

@@ -1,4 +1,4 @@
-"""What goes down to a model: the request."""
+"""A request to a model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """How to answer. ``None`` leaves the choice to the endpoint.
+    """Parameters of an answer; ``None`` leaves the choice to the endpoint.
 
-    ``max_tokens`` caps the answer, in tokens. ``extra`` holds what ``-O KEY=VALUE`` set: JSON values that go
-    into the request body as they are and win over the named ones.
+    ``max_tokens`` limits the answer. ``extra`` holds the values of ``-O KEY=VALUE``: JSON values copied into
+    the request body, where they win over the named ones.
     """
 
     temperature: float | None = None
@@ -28,7 +28,7 @@ class Parameters:
 
 
 class Tool(NamedTuple):
-    """A function a model may ask to have called; ``parameters`` is the JSON Schema of its arguments."""
+    """A function the model may ask to call; ``parameters`` is the JSON Schema of its arguments."""
 
     name: str
     description: str
@@ -36,7 +36,7 @@ class Tool(NamedTuple):
 
 
 class ResponseFormat(NamedTuple):
-    """The JSON Schema an answer has to fit; ``name`` is what the endpoint calls it."""
+    """The JSON Schema the answer must match; ``name`` is its name for the endpoint."""
 
     name: str
     schema: Mapping[str, Any]
@@ -44,13 +44,13 @@ class ResponseFormat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a model is asked.
+    """A request to a model.
 
-    ``without`` names what the endpoint refuses: fields of the request body, which are left out or spelled otherwise where
-    there is another spelling, roles, and answers without their reasoning. ``partial_answer`` is the beginning of the answer,
-    of which only the rest is asked for; ``is_rest`` marks the request that asks for it. ``counted_tokens`` is how long the
-    messages are by the model's vocabulary, where that was counted. ``tools`` are those the model may have called,
-    ``response_format`` is the form its answer must have.
+    ``without`` names features the endpoint refuses: fields of the request body, which are omitted or spelled
+    differently, roles, and answers without their reasoning. ``partial_answer`` is the beginning of the
+    answer, of which only the remainder is requested; ``is_rest`` marks such a request. ``counted_tokens`` is
+    the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
+    ``response_format`` is the required form of the answer.
     """
 
     model: str

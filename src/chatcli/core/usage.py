@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one turn; ``None`` where nobody told.
+    """Tokens of one turn; ``None`` if not reported.
 
-    ``cached_tokens`` are part of ``input_tokens`` and ``reasoning_tokens`` part of ``output_tokens``, as the
-    OpenAI API counts them. ``estimated`` says that chatcli counted, because the endpoint did not.
+    ``cached_tokens`` are part of ``input_tokens`` and ``reasoning_tokens`` part of ``output_tokens``, as in
+    the OpenAI API. ``estimated``: counted by chatcli, because the endpoint did not report them.
     """
 
     input_tokens: int | None = None

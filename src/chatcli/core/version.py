@@ -1,3 +1,3 @@
-"""The version of the program, here so that every room may name it."""
+"""The version of the program; in ``core`` so that every room can import it."""
 
 __version__ = "0.1.0"

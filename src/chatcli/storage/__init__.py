@@ -1,1 +1,1 @@
-"""What is on disk, whatever it holds: private files, locks, JSON lines that are only added to, and caches."""
+"""Storage on disk, independent of its content: private files, locks, append-only JSON lines, and caches."""

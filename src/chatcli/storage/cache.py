@@ -1,8 +1,8 @@
-"""Key-value caches: values that can be had again, kept so that they need not be.
+"""Key-value caches of values that can be obtained again.
 
-A value may be gone at any time, as it is too old, one too many, deleted or unreadable: it is then got or computed again.
-So no cache raises, and none is waited for. Those on disk are readable by their owner alone and can be deleted at any time;
-they hold JSON values, which whoever gets them checks.
+A value can disappear at any time: expired, evicted, deleted or unreadable; it is then fetched or computed
+again. Caches never raise and never block. Caches on disk are readable only by their owner, can be deleted at
+any time, and hold JSON values, which their readers validate.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _DAY_S: Final = 86_400
 KEPT_FOR_S: Final = 7 * _DAY_S
-"""How long a value on disk counts: a server may load the same model in another way meanwhile."""
+"""Lifetime of a value on disk: a server may load the same model with other settings meanwhile."""
 
 MOST_ENTRIES: Final = 500
-"""How many values are in one file: whoever needs more in a week gets some of them again."""
+"""Maximum number of values in one file."""
 
 _MOST_BYTES: Final = 1 << 26
 _SUFFIX: Final = ".json"
@@ -35,21 +35,21 @@ _Default = TypeVar("_Default")
 
 
 class Cache(Protocol[_Value]):
-    """Values by key. Keys are any text."""
+    """Values by key. A key is any text."""
 
     def get(self, key: str, default: _Default) -> _Value | _Default:
-        """Return the value put last with ``key``, ``default`` where there is none or it is too old."""
+        """Return the last value stored under ``key``, ``default`` if there is none or it has expired."""
         ...
 
     def put(self, key: str, value: _Value) -> None: ...
 
     def prune(self) -> None:
-        """Delete what is too old and, the oldest first, what is too much; ``put`` may leave that for later."""
+        """Delete expired values and, oldest first, those beyond the limit; ``put`` may defer this."""
         ...
 
 
 class MemoryCache(Generic[_Value]):
-    """A cache that ends with this object; of too many values those go that were not used for the longest time."""
+    """A cache in memory; beyond its limit the least recently used values are evicted."""
 
     def __init__(
         self,
@@ -86,8 +86,8 @@ class MemoryCache(Generic[_Value]):
 class JsonFileCache:
     """A few small values in one file, ``{KEY: {"value": ..., "at": seconds since the epoch}}``.
 
-    The file is read again once it has changed. Where two processes put at the same time, one value may be lost.
-    ``clock_s`` tells the time in seconds since the epoch.
+    The file is read again when it has changed. If two processes write at the same time, one value may be
+    lost. ``clock_s`` returns seconds since the epoch.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class JsonFileCache:
 
     def _write(self, entries: dict[str, dict[str, object]]) -> None:
         newest = sorted(entries.items(), key=lambda item: _seconds(item[1].get("at")))[-self._most_entries :]
-        # What another version put may nest deeper than it can be written here.
+        # A value written by another version may nest deeper than this one can write.
         with suppress(OSError, RecursionError):
             replace(self._path, json.dumps(dict(newest), indent=1).encode())
         self._state = None
@@ -136,7 +136,7 @@ class JsonFileCache:
         return {
             key: entry
             for key, entry in self._entries.items()
-            # What comes from the future was put before the clock was set back: nobody knows how old it is.
+            # A time in the future was written before the clock was set back: the age is unknown.
             if isinstance(entry, dict) and now_s - self._most_age_s < _seconds(entry.get("at")) <= now_s
         }
 
@@ -144,7 +144,7 @@ class JsonFileCache:
 class FolderCache:
     """Many or large values in files of their own, ``{"value": ...}``, named by the SHA-256 of the key.
 
-    ``most_bytes`` is for all of them; how old they are is told by the times of the files.
+    ``most_bytes`` limits their total size; the modification time of a file is the age of its value.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class FolderCache:
 
     def put(self, key: str, value: object) -> None:
         with suppress(OSError, RecursionError):
-            # Escaped: half a surrogate pair, which a model may send, has no UTF-8.
+            # Escaped: half a surrogate pair, which a model may send, cannot be encoded in UTF-8.
             replace(self._path(key), json.dumps({"value": value}).encode())
 
     def prune(self) -> None:
@@ -201,7 +201,7 @@ class FolderCache:
 
 
 def key_of(*texts: str) -> str:
-    """Return a key for a value that depends on ``texts``: their SHA-256, as hexadecimal digits."""
+    """Return a cache key for a value that depends on ``texts``: their SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")

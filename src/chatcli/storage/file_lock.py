@@ -1,4 +1,7 @@
-"""Locks between processes on open files, let go by the operating system when the file is closed or its holder dies."""
+"""Locks on open files between processes.
+
+The operating system releases them when the file is closed or its holder dies.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ else:
 
 _TAKEN: Final = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _PAUSE_S: Final = 0.01
-# Where Windows locks, nobody can read: far behind the end of any file.
+# On Windows a locked range cannot be read, so the lock is far behind the end of any file.
 _LOCKED_BYTE: Final = 1 << 40
 
 
 def try_to_lock(descriptor: int) -> bool:
-    """Take the lock of an open file; return whether it is ours, ``False`` where somebody else holds it.
+    """Try to take the lock of an open file; return ``False`` if another process holds it.
 
-    A file system that knows no locks lets everybody have it.
+    On file systems without locks, every caller gets it.
     """
     try:
         _lock(descriptor)
@@ -37,9 +40,10 @@ def try_to_lock(descriptor: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether somebody holds the lock of a file; of one that cannot be opened nobody does.
+    """Return whether another process holds the lock of a file; ``False`` if the file cannot be opened.
 
-    That takes the lock for some microseconds, shared with all who look: whoever takes it for longer asks again.
+    This takes the lock, shared among all who check, for some microseconds; a writer that meets it tries
+    again.
     """
     try:
         with open_regular(path) as file:
@@ -50,9 +54,10 @@ def is_locked(path: Path) -> bool:
 
 
 def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
-    """Wait for the lock of an open file and take it. Raise ``OSError`` where there is no telling when it will be free.
+    """Wait for the lock of an open file and take it; raise ``OSError`` if it is not released in time.
 
-    What is waited for is held for milliseconds; whoever holds it for seconds was stopped, and may be for ever.
+    Holders keep this lock for milliseconds; a process that holds it for seconds is suspended, possibly for
+    ever.
     """
     until_s = time.monotonic() + patience_s
     while not try_to_lock(descriptor):
@@ -67,7 +72,7 @@ def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
 if sys.platform == "win32":
 
     def _share(descriptor: int) -> None:
-        _lock(descriptor)  # Windows's C library locks for one alone
+        _lock(descriptor)  # the C library of Windows has only exclusive locks
 
     def _lock(descriptor: int) -> None:
         before = os.lseek(descriptor, 0, os.SEEK_CUR)

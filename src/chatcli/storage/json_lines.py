@@ -1,12 +1,13 @@
 """Append-only files with one JSON object a line, and the one policy for writing them.
 
-Lines that belong together are one write at the end of the file, after the end of a torn last line, so that only that
-record is unreadable. A short write is continued. If that fails, as on a full disk, what was written of it is taken back;
-where others have written behind it meanwhile it stays, as it does when the process dies, and the next writer ends the
-torn line. Either way the caller gets the ``OSError``, and the next write works.
+Lines that belong together are one write at the end of the file, after a line feed if the last line is torn,
+so that only that record is unreadable. A short write is continued. If that fails, as on a full disk, the
+written part is removed again; it stays if another process has written behind it or if the process dies, and
+the next writer terminates the torn line. Either way the caller gets the ``OSError``, and the next write
+works.
 
-A line is then with the operating system: it survives the end of its process however that comes. It is not forced to the
-disk (fsync), which would cost milliseconds a line to guard against a power cut alone.
+A written line is with the operating system: it survives any end of its process. It is not forced to the disk
+(fsync), which would cost milliseconds a line and guard only against a power cut.
 """
 
 from __future__ import annotations
@@ -45,17 +46,17 @@ _PATIENCE_S: Final = 0.05
 
 
 class InUse(Exception):
-    """Another process writes to this file, or did since it was read here."""
+    """Another process is writing to this file, or has written to it since it was read."""
 
 
 def encode_line(fields: Mapping[str, Any]) -> bytes:
-    """Return ``fields`` as a line, with its line feed; a lone surrogate becomes its JSON escape."""
+    """Return ``fields`` as a line with its line feed; a lone surrogate becomes its JSON escape."""
     line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iterator[bytes]:
-    """Yield the lines of a file, and of one that is longer than ``longest_bytes`` that it is none."""
+    """Yield the lines of a file; of a line longer than ``longest_bytes``, only the fact that it is invalid."""
     while line := file.readline(longest_bytes + 1):
         if len(line) <= longest_bytes:
             yield line
@@ -65,8 +66,8 @@ def lines_of(file: BinaryIO, *, longest_bytes: int = LONGEST_LINE_BYTES) -> Iter
 
 
 def append_lines(descriptor: int, lines: bytes) -> None:
-    """Add whole lines at the end of a file that is open for appending: all of them, or none and an ``OSError``."""
-    # A pipe with a name has no end to seek: nobody would ever read what is written to it.
+    """Append whole lines to a file open for appending: all of them, or none and an ``OSError``."""
+    # A named pipe has no end to seek to, and nobody would read from it.
     size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
     content = b"\n" + lines if _ends_torn(descriptor, size_bytes) else lines
     left = memoryview(content)
@@ -75,18 +76,18 @@ def append_lines(descriptor: int, lines: bytes) -> None:
             left = left[_write(descriptor, left) :]
     except BaseException:
         with suppress(OSError):
-            # Where the file is larger, somebody wrote behind it who did not ask for the lock.
+            # If the file is larger, a process that ignores the lock has written behind it.
             if os.fstat(descriptor).st_size == size_bytes + len(content) - len(left):
                 os.ftruncate(descriptor, size_bytes)
         raise
 
 
 class SharedJsonLines:
-    """A file that any process adds to.
+    """A file that any process appends to.
 
-    Whoever writes holds the lock beside it for that moment, so that nothing is lost when somebody puts fewer lines in
-    its place. Readers need no lock: they see the old file or the new one. A link in its place is the person's own, as
-    nobody else can write in this folder. Methods raise ``OSError``.
+    A writer holds the lock beside the file while it writes, so that nothing is lost when another process
+    compacts it. Readers need no lock: they see the old file or the new one. A link in its place belongs to
+    the person, as nobody else can write to this folder. Methods raise ``OSError``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +95,7 @@ class SharedJsonLines:
         self._lock_path = path.with_suffix(".lock")
 
     def append(self, lines: bytes) -> None:
-        """Add lines, each with its line feed; make the file and its folder if need be."""
+        """Append lines, each with its line feed; create the file and its folder if necessary."""
         with self._locked():
             descriptor = open_for_append(self.path, follow_link=True)
             try:
@@ -103,10 +104,10 @@ class SharedJsonLines:
                 os.close(descriptor)
 
     def compact(self, fewer: Callable[[], Iterable[bytes] | None]) -> None:
-        """Put the lines that ``fewer`` returns in place of all, unless it returns ``None``.
+        """Replace all lines by those that ``fewer`` returns, unless it returns ``None``.
 
-        It is called when nobody else can write, and reads the file. Where locks are not known and somebody did write,
-        the file is left as it is.
+        ``fewer`` reads the file while other writers are locked out. On file systems without locks the file is
+        left alone if it was written to meanwhile.
         """
         with self._locked():
             size_bytes = self.path.stat().st_size
@@ -125,10 +126,10 @@ class SharedJsonLines:
 
 
 class LineFollower:
-    """Reads what was added to a file since the last time, by whomever.
+    """Reads the lines added to a file since the last call, by any process.
 
-    ``start_over`` is called where what was read before does not count any more: the file is another one, was cut
-    or is gone. Of a file with more than ``newest_bytes`` that are new only so much is read, from its end.
+    ``start_over`` is called if the lines read before no longer count: the file was replaced, truncated or
+    deleted. If more than ``newest_bytes`` are new, only the last ``newest_bytes`` are read.
     """
 
     def __init__(
@@ -150,14 +151,14 @@ class LineFollower:
         """The last line, where it has no end yet: it is torn or on its way, and read again the next time."""
 
     def rewind(self) -> None:
-        """Read the file from its start the next time."""
+        """Read the file from its start next time."""
         self._identity, self._read_up_to, self._read_last, self.unfinished = None, 0, b"", b""
         self._start_over()
 
     def new_lines(self) -> Iterator[bytes]:
-        """Yield the lines that have come, without line feeds; raise ``OSError`` where what is there cannot be read.
+        """Yield the new lines without line feeds; raise ``OSError`` if they cannot be read.
 
-        Left before its end, it starts over the next time.
+        If the caller stops early, the next call starts over.
         """
         try:
             file = open_regular(self._path)
@@ -179,7 +180,7 @@ class LineFollower:
                 raise
 
     def _goes_on(self, file: BinaryIO) -> bool:
-        # A file that was replaced twice may have its old number again.
+        # A file that was replaced twice may have its old inode number again.
         file.seek(self._read_up_to - len(self._read_last))
         return file.read(len(self._read_last)) == self._read_last
 
@@ -188,7 +189,7 @@ class LineFollower:
         start = max(self._read_up_to, oldest)
         file.seek(max(0, start - 1))
         if start:
-            # From the end of the line before, so that a start inside a line loses that line alone.
+            # Start at the end of the line before, so that a start inside a line loses only that line.
             file.readline()
 
     def _read(self, file: BinaryIO) -> Iterator[list[bytes]]:
@@ -208,17 +209,18 @@ class LineFollower:
             yield lines
 
     def _note(self, file: BinaryIO, read: bytes) -> None:
-        """Remember how far the file was read, but for its unfinished end; ``read`` is what was read last."""
+        """Store the position up to which whole lines were read; ``read`` are the bytes read last."""
         self._read_up_to = file.tell() - len(self.unfinished)
         self._read_last = read[-_COMPARED_BYTES:]
 
 
 class ExclusiveJsonLines:
-    """A file that one process adds to: it is locked while it is open, and made with the first line.
+    """A file that one process appends to: it is locked while open, and created with its first line.
 
-    ``check`` is given the descriptor once the lock is taken, reads what it wants and raises what keeps the file from
-    being written to. ``follow_link`` says that the path is the person's own and may be a link, ``is_new`` that nobody has
-    made the file: what is in it all the same is another's. Methods raise ``OSError`` and, but for ``hold``, ``InUse``.
+    ``check`` receives the descriptor once the lock is held and raises if the file must not be written to.
+    ``follow_link``: the person chose the path, which may be a link. ``is_new``: the file should not exist
+    yet; content found in it belongs to another process. Methods raise ``OSError`` and, except ``hold``,
+    ``InUse``.
     """
 
     def __init__(
@@ -231,9 +233,10 @@ class ExclusiveJsonLines:
         self._seen_bytes: int | None = 0 if is_new else None
 
     def hold(self) -> bool:
-        """Keep others from writing from now on; return whether they do not do so already.
+        """Lock out other writers from now on; return ``False`` if one of them already holds the lock.
 
-        A file that is not there yet is not made, but will be taken for another's if somebody makes it meanwhile.
+        A missing file is not created; if another process creates it meanwhile, it counts as that process's
+        file.
         """
         try:
             self._descriptor = self._locked(open_existing(self.path, follow_link=self._follow_link))
@@ -244,12 +247,12 @@ class ExclusiveJsonLines:
         return True
 
     def open(self) -> None:
-        """Make the file if need be, and keep others from writing to it."""
+        """Create the file if necessary, and lock out other writers."""
         if self._descriptor is None:
             self._descriptor = self._locked(open_for_append(self.path, follow_link=self._follow_link))
 
     def append(self, lines: bytes) -> None:
-        """Add lines, each with its line feed, at the end of the file, which is opened if need be."""
+        """Append lines, each with its line feed; open the file if necessary."""
         self.open()
         assert self._descriptor is not None  # noqa: S101 - opened above
         if os.fstat(self._descriptor).st_nlink == 0:
@@ -257,23 +260,23 @@ class ExclusiveJsonLines:
         append_lines(self._descriptor, lines)
 
     def create(self, lines: bytes) -> None:
-        """Make the file with ``lines``; raise ``FileExistsError`` where there is one."""
+        """Create the file with ``lines``; raise ``FileExistsError`` if it exists."""
         make_folder(self.path.parent)
         create(self.path, lines)
         self._seen_bytes = len(lines)
 
     def close(self) -> None:
-        """Let go of the file; the next line opens it again."""
+        """Close the file; the next append opens it again."""
         if self._descriptor is not None:
             self._seen_bytes = os.fstat(self._descriptor).st_size
             os.close(self._descriptor)
             self._descriptor = None
 
     def _locked(self, descriptor: int) -> int:
-        """Lock an open file and return it. Closed again, it is as it was."""
+        """Lock an open file and return it; close it if that fails."""
         try:
             self._refuse_anothers(descriptor)
-            # Checked on the open file, whatever was checked on the path before.
+            # The open file is checked, whatever was true of the path before.
             self._check(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -309,7 +312,7 @@ def _ends_torn(descriptor: int, size_bytes: int) -> bool:
 
 
 def _skip_line(file: BinaryIO, beginning: bytes) -> bytes:
-    """Go to the end of a line of which ``beginning`` was read; return the last of it, nothing where it has no end."""
+    """Skip to the end of a line whose ``beginning`` was read; return its last bytes, or nothing if it has no end."""
     end = beginning
     while end and not end.endswith(b"\n"):
         end = file.readline(_SKIPPED_BYTES)

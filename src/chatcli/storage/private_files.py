@@ -1,7 +1,8 @@
-"""Files and folders that only their owner can read (0600 and 0700), replaced in one step, and read only if they are files.
+"""Files and folders only their owner can read (0600, 0700), replaced atomically, read only if regular.
 
-Windows gives them the profile's own rights. A pipe, a socket, a device or a folder in the place of a file is refused,
-never waited for; the null device counts as an empty file, as a link to it is how people switch a file off.
+On Windows they get the permissions of the profile. A pipe, socket, device or folder in place of a file is
+refused, never waited for; the null device counts as an empty file, since a link to it is the usual way to
+disable a file.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Windows would otherwise turn every \n into \r\n.
+# Without it Windows would turn every \n into \r\n.
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | _BINARY
-# Windows makes no links without special rights.
+# Windows needs special permissions to create links.
 _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 # O_EXCL does not follow a link at the end of the path; O_NOFOLLOW says it again where a file system forgets.
 _CREATE: Final[int] = _APPEND | os.O_CREAT | os.O_EXCL | _NO_LINK
 _PRIVATE: Final = 0o600
 _OF_OTHERS: Final = 0o077
-# Windows has neither, and keeps its pipes and devices out of the file system.
+# Windows has neither flag, and its pipes and devices are outside the file system.
 _NOT_BLOCKING: Final[int] = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _READ: Final[int] = os.O_RDONLY | _NOT_BLOCKING | _BINARY | getattr(os, "O_CLOEXEC", 0)
 _KINDS: Final = (
@@ -40,17 +41,19 @@ _CHUNK_BYTES: Final = 65_536
 
 
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and whatever is missing above it."""
+    """Create ``folder`` and its missing parents."""
     missing = [level for level in (folder, *folder.parents) if not level.exists()]
     for level in reversed(missing):
         level.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_for_append(path: Path, *, follow_link: bool = False) -> int:
-    """Return a descriptor that reads ``path`` from its start and writes at its end; make file and folder if need be.
+    """Return a descriptor that reads ``path`` from its start and appends at its end.
 
-    With ``follow_link``, a link to an existing file is followed: where the person chose the path, it is their own
-    link. No file is ever made through one.
+    Create file and folder if necessary.
+
+    With ``follow_link``, a link to an existing file is followed, since the person chose the path. No file is
+    ever created through a link.
     """
     try:
         return os.open(path, _CREATE, _PRIVATE)
@@ -62,14 +65,14 @@ def open_for_append(path: Path, *, follow_link: bool = False) -> int:
 
 
 def open_existing(path: Path, *, follow_link: bool = False) -> int:
-    """Return such a descriptor of a file that is there; raise ``FileNotFoundError`` where there is none."""
+    """Return such a descriptor for an existing file; raise ``FileNotFoundError`` if there is none."""
     return os.open(path, _APPEND if follow_link else _APPEND | _NO_LINK)
 
 
 def create(path: Path, content: bytes, *, durably: bool = False) -> None:
-    """Make a file with ``content``; raise ``FileExistsError`` where there is one, or a link.
+    """Create a file with ``content``; raise ``FileExistsError`` if a file or link exists.
 
-    ``durably``, it is on the disk when this returns, which takes milliseconds and survives a power cut.
+    With ``durably`` it is on the disk when this returns, which takes milliseconds and survives a power cut.
     """
     descriptor = os.open(path, _CREATE, _PRIVATE)
     try:
@@ -84,10 +87,9 @@ def create(path: Path, content: bytes, *, durably: bool = False) -> None:
 
 
 def replace(path: Path, content: bytes, *, durably: bool = False) -> None:
-    """Put ``content`` in place of ``path`` in one step: a reader sees the old file or the new one.
+    """Replace ``path`` by ``content`` atomically: a reader sees the old file or the new one.
 
-    The folder is made if need be.
-    ``durably`` is as for ``create``.
+    The folder is created if necessary. ``durably`` is as for ``create``.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
@@ -103,7 +105,7 @@ def replace(path: Path, content: bytes, *, durably: bool = False) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Take the rights of group and others away; where that is not allowed, or not known (Windows), do nothing."""
+    """Remove the permissions of group and others; do nothing where that is not allowed or not supported (Windows)."""
     if os.name != "posix":
         return
     with suppress(OSError):
@@ -112,12 +114,12 @@ def close_to_others(path: Path) -> None:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; raise ``OSError`` where it is none, saying what is in its place."""
-    # Looked at first: opening a device can already do something to it.
+    """Open a regular file for reading; raise ``OSError`` naming its type if it is anything else."""
+    # Checked before opening, since opening a device can already have an effect.
     check_regular(path.stat())
     descriptor = os.open(path, _READ)
     try:
-        # And again: what was opened may be something else by now.
+        # Checked again, since the path may have changed before it was opened.
         check_regular(os.fstat(descriptor))
         return os.fdopen(descriptor, "rb")
     except BaseException:
@@ -126,7 +128,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, *, most_bytes: int) -> bytes:
-    """Return what is in a file; raise ``OSError`` where it is none, or holds more than ``most_bytes``."""
+    """Return the content of a regular file; raise ``OSError`` for anything else or more than ``most_bytes``."""
     with open_regular(path) as file:
         content = file.read(most_bytes + 1)
     _check_size(len(content), most_bytes)
@@ -136,7 +138,7 @@ def read_regular(path: Path, *, most_bytes: int) -> bytes:
 def read_regular_or_pipe(path: Path, *, most_bytes: int, patience_s: float) -> bytes:
     """Read a file that the person named, which may be a pipe, as in ``<(pass show env)``.
 
-    Raise ``OSError`` as ``read_regular`` does, and where nothing comes through the pipe for ``patience_s``.
+    Raise ``OSError`` as ``read_regular`` does, and if a pipe stays silent for ``patience_s``.
     """
     if sys.platform == "win32" or not stat.S_ISFIFO(path.stat().st_mode):
         return read_regular(path, most_bytes=most_bytes)
@@ -146,7 +148,7 @@ def read_regular_or_pipe(path: Path, *, most_bytes: int, patience_s: float) -> b
         while select.select([descriptor], [], [], patience_s)[0]:
             try:
                 chunk = os.read(descriptor, _CHUNK_BYTES)
-            except BlockingIOError:  # somebody else has read it
+            except BlockingIOError:  # another process has read it
                 continue
             if not chunk:
                 return bytes(content)
@@ -158,7 +160,7 @@ def read_regular_or_pipe(path: Path, *, most_bytes: int, patience_s: float) -> b
 
 
 def check_regular(status: os.stat_result) -> None:
-    """Raise ``OSError`` for what is no file, saying what it is."""
+    """Raise ``OSError`` naming the type unless the file is regular."""
     if stat.S_ISREG(status.st_mode) or _is_null_device(status):
         return
     kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "something else")
@@ -173,7 +175,7 @@ def _is_null_device(status: os.stat_result) -> bool:
         null = os.stat(os.devnull)  # noqa: PTH116 - no path of anybody's
     except OSError:
         return False
-    # Windows gives devices no numbers, but has no other ones among its files either.
+    # Windows gives devices no numbers, but has no other devices among its files either.
     return stat.S_ISCHR(null.st_mode) and status.st_rdev == null.st_rdev
 
 

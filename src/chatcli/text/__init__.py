@@ -1,1 +1,1 @@
-"""Text made safe to show and to send: what acts on a terminal, and keys. Standard library only."""
+"""Text for display and search: sanitizing, redaction of keys, shortening, framing, scripts. Standard library only."""

@@ -1,4 +1,4 @@
-r"""How attached text is framed, so that the model can tell it from what the person says.
+r"""Frames around attached text, so that the model can distinguish it from the person's own words.
 
 A document is ``<document name="NAME">``, a line end, its text, ``</document>``. Neither can leave its place: in a name,
 what could end it is written as in HTML (``&quot;``), and a text that holds such a tag itself gets a backslash in it
@@ -13,7 +13,7 @@ from typing import Final
 
 _FRAME: Final = re.compile(r'<document name="([^"]*)">\n(.*)</document>', re.DOTALL)
 _HEADER: Final = re.compile(r'<document name="([^"]*)">\n')
-# Models forgive a tag its blanks and its capitals, as browsers do.
+# Models, like browsers, tolerate blanks and capitals in a tag.
 _TAG: Final = re.compile(r"<(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
 _ESCAPED_TAG: Final = re.compile(r"<\\(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
 _UNSAFE_IN_NAMES: Final = re.compile(
@@ -25,20 +25,20 @@ _CHARACTERS: Final = {escape: character for character, escape in _ESCAPES.items(
 
 
 def document(name: str, text: str) -> str:
-    """Return ``text`` in a frame that says what it is called."""
+    """Return ``text`` in a frame that names it."""
     shown = _UNSAFE_IN_NAMES.sub(lambda match: _escaped(match[0]), name)
     kept = _TAG.sub(r"<\\\1", text)
     return f'<document name="{shown}">\n{kept}</document>'
 
 
 def read_document(framed: str) -> tuple[str, str] | None:
-    """Return name and text of what ``document`` has framed, ``None`` for anything else."""
+    """Return the name and text of a frame made by ``document``, ``None`` for any other text."""
     frame = _FRAME.fullmatch(framed)
     return (_read_name(frame[1]), _ESCAPED_TAG.sub(r"<\1", frame[2])) if frame else None
 
 
 def name_of(framed: str) -> str | None:
-    """Return what a framed text is called, ``None`` for one without a frame."""
+    """Return the name of a framed text, ``None`` if it has no frame."""
     header = _HEADER.match(framed)
     return _read_name(header[1]) if header else None
 

@@ -1,4 +1,4 @@
-"""Taking keys out of text that leaves the program, whoever repeats them: a server, a proxy, an exception.
+"""Redaction of keys in text that leaves the program, whatever its origin: a server, a proxy, an exception.
 
 Taken out is, whatever its case:
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 MARK: Final = "[key]"
 PART_CHARACTERS: Final = 12
-"""The shortest part of a key that is taken out by itself."""
+"""Minimum length of a part of a key that is redacted by itself."""
 
 _SHORTEST: Final = 6
 _SHORTEST_INSIDE_WORDS: Final = 8
 _SHOWN_BESIDE_MASK: Final = 4
 _PUBLIC_PREFIX: Final = re.compile(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
 _MASK: Final = re.compile(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
-# What a hint writes in their place is none.
+# Placeholders used in hints are not keys.
 _USER_IN_URL: Final = re.compile(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
 _SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _ESCAPED: Final = re.compile(
@@ -44,7 +44,7 @@ _ESCAPED: Final = re.compile(
 )
 _ENTITIES: Final = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">"}
 _MOST_ESCAPINGS: Final = 3
-"""An error that a gateway quotes as JSON within JSON is escaped twice."""
+"""An error quoted by a gateway as JSON within JSON is escaped twice."""
 _ENCODED: Final = re.compile(r"[a-z0-9+/_-]{10,}={0,2}")
 _BASE64: Final = str.maketrans("-_", "+/")  # the alphabet for URLs as the usual one
 _BASE64_PART: Final = PART_CHARACTERS * 4 // 3
@@ -54,7 +54,7 @@ _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Redactor:
-    """Knows the keys of a run. What it learns later is taken out from then on."""
+    """The keys of a run, removed from every text. Keys added later are removed from then on."""
 
     def __init__(self) -> None:
         self._sources: list[Callable[[], str | None]] = []
@@ -65,17 +65,17 @@ class Redactor:
             self._known[key] = _known(key)
 
     def know_later(self, source: Callable[[], str | None]) -> None:
-        """Know the key that ``source`` returns by the time of a text; ``None`` while nobody has fetched it."""
+        """Redact the key that ``source`` returns when a text is redacted; ``None`` while no key has been fetched."""
         self._sources.append(source)
 
     def know_variables(self, environment: Mapping[str, str]) -> None:
-        """Know what the environment holds under the names of keys, whichever program they are for."""
+        """Redact the values of environment variables that hold keys of any program."""
         for name, value in environment.items():
             if len(value) >= _SHORTEST_INSIDE_WORDS and _SECRET_VARIABLE.search(name):
                 self.know(value)
 
     def redact(self, text: str) -> str:
-        """Return ``text`` with a mark in the place of every key, and of every part of one."""
+        """Return ``text`` with every key, and every long enough part of one, replaced by a mark."""
         for source in self._sources:
             if (key := source()) is not None:
                 self.know(key)
@@ -90,7 +90,7 @@ class Redactor:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A text in lower case, and where in its source each of its characters begins, with the end."""
+    """A text in lower case, with the source position of each character and of the end."""
 
     text: str
     starts: Sequence[int]
@@ -99,7 +99,7 @@ class _Reading:
         return self.starts[span[0]], self.starts[span[1]]
 
     def unescaped(self) -> _Reading | None:
-        """Return the text without one layer of escapes, ``None`` where it has none."""
+        """Return the text with one layer of escapes removed, ``None`` if it has none."""
         characters: list[str] = []
         starts: list[int] = []
         done = 0
@@ -132,10 +132,10 @@ def _escaped(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A key in lower case: its spellings, and every part that is long enough to be taken out.
+    """A key in lower case, with its spellings and every part long enough to be redacted.
 
-    ``encoded`` are the parts in hexadecimal and in base64, by their length.
-    ``beginnings`` and ``ends`` are their lengths by the character next to a mask.
+    ``encoded`` are the hexadecimal and base64 forms by length, ``beginnings`` and ``ends`` the lengths of
+    masked parts by the character next to the mask.
     """
 
     value: str
@@ -183,7 +183,7 @@ class _Key:
                 yield at, at + PART_CHARACTERS
 
     def _encoded_in(self, text: str) -> Iterator[Span]:
-        """Yield all of a word that holds a part: what else was encoded with it cannot be read any more either."""
+        """Yield the whole encoded word around a part: its neighbours could not be decoded without it."""
         for match in _ENCODED.finditer(text):
             word = match[0].translate(_BASE64)
             if any(part in found for n, found in self.encoded.items() for part in _windows(word, n)):
@@ -198,7 +198,7 @@ class _Key:
                 yield start - before, end + after
 
     def _beginning_before(self, text: str, at: int) -> int:
-        """Return how many characters of the key's beginning stand before a place."""
+        """Return how many characters before a position are the beginning of the key."""
         lengths = self.beginnings.get(text[at - 1 : at], ())
         return next((n for n in lengths if text.endswith(self.value[:n], 0, at)), 0)
 
@@ -217,7 +217,7 @@ def _windows(text: str, length: int) -> Iterator[str]:
 
 
 def _encoded_parts(key: str, secret: str) -> dict[int, frozenset[str]]:
-    """Return, by their length, what stands in hexadecimal and in base64 only where a part of the key does."""
+    """Return by length the hexadecimal and base64 texts that only a part of this key produces."""
     if len(key) < _SHORTEST_INSIDE_WORDS:
         return {}
     is_whole = len(secret) < PART_CHARACTERS
@@ -230,9 +230,9 @@ def _encoded_parts(key: str, secret: str) -> dict[int, frozenset[str]]:
 
 
 def _base64_of(content: bytes) -> Iterator[str]:
-    """Yield what base64 makes of ``content`` at each of the three places it may have in what is encoded with it.
+    """Yield the base64 forms of ``content`` at each of its three possible alignments.
 
-    The characters at both ends that tell of what is around it as well are left out.
+    Characters at both ends that also depend on the surrounding bytes are omitted.
     """
     from base64 import b64encode  # noqa: PLC0415 - --help and --version hide no key
 
@@ -242,7 +242,7 @@ def _base64_of(content: bytes) -> Iterator[str]:
 
 
 def _lengths(characters: str) -> dict[str, tuple[int, ...]]:
-    """Return, by the last character of a beginning, how long beginnings with it are, the longest first."""
+    """Return the possible lengths of a beginning by its last character, longest first."""
     lengths: dict[str, list[int]] = {}
     for n in range(len(characters), 0, -1):
         lengths.setdefault(characters[n - 1], []).append(n)
@@ -250,7 +250,7 @@ def _lengths(characters: str) -> dict[str, tuple[int, ...]]:
 
 
 def _marked(text: str, spans: list[Span]) -> str:
-    """Return ``text`` with one mark in the place of spans that touch."""
+    """Return ``text`` with one mark in place of each group of touching spans."""
     pieces: list[str] = []
     done = 0
     for start, end in sorted(spans):

@@ -1,4 +1,4 @@
-"""What a model or a server says, made safe to show on a terminal: what would act or hide becomes visible.
+"""Sanitizing of text from models and servers for a terminal: active and invisible characters become visible.
 
 Visible become, by code point:
 
@@ -25,8 +25,8 @@ import unicodedata
 from bisect import bisect_right
 from typing import Final
 
-# These print an operating system command, or wait for its end, where others ignore those they do not know:
-# terminals of hardware, and what is named after them (not VTE, whose name also begins with "vt").
+# These terminals print an operating system command, or wait for its end, where others ignore unknown ones:
+# hardware terminals and terminal types named after them (not VTE, whose name also begins with "vt").
 _TERMS_WITHOUT_COMMANDS: Final = re.compile(r"vt\d|linux|cons|sun|ansi|eterm")
 
 SUSPICIOUS: Final = re.compile(
@@ -38,7 +38,7 @@ SUSPICIOUS: Final = re.compile(
     + "".join(chr((plane << 16) + last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-"""Any one character that is made visible unless its neighbours excuse it."""
+"""Matches any one character that is made visible unless its neighbours justify it."""
 
 # Extended_Pictographic of Unicode 17; beyond the BMP its whole blocks, so that newer emoji are right as well.
 _PICTOGRAPH: Final = (
@@ -59,7 +59,7 @@ _TAG: Final = "\U000e0030-\U000e0039\U000e0061-\U000e007a"
 _TAG_END: Final = "\U000e007f"
 
 _BEFORE: Final = 8
-"""How far back a decision looks, in characters: black flag, six tags, end of tags."""
+"""The longest look-behind in characters: black flag, six tags, end of tags."""
 
 # Each looks at the suspicious character where it stands, with its neighbours; lookbehinds need a fixed width.
 _EMOJI_JOINER: Final = re.compile(
@@ -76,7 +76,7 @@ _FLAG: Final = re.compile(f"{_BLACK_FLAG}[{_TAG}]{{3,6}}{_TAG_END}")
 _UNDECIDED: Final = re.compile(
     f"(?:\r|[\u200c\u200d]|(?<=[0-9#*])\ufe0f|(?<={_BLACK_FLAG})[{_TAG}]{{1,6}})\\Z",
 )
-"""An end of the text so far whose meaning depends on what comes next."""
+"""Matches an end of the text whose meaning depends on the next characters."""
 
 # First and last code points of the blocks of scripts whose letters join, or whose conjuncts ZWJ and ZWNJ steer.
 _JOINING_BLOCKS: Final = (
@@ -119,9 +119,9 @@ _SPACED: Final = str.maketrans("\n\t", "  ")
 
 
 class TerminalSanitizer:
-    """Sanitizes a text that arrives in pieces; the result does not depend on how it was cut.
+    """Sanitizes a text that arrives in chunks; the result does not depend on where it was cut.
 
-    Holds back at most six characters: those whose meaning the next piece decides.
+    Holds back at most six characters: those whose meaning the next chunk decides.
     """
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class TerminalSanitizer:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Return what is decided by now, sanitized."""
+        """Return the text that is decided by now, sanitized."""
         if not self._held and SUSPICIOUS.search(text) is None:
             self._before = (self._before + text)[-_BEFORE:] if len(text) < _BEFORE else text[-_BEFORE:]
             return text
@@ -141,7 +141,7 @@ class TerminalSanitizer:
         return _visible(window, start, end)
 
     def finish(self) -> str:
-        """Return what was still held back: nothing more comes."""
+        """Return the characters still held back: the text is complete."""
         start = len(self._before)
         window = self._before + self._held
         self._before = self._held = ""
@@ -149,17 +149,17 @@ class TerminalSanitizer:
 
 
 def sanitize(text: str) -> str:
-    """Return the whole of ``text``, sanitized."""
+    """Return ``text`` sanitized."""
     return text if SUSPICIOUS.search(text) is None else _visible(text, 0, len(text))
 
 
 def sanitize_line(text: str) -> str:
-    """Return ``text`` sanitized on one line, newlines and tabs as spaces: for titles, names and error bodies."""
+    """Return ``text`` sanitized, with newlines and tabs as spaces: for titles, names and error bodies."""
     return sanitize(text).translate(_SPACED)
 
 
 def _visible(window: str, start: int, end: int) -> str:
-    """Sanitize ``window[start:end]``, looking at its neighbours in ``window``."""
+    """Sanitize ``window[start:end]``, taking its neighbours in ``window`` into account."""
     pieces: list[str] = []
     done = start
     for match in SUSPICIOUS.finditer(window, start, end):
@@ -196,7 +196,7 @@ def _joins_letters(window: str, at: int) -> bool:
 
 
 def _joining_script(neighbour: str) -> str | None:
-    """Return the joining script of a letter or mark; ``None`` for anything else, as for no neighbour."""
+    """Return the joining script of a letter or mark; ``None`` for anything else."""
     if not neighbour or unicodedata.category(neighbour)[0] not in "LM" or SUSPICIOUS.match(neighbour):
         return None
     block = bisect_right(_BLOCK_STARTS, ord(neighbour)) - 1
@@ -213,5 +213,5 @@ def _is_in_flag(window: str, at: int) -> bool:
 
 
 def takes_commands(term: str) -> bool:
-    """Whether a terminal of the kind ``TERM`` names reads operating system commands (OSC), if only to ignore them."""
+    """Return whether a terminal of type ``TERM`` parses operating system commands (OSC), if only to ignore them."""
     return _TERMS_WITHOUT_COMMANDS.match(term) is None

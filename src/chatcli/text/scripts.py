@@ -1,4 +1,4 @@
-"""The scripts of Chinese, Japanese and Korean, as ranges for a character class of ``re``, and what they say of a text."""
+"""Character ranges of Chinese, Japanese and Korean for ``re``, and detection of a text's language by its script."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ CJK_PUNCTUATION: Final = (
 
 _LOOKED_AT_CHARACTERS: Final = 20_000
 _LETTERS_A_HAN: Final = 3
-"""How many letters of an alphabet say as much as one character of Chinese, Japanese or Korean, about."""
+"""Letters of an alphabet that carry about as much as one Chinese, Japanese or Korean character."""
 _LEAST_KANA: Final = 0.1
-"""Of Japanese less is kana only where it is a title; of Chinese more is only where it is about Japanese."""
+"""Japanese with a smaller share of kana is a title; Chinese with a larger one is about Japanese."""
 _IN_CODE: Final = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|`[^`\n]*`|\w+://\S+", re.DOTALL | re.MULTILINE)
 
 
 def language_of(text: str) -> str:
-    """Return the BCP 47 tag of what most of ``text`` is in, as far as its script says; code and addresses do not count.
+    """Return the BCP 47 tag of the main language of ``text`` by its script; code and addresses are ignored.
 
-    It is ``zh-Hans``, ``zh-Hant``, ``ja``, ``ko``, ``en`` for Latin letters or none at all, or empty for other scripts.
+    One of ``zh-Hans``, ``zh-Hant``, ``ja``, ``ko``, ``en`` (Latin letters or no letters), or empty for other
+    scripts.
     """
     words = "" if text.isascii() else _IN_CODE.sub(" ", text[:_LOOKED_AT_CHARACTERS])
     han, kana, hangul, latin = (
@@ -43,7 +44,7 @@ def language_of(text: str) -> str:
 
 
 def _chinese(text: str) -> str:
-    """Tell how Chinese is written by the characters that only one of the national standards has."""
+    """Return the Chinese variant, by characters that only one of the national standards contains."""
     characters = re.findall(f"[{HAN}]", text)
     simplified = sum(_is_in(character, "gb2312") - _is_in(character, "big5") for character in characters)
     return "zh-Hant" if simplified < 0 else "zh-Hans"

@@ -1,4 +1,4 @@
-"""Words for a full-text index, and for asking it: one pair of functions that every search shares.
+"""Indexing and querying of text for full-text search: one pair of functions shared by every search.
 
 SQLite's FTS5 splits text at spaces, and its trigram tokenizer finds no word of two characters, of which Chinese and
 Japanese mostly consist. So scripts written without spaces are indexed as pairs of neighbours::
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TOKENIZER: Final = "unicode61 remove_diacritics 2"
-"""The tokenizer of FTS5 that ``indexed`` and ``match`` are made for."""
+"""The FTS5 tokenizer for which ``indexed`` and ``match`` are designed."""
 
 QUERY_CHARACTERS: Final = 1_000
-"""A longer query is cut: it was pasted, and is found by its beginning."""
+"""A longer query is cut: it was pasted, and its beginning suffices."""
 
 BEGINNING_CHARACTERS: Final = 3
-"""How much of a word ``beginnings`` keeps."""
+"""Length of the word prefixes that ``beginnings`` stores."""
 
 # Thai, Lao, Myanmar, Hangul jamo, Khmer; kana and Hangul compatibility; Han with its marks and extensions; Hangul
 # syllables. Halfwidth forms and compatibility ideographs are not here: NFKC turns them into these.
@@ -42,22 +42,23 @@ _UNSPACED: Final = (
 )
 _RUN: Final = re.compile(f"[{_UNSPACED}]+")
 _PIECE: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
-# The tokenizer ends a word at whatever is no letter and no number.
+# The tokenizer ends a word at every character that is neither a letter nor a digit.
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _WORD: Final = re.compile(r"[^\W_]+")
-# Blocks of the scripts among them that have marks.
+# Blocks of those scripts that have combining marks.
 _MARKED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1780-\u17ff\u3099\u309a]")
-# A letter with the marks behind it, which fold together: a half-width kana and its voicing are one letter.
+# A letter with its marks, which fold together: a half-width kana and its voicing mark are one letter.
 _CLUSTER: Final = re.compile(".[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
-# What cannot be bound as a text, or would end one.
+# Characters that cannot be bound as text or would terminate it.
 _UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Something a query asks for: ``text``, folded, as it stands in a folded text.
+    """A term of a query: ``text``, folded.
 
-    ``is_prefix``: a word beginning with it will do. ``is_run``: its script has no spaces, so it stands anywhere.
+    ``is_prefix``: matches words that begin with it. ``is_run``: its script has no spaces, so it matches
+    anywhere.
     """
 
     text: str
@@ -66,7 +67,7 @@ class Term:
 
 
 def folded(text: str) -> str:
-    """Return ``text`` as both sides compare it: NFKC, without case, without marks in scripts that have no spaces."""
+    """Return ``text`` in NFKC, case-folded and, in scripts without spaces, without marks: both sides compare this form."""
     if text.isascii():
         return text.lower().replace("\0", " ")
     # Twice, since folding the case may undo the form (Unicode, definition D146).
@@ -77,54 +78,53 @@ def folded(text: str) -> str:
 
 
 def indexed(text: str) -> str:
-    """Return what goes into the index for ``text``."""
+    """Return the form of ``text`` that is put into the index."""
     words = folded(text)
     return words if words.isascii() else _RUN.sub(_spaced_pairs, words)
 
 
 def beginnings(words: str) -> str:
-    """Return the distinct beginnings of ``words``, which were made by ``indexed``, for a small index of their own.
+    """Return the distinct prefixes of ``words``, a result of ``indexed``, for a small separate index.
 
-    A query that is one letter long would have the big one put together a good part of all it knows. ``is_beginning``
-    tells which terms this one is enough for.
+    A one-letter query would make the large index merge a good part of its entries. ``is_beginning`` says
+    which terms this index can answer.
     """
     found = {word[:BEGINNING_CHARACTERS] for word in _WORD.findall(words)}
     return " ".join(sorted({word[:1] if _RUN.match(word) else word for word in found}))
 
 
 def is_beginning(term: Term) -> bool:
-    """Whether an index of ``beginnings`` finds ``term``: it is one short word that may go on."""
+    """Return whether an index of ``beginnings`` can find ``term``: a single short prefix."""
     if not term.is_prefix or not term.text.isalnum():
         return False
-    # What Python takes for a letter may be newer than the tokenizer, and end a word for it.
+    # Python may know newer letters than the tokenizer, which then ends a word there.
     return len(term.text) < BEGINNING_CHARACTERS or (
         len(term.text) == BEGINNING_CHARACTERS and term.text.isascii()
     )
 
 
 def match(words: str) -> str:
-    """Return the FTS5 expression that finds texts with all of ``words``, empty where there is nothing to look for.
+    """Return the FTS5 expression for texts that contain all of ``words``; empty if there is no term.
 
-    Whatever a person types is a word to look for, never an operator. The last word is still being typed: any that
-    begins with it will do, unless a space follows it.
+    Every word is a search term, never an operator. The last word may be incomplete unless a space follows it.
     """
     return expression(terms(words))
 
 
 def expression(wanted: Iterable[Term]) -> str:
-    """Return the FTS5 expression that finds texts with all that is ``wanted``."""
+    """Return the FTS5 expression for texts that contain all the ``wanted`` terms."""
     return " AND ".join(map(_expression, wanted))
 
 
 def any_of(words: Iterable[str]) -> str:
-    """Return the FTS5 expression that finds texts with at least one of ``words``, which were made by ``distinct``."""
+    """Return the FTS5 expression for texts that contain any of ``words``, a result of ``distinct``."""
     return " OR ".join(f'"{word}"' for word in words)
 
 
 def distinct(words: str) -> list[str]:
-    """Return the distinct words of ``words``, which were made by ``indexed``, in their order.
+    """Return the distinct words of ``words``, a result of ``indexed``, in order.
 
-    The last letter of a run is left out where pairs are there: it is in one of them, and in many others.
+    The last letter of a run is omitted if there are pairs: one of them contains it.
     """
     found = dict.fromkeys(_WORD.findall(words))
     telling = [word for word in found if len(word) > 1 or not _RUN.match(word)]
@@ -132,7 +132,7 @@ def distinct(words: str) -> list[str]:
 
 
 def terms(words: str) -> list[Term]:
-    """Return what ``words`` ask for, in their order."""
+    """Return the terms of a query, in order."""
     query = folded(words[:QUERY_CHARACTERS])
     pieces = [piece for word in query.split() for piece in _PIECE.finditer(word)]
     found = [
@@ -148,9 +148,9 @@ def terms(words: str) -> list[Term]:
 
 
 def locate(text: str, term: Term) -> tuple[int, int] | None:
-    """Return where ``term`` first stands in ``text`` as it was written, ``None`` where it does not.
+    """Return the span of the first occurrence of ``term`` in the unfolded ``text``, ``None`` if there is none.
 
-    It finds what the index finds, save for what was written with loose marks in a script without spaces.
+    Finds the same texts as the index, except loose marks in a script without spaces.
     """
     if (pattern := _pattern(term)) is None:
         return None
@@ -162,13 +162,13 @@ def locate(text: str, term: Term) -> tuple[int, int] | None:
     if hit is None:
         return None
     places = [place for place, letter in enumerate(letters) for _ in letter]
-    # The marks on the last letter, which were folded away, are its own.
+    # Marks on the last letter were folded away but belong to the span.
     next_place = places[hit.end()] if hit.end() < len(places) else len(text)
     return places[hit.start()], max(next_place, places[hit.end() - 1] + 1)
 
 
 def places(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
-    """Return where ``words``, folded, stand in ``text`` as it was written, in order and without overlaps."""
+    """Return the spans of the folded ``words`` in the unfolded ``text``, in order and without overlaps."""
     clusters = list(_CLUSTER.finditer(text))
     letters = [folded(cluster.group()) for cluster in clusters]
     owners = [cluster for cluster, letter in zip(clusters, letters, strict=True) for _ in letter]
@@ -200,7 +200,7 @@ def _pattern(term: Term) -> re.Pattern[str] | None:
 
 @lru_cache(maxsize=8_192)
 def _folded_letter(character: str) -> str:
-    """Fold one character, without its diacritics: a table of them leads back to where each stood."""
+    """Fold one character and remove its diacritics, so that each result maps back to its source position."""
     letter = unicodedata.normalize("NFKC", character).casefold()
     if not _RUN.search(letter):
         letter = unicodedata.normalize("NFKD", letter)
@@ -214,7 +214,7 @@ def _expression(term: Term) -> str:
 
 
 def _letters(run: re.Match[str]) -> str:
-    # The tokenizer would take a vowel sign above a consonant for the end of a word.
+    # The tokenizer would end a word at a vowel sign above a consonant.
     letters = run.group()
     return "".join(letter for letter in letters if unicodedata.category(letter)[0] != "M")
 

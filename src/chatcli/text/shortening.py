@@ -1,4 +1,4 @@
-"""Text that must fit into so many columns of a terminal."""
+"""Shortening of text to a number of terminal columns."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ELLIPSIS: Final = "…"
 
 
 def shortened(text: str, columns: int, *, mark: str = ELLIPSIS) -> str:
-    """Return ``text``, one line, if it fits into ``columns``, else its beginning and ``mark``, which is one column wide."""
+    """Return the line ``text`` if it fits into ``columns``, else its beginning and ``mark``, one column wide."""
     if width(text) <= columns:
         return text
     return clip(text, 0, columns - 1).rstrip() + mark if columns > 0 else ""
 
 
 def shortened_before(text: str, columns: int, *, mark: str = ELLIPSIS) -> str:
-    """Return ``text``, one line, if it fits into ``columns``, else ``mark`` and its end."""
+    """Return the line ``text`` if it fits into ``columns``, else ``mark`` and its end."""
     taken = width(text)
     if taken <= columns:
         return text

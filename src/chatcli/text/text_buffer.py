@@ -1,4 +1,4 @@
-"""A text that comes in many small pieces."""
+"""A buffer for text that arrives in small chunks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _PIECES: Final = 256
 
 
 class TextBuffer:
-    """Holds the pieces of a text in little more room than the text itself.
+    """A text built from chunks, in little more memory than the text itself.
 
-    A piece of four letters takes thirteen times as much by itself, so every so often they are joined.
+    A chunk of four letters takes thirteen times its size as an object, so chunks are joined regularly.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class TextBuffer:
             self._pieces.clear()
 
     def drop_last(self, characters: int) -> None:
-        """Take the last ``characters`` away."""
+        """Remove the last ``characters``."""
         text = self.text
         self._parts = [text[: max(0, len(text) - characters)]]
         self._pieces.clear()

@@ -1,4 +1,4 @@
-"""What to do about a text that is not TOML, where the mistake can be told from it."""
+"""Hints for common mistakes in TOML files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from typing import Final
 
 _LINE: Final = re.compile(r"\bline (\d+)")
-# Of a Windows path in double quotes TOML takes every backslash for the beginning of a special character.
+# In double quotes TOML reads each backslash of a Windows path as an escape.
 _BACKSLASH_IN_DOUBLE_QUOTES: Final = re.compile(r'"[^"]*\\')
 
 SINGLE_QUOTES: Final = r"put a text with backslashes in single quotes: 'C:\Users\ada'"
 
 
 def toml_hint(text: str, error: Exception) -> str | None:
-    """Return what to do about an error of ``tomllib`` or ``tomlkit``; ``None`` where it does not tell more."""
+    """Return a hint for an error of ``tomllib`` or ``tomlkit``, ``None`` if its cause is unknown."""
     line = _LINE.search(str(error))
     lines = text.split("\n")
     number = int(line[1]) if line else len(lines)
