@@ -1,4 +1,4 @@
-"""An open conversation, made of its parts: its session, its turns, its branches, what is kept in mind, its summary."""
+"""An open conversation: its session, turns, branches, memory and summary."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ __all__ = ["Conversation", "history_of"]
 
 
 class Conversation:
-    """An open conversation: its session and, once ``turns`` are connected to one, the model that is asked.
+    """An open conversation: its session and, once ``turns`` are connected, its model.
 
-    ``opened`` is the session with its file and marks, ``turns`` asks, ``branches`` goes back and across, ``memory`` says
-    what the model keeps in mind, ``summaries`` what stands for its older turns. The conversation is at any time what a
-    resume of its session would be. ``system`` is the system prompt wished for this run; it is set on connecting.
+    ``opened`` is the session with its file and marks, ``turns`` sends questions, ``branches`` moves between
+    branches, ``memory`` holds pins and notes, ``summaries`` the summary of older turns. The state always
+    equals that of a resumed session. ``system`` is the system prompt requested for this run; it is set on
+    connecting.
     """
 
     def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
@@ -51,7 +52,7 @@ class Conversation:
 
     @property
     def manager(self) -> ConversationManager:
-        """What asks the model; ``ConfigurationError`` before there is one."""
+        """The manager that asks the model; raises ``ConfigurationError`` before there is one."""
         return self.turns.manager
 
     def switch(self, target: ResolvedModel) -> None:
@@ -60,13 +61,13 @@ class Conversation:
         self.opened.mark_model(target.model_name, target.endpoint)
 
     async def get_ready(self, question: Message | None = None) -> None:
-        """Do what ``question``, or the next one, would have to wait for: sum older turns up, or look them through.
+        """Prepare for ``question``, or the next one: summarize older turns, or index them.
 
-        Raise a ``ChatcliError`` where that fails; nothing has changed then, and less of them is sent.
+        Raise a ``ChatcliError`` if that fails; nothing has changed then, and fewer turns are sent.
         """
         await self.manager.look_ahead()
         await self.summaries.catch_up(question)
 
     def close(self) -> None:
-        """Let go of the session's file."""
+        """Close the session's file."""
         self.opened.close()

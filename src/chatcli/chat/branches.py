@@ -1,4 +1,4 @@
-"""Going back in a conversation and across to its other branches."""
+"""Moving back in a conversation and across to its other branches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """What was said at one place of the conversation: ``exchanges``, of which the one ``at`` is on its path.
+    """The exchanges at one place of the conversation, of which the one ``at`` is on the current path.
 
     ``turn`` is the place, counted in questions from 1; ``later_turns`` follow it on the path.
     """
@@ -38,27 +38,27 @@ class Alternatives:
 
 
 def number_hint(first: int, last: int) -> str:
-    """Return which number to give."""
+    """Return the hint with the valid numbers."""
     return f"the only one is {first}" if first == last else f"give a number from {first} to {last}"
 
 
 class Branches:
-    """Moves the head of a session. Only marks are added: nothing that was said is lost.
+    """Moves the head of a session. Only marks are added, so nothing is lost.
 
-    Methods raise ``UsageError`` where there is nowhere to go.
+    Methods raise ``UsageError`` if the destination does not exist.
     """
 
     def __init__(self, opened: OpenSession) -> None:
         self._opened = opened
         self.editing: MessageRecord | None = None
-        """The question the next one takes the place of."""
+        """The question that the next one replaces."""
 
     @property
     def tree(self) -> Tree:
         return Tree(self._session)
 
     def latest(self, count: int) -> tuple[MessageRecord, ...]:
-        """Return the last ``count`` questions the model still knows of."""
+        """Return the last ``count`` questions in the context."""
         asked = tuple(record for record in self._session.context() if record.role == "user")
         if count < 1:
             raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
@@ -75,7 +75,7 @@ class Branches:
         return asked[-count:]
 
     def numbered(self, number: int | None) -> MessageRecord:
-        """Return a question by its number in the conversation, whose first is 1; the last where none is given."""
+        """Return a question by its number in the conversation, from 1; the last without a number."""
         if number is None:
             return self.latest(1)[0]
         asked, first = self._session.questions, self.first_known
@@ -86,12 +86,12 @@ class Branches:
 
     @property
     def first_known(self) -> int:
-        """The number of the first question the model still knows of; one more than there are where it knows of none."""
+        """The number of the first question in the context; one more than the number of questions if there is none."""
         known = sum(record.role == "user" for record in self._session.context())
         return len(self._session.questions) - known + 1
 
     def number(self, question: MessageRecord) -> int:
-        """Return which question of the conversation this is, the first being 1."""
+        """Return the number of a question in the conversation, from 1."""
         return [record.id for record in self._session.questions].index(question.id) + 1
 
     def undo(self, turns: int = 1) -> tuple[Message, ...]:
@@ -101,10 +101,10 @@ class Branches:
         return tuple(record.message for record in asked)
 
     def take_back_unsent(self, end: TurnEnd) -> bool:
-        """Go back to before a question that the budget kept from being sent, and return whether it was one.
+        """Undo a question that the budget kept from being sent; return whether ``end`` is such a failure.
 
-        It was stored before the request was to go out. Left where it is, the next question would follow one that nobody
-        was asked.
+        It was stored before it was to be sent. If it stayed, the next question would follow one that was
+        never asked.
         """
         if not isinstance(end.result.error, BudgetReached) or end.result.text:
             return False
@@ -113,18 +113,18 @@ class Branches:
         return True
 
     def edit(self, number: int | None = None) -> MessageRecord:
-        """Have what is asked next take the place of a question, beside it, and return that question."""
+        """Make the next question replace this one, as a sibling of it, and return this question."""
         self.editing = self.numbered(number)
         return self.editing
 
     def stop_editing(self) -> bool:
-        """Leave the question that was to be edited as it is; return whether there was one."""
+        """Cancel editing; return whether a question was being edited."""
         was_editing = self.editing is not None
         self.editing = None
         return was_editing
 
     def alternatives(self) -> Alternatives | None:
-        """Return the newest place in the context at which more than one thing was said."""
+        """Return the newest place in the context that has more than one exchange."""
         tree = self.tree
         known = {record.id for record in self._session.context()}
         for back, exchange in enumerate(reversed(tree.path)):
@@ -134,7 +134,7 @@ class Branches:
         return None
 
     def flip(self, choose: Callable[[Alternatives], int]) -> Alternatives:
-        """Go to the alternative ``choose`` names by its place, and on to the end of its branch."""
+        """Switch to the alternative whose index ``choose`` returns, and on to the end of its branch."""
         place = self.alternatives()
         if place is None:
             raise UsageError(
@@ -153,23 +153,23 @@ class Branches:
         return Alternatives(place.exchanges, at, place.turn, later_turns)
 
     def go_to(self, exchange: Exchange) -> None:
-        """Go on behind ``exchange``, with the system prompt that was in force there."""
+        """Continue after ``exchange``, with the system prompt that was in force there."""
         self.stop_editing()
         self._opened.mark("head", exchange.id, changes_context=True)
 
     def go_before(self, question: MessageRecord) -> None:
-        """Go on where ``question`` was asked, with the system prompt in force now."""
+        """Continue where ``question`` was asked, with the system prompt in force now."""
         path = self._session.path()
         at = self.place(question)
         self.go_on_from(path[at - 1].id if at else None)
 
     def go_on_from(self, message_id: str | None) -> None:
-        """Move the head. The system prompt in force stays, also where it was set after that message."""
+        """Move the head. The system prompt in force stays, even if it was set after that message."""
         self.stop_editing()
         self._opened.go_on_from(message_id)
 
     def place(self, sought: MessageRecord) -> int:
-        """Return at which place of the path a message stands."""
+        """Return the index of a message on the path."""
         return next(place for place, record in enumerate(self._session.path()) if record.id == sought.id)
 
     @property

@@ -1,4 +1,4 @@
-"""What a model sees of a conversation, part by part, by the numbers its turns have for the person."""
+"""The parts of a conversation that a model sees, by the turn numbers shown to the person."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _REASON_CHARACTERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ReportedPart:
-    """A part of what is sent. ``turn`` is its number in the conversation, the first being 1, where it is one.
+    """A part of what is sent; ``turn`` is its number in the conversation, from 1, if it is a turn.
 
-    ``text`` is what it begins with. ``cost_usd`` is what it costs to send, where a price is known.
+    ``text`` is its beginning. ``cost_usd`` is the cost of sending it, if the price is known.
     """
 
     kind: PartKind
@@ -37,7 +37,7 @@ class ReportedPart:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutTurns:
-    """Turns that are not sent, by their numbers, and why. ``tokens`` is about what they would take."""
+    """The numbers of turns that are not sent, and the reason. ``tokens`` is their approximate length."""
 
     turns: tuple[int, ...]
     reason: str
@@ -46,10 +46,10 @@ class LeftOutTurns:
 
 @dataclass(frozen=True, slots=True)
 class ContextReport:
-    """What ``model_name`` sees, as the strategy ``context`` chooses it for a window of ``window_tokens``.
+    """The context of ``model_name``, chosen by the strategy ``context`` for a window of ``window_tokens``.
 
-    ``budget_tokens`` of them may be sent; the rest is reserved for the answer. ``estimated`` marks counts from before the
-    vocabulary was loaded.
+    ``budget_tokens`` of them may be sent; the remainder is reserved for the answer. ``estimated`` marks
+    counts from before the vocabulary was loaded.
     """
 
     model_name: str
@@ -74,7 +74,7 @@ class ContextReport:
 
     @property
     def turns(self) -> frozenset[int]:
-        """The numbers of the turns that are sent whole."""
+        """The numbers of the turns that are sent in full."""
         return frozenset(part.turn for part in self.parts if part.turn is not None)
 
     def tokens_of(self, *kinds: PartKind) -> int:
@@ -84,7 +84,7 @@ class ContextReport:
 def context_report(
     manager: ConversationManager, target: ResolvedModel, session: Session, question: Message | None = None
 ) -> ContextReport:
-    """Return what ``target`` would see with ``question``, or with one of no length."""
+    """Return the context ``target`` would see with ``question``, or with an empty one."""
     plan, usage = manager.context(question), manager.context_usage()
     turns, numbers = manager.history.turns, _numbers(session)
     parts = tuple(
@@ -109,12 +109,12 @@ def context_report(
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Return ascending numbers as people write them: ``1–3, 7``."""
+    """Return ascending numbers as ranges: ``1–3, 7``."""
     return ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in stretches(numbers))
 
 
 def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last of the numbers that follow each other, in ascending order."""
+    """Yield the first and last of each run of consecutive ascending numbers."""
     first = last = None
     for number in numbers:
         if first is None or last is None:
@@ -131,7 +131,7 @@ def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 def _left_out(
     plan: ContextPlan, turns: Sequence[Turn], session: Session, numbers: Mapping[str, int]
 ) -> Iterator[LeftOutTurns]:
-    """Yield what is not sent: as the person said so, or as there is no room for it."""
+    """Yield the turns that are not sent: excluded by the person, or for want of room."""
     known = {record.id for record in session.context()}
     cleared = tuple(number for message_id, number in numbers.items() if message_id not in known)
     dropped = sorted(_known(numbers, known.intersection(session.dropped)))

@@ -1,4 +1,4 @@
-"""Questions of a conversation that do not fit its model's window."""
+"""Questions of a conversation that exceed the model's window."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 class LongQuestions:
-    """Asks what does not fit ``target``: read part by part, or cut. ``strategy`` says how, until another is chosen.
+    """Sends questions that exceed the window of ``target``, as ``strategy`` says: read in parts, or cut.
 
-    ``tokens`` count as its endpoint does, ``window`` is its own, and ``manager_of`` makes what asks the last request.
+    ``tokens`` count as its endpoint does, ``window`` is its own, and ``manager_of`` makes the manager of the
+    last request.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class LongQuestions:
         self._manager_of = manager_of
 
     def long(self, question: Message, history: History, *, partial_answer: str = "") -> LongQuestion:
-        """Return ``question``, which does not fit."""
-        # Only where there is such a question: this room is loaded with every start.
+        """Return ``question``, which exceeds the window, as a long question."""
+        # Imported on first use: this module is loaded with every start.
         from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
 
         counts, model = self._target.counts, self._target.model_name
-        # That of one moment: learned while a text is read, another one would make parts too long that were not.
+        # The share is fixed for the whole reading: a new one, learned meanwhile, would make finished parts
+        # too long.
         share = 0.0 if counts is None else counts.share(model)
         return LongQuestion(
             question,
@@ -60,7 +62,7 @@ class LongQuestions:
         )
 
     def cost_of(self, plan: Plan) -> float | None:
-        """Return what a plan costs at most, in US dollars, ``None`` where no price is known."""
+        """Return the maximum cost of a plan in US dollars, ``None`` if the price is unknown."""
         return self._target.long_input.cost_of(Usage(plan.sent_tokens, plan.answer_tokens, estimated=True))
 
     async def ask(
@@ -73,7 +75,7 @@ class LongQuestions:
         stored_id: str | None = None,
         partial_answer: str = "",
     ) -> AsyncGenerator[Event]:
-        """Ask a question that is ``long``; ``history`` is called before the answer."""
+        """Send a ``long`` question; ``history`` is called before the answer."""
         from chatcli.conversation.long_input.turn import (  # noqa: PLC0415
             Asked,
             WholeQuestionJournal,

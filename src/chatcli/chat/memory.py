@@ -1,4 +1,4 @@
-"""What the model is to keep in mind and what it is to forget."""
+"""Pins, dropped turns, notes and clearing."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NumberedTurn:
-    """A question by its number in the conversation, whose first is 1."""
+    """A question and its number in the conversation, from 1."""
 
     number: int
     question: MessageRecord
 
 
 class Memory:
-    """Pins and drops turns, keeps notes, and clears. Only marks are added, and each has one that takes it back.
+    """Pins and drops turns, keeps notes, and clears. Only marks are added, and each can be undone by another.
 
-    Methods raise ``UsageError`` where there is nothing to do.
+    Methods raise ``UsageError`` if there is nothing to do.
     """
 
     def __init__(self, opened: OpenSession, branches: Branches) -> None:
@@ -42,21 +42,21 @@ class Memory:
 
     @property
     def dropped(self) -> tuple[NumberedTurn, ...]:
-        """The turns of the context the model does not see because the person said so, oldest first."""
+        """The turns of the context that the person dropped, oldest first."""
         return self._turns(self._session.dropped)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the model always sees, oldest first."""
+        """The notes, oldest first."""
         return tuple(self._session.notes.values())
 
     @property
     def is_cleared(self) -> bool:
-        """Whether nothing was asked since a ``clear`` that can be taken back."""
+        """Whether nothing was asked since a ``clear`` that can be undone."""
         return self._session.last_clear is not None and not self._is_anything_asked()
 
     def pin(self, number: int | None = None) -> int:
-        """Never leave out a turn: the last, or the one with ``number``; return its number."""
+        """Pin the last turn, or the one with ``number``, so that it is always sent; return its number."""
         asked = self._branches.numbered(number)
         number = self._branches.number(asked)
         if asked.id in self._session.dropped:
@@ -77,33 +77,33 @@ class Memory:
         return number
 
     def unpin(self, number: int | None = None) -> int:
-        """Let a pinned turn go again: the newest, or the one with ``number``; return its number."""
+        """Unpin the newest pinned turn, or the one with ``number``; return its number."""
         turn = self._one_of(self.pinned, number, "pinned", "/pin N pins turn N")
         self._mark("unpin", turn.question.id)
         return turn.number
 
     def drop(self, number: int) -> None:
-        """Leave the turn with ``number`` out of what the model sees from here on."""
+        """Exclude the turn with ``number`` from the context."""
         asked = self._branches.numbered(number)
         if asked.id in self._session.dropped:
             raise UsageError(f"turn {number} is dropped", hint=f"/drop -{number} restores it", code="dropped")
         self._mark("drop", asked.id)
 
     def bring_back(self, number: int | None = None) -> int:
-        """Let the model see a dropped turn again: the newest, or the one with ``number``; return its number."""
+        """Restore the newest dropped turn, or the one with ``number``; return its number."""
         turn = self._one_of(self.dropped, number, "dropped", "/drop N drops turn N")
         self._mark("undrop", turn.question.id)
         return turn.number
 
     def note(self, text: str) -> int:
-        """Have the model always see ``text``; return the note's number, the oldest being 1."""
+        """Add a note that is always sent; return its number, the oldest being 1."""
         if not text.strip():
             raise UsageError("a note cannot be empty", hint="/note TEXT", code="empty_note")
         self._mark("note", text.strip())
         return len(self.notes)
 
     def take_note_away(self, number: int) -> str:
-        """Have the model see the note with ``number`` no longer, and return it."""
+        """Remove the note with ``number`` and return it."""
         notes = self.notes
         if not 1 <= number <= len(notes):
             hint = number_hint(1, len(notes)) if notes else "/note TEXT adds one"
@@ -112,13 +112,13 @@ class Memory:
         return notes[number - 1]
 
     def clear(self) -> None:
-        """Let the model forget what was said, pins as well; the system prompt and the notes stay."""
+        """Start the context anew, without pins; the system prompt and the notes stay."""
         if all(record.role == "system" for record in self._session.context()):
             raise UsageError("there is nothing to clear", hint="ask something first", code="nothing_to_clear")
         self._mark("clear")
 
     def undo_clear(self) -> None:
-        """Take the last ``clear`` back; nothing may have been asked since."""
+        """Undo the last ``clear``, if nothing was asked since."""
         cleared = self._session.last_clear
         if cleared is None or self._is_anything_asked():
             raise UsageError("there is no /clear to undo", hint="/undo takes back turns", code="not_cleared")

@@ -1,4 +1,4 @@
-"""A session that is open: what was said in it, where it is kept, and the marks that are set on it."""
+"""An open session: its records, its file, and the marks set on it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 
 class OpenSession:
-    """The log of a conversation and the store it is in. Only records are added; nothing that was said is lost.
+    """The log of a conversation and the store it is in. Records are only added, so nothing is lost.
 
-    ``changes`` grows with every change of what the model should see but the turns themselves: whoever keeps a history
-    of the session makes it anew then. ``system`` is the system prompt wished for this run, which is set once there is a
-    model to ask. Methods raise ``UsageError`` where there is nothing to do, and ``LocalIOError`` where it cannot be written.
+    ``changes`` grows with every change of the context other than a new turn; a history made before it is
+    outdated. ``system`` is the system prompt requested for this run, which is set once there is a model.
+    Methods raise ``UsageError`` if there is nothing to do, and ``LocalIOError`` if the file cannot be
+    written.
     """
 
     def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
         self.store = store
         self.session: Session = log.session
         self.journal: Journal = log
-        """What keeps the turns to come."""
+        """The journal of the coming turns."""
         self.notices: list[Notice] = log.notices
-        """What became of the file that the person was not told yet; whoever tells it takes it out."""
+        """Notices about the file that the person has not seen; whoever shows one removes it."""
         self.changes = 0
         self._log = log
         self._requested_system = system
@@ -40,22 +41,22 @@ class OpenSession:
 
     @property
     def file(self) -> SessionFile | None:
-        """Where the conversation is kept, or will be once something is asked; ``None`` when it is not."""
+        """The file of the conversation, or the one its first question will create; ``None`` if it is not saved."""
         return self._log.file
 
     @property
     def name(self) -> str | None:
-        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it is in the file."""
+        """The name to pass to ``-s`` to resume; ``None`` if nothing is saved, or not everything is in the file."""
         return self._log.name
 
     @property
     def title(self) -> str:
-        """The title the person gave, else their first words, on one line."""
+        """The person's title, else the beginning of the first question, on one line."""
         return title_of(self.session)
 
     @property
     def answered_elsewhere(self) -> str | None:
-        """The message another chatcli was at work on when this conversation was copied from its session."""
+        """The message another chatcli was answering when this conversation was copied from its session."""
         return self._log.answered_elsewhere
 
     @property
@@ -67,7 +68,7 @@ class OpenSession:
         return system.text or None if system else None
 
     def cached_tokens(self) -> tuple[int, int]:
-        """Return how many tokens were sent for the answers of the conversation, and how many the provider had cached."""
+        """Return the number of input tokens of the conversation's answers, and how many of them the provider had cached."""
         replies = (record.reply for record in self.session.path() if record.role == "assistant")
         usages = [reply.usage for reply in replies if reply is not None and reply.usage is not None]
         return (
@@ -76,19 +77,19 @@ class OpenSession:
         )
 
     def mark(self, kind: str, value: Any = None, *, changes_context: bool = False) -> None:
-        """Set a mark behind the newest message; ``changes_context`` where the model is to see something else from now on."""
+        """Add a mark after the newest message; ``changes_context``: the model sees another context from now on."""
         self._log.mark(kind, value, parent=self.session.head)
         self.changes += changes_context
 
     def mark_model(self, name: str, endpoint: Endpoint) -> None:
-        """Have the session remember the model, so that whoever goes on with it asks the same one."""
+        """Store the model in the session, so that a resume asks the same one."""
         host = endpoint.host
-        # The embedded model is chosen by its endpoint; no other endpoint knows its name.
+        # The embedded model is selected by its endpoint; other endpoints do not have it.
         if not endpoint.embedded and (self.session.model, self.session.model_endpoint) != (name, host):
             self._log.mark("model", name, parent=self.session.head, endpoint=host)
 
     def go_on_from(self, message_id: str | None) -> None:
-        """Move the head. The system prompt in force stays, also where it was set after that message."""
+        """Move the head. The system prompt in force stays, even if it was set after that message."""
         system = self.session.system
         self.mark("head", message_id, changes_context=True)
         if system is not None and system != self.session.system:
@@ -100,13 +101,13 @@ class OpenSession:
         self.mark("title", text)
 
     def set_system(self, text: str | None) -> None:
-        """Make ``text`` the system prompt from here on; ``None`` takes it away."""
+        """Set the system prompt from here on; ``None`` removes it."""
         if not text and self.system is None:
             raise UsageError("there is no system prompt", hint="set one first", code="no_system_prompt")
         self._keep_system(text or "")
 
     def settle_system(self, default: str | None) -> None:
-        """Set the system prompt wished for, else ``default`` where the session has none."""
+        """Set the system prompt requested for this run, else ``default`` if the session has none."""
         system = self._requested_system
         if system is None and default is not None and self.session.system is None:
             system = default
@@ -114,15 +115,15 @@ class OpenSession:
             self._keep_system(system)
 
     def save_as(self, file: SessionFile) -> None:
-        """Copy the whole conversation to a new session file and go on there; an existing file is refused.
+        """Copy the whole conversation to a new session file and continue there; an existing file is refused.
 
-        A conversation that was not kept is from then on.
+        A conversation that was not saved is saved from then on.
         """
         self._log.save_as(file)
         self.store.remember(file)
 
     def fork(self, file: SessionFile | None = None) -> None:
-        """Go on in a copy of the whole conversation, in ``file`` or beside the one there is, which stays as it is."""
+        """Continue in a copy of the whole conversation, in ``file`` or beside the current one, which stays unchanged."""
         if file is None:
             copies = self.file.copies() if self.file else iter([self.store.new()])
             file = next(copy for copy in copies if not copy.path.exists())
@@ -132,7 +133,7 @@ class OpenSession:
             self.mark("fork", {"session": name, "message": head})
 
     def note_asked(self, model: str, endpoint: Endpoint) -> None:
-        """Make this the session used last, with the model it is asked with; that it cannot be noted is told once."""
+        """Record this session as the last used, with its model; a failure is reported once."""
         try:
             if self._log.file is not None and self._log.name is not None:
                 self.store.remember(self._log.file)
@@ -143,7 +144,7 @@ class OpenSession:
         self.mark_model(model, endpoint)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._log.close()
 
     def _keep_system(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The model a conversation asks, once it is known which one and where."""
+"""The resolved model of a conversation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class InterruptibleSleep:
-    """Sleeps like ``asyncio.sleep``, until ``cut_short`` is called."""
+    """A sleep like ``asyncio.sleep`` that ``cut_short`` ends early."""
 
     def __init__(self) -> None:
         self._sleeping: set[asyncio.Event] = set()
@@ -46,13 +46,13 @@ class InterruptibleSleep:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """Which model is asked, how, and through what. ``pause`` is where it waits before it asks again.
+    """The model of a conversation and how it is asked. ``pause`` is the wait between attempts.
 
-    ``counts`` knows how the endpoint counts, ``pricing`` is what it costs, ``budget`` what it may. ``context`` names the
-    strategy that fits a conversation into its window, ``summary_model`` who sums up for it, ``None`` for the model
-    itself, ``turn_vectors`` what finds turns by their meaning, where a model for that is set. ``long_input`` says what is
-    done with a question that does not fit. ``separates_reasoning`` tells that reasoning in the text of an answer is no part
-    of it. ``listed`` are the models the endpoint offers, where it was asked for them on the way.
+    ``counts`` knows how the endpoint counts, ``pricing`` its prices, ``budget`` the limits. ``context`` names
+    the context strategy, ``summary_model`` the model that summarizes, ``None`` for the model itself,
+    ``turn_vectors`` the search of turns by meaning, if an embedding model is set. ``long_input`` says how
+    questions too long for the window are handled. ``separates_reasoning``: reasoning in the text of an answer
+    is not part of it. ``listed`` are the models of the endpoint, if they were listed.
     """
 
     model: ChatModel
@@ -73,7 +73,7 @@ class ResolvedModel:
     listed: tuple[str, ...] = ()
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
-        """Return what it costs to send and to get about so many tokens, ``None`` where no price is known."""
+        """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""
         if self.pricing is None:
             return None
         usage = Usage(sent_tokens, answer_tokens, estimated=True)
@@ -81,6 +81,6 @@ class ResolvedModel:
 
 
 def usd_of(pricing: Pricing, usage: Usage, model: str) -> float | None:
-    """Return what ``usage`` of a model costs in US dollars, ``None`` where that is not known."""
+    """Return the cost of ``usage`` in US dollars, ``None`` if unknown."""
     cost_usd = pricing.cost_of(usage, model)
     return None if cost_usd is None else float(cost_usd)

@@ -1,4 +1,4 @@
-"""From a session to the history a conversation goes on from."""
+"""From a session to the history of a conversation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def history_of(
     session: Session, *, longest_tokens: int | None = None, separates_reasoning: bool = False
 ) -> History:
-    """Return what a resume of ``session`` goes on from, without the turns that were dropped and questions refused.
+    """Return the history of a resumed ``session``, without dropped turns and refused questions.
 
-    A question of more than ``longest_tokens`` is told of in short; see ``recalled``. With ``separates_reasoning``
-    answers that were stored with reasoning in their text are sent without it.
+    A question of more than ``longest_tokens`` is shortened; see ``recalled``. With ``separates_reasoning``
+    answers stored with reasoning in their text are sent without it.
 
-    What was said is read when a strategy looks at it.
+    Messages are read when a strategy needs them.
     """
     history = History()
     pinned, left_out = set(session.pinned), {*session.dropped, *session.refused}
@@ -52,15 +52,15 @@ def history_of(
 
 
 def note_message(note: str) -> Message:
-    """Return a note as the model sees it: the person's own words, where the system prompt stands."""
+    """Return a note as a message at the place of the system prompt, with the person as its origin."""
     return Message("system", (TextPart(f"Keep in mind: {note}"),))
 
 
 class StoredMessages(Sequence["Message"]):
-    """The messages of some records, equal to any other sequence of the same messages.
+    """The messages of some records; equal to any other sequence of the same messages.
 
-    Questions of more than ``longest_tokens`` are told of in short; with ``separates_reasoning`` answers are without the
-    reasoning in their text.
+    Questions of more than ``longest_tokens`` are shortened; with ``separates_reasoning`` answers are without
+    the reasoning in their text.
     """
 
     __slots__ = ("_longest_tokens", "_records", "_separates_reasoning")
@@ -114,7 +114,7 @@ class StoredMessages(Sequence["Message"]):
 def _without_reasoning(message: Message) -> Message:
     if "<" not in message.text:
         return message
-    # Only where it may be needed: this is loaded with every start.
+    # Imported on first use: this module is loaded with every start.
     from chatcli.client.inline_reasoning import answer_in  # noqa: PLC0415
 
     parts = tuple(
@@ -125,7 +125,7 @@ def _without_reasoning(message: Message) -> Message:
 
 
 def _turns(session: Session) -> Iterator[list[MessageRecord]]:
-    """Yield the questions of the context with the answers to each, as ``History.append`` puts them together."""
+    """Yield the questions of the context with their answers, grouped as ``History.append`` does."""
     turn: list[MessageRecord] = []
     for record in session.context():
         if record.role in FOLLOWING and turn:
@@ -139,9 +139,9 @@ def _turns(session: Session) -> Iterator[list[MessageRecord]]:
 
 
 def summary_of(session: Session, turns: Sequence[Turn]) -> Summary | None:
-    """Return the newest summary of what the model knows, ``None`` where there is none or it was taken away.
+    """Return the newest summary in the context, ``None`` if there is none or it was removed.
 
-    One of another branch, or of what was cleared, is not of it.
+    Summaries of other branches and of cleared turns are not in the context.
     """
     if not session.summaries:
         return None

@@ -1,4 +1,4 @@
-"""The running summary of a conversation, which stands for its older turns where the strategy is to sum up."""
+"""The running summary of a conversation, which replaces its older turns under the strategy ``summarize``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 FOLDS_AT_ONCE: Final = 4
-"""How often a model is asked at most to catch up with a long conversation, as nobody asked for that."""
+"""The maximum number of requests to catch up with a long conversation, as the person did not ask for it."""
 
 
 class Summaries:
-    """Has older turns summed up, and lets the person see and change what came of it. Only marks are added."""
+    """Summarizes older turns, and lets the person see and change the summary. Only marks are added."""
 
     def __init__(self, opened: OpenSession, turns: Turns) -> None:
         self._opened = opened
@@ -30,13 +30,13 @@ class Summaries:
 
     @property
     def current(self) -> Summary | None:
-        """The summary there is, whether the strategy in force sends it or not."""
+        """The summary, whether the strategy in force sends it or not."""
         return self._turns.manager.history.summary
 
     async def catch_up(self, question: Message | None = None) -> int:
-        """Sum up what should be before ``question``, or the next one, is asked; return how many turns were.
+        """Summarize the turns due before ``question``, or the next one; return their number.
 
-        Mostly there is nothing to do. Raise a ``ChatcliError`` where the model fails; nothing has changed then.
+        Usually there is nothing to do. Raise a ``ChatcliError`` if the model fails; nothing has changed then.
         """
         summed_up = 0
         for _ in range(FOLDS_AT_ONCE):
@@ -47,9 +47,9 @@ class Summaries:
         return summed_up
 
     def change(self, text: str) -> None:
-        """Let ``text`` be the summary of what is summed up already.
+        """Replace the text of the summary.
 
-        Raise ``UsageError`` where nothing is, or where it is longer than a summary may be.
+        Raise ``UsageError`` if there is none, or if the text is too long for a summary.
         """
         current = self._existing()
         manager = self._turns.manager
@@ -63,13 +63,14 @@ class Summaries:
         self._keep(replace(current, text=text))
 
     def forget(self) -> None:
-        """Take the summary away: its turns are sent again as far as they fit, and summed up anew."""
+        """Remove the summary: its turns are sent again as far as they fit, and summarized anew."""
         self._keep(replace(self._existing(), text="", is_wanted=False))
 
     async def compact(self, tell: Callable[[str], object]) -> int:
-        """Sum up all but the newest turn, as the person wants it; return how many turns were.
+        """Summarize all but the newest turn, at the person's request; return the number of turns.
 
-        ``tell`` is given what is going on. Raise a ``ChatcliError`` where the model fails; what is summed up until then stays.
+        ``tell`` receives progress messages. Raise a ``ChatcliError`` if the model fails; summaries made until
+        then stay.
         """
         await asyncio.to_thread(self._turns.load_vocabulary)
         summed_up = 0
@@ -85,13 +86,16 @@ class Summaries:
     async def _go_on(self, question: Message | None) -> int:
         if self._turns.manager.fold(question) is None:
             return 0
-        # A summary by a rule of thumb could turn out too long for its share, and be of no use.
+        # Estimated tokens could make a summary too long for its share, and useless.
         await asyncio.to_thread(self._turns.load_vocabulary)
         fold = self._turns.manager.fold(question)
         return len(fold.turns) if fold is not None and await self._sum_up(fold) else 0
 
     async def _sum_up(self, fold: Fold) -> bool:
-        """Ask for the summary and keep it, unless the conversation has changed meanwhile; return whether it is kept."""
+        """Request a summary and store it unless the conversation has changed meanwhile.
+
+        Return whether it is stored.
+        """
         before = self._turns.manager.history.summary
         target = self._turns.connected
         summarizer = ModelSummarizer(
@@ -124,6 +128,6 @@ class Summaries:
 
 
 def _still_stands(fold: Fold, history: History) -> bool:
-    """Whether the conversation was not gone back in meanwhile."""
+    """Return whether the summarized turns are still on the path."""
     last = history.turns[fold.end - 1 : fold.end]
     return bool(last) and last[0].ids == fold.turns[-1].ids

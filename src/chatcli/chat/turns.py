@@ -1,4 +1,4 @@
-"""The turns of a conversation: from a question to the manager, or to what reads a question that does not fit."""
+"""The turns of a conversation: each question goes to the manager, or to the reader of long questions."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 
 
 _SHORT_TOKENS: Final = 1_000
-"""What is no longer is a question and no text, however small the window is."""
+"""A shorter text counts as a question, however small the window is."""
 
 _SHORT_BYTES: Final = 100_000
-"""What is counted in a hundredth of a second."""
+"""A text of this size is counted within a hundredth of a second."""
 
 
 class Examined(NamedTuple):
-    """A question as it will be sent; ``long`` says what can be done where it does not fit, ``None`` where it does."""
+    """A question as it will be sent; ``long`` has the options if it does not fit, else ``None``."""
 
     question: Message
     long: LongQuestion | None
 
 
 class AskedModel(NamedTuple):
-    """A model to ask, with what counts its tokens as its endpoint does, as far as that has shown it, and its window."""
+    """A model, its token counter as corrected for the endpoint, and its window."""
 
     target: ResolvedModel
     tokens: MessageTokens
@@ -63,7 +63,7 @@ class AskedModel(NamedTuple):
     def manager(
         self, history: History, journal: Journal, tokens: MessageTokens | None = None
     ) -> ConversationManager:
-        """Return what asks for one history and journal; ``tokens`` may count in another way than this."""
+        """Return a manager for one history and journal; ``tokens`` may replace the counter."""
         target = self.target
         return ConversationManager(
             model=target.model,
@@ -80,14 +80,14 @@ class AskedModel(NamedTuple):
         return LongQuestions(self.target, self.tokens, self.window, self.manager)
 
     def cannot_be_asked(self, question: Message, history: History) -> bool:
-        """Whether ``question`` does not fit, whatever else is left out."""
+        """Return whether ``question`` does not fit, whatever else is omitted."""
         return does_not_fit(question, history, self.window.budget_tokens, self.tokens)
 
 
 class Turns:
-    """Asks ``target`` for a session, once ``connect`` was called; ``ConfigurationError`` before that.
+    """Sends questions of a session to ``target``, once ``connect`` was called; ``ConfigurationError`` before that.
 
-    Whatever was gone back to, pinned or dropped meanwhile, the model sees the conversation as the session says it is.
+    The model always sees the conversation as the session defines it, after any undo, pin or drop.
     """
 
     def __init__(self, opened: OpenSession, branches: Branches) -> None:
@@ -102,7 +102,7 @@ class Turns:
 
     @property
     def manager(self) -> ConversationManager:
-        """What asks the model, with the history as it is now."""
+        """The manager, with the current history."""
         if self._manager is None:
             raise _not_connected()
         if self._known_changes != self._opened.changes:
@@ -117,7 +117,7 @@ class Turns:
 
     @property
     def long_questions(self) -> LongQuestions:
-        """What asks questions that do not fit."""
+        """The handler of questions that do not fit."""
         if self._long_questions is None:
             self._long_questions = self._connected_model.long_questions()
         return self._long_questions
@@ -144,43 +144,43 @@ class Turns:
         return AskedModel(target, tokens, Window.of(target.window_tokens, target.parameters.max_tokens))
 
     def load_vocabulary(self) -> None:
-        """Load what counts the tokens of the model's text, as a thread may while the person types."""
+        """Load the vocabulary of the model; can run in a thread while the person types."""
         if self.target is not None:
             self._vocabularies.load(self.target.model_name)
 
     def retry_now(self) -> bool:
-        """Ask again now where another attempt is waited for; return whether one was."""
+        """End the wait before the next attempt; return whether there was one."""
         return self.target is not None and self.target.pause.cut_short()
 
     def report(self, target: ResolvedModel | None = None, question: Message | None = None) -> ContextReport:
-        """Return what the model sees, or what that of another ``target`` would, with ``question`` or the next one."""
+        """Return the context of the model, or of another ``target``, with ``question`` or the next one."""
         manager = self.manager
         if target is not None:
             manager = self._model_at(target).manager(manager.history, self._opened.journal)
         return context_report(manager, target or self.connected, self._opened.session, question)
 
     def counted_beyond(self) -> float:
-        """Return how much more than by the vocabulary the endpoint was seen to count, as a share."""
+        """Return the share by which the endpoint counts more tokens than the vocabulary does."""
         target = self.connected
         return 0.0 if target.counts is None else target.counts.share(target.model_name)
 
     async def examine(self, question: Message) -> Examined:
-        """Work out, once a turn, whether a question fits; nothing is held up while millions of characters are counted."""
+        """Check once per turn whether a question fits; runs beside the event loop, as large texts take time."""
         whole, history = self._with_attached(question), self.manager.history
         if self._connected_model.tokens.upper_bound(whole) <= _SHORT_BYTES:
             return Examined(whole, self.long(whole, history))
         return Examined(whole, await asyncio.to_thread(self.long, whole, history))
 
     def long(self, question: Message, history: History | None = None) -> LongQuestion | None:
-        """Return ``question`` as one that does not fit, ``None`` for one that does."""
+        """Return ``question`` as a long question, ``None`` if it fits."""
         history = history or self.manager.history
         is_long = self._connected_model.cannot_be_asked(question, history)
         return self.long_questions.long(question, history) if is_long else None
 
     def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
-        """Ask; see ``ConversationManager.send``. The session becomes the one used last.
+        """Send a question; see ``ConversationManager.send``. The session becomes the last used.
 
-        Where a question is being edited, this one is asked in its place, beside it, with what was attached to that.
+        If a question is being edited, this one replaces it as its sibling, with the attachments of that one.
         """
         if isinstance(question, Examined):
             whole, long = question
@@ -197,15 +197,15 @@ class Turns:
         return self._unless_unasked(self._asking(self.manager, whole, long), stood)
 
     def retry(self, target: ResolvedModel | None = None) -> AsyncGenerator[Event]:
-        """Ask the last question again, for an answer in place of the one it has.
+        """Ask the last question again, for an answer in place of the current one.
 
-        The old answer is still in the session beside the new one, and stands again if nothing comes of this.
-        ``target`` is asked this once in place of the conversation's own.
+        The old answer stays in the session as a sibling, and becomes current again if the new one fails.
+        ``target`` replaces the conversation's model for this answer.
         """
         return self._ask_again(self._branches.latest(1)[0], target=target)
 
     def continue_answer(self) -> AsyncGenerator[Event]:
-        """Ask for the rest of the last answer where that was cut, and keep the whole in its place."""
+        """Request the remainder of a cut last answer, and store the whole in its place."""
         last = [record for record in self._opened.session.context() if record.role != "system"][-1:]
         if not last or last[0].role != "assistant":
             raise UsageError(
@@ -225,9 +225,9 @@ class Turns:
     def aside(
         self, question: Message, *, system: str | None = None, with_history: bool = True
     ) -> AsyncGenerator[Event]:
-        """Ask beside the conversation: nothing of it is kept, and the model is not told of it later.
+        """Ask outside the conversation: nothing is stored, and the model does not see it later.
 
-        ``system`` stands in for the system prompt; without ``with_history`` the model sees the question alone.
+        ``system`` replaces the system prompt; without ``with_history`` the model sees only the question.
         """
         model = self._connected_model
         history = self._history() if with_history else History()
@@ -241,9 +241,9 @@ class Turns:
         session, path = self._opened.session, self._opened.session.path()
         stood, at = session.head, self._branches.place(asked)
         if asked.id in session.dropped:
-            # Who asks for another answer wants the model to know of the question.
+            # A retried question is sent even if the person had dropped it.
             self._opened.mark("undrop", asked.id)
-        # Where the system prompt was set after the question, that is asked anew to stand behind it.
+        # If the system prompt was set after the question, the question is asked anew after it.
         stored_id = None if any(record.role == "system" for record in path[at:]) else asked.id
         if stored_id is None:
             self._branches.go_before(asked)
@@ -277,7 +277,7 @@ class Turns:
         stored_id: str | None = None,
         partial_answer: str = "",
     ) -> AsyncGenerator[Event]:
-        """Return the turn that ``manager`` makes of ``question``, or one that reads what does not fit."""
+        """Return the events of ``manager`` for ``question``, or those of reading a long question."""
         if long is None:
             return manager.send(question, stored_id=stored_id, partial_answer=partial_answer)
         asking = long_questions or self.long_questions
@@ -298,7 +298,7 @@ class Turns:
             return history_of(self._opened.session)
         return history_of(
             self._opened.session,
-            # How long a question may be for the model to be told of it again in full.
+            # The length up to which a question is sent again in full later.
             longest_tokens=max(model.window.budget_tokens, _SHORT_TOKENS),
             separates_reasoning=model.target.separates_reasoning,
         )
@@ -309,7 +309,7 @@ class Turns:
             self._known_changes = self._opened.changes
 
     def _with_attached(self, question: Message) -> Message:
-        """Return ``question`` with what was attached to the one it takes the place of and is not attached anew."""
+        """Return ``question`` with those attachments of the question it replaces that are not attached anew."""
         edited = self._branches.editing
         if edited is None:
             return question
@@ -323,7 +323,7 @@ class Turns:
         return replace(question, parts=(*question.parts, *kept))
 
     async def _then_changed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-        """Pass on a turn whose question was sent in another form than it is kept in."""
+        """Pass on a turn whose question was sent in another form than it is stored in."""
         try:
             async with aclosing(events):
                 async for event in events:
@@ -334,7 +334,7 @@ class Turns:
     async def _unless_unasked(
         self, events: AsyncGenerator[Event], stood: str | None
     ) -> AsyncGenerator[Event]:
-        """Pass on a turn; where its question was not even stored, the conversation stands as before."""
+        """Pass on a turn; if its question was not even stored, restore the conversation as it was."""
         before = self._opened.session.head
         try:
             async with aclosing(self._remembering(events)) as remembering:
@@ -362,23 +362,23 @@ class Turns:
                 async for event in remembering:
                     yield event
         finally:
-            # Whatever cannot be written now, the turn itself has told its end already.
+            # The turn has reported its end already; a failing write changes nothing about that.
             with suppress(LocalIOError):
                 self._stand_by(stood)
             self._opened.changes += 1
 
     def _stand_by(self, stood: str | None) -> None:
-        """Go back to the answer there was, unless another came."""
+        """Restore the previous answer unless there is a new one."""
         session = self._opened.session
         newest = None if session.head is None else session.message(session.head)
         if session.head != stood and (newest is None or newest.role != "assistant"):
             self._opened.mark("head", stood)
 
     async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-        """Pass on a turn and, before its last event, what became of its file."""
+        """Pass on a turn with the notices about its file before the last event."""
         async with aclosing(events):
             async for event in events:
-                if not isinstance(event, TurnStarted):  # before which nothing was written
+                if not isinstance(event, TurnStarted):  # nothing has been written before it
                     while self._opened.notices:
                         yield self._opened.notices.pop(0)
                 yield event

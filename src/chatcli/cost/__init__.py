@@ -1,1 +1,1 @@
-"""What answers cost: prices, what was spent, and where a budget ends."""
+"""Costs of answers: prices, the ledger, and budgets."""

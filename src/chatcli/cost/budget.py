@@ -1,4 +1,4 @@
-"""Budgets: what a run, a session, a day and a month have cost, what they may, and the layer that keeps to it."""
+"""Budgets: the spending and the limits of a run, a session, a day and a month, and the layer that enforces them."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ if TYPE_CHECKING:
     from chatcli.cost.pricing import Pricing
 
     Approve: TypeAlias = Callable[[str], Awaitable[bool]]
-    """Asks the person whether something may cost what it says it does."""
+    """Asks the person whether something may cost the stated amount."""
 
 
 class Payer(NamedTuple):
-    """The conversation that pays: its name, where it is kept, and what its answers cost so far."""
+    """The conversation that pays: its name, if it is saved, and the cost of its answers so far."""
 
     name: str | None = None
     cost_usd: float | None = None
 
 
 class Spending:
-    """What one run has spent, whichever models it asked; every conversation of the run shares it."""
+    """The spending of one run over all models; shared by every conversation of the run."""
 
     def __init__(self) -> None:
         self.asking = asyncio.Lock()
         """Held while the person is asked: one question at a time."""
         self.run_usd = Decimal(0)
         self.reserved: list[Callable[[], Decimal | None]] = []
-        """What each of the requests on their way is about to cost: worked out where a budget asks for it."""
+        """The estimated cost of each request in flight, computed when a budget asks for it."""
         self.unwritten: list[Expense] = []
-        """What is not in the ledger: it would not take it, or is to know nothing of this run."""
+        """Expenses missing from the ledger: it could not be written, or must not record this run."""
         self._reported: set[str] = set()
         self._before: dict[str | None, Decimal] = {}
         self._in_run: dict[str | None, Decimal] = {}
 
     def of_session(self, payer: Payer) -> Decimal:
-        """Return what a conversation has cost: what its answers did before this run, and all it asked since."""
+        """Return the cost of a conversation: its answers before this run and its requests since."""
         name, cost_usd = payer
         before = self._before.setdefault(name, Decimal(str(cost_usd or 0)) - self._in_run.get(name, 0))
         return max(Decimal(0), before) + self._in_run.get(name, 0)
 
     @property
     def reserved_usd(self) -> Decimal:
-        """What is set aside for requests on their way, as others may be beside them."""
+        """The amount set aside for requests in flight."""
         return sum((estimate_usd() or Decimal(0) for estimate_usd in self.reserved), Decimal(0))
 
     def book(self, expense: Expense, ledger: Ledger) -> OSError | None:
-        """Add what was spent to this run and to ``ledger``; return why that is not possible.
+        """Add an expense to this run and to ``ledger``; return the error if the ledger cannot be written.
 
-        What costs nothing is no line of the ledger.
+        Free requests are not recorded in the ledger.
         """
         if expense.cost_usd == 0:
             return None
@@ -85,16 +85,16 @@ class Spending:
         return None
 
     def is_news(self, what: str) -> bool:
-        """Whether ``what`` was not told in this run yet; from now on it was."""
+        """Return whether ``what`` has not been reported in this run yet, and mark it as reported."""
         is_news = what not in self._reported
         self._reported.add(what)
         return is_news
 
 
 class Account(NamedTuple):
-    """Whose money a model spends: ``payer`` tells which conversation pays, by the name it has by then.
+    """The account a model's requests are charged to: ``payer`` returns the conversation that pays, by its current name.
 
-    ``approve`` asks the person where a budget ends, ``None`` where nobody can be asked.
+    ``approve`` asks the person at the limit of a budget, ``None`` if nobody can be asked.
     """
 
     spending: Spending
@@ -117,7 +117,7 @@ _WHOSE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one limit stands, in US dollars: ``spent`` of ``limit``; ``period`` says whose it is."""
+    """The state of one limit in US dollars: ``spent`` of ``limit``; ``period`` names the limit."""
 
     period: str
     limit: Decimal
@@ -132,17 +132,17 @@ class Standing:
 
     @property
     def way_out(self) -> str:
-        """How a person raises the limit."""
+        """The hint that says how to raise the limit."""
         if self.period == RUN:
             return "--max-cost changes the limit"
         return f"[budget] {self.period} in config.toml changes the limit"
 
 
 class Budget:
-    """The limits that are set, and what was spent of each.
+    """The limits that are set, and the spending against each.
 
-    ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``. Days and months are those of the
-    person's own time. What is on its way counts as spent, whoever pays for it.
+    ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``, in the person's time zone.
+    Requests in flight count as spent, whichever conversation pays for them.
     """
 
     def __init__(self, limits: Mapping[str, float], account: Account, ledger: Ledger) -> None:
@@ -153,13 +153,13 @@ class Budget:
         self._limits = {period: Decimal(str(usd)) for period, usd in limits.items()}
 
     def standings(self) -> Iterator[Standing]:
-        """Yield how each limit stands, the narrowest first. Raise ``OSError`` where the ledger cannot be read."""
+        """Yield the state of each limit, the narrowest first. Raise ``OSError`` if the ledger cannot be read."""
         for period in _WHOSE:
             if period in self._limits:
                 yield Standing(period, self._limits[period], self._spent(period) + self.spending.reserved_usd)
 
     def passed_by(self, estimate_usd: Decimal | None) -> Standing | None:
-        """Return the first limit that ``estimate_usd`` more would pass, or that is used up where nobody knows."""
+        """Return the first limit that ``estimate_usd`` would exceed or, for an unknown estimate, that is used up."""
         for standing in self.standings():
             left = standing.limit - standing.spent
             if left <= 0 if estimate_usd is None else estimate_usd > left:
@@ -167,23 +167,23 @@ class Budget:
         return None
 
     def month(self) -> tuple[Expense, ...]:
-        """Return what was spent this month, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        """Return the spending of this month over all runs. Raise ``OSError`` if the ledger cannot be read."""
         month = self.ledger.month()
         return (*month.expenses, *self._unwritten(month.first))
 
     def spent_today(self) -> Total:
-        """Return what was spent today, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        """Return the spending of today over all runs. Raise ``OSError`` if the ledger cannot be read."""
         today = self.ledger.clock().date()
         return reduce(Total.plus, self._unwritten(today), self.ledger.month().of(today))
 
     def spent_this_month(self) -> Total:
-        """Return what was spent this month, over all runs. Raise ``OSError`` where the ledger cannot be read."""
+        """Return the spending of this month over all runs. Raise ``OSError`` if the ledger cannot be read."""
         month = self.ledger.month()
         return reduce(Total.plus, self._unwritten(month.first), month.total)
 
     @property
     def unreadable_lines(self) -> int:
-        """How many lines of the ledger the standings lack, as they cannot be read."""
+        """The number of unreadable ledger lines that the standings lack."""
         return self.ledger.unreadable_lines if self._limits.keys() & {DAY, MONTH} else 0
 
     def _unwritten(self, since: date) -> Iterator[Expense]:
@@ -205,19 +205,20 @@ class Budget:
 
 
 TYPICAL_ANSWER_TOKENS: Final = 1_000
-"""What an answer is taken to be long where nothing limits it."""
+"""The assumed length of an answer that nothing limits."""
 
 _LIMITS_OF_ANSWER: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 class BudgetedModel:
-    """A ``ChatModel`` that tells what each answer of ``inner`` cost, books it, and stops before a budget is passed.
+    """A ``ChatModel`` that adds costs to the answers of ``inner``, books them, and stops before a budget is exceeded.
 
-    What the endpoint itself says it took is believed. A request that would pass a limit is put to the person, where
-    one can be asked, and else not sent: ``BudgetReached``. ``count`` is about how many tokens a text has.
+    A cost reported by the endpoint itself is used as it is. A request that would exceed a limit needs the
+    person's approval; without it, it is not sent: ``BudgetReached``. ``count`` returns the approximate tokens
+    of a text.
 
-    ``requires_price``: where the price is unknown and nobody can be asked, nothing is sent either, as the limit could not
-    be kept.
+    ``requires_price``: if the price is unknown and nobody can be asked, nothing is sent, as the limit could
+    not be enforced.
     """
 
     def __init__(
@@ -261,7 +262,7 @@ class BudgetedModel:
                     yield completion
         finally:
             self._spending.reserved.remove(estimate_usd)
-            # Whoever hangs up, or is hung up on, pays for what came.
+            # The tokens received are paid for, whichever side closed the connection.
             if received_tokens and not is_booked:
                 usage = self._about(request, received_tokens)
                 self._book(request, None, self._pricing.cost_of(usage, request.model))
@@ -282,9 +283,9 @@ class BudgetedModel:
         return replace(completion, cost_usd=None if cost_usd is None else float(cost_usd))
 
     def _at_most(self, completion: Completion, request: Request, received_tokens: int) -> Decimal | None:
-        """Return what to book: where a number or the price of the cache is missing, what it can have cost without.
+        """Return the amount to book; a missing count or cache price is replaced by its upper bound.
 
-        A budget must not stand still because an answer's cost is not known to the cent.
+        A budget must not stop counting because a cost is not known to the cent.
         """
         if completion.cost_usd is not None:
             return Decimal(str(completion.cost_usd))
@@ -296,7 +297,7 @@ class BudgetedModel:
         return self._pricing.cost_of(usage, request.model, completion.model)
 
     def _book(self, request: Request, answered: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
-        """Book what was spent; return what the person should know of that."""
+        """Book an expense; return notices for the person."""
         expense = Expense(
             self._budget.ledger.clock(),
             answered or request.model,
@@ -311,9 +312,9 @@ class BudgetedModel:
         return (Notice("spending_unwritten", f"{failure}; spending is counted in memory until you leave"),)
 
     async def _admit(self, request: Request, estimate_usd: Decimal | None) -> list[Notice]:
-        """Return what the person should know before ``request`` goes out; raise ``BudgetReached`` where it must not.
+        """Return notices for the person before ``request`` is sent; raise ``BudgetReached`` if it must not be.
 
-        ``estimate_usd`` is what it may cost, ``None`` where nobody knows.
+        ``estimate_usd`` is the estimated cost, ``None`` if unknown.
         """
         if estimate_usd == 0:
             return []
@@ -346,7 +347,7 @@ class BudgetedModel:
             ) from error
 
     async def _is_approved(self, request: Request, estimate_usd: Decimal | None, standing: Standing) -> bool:
-        """Ask the person, but not again for another attempt at what they allowed: that has cost nothing yet."""
+        """Ask the person, except for another attempt at an approved request: the failed one has cost nothing."""
         allowed, spent_usd = self._approved or (None, None)
         is_another_attempt = allowed is not None and allowed.messages == request.messages
         if is_another_attempt and spent_usd == self._spending.run_usd:
@@ -359,14 +360,14 @@ class BudgetedModel:
 
 
 def longest_answer_tokens(parameters: Parameters) -> int | None:
-    """Return how long an answer may be, ``None`` where nothing limits it."""
+    """Return the maximum length of an answer, ``None`` if nothing limits it."""
     extra = (parameters.extra.get(name) for name in _LIMITS_OF_ANSWER)
     limits = [limit for limit in extra if isinstance(limit, int)]
     return limits[0] if limits else parameters.max_tokens
 
 
 def expected_answer_tokens(parameters: Parameters) -> int:
-    """Return how long an answer is taken to be before it is there."""
+    """Return the assumed length of an answer before it is received."""
     return longest_answer_tokens(parameters) or TYPICAL_ANSWER_TOKENS
 
 

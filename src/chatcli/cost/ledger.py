@@ -1,4 +1,4 @@
-"""The ledger: what was spent and when, over all runs."""
+"""The ledger: amounts spent, with their times, over all runs."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "spending.jsonl"
 
 KEPT: Final = timedelta(days=400)
-"""How long each request has a line of its own: a month can be compared with the same one a year ago."""
+"""How long each request keeps a line of its own: a month can be compared with the same one a year before."""
 
 _AT: Final = b'{"at":"'
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
-"""Until then a time has a day in every time zone."""
+"""The latest time that has a date in every time zone."""
 _LARGEST_USD: Final = Decimal(10**12)
 _MOST_REQUESTS: Final = 10**12
 _LARGE_BYTES: Final = 1_000_000
-"""A smaller file is read in no time, and is left as it is."""
+"""A smaller file is read quickly and left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expense:
-    """What was spent at ``at``, an aware time; ``cost_usd`` is ``None`` where the price is not known.
+    """An expense at ``at``, an aware time; ``cost_usd`` is ``None`` if the price is unknown.
 
-    ``requests`` is how many there were: after ``KEPT``, those of a day are put together. ``session`` is ``None``
-    where nothing of the conversation is kept.
+    ``requests`` is the number of requests: those older than ``KEPT`` are merged by day. ``session`` is
+    ``None`` if the conversation is not saved.
     """
 
     at: datetime
@@ -49,7 +49,7 @@ class Expense:
 
 
 class Total(NamedTuple):
-    """US dollars, and how many requests of unknown price come on top."""
+    """US dollars, and the number of further requests at an unknown price."""
 
     usd: Decimal
     unknown: int
@@ -72,13 +72,13 @@ def local_now() -> datetime:
 
 
 def unreadable_lines(path: Path, count: int) -> str:
-    """Return what is wrong with a ledger of which ``count`` lines cannot be read."""
+    """Return the message about a ledger with ``count`` unreadable lines."""
     lines = "1 line" if count == 1 else f"{count:,} lines"
     return f"{lines} of {path} cannot be read; budgets do not count what was recorded there"
 
 
 class Month:
-    """What was spent in one month, which begins on the day ``first``; sums are at hand, however much there was."""
+    """The expenses of one month, which begins on the day ``first``, summed up as they are added."""
 
     def __init__(self, first: date) -> None:
         self.first = first
@@ -86,7 +86,7 @@ class Month:
         self._days: dict[date, Total] = {}
 
     def add(self, expense: Expense, day: date) -> None:
-        """Add what was spent on ``day``, unless that is in another month."""
+        """Add an expense on ``day``, unless it is in another month."""
         if (day.year, day.month) == (self.first.year, self.first.month):
             self.expenses.append(expense)
             self._days[day] = self.of(day).plus(expense)
@@ -103,12 +103,13 @@ class Month:
 
 
 class Ledger:
-    """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run adds to.
+    """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run appends to.
 
-    ``at`` is RFC 3339 in UTC. Lines that cannot be read are skipped, and counted. Days are those of the person's own time, which ``clock`` tells. A file of more than
-    ``large_bytes`` is looked through once a day for what can be put together. Methods raise ``OSError``.
+    ``at`` is RFC 3339 in UTC. Unreadable lines are skipped and counted. Days are those of the person's time
+    zone, which ``clock`` gives. A file of more than ``large_bytes`` is compacted at most once a day. Methods
+    raise ``OSError``.
 
-    Of a run that leaves no trace, which ``is_kept`` denies, nothing is to be written here.
+    If ``is_kept`` is false, nothing is written.
     """
 
     def __init__(
@@ -128,18 +129,18 @@ class Ledger:
 
     @property
     def unreadable_lines(self) -> int:
-        """How many lines ``month`` passed over because nobody can say what they record, or when it was."""
-        # A last line may still be on its way to the file: it is looked at again the next time.
+        """The number of lines that ``month`` skipped, because their content or time cannot be read."""
+        # The last line may still be incomplete: it is read again next time.
         end = b"" if self._lines is None else self._lines.unfinished
         return self._unreadable_lines + (bool(end.strip()) and _expense(end) is None)
 
     def month(self) -> Month:
-        """Return what was spent this month; only what came since the last call is read."""
+        """Return the spending of this month; only lines added since the last call are read."""
         now = self.clock()
         lines = self._lines = self._lines or LineFollower(self.path, self._start_over)
         if (now.year, now.month) != (self._month.first.year, self._month.first.month):
             lines.rewind()
-        # Most of a year's lines are older, and are told by their beginning, without being parsed.
+        # Most lines of a year are older, which their beginning shows without parsing.
         oldest = _beginning(datetime.combine(self._month.first, time(), now.tzinfo))
         try:
             for line in lines.new_lines():
@@ -154,7 +155,7 @@ class Ledger:
         return self._month
 
     def expenses(self) -> list[Expense]:
-        """Return all there is, which takes a while where it is much."""
+        """Return all expenses; slow for a large ledger."""
         try:
             lines = LineFollower(self.path).new_lines()
             return [expense for line in lines if (expense := _expense(line)) is not None]
@@ -162,12 +163,12 @@ class Ledger:
             return []
 
     def append(self, expense: Expense) -> None:
-        """Add an expense."""
+        """Append an expense."""
         has_much_of_another_day = self._has_much_of_another_day()
         file = SharedJsonLines(self.path)
         file.append(_line(expense))
         if has_much_of_another_day:
-            # A file that stays large costs its readers a moment: another time may have more luck.
+            # A large file costs its readers a moment; a later attempt may succeed.
             with suppress(OSError):
                 file.compact(self._compacted)
 
@@ -181,7 +182,7 @@ class Ledger:
         return status.st_size > self._large_bytes and day != now.date()
 
     def _compacted(self) -> Iterable[bytes] | None:
-        """Put the requests of each day long ago together, by model, where there are any to put together."""
+        """Merge the requests of each old day by model, if there are any to merge."""
         expenses = self.expenses()
         compacted = together(expenses, before=self.clock() - KEPT)
         return map(_line, compacted) if len(compacted) < len(expenses) else None
@@ -192,7 +193,7 @@ class Ledger:
 
 
 def together(expenses: Iterable[Expense], *, before: datetime) -> list[Expense]:
-    """Return ``expenses``, those ``before`` put together by day, model and endpoint; no total changes.
+    """Return ``expenses`` with those before ``before`` merged by day, model and endpoint; no total changes.
 
     Days are those of the time zone of ``before``.
     """
@@ -222,7 +223,7 @@ def _timestamp(at: datetime) -> str:
 
 
 def _beginning(at: datetime) -> bytes:
-    """Return how a line of that time begins: lines compare as their times do."""
+    """Return the beginning of lines written at that time: lines sort like their times."""
     return _AT + _timestamp(at).encode()
 
 

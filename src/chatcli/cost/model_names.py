@@ -1,4 +1,4 @@
-"""The names of models: how they are spelled, and which are names of the same model."""
+"""Names of models: their spellings, and which names denote the same model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_NAME: Final = 200
-"""No model is called more than that; what is longer is not looked up."""
+"""A longer name is not looked up."""
 
 _MOST_NAMES: Final = 24
 
@@ -36,9 +36,10 @@ _ENDS: Final = re.compile("|".join(f"(?:{suffix.pattern})" for suffix in _SUFFIX
 
 
 def spelled(name: str) -> str:
-    """Return a model's name as the table writes it: without the vendor's prefix, in small letters, points as dashes.
+    """Return a model's name as the table spells it: without vendor prefix, lower case, dots as dashes.
 
-    ``anthropic/Claude-Sonnet-4.5`` is ``claude-sonnet-4-5``, ``accounts/fireworks/models/kimi-k2p6`` ``kimi-k2-6``.
+    ``anthropic/Claude-Sonnet-4.5`` is ``claude-sonnet-4-5``, ``accounts/fireworks/models/kimi-k2p6``
+    ``kimi-k2-6``.
     """
     last = name.strip().lower().rstrip("/").rpartition("/")[2]
     return _POINT.sub("-", _BEDROCK.sub("", last, count=1) if _BEDROCK.match(last) else last).replace(
@@ -47,15 +48,15 @@ def spelled(name: str) -> str:
 
 
 def snapshot_of(name: str) -> str | None:
-    """Return the model that a spelled ``name`` is a dated state of, ``None`` where it is none."""
+    """Return the model of which the spelled ``name`` is a dated snapshot, ``None`` if it is none."""
     found = _SNAPSHOT.fullmatch(name)
     return found["name"] if found else None
 
 
 def priced_names(name: str) -> Iterator[str]:
-    """Yield the spelled names under which a model's price stands: its own, that of its state, that of its latest.
+    """Yield the spelled names whose price applies to a model: its own, its snapshot's, the latest's.
 
-    Nothing else: ``gpt-4o:free`` is not charged as ``gpt-4o`` is, nor a fine-tuned model as what it was made of.
+    No others: ``gpt-4o:free`` does not cost what ``gpt-4o`` does, nor a fine-tuned model what its base does.
     """
     own = spelled(name)
     yield own
@@ -66,9 +67,9 @@ def priced_names(name: str) -> Iterator[str]:
 
 
 def names_of_base(name: str) -> Iterator[str]:
-    """Yield the spelled names of the models that ``name`` is one of, the nearest first.
+    """Yield the spelled names of the models ``name`` is a variant of, the nearest first.
 
-    Dates, releases, quantization and what comes behind ``:`` or ``@`` are taken off, one after the other:
+    Dates, releases, quantization and suffixes after ``:`` or ``@`` are removed one by one:
     ``qwen3:8b-q4_K_M`` is ``qwen3:8b``, that is ``qwen3-8b``, and that is ``qwen3``.
     """
     fine_tuned = _FINE_TUNED.fullmatch(name.strip().lower())
@@ -80,14 +81,14 @@ def names_of_base(name: str) -> Iterator[str]:
             continue
         seen.add(shorter)
         yield shorter
-        # Ollama's tags tell the size, where everybody else has it in the name.
+        # Ollama puts the size into the tag, others into the name.
         if ":" in shorter:
             waiting.append(shorter.replace(":", "-"))
         waiting += [shorter[: found.start()] for ending in _SUFFIXES if (found := ending.search(shorter))]
 
 
 def is_same_base(longer: str, base: str) -> bool:
-    """Return whether only dates, releases or quantization are added to ``base`` in ``longer``."""
+    """Return whether ``longer`` adds only dates, releases or quantization to ``base``."""
     rest = longer
     while rest.startswith(base) and rest != base:
         found = _ENDS.search(rest)

@@ -39,10 +39,10 @@ FORMAT: Final = 1
 FILE_NAME: Final = "models.jsonl"
 SHIPPED_FILE: Final = Path(__file__).with_name(FILE_NAME)
 MOST_BYTES: Final = 8 * 1024 * 1024
-"""A table that is larger is none of ours."""
+"""A larger file is not a model table."""
 
 ABILITIES: Final = {"p": "pictures", "a": "audio", "t": "tools", "r": "reasoning", "s": "structured"}
-"""What a model may be able to do beside reading and writing text: a letter of the table, and the word for it."""
+"""Abilities of models beyond reading and writing text: the letter in the table, and the word for it."""
 
 _ANYBODY: Final = "*"
 _LARGEST_WINDOW: Final = 1_000_000_000
@@ -50,12 +50,12 @@ _HIGHEST_PRICE: Final = 1_000_000
 
 
 class DamagedTable(ValueError):
-    """A file that is no table of models, in words that end a sentence."""
+    """An invalid model table; the message completes a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A price of the table, which ``provider`` asks, as it was known on the day ``as_of``."""
+    """A price of the table: what ``provider`` charges, as known on the day ``as_of``."""
 
     price: Price
     provider: str
@@ -71,7 +71,7 @@ class _Provider:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What one provider says of one model. ``prices`` begin on their days, in order."""
+    """The facts of one provider about one model. ``prices`` are ordered by their first day."""
 
     window_tokens: int | None
     abilities: frozenset[str] | None
@@ -80,9 +80,9 @@ class _Row:
 
 
 class ModelTable:
-    """The table that is shipped, or the one at ``kept`` where there is one that is whole and not older.
+    """The shipped table, or the one at ``kept`` if that is valid and not older.
 
-    Nothing is read before the first question. ``on`` is the day whose prices count.
+    Nothing is read before the first lookup. ``on`` is the day whose prices apply.
     """
 
     def __init__(self, kept: Path | None = None, *, on: date | None = None) -> None:
@@ -97,7 +97,7 @@ class ModelTable:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What it was made from, by name."""
+        """The sources of the table, by name."""
         return self._content.sources
 
     @property
@@ -105,7 +105,7 @@ class ModelTable:
         return self._content is _shipped()
 
     def window_tokens(self, host: str, model: str) -> int | None:
-        """Return the context window of ``model`` at ``host``; elsewhere the smallest that anybody has for it."""
+        """Return the context window of ``model`` at ``host``; for an unknown host the smallest at any provider."""
         for name, rows in self._lines_of(model):
             own = rows.get(self._content.provider_at(host) or "")
             if own is not None and own.window_tokens:
@@ -118,9 +118,11 @@ class ModelTable:
         return None
 
     def abilities(self, host: str, model: str) -> frozenset[str] | None:
-        """Return what ``model`` can do at ``host``, in words of ``ABILITIES``; elsewhere what it can do at most hosts.
+        """Return the abilities of ``model`` at ``host``, in words of ``ABILITIES``.
 
-        ``None`` where nobody says.
+        For an unknown host those at most providers.
+
+        ``None`` if unknown.
         """
         for name, rows in self._lines_of(model):
             own = rows.get(self._content.provider_at(host) or "")
@@ -135,14 +137,14 @@ class ModelTable:
         return None
 
     def price(self, host: str, model: str) -> Listed | None:
-        """Return what is asked for ``model`` at ``host``, ``None`` where the table does not know."""
+        """Return the price of ``model`` at ``host``, ``None`` if the table has none."""
         provider = self._content.provider_at(host)
         return None if provider is None else self._listed(provider, _names(model))
 
     def passed_on_price(self, host: str, model: str) -> Listed | None:
-        """Return what the only vendor of a ``model`` of this name asks for it, as a gateway at ``host`` may pass it on.
+        """Return the price at the only vendor of a model named ``model``, which a gateway at ``host`` may pass on.
 
-        ``None`` where ``host`` is in the table, which would know.
+        ``None`` if ``host`` is in the table, which would have the price.
         """
         if self._content.provider_at(host) is not None:
             return None
@@ -166,7 +168,7 @@ class ModelTable:
         return None
 
     def _lines_of(self, model: str) -> Iterator[tuple[str, Mapping[str, _Row]]]:
-        """Yield the names of the model and what each provider says of it, the nearest name first."""
+        """Yield the names of the model with each provider's facts, the nearest name first."""
         if len(model) > LONGEST_NAME:
             return
         names = list(names_of_base(model))
@@ -176,7 +178,8 @@ class ModelTable:
         for name in filter(_has_digit, names):
             if rows := self._content.rows_of_base(name):
                 yield name, rows
-        # gpt-5-mini-for-us: as much of it as is a name, but not a family's, which says nothing of its size.
+        # For gpt-5-mini-for-us: the longest known name, but not a family's, which says nothing about the
+        # size.
         own = names[0] if names else ""
         while _has_digit(own := own.rpartition("-")[0]):
             if rows := self._content.rows(own):
@@ -190,7 +193,7 @@ class ModelTable:
 
 
 class _Content:
-    """The bytes of a table; raises ``DamagedTable``. Only the lines that are asked for are parsed."""
+    """The bytes of a table; raises ``DamagedTable``. Only requested lines are parsed."""
 
     def __init__(self, content: bytes) -> None:
         if len(content) > MOST_BYTES:
@@ -223,7 +226,7 @@ class _Content:
         return own or next((name for pattern, name in self._regions if fnmatchcase(host, pattern)), None)
 
     def rows(self, name: str) -> Mapping[str, _Row]:
-        """Return what each provider says of the model that is spelled ``name``."""
+        """Return each provider's facts about the model spelled ``name``."""
         if name not in self._rows:
             beginning = f"[{json.dumps(name)},".encode()
             at = bisect_left(self._lines, beginning)
@@ -232,7 +235,7 @@ class _Content:
         return self._rows[name]
 
     def rows_of_base(self, base: str) -> Mapping[str, _Row]:
-        """Return the smallest of what is said of models that are dated states or releases of ``base``."""
+        """Return the smallest values among the dated snapshots and releases of ``base``."""
         beginning = f"[{json.dumps(base)[:-1]}".encode()
         at = bisect_left(self._lines, beginning)
         found: dict[str, _Row] = {}
@@ -247,7 +250,7 @@ class _Content:
         return found
 
     def check(self) -> None:
-        """Raise ``DamagedTable`` where any of it is not as it has to be."""
+        """Raise ``DamagedTable`` if any part of the table is invalid."""
         if self._lines != sorted(set(self._lines)) or not self._lines:
             raise DamagedTable("its lines are not in their order")
         for at, line in enumerate(self._lines, 2):
@@ -262,7 +265,7 @@ class _Content:
         try:
             return self._parsed(line)
         except DamagedTable:
-            # The whole of it was checked before it was kept. No answer fails for want of a price.
+            # The table was checked before it was stored; no answer fails for want of a price.
             return "", {}
 
     def _parsed(self, line: bytes) -> tuple[str, Mapping[str, _Row]]:
@@ -292,12 +295,12 @@ class _Content:
 
 
 def _names(model: str) -> tuple[str, ...]:
-    """Return the names under which a model's price may stand."""
+    """Return the names under which a model's price may be listed."""
     return () if len(model) > LONGEST_NAME else tuple(priced_names(model))
 
 
 def _is_telling(name: str) -> bool:
-    """Return whether a name is that of the same model everywhere: what is only called ``auto`` or ``small`` is not."""
+    """Return whether a name denotes the same model everywhere, unlike ``auto`` or ``small``."""
     return "-" in name or _has_digit(name)
 
 
@@ -306,16 +309,18 @@ def _has_digit(name: str) -> bool:
 
 
 def check_table(content: bytes) -> date:
-    """Return the day ``content`` was made; raise ``DamagedTable`` where any part of it is not as it has to be."""
+    """Return the day ``content`` was made; raise ``DamagedTable`` if any part of it is invalid."""
     read = _Content(content)
     read.check()
     return read.date
 
 
 def keep_table(path: Path, content: bytes) -> date:
-    """Put a newer table at ``path`` and return its day; change nothing where it is damaged or older than the shipped one.
+    """Store a newer table at ``path`` and return its day.
 
-    Raise ``DamagedTable``, or ``OSError`` where it cannot be written.
+    Change nothing if it is damaged or older than the shipped one.
+
+    Raise ``DamagedTable``, or ``OSError`` if it cannot be written.
     """
     made_on, shipped_on = check_table(content), _shipped().date
     if made_on < shipped_on:
@@ -352,9 +357,9 @@ def _newest(kept: Path | None) -> _Content:
     try:
         content = _Content(read_regular(kept, most_bytes=MOST_BYTES))
     except (OSError, DamagedTable):
-        # It is written whole or not at all; what is damaged all the same counts as none.
+        # It is written atomically; a damaged file counts as none.
         return shipped
-    # A program that was updated since may know more.
+    # A program updated since may ship a newer table.
     return content if content.date >= shipped.date else shipped
 
 

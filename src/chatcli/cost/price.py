@@ -1,4 +1,4 @@
-"""What a model's tokens cost."""
+"""Prices of a model's tokens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _TOKENS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens; ``None`` where nobody knows.
+    """US dollars per million tokens; ``None`` if unknown.
 
-    ``input`` is sent and not in the endpoint's cache, ``cached`` is, ``output`` comes back, thoughts included.
-    ``image`` and ``audio`` are what a picture's or a sound's tokens cost where that is not ``input``; usage does not
-    tell them apart yet. A request of more than ``up_to_tokens`` costs what ``beyond`` says, all of it.
+    ``input`` are tokens sent and not cached, ``cached`` those in the endpoint's cache, ``output`` those
+    received, reasoning included. ``image`` and ``audio`` are prices of picture and sound tokens where they
+    differ from ``input``; usage does not separate them yet. A request of more than ``up_to_tokens`` is
+    charged entirely at ``beyond``.
     """
 
     input: Decimal | None = None
@@ -35,10 +36,10 @@ class Price:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        """Return the price a table writes down: numbers by the names above, ``beyond`` a table of its own."""
+        """Return the price in a table: numbers by the names above, ``beyond`` as a table of its own."""
         beyond, up_to_tokens = row.get("beyond"), row.get("up_to_tokens")
         return cls(
-            # From its text: 0.1 is a tenth here, whatever a float makes of it.
+            # Parsed from the text, so that 0.1 is exactly a tenth.
             **{kind: Decimal(str(row[kind])) for kind in KINDS if kind in row},
             up_to_tokens=None if up_to_tokens is None else int(up_to_tokens),
             beyond=None if beyond is None else Price.of(beyond),
@@ -49,16 +50,17 @@ class Price:
         return self == FREE
 
     def cost_of(self, usage: Usage) -> Decimal | None:
-        """Return what ``usage`` costs in US dollars, ``None`` where a number or a price that it takes is not known.
+        """Return the cost of ``usage`` in US dollars, ``None`` if a required count or price is unknown.
 
-        Cached tokens are part of the input, thoughts part of the output. Where nobody tells of a cache there is none.
+        Cached tokens are part of the input, reasoning tokens part of the output. No report of cached tokens
+        means none.
         """
         sent, answered, cached = usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0
         if sent is None or answered is None:
             return None
         if self.up_to_tokens is not None and sent > self.up_to_tokens:
             return None if self.beyond is None else self.beyond.cost_of(usage)
-        # Some endpoints count what is cached beside what is sent, which must not make it a gift.
+        # Some endpoints count cached tokens beside the input, which must not make them free.
         parts = ((max(0, sent - cached), self.input), (cached, self.cached), (answered, self.output))
         total = Decimal(0)
         for tokens, price in parts:
@@ -78,7 +80,7 @@ _LEAST: Final = Decimal("0.0001")
 
 
 def dollars(usd: Decimal | float) -> str:
-    """Return an amount with as many places as it takes to tell it from nothing, four at most; 0 is ``free``."""
+    """Return an amount with as many decimals as needed to differ from zero, at most four; 0 is ``free``."""
     if not usd:
         return "free"
     if usd < _LEAST:
@@ -87,7 +89,7 @@ def dollars(usd: Decimal | float) -> str:
 
 
 def per_million(price: Price, *, briefly: bool = False) -> str:
-    """Return what a million tokens cost: ``$2 in, $10 out``, or ``$2/$10``; nothing where that is not known."""
+    """Return the price of a million tokens: ``$2 in, $10 out``, or ``$2/$10``; empty if unknown."""
     if price.input is None or price.output is None:
         return ""
     if price.is_free:
@@ -97,5 +99,5 @@ def per_million(price: Price, *, briefly: bool = False) -> str:
 
 
 def limit_of(usd: Decimal) -> str:
-    """Return an amount that may be spent: none is not free."""
+    """Return a spending limit as text; a limit of zero is not ``free``."""
     return dollars(usd) if usd else "$0"

@@ -1,4 +1,4 @@
-"""Which price is in force at an endpoint: the person's own, none, or that of the table."""
+"""The price in force at an endpoint: the person's own, free, or the table's."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PriceInForce:
-    """A price, and where it comes from, in words for the person; ``is_passed_on``, it is what another one asks."""
+    """A price and a description of its source; with ``is_passed_on`` it is another provider's."""
 
     price: Price
     source: str
     is_passed_on: bool = False
 
     def per_million(self, *, briefly: bool = False) -> str:
-        """Return what a million tokens cost, with a ``~`` where the endpoint may ask something else."""
+        """Return the price of a million tokens, with a ``~`` if the endpoint may charge another."""
         words = per_million(self.price, briefly=briefly)
         return f"~{words}" if self.is_passed_on and words else words
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a person chooses a model by; ``None`` is what nobody knows."""
+    """Facts for choosing a model; ``None`` is unknown."""
 
     window_tokens: int | None
     price: PriceInForce | None
@@ -39,7 +39,7 @@ class ModelFacts:
 
 
 def _shipped_table() -> ModelTable:
-    # Not before it is asked: the prompt needs no table.
+    # Imported on first use: the prompt needs no table.
     from chatcli.cost.model_table import ModelTable  # noqa: PLC0415
 
     return ModelTable()
@@ -48,9 +48,9 @@ def _shipped_table() -> ModelTable:
 class Pricing:
     """The prices at one endpoint, at ``host``.
 
-    ``own`` are the person's, by model, as ``Price.of`` reads them; they win. ``is_free``: the model itself runs on this
-    machine, and nothing it says costs anything. At a gateway a model is taken to cost what its vendor asks, which the
-    table of ``open_table`` knows: it is opened once a price is asked for.
+    ``own`` are the person's prices by model, as ``Price.of`` reads them; they win. ``is_free``: the model
+    runs on this machine, and costs the endpoint reports are ignored. A gateway is assumed to charge the
+    vendor's price, from the table that ``open_table`` opens on first use.
     """
 
     def __init__(
@@ -67,11 +67,12 @@ class Pricing:
         self._own = own
 
     def price_of(self, asked: str, answered: str | None = None) -> PriceInForce | None:
-        """Return the price of the model that was ``asked``, ``None`` where nobody knows it.
+        """Return the price of the model that was ``asked``, ``None`` if unknown.
 
-        ``answered`` is what the endpoint calls the model that did.
+        ``answered`` is the endpoint's name of the model that answered.
         """
-        # The answer tells which snapshot it was, or what stood behind an alias; own prices are for names that are used.
+        # The answer names the snapshot, or the model behind an alias; own prices are set for the names people
+        # use.
         names = (asked,) if answered is None else (asked, answered)
         for name in names:
             if name in self._own:
@@ -91,15 +92,15 @@ class Pricing:
         return None
 
     def facts_of(self, model: str, reported_tokens: int | None) -> ModelFacts:
-        """Return what is known of a ``model`` that is offered, with a window of ``reported_tokens`` if the endpoint says so.
+        """Return the facts of an offered ``model``, with a window of ``reported_tokens`` if the endpoint reports it.
 
-        How large a model was loaded that runs on this machine, only the server knows.
+        For a model that runs on this machine, only the server knows the window it was loaded with.
         """
         table = self._open_table()
         window_tokens = reported_tokens or (None if self._is_free else table.window_tokens(self.host, model))
         return ModelFacts(window_tokens, self.price_of(model), table.abilities(self.host, model))
 
     def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:
-        """Return what ``usage`` cost in US dollars, ``None`` where that is not known."""
+        """Return the cost of ``usage`` in US dollars, ``None`` if unknown."""
         in_force = self.price_of(asked, answered)
         return None if in_force is None else in_force.price.cost_of(usage)
