@@ -99,7 +99,7 @@ class ModelResolver:
         self._fallbacks: dict[str, tuple[ChatModel, str]] = {}
 
     async def resolve(self, chat: Conversation) -> ResolvedModel:
-        """Return the model for ``chat``, whose budget pays. Raise a ``ChatcliError`` if there is none."""
+        """Return the model for ``chat``, whose budget pays; raise a ``ChatcliError`` if there is none."""
         settings = self._settings
         entry = await self.connected(await self.endpoint())
         if entry.endpoint.embedded:
@@ -412,10 +412,7 @@ DEFAULT_MODEL = "gpt-5-mini"
 def endpoint_at(
     base_url: str, settings: Settings, context: RunContext, *, key: str | None, withheld: tuple[str, ...] = ()
 ) -> Endpoint:
-    """Return the endpoint at ``base_url`` with the proxy and TLS settings from settings and environment.
-
-    Raise a ``ConfigurationError`` for an invalid proxy.
-    """
+    """Return the endpoint at ``base_url``; raise a ``ConfigurationError`` for an invalid proxy."""
     loopback = is_loopback(base_url)
     # The API version is set for one endpoint: the configured one or, if there is none, the one about to be
     # configured.
@@ -437,9 +434,9 @@ def endpoint_at(
 
 
 def runs_models_itself(base_url: str) -> bool:
-    """Return whether a valid URL names a port of this machine that only a model server uses.
+    """Return whether a valid URL names a port that only a model server uses.
 
-    Any other loopback server may forward requests for money.
+    Others may forward requests for money.
     """
     port = urlsplit(base_url).port
     return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
