@@ -196,8 +196,7 @@ class ModelResolver:
                     pricing=terms.pricing,
                     budget=terms.budget,
                     count=counter.count,
-                    # A limit given for this call must be kept, else nothing is sent; one from the
-                    # configuration is for all models.
+                    # Only a limit given for this call must hold for models of unknown price.
                     requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
                 ),
                 fallbacks=fallbacks,
@@ -259,10 +258,7 @@ class ModelResolver:
         return self._fallbacks[name]
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:
-        """Return the connected pool entry of ``endpoint``.
-
-        Raise a ``ConfigurationError`` if it cannot be connected.
-        """
+        """Return the connected pool entry of ``endpoint``, or raise a ``ConfigurationError``."""
         return await self._context.pool.connected(endpoint, self._context.environment, self._stack)
 
     async def endpoint(self) -> Endpoint:
