@@ -56,8 +56,8 @@ class KeptFrontend(Frontend):
     def refresh(self):
         pass
 
-    def picture(self, draw):
-        self.said.append(draw(theme("dark", self._color_system)))
+    def picture(self, rows):
+        self.said.append(theme("dark", self._color_system).painted(rows))
 
     def complain(self, error):
         self.said += error_lines(error)

@@ -13,7 +13,7 @@ from wcwidth import width
 from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart, ranges
 from chatcli.render.themes import theme
 from chatcli.repl.context_view import (
-    Segment,
+    Stretch,
     bar,
     comparison,
     comparison_sentences,
@@ -60,7 +60,7 @@ seens = st.builds(
 
 
 def test_every_part_of_the_window_is_a_sign_and_a_row():
-    drawn, *rows = context_view(SEEN, PLAIN, 80).split("\n")
+    drawn, *rows = PLAIN.painted(context_view(SEEN, 80)).split("\n")
     assert re.fullmatch(r"\[S+N{2,}P+T+t+\.+A+\]", drawn)
     assert [row.split()[0] for row in rows[:-1]] == ["S", "N", "P", "T", "T", ".", "A"]
     assert rows[1].startswith("N  2 notes")
@@ -71,13 +71,13 @@ def test_every_part_of_the_window_is_a_sign_and_a_row():
 
 def test_a_part_tells_what_it_costs_where_a_price_is_known_and_there_is_room():
     priced = replace(SEEN, parts=(ReportedPart("system", 120, "Be brief.", cost_usd=0.0012),))
-    assert context_view(priced, PLAIN, 80).split("\n")[1].endswith("120  $0.0012")
-    assert "$" not in context_view(priced, PLAIN, 40)
+    assert PLAIN.painted(context_view(priced, 80)).split("\n")[1].endswith("120  $0.0012")
+    assert "$" not in PLAIN.painted(context_view(priced, 40))
 
 
 def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked():
     turns = tuple(ReportedPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
-    text = context_view(replace(SEEN, parts=turns, estimated=True), PLAIN, 80)
+    text = PLAIN.painted(context_view(replace(SEEN, parts=turns, estimated=True), 80))
     assert re.search(r"T  6 turns, 3–8 +~60\n", text)
     assert re.search(r"T  30 turns, 10–39 +~300\n", text)
     assert re.search(r"window of small +8,192", text)
@@ -113,12 +113,14 @@ def test_read_aloud_a_comparison_names_both_sides_of_each_count():
 
 @pytest.mark.parametrize("colors", [None, "standard", "256", "truecolor"])
 def test_colours_change_nothing_about_the_signs(colors):
-    assert ESCAPES.sub("", context_view(SEEN, theme("dark", colors), 60)) == context_view(SEEN, PLAIN, 60)
+    assert ESCAPES.sub("", theme("dark", colors).painted(context_view(SEEN, 60))) == PLAIN.painted(
+        context_view(SEEN, 60)
+    )
 
 
 @given(seens, st.sampled_from([20, 40, 80, 10_000]))
 def test_no_row_is_wider_than_the_terminal(seen, columns):
-    rows = context_view(seen, PLAIN, columns).split("\n")
+    rows = PLAIN.painted(context_view(seen, columns)).split("\n")
     assert max(map(width, rows)) <= columns
     assert max(map(width, comparison(seen, SEEN, columns).split("\n"))) <= columns
 
@@ -134,9 +136,9 @@ def test_cells_are_all_given_away_and_nothing_is_hidden_where_there_is_room(weig
 
 
 def test_a_bar_fills_its_row_and_empty_segments_take_no_cell():
-    drawn = bar([Segment("a", "rule", 1), Segment("b", "rule", 0), Segment("c", "rule", 1)], PLAIN, 12)
-    assert drawn == "[aaaaaccccc]"
-    assert bar([], PLAIN, 12) == "[]"
+    parts = [Stretch("a", "rule", 1), Stretch("b", "rule", 0), Stretch("c", "math", 1)]
+    assert bar(parts, 12) == [("[", "rule"), ("aaaaa", "rule"), ("ccccc", "math"), ("]", "rule")]
+    assert bar([], 12) == [("[", "rule"), ("]", "rule")]
 
 
 def test_what_is_left_out_is_told_with_why():

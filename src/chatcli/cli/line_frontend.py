@@ -26,7 +26,7 @@ from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.chat import Conversation
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import StyledRow
     from chatcli.repl.pickable_sessions import PickableSessions
     from chatcli.repl.repl_session import ReplSession
 
@@ -95,8 +95,8 @@ class LineFrontend(Frontend):
         said = sanitize(text)
         self._write(with_keys_spoken(said) if self._plain else said)
 
-    def picture(self, draw: Callable[[Theme], str]) -> None:
-        self._write(draw(theme("dark", None)))
+    def picture(self, rows: Iterable[StyledRow]) -> None:
+        self._write(theme("dark", None).painted(rows))
 
     def remark(self, text: str) -> None:
         status_output(self._options, self._settings(), self._terminal).remark(text)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.segment import Segment
     from rich.style import Style
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Role: TypeAlias = str
 ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 Background: TypeAlias = Literal["dark", "light"]
+StyledRow: TypeAlias = "Sequence[tuple[str, Role]]"
+"""A row as its texts, each with its role; one that is in no palette, such as an empty one, is that of any text."""
 
 
 class Theme:
@@ -69,6 +71,10 @@ class Theme:
         """Return ``text`` for a terminal that is written to directly, reset behind it."""
         style = self.style(roles)
         return style.render(text) if style is not None else text
+
+    def painted(self, rows: Iterable[StyledRow]) -> str:
+        """Return ``rows``, which fit and are safe, in lines."""
+        return "\n".join("".join([self.paint(text, role) for text, role in row]) for row in rows)
 
     def _combined(self, roles: tuple[Role, ...]) -> Style | None:
         if self.color_system is None:

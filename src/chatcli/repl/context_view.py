@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import ranges, stretches
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from chatcli.chat.context_report import ContextReport, ReportedPart
     from chatcli.conversation.context import PartKind
-    from chatcli.render.themes import Role, Theme
+    from chatcli.render.themes import Role, StyledRow
 
 
 _SIGNS: Final[dict[str, tuple[str, Role]]] = {
@@ -49,9 +50,10 @@ class _ContextRow(NamedTuple):
     cost_usd: float | None = None
 
 
-def context_view(report: ContextReport, theme: Theme, columns: int) -> str:
+def context_view(report: ContextReport, columns: int) -> list[StyledRow]:
     """Return the bar and the table, in rows of at most ``columns``."""
-    return f"{bar(_segments(report), theme, columns)}\n{_parts_table(report, columns)}"
+    rows = _parts_table(report, columns).split("\n")
+    return [bar(_stretches(report), columns), *([(row, "")] for row in rows)]
 
 
 def context_sentences(report: ContextReport) -> str:
@@ -126,19 +128,19 @@ _COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
 )
 
 
-def _segments(report: ContextReport) -> list[Segment]:
-    segments, is_other = [], False
+def _stretches(report: ContextReport) -> list[Stretch]:
+    window, is_other = [], False
     for part in report.parts:
         sign, role = _SIGNS[part.kind]
         if part.kind == "turn":
             sign, role = _OTHER_TURN if is_other else (sign, role)
             is_other = not is_other
         if part.kind != "question" or part.text:
-            segments.append(Segment(sign, role, part.tokens))
+            window.append(Stretch(sign, role, part.tokens))
     return [
-        *segments,
-        Segment(*_SIGNS["free"], report.free_tokens),
-        Segment(*_SIGNS["answer"], report.answer_tokens),
+        *window,
+        Stretch(*_SIGNS["free"], report.free_tokens),
+        Stretch(*_SIGNS["answer"], report.answer_tokens),
     ]
 
 
@@ -222,7 +224,7 @@ LONGEST_BAR: Final = 78
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Stretch:
     """A stretch of the window: the sign it is drawn with, its role in the theme, and its length."""
 
     sign: str
@@ -230,23 +232,16 @@ class Segment:
     tokens: int
 
 
-def bar(segments: Sequence[Segment], theme: Theme, columns: int) -> str:
-    """Return the segments side by side between brackets, in one row of at most ``columns``.
+def bar(parts: Sequence[Stretch], columns: int) -> StyledRow:
+    """Return the parts side by side between brackets, in one row of at most ``columns``.
 
     Each that is not empty has a cell at least, as long as there are cells; the rest goes by the tokens.
     """
-    shown = [segment for segment in segments if segment.tokens > 0]
-    cells = shares([segment.tokens for segment in shown], max(1, min(columns, LONGEST_BAR) - 2))
-    signs = [
-        (segment.sign, segment.role)
-        for segment, share in zip(shown, cells, strict=True)
-        for _ in range(share)
-    ]
-    painted = (
-        theme.paint("".join(sign for sign, _ in run), role)
-        for role, run in ((role, list(run)) for role, run in groupby(signs, key=lambda cell: cell[1]))
-    )
-    return theme.paint("[", "rule") + "".join(painted) + theme.paint("]", "rule")
+    shown = [part for part in parts if part.tokens > 0]
+    cells = shares([part.tokens for part in shown], max(1, min(columns, LONGEST_BAR) - 2))
+    signs = [(part.sign, part.role) for part, share in zip(shown, cells, strict=True) for _ in range(share)]
+    runs = ((role, "".join(sign for sign, _ in run)) for role, run in groupby(signs, key=itemgetter(1)))
+    return [("[", "rule"), *((run, role) for role, run in runs), ("]", "rule")]
 
 
 def shares(weights: Sequence[int], cells: int) -> list[int]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from chatcli.text.typed_answers import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import StyledRow
     from chatcli.repl.pickable_sessions import PickableSessions
 
 
@@ -77,8 +77,8 @@ class Frontend(Protocol):
         """Show text of one or more lines."""
         ...
 
-    def picture(self, draw: Callable[[Theme], str]) -> None:
-        """Show what ``draw`` makes in the colours there are; its rows fit and are safe for a terminal already."""
+    def picture(self, rows: Iterable[StyledRow]) -> None:
+        """Show ``rows``, which fit and are safe for a terminal already, in the colours there are."""
         ...
 
     def remark(self, text: str) -> None:

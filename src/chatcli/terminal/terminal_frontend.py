@@ -14,13 +14,13 @@ from chatcli.repl.frontend import USUAL, Frontend
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import StyledRow, Theme
     from chatcli.repl.pickable_sessions import PickableSessions
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.pager import Pager
@@ -115,8 +115,8 @@ class TerminalFrontend(Frontend):
     def say(self, text: str) -> None:
         self._print(wrapped(sanitize(text), self.columns()))
 
-    def picture(self, draw: Callable[[Theme], str]) -> None:
-        self._print(draw(self._theme()))
+    def picture(self, rows: Iterable[StyledRow]) -> None:
+        self._print(self._theme().painted(rows))
 
     def remark(self, text: str) -> None:
         if not self._quiet:

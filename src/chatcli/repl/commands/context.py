@@ -107,7 +107,7 @@ def _draw_context(repl: ReplSession, report: ContextReport) -> None:
     if repl.settings.plain:
         repl.frontend.say(context_sentences(report))
     else:
-        repl.frontend.picture(lambda theme: context_view(report, theme, columns))
+        repl.frontend.picture(context_view(report, columns))
 
 
 def _strategy_named(name: str) -> str:

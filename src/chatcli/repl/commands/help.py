@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chatcli.config.key_bindings import KeyAction
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import StyledRow
     from chatcli.repl.repl_session import ReplSession
 
     Groups: TypeAlias = tuple[tuple[str, tuple[Command, ...]], ...]
@@ -46,7 +46,7 @@ class _Help:
             return
         if repl.frontend.draws:
             columns = repl.frontend.columns()
-            repl.frontend.picture(lambda theme: "\n".join(self._in_columns(repl, theme, columns)))
+            repl.frontend.picture(self._in_columns(repl, columns))
         else:
             repl.frontend.say("\n".join(self._in_sentences(repl)))
         repl.frontend.pause()
@@ -68,15 +68,15 @@ class _Help:
             lines.append(f"  not now: {command.when}")
         repl.frontend.say("\n".join(lines))
 
-    def _in_columns(self, repl: ReplSession, theme: Theme, columns: int) -> Iterator[str]:
+    def _in_columns(self, repl: ReplSession, columns: int) -> Iterator[StyledRow]:
         """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
         for heading, commands in self._groups():
-            yield theme.paint(heading, "heading")
+            yield [(heading, "heading")]
             for command in commands:
                 role = "" if command.applies(repl) else "label"
-                yield from (theme.paint(row, role) for row in _command_rows(command, columns))
+                yield from ([(row, role)] for row in _command_rows(command, columns))
         for line in self._unusable(repl):
-            yield from (theme.paint(row, "label") for row in wrap(line, columns, subsequent_indent="  "))
+            yield from ([(row, "label")] for row in wrap(line, columns, subsequent_indent="  "))
 
     def _in_sentences(self, repl: ReplSession) -> Iterator[str]:
         """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
