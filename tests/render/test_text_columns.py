@@ -2,12 +2,67 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.render.text_columns import hanging, labelled, numbered
+from chatcli.render.text_columns import hanging, labelled, numbered, table
+
+SETTINGS = [
+    ("base_url", "https://llm.example.com/v1/of/some/length", "config.toml, profile work"),
+    ("model", "gpt-5-mini", "default"),
+    ("temperature", "0.7", ""),
+]
+COUNTS = [("北京的天气怎么样", "1,234", "free"), ("system prompt", "20", "$0.0001")]
+CELLS = st.text(st.sampled_from("ab 北京é👍🏽\x1b\t"), max_size=20)
+
+
+def test_columns_stand_one_below_the_other_in_any_script():
+    assert table(COUNTS, 80, right={1}).splitlines() == [
+        "北京的天气怎么样  1,234  free",
+        "system prompt        20  $0.0001",
+    ]
+
+
+def test_a_pipe_gets_a_table_whole():
+    assert table([("a", "b" * 500), ("c", "d")], sys.maxsize).splitlines() == [f"a  {'b' * 500}", "c  d"]
+
+
+def test_where_a_table_is_too_wide_every_column_can_still_be_read():
+    assert table(SETTINGS, 50).splitlines() == [
+        "base_url     https://llm.exam…  config.toml, prof…",
+        "model        gpt-5-mini         default",
+        "temperature  0.7",
+    ]
+    assert table(SETTINGS, 30).splitlines() == [
+        "base_url     https:…  config.…",
+        "model        gpt-5-…  default",
+        "temperature  0.7",
+    ]
+
+
+def test_numbers_are_cut_last():
+    assert table(COUNTS, 24, right={1}).splitlines() == ["北京的…   1,234  free", "system…      20  $0.0001"]
+
+
+def test_a_column_without_anything_in_it_takes_no_room():
+    assert table([("a", "", "b"), ("c", "", "")], 80) == "a  b\nc"
+    assert table([], 80) == ""
+    assert table([("", "")], 80) == ""
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda count: st.lists(st.tuples(*[CELLS] * count), max_size=6)),
+    st.integers(1, 60),
+    st.sets(st.integers(0, 3)),
+)
+def test_a_table_has_a_line_a_row_and_none_is_too_wide_or_ends_in_blanks(rows, columns, right):
+    lines = table(rows, columns, right=right).split("\n")
+    assert len(lines) == max(1, len(rows)) or not any(map(str.strip, lines))
+    assert all(width(line) <= columns and line == line.rstrip() for line in lines)
 
 
 def test_what_follows_the_first_row_of_a_choice_hangs_under_it():

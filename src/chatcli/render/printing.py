@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.segment import Segment
 
     Painted: TypeAlias = Sequence[Segment]
@@ -53,6 +53,13 @@ def as_written(segments: Painted) -> str:
     pieces: list[str] = []
     SegmentPrinter(pieces.append)(segments)
     return "".join(pieces)
+
+
+def plain_lines(renderable: RenderableType, columns: int) -> list[str]:
+    """Return what rich makes of ``renderable`` on a terminal of so many columns without colours, as lines of text."""
+    console = _console(_Printed())
+    lines = console.render_lines(renderable, console.options.update_width(columns), pad=False)
+    return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
 class _Printed:

@@ -4,32 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wcwidth import width, wrap
+from wcwidth import ljust, rjust, width, wrap
 
+from chatcli.render.printing import plain_lines
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.segment import Segment
+
 _GAP: Final = "  "
 _LEAST_ROOM: Final = 16
 """How many columns must be left for text that hangs under its beginning."""
 
 
-def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
-    """Return ``rows`` one below the other, each cut at ``columns``; the cells of ``right`` end in line."""
-    cells = [[sanitize_line(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        _GAP.join(
-            _padded(cell, wide, to_the_right=at in right)
-            for at, (cell, wide) in enumerate(zip(row, widths, strict=True))
-            if wide
-        ).rstrip()
-        for row in cells
-    )
-    return "\n".join(shortened(line, columns) for line in lines)
+def table(
+    rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = (), whole: Collection[int] = (0,)
+) -> str:
+    """Return ``rows`` one below the other, in lines of at most ``columns``; the cells of ``right`` end in line.
+
+    Where there is no room for all, the widest cells are cut first, then those of ``whole``, and those of ``right`` last.
+    """
+    # Here, so that nobody who hears or sees no table waits for it.
+    from rich.table import Table  # noqa: PLC0415
+
+    cells = zip(*([sanitize_line(cell) for cell in row] for row in rows), strict=True)
+    shown = {at: column for at, texts in enumerate(cells) if (column := _Column(texts)).columns}
+    kept = {*right, *whole}
+    if sum(shown[at].columns + len(_GAP) for at in kept & shown.keys()) > columns:
+        kept = {*right}
+    grid = Table.grid(padding=(0, len(_GAP), 0, 0))
+    for at in shown:
+        grid.add_column(justify="right" if at in right else "left", no_wrap=at in kept)
+    grid.add_row(*shown.values())
+    return "\n".join(shortened(line, columns) for line in plain_lines(grid, columns))
+
+
+class _Column:
+    """The cells of a column, one line each, measured as all other text is; to rich, which takes long for a cell, one cell."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self.columns = max(map(width, texts))
+
+    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement  # noqa: PLC0415 - as above
+
+        return Measurement(self.columns, self.columns)
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        from rich.segment import Segment  # noqa: PLC0415 - as above
+
+        place, room = (rjust if options.justify == "right" else ljust), options.max_width
+        yield Segment("\n".join(place(shortened(text, room), room) for text in self._texts))
 
 
 def sentences(rows: Iterable[Sequence[str]]) -> str:
@@ -51,7 +82,7 @@ def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection
     label_width = max((width(label) for label, _ in rows), default=0)
     lines: list[str] = []
     for label, value in rows:
-        head = _padded(label, label_width, to_the_right=False) + _GAP
+        head = ljust(label, label_width) + _GAP
         if label in whole and width(head) + width(sanitize_line(value)) > columns:
             lines += [label, sanitize_line(value)]
         else:
@@ -77,8 +108,3 @@ def hanging(head: str, text: str, columns: int) -> list[str]:
         subsequent_indent=" " * indent,
         replace_whitespace=False,
     ) or [head]
-
-
-def _padded(cell: str, wide: int, *, to_the_right: bool) -> str:
-    blanks = " " * (wide - width(cell))
-    return blanks + cell if to_the_right else cell + blanks

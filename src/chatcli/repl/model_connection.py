@@ -190,10 +190,12 @@ def _load_markdown() -> None:
     import chatcli.render.live_answer  # noqa: F401, PLC0415
     from chatcli.render.markdown.stream import rendered  # noqa: PLC0415
     from chatcli.render.printing import as_written  # noqa: PLC0415
+    from chatcli.render.text_columns import table  # noqa: PLC0415
     from chatcli.render.themes import theme  # noqa: PLC0415
 
-    # Loads as well what only an answer with marks and one with code need, and what prints them.
+    # Loads as well what only an answer with marks and one with code need, what prints them, and what makes tables.
     as_written(rendered("*an* answer\n\n```python\n1\n```\n", theme("dark", None), 80))
+    table([("a table", "")], 80)
 
 
 QUIET_S: Final = 0.3
