@@ -1,1 +1,1 @@
-"""Conversations on disk: records, their replay, the append-only log, and the folder that holds them."""
+"""Conversations on disk: records, their replay, the append-only log, and the folder of sessions."""

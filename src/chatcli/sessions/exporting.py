@@ -1,4 +1,4 @@
-"""Sessions for other readers: a transcript for people, JSON that loses nothing for programs.
+"""Export of sessions: a transcript for people, lossless JSON for programs.
 
 HTML is made of the same transcript by ``render/html_export``, where the libraries for that are. The JSON::
 
@@ -44,7 +44,7 @@ def to_document(session: Session, name: str) -> dict[str, Any]:
         "version": VERSION,
         "name": name,
         "title": title_of(session),
-        # JSON has no place for a line that is none.
+        # An unreadable line cannot be represented in JSON.
         "records": [
             _fields(record) for record in session.records if not isinstance(record, UnreadableRecord)
         ],
@@ -52,9 +52,9 @@ def to_document(session: Session, name: str) -> dict[str, Any]:
 
 
 def to_json(documents: Iterable[dict[str, Any]], *, as_list: bool) -> Iterator[str]:
-    """Yield documents as text in ASCII, one line a record, piece by piece: a whole library is too much for the memory.
+    """Yield documents as ASCII text, one record a line, in chunks: a whole library may not fit into memory.
 
-    Without ``as_list``, only the one document there is.
+    Without ``as_list``, there is one document only.
     """
     if as_list:
         yield "["
@@ -65,14 +65,14 @@ def to_json(documents: Iterable[dict[str, Any]], *, as_list: bool) -> Iterator[s
 
 
 def is_document(value: Any) -> bool:
-    """Whether a JSON value says that it is a session."""
+    """Return whether a JSON value is marked as a session."""
     return isinstance(value, dict) and value.get("type") == DOCUMENT_TYPE
 
 
 def records_of(document: dict[str, Any]) -> list[Record]:
     """Return the records of a document, a header first.
 
-    Raises ``ValueError`` with the reason for a document that has none or was made by a newer version.
+    Raise ``ValueError`` with the reason for a document without records or from a newer version.
     """
     version, records = document.get("version"), document.get("records")
     if type(version) is not int or not isinstance(records, list):
@@ -88,14 +88,14 @@ def records_of(document: dict[str, Any]) -> list[Record]:
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    # The line has what this version does not know as well.
+    # The line also has the fields this version does not know.
     fields: dict[str, Any] = record.fields() if record.line is None else json.loads(record.line)
     return fields
 
 
 def _record(fields: Any) -> Record:
     line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    # As in a session file: a lone surrogate has no UTF-8 and stays an escape.
+    # As in a session file, a lone surrogate stays an escape, since UTF-8 cannot encode it.
     record = decode(line.encode("utf-8", "backslashreplace"))
     if isinstance(record, UnreadableRecord):
         raise ValueError("one of its records is not a JSON object")  # noqa: TRY004 - what is in a file is a value
@@ -122,10 +122,10 @@ _ENDS: Final = {INTERRUPTED: "interrupted", "length": "cut off at the token limi
 
 @dataclass(frozen=True, slots=True)
 class TranscriptPart:
-    """A part of a turn: ``words`` as they were typed, an answer's ``markdown``, or something else under its ``name``.
+    """A part of a turn: typed ``words``, the ``markdown`` of an answer, or another kind under its ``name``.
 
-    ``sources`` are what an answer cites, one a line. A ``tool`` is what one returned or, with a ``name``, the arguments it was
-    called with. An ``attachment`` is what was attached and is no text; it has no ``text`` here.
+    ``sources`` lists the sources of an answer, one a line. A ``tool`` part is a result or, with a ``name``,
+    the arguments of a call. An ``attachment`` is not text; it has no ``text`` here.
     """
 
     kind: PieceKind
@@ -135,7 +135,7 @@ class TranscriptPart:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptTurn:
-    """What one speaker said. ``facts`` are short remarks on it: when, by which model, how it ended."""
+    """A message with its speaker. ``facts`` are short remarks: the time, the model, how it ended."""
 
     speaker: str
     facts: tuple[str, ...]
@@ -144,7 +144,7 @@ class TranscriptTurn:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """``facts`` are pairs of a label and what is true of the whole conversation."""
+    """A conversation for people. ``facts`` are pairs of a label and a value for the whole conversation."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -152,9 +152,11 @@ class Transcript:
 
 
 def transcript(session: Session, *, whole_tree: bool = False) -> Transcript:
-    """Return the conversation as it stands; with ``whole_tree`` all its branches, each turn saying where it belongs.
+    """Return the current path as a transcript.
 
-    The branches come one after the other, each from where it leaves the one before.
+    With ``whole_tree`` all branches, each turn with its place in the tree.
+
+    Branches follow one another, each from the point where it leaves the one before.
     """
     if whole_tree:
         places = list(_depth_first(session))
@@ -220,14 +222,14 @@ def _pieces(part: Part) -> Iterator[TranscriptPart]:
             for returned in part.parts:
                 yield from _pieces(returned)
         case ReasoningPart():
-            pass  # it is no part of what was said
+            pass  # not part of the conversation
         case _:
             yield TranscriptPart("attachment", "", part.label)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a message stands in the tree, and in the list that is made of it.
+    """The place of a message in the tree and in the list made of it.
 
     ``after`` is the number of the message it follows, 0 at the beginning.
     """
@@ -260,7 +262,7 @@ def _depth_first(session: Session) -> Iterator[_Place]:
         versions[record.id] = len(siblings)
     path = {record.id for record in session.path()}
     numbers: dict[str | None, int] = {None: 0}
-    # What hangs in a circle of parents is reached from no beginning, and comes last.
+    # Messages in a cycle of parents are unreachable from any beginning, and come last.
     waiting = [*reversed(records), *reversed(children.get(None, []))]
     while waiting:
         record = waiting.pop()
@@ -293,9 +295,9 @@ _SHORTEST_FENCE: Final = 3
 def to_markdown(transcript: Transcript, *, ended: Callable[[str], str]) -> str:
     """Return ``transcript`` as a Markdown document.
 
-    A turn is a rule and a second-level heading. What was said stands below as it was said: headings in an answer
-    keep their level, since a copied answer should be the answer. What a text leaves open, as an interrupted answer
-    does a fence, would swallow every turn after it: ``ended`` returns a text with that closed.
+    A turn is a rule and a second-level heading, followed by the unchanged text: headings in an answer keep
+    their level, so that it can be copied. An open construct, such as the fence of an interrupted answer,
+    would swallow all following turns: ``ended`` returns a text with such constructs closed.
     """
     return "\n\n".join(_blocks(transcript, ended)) + "\n"
 
@@ -328,7 +330,7 @@ def _piece_blocks(piece: TranscriptPart, ended: Callable[[str], str]) -> Iterato
             yield f"**Called {_plain(piece.name)}:**" if piece.name else "**From a tool:**"
             yield _fenced(text)
         case "sources":
-            # Fenced: an address stays what it is.
+            # Fenced, so that addresses stay literal.
             yield "**Sources:**"
             yield _fenced(text)
         case "attachment":
@@ -336,7 +338,7 @@ def _piece_blocks(piece: TranscriptPart, ended: Callable[[str], str]) -> Iterato
 
 
 def _plain(text: str) -> str:
-    """Return ``text`` on one line, with nothing in it that Markdown would take for more than text."""
+    """Return ``text`` on one line, with Markdown's special characters escaped."""
     return _MARKS.sub(r"\\\1", sanitize_line(text)).strip()
 
 

@@ -1,4 +1,4 @@
-"""A folder of sessions: what they may be called, what was attached to them, and whether they have changed.
+"""A folder of sessions: valid names, attachments, and detection of changes.
 
 ::
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".jsonl"
 
 _LONGEST_CHARACTERS: Final = 100
-# File systems allow 255 bytes; the suffix and a little room for a neighbour's prefix come off.
+# File systems allow 255 bytes, from which the suffix and room for a copy's number are subtracted.
 _LONGEST_BYTES: Final = 240
 _SPECIAL: Final = frozenset('<>:"|?*\\/')
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Part of how words are spelled in Persian and in Indic scripts, and of how emoji are put together.
+# Used in the spelling of Persian and Indic words, and in emoji sequences.
 _JOINERS: Final = frozenset("\u200c\u200d")
 _WINDOWS_DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE
@@ -36,14 +36,14 @@ _WINDOWS_DEVICE: Final = re.compile(
 
 
 def is_path(text: str) -> bool:
-    """Whether ``-s`` takes ``text`` as a path: it holds a separator or ends in ``.jsonl``."""
+    """Return whether ``-s`` takes ``text`` as a path: it contains a separator or ends in ``.jsonl``."""
     return text.endswith(SUFFIX) or any(
         separator in text for separator in ("/", os.sep, os.altsep) if separator
     )
 
 
 def checked_name(text: str) -> str:
-    """Return ``text`` in Unicode's form NFC; raise ``UsageError`` when it cannot name a session."""
+    """Return ``text`` in Unicode's form NFC; raise ``UsageError`` if it is not a valid session name."""
     name = unicodedata.normalize("NFC", text)
     if (objection := _objection(name)) is not None:
         raise UsageError(
@@ -76,14 +76,14 @@ _SUFFIX: Final = ".files"
 
 
 def attachments_folder(session: Path) -> Path:
-    """Return the folder of a session's attachments, which is only there if it has any."""
+    """Return the folder of a session's attachments, which exists only if there are any."""
     return session.with_name(session.name.removesuffix(SUFFIX) + _SUFFIX)
 
 
 def move_attachments(session: Path, new_session: Path) -> None:
-    """Have the attachments follow a session to its new place; raise ``OSError`` where they cannot.
+    """Move the attachments to a session's new place; raise ``OSError`` if that fails.
 
-    A link in place of the folder moves as the link it is.
+    If the folder is a link, the link itself is moved.
     """
     folder = attachments_folder(session)
     if folder.is_symlink() or folder.is_dir():
@@ -91,9 +91,9 @@ def move_attachments(session: Path, new_session: Path) -> None:
 
 
 def remove_attachments(session: Path) -> None:
-    """Remove the attachments of a session; raise ``OSError`` where they cannot be.
+    """Remove the attachments of a session; raise ``OSError`` if that fails.
 
-    Of a link in place of the folder only the link is removed: what it leads to is somebody else's.
+    If the folder is a link, only the link is removed: its target may belong to others.
     """
     folder = attachments_folder(session)
     if folder.is_symlink():
@@ -105,7 +105,7 @@ def remove_attachments(session: Path) -> None:
 
 
 def _is_junction(folder: Path) -> bool:
-    # Windows links folders without special rights; Python tells since 3.12, and before takes them for folders.
+    # Windows links folders without special permissions; Python recognizes such links since 3.12.
     try:
         tag = getattr(folder.lstat(), "st_reparse_tag", 0)
     except OSError:
@@ -116,18 +116,18 @@ def _is_junction(folder: Path) -> bool:
 _MOST_NS: Final = 2**63 - 1
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""From here on a time can be shown in every time zone."""
+"""The latest time that can be shown in every time zone."""
 
 
 class Stamp(NamedTuple):
-    """Another one means another content: a session file only grows."""
+    """The size and time of a session file; another stamp means another content, since the file only grows."""
 
     mtime_ns: int
     size_bytes: int
 
 
 def stamps(folder: Path) -> dict[str, Stamp]:
-    """Return the stamp of each session of ``folder`` by its name; of a folder that cannot be read there are none."""
+    """Return the stamp of each session in ``folder`` by its name; empty if the folder cannot be read."""
     found: dict[str, Stamp] = {}
     try:
         with os.scandir(folder) as entries:
@@ -140,12 +140,12 @@ def stamps(folder: Path) -> dict[str, Stamp]:
 
 
 def stamp_of(folder: Path, name: str) -> Stamp | None:
-    """Return the stamp of one session, ``None`` where there is none of that name."""
+    """Return the stamp of one session, ``None`` if it does not exist."""
     return _stamp(folder / f"{name}{SUFFIX}")
 
 
 def moment_of(mtime_ns: int) -> datetime:
-    """Return a time of a file; one that no calendar has, as a clock gone wrong may set it, is the nearest it has."""
+    """Return the time of a file; a time outside the calendar, from a wrong clock, becomes the nearest valid one."""
     seconds = mtime_ns / 1e9
     return datetime.fromtimestamp(min(max(seconds, _EARLIEST.timestamp()), _LATEST.timestamp()), UTC)
 
@@ -159,6 +159,6 @@ def _stamp(entry: os.DirEntry[str] | Path) -> Stamp | None:
         status = entry.stat()
     except OSError:
         return None
-    # A file system may know later times than the index does.
+    # A file system may store later times than the index can.
     mtime_ns = max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
     return Stamp(mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None

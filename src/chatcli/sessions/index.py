@@ -1,4 +1,4 @@
-"""The index of the sessions: a file made of the session files, which is made again whenever it is missing.
+"""The index of the sessions: a file derived from the session files, rebuilt whenever it is missing.
 
 ::
 
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 _COLUMNS: Final = "name, mtime_ns, title, turns, folder, preview, damaged_records, is_unfinished, forked_from"
 _LARGEST_WORDS_BYTES: Final = 1 << 30
 _BATCH_FILES: Final = 50
-"""How much is read before it is written: others wait for a write no longer than a few tenths of a second."""
+"""How many files are read between two writes: others wait for a write at most a few tenths of a second."""
 
 
 class SessionIndex:
-    """An index of one folder of sessions. Calls come from any thread, and refreshing holds up no question.
+    """An index of one folder of sessions. Calls come from any thread, and a refresh blocks no query.
 
-    ``patience_s`` is how long another process that writes is waited for. Every method raises ``IndexUnusable``,
+    ``patience_s`` is how long to wait for another process that writes. Every method raises ``IndexUnusable``,
     ``IndexBroken`` or ``IndexClosed``; none ever harms a session.
     """
 
@@ -62,10 +62,10 @@ class SessionIndex:
         self._reader = IndexFile(self._path, self._closed, patience_s)
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Bring the index in step with the files, reading what has changed, the newest first.
+        """Update the index from the files that changed, the newest first.
 
-        ``progress(done, total)`` is told of the files that had to be read; what it raises ends the refresh, and what
-        was read until then stays.
+        ``progress(done, total)`` is called for the files to read; an exception from it ends the refresh and
+        keeps what was read.
         """
         there = stamps(self._store.folder)
         with self._writer.opened() as connection:
@@ -80,28 +80,28 @@ class SessionIndex:
         )
 
     def look_again(self, names: Iterable[str]) -> None:
-        """Take notice of what became of a few sessions. Of those that are gone no word is left in the file."""
+        """Update a few sessions. Of deleted ones no word remains in the file."""
         there = {name: stamp_of(self._store.folder, name) for name in names}
         self._forget([name for name, stamp in there.items() if stamp is None])
         self._take_in({name: stamp for name, stamp in there.items() if stamp is not None}, _tell_nobody)
 
     def summaries(self, folder: str | None = None) -> list[SessionSummary]:
-        """Return the sessions as they were last refreshed, newest first; with ``folder``, those begun in it."""
+        """Return the sessions as of the last refresh, newest first; with ``folder``, those begun in it."""
         return self._select("is_session", [], folder, limit=-1)
 
     def find(self, terms: Sequence[Term], folder: str | None = None, *, limit: int) -> list[SessionSummary]:
-        """Return the sessions in which all ``terms`` stand, newest first."""
+        """Return the sessions that contain all ``terms``, newest first."""
         condition, values = _condition(terms)
         return self._select(condition, values, folder, limit=limit)
 
     def unreadable(self) -> list[str]:
-        """Return the names of the files that are no sessions, or cannot be read as such."""
+        """Return the names of the files that are not valid sessions."""
         query = "SELECT name FROM sessions WHERE NOT is_session ORDER BY name"
         with self._reader.opened() as connection:
             return [_text(name) for (name,) in connection.execute(query)]
 
     def count(self, terms: Sequence[Term], folder: str | None = None) -> int:
-        """Return how many sessions ``find`` knows of; without terms, how many there are."""
+        """Return the number of sessions ``find`` would return; without terms, of all sessions."""
         condition, values = _condition(terms)
         condition, values = _in_folder(condition, values, folder)
         with self._reader.opened() as connection:
@@ -109,7 +109,7 @@ class SessionIndex:
             return int(row[0])
 
     def discard(self) -> None:
-        """Remove the file, so that the next call makes a new one."""
+        """Delete the file, so that the next call creates a new one."""
         for connection in (self._writer, self._reader):
             connection.close()
         try:
@@ -119,7 +119,7 @@ class SessionIndex:
             raise IndexUnusable(str(error)) from error
 
     def close(self) -> None:
-        """Let go of the file; a refresh in another thread stops first."""
+        """Close the file; a refresh in another thread stops first."""
         self._closed.set()
         for connection in (self._writer, self._reader):
             connection.close()
@@ -157,7 +157,8 @@ class SessionIndex:
             progress(len(names), len(names))
 
     def _take_in_batch(self, batch: dict[str, Stamp]) -> None:
-        # Nothing is held while files are read: others may remove a session, and another chatcli may be as far.
+        # No lock is held while files are read: others may remove a session, and another chatcli may be
+        # refreshing too.
         with self._writer.opened() as connection:
             left = [(name, stamp) for name, stamp in batch.items() if _stamp(connection, name) != stamp]
         read = [(name, *self._read(name, stamp)) for name, stamp in left]
@@ -172,7 +173,7 @@ class SessionIndex:
         try:
             session = self._store.load(file)
         except ConfigurationError as error:
-            # One that could not even be opened is tried again the next time: its rights leave no stamp.
+            # A file that could not be opened is tried again next time: changed permissions leave no stamp.
             return (stamp if error.code != NOT_READ else stamp._replace(size_bytes=-1)), None
         summary = self._store.summary(file, session, last_used=moment_of(stamp.mtime_ns))
         said = [name, session.title or summary.title, *utterances(session.records)]
@@ -187,14 +188,14 @@ class SessionIndex:
                     if (key := _key(connection, name)) is not None:
                         _take_out(connection, key)
                         connection.execute("DELETE FROM sessions WHERE id = ?", [key])
-                # An entry that is deleted stays readable in the file until it is merged with what deletes it.
+                # A deleted entry stays readable in the file until its segment is merged.
                 connection.execute("INSERT INTO words(words) VALUES('optimize')")
                 connection.execute("INSERT INTO beginnings(beginnings) VALUES('optimize')")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class _IndexedWords:
-    """What the index takes from a session file."""
+    """The indexed text and summary of one session file."""
 
     __slots__ = ("summary", "words")
 
@@ -204,7 +205,7 @@ class _IndexedWords:
 
 
 def _replace(connection: sqlite3.Connection, name: str, stamp: Stamp, reading: _IndexedWords | None) -> None:
-    """Put a session in the place of what was known of it; ``None`` is a file that is no session."""
+    """Replace the entry of a session; ``None`` marks a file that is not a session."""
     key = _key(connection, name)
     if key is not None:
         _take_out(connection, key)
@@ -274,7 +275,7 @@ def _in_folder(condition: str, values: list[object], folder: str | None) -> tupl
 
 
 def _bytes(text: str) -> bytes:
-    # A file name may hold what is no Unicode; SQLite takes no such text.
+    # A file name may contain invalid Unicode, which SQLite does not accept.
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""The file of the index: how it is opened, what its tables are, and what can be wrong with it."""
+"""The file of the index: opening, tables, and errors."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = ".index.db"
 _FORMAT: Final = 5
-"""To be raised when anything that is stored changes, the folding of words included."""
+"""Increased when anything stored changes, the folding of words included."""
 SCHEMA_VERSION: Final = _FORMAT * 1_000_000 + int(unicodedata.unidata_version.replace(".", ""))
-"""With the version of Unicode: words that are cut otherwise could not be taken out again."""
+"""Includes the version of Unicode: words split by other rules could not be removed again."""
 
 _TABLES: Final = {
     "sessions": """CREATE TABLE sessions(
@@ -34,25 +34,25 @@ _TABLES: Final = {
         text, content='', columnsize=0, detail=none, prefix='1 2', tokenize='{TOKENIZER}')""",
 }
 _SHADOWS: Final = ("data", "idx", "docsize", "config", "content")
-"""What FTS5 keeps beside each of its tables, where it needs it."""
+"""The tables in which FTS5 stores each of its indexes."""
 PATIENCE_S: Final = 5.0
 _RETRY_S: Final = 0.01
 
 
 class IndexUnusable(Exception):
-    """There is no working with the index here: no FTS5, no room, no right to write, or it is locked."""
+    """An index cannot be used here: no FTS5, no disk space, no permission to write, or a lock."""
 
 
 class IndexBroken(Exception):
-    """What is in the file is no index. ``SessionIndex.discard`` makes way for another one."""
+    """The file is not a valid index. ``SessionIndex.discard`` deletes it."""
 
 
 class IndexClosed(Exception):
-    """The index was closed while it was asked."""
+    """The index was closed during a call."""
 
 
 class IndexFile:
-    """A connection to the file, opened when it is first needed, and used by one thread at a time."""
+    """A connection to the file, opened on first use, used by one thread at a time."""
 
     def __init__(self, path: Path, closed: Event, patience_s: float) -> None:
         self._path = path
@@ -81,7 +81,8 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     import sqlite3  # noqa: PLC0415 - nobody waits for it who does not look at the list
 
     try:
-        # Before SQLite does, so that only the owner can read it; what SQLite puts beside it gets the same rights.
+        # Created before SQLite does, with access for the owner only; SQLite gives its other files the same
+        # permissions.
         private_files.create(path, b"")
     except FileExistsError:
         if path.is_symlink() or not path.is_file():
@@ -91,7 +92,7 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         _write_ahead(connection, patience_s)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
-        # Whoever can put a file here must not have it run anything.
+        # A file from elsewhere must not execute anything.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
         _make_tables(connection)
@@ -103,7 +104,7 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
 
 
 def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
-    """Have questions answered while something is written (WAL)."""
+    """Let queries run while another process writes (WAL)."""
     import sqlite3  # noqa: PLC0415
 
     until_s = time.monotonic() + patience_s
@@ -111,7 +112,7 @@ def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            # Of all statements this one does not wait by itself while another process does the same.
+            # The only statement that does not wait by itself while another process executes it.
             if time.monotonic() >= until_s:
                 raise
             time.sleep(_RETRY_S)
@@ -134,12 +135,12 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 
 def _refuse_anothers(connection: sqlite3.Connection) -> None:
-    """Raise ``IndexBroken`` for a file that calls itself an index and has other tables, views or triggers."""
+    """Raise ``IndexBroken`` for a file marked as an index that has other tables, views or triggers."""
     shadows = {f"{table}_{shadow}" for table in ("words", "beginnings") for shadow in _SHADOWS}
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
     for kind, name, table, sql in rows:
         is_own = kind == "table" and (sql == _TABLES.get(name) or name in shadows)
-        # The one that SQLite makes for a UNIQUE has no SQL.
+        # The index that SQLite creates for a UNIQUE constraint has no SQL.
         if not (is_own or (kind == "index" and sql is None and table in _TABLES.keys() | shadows)):
             raise IndexBroken(f"{name!r} is not its own")
     if not _TABLES.keys() <= {name for _, name, _, _ in rows}:
@@ -175,5 +176,5 @@ def _translated_errors() -> Iterator[None]:
             raise IndexBroken(str(error)) from error
         raise IndexUnusable(str(error)) from error
     except (sqlite3.DatabaseError, zlib.error, TypeError, ValueError, ArithmeticError) as error:
-        # The last three: a value of another type than was ever put there.
+        # The last three: a value of a type that was never stored.
         raise IndexBroken(str(error)) from error

@@ -1,4 +1,4 @@
-"""The saved conversations as their owner sees them: the list, the search, and what is done with them."""
+"""The saved conversations of a person: list, search, and changes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MOST_BYTES: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A row of a search.
+    """A result of a search.
 
-    ``excerpt`` is a line of what was said around the hit, empty when only the title or the name has it; ``at`` is
-    where the hit begins and ends in it, ``(0, 0)`` when there is none. It is as it was said, control characters and
-    all: sanitize the three pieces, not the line, or ``at`` is the wrong place.
+    ``excerpt`` is the line around the hit, empty if only the title or the name matches; ``at`` is the span of
+    the hit in it, ``(0, 0)`` without one. The line is raw, control characters included: sanitize the text
+    before, in and after the hit separately, else ``at`` is wrong.
     """
 
     summary: SessionSummary
@@ -44,7 +44,7 @@ class SearchHit:
 
 
 class Catalog(Protocol):
-    """What knows the sessions of a folder without opening each: ``SessionIndex``, and ``SessionScan`` in its place."""
+    """A source of facts about the sessions of a folder: ``SessionIndex``, or ``SessionScan`` without an index."""
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None: ...
     def summaries(self, folder: str | None = None) -> list[SessionSummary]: ...
@@ -60,8 +60,8 @@ class Catalog(Protocol):
 class Library:
     """The sessions of one data folder. Calls block, and may come from any thread.
 
-    ``refresh`` may go on in one thread while others ask: they are told what is known by then. An index that is broken
-    is made anew; where there can be none, the answers come from the files.
+    ``refresh`` may run in one thread while others query: they get the results so far. A broken index is
+    rebuilt; if an index is impossible, the files are read.
     """
 
     def __init__(
@@ -75,52 +75,52 @@ class Library:
 
     @classmethod
     def of(cls, data: Path) -> Library:
-        """Return the library of a data folder, which need not be there."""
+        """Return the library of a data folder, which may not exist yet."""
         return cls(SessionStore(data))
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Take notice of what became of the files since; the newest come first.
+        """Update from the changed files; the newest come first.
 
-        ``progress(done, total)`` is told of the files that are read for it; what it raises ends the refresh, which
-        goes on from there the next time.
+        ``progress(done, total)`` is called for the files to read; an exception from it ends the refresh,
+        which continues there next time.
         """
         self._tell(lambda catalog: catalog.refresh(progress))
 
     def sessions(self, *, folder: str | None = None) -> list[SessionSummary]:
-        """Return the sessions as they were last refreshed, newest first; with ``folder``, those that began in it."""
+        """Return the sessions as of the last refresh, newest first; with ``folder``, those begun in it."""
         return self._ask(lambda catalog: catalog.summaries(folder), [])
 
     def search(self, words: str, *, folder: str | None = None, limit: int = 50) -> list[SearchHit]:
-        """Return the sessions in which all the words stand, newest first; the last word may be unfinished.
+        """Return the sessions that contain all words, newest first; the last word may be incomplete.
 
-        Without a word to look for, those are all sessions.
+        Without a word, return all sessions.
         """
         wanted = terms(words)
         found: list[SessionSummary] = self._ask(lambda catalog: catalog.find(wanted, folder, limit=limit), [])
         return [_with_excerpt(summary, wanted) for summary in found]
 
     def count(self, words: str = "", *, folder: str | None = None) -> int:
-        """Return how many sessions there are, or how many ``search`` would find without a limit."""
+        """Return the number of sessions, or of those ``search`` would find without a limit."""
         wanted = terms(words)
         return self._ask(lambda catalog: catalog.count(wanted, folder), 0)
 
     def unreadable(self) -> list[str]:
-        """Return the names of the files beside the sessions that are none, or cannot be read as such."""
+        """Return the names of the files that are not valid sessions."""
         return self._ask(lambda catalog: catalog.unreadable(), [])
 
     def rename(self, name: str, title: str) -> None:
-        """Give a session a title. When it was used last stays as it was.
+        """Set the title of a session. Its time of last use is kept.
 
-        Raises ``UsageError`` where there is no such session, or another chatcli (or this one) has it open.
+        Raise ``UsageError`` if the session does not exist, or a chatcli (this one included) has it open.
         """
         file = self.store.existing(name)
         renaming.retitle(file, self.store.load(file), title, now=self._clock())
         self._look_again([file])
 
     def move(self, name: str, new_name: str) -> SessionFile:
-        """Change what ``-s`` takes, and return where the session is now; what was attached moves along.
+        """Rename a session and return its new file; attachments move along.
 
-        Raises ``UsageError`` where there is a session of that name, or the session is open somewhere.
+        Raise ``UsageError`` if the name is taken, or the session is open.
         """
         file, new = self.store.existing(name), self.store.resolve(new_name)
         self.store.load(file)
@@ -132,14 +132,14 @@ class Library:
         return new
 
     def remove(self, name: str) -> SessionFile:
-        """Delete a session, what was attached to it and what the index knows of it; return where it was."""
+        """Delete a session, its attachments and its index entry; return its former file."""
         (file,) = self.remove_all([name])
         return file
 
     def remove_all(self, names: Iterable[str]) -> Iterator[SessionFile]:
-        """Delete sessions as ``remove`` does, and yield each that is gone.
+        """Delete sessions as ``remove`` does, and yield each deleted one.
 
-        The index is told once, of all of them, also when one of them cannot be removed or nobody goes on.
+        The index is updated once for all, also if one deletion fails or the caller stops early.
         """
         gone: list[SessionFile] = []
         try:
@@ -150,15 +150,15 @@ class Library:
             self._look_again(gone)
 
     def older_than(self, age: timedelta) -> list[SessionSummary]:
-        """Return the sessions that were not used for so long, newest first."""
+        """Return the sessions unused for so long, newest first."""
         try:
             before = self._clock().astimezone(UTC) - age
         except OverflowError:
-            return []  # so long ago there were none
+            return []  # earlier than any session
         return [summary for summary in self.sessions() if summary.last_used < before]
 
     def close(self) -> None:
-        """Let go of the index; a refresh in another thread stops. Afterwards the library is empty."""
+        """Close the index; a refresh in another thread stops. Afterwards the library is empty."""
         self._index.close()
         with self._lock:
             if self._scan is not None:
@@ -170,15 +170,15 @@ class Library:
             self._tell(lambda catalog: catalog.look_again(names))
 
     def _tell(self, news: Callable[[Catalog], None]) -> None:
-        """Have the index take notice of something, one made anew where it is broken."""
+        """Update the index, rebuilt if it is broken."""
         self._ask(news, None, needs_all=False)
 
     def _ask(
         self, question: Callable[[Catalog], _Answer], nothing: _Answer, *, needs_all: bool = True
     ) -> _Answer:
-        """Ask the index, or the files where there can be none.
+        """Query the index, or the files if there is no index.
 
-        An index made anew is empty; it is filled before it is asked what ``needs_all``.
+        A rebuilt index is empty; it is filled before a query that ``needs_all``.
         """
         if self._scan is not None:
             return question(self._scan)

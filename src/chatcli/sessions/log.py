@@ -1,4 +1,4 @@
-"""The journal of one conversation: it makes the records, writes them to their file, and shows what they come to."""
+"""The journal of one conversation: it makes records, writes them to their file, and replays them."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 
     Cancel: TypeAlias = Callable[[], None]
     Timer: TypeAlias = Callable[[float, Callable[[], None]], Cancel]
-    """Calls back once after so many seconds, unless it is cancelled."""
+    """Calls back after a number of seconds, unless cancelled."""
 
 KEEP_WITHIN_S: Final = 0.5
-"""How long the text of a reply may wait in memory: half of what the port allows, so a busy loop keeps it too."""
+"""The longest time the text of a reply waits in memory: half the port's limit, which leaves room for a busy loop."""
 
 _WRITTEN_AT_ONCE: Final = 50
 
 
 def running_loop_timer(delay_s: float, callback: Callable[[], None]) -> Cancel:
-    """Call back on the running event loop; where none runs there is no silence to wake up from."""
+    """Call back on the running event loop; without one there is no idle time to wake up from."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -56,18 +56,18 @@ def running_loop_timer(delay_s: float, callback: Callable[[], None]) -> Cancel:
 
 
 class SessionLog:
-    """Keeps a conversation in a file (``core.ports.Journal``), without one only for as long as this object lives.
+    """Stores a conversation in a file (``core.ports.Journal``), or only in memory without one.
 
-    ``session`` is what was said before; every record is applied to it, so it always is what a replay of the file
-    would be. A conversation in which nothing is said leaves no file: what is set before the first question waits in
-    memory and is written with it.
+    ``session`` is the conversation so far; every record is applied to it, so that it always equals a replay
+    of the file. A conversation without messages leaves no file: marks set before the first question are
+    written with it.
 
-    The conversation never stops for its file. What cannot be written, as on a full disk, waits in memory and is
-    tried again with each record. A file that another process writes to is left to it, and the conversation goes on
-    in a copy. Both are told once, by ``notices``.
+    The conversation never stops for its file. Records that cannot be written, as on a full disk, are kept in
+    memory and written with a later one. If another process writes to the file, the conversation continues in
+    a copy. Both are reported once, by ``notices``.
 
-    Without ``session`` there is no such file yet. ``app`` names the program and version in the header, ``folder`` where
-    the person is.
+    Without ``session`` the file must not exist yet. ``app`` is the program and version for the header,
+    ``folder`` the working directory.
     """
 
     def __init__(
@@ -86,9 +86,12 @@ class SessionLog:
         self.file = file
         self.session = session or Session()
         self.name = file.name if file else None
-        """What ``-s`` takes to resume; ``None`` when nothing is kept, or not all of it is with the operating system."""
+        """The name to pass to ``-s``.
+
+        ``None`` if nothing is saved, or not everything is with the operating system.
+        """
         self.notices: list[Notice] = []
-        """What the person should know and was not told yet; whoever tells it takes it out."""
+        """Notices the person has not seen; whoever shows one removes it."""
         self._records = records or (record_file(file, is_new=session is None) if file else None)
         self._app = app
         self._folder = folder
@@ -100,7 +103,7 @@ class SessionLog:
         self._unwritten: list[Record] = []
         self._copies: Iterator[SessionFile] | None = None
         self.answered_elsewhere: str | None = None
-        """The message another process was at work on when this one resumed the session: a question, or a part."""
+        """The message another process was writing when this one resumed the session: a question, or a part."""
         self._open_replies: dict[str, SessionReply] = {}
 
     @classmethod
@@ -112,9 +115,9 @@ class SessionLog:
         app: str,
         folder: str | None = None,
     ) -> SessionLog:
-        """Go on with the session of ``file``, or begin it, and keep other processes from writing to it.
+        """Resume or begin the session of ``file``, and lock out other writers.
 
-        Raise what ``load`` raises where there is a file that is no session.
+        Raise the errors of ``load`` for a file that is not a session.
         """
         records = record_file(file)
         is_ours = records.hold()
@@ -132,13 +135,13 @@ class SessionLog:
         return log
 
     def message(self, message: Message, *, parent: str | None) -> str:
-        """Keep a message of the person or the system and return its id."""
+        """Store a message of the person or the system and return its id."""
         record = MessageRecord(self._ids(), parent, self._now(), message)
         self._keep(record, is_said=message.role != "system")
         return record.id
 
     def mark(self, kind: str, value: Any = None, *, parent: str | None, endpoint: str | None = None) -> str:
-        """Keep a mark set after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
+        """Store a mark after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
         record = MarkRecord(self._ids(), parent, self._now(), kind, value, endpoint)
         self._keep(record, is_said=False)
         return record.id
@@ -150,14 +153,14 @@ class SessionLog:
         return reply
 
     def refused(self, message_id: str, reason: str) -> None:
-        """Keep that the endpoint refused a question for what it is."""
+        """Record that the endpoint refused a question itself."""
         self.mark("refused", {"message": message_id, "reason": reason}, parent=self.session.head)
 
     def save_as(self, file: SessionFile) -> None:
-        """Copy the whole conversation to a new file and go on there.
+        """Copy the whole conversation to a new file and continue there.
 
-        Raise ``UsageError`` where there is a file already, and ``LocalIOError`` where none can be made; the
-        conversation then stays where it is.
+        Raise ``UsageError`` if the file exists, and ``LocalIOError`` if it cannot be created; the
+        conversation then stays in its file.
         """
         self._flush_replies()
         copy, records = self._copied_records(), record_file(file)
@@ -170,7 +173,7 @@ class SessionLog:
         self._unwritten.clear()
 
     def close(self) -> None:
-        """Write what open replies still hold and let go of the file."""
+        """Write the pending text of open replies and close the file."""
         try:
             self._flush_replies()
         finally:
@@ -180,11 +183,11 @@ class SessionLog:
     def keep_partial(
         self, reply_id: str, parent: str | None, text: str, *, begins_again: bool = False
     ) -> None:
-        """Keep the new text of a reply that is still arriving."""
+        """Store the new text of an incomplete reply."""
         self._keep(PartialRecord(reply_id, parent, self._now(), text, begins_again))
 
     def keep_reply(self, reply_id: str, parent: str | None, message: Message, result: TurnResult) -> None:
-        """Keep a whole reply in place of its parts."""
+        """Store a complete reply in place of its parts."""
         metadata = ReplyMetadata(
             result.model,
             result.usage,
@@ -205,7 +208,7 @@ class SessionLog:
             self._write_all()
 
     def _write_all(self) -> None:
-        """Write what waits, in this file or, where that is another's, in a copy."""
+        """Write the pending records, to this file or, if another process has it, to a copy."""
         try:
             try:
                 self._write()
@@ -221,13 +224,13 @@ class SessionLog:
         if self._copies is not None:
             self._make_copy(self._copies)
         while self._unwritten:
-            # Not all at once: of what a full disk keeps waiting, no more is encoded with every attempt.
+            # In batches, so that a long backlog on a full disk is not encoded anew with every attempt.
             if self._records is not None:
                 self._records.append_records(self._unwritten[:_WRITTEN_AT_ONCE])
             del self._unwritten[:_WRITTEN_AT_ONCE]
 
     def _go_on_in_a_copy(self) -> None:
-        """Leave the file to the process that has it. The copy is made when there is something to add to it."""
+        """Leave the file to the other process. The copy is created with the next record."""
         assert self.file is not None  # noqa: S101 - only a file can be in use
         name = self.file.name
         self._copies = self.file.copies()
@@ -287,14 +290,14 @@ class SessionLog:
 
 
 def record_file(file: SessionFile, *, is_new: bool = False) -> RecordFile:
-    """Return what writes ``file``; only a path the person gave may be a link."""
+    """Return the writer of ``file``; only a path given by the person may be a link."""
     return RecordFile(file.path, follow_link=file.is_named_by_path, is_new=is_new)
 
 
 class RecordFile(ExclusiveJsonLines):
-    """Appends records to a session file, which is made with the first one.
+    """Appends records to a session file, which is created with the first one.
 
-    Methods that write raise ``LocalIOError``, ``ConfigurationError`` when the file turns out to be no session, and
+    Writing methods raise ``LocalIOError``, ``ConfigurationError`` if the file is not a session, and
     ``InUse``.
     """
 
@@ -303,10 +306,10 @@ class RecordFile(ExclusiveJsonLines):
         self._has_header = False
 
     def hold(self) -> bool:
-        """Keep others from writing from now on; return whether they do not do so already.
+        """Lock out other writers from now on; return ``False`` if one of them already holds the lock.
 
-        A file that is not there yet is not made, but will be taken for another's if somebody makes it meanwhile. One
-        that cannot be written is found out when it is.
+        A missing file is not created; if another process creates it meanwhile, it counts as that process's
+        file. An unwritable file is noticed with the first write.
         """
         try:
             return super().hold()
@@ -314,7 +317,7 @@ class RecordFile(ExclusiveJsonLines):
             return True
 
     def append_records(self, records: Sequence[Record]) -> None:
-        """Write ``records`` at the end, all of them or none; a header at their beginning only where the file has none."""
+        """Append ``records``, all of them or none; a header at their beginning only if the file has none."""
         try:
             if isinstance(records[0], HeaderRecord):
                 self.open()
@@ -324,7 +327,7 @@ class RecordFile(ExclusiveJsonLines):
             raise _not_written(self.path, error) from error
 
     def begin(self, records: Sequence[Record]) -> None:
-        """Make the file with ``records``, a header first; raise ``UsageError`` where there is one already."""
+        """Create the file with ``records``, a header first; raise ``UsageError`` if it exists."""
         try:
             self.create(encode(*records))
         except FileExistsError as error:
@@ -337,7 +340,7 @@ class RecordFile(ExclusiveJsonLines):
             raise _not_written(self.path, error) from error
 
     def _check_header(self, descriptor: int) -> None:
-        # A pipe with a name would be read for ever.
+        # A named pipe would be read for ever.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise not_a_session(self.path)
         beginning = os.read(descriptor, HEADER_SEARCH_BYTES)
@@ -345,10 +348,10 @@ class RecordFile(ExclusiveJsonLines):
 
 
 class SessionReply:
-    """A reply while it arrives (``core.ports.Reply``); made by ``SessionLog.begin_reply``.
+    """An incomplete reply (``core.ports.Reply``); made by ``SessionLog.begin_reply``.
 
-    Text is gathered for at most ``KEEP_WITHIN_S`` and then written: by the ``extend`` that finds it waiting so
-    long, or by the timer when silence follows it.
+    Text is buffered for at most ``KEEP_WITHIN_S`` and then written: by the next ``extend``, or by the timer
+    if none follows.
     """
 
     def __init__(
@@ -374,7 +377,7 @@ class SessionReply:
         return self._id
 
     def extend(self, text: str) -> None:
-        """Take the new text of the reply; it is in the file at the latest a second after it came."""
+        """Add text to the reply; it is in the file within a second."""
         if not text:
             return
         if not self._waiting:
@@ -385,7 +388,7 @@ class SessionReply:
             self.flush()
 
     def begin_again(self, text: str) -> None:
-        """Let ``text`` be all there is of the reply so far."""
+        """Replace the text of the reply so far by ``text``."""
         self._forget_waiting()
         if self._is_partly_kept:
             self._log.keep_partial(self._id, self._parent, text, begins_again=True)
@@ -393,12 +396,12 @@ class SessionReply:
             self.extend(text)
 
     def finish(self, message: Message, result: TurnResult) -> None:
-        """Keep the whole reply in place of its parts."""
+        """Store the complete reply in place of its parts."""
         self._log.keep_reply(self._id, self._parent, message, result)
         self._forget_waiting()
 
     def flush(self) -> None:
-        """Write the text that waits, if any."""
+        """Write the buffered text, if any."""
         if self._waiting:
             self._log.keep_partial(self._id, self._parent, "".join(self._waiting))
             self._is_partly_kept = True

@@ -1,4 +1,4 @@
-"""From the bytes of a session file to its records."""
+"""Parsing of session files: from bytes to records."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Record
 
 HEADER_SEARCH_BYTES: Final = 65_536
-"""How much of a file ``find_header`` needs to see."""
+"""The number of bytes ``find_header`` needs."""
 
 _HEADER_START: Final = b'{"type":"header"'
 _OWN_HEADER_START: Final = b'{"type":"header","format":1,'
 _OWN_RECORD: Final = re.compile(
     rb'\{"type":"(?:message|partial|mark)","id":"[^"]*","parent":(?:null|"[^"]*"),"at":"[0-9]{4}-[0-9]{2}-'
 )
-"""How the other records begin, as they are written here: no other program's lines do."""
+"""The beginning of all other records as chatcli writes them: lines of no other program begin so."""
 
 
 def read_records(content: bytes) -> Iterator[Record]:
-    """Yield the records of a session file in file order, with those that cannot be read."""
-    # Not splitlines(): a message may hold U+2028, NEL or a form feed, and only \n ends a record.
+    """Yield the records of a session file in order, unreadable ones included."""
+    # Not splitlines(): a message may contain U+2028, NEL or a form feed, and only \n ends a record.
     return records_in(content.split(b"\n"))
 
 
 def records_in(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Yield the records of the lines of a session file, as ``read_records`` does: a file can be read piece by piece.
+    """Yield the records of lines, as ``read_records`` does for a whole file.
 
-    ``lines`` are those between line feeds, with theirs or without.
+    ``lines`` are the texts between line feeds, with or without them.
     """
     is_first = True
     for line in lines:
@@ -47,10 +47,10 @@ def records_in(lines: Iterable[bytes]) -> Iterator[Record]:
 
 
 def find_header(content: bytes, path: Path) -> HeaderRecord | None:
-    """Return the header in ``content``, the beginning of a file; ``None`` where none was written yet, or it is damaged.
+    """Return the header in ``content``, the beginning of a file; ``None`` if none is written yet, or it is damaged.
 
-    A file that was cut inside its header is a session in which nothing was said. Whatever is damaged, a single record
-    of a session makes the file one. Raises ``ConfigurationError`` for anything that is no session of this format.
+    A file cut inside its header is an empty session. Despite any damage, a single valid record makes the file
+    a session. Raise ``ConfigurationError`` for any other file.
     """
     is_session, is_anything_else = False, False
     for line in content[:HEADER_SEARCH_BYTES].removeprefix(codecs.BOM_UTF8).split(b"\n"):
@@ -70,7 +70,7 @@ def find_header(content: bytes, path: Path) -> HeaderRecord | None:
 
 
 def damage(count: int) -> str:
-    """Return what is wrong with a session of which ``count`` records are damaged."""
+    """Return the message about a session with ``count`` damaged records."""
     return f"{count:,} damaged record{'' if count == 1 else 's'}"
 
 

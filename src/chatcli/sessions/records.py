@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     from chatcli.core.usage import Usage
 
     Clock: TypeAlias = Callable[[], datetime]
-    """Tells the time with its time zone."""
+    """Returns the current time with its time zone."""
     IdSource: TypeAlias = Callable[[], str]
-    """Makes an id that no other record has."""
+    """Returns a new unique record id."""
 
 FORMAT: Final = 1
 
 _DEEPEST_LEVELS: Final = 200
-"""How deep a record may nest, as jiter sees it: what reads or writes it again never runs out of stack."""
+"""The deepest nesting of a record, as jiter counts it, so that no reader or writer exhausts its stack."""
 _RECORD_START: Final = b'{"type":"'
 
 
@@ -79,9 +79,9 @@ def timestamp(moment: datetime) -> str:
 class _AsRead:
     """Keeps the line a record was read from.
 
-    It is written back as it was, with every field a newer version put there. ``dataclasses.replace`` makes a
-    record without it, so what was replaced never comes back. ``is_damaged`` says that a known field has a type it
-    cannot have, or that nothing can be read.
+    The record is written back as it was read, with the fields of newer versions. ``dataclasses.replace``
+    drops the line, so that replaced values never return. ``is_damaged``: a known field has an invalid type,
+    or nothing can be read.
     """
 
     line: bytes | None = field(default=None, init=False, repr=False, compare=False)
@@ -92,7 +92,7 @@ class _AsRead:
 class HeaderRecord(_AsRead):
     """The first line. ``id`` is the session's own, ``app`` the program and version that began it.
 
-    ``folder`` is the folder the person was in then, as an absolute path of that machine.
+    ``folder`` is the working directory then, as an absolute path of that machine.
     """
 
     id: str
@@ -121,7 +121,7 @@ class HeaderRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class ReplyMetadata:
-    """How a reply came to be; ``None`` where nobody told."""
+    """Metadata of a reply; ``None`` where unknown."""
 
     model: str | None = None
     usage: Usage | None = None
@@ -142,9 +142,9 @@ class ReplyMetadata:
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> ReplyMetadata | None:
-        """Return what ``fields`` tell, ``None`` for a message that is no reply.
+        """Return the metadata in ``fields``, ``None`` for a message that is not a reply.
 
-        A value of the wrong type counts as not told: it is no reason to lose the message.
+        A value of an invalid type counts as unknown, so that the message is not lost.
         """
         if not _is_reply(fields):
             return None
@@ -160,11 +160,11 @@ class ReplyMetadata:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord(_AsRead):
-    """A whole message; ``parent`` is the message before it, ``reply`` is there for a model's.
+    """A complete message; ``parent`` is the message before it, ``reply`` the metadata of a model's message.
 
-    ``role`` is the message's, and ``cost_usd`` what the reply says it took. Of a record that was read these are there
-    at once, while ``message`` and ``reply`` are made of its line when they are first asked for: of the hundred
-    thousand messages of a long conversation a resume shows one and sends a few dozen.
+    ``role`` is the message's, ``cost_usd`` the reply's. In a record read from a file these are set at once,
+    while ``message`` and ``reply`` are decoded on first access: of a hundred thousand messages a resume shows
+    one and sends a few dozen.
     """
 
     id: str
@@ -187,9 +187,9 @@ class MessageRecord(_AsRead):
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> MessageRecord:
-        """Return the record without ``message`` and ``reply``, but only where its line has a message in it."""
+        """Return the record without ``message`` and ``reply``, if its line contains a message."""
         record = cls.__new__(cls)
-        # Frozen is what others find; that not all of it is there yet is between this method and ``__getattr__``.
+        # The class is frozen for its users; only this method and ``__getattr__`` fill in fields later.
         fill = object.__setattr__
         role, is_sound = checked_role(fields.get("message"))
         fill(record, "id", text_of(fields, "id"))
@@ -201,7 +201,7 @@ class MessageRecord(_AsRead):
         return record
 
     def __getattr__(self, name: str) -> Any:
-        """Fill in what is not there yet; only then does Python ask here."""
+        """Decode missing fields; Python calls this only while they are missing."""
         value: Any
         match name:
             case "role":
@@ -219,9 +219,9 @@ class MessageRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class PartialRecord(_AsRead):
-    """The new text of the reply ``id``, whose message will replace all its partials.
+    """New text of the reply ``id``; its message will replace all its partials.
 
-    One that ``begins_again`` replaces the partials before it: their text turned out to be no part of the answer.
+    A partial that ``begins_again`` replaces the partials before it: their text was not part of the answer.
     """
 
     id: str
@@ -247,7 +247,7 @@ class PartialRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class MarkRecord(_AsRead):
-    """Something about the conversation that is not said in it.
+    """A change of the conversation other than a message.
 
     ``endpoint`` stands in a ``model`` mark: the host whose model it is, with its port where that is not the usual one.
 
@@ -290,9 +290,9 @@ class MarkRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class UnknownRecord(_AsRead):
-    """A JSON object that this version cannot read: kept as it is, skipped by the replay.
+    """A JSON object this version cannot read: kept as it is, skipped by the replay.
 
-    It is from a newer version or, where its fields have the wrong types, ``is_damaged``.
+    It is from a newer version or, if its fields have invalid types, ``is_damaged``.
     """
 
     content: dict[str, Any]
@@ -311,9 +311,9 @@ class UnknownRecord(_AsRead):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord(_AsRead):
-    """A line that is not a JSON object, or one that nests too deep: kept as it is, skipped by the replay.
+    """A line that is not a JSON object, or nests too deep: kept as it is, skipped by the replay.
 
-    One that was torn when its writer died is no damage: nobody was told that it was kept.
+    A line torn when its writer died is not damage: no caller was told that it was stored.
     """
 
     def fields(self) -> dict[str, Any]:
@@ -333,17 +333,17 @@ _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Record]]] = {
 
 
 def encode(*records: Record) -> bytes:
-    """Return the lines of ``records`` with their line feeds; a record that was read is written as it was.
+    """Return the lines of ``records`` with their line feeds; a record read from a file is written unchanged.
 
-    A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot keep two that make a pair
-    apart: they come back as the one character they encode.
+    A lone surrogate becomes its JSON escape, so that the line is always UTF-8. JSON cannot separate two that
+    form a pair: they come back as the one character they encode.
     """
     chunks: list[bytes] = []
     for record in records:
         if record.line is not None:
             chunks.append(record.line)
         else:
-            # Bit by bit: a long answer is in memory often enough.
+            # In steps: a long answer is in memory several times already.
             texts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(record.fields())
             chunks += (text.encode("utf-8", "backslashreplace") for text in texts)
         chunks.append(b"\n")
@@ -351,7 +351,7 @@ def encode(*records: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record:
-    """Return the record of a line without its line feed, whatever is in it."""
+    """Return the record of a line without its line feed; never raises."""
     record: Record
     try:
         fields = _fields_of(line)
@@ -362,17 +362,17 @@ def decode(line: bytes) -> Record:
     else:
         is_torn = line.startswith(_RECORD_START) and not line.endswith(b"}")
         record = _damaged(UnreadableRecord(), is_damaged=not is_torn)
-    # The one place that fills ``line``: it is no argument of the constructor, see ``_AsRead``.
+    # The only place that sets ``line``, which is not a constructor argument: see ``_AsRead``.
     object.__setattr__(record, "line", line)
     return record
 
 
 def _fields_of(line: bytes) -> Any:
     try:
-        # A third of the time json takes, and short texts that come again, as ids do, are there once.
+        # Three times as fast as json, and repeated short texts, such as ids, are shared.
         return from_json(line, cache_mode="all")
     except ValueError:
-        # It refuses lone surrogates, which a session may hold.
+        # It rejects lone surrogates, which a session may contain.
         fields = json.loads(line.decode())
         if _nests_too_deep(fields):
             raise
@@ -405,7 +405,7 @@ def _read(fields: dict[str, Any]) -> Record:
         return UnknownRecord(fields)
     except (TypeError, ValueError):
         return _damaged(UnknownRecord(fields))
-    # Of a message more can be wrong, and it has looked itself.
+    # A message can be damaged in more ways, and has checked itself.
     if isinstance(record, MessageRecord) or _is_text_or_none(fields.get("parent")):
         return record
     return _damaged(record)

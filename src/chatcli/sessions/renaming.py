@@ -1,4 +1,4 @@
-"""Another title, another name: for a session that no chatcli has open."""
+"""Changing the title or the name of a session that no chatcli has open."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -> None:
-    """Give ``session``, which is that of ``file``, a title; when it was used last stays as it was.
+    """Set the title of ``session``, read from ``file``; its time of last use is kept.
 
-    Raises ``UsageError`` for a title without a word and where another chatcli has the session open.
+    Raise ``UsageError`` for an empty title, or if another chatcli has the session open.
     """
     if not title.strip():
         raise UsageError("a title cannot be empty", hint="give one", code="empty_title")
@@ -31,7 +31,7 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
     try:
         before = file.path.stat()
         records.append_records([MarkRecord(new_id(), session.head, timestamp(now), "title", title)])
-        # It was not gone on with, so that it keeps its place in the list.
+        # It was not continued, so it keeps its place in the list.
         os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except InUse as error:
         raise _in_use(file) from error
@@ -42,17 +42,17 @@ def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -
 
 
 def move(file: SessionFile, new: SessionFile) -> None:
-    """Give a session and what was attached to it another place, where nothing may be.
+    """Move a session with its attachments to an unused place.
 
-    Raises ``UsageError`` where something is there or another chatcli has the session open, else ``LocalIOError``.
+    Raise ``UsageError`` if the place is taken or another chatcli has the session open, else ``LocalIOError``.
     """
-    # On Windows a file that is open cannot move: this tells whether it is another's, and lets go.
+    # Windows cannot move an open file: this checks for other users of it, and closes it.
     _held(file).close()
     if os.path.lexists(attachments_folder(new.path)):
         raise _exists(new)
     try:
         private_files.make_folder(new.path.parent)
-        # Made first, so that no file that comes into this place meanwhile is written over.
+        # Created first, so that no file created there meanwhile is overwritten.
         private_files.create(new.path, b"")
     except FileExistsError as error:
         raise _exists(new) from error

@@ -1,4 +1,4 @@
-"""What was said in sessions, from the files themselves: the list and the search without an index, and the line around a hit."""
+"""Session text read from the files: list and search without an index, and the line around a hit."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def utterances(records: Iterable[Record]) -> Iterator[str]:
-    """Yield the text of every question and answer of all branches, and last those of interrupted answers.
+    """Yield the text of every question and answer of all branches, then those of interrupted answers.
 
-    System messages are left out: nobody looks for the prompt that all their conversations begin with.
+    System messages are omitted: nobody searches for the prompt all their conversations share.
     """
     whole: set[str] = set()
     parts: dict[str, list[str]] = {}
@@ -47,10 +47,10 @@ _PARTIAL: Final = b'{"type":"partial"'
 
 
 def excerpt(content: bytes, terms: Sequence[Term]) -> tuple[str, tuple[int, int]]:
-    """Return a line around the first place of the longest term in a session file, and where in it the term stands.
+    """Return the line around the first occurrence of the longest term in a session file, and its span in the line.
 
-    ``("", (0, 0))`` where nothing of it was said. The line is cut out of what was said, control characters and all:
-    a terminal gets it sanitized in three pieces, so that the place stays the right one.
+    ``("", (0, 0))`` if it does not occur in the text. The line is raw, control characters included: sanitize
+    the text before, in and after the span separately.
     """
     for term in sorted(terms, key=lambda term: len(term.text), reverse=True):
         for lines in (_likely_lines(term, content), content):
@@ -61,9 +61,9 @@ def excerpt(content: bytes, terms: Sequence[Term]) -> tuple[str, tuple[int, int]
 
 
 def _likely_lines(term: Term, content: bytes) -> bytes:
-    """Return the lines that hold ``term`` as it is: nearly always enough, and few of those there are.
+    """Return the lines that contain ``term`` literally: nearly always enough, and few.
 
-    Parts of an interrupted answer are no lines to look at one by one: a word may stand in two of them.
+    Parts of an interrupted answer are not checked one by one: a word may span two of them.
     """
     needle = term.text.encode()
     lines = [line for line in content.split(b"\n") if needle in line.lower()]
@@ -81,7 +81,7 @@ def _line(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
 
 
 def _one_line(text: str) -> str:
-    # Unlike split() and join() it keeps the space at either end, where the pieces meet.
+    # Unlike split() and join(), this keeps the space at both ends, where the parts meet.
     words = " ".join(text.split())
     if not words:
         return " " if text else ""
@@ -89,7 +89,7 @@ def _one_line(text: str) -> str:
 
 
 class SessionScan:
-    """What ``SessionIndex`` knows, for as long as this object lives: no file is written, nothing can be in the way."""
+    """The interface of ``SessionIndex`` for the lifetime of this object: no file is written, so nothing can fail."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store

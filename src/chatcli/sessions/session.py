@@ -1,4 +1,4 @@
-"""A conversation: the replay of its records, and nothing else."""
+"""A conversation: the replay of its records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Record
 
 INTERRUPTED: Final = "interrupted"
-"""The finish reason of a reply of which only parts were kept."""
+"""The finish reason of a reply of which only parts are stored."""
 
 
 @dataclass(slots=True)
@@ -40,37 +40,37 @@ class _PartialReply:
 
 
 class Session:
-    """A tree of messages with a ``head``; the path to it is the conversation.
+    """A tree of messages with a ``head``; the path to the head is the conversation.
 
-    Whatever a file says, replaying it ends: the first message with an id stands, a parent that nobody has is a
-    beginning, and a circle of parents is walked once. Work and memory are linear in the number of records.
+    The replay of any file ends: the first message with an id wins, an unknown parent is a beginning, and a
+    cycle of parents is walked once. Time and memory are linear in the number of records.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        """What a copy is made of: every record but the parts that a whole reply replaced."""
+        """The records a copy consists of: all but the parts of completed replies."""
         self.header: HeaderRecord | None = None
         self.head: str | None = None
         """The message the next one follows; ``None`` at the beginning."""
         self.title: str | None = None
         self.cost_usd: float | None = None
-        """What all its answers cost, on the path or not, as far as it is known; ``None`` where it is of none."""
+        """The known cost of all its answers, on the path or not; ``None`` if no cost is known."""
         self.model: str | None = None
-        """The model this conversation was last asked with, or that the person chose for it since."""
+        """The model last asked in this conversation, or chosen for it since."""
         self.model_endpoint: str | None = None
-        """The host whose model that is, ``None`` where nobody noted it."""
+        """The host of that model, ``None`` if not recorded."""
         self.forked_from: str | None = None
-        """The session this one was copied from last."""
+        """The session this one was last copied from."""
         self.pinned: dict[str, None] = {}
-        """The ids of the pinned messages: a set in the order they were pinned."""
+        """The ids of the pinned messages: an ordered set, in the order of pinning."""
         self.dropped: dict[str, None] = {}
-        """The ids of the questions the model does not see, nor what was answered, in the order they were dropped."""
+        """The ids of the questions dropped with their answers, in the order of dropping."""
         self.notes: dict[str, str] = {}
-        """What the model always sees, in the order it was noted, by the ids of the marks that say so."""
+        """The notes by the ids of their marks, in order."""
         self.summaries: list[tuple[str, str, str, bool]] = []
-        """All summaries, oldest first: the first and the last message each stands for, its text, and if it was asked for.
+        """All summaries, oldest first: first and last message, text, and whether the person requested it.
 
-        The text is empty where one was taken away.
+        The text is empty if a summary was removed.
         """
         self._damaged_records = 0
         self._refused: dict[str, str] = {}
@@ -79,7 +79,7 @@ class Session:
         self._parents: dict[str, str | None] = {}
         self._cleared: set[str] = set()
         self._path: list[MessageRecord] | None = []
-        """The path to the head, ``None`` when it has to be walked anew."""
+        """The path to the head, ``None`` if it must be walked anew."""
 
     @classmethod
     def replay(cls, records: Iterable[Record]) -> Session:
@@ -89,12 +89,12 @@ class Session:
         return session
 
     def apply(self, *records: Record) -> None:
-        """Take the next records."""
+        """Apply the next records."""
         for record in records:
             self._apply(record)
 
     def become(self, copy: list[Record]) -> None:
-        """Be the session of a copy: ``copy`` are the records of this one, but for a header of its own."""
+        """Become a copy of the session: ``copy`` has the records of this one after a header of its own."""
         self.records = copy
         self.header = next(record for record in copy if isinstance(record, HeaderRecord))
         self._damaged_records = sum(record.is_damaged for record in copy)
@@ -118,9 +118,9 @@ class Session:
 
     @property
     def damaged_records(self) -> int:
-        """How many records cannot be read, or not all of them: they are kept in the file.
+        """The number of records that are unreadable or incomplete; they are kept in the file.
 
-        A header that is not even recognized as one any more is one of them.
+        An unrecognizable header counts as well.
         """
         if self.header is None and self._parents:
             return max(1, self._damaged_records)
@@ -134,12 +134,12 @@ class Session:
         return None if partial is None else partial.joined()
 
     def messages(self) -> Iterator[MessageRecord]:
-        """Yield every message there is, on the path or not, in the order they were begun."""
+        """Yield every message, on the path or not, in the order they were begun."""
         found = (self.message(record_id) for record_id in self._parents)
         return (record for record in found if record is not None)
 
     def line_to(self, message_id: str | None) -> Iterator[MessageRecord]:
-        """Yield a message and those it follows, back to the beginning."""
+        """Yield a message and its ancestors, back to the beginning."""
         seen: set[str] = set()
         current = message_id
         while current is not None and current not in seen:
@@ -149,7 +149,7 @@ class Session:
             current = self._parents.get(current)
 
     def path(self) -> tuple[MessageRecord, ...]:
-        """Return the conversation, oldest message first."""
+        """Return the messages of the conversation, oldest first."""
         if self._path is None:
             self._path = list(self.line_to(self.head))
             self._path.reverse()
@@ -159,34 +159,34 @@ class Session:
         return tuple(self._path)
 
     def context(self) -> tuple[MessageRecord, ...]:
-        """Return the part of the path that still counts for the model: what came after the last ``clear``."""
+        """Return the part of the path that the model sees: the messages after the last ``clear``."""
         path = self.path()
         return path[self._cleared_up_to(path) :]
 
     @property
     def last_clear(self) -> str | None:
-        """The id of the message after which the ``clear`` was set that counts, ``None`` where none does."""
+        """The id of the message after which the ``clear`` in force was set, ``None`` without one."""
         path = self.path()
         place = self._cleared_up_to(path)
         return path[place - 1].id if place else None
 
     @property
     def system(self) -> Message | None:
-        """The newest system message on the path, one without parts where the prompt was taken away.
+        """The newest system message on the path, without parts if the prompt was removed.
 
-        A ``clear`` leaves it as it is.
+        A ``clear`` does not affect it.
         """
         path = reversed(self.path())
         return next((record.message for record in path if record.role == "system"), None)
 
     @property
     def questions(self) -> tuple[MessageRecord, ...]:
-        """What the person asked on the path, oldest first."""
+        """The questions on the path, oldest first."""
         return tuple(record for record in self.path() if record.role == "user")
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the path ends in an answer of which only parts were kept, or in a question that was not refused."""
+        """Whether the path ends in an incomplete answer, or in a question that was not refused."""
         path = self.path()
         if not path:
             return False
@@ -195,9 +195,9 @@ class Session:
 
     @property
     def refused(self) -> Mapping[str, str]:
-        """The questions of the path that the endpoint refused for what they are, by their ids, and why.
+        """The questions of the path that the endpoint refused, by their ids, with the reason.
 
-        One that has an answer here, as another model gave it, is not among them.
+        A question that has an answer here, from another model, is not included.
         """
         if not self._refused:
             return {}
@@ -227,8 +227,8 @@ class Session:
         self.head = record.id
 
     def _forget_parts(self, reply_id: str) -> None:
-        # A long answer came in hundreds of parts that mean nothing any more; they are the newest records, save for
-        # what was marked meanwhile.
+        # A long answer was stored in hundreds of parts that are obsolete; they are the newest records, apart
+        # from marks set meanwhile.
         while self.records and isinstance(last := self.records[-1], PartialRecord) and last.id == reply_id:
             self.records.pop()
 
@@ -251,7 +251,7 @@ class Session:
         partial.texts.append(record.text)
 
     def _take_back(self, reply_id: str) -> None:
-        """Forget a reply as far as it came: none of it was answer."""
+        """Forget the parts of a reply: their text was not part of the answer."""
         if (partial := self._partials.pop(reply_id, None)) is None:
             return
         self._forget_parts(reply_id)
@@ -261,7 +261,7 @@ class Session:
 
     def _apply_mark(self, record: MarkRecord) -> None:
         self._pass_through(record)
-        # Kinds and values that only other readers understand are kept in ``records`` and change nothing here.
+        # Unknown kinds and values stay in ``records`` and change nothing here.
         match record.kind, record.value:
             case "title", str(title):
                 self.title = title
@@ -283,7 +283,7 @@ class Session:
                 self._apply_to_context(record, kind, value)
 
     def _apply_to_context(self, record: MarkRecord, kind: str, value: str) -> None:
-        """Take what the model is to keep in mind or to forget."""
+        """Apply a mark that changes the model's context."""
         match kind:
             case "note":
                 self.notes[record.id] = value
@@ -305,13 +305,13 @@ class Session:
         if record.id is not None:
             self._parents.setdefault(record.id, record.parent)
             if self._path and self._path[0].parent is not None:
-                # What its beginning follows may just have come.
+                # The predecessor of its beginning may have been added just now.
                 self._path = None
 
     def _lengthen_path(self, record: MessageRecord | PartialRecord) -> None:
-        """Keep up with what comes next, as walking a long conversation anew takes a tenth of a second.
+        """Extend the path by the next message, since walking a long conversation anew takes a tenth of a second.
 
-        Where anything but the next message comes, the path is walked again when somebody asks for it.
+        Any other record makes the path outdated; it is walked again on the next access.
         """
         if self._path is None:
             return

@@ -1,4 +1,4 @@
-"""Where sessions are: names and files, which was used last, which there are."""
+"""The store of sessions: names and files, the list, and the session used last."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Clock, IdSource
 
 _LONGEST_SILENCE: Final = timedelta(minutes=10)
-"""While an answer comes it is written at least every second; before its first word a model may think so long."""
+"""An answer is written at least every second; before its first word a model may reason for this long."""
 NOT_READ: Final = "session_not_read"
-"""The code of the error for a file that is there and cannot be opened or read."""
+"""The code of the error for a file that exists and cannot be opened or read."""
 _MANY_RECORDS: Final = 20_000
 _LONGEST_LAST_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1_048_576
-"""How much of a file is read at once; a long session is fifty of them."""
+"""Chunk size for reading; a long session has fifty chunks."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """Where a session is, or would be. ``name`` is what ``-s`` takes to come back to it from anywhere."""
+    """The place of a session, existing or not. ``name`` is what ``-s`` takes to return to it from any folder."""
 
     name: str
     path: Path
@@ -58,11 +58,11 @@ class SessionFile:
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A line of the list: ``turns`` counts the questions of the current path, ``title`` may be empty.
+    """A row of the list: ``turns`` counts the questions on the path, ``title`` may be empty.
 
-    ``folder`` is where the person was when it began, as far as it tells; ``preview`` the beginning of what was said
-    last, on one line; ``damaged_records`` how many of its records cannot be read. ``is_unfinished``: it ends in a
-    question, or in an answer of which only parts were kept. ``forked_from`` is the session it is a copy of.
+    ``folder`` is the working directory when it began, if recorded; ``preview`` the beginning of the last
+    message, on one line; ``damaged_records`` the number of unreadable records. ``is_unfinished``: it ends in
+    a question or in an incomplete answer. ``forked_from`` is the session it was copied from.
     """
 
     name: str
@@ -77,13 +77,13 @@ class SessionSummary:
     forked_from: str | None = None
 
     def is_being_answered(self, now: datetime) -> bool:
-        """Whether another chatcli is at work on its end: it holds the file, and wrote to it not long before ``now``."""
+        """Return whether another chatcli is writing to it: it holds the file, and wrote to it shortly before ``now``."""
         is_recent = abs(now - self.last_used) < _LONGEST_SILENCE
         return self.is_unfinished and is_recent and is_locked(self.path)
 
 
 class SessionStore:
-    """The sessions of one data folder, and those that a path leads to.
+    """The sessions of one data folder, and those given by a path.
 
     ::
 
@@ -99,26 +99,26 @@ class SessionStore:
 
     @property
     def folder(self) -> Path:
-        """The folder of the sessions that have a name; it need not be there."""
+        """The folder of the named sessions; it may not exist yet."""
         return self._sessions
 
     def new(self) -> SessionFile:
-        """Return an unused place, named for the clock's own date and time: ``2026-11-23-2105-a1b2``."""
+        """Return an unused place, named by the clock's date and time: ``2026-11-23-2105-a1b2``."""
         while True:
             file = self._named(f"{self._clock():%Y-%m-%d-%H%M}-{self._ids()[:4]}")
             if not _exists(file.path):
                 return file
 
     def resolve(self, name_or_path: str) -> SessionFile:
-        """Return where ``-s NAME|PATH`` leads; raise ``UsageError`` for a name that cannot be one."""
+        """Return the file of ``-s NAME|PATH``; raise ``UsageError`` for an invalid name."""
         if "\0" not in name_or_path and is_path(name_or_path):
             return self._at(Path(name_or_path))
         return self._named(checked_name(name_or_path))
 
     def load(self, file: SessionFile) -> Session:
-        """Return the session of ``file``, an empty one where there is no file yet or nothing in it.
+        """Return the session of ``file``, an empty one if the file is missing or empty.
 
-        Raises ``ConfigurationError`` for a file that cannot be read or is no session.
+        Raise ``ConfigurationError`` for a file that cannot be read or is not a session.
         """
         try:
             return _replayed(file.path)
@@ -126,7 +126,7 @@ class SessionStore:
             return Session()
         except OSError as error:
             if isinstance(error, NotADirectoryError) and not file.is_named_by_path:
-                return Session()  # the data folder is nowhere
+                return Session()  # there is no data folder
             raise ConfigurationError(
                 f"cannot read the session {file.path}: {error.strerror or error}",
                 hint="make it readable, or use another -s name or path",
@@ -134,12 +134,12 @@ class SessionStore:
             ) from error
 
     def summaries(self) -> list[SessionSummary]:
-        """Return the sessions in the folder, the one used last first; what is no session is left out."""
+        """Return the sessions in the folder, the last used first; invalid files are omitted."""
         found = (self._summary(path) for path in self._newest_first())
         return [summary for summary in found if summary is not None]
 
     def summary(self, file: SessionFile, session: Session, *, last_used: datetime) -> SessionSummary:
-        """Return the line of the list for a session that was loaded."""
+        """Return the summary of a loaded session."""
         return SessionSummary(
             name=file.name,
             path=file.path,
@@ -154,7 +154,7 @@ class SessionStore:
         )
 
     def existing(self, name_or_path: str) -> SessionFile:
-        """Return where a session is; raise ``UsageError`` when there is none."""
+        """Return the file of an existing session; raise ``UsageError`` if there is none."""
         file = self.resolve(name_or_path)
         if not _exists(file.path):
             raise UsageError(
@@ -165,7 +165,7 @@ class SessionStore:
         return file
 
     def remove(self, name_or_path: str) -> SessionFile:
-        """Delete a session's file, never one that is something else, with its attachments; return where it was."""
+        """Delete a session's file with its attachments, never any other kind of file; return its former place."""
         file = self.existing(name_or_path)
         self.load(file)
         try:
@@ -180,7 +180,7 @@ class SessionStore:
         return file
 
     def remember(self, file: SessionFile) -> None:
-        """Make ``file`` the session used last; to be called when it is asked a question."""
+        """Record ``file`` as the session used last; called when it is asked a question."""
         try:
             private_files.replace(self._last, json.dumps({"path": str(file.path)}).encode())
         except OSError as error:
@@ -236,7 +236,7 @@ def _replayed(path: Path) -> Session:
     with path.open("rb", buffering=_READ_BYTES) as file, garbage_collection_paused():
         find_header(file.read(HEADER_SEARCH_BYTES), path)
         file.seek(0)
-        # Line by line: each record keeps its own, and all of them together are the file.
+        # Line by line: each record keeps its line, and together they are the whole file.
         session = Session.replay(records_in(lines_of(file)))
         if len(session.records) >= _MANY_RECORDS:
             exempt_from_garbage_collection()

@@ -1,4 +1,4 @@
-"""What a conversation is called in a list, and the line below."""
+"""Titles and previews of conversations in a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREVIEW_CHARACTERS: Final = 200
 
 
 def title_of(session: Session) -> str:
-    """Return the title on one line: the one the person gave, else their first words, else nothing."""
+    """Return the title on one line: the person's, else the beginning of the first question, else an empty text."""
     if session.title is not None:
         return one_line(session.title, TITLE_CHARACTERS)
     first = next((record for record in session.path() if record.role == "user"), None)
@@ -21,19 +21,19 @@ def title_of(session: Session) -> str:
 
 
 def preview_of(session: Session) -> str:
-    """Return the beginning of the last question or answer on one line, nothing where nothing was said."""
+    """Return the beginning of the last question or answer on one line, empty without one."""
     said = (record.message for record in reversed(session.path()) if record.role != "system")
     last = next((message for message in said if message.text), None)
     return "" if last is None else beginning_of(last, PREVIEW_CHARACTERS)
 
 
 def beginning_of(message: Message, longest: int) -> str:
-    """Return the first words of a message on one line of at most ``longest`` characters; attached texts come last."""
+    """Return the beginning of a message on one line of at most ``longest`` characters; attached texts come last."""
     return one_line(message.person_text, longest)
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return ``text`` on one line, cut where it is longer than so many characters."""
-    # A line is short; a pasted book is not split to find its first words.
+    """Return ``text`` on one line, cut to a number of characters."""
+    # The line is short, so a pasted book is not split in full.
     line = " ".join(text[: longest * 10].split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""A session as what it is: a tree of exchanges, of which the conversation is one path."""
+"""A session as a tree of exchanges, of which the conversation is one path."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question with one answer to it, or without any.
+    """A question with one of its answers, or without any.
 
-    ``number`` counts the exchanges of a session from 1, in the order they were written. ``before`` is the id of the
+    ``number`` counts the exchanges of a session from 1, in the order of writing. ``before`` is the id of the
     exchange it follows, ``None`` at the beginning.
     """
 
@@ -30,16 +30,16 @@ class Exchange:
 
     @property
     def id(self) -> str:
-        """The id of its last message: what the conversation continues from after it."""
+        """The id of its last message, after which the conversation continues."""
         return (self.answer or self.question).id
 
 
 class Tree:
-    """All exchanges of a session. It is made of what the session holds now and does not follow it.
+    """All exchanges of a session at one moment.
 
-    Two exchanges are alternatives when they stand at the same place: other answers to a question, and answers to
-    other wordings of it. System messages make no places of their own, as one can be set between two alternatives.
-    The first part of an answer that was gone on with is no alternative to the whole.
+    Two exchanges are alternatives if they are at the same place: other answers to a question, and answers to
+    other wordings of it. System messages make no places of their own, since one can be set between two
+    alternatives. The first part of a continued answer is not an alternative to the whole.
     """
 
     def __init__(self, session: Session) -> None:
@@ -50,27 +50,27 @@ class Tree:
         for exchange in self.exchanges:
             self._following.setdefault(self._place(exchange), []).append(exchange)
         self.path: tuple[Exchange, ...] = tuple(reversed(list(_path_to_head(session, self._by_id))))
-        """The conversation as it stands, oldest exchange first."""
+        """The exchanges of the current path, oldest first."""
 
     def following(self, exchange: Exchange | None) -> tuple[Exchange, ...]:
-        """Return what was said next after ``exchange``, ``None`` being the beginning: one for each branch."""
+        """Return the exchanges that follow ``exchange``, or the beginning for ``None``: one per branch."""
         return tuple(self._following.get(exchange.id if exchange else None, ()))
 
     def alternatives(self, exchange: Exchange) -> tuple[Exchange, ...]:
-        """Return the exchanges at the place of ``exchange``, itself among them, in the order they were written."""
+        """Return the exchanges at the place of ``exchange``, including itself, in the order of writing."""
         return tuple(self._following[self._place(exchange)])
 
     def _place(self, exchange: Exchange) -> str | None:
-        # What follows something that is no exchange, like a model's greeting, stands at the beginning.
+        # Exchanges that follow a message outside any exchange, like a model's greeting, are at the beginning.
         return exchange.before if exchange.before in self._by_id else None
 
     def newest_after(self, exchange: Exchange) -> Exchange:
-        """Return the end of the branch behind ``exchange`` that was written to last: itself, where none follows."""
+        """Return the end of the most recently written branch after ``exchange``: itself if nothing follows."""
         newest, waiting, seen = exchange, [exchange], {exchange.id}
         while waiting:
             found = waiting.pop()
             newest = max(newest, found, key=lambda candidate: candidate.number)
-            # A damaged file may have a circle of parents.
+            # A damaged file may have a cycle of parents.
             following = [later for later in self._following.get(found.id, ()) if later.id not in seen]
             seen.update(later.id for later in following)
             waiting += following
@@ -99,7 +99,8 @@ def _exchanges(session: Session) -> Iterator[Exchange]:
         is_question = question is record
         if question is None or record.id in superseded:
             continue
-        # A question stands for itself where it has no answer, or where the talk went on without one.
+        # A question is an exchange of its own if it has no answer, or if the conversation continued without
+        # one.
         if is_question and record.id in answers and record.id not in followed:
             continue
         number += 1
@@ -109,15 +110,15 @@ def _exchanges(session: Session) -> Iterator[Exchange]:
 def _said_before(session: Session, record: MessageRecord) -> str | None:
     parent = None if record.parent is None else session.message(record.parent)
     if parent is not None and parent.role != "system" and parent.id != record.id:
-        return parent.id  # as nearly always
+        return parent.id  # the usual case
     ancestors = session.line_to(record.id)
     next(ancestors, None)
     return next((record.id for record in ancestors if record.role != "system"), None)
 
 
 def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
-    """Yield the answers that broke off and of which a later one is the whole."""
-    later: list[str] = []  # sorted: what goes on from a text stands right behind it
+    """Yield the interrupted answers that a later one completes."""
+    later: list[str] = []  # sorted, so that a text is followed by its continuations
     for part in reversed(answers):
         is_cut = part.reply is None or part.reply.finish_reason != "stop"
         text = part.message.text
@@ -128,11 +129,11 @@ def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
 
 
 def _path_to_head(session: Session, exchanges: dict[str, Exchange]) -> Iterator[Exchange]:
-    """Yield the exchanges of the conversation, the newest first."""
+    """Yield the exchanges of the conversation, newest first."""
     later: Exchange | None = None
     for record in reversed(session.path()):
         exchange = exchanges.get(record.id)
-        # A question that was gone on from without an answer is an exchange of its own only where that was done.
+        # A question continued without an answer is an exchange of its own only on that path.
         if exchange is not None and (later is None or later.question.id != record.id):
             later = exchange
             yield exchange

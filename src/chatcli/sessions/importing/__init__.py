@@ -1,1 +1,1 @@
-"""Conversations of other programs, and of chatcli's own export, as sessions. One file a source, and a table of them."""
+"""Import of sessions from other programs and from chatcli's own export. One file per source, and a table of them."""

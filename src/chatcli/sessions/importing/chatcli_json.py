@@ -21,7 +21,10 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_conversation(value: Any) -> ImportedConversation:
-    """Return the session of a document as it was, header and all; raise ``ValueError`` with the reason for none."""
+    """Return the exported session unchanged, header included.
+
+    Raise ``ValueError`` with the reason for an invalid document.
+    """
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     records = records_of(value)

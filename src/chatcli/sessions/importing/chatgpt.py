@@ -37,7 +37,7 @@ _ORIGINS: Final[dict[str, Origin]] = {
     "assistant": "model",
     "tool": "tool",
 }
-# What a tool answered is part of how the model came to its own answer: no question, and never to be trusted as one.
+# The result of a tool shaped the model's answer, but it is not a question and must never be trusted as one.
 _ROLES: Final[dict[str, Role]] = {
     "user": "user",
     "system": "system",
@@ -66,7 +66,7 @@ _MEDIA: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a session keeps of a message."""
+    """The parts of a message that a session stores."""
 
     role: Role
     parts: tuple[TextPart, ...]
@@ -74,9 +74,9 @@ class Content:
 
 
 def read_content(message: Any, left_out: Counter[str]) -> Content | None:
-    """Return what can be kept of a message, ``None`` where it is empty, hidden or of a kind no session has.
+    """Return the content of a message, ``None`` if it is empty, hidden or of an unsupported kind.
 
-    ``left_out`` counts what had something in it.
+    ``left_out`` counts unsupported content.
     """
     fields = message if isinstance(message, dict) else {}
     author, content = _object(fields.get("author")), _object(fields.get("content"))
@@ -84,7 +84,7 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
     if not isinstance(role, str) or role not in _ROLES or not isinstance(kind, str):
         return None
     if kind == _INSTRUCTIONS:
-        # Always hidden, and yet what the answers were made by.
+        # Hidden in ChatGPT, but in force for the answers.
         return _content("system", list(_instructions(content)))
     if kind not in _READERS:
         left_out[_LEFT_OUT.get(kind, f"messages of the kind {kind[:_KIND_CHARACTERS]}")] += 1
@@ -97,7 +97,7 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
     texts = [_without_marks(text, metadata) for text in texts]
     recipient = fields.get("recipient")
     if role == "assistant" and kind == "text" and isinstance(recipient, str) and recipient != "all":
-        texts = [fenced(text) for text in texts]  # said to a tool: a search, a program, a document
+        texts = [fenced(text) for text in texts]  # input of a tool: a search, a program, a document
     return _content(role, texts, list(_attached(content, metadata, left_out)))
 
 
@@ -108,7 +108,7 @@ def _content(role: str, texts: list[str], attached: list[str] | None = None) -> 
 
 
 def _without_marks(text: str, metadata: dict[str, Any]) -> str:
-    """Put what a reader saw in place of the marks of citations, which are made of private characters."""
+    """Replace citation marks, which consist of private-use characters, by the text ChatGPT showed."""
     for reference in map(_object, _list(metadata.get("content_references"))):
         mark, shown = reference.get("matched_text"), reference.get("alt")
         if isinstance(mark, str) and mark.startswith(_MARK_START):
@@ -125,7 +125,7 @@ def _many_parts(content: dict[str, Any]) -> Iterator[str]:
         if isinstance(part, str):
             yield part
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
-            yield part["text"]  # what was said aloud, written down
+            yield part["text"]  # the transcription of speech
 
 
 def _code(content: dict[str, Any]) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _instructions(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _attached(content: dict[str, Any], metadata: dict[str, Any], left_out: Counter[str]) -> Iterator[str]:
-    """Yield a line for each thing whose bytes are not in the message, so that the talk about it makes sense."""
+    """Yield a line for each attachment whose bytes are not in the export, so that references to it make sense."""
     for part in _list(content.get("parts")):
         kind = part.get("content_type") if isinstance(part, dict) else None
         if isinstance(kind, str) and kind in _MEDIA:
@@ -157,7 +157,7 @@ def _attached(content: dict[str, Any], metadata: dict[str, Any], left_out: Count
             yield f"[{_MEDIA[kind].removesuffix('s')}: not imported]"
     for attachment in _list(metadata.get("attachments")):
         name, media_type = (_object(attachment).get(key) for key in ("name", "mimeType"))
-        # An image is among the parts as well.
+        # An image is also among the parts.
         if isinstance(name, str) and not str(media_type).startswith("image/"):
             left_out["files"] += 1
             yield f"[file: {name}, not imported]"
@@ -185,12 +185,12 @@ _FINISH_REASONS: Final = {"stop": "stop", "max_tokens": "length", "interrupted":
 
 
 def is_conversation(value: Any) -> bool:
-    """Whether a JSON value looks like a conversation of ChatGPT's."""
+    """Return whether a JSON value looks like a conversation of ChatGPT."""
     return isinstance(value, dict) and isinstance(value.get("mapping"), dict)
 
 
 def to_conversation(value: Any, *, app: str) -> ImportedConversation:
-    """Return a conversation of the export; raise ``ValueError`` with the reason for what is none."""
+    """Return a conversation of the export; raise ``ValueError`` with the reason for an invalid one."""
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is in a file is a value, whatever its type
     mapping = value.get("mapping")
@@ -202,7 +202,7 @@ def to_conversation(value: Any, *, app: str) -> ImportedConversation:
 
 
 class _ConversationReader:
-    """Reads one conversation. Record ids are the node ids of the export, so that it is known again."""
+    """Reads one conversation. Record ids are the node ids of the export, so that a second import recognizes it."""
 
     def __init__(self, fields: dict[str, Any], nodes: dict[str, dict[str, Any]], app: str) -> None:
         self._fields = fields
@@ -229,7 +229,7 @@ class _ConversationReader:
         for key in ("conversation_id", "id"):
             if isinstance(own := self._fields.get(key), str) and own:
                 return own
-        # The ids of the messages say which conversation it is where it does not.
+        # Message ids identify the conversation if it has no id of its own.
         return hashlib.sha256("\n".join(sorted(self._nodes)).encode("utf-8", "surrogatepass")).hexdigest()
 
     def _messages(self, began: datetime) -> Iterator[MessageRecord]:
@@ -246,9 +246,9 @@ class _ConversationReader:
             yield MessageRecord(node_id, parent, times[node_id], Message(content.role, content.parts), reply)
 
     def _parents_first(self) -> Iterator[str]:
-        """Yield every node, siblings in the order of the export."""
+        """Yield every node after its parent, siblings in the order of the export."""
         beginnings = [key for key, node in self._nodes.items() if _parent(node) not in self._nodes]
-        # What hangs in a circle is reached from no beginning, and comes last.
+        # Nodes in a cycle are unreachable from any beginning, and come last.
         waiting = [*reversed(self._nodes), *reversed(beginnings)]
         seen: set[str] = set()
         while waiting:
@@ -267,7 +267,7 @@ class _ConversationReader:
         return self._kept(_parent(self._nodes[node_id]))
 
     def _kept(self, node_id: str | None) -> str | None:
-        """Return ``node_id`` or the nearest node above it that is kept."""
+        """Return ``node_id`` or its nearest imported ancestor."""
         seen: set[str] = set()
         while node_id in self._nodes and node_id not in seen:
             if node_id in self._contents:

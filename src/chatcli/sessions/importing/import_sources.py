@@ -1,4 +1,4 @@
-"""The table of what can be imported."""
+"""The table of import sources."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 class Source:
     """A row of the table.
 
-    ``holds`` tells by the first entry of a JSON file whether it is one of these; a database has its own beginning.
-    ``read`` takes a path, where to note how far it is, and the program for the headers.
+    ``holds`` recognizes the source by the first entry of a JSON file; databases have their own signature.
+    ``read`` takes a path, a progress callback, and the program name for the headers.
     """
 
     name: str
@@ -64,7 +64,7 @@ SOURCES_BY_NAME: Final = {source.name: source for source in SOURCES}
 
 
 def recognize(path: Path) -> Source:
-    """Return what ``path`` is from; raise ``ConfigurationError`` where it is from none, ``LocalIOError``."""
+    """Return the source of ``path``; raise ``ConfigurationError`` for an unknown format, or ``LocalIOError``."""
     try:
         with open_regular(path) as file:
             is_database = file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC

@@ -1,4 +1,4 @@
-"""Importing conversations: what a source gives, and how it is kept."""
+"""Import of conversations: what a source yields, and how it is stored."""
 
 from __future__ import annotations
 
@@ -33,11 +33,10 @@ _SHORTEST_FENCE: Final = 3
 
 @dataclass(slots=True)
 class ImportedConversation:
-    """A conversation that was read.
+    """A conversation read from a source.
 
-    ``name`` is what its session will be called, the same whenever it is read; ``records`` begin with a header, whose
-    id tells it from every other conversation. ``left_out`` counts what a session cannot keep, by what it is, in the
-    plural.
+    ``name`` is the name of its session, the same on every import; ``records`` begin with a header whose id is
+    unique to the conversation. ``left_out`` counts unsupported content by its kind, in the plural.
     """
 
     name: str
@@ -52,7 +51,7 @@ class ImportedConversation:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """An entry that is no conversation; ``reason`` is a clause: "it has no messages"."""
+    """An invalid entry; ``reason`` is a clause: "it has no messages"."""
 
     where: str
     reason: str
@@ -63,14 +62,14 @@ Item: TypeAlias = ImportedConversation | Damaged
 
 @dataclass(slots=True)
 class Progress:
-    """How far the reading is, in bytes or in conversations; ``total`` is 0 until it is known."""
+    """The progress of reading in bytes or conversations; ``total`` is 0 until it is known."""
 
     done: int = 0
     total: int = 0
 
 
 def stable_name(source: str, source_id: str) -> str:
-    """Return what the session of a conversation is called: its id in the source, or a hash of an unusual one."""
+    """Return the session name of a conversation: its id in the source, or a hash of an unusual one."""
     if _USUAL_ID.fullmatch(source_id):
         return f"{source}-{source_id}"
     digest = hashlib.sha256(source_id.encode("utf-8", "surrogatepass")).hexdigest()
@@ -78,7 +77,7 @@ def stable_name(source: str, source_id: str) -> str:
 
 
 def moment(seconds: Any) -> datetime | None:
-    """Return a time given in seconds since 1970, ``None`` for what is none."""
+    """Return a time given in seconds since 1970, ``None`` for an invalid one."""
     if type(seconds) not in {int, float}:
         return None
     try:
@@ -88,7 +87,7 @@ def moment(seconds: Any) -> datetime | None:
 
 
 def fenced(code: str, language: str = "") -> str:
-    """Return ``code`` as a block of Markdown."""
+    """Return ``code`` as a fenced block of Markdown."""
     longest = max(map(len, _BACKTICKS.findall(code)), default=0)
     fence = "`" * max(_SHORTEST_FENCE, longest + 1)
     return f"{fence}{language}\n{code}\n{fence}"
@@ -99,11 +98,10 @@ _MOST_BYTES: Final = 1 << 30
 
 @dataclass(slots=True)
 class ImportSummary:
-    """What came of an import.
+    """The outcome of an import.
 
-    ``here`` counts the conversations that had been imported before, of which those in ``grown`` have messages now
-    that their sessions lack; ``empty`` those in which nothing is said. ``left_out`` counts what sessions cannot
-    keep, by what it is.
+    ``here`` counts the conversations imported before, of which those in ``grown`` have new messages in the
+    source; ``empty`` those without messages. ``left_out`` counts unsupported content by its kind.
     """
 
     imported: int = 0
@@ -116,7 +114,7 @@ class ImportSummary:
 
 
 class Importer:
-    """Writes conversations into a store. With ``dry_run`` it only finds out what it would do."""
+    """Writes conversations into a store. With ``dry_run`` it only reports what it would do."""
 
     def __init__(self, store: SessionStore, *, dry_run: bool = False) -> None:
         self.summary = ImportSummary()
@@ -125,7 +123,7 @@ class Importer:
         self._would_be_here: set[str] = set()
 
     def take(self, item: Item) -> None:
-        """Import one conversation, unless it is here already; raise ``LocalIOError`` where it cannot be written."""
+        """Import one conversation unless it exists; raise ``LocalIOError`` if it cannot be written."""
         if isinstance(item, Damaged):
             self.summary.damaged += 1
             self.summary.first_damage = self.summary.first_damage or item
@@ -150,7 +148,7 @@ class Importer:
         self.summary.left_out.update(conversation.left_out)
 
     def _place(self, conversation: ImportedConversation, own_id: str) -> tuple[SessionFile, bytes | None]:
-        """Return where the conversation is, with the content of its file, or an unused place for it."""
+        """Return the place of the conversation with the content of its file, or an unused place."""
         file = self._store.resolve(_checked(conversation.name, own_id))
         copies = file.copies()
         while True:
@@ -159,7 +157,7 @@ class Importer:
             except FileNotFoundError:
                 return file, None
             except OSError:
-                content = b""  # a folder, or somebody else's: not this conversation
+                content = b""  # a folder, or an unrelated file: not this conversation
             if _id_in(content, file.path) == own_id:
                 return file, content
             file = next(copies)
@@ -171,7 +169,7 @@ def _own_id(conversation: ImportedConversation) -> str:
 
 
 def _checked(name: str, own_id: str) -> str:
-    """Return a name for the store. A file from anywhere must not choose a path."""
+    """Return a valid session name: a file of unknown origin must not choose a path."""
     try:
         return checked_name(name.removesuffix(SUFFIX))
     except UsageError:
@@ -187,12 +185,12 @@ def _id_in(content: bytes, path: Path) -> str | None:
 
 
 def _has_more(conversation: ImportedConversation, content: bytes) -> bool:
-    """Whether a message is missing in a session file; the ids of its lines stand as they were written."""
+    """Return whether a session file lacks a message; ids in its lines are searched as they are written."""
     return any(_id_field(message_id) not in content for message_id in conversation.message_ids)
 
 
 def _id_field(message_id: str) -> bytes:
-    # As the one encoder of session files writes it: {"type":"mark","id":"...","parent":...
+    # As the encoder of session files writes it: {"type":"mark","id":"...","parent":...
     return encode(PartialRecord(message_id, None, "", "")).partition(b",")[2].partition(b',"parent"')[0]
 
 
@@ -204,6 +202,6 @@ def _write(path: Path, conversation: ImportedConversation) -> None:
 
 
 def _date(path: Path, at: datetime) -> None:
-    # Lists are ordered by the times of the files. Where they cannot be set, the conversation is there all the same.
+    # Lists are ordered by file times. If these cannot be set, the import is still complete.
     with contextlib.suppress(OSError, OverflowError, ValueError):
         os.utime(path, (at.timestamp(), at.timestamp()))

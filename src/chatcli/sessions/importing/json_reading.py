@@ -1,4 +1,4 @@
-"""JSON files of any size, zipped or not: read as a stream, one value of an array at a time, nothing unpacked to the disk."""
+"""Streaming reader of JSON files of any size, zipped or not: one value of an array at a time, without unpacking to disk."""
 
 from __future__ import annotations
 
@@ -28,26 +28,25 @@ if TYPE_CHECKING:
 
 
 LONGEST_CHARACTERS: Final = 1 << 27
-"""Of one value: what is longer is no conversation, and memory is not endless."""
+"""The largest value in characters; a longer one cannot be a conversation, and memory is limited."""
 MOST_VALUES: Final = 8_000_000
-"""In one value, as far as commas and brackets tell: even empty ones take sixty bytes each."""
+"""The most values within one, counted by commas and brackets: even empty ones take sixty bytes each."""
 _LARGEST_BYTES: Final = 1 << 28
 _CHUNK_BYTES: Final = 1 << 18
 _MOST_AT_ONCE_BYTES: Final = 1 << 25
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-# How far before the end of a piece the decoder may already stumble over what is only cut: -Infinity, \ud83d\ude00.
+# How far before the end of a chunk the decoder can fail on a value that is only cut: -Infinity, \ud83d\ude00.
 _CUT_CHARACTERS: Final = 16
 
 
 class BrokenJSON(ValueError):
-    """The text is no JSON from some place on; what came before was given out."""
+    """The text is invalid JSON from some place on; the values before it were yielded."""
 
 
 def read_values(stream: ByteStream) -> Generator[Any]:
-    """Yield the values of the array in ``stream``; of anything else, that one value.
+    """Yield the values of the array in ``stream``; of any other JSON text, that single value.
 
-    At most the longest value is in memory, and a little more. Bytes that are no UTF-8 become U+FFFD. Raises
-    ``BrokenJSON``.
+    Memory is bounded by the longest value. Invalid UTF-8 becomes U+FFFD. Raise ``BrokenJSON``.
     """
     text = _Text(stream)
     if text.next_character() != "[":
@@ -70,7 +69,7 @@ def read_values(stream: ByteStream) -> Generator[Any]:
 
 
 class _Text:
-    """The text of a stream, of which only what is not read yet is kept."""
+    """The text of a stream, of which only the unread part is kept."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -82,7 +81,7 @@ class _Text:
         self._is_at_end = False
 
     def next_character(self) -> str:
-        """Return the next character that is no space, nothing at the end."""
+        """Return the next character other than white space, empty at the end."""
         while True:
             match = _SPACE.match(self._text, self._at)
             self._at = match.end() if match else self._at
@@ -112,24 +111,24 @@ class _Text:
                     return value
 
     def _is_whole(self, value: Any, end: int) -> bool:
-        """Tell a number from the beginning of one, which is a number as well: 0, 0. and 0.5e are all 0.5e3 so far."""
+        """Return whether a number is complete: 0, 0. and 0.5e may all continue as 0.5e3."""
         return not isinstance(value, int | float) or self._text[end : end + 1] in {*" \t\r\n,]"}
 
     def broken(self, reason: str) -> BrokenJSON:
         return BrokenJSON(f"{reason}, at character {self._given + self._at:,}")
 
     def _is_broken(self, error: json.JSONDecodeError) -> bool:
-        """Tell an error from a value of which there is only a part so far."""
+        """Return whether an error is final, or may be due to a value that is only partly read."""
         return error.pos < len(self._text) - _CUT_CHARACTERS and not error.msg.startswith(
             "Unterminated string"
         )
 
     def _read_on(self) -> bool:
-        """Read as much again as waits: however long a value is, it is tried only a few times."""
+        """Read as much again as is buffered, so that a long value is tried only a few times."""
         if self._is_at_end:
             return False
         waiting = self._text[self._at :]
-        # One rare character makes Python keep four bytes for each of all the others.
+        # A single rare character makes Python store all others in four bytes.
         is_large = len(waiting) > LONGEST_CHARACTERS or waiting.__sizeof__() > _LARGEST_BYTES
         if is_large or sum(map(waiting.count, ",[{")) > MOST_VALUES:
             raise self.broken("one entry is too long")
@@ -154,7 +153,7 @@ _BROKEN_ZIP: Final = (
     EOFError,
     NotImplementedError,
     RuntimeError,
-    # What the package itself stumbles over: names that are no text, places before the beginning.
+    # Errors inside zipfile: names that are not text, offsets before the beginning.
     ValueError,
     LookupError,
     ArithmeticError,
@@ -166,9 +165,9 @@ _COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 def read_items(
     path: Path, progress: Progress, to_conversation: Callable[[Any], ImportedConversation]
 ) -> Generator[Item]:
-    """Yield what ``to_conversation`` makes of each entry of the arrays in a file; it raises ``ValueError`` for none.
+    """Yield ``to_conversation`` of each entry of the arrays in a file; it raises ``ValueError`` for an invalid entry.
 
-    Raises ``ConfigurationError`` for a file that is no JSON from its beginning, and ``LocalIOError``.
+    Raise ``ConfigurationError`` for a file that is not JSON at all, and ``LocalIOError``.
     """
     number = 0
     for member in _members(path, progress):
@@ -191,7 +190,7 @@ def read_items(
 
 
 def first_value(path: Path) -> Any:
-    """Return the first entry of a file, ``None`` where there is none or it is no JSON."""
+    """Return the first entry of a file, ``None`` if there is none or it is not JSON."""
     try:
         for member in _members(path, Progress()):
             with closing(member.values()) as values:
@@ -227,7 +226,7 @@ def _item(value: Any, number: int, to_conversation: Callable[[Any], ImportedConv
 
 @dataclass(slots=True)
 class _Member:
-    """One JSON file, open, as a stream that counts what was read of it."""
+    """One open JSON file, as a stream that counts the bytes read."""
 
     name: str
     stream: BinaryIO
@@ -249,7 +248,7 @@ class _Member:
 
 
 def _members(path: Path, progress: Progress) -> Iterator[_Member]:
-    """Yield the JSON files of ``path``, each open until the next is asked for."""
+    """Yield the JSON files of ``path``, each open until the next is requested."""
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open_regular(path))

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Record
 
 
-# All messages of a thread: those it ends in now, and those any of its calls ended in.
+# All messages of a thread: its current ends, and the ends of all its calls.
 _CHAIN: Final = """
 with recursive chain(hash, parent_hash, role) as (
   select hash, parent_hash, role from messages where hash in (
@@ -78,7 +78,7 @@ _LARGEST_KEY: Final = 2**63
 
 
 class ThreadsTable:
-    """``threads``, ``turns``, ``messages``, ``parts``."""
+    """The tables ``threads``, ``turns``, ``messages`` and ``parts``."""
 
     def __init__(self, database: Database, app: str) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class _Thread:
         return self._database.rows(f"{_CHAIN}{query}", self._id)
 
     def _messages(self, tip: str) -> Iterator[MessageRecord]:
-        """Yield every message, each after what it follows, in the order of the calls that had it."""
+        """Yield every message after the one it follows, in the order of the calls."""
         replies = {str(turn["tip_message_hash"]): reply_of(turn) for turn in self._turns}
         ends = [(str(turn["tip_message_hash"]), moment_of(turn, "datetime_utc")) for turn in self._turns]
         seen: set[str] = set()
@@ -168,13 +168,13 @@ class _Thread:
                 self._left_out[f"parts of the kind {str(kind)[:40]}"] += 1
 
     def _borrowed(self, payload: dict[str, Any], origin: Origin) -> Iterator[TextPart]:
-        """Yield a text that is put together: what was typed, and fragments that were attached."""
+        """Yield a composed text: the typed text and the attached fragments."""
         pieces = payload.get("text_ref")
         for piece in pieces if isinstance(pieces, list) else []:
             if not isinstance(piece, dict):
                 continue
             if "fragment" not in piece:
-                # The line feeds only kept it apart from the fragments, as parts are by themselves.
+                # Line feeds only separate it from the fragments, which become parts of their own.
                 yield TextPart(text_of(piece, "literal").strip("\n"), origin)
                 continue
             rows = self._database.rows_of(
@@ -195,7 +195,7 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _key(value: Any) -> str | int | None:
-    """Return what SQLite takes for a key, ``None`` for what can be none."""
+    """Return ``value`` as a key for SQLite, ``None`` if it is none."""
     is_key = isinstance(value, str) or (type(value) is int and abs(value) < _LARGEST_KEY)
     return value if is_key else None
 
@@ -212,16 +212,16 @@ SOURCE: Final = "llm"
 _PATIENCE_S: Final = 10.0
 _LONGEST_VALUE_BYTES: Final = 1 << 28
 _SHOWN_CHARACTERS: Final = 64
-# Newest first: a conversation that was gone on with by a newer llm is complete in the newer tables.
+# Newest first: a conversation continued by a newer llm is complete in the newer tables.
 _TABLES: Final = (ThreadsTable, ResponsesTable, LogsTable)
 
 
 def read(path: Path, progress: Progress, *, app: str, most_steps: int = MOST_STEPS) -> Generator[Item]:
-    """Yield the conversations of a database, which is only read, also while ``llm`` writes to it.
+    """Yield the conversations of a database, opened read-only, also while ``llm`` writes to it.
 
-    One conversation may take ``most_steps`` of SQLite's.
+    Each conversation may take ``most_steps`` steps of SQLite.
 
-    Raises ``ConfigurationError`` for a database that is not llm's, ``LocalIOError`` for one that cannot be read.
+    Raise ``ConfigurationError`` for a database that is not llm's, ``LocalIOError`` for an unreadable one.
     """
     try:
         # SQLite would open a pipe, and wait.
@@ -238,13 +238,13 @@ def read(path: Path, progress: Progress, *, app: str, most_steps: int = MOST_STE
             code="not_read",
         ) from error
     except (sqlite3.Error, ValueError) as error:
-        # SQLite's own words repeat names of the database, which need be no text.
+        # SQLite's messages repeat names from the database, which may not be valid text.
         raise not_importable(path, f"not a readable database: {error}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
-    # Nothing in the file may be run, whatever it was made to be.
+    # Nothing stored in the file may be executed.
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA cell_size_check = ON")
@@ -281,7 +281,7 @@ def _item(table: Any, conversation_id: str, database: Database) -> Item:
     except TookTooLong:
         return Damaged(where, "reading it takes too long")
     except sqlite3.OperationalError:
-        raise  # what keeps one from being read keeps all
+        raise  # an error of this kind affects all conversations
     except (sqlite3.DatabaseError, ValueError, RecursionError) as error:
         return Damaged(where, str(error))
     return conversation

@@ -1,4 +1,4 @@
-"""The log database of ``llm``, and its older tables, in which a row is a prompt and the response to it."""
+"""The log database of ``llm`` and its older tables, in which a row is a prompt with its response."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 _COUNTED: Final = 100
-"""How often SQLite is asked how far it is."""
+"""How often SQLite reports its progress."""
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_STEPS: Final = 200_000_000
-"""Of SQLite's, some seconds, for one conversation: what takes longer was made to."""
+"""The limit of SQLite steps for one conversation, some seconds: a longer query is an attack."""
 MOST_ROWS: Final = 1_000_000
-"""Of one query: nobody said so much in one conversation, and memory is not endless."""
+"""The limit of rows of one query: no conversation is longer, and memory is limited."""
 
 
 class TookTooLong(Exception):
-    """Reading a conversation took more than any conversation takes."""
+    """Reading a conversation took more steps than any real one does."""
 
 
 class Database:
-    """A database whose tables and columns depend on its age: what is not there counts as empty.
+    """A database whose tables and columns depend on its age: missing ones count as empty.
 
-    Views and virtual tables are no tables of ``llm``: what is behind them could be anything.
+    Views and virtual tables are ignored: they could execute anything.
     """
 
     def __init__(self, connection: sqlite3.Connection, most_steps: int = MOST_STEPS) -> None:
@@ -47,7 +47,7 @@ class Database:
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
-        """Raise ``TookTooLong`` where what is read meanwhile takes too many of SQLite's steps."""
+        """Raise ``TookTooLong`` if the body takes too many SQLite steps."""
         left = _COUNTED
 
         def count() -> bool:
@@ -79,7 +79,7 @@ class Database:
             yield dict(row)
 
     def rows_of(self, table: str, query: str, *values: Any) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a query on ``table``, none where an older database has no such table."""
+        """Yield the rows of a query on ``table``, none if the database has no such table."""
         return self.rows(query, *values) if table in self.tables else iter(())
 
 
@@ -89,7 +89,7 @@ def text_of(row: dict[str, Any], name: str) -> str:
 
 
 def moment_of(row: dict[str, Any], *names: str) -> datetime:
-    """Return a time of ``row``, which without a time zone is in UTC; the first column there is counts."""
+    """Return the time in the first existing column of ``row``; without a time zone it is in UTC."""
     for name in names:
         try:
             at = datetime.fromisoformat(text_of(row, name))
@@ -100,7 +100,7 @@ def moment_of(row: dict[str, Any], *names: str) -> datetime:
 
 
 def reply_of(row: dict[str, Any]) -> ReplyMetadata:
-    """Return what a row says of a model's answer."""
+    """Return the metadata of a model's answer in a row."""
     usage = Usage(_count(row.get("input_tokens")), _count(row.get("output_tokens")))
     duration_ms = _count(row.get("duration_ms"))
     return ReplyMetadata(
@@ -116,7 +116,7 @@ def _count(value: Any) -> int | None:
 
 
 def attachment_line(row: dict[str, Any]) -> str:
-    """Return what stands for an attachment, whose bytes are not imported."""
+    """Return the line that replaces an attachment, whose bytes are not imported."""
     told = [text_of(row, name) for name in ("type", "url", "path")]
     return f"[attachment: {', '.join([*filter(None, told), 'not imported'])}]"
 
@@ -132,7 +132,7 @@ _ATTACHMENTS: Final = (
 
 
 class ResponsesTable:
-    """``conversations`` and ``responses``."""
+    """The tables ``conversations`` and ``responses``."""
 
     def __init__(self, database: Database, app: str) -> None:
         self._database = database
@@ -195,7 +195,7 @@ class ResponsesTable:
 
 
 class LogsTable:
-    """``logs``, or ``log`` before it. The first row of a chat gives it its number."""
+    """The table ``logs``, or ``log`` before it. The id of a chat's first row identifies the chat."""
 
     _TIMES: ClassVar = ("datetime_utc", "timestamp_utc", "timestamp")
 
@@ -228,7 +228,7 @@ class LogsTable:
 
 
 class _Line:
-    """A conversation without branches, made message by message. ``at`` is when the next is said."""
+    """A conversation without branches, built message by message. ``at`` is the time of the next message."""
 
     def __init__(self, app: str, name: str) -> None:
         self._app = app
@@ -239,7 +239,7 @@ class _Line:
         self.left_out: Counter[str] = Counter()
 
     def set_system(self, text: str, row_id: str) -> None:
-        """Take the system prompt of a row, which says it anew each time."""
+        """Set the system prompt of a row; every row repeats it."""
         if text != self._system:
             self._system = text
             self.add(f"{row_id}-system", "system", [TextPart(text)] if text else [], may_be_empty=True)
@@ -267,6 +267,6 @@ class _Line:
 
 
 def tool_call(name: str, arguments: Any) -> str:
-    """Return a call of a tool as what the model wrote."""
+    """Return a tool call as a part of the model's message."""
     written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return fenced(f"{name}({written})")
