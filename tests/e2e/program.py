@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
+
+from e2e.fork_server import IS_SUPPORTED, ForkServer, depends_on_its_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,17 +92,36 @@ class Program:
         **environment: str,
     ) -> Ended:
         """Run to the end; ``server`` is the endpoint that is configured."""
+        variables = self.environment(server, **environment)
+        if stdout == subprocess.PIPE and IS_SUPPORTED and not depends_on_its_start(variables):
+            return self._forked(arguments, variables, stdin.encode() if isinstance(stdin, str) else stdin)
         done = subprocess.run(
             command(*arguments),
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env=self.environment(server, **environment),
+            env=variables,
             cwd=self.working_folder,
             timeout=_TIMEOUT_S,
             check=False,
         )
         return Ended(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
+
+    def _forked(self, arguments: tuple[str, ...], environment: dict[str, str], stdin: bytes) -> Ended:
+        """Run to the end in a process that is the program already."""
+        with ThreadPoolExecutor(3) as pool:
+            from_stdin, to_stdin = os.pipe()
+            from_stdout, to_stdout = os.pipe()
+            from_stderr, to_stderr = os.pipe()
+            pool.submit(_fed, to_stdin, stdin)
+            stdout, stderr = pool.submit(_read_all, from_stdout), pool.submit(_read_all, from_stderr)
+            files = (from_stdin, to_stdout, to_stderr)
+            try:
+                code = fork_server().run(arguments, environment, self.working_folder, files, _TIMEOUT_S)
+            finally:
+                for file in files:
+                    os.close(file)
+            return Ended(code, stdout.result().decode(), stderr.result().decode())
 
     @contextmanager
     def started(
@@ -122,6 +145,21 @@ class Program:
                 yield process
             finally:
                 process.kill()
+
+
+@cache
+def fork_server() -> ForkServer:
+    return ForkServer()
+
+
+def _fed(file: int, content: bytes) -> None:
+    with suppress(BrokenPipeError), os.fdopen(file, "wb") as pipe:
+        pipe.write(content)
+
+
+def _read_all(file: int) -> bytes:
+    with os.fdopen(file, "rb") as pipe:
+        return pipe.read()
 
 
 def command(*arguments: str) -> list[str]:
