@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chatcli.core.exit_codes import ExitCode
+
+
+@pytest.fixture
+def own(tmp_path):
+    folder = tmp_path / "config" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "mine.md").write_text('+++\ndescription = "Mine."\n+++\nSay {{ input }}\n')
+    return folder
+
+
+def listed(command):
+    return {each["name"]: each for each in json.loads(command("templates", "list", "--json")[1].out)}
+
+
+def test_shipped_and_own_templates_are_listed(command, own):
+    there = listed(command)
+    assert there["mine"]["description"] == "Mine."
+    assert (there["mine"]["shipped"], there["review"]["shipped"]) == (False, True)
+    assert "mine" in command("templates", "list")[1].out
+
+
+def test_a_template_that_cannot_be_read_is_listed_with_its_error(command, own):
+    (own / "broken.md").write_text("+++\ndescription = \n+++\nHi\n")
+    assert listed(command)["broken"]["error"]
+
+
+def test_the_file_of_one_is_printed(command, own):
+    code, screen = command("templates", "show", "mine")
+    assert code == ExitCode.DONE
+    assert screen.out == (own / "mine.md").read_text()
+
+
+def test_the_folder_of_the_persons_own_is_printed(command, own):
+    assert command("templates", "path")[1].out == f"{own}\n"
+
+
+def test_a_new_one_comes_from_a_pipe_and_only_once(command, own):
+    code, screen = command("templates", "new", "short", stdin=b"Be short: {{ input }}\n")
+    assert code == ExitCode.DONE, screen.err
+    assert (own / "short.md").read_text() == "Be short: {{ input }}\n"
+    code, screen = command("templates", "new", "short", stdin=b"Again\n")
+    assert code == ExitCode.USAGE
+    assert "chatcli templates edit short" in screen.err
+
+
+def test_what_was_written_is_kept_although_it_cannot_be_used(command, own):
+    code, screen = command("templates", "new", "odd", stdin=b"{{ if x }}\n")
+    assert code == ExitCode.CONFIGURATION
+    assert (own / "odd.md").read_text() == "{{ if x }}\n"
+    assert "written: " in screen.err
+
+
+def test_one_of_the_persons_own_is_removed_and_the_shipped_one_shows_again(command, own):
+    (own / "review.md").write_text("Mine\n")
+    code, screen = command("templates", "rm", "review")
+    assert code == ExitCode.DONE
+    assert "built-in one again" in screen.err
+    assert listed(command)["review"]["shipped"]
+
+
+@pytest.mark.parametrize("action", ["show", "edit", "rm", "new"])
+def test_an_action_without_a_name_says_which_is_missing(command, action):
+    code, screen = command("templates", action)
+    assert code == ExitCode.USAGE
+    assert f"chatcli templates {action} NAME" in screen.err
+
+
+def test_without_an_action_the_help_is_named(command):
+    code, screen = command("templates")
+    assert code == ExitCode.USAGE
+    assert "chatcli templates --help" in screen.err
