@@ -1,1 +1,1 @@
-"""The model port's implementations and the layers around them."""
+"""Clients of model endpoints and the pipeline of layers around them."""

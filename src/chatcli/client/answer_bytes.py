@@ -1,4 +1,4 @@
-"""The bytes of an answer: read ahead, watched for silence, told apart by how they begin, bounded, and read as events.
+"""The bytes of an answer: read ahead, timed out, limited in size, and parsed as events.
 
 Bytes that have come meanwhile are handed on together, and many deltas at once as one. The format of server-sent events:
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments and ids are passed
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 _FLOOD_BYTES: Final = 64 * 1024
-"""How much of what is no answer may come before its sender is kept waiting."""
+"""How many bytes of comments and empty events may arrive before their sender is throttled."""
 
 _SHARE_FOR_FLOODS: Final = 9
-"""Reading what is no answer takes at most a tenth of the time."""
+"""Parsing comments and empty events takes at most a tenth of the time."""
 
 _AFTER_END_S: Final = 5.0
 _LEFTOVER_S: Final = 0.05
@@ -45,11 +45,11 @@ _STARTS_OF_DOCUMENTS: Final = (b"{", b"[", b"<")
 
 
 class IdleTimeout:
-    """How long nothing of an answer may come.
+    """The limits for waiting without receiving any of the answer.
 
-    Before the answer begins that is ``endpoint.timeout_s``, from then on ``endpoint.idle_timeout_s``. What counts is
-    pieces of an answer, not the comments and empty events that keep a connection alive; and only the time that was
-    spent waiting or on reading those, not that in which a slow reader kept the server waiting.
+    ``endpoint.timeout_s`` until the answer begins, ``endpoint.idle_timeout_s`` from then on. Only chunks of
+    the answer count, not the comments and empty events that keep a connection alive; and only time spent
+    waiting for or parsing those counts, not time in which a slow reader kept the server waiting.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -63,7 +63,7 @@ class IdleTimeout:
 
     @asynccontextmanager
     async def bounded(self) -> AsyncIterator[None]:
-        """Count the time that passes in here; raise ``TimedOut`` when it is too long."""
+        """Count the time spent in the body; raise ``TimedOut`` at the limit."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
@@ -74,12 +74,12 @@ class IdleTimeout:
         self._left_s = max(0.0, self._left_s - (loop.time() - began_s))
 
     async def rest(self) -> None:
-        """Keep a server waiting that floods its reader with what is no answer."""
+        """Throttle a server that sends many comments or empty events."""
         if self._rest_s:
             await asyncio.sleep(self._rest_s)
 
     def read(self, length: int, took_s: float) -> None:
-        """Note that so many bytes were read in so many seconds; raise ``TimedOut`` where that went on for too long."""
+        """Count the bytes and seconds of a read; raise ``TimedOut`` at the limit."""
         was_broken, self._was_broken = self._was_broken, False
         if was_broken:
             self._useless_bytes, self._rest_s = 0, 0.0
@@ -92,14 +92,14 @@ class IdleTimeout:
             raise self._too_long(TimeoutError())
 
     def broken(self) -> None:
-        """Count anew: a piece of the answer came."""
+        """Reset the timer: a chunk of the answer was received."""
         self._began = True
         if not self._is_over:
             self._was_broken = True
             self._allow(min(self._endpoint.idle_timeout_s, self._endpoint.timeout_s))
 
     def answer_is_complete(self) -> None:
-        """Wait only a little longer, whatever comes: what may still be of use is the usage."""
+        """Shorten the limit: after the end of the answer only its usage may follow."""
         if not self._is_over:
             self._is_over = True
             self._allow(min(_AFTER_END_S, self._limit_s))
@@ -117,7 +117,7 @@ class IdleTimeout:
 
 
 async def watched(chunks: AsyncGenerator[bytes], idle: IdleTimeout) -> AsyncGenerator[bytes]:
-    """Yield ``chunks``, joined where they are there together; raise ``TimedOut`` when the silence is too long."""
+    """Yield ``chunks``, joined if they arrive together; raise ``TimedOut`` at the limit."""
     loop = asyncio.get_running_loop()
     async with ReadAhead(chunks) as reading:
         while True:
@@ -132,7 +132,7 @@ async def watched(chunks: AsyncGenerator[bytes], idle: IdleTimeout) -> AsyncGene
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
-    """Take from ``chunks`` until something other than blanks has come, and return it without those before it."""
+    """Take chunks until there is a character other than blanks, and return them without leading blanks."""
     async for chunk in chunks:
         if taken := chunk.lstrip(BLANK):
             return taken
@@ -140,13 +140,16 @@ async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
 
 
 def are_events(start: bytes, content_type: str) -> bool:
-    """Tell whether a body that begins with ``start`` is a stream of events; its type counts where the start does not."""
+    """Return whether a body that begins with ``start`` is a stream of events.
+
+    The content type decides if ``start`` cannot.
+    """
     text = start.lstrip(BLANK)
     if not text or text.startswith(_STARTS_OF_DOCUMENTS):
         return False
     if content_type.startswith("text/event-stream"):
         return True
-    # Some proxies name any type; a first chunk may hold a part of the first word only.
+    # Some proxies send any content type; a first chunk may hold only a part of the first word.
     return any(text.startswith(word) or word.startswith(text) for word in _STARTS_OF_EVENTS)
 
 
@@ -159,7 +162,7 @@ async def rejoined(start: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerato
 
 
 async def whole(chunks: AsyncGenerator[bytes], idle: IdleTimeout, endpoint: Endpoint) -> bytes:
-    """Return all of ``chunks``; raise ``AnswerTooLarge`` where they do not end."""
+    """Return all of ``chunks``; raise ``AnswerTooLarge`` if they exceed the limit."""
     pieces: list[bytes] = []
     length = 0
     async for chunk in chunks:
@@ -180,7 +183,7 @@ def too_large(endpoint: Endpoint) -> AnswerTooLarge:
 
 
 async def drained(chunks: AsyncGenerator[object]) -> None:
-    """Read what follows the end of an answer, if it comes at once: only then can the connection be used again."""
+    """Read the bytes after the end of an answer if they arrive at once: only then can the connection be reused."""
     with suppress(TimeoutError, TimedOut):
         async with asyncio.timeout(_LEFTOVER_S):
             async for _ in chunks:
@@ -188,23 +191,23 @@ async def drained(chunks: AsyncGenerator[object]) -> None:
 
 
 _AHEAD_BYTES: Final = 64 * 1024
-"""As much as httpx2 reads at once. A server that is faster than its reader is kept waiting."""
+"""The chunk size of httpx2. A server faster than its reader is throttled."""
 
 _WAITED_S: Final = 0.001
 _FEW_BYTES: Final = 4 * 1024
 TOGETHER_S: Final = 1 / 30
-"""Where tokens trickle in, as long is slept between two looks: nobody sees it, and each look costs as much as a flood."""
+"""The pause between reads while tokens arrive slowly: it is invisible, and each read costs as much as a large one."""
 
 _MANY: Final = 16
-"""Nobody sees so many come one by one, but every layer and every observer would be asked for each."""
+"""So many deltas at once are merged: nobody sees them one by one, but every layer and observer would handle each."""
 
 
 class ReadAhead:
-    """Takes ``chunks`` while their reader does something else, for the length of an ``async with``.
+    """Reads ``chunks`` ahead while their consumer is busy, within an ``async with``.
 
-    HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in a task of
-    its own, which comes to rest where it waits for the network: then everything before is there. Where little came
-    since the last wait it rests for ``TOGETHER_S``, and what comes meanwhile is read at once.
+    HTTP makes a chunk of every token, and one read from the network may bring hundreds. ``chunks`` runs in
+    its own task, which has read everything available when it waits for the network. If little arrived since
+    the last wait, it pauses for ``TOGETHER_S``, and reads what arrived meanwhile at once.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -221,14 +224,14 @@ class ReadAhead:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # The generator runs in the task until that ends.
+        # The generator runs in the task until the task ends.
         self._task.cancel()
         await asyncio.wait({self._task})
         if not self._task.cancelled():
-            self._task.exception()  # which nobody may want to know any more
+            self._task.exception()  # nobody handles it any more
 
     async def next(self) -> bytes | None:
-        """Return what has come once there is something, ``None`` at the end. Raise what reading it did."""
+        """Return the available bytes once there are some, ``None`` at the end. Raise the error of reading."""
         await self._news.wait()
         if not self._came:
             self._task.result()
@@ -265,13 +268,13 @@ class ReadAhead:
 
 
 def coalesced(deltas: Iterable[Delta]) -> Iterator[Delta]:
-    """Yield ``deltas`` as they are; if they are many, text that follows text as one, and so with thoughts.
+    """Yield ``deltas`` unchanged or, if they are many, adjacent deltas of one kind merged.
 
-    Where ``deltas`` raises, what came before is yielded before that goes on.
+    If ``deltas`` raises, the deltas before are yielded first.
     """
     read: list[Delta] = []
     try:
-        read.extend(deltas)  # which keeps what it was given before it fails
+        read.extend(deltas)  # keeps the deltas received before a failure
     except Exception:
         yield from _runs(read)
         raise
@@ -292,14 +295,14 @@ _SIGNS_OF_LIFE = {b"ping", b"heartbeat", b"keepalive", b"keep-alive"}
 
 
 class StreamTooLong(ValueError):
-    """A single line, or all of one event, grew past what an answer may have."""
+    """A line or an event is longer than an answer may be."""
 
 
 async def event_data(chunks: AsyncGenerator[bytes], longest_bytes: int) -> AsyncGenerator[Iterator[bytes]]:
     """Yield, for each chunk, the ``data`` of the events it completes, their lines joined by a newline.
 
-    A line, or an event, of more than ``longest_bytes`` raises ``StreamTooLong``.
-    An event that the end of the stream cuts off is told too: some servers leave out the last blank line.
+    A line or an event of more than ``longest_bytes`` raises ``StreamTooLong``. An event cut off by the end of
+    the stream is included, since some servers omit the last blank line.
     """
     reader = _EventReader(longest_bytes)
     async with aclosing(chunks):
@@ -339,7 +342,7 @@ class _EventReader:
                 yield from self._event()
 
     def finish(self) -> Iterator[bytes]:
-        # Two ends of a line: of the last line, and the blank one.
+        # Two line ends: of the last line, and of the blank one.
         yield from self.feed(b"\n\n")
 
     def _add(self, data: bytes) -> None:
@@ -349,7 +352,7 @@ class _EventReader:
             raise StreamTooLong("event")
 
     def _is_whole(self) -> bool:
-        """Tell whether the only line of data is a JSON object: what is joined with another would be no JSON any more."""
+        """Return whether the only data line is a complete JSON object, which must not be joined with another."""
         (line, *more) = self._data
         if more or not line.startswith(b"{") or not line.rstrip().endswith(b"}"):
             return False
@@ -370,7 +373,7 @@ class _EventReader:
 
 
 def _error_object(data: bytes) -> bytes:
-    """Return the data of an error as a JSON object: servers also write plain text there."""
+    """Return the data of an error as a JSON object: some servers send plain text."""
     try:
         value = from_json(data)
     except ValueError:
@@ -379,7 +382,7 @@ def _error_object(data: bytes) -> bytes:
 
 
 class _LineSplitter:
-    """Splits chunks into lines without their ends, which are LF, CRLF or CR wherever the chunks are cut."""
+    """Splits chunks into lines without their ends (LF, CRLF or CR), wherever the chunks are cut."""
 
     def __init__(self, longest_bytes: int) -> None:
         self._longest_bytes = longest_bytes
@@ -411,7 +414,7 @@ class _LineSplitter:
         return lines
 
     def _without_mark(self, chunk: bytes) -> bytes:
-        """Take away the byte order mark, of which the first chunks may hold a part each."""
+        """Remove the byte order mark, which may span the first chunks."""
         start, self._held = self._held + chunk, b""
         if start != _BYTE_ORDER_MARK and _BYTE_ORDER_MARK.startswith(start):
             self._held = start

@@ -1,4 +1,4 @@
-"""The models an endpoint offers, and the windows of those that a server of this machine runs.
+"""The models an endpoint offers, and the context windows of models on local servers.
 
 Such a window is as large as the model was loaded, not as it could be. What each server is asked:
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
 
 
-# Under which name a server tells the context window: OpenRouter and LiteLLM; vLLM; llama.cpp.
+# Names of the field with the context window: OpenRouter and LiteLLM; vLLM; llama.cpp.
 _WINDOW_FIELDS = ("context_length", "max_model_len", "n_ctx", "context_window", "max_context_length")
 _WINDOW_FIELDS_OF_META = ("n_ctx", "n_ctx_train")
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedModel:
-    """A model of an endpoint; ``window_tokens`` is its context window where the endpoint tells it, ``owner`` whose it is."""
+    """A model of an endpoint; ``window_tokens`` is its reported context window, ``owner`` its reported owner."""
 
     id: str
     window_tokens: int | None = None
@@ -49,7 +49,7 @@ class OfferedModel:
 
 
 async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[OfferedModel, ...]:
-    """Return what ``GET /models`` lists, in the server's order. Raise an ``EndpointError`` when it cannot."""
+    """Return the list from ``GET /models``, in the server's order. Raise an ``EndpointError``."""
     endpoint = entry.endpoint
     with translated(endpoint):
         async with entry.meter.call("models") as call:
@@ -86,14 +86,14 @@ def _window_tokens(entry: Mapping[str, Any]) -> int | None:
 
 
 TIMEOUT_S: Final = 1.0
-"""A server that runs a model here tells its size at once, or the question does not wait for it."""
+"""A local server reports the window at once; no question waits longer for it."""
 
 _NUM_CTX: Final = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class ServedWindow:
-    """What a server says of a model: ``tokens`` it is loaded with, and how many ``most_tokens`` it can hold at all."""
+    """The window reported by a server: ``tokens`` as loaded, and the largest possible ``most_tokens``."""
 
     tokens: int | None = None
     most_tokens: int | None = None
@@ -102,7 +102,7 @@ class ServedWindow:
 async def served_window(
     entry: PoolEntry, server: str, model: str, *, timeout_s: float = TIMEOUT_S
 ) -> ServedWindow:
-    """Ask ``server``, a key of ``_QUESTIONS``, for the window of ``model``. It raises nothing: no turn fails for it."""
+    """Ask ``server``, a key of ``_QUESTIONS``, for the window of ``model``; never raises, as no turn fails for it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             return await _QUESTIONS[server](_OwnRoutes(entry), model)
@@ -110,7 +110,7 @@ async def served_window(
 
 
 class _OwnRoutes:
-    """A server's routes beside those it has in common with OpenAI; what is no answer in JSON is ``None``."""
+    """The routes a server has beyond OpenAI's; an answer that is not JSON becomes ``None``."""
 
     def __init__(self, entry: PoolEntry) -> None:
         self._entry = entry

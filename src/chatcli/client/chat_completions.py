@@ -1,4 +1,4 @@
-"""``POST /chat/completions``: what is sent, and how the answer reads, streamed or in one piece.
+"""``POST /chat/completions``: the request body, and parsing of the answer, streamed or whole.
 
 Reference: https://platform.openai.com/docs/api-reference/chat.
 """
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from chatcli.core.events import Notice
     from chatcli.core.request import Request, ResponseFormat
 
-_HIGHEST_COST_USD: Final = 1e6  # whatever is more is no price of an answer
+_HIGHEST_COST_USD: Final = 1e6  # a larger number is not a price
 
 _SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
 
-# OpenRouter, vLLM and DeepSeek say in the place of a finish reason that there is none.
+# OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
 _BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
 
-# OpenAI's words by those of others: Mistral, Anthropic, Gemini
+# OpenAI's terms for those of others: Mistral, Anthropic, Gemini
 # (https://ai.google.dev/api/generate-content#FinishReason), Cohere, Together.
 _OTHER_WORDS: Final = {
     "stop": "stop",
@@ -53,13 +53,13 @@ _OTHER_WORDS: Final = {
 
 
 class ChatCompletions:
-    """The ``Dialect`` every compatible server speaks."""
+    """The ``Dialect`` of every compatible server."""
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         return request_body(request, streamed=streamed, endpoint=endpoint)
 
     def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
-        # The package's own create() wants typed arguments; its overloads say nothing that ``body`` does not.
+        # The package's own create() requires typed arguments; its overloads add nothing to ``body``.
         create: Callable[..., Any] = client.chat.completions.with_streaming_response.create
         sending: AbstractAsyncContextManager[Any] = create(model=body["model"], messages=[], extra_body=body)
         return sending
@@ -72,10 +72,10 @@ class ChatCompletions:
 
 
 def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the JSON that ``request`` is sent as.
+    """Return the JSON body of ``request``.
 
-    OpenAI wants ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server that refused
-    the one gets the other.
+    OpenAI requires ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server
+    that refused one gets the other.
     """
     parameters = request.parameters
     named = {
@@ -112,13 +112,13 @@ def _name_of_limit(request: Request, *, is_openai: bool) -> str:
 
 
 class CompletionReader:
-    """Reads chunks, or a whole completion (``client.dialect.AnswerReader``).
+    """Parses chunks or a whole completion (``client.openai_model.AnswerReader``).
 
-    Only the first choice is read: chatcli never asks for more. Fields of an unexpected type are passed over, as a
+    Only the first choice is read, as chatcli never requests more. Fields of an unexpected type are ignored: a
     server that adds or breaks one must not cost the person the answer.
     """
 
-    is_over: Final = False  # the usage follows the finish reason, and then [DONE]
+    is_over: Final = False  # the usage follows the finish reason, then [DONE]
 
     def __init__(self, request: Request) -> None:
         self.pieces = 0
@@ -132,7 +132,7 @@ class CompletionReader:
         self._content_key: str | None = None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        # Gateways that only pretend to stream send a whole message; those before the older API its text.
+        # Gateways that only simulate streaming send a whole message; those of the older API send its text.
         return self._read(event, ("delta", "message", "text"))
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -185,7 +185,7 @@ class CompletionReader:
         for key in content_keys:
             yield from self._content(choice, key)
             if self.pieces != pieces:
-                # From now on only there: some servers repeat the whole message at the end.
+                # Now only in deltas: some servers repeat the whole message at the end.
                 self._content_key = key
                 return
 
@@ -197,13 +197,13 @@ class CompletionReader:
             yield from self._deltas({"content": content})
 
     def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        # DeepSeek and llama.cpp call it reasoning_content, OpenRouter and vLLM reasoning.
+        # DeepSeek and llama.cpp name it reasoning_content, OpenRouter and vLLM reasoning.
         reasoning = content.get("reasoning_content") or content.get("reasoning")
         said = content.get("content")
         if isinstance(said, list):
             self._note_parts(said)
             reasoning, said = reasoning or "".join(_thoughts(said)), "".join(_texts(said))
-        if len(content) > 1 or "content" not in content:  # nearly every delta has nothing else
+        if len(content) > 1 or "content" not in content:  # nearly every delta has only text
             said = self._note_others(content) or said
         if isinstance(reasoning, str) and reasoning:
             self.pieces += 1
@@ -214,7 +214,7 @@ class CompletionReader:
                 yield TextDelta(joined)
 
     def _note_reasoning_field(self, content: Mapping[str, Any]) -> None:
-        """Note where the reasoning stands, an empty one too: DeepSeek wants it back as it was."""
+        """Store the name of the reasoning field, even if empty: DeepSeek expects it back unchanged."""
         echoed = self._trailing.reasoning
         if echoed.field is None:
             echoed.field = next(
@@ -223,7 +223,7 @@ class CompletionReader:
             )
 
     def _note_others(self, content: Mapping[str, Any]) -> str | None:
-        """Note what comes beside the content; return the words of a sound where they are the content."""
+        """Store parts beside the content; return the transcript of audio if that is the content."""
         self._note_reasoning_field(content)
         if isinstance(refusal := content.get("refusal"), str) and refusal:
             self.pieces += 1
@@ -266,7 +266,7 @@ class CompletionReader:
         self._trailing.media.picture_at(part.get("image_url") or part.get("url"))
 
     def _note_parts(self, parts: list[Any]) -> None:
-        """Note what is no text in a content of parts."""
+        """Store the parts of a content list that are not text."""
         for part in _dicts(parts):
             if isinstance(refusal := part.get("refusal"), str) and refusal:
                 self.pieces += 1
@@ -287,7 +287,7 @@ class CompletionReader:
 
 
 def _finish_reason(word: str) -> str:
-    """Return OpenAI's word for what other APIs say: Mistral, Anthropic, Gemini with its ``content_filter: SAFETY``."""
+    """Return OpenAI's finish reason for those of other APIs: Mistral, Anthropic, Gemini with ``content_filter: SAFETY``."""
     return _OTHER_WORDS.get(word.partition(":")[0].lower(), word)
 
 
@@ -303,7 +303,7 @@ def _texts(parts: list[Any]) -> Iterator[str]:
 
 
 def _thoughts(parts: list[Any]) -> Iterator[str]:
-    """Yield what a model thought, which Mistral sends as parts of the content that have parts of their own."""
+    """Yield the reasoning that Mistral sends as content parts with parts of their own."""
     for part in parts:
         if isinstance(part, dict) and isinstance(thinking := part.get("thinking"), list):
             yield from _texts(thinking)
@@ -318,7 +318,7 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _cost_usd(usage: Mapping[str, Any]) -> float | None:
-    """Return what OpenRouter says an answer cost (https://openrouter.ai/docs/use-cases/usage-accounting)."""
+    """Return the cost OpenRouter reports (https://openrouter.ai/docs/use-cases/usage-accounting)."""
     cost = usage.get("cost")
     if isinstance(cost, bool) or not isinstance(cost, int | float):
         return None
@@ -336,9 +336,9 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
 
 
 def _output_tokens(usage: Mapping[str, Any], reasoning_tokens: int | None) -> int | None:
-    """Return the tokens of the answer with those of the thoughts, as OpenAI counts them.
+    """Return the output tokens including reasoning, as OpenAI counts them.
 
-    xAI counts the thoughts beside the answer, and Gemini names them nowhere: that only the total tells.
+    xAI counts reasoning separately, and Gemini includes it only in the total.
     """
     sent, answered, total = (count(usage, f"{of}_tokens") for of in ("prompt", "completion", "total"))
     if sent is None or answered is None or total is None:

@@ -1,6 +1,6 @@
-"""Going on with an answer that was cut: the layer that asks for the rest and joins it to what there is.
+"""Continuation of cut answers: the layer that requests the remainder and joins it to the beginning.
 
-Asked to go on exactly where it stopped, a model often says the last words again, or the last line, or all of it.
+Models asked to continue exactly where they stopped often repeat the last words, the last line, or everything.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ CONTINUE: Final = (
 
 
 class ContinuationModel:
-    """A ``ChatModel`` that asks ``inner`` for the rest of an answer.
+    """A ``ChatModel`` that asks ``inner`` for the remainder of cut answers.
 
-    A request with an ``partial_answer`` asks for its rest only. An answer that breaks off, or runs into the token
-    limit, is asked for up to ``times`` more times, and every time is told. What a model says twice where they meet is
-    taken away.
+    For a request with a ``partial_answer``, only the remainder is requested. An answer that breaks off or
+    reaches the token limit is continued up to ``times`` times, each announced. Text repeated at the join is
+    removed.
 
-    ``prefill`` is what the endpoint wants beside a message that is the beginning of the answer; ``None`` where it
-    takes none, and an instruction asks for the rest instead.
+    ``prefill`` are the fields the endpoint requires with a message that begins the answer; ``None`` if it
+    supports none, and an instruction asks for the remainder instead.
     """
 
     def __init__(self, inner: ChatModel, *, times: int = 0, prefill: Mapping[str, Any] | None = None) -> None:
@@ -74,7 +74,7 @@ class ContinuationModel:
         yield answer.completion()
 
     async def _part(self, request: Request, answer: _Answer) -> AsyncGenerator[ModelEvent]:
-        """Yield what ``inner`` says to the next part of the answer, which grows by it."""
+        """Yield the next part of the answer from ``inner``, and add it to the answer."""
         overlap = OverlapRemover(answer.text)
         asked = self._for_the_rest(request, answer.text)
         answer.begin_part()
@@ -110,12 +110,12 @@ class ContinuationModel:
 
 
 class _Answer:
-    """An answer that comes in parts, each with an end of its own."""
+    """An answer that arrives in parts, each with its own end."""
 
     def __init__(self, so_far: str) -> None:
         self._so_far = so_far
         self.cut: str | None = None
-        """Why the last part was not the last of the answer, ``None`` where it was or the rest cannot be had."""
+        """Why the last part was incomplete, ``None`` if it completed the answer or cannot be continued."""
         self._grown: list[str] = []
         self._part_begins_at = 0
         self._usage: Usage | None = None
@@ -138,7 +138,7 @@ class _Answer:
         return text
 
     def take_back_part(self) -> str:
-        """Take away what the last part has added, and return it."""
+        """Remove the text of the last part, and return it."""
         taken = "".join(self._grown[self._part_begins_at :])
         del self._grown[self._part_begins_at :]
         return taken
@@ -154,13 +154,13 @@ class _Answer:
 
     def fail(self, error: EndpointError) -> None:
         self._end = error
-        self._cost_usd = None  # what it took for the part that came is not told
-        # More of what is too large already is not asked for.
+        self._cost_usd = None  # the cost of the part received is unknown
+        # An answer that is too large already is not continued.
         if isinstance(error, IncompleteAnswer) and not isinstance(error, AnswerTooLarge):
             self.cut = error.message
 
     def completion(self) -> Completion:
-        """Return the end of the whole answer; raise what it failed by."""
+        """Return the end of the whole answer, or raise its failure."""
         match self._end:
             case Completion():
                 return replace(
@@ -194,7 +194,7 @@ def _incomplete(error: EndpointError) -> IncompleteAnswer:
 
 
 def _united(first: tuple[CitedSource, ...], second: tuple[CitedSource, ...]) -> tuple[CitedSource, ...]:
-    """Return the sources of both, each once; those of the second part are numbered on."""
+    """Return the sources of both, each once; those of the second part get the following numbers."""
     places = {(source.url, source.path) for source in first}
     highest = max((source.n for source in first), default=0)
     return first + tuple(
@@ -203,7 +203,7 @@ def _united(first: tuple[CitedSource, ...], second: tuple[CitedSource, ...]) -> 
 
 
 def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
-    """Add up what each part took; a part whose server did not tell makes the whole unknown."""
+    """Add the usage of the parts; one part without usage makes the sum unknown."""
     if first is None or second is None:
         return second
     return Usage(
@@ -221,28 +221,28 @@ def _total(first: _Number | None, second: _Number | None) -> _Number | None:
 
 _LONGEST_LOOK_BACK: Final = 20_000
 _TELLING_COLUMNS: Final = 10
-"""An overlap this wide is no accident; the width lets five Chinese characters count as much as ten Latin letters."""
+"""An overlap this wide is a repetition; measured in columns, five Chinese characters count like ten Latin letters."""
 
 _TELLING_OF_A_LINE: Final = 3
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n`]*\n?", re.MULTILINE)
 
 
 class OverlapRemover:
-    """Takes the rest of an answer as it comes and returns what is new in it.
+    """Removes text from a continuation that repeats the end of ``so_far``, while it streams.
 
-    What may still turn out to be a repetition of the end of ``so_far`` is held back.
+    Text that may still turn out to be a repetition is held back.
     """
 
     def __init__(self, so_far: str) -> None:
         self._tail = so_far[-_LONGEST_LOOK_BACK:]
         self._is_all = len(so_far) <= _LONGEST_LOOK_BACK
         fence = open_fence(so_far) or ""
-        # Without a language, a line that opens a block could as well be the one that closes it.
+        # Without a language, a line that opens a block could also close one.
         self._fence_again = fence if fence.strip().strip("`~") else ""
         self._held: str | None = ""
 
     def join(self, text: str) -> str:
-        """Return the new text that is certain to be new."""
+        """Return the text that is certain to be new."""
         if self._held is None:
             return text
         self._held += text
@@ -251,16 +251,16 @@ class OverlapRemover:
         return self.rest()
 
     def rest(self) -> str:
-        """Return what was held back and is new after all."""
+        """Return the held text that is new after all."""
         held, self._held = self._held or "", None
         return held[self._repeated(held) :]
 
     def _may_still_repeat(self, held: str) -> bool:
-        """Tell whether some end of the tail begins with ``held`` and goes on."""
+        """Return whether some end of the tail begins with ``held`` and continues."""
         return self._fence_again.startswith(held) or held in self._tail[:-1]
 
     def _repeated(self, held: str) -> int:
-        """Return how many characters at the start of ``held`` were said already."""
+        """Return how many characters at the start of ``held`` are a repetition."""
         if self._fence_again and held.startswith(self._fence_again):
             return len(self._fence_again)
         longest = min(len(held), len(self._tail))
@@ -270,7 +270,7 @@ class OverlapRemover:
         return 0
 
     def _is_telling(self, held: str, length: int) -> bool:
-        """Tell whether an overlap of ``length`` characters is a repetition and no accident."""
+        """Return whether an overlap of ``length`` characters is a repetition and not an accident."""
         overlap = held[:length]
         before = self._tail[: len(self._tail) - length]
         if _columns(overlap.strip()) >= _TELLING_COLUMNS or (self._is_all and not before):
@@ -282,7 +282,7 @@ class OverlapRemover:
 
 
 def open_fence(text: str) -> str | None:
-    """Return the line that opened the code block ``text`` ends in, ``None`` where it ends in none."""
+    """Return the opening line of the code block in which ``text`` ends, ``None`` outside of code."""
     opened: str | None = None
     for match in _FENCE.finditer(text):
         mark = match[1]
@@ -294,7 +294,7 @@ def open_fence(text: str) -> str | None:
 
 
 def _is_whole_word(before: str, overlap: str) -> bool:
-    """Tell whether ``overlap`` is a word, or what was said of it, from its start on."""
+    """Return whether ``overlap`` is a whole word, or the whole text so far."""
     if len(overlap) < 2 or not overlap.isalpha() or not overlap.isascii():  # noqa: PLR2004 - one letter tells nothing
         return False
     return not before or not before[-1].isalnum()
@@ -305,9 +305,9 @@ def _columns(text: str) -> int:
 
 
 def _prefill_for(endpoint: Endpoint) -> Mapping[str, Any] | None:
-    """Return what such an endpoint wants beside the assistant's last message; ``None`` for one that starts anew."""
+    """Return the fields such an endpoint requires with a final assistant message; ``None`` if it starts anew."""
     if endpoint.embedded:
-        # llama.cpp goes on with a conversation that ends in the assistant's words.
+        # llama.cpp continues a conversation that ends in an assistant message.
         return {}
     parts = urlsplit(endpoint.base_url)
     for host, path, fields in _PREFILLED_AT:

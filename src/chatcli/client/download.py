@@ -1,4 +1,4 @@
-"""A file from the web, for a person who named its address."""
+"""Download of a file from an address the person gave."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TIMEOUT_S: Final = 60.0
 async def download(
     endpoint: Endpoint, environment: Mapping[str, str], *, most_bytes: int, timeout_s: float = TIMEOUT_S
 ) -> bytes:
-    """Return what lies at the ``base_url`` of ``endpoint``, which is the file's own address. No key is sent.
+    """Return the content of the file at the ``base_url`` of ``endpoint``; no key is sent.
 
-    Raise an ``EndpointError`` where it cannot be had: redirects are not followed, and what is longer than ``most_bytes``
-    or takes longer than ``timeout_s`` in all is given up.
+    Raise an ``EndpointError`` on failure: redirects are not followed, and more than ``most_bytes`` or
+    ``timeout_s`` is given up.
     """
     content = bytearray()
     try:
@@ -40,9 +40,9 @@ async def download(
                 ):
                     if not response.is_success:
                         error = status_error(endpoint, response)
-                        # There is no model and no key in the address.
+                        # The address has no model and no key.
                         raise error.reworded(hint="check the address" if response.is_client_error else None)
-                    # Nothing packed was asked for, and nothing is unpacked: a few bytes could become any number.
+                    # No compression is requested and none is undone: a few bytes could expand to any size.
                     async with aclosing(response.aiter_raw()) as chunks:
                         async for chunk in chunks:
                             content += chunk

@@ -1,4 +1,4 @@
-"""Texts as vectors, from ``POST /embeddings`` of an endpoint."""
+"""Embeddings from ``POST /embeddings`` of an endpoint."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _MOST_TEXTS: Final = 64
 _LONGEST_TEXT_BYTES: Final = 8_000
-"""A token is at least one byte, and the models that read most take 8,192: a longer text would have all be refused."""
+"""At least one byte a token, 8,192 tokens for the largest models: one longer text would fail the request."""
 
 _HINT: Final = "check that embedding_model names an embedding model"
 
 
 class EndpointEmbedder:
-    """The ``Embedder`` that ``model`` of the endpoint of ``entry`` is."""
+    """The ``Embedder`` for ``model`` at the endpoint of ``entry``."""
 
     def __init__(self, entry: PoolEntry, model: str) -> None:
         self._entry = entry
@@ -43,7 +43,7 @@ class EndpointEmbedder:
         with translated(self._endpoint):
             async with self._entry.meter.call("embeddings") as call:
                 client = await call.client()
-                # Left to itself the package asks for base64, which not every server knows.
+                # By default the package requests base64, which not every server supports.
                 response = await client.embeddings.with_raw_response.create(
                     model=self._model, input=texts, encoding_format="float"
                 )
@@ -70,7 +70,7 @@ def _cut(text: str) -> str:
 
 
 def _vectors(data: object) -> list[list[float]] | None:
-    """Return the vectors in the order of their texts, ``None`` for what are none."""
+    """Return the vectors in the order of their texts, ``None`` if they are invalid."""
     entries = data if isinstance(data, list) else [None]
     placed: dict[int, list[float]] = {}
     for position, entry in enumerate(entries):
@@ -97,6 +97,6 @@ def _vector(entry: object) -> list[float] | None:
 
 
 def _index(entry: Mapping[str, Any], position: int) -> int:
-    """Return which text an entry belongs to. Servers that do not tell answer in order."""
+    """Return the text index of an entry. Servers that send none answer in order."""
     index = entry.get("index")
     return index if type(index) is int else position

@@ -1,4 +1,4 @@
-"""Where a model is reached, and the proxy that leads there."""
+"""The address of a model server, and the proxy to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 10
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy and the variable that names it. ``url`` may hold a password; ``address`` and ``str`` never do."""
+    """A proxy and the variable that names it. ``url`` may contain a password; ``address`` and ``str`` never do."""
 
     url: str = field(repr=False)
     variable: str
@@ -105,10 +105,10 @@ class Endpoint:
 
 
 def proxy_for(base_url: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for a valid URL that is not loopback, ``None`` where it is reached directly.
+    """Return the proxy for a valid URL other than loopback, ``None`` for a direct connection.
 
-    As curl reads them: HTTPS_PROXY or HTTP_PROXY by the scheme, else ALL_PROXY, lower-case names first; hosts that
-    NO_PROXY names are reached directly. Raise a ``ConfigurationError`` for a proxy that is no URL.
+    Read as curl does: HTTPS_PROXY or HTTP_PROXY by the scheme, else ALL_PROXY, lower-case names first; hosts
+    in NO_PROXY are reached directly. Raise a ``ConfigurationError`` for an invalid proxy URL.
     """
     parts = urlsplit(base_url)
     if _is_exempt(parts.hostname or "", parts.port, _value(environment, "no_proxy")[0]):
@@ -143,7 +143,7 @@ def _proxy(value: str, variable: str) -> Proxy:
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Tell whether NO_PROXY names ``host``: ``*``, a domain and all below it, an address, a network, each with a port."""
+    """Return whether NO_PROXY matches ``host``: ``*``, a domain and its subdomains, an address or a network."""
     return any(_names(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
 
 

@@ -1,7 +1,7 @@
-"""What the models of one endpoint showed of themselves, and the layers that learn it.
+"""Facts learned about the models of one endpoint, and the layers that learn them.
 
-It is known to the whole run, and to later ones where that is wanted. One layer compares how the endpoint counts with what
-was counted; one leaves out of a request what a model has refused to take.
+The whole run shares them and, if enabled, later runs. One layer compares the endpoint's token counts with
+chatcli's; one omits request fields that a model has refused.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 
 
 SHORTEST_TOKENS: Final = 200
-"""Of a shorter prompt a chat template and its own system prompt are the better part."""
+"""A shorter prompt consists mostly of the chat template and its own system prompt."""
 
 LARGEST_SHARE: Final = 1.0
-"""Who tells of more than twice the tokens counts something else."""
+"""An endpoint that reports more than twice the tokens counts something else."""
 
 FILE_NAME: Final = "endpoints.json"
-"""In the cache folder: what was learned of every endpoint."""
+"""The file in the cache folder, with the facts of every endpoint."""
 
 _MOST_FACTS: Final = 2_000
 _NOTHING: Final = object()
 _EASED: Final = 0.25
-"""How much of the way to a smaller share one answer goes: what was too little once may be again."""
+"""The step towards a smaller share that one answer makes: a share that was too small once may be again."""
 
 
 class Facts:
     """One fact about each model of an endpoint: any JSON value. ``kept`` has those of earlier runs.
 
-    ``about`` begins their keys there: which fact, of which endpoint. Without ``is_kept`` nothing is added to them.
+    ``about`` is the prefix of their keys: the fact and the endpoint. Without ``is_kept`` nothing is written.
     """
 
     def __init__(self, about: str = "", kept: Cache[object] | None = None, *, is_kept: bool = True) -> None:
@@ -63,14 +63,14 @@ class Facts:
         self._stored: set[str] = set()
 
     def recall(self, model: str) -> tuple[bool, object]:
-        """Return whether something is known of ``model``, and what: a value of the file was checked by nobody."""
+        """Return whether a fact about ``model`` is known, and its value; a value from the file is not validated."""
         if model not in self._known:
             value = _NOTHING if self._kept is None else self._kept.get(f"{self._about} {model}", _NOTHING)
             self._known[model] = (False, None) if value is _NOTHING else (True, value)
         return self._known[model]
 
     def remember(self, model: str, value: object) -> None:
-        # Stored once a run although it is known, as the file forgets after a week.
+        # Written once a run although it is known, since values in the file expire after a week.
         if model in self._stored and self._known.get(model) == (True, value):
             return
         self._known[model] = True, value
@@ -80,10 +80,10 @@ class Facts:
 
 
 class LearnedCounts:
-    """What to add to a count for the models of an endpoint, as a share of it: from nothing to ``LARGEST_SHARE``.
+    """The share to add to token counts for the models of an endpoint, from 0 to ``LARGEST_SHARE``.
 
-    A larger share counts at once, as a prompt that is too long is refused; a smaller one is come to in steps. It is
-    never negative: nothing is sent in the hope that an endpoint counts little.
+    A larger share applies at once, since a prompt that is too long is refused; a smaller one is approached in
+    steps. It is never negative, so that no prompt relies on an endpoint counting less.
     """
 
     def __init__(self, shares: Facts | None = None) -> None:
@@ -94,7 +94,7 @@ class LearnedCounts:
         return value if isinstance(value, float) and 0 <= value <= LARGEST_SHARE else 0.0
 
     def learn(self, model: str, counted_tokens: int, reported_tokens: int) -> None:
-        """Take note that the endpoint reported ``reported_tokens`` where the vocabulary said ``counted_tokens``."""
+        """Learn from a prompt of ``counted_tokens`` by the vocabulary for which the endpoint reported ``reported_tokens``."""
         if counted_tokens < SHORTEST_TOKENS:
             return
         seen = max(0.0, reported_tokens / counted_tokens - 1)
@@ -107,34 +107,34 @@ class LearnedCounts:
 
 
 class EndpointFacts:
-    """What was learned of one endpoint: see the layers that learn it. A file in the folder ``cache`` is for later runs.
+    """The facts learned about one endpoint. A file in the folder ``cache`` keeps them for later runs.
 
-    Of the embedded model, whose address is another with each start, only what is cheap to lose is kept.
+    Of the embedded model, whose address changes with each start, only inexpensive facts are kept.
     """
 
     def __init__(self, endpoint: Endpoint, cache: Path, *, is_kept: bool) -> None:
         kept = JsonFileCache(cache / FILE_NAME, most_entries=_MOST_FACTS)
         base_url, is_lasting = endpoint.base_url, is_kept and not endpoint.embedded
         self.refused = Facts(f"refused {base_url}", kept if is_kept else None)
-        """The fields of a request that a model does not take, and roles."""
+        """Fields and roles that a model refuses."""
         self.endings = Facts(f"endings {base_url}", kept if is_kept else None)
         """How the endpoint ends its streams."""
         self.reasoning_styles = Facts(f"reasoning {base_url}", kept if is_lasting else None)
         self.counts = LearnedCounts(Facts(f"counts {base_url}", kept if is_lasting else None))
-        # A run that leaves no trace reads them all the same: a window is waited for.
+        # A run that saves nothing still reads them, since finding a window takes time.
         self.windows = Facts(f"windows {base_url}", kept, is_kept=is_lasting)
 
 
 CUT_SHARE: Final = 0.6
 CUT_TOKENS: Final = 500
-"""No vocabulary takes so much less of a prompt: a server that tells of less has cut it."""
+"""No vocabulary needs so many fewer tokens: a server that reports fewer has cut the prompt."""
 
 
 class UsageCalibrationModel:
-    """A ``ChatModel`` that learns from ``inner`` how the endpoint counts, and how large its window is.
+    """A ``ChatModel`` that learns from ``inner`` how the endpoint counts tokens, and the size of its window.
 
-    ``counts`` is told of each answer, ``windows`` keeps the size of a window that a refusal names. A prompt that the
-    server has cut, as Ollama does without a word, is told of once for each model.
+    ``counts`` learns from each answer, ``windows`` stores the size named in a refusal. A prompt cut by the
+    server, as Ollama does silently, is reported once for each model.
     """
 
     def __init__(
@@ -186,13 +186,13 @@ class UsageCalibrationModel:
 
 
 def _is_cut(counted: int, reported: int, usage: Usage) -> bool:
-    # Some servers do not count what they had in their cache.
+    # Some servers omit cached tokens.
     read = reported + (usage.cached_tokens or 0)
     return read < counted * CUT_SHARE and counted - read > CUT_TOKENS
 
 
 _STATUSES: Final = {200, 400, 422}
-"""With 200 come the errors that stand in the body."""
+"""Status 200 is included for errors in the body of a success."""
 _OPTIONAL: Final = frozenset(
     {
         "temperature",
@@ -226,12 +226,12 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class UnsupportedParametersModel:
-    """A ``ChatModel`` that asks ``inner`` again without a field of the request that the endpoint refuses to take.
+    """A ``ChatModel`` that retries without request fields that the endpoint refuses.
 
-    So it does with ``stream``, with the role of the system prompt, see ``client.wire_messages``, and with answers that are
-    sent without their reasoning.
-    Each field is left out, or spelled otherwise, once; that is told when it happens and then remembered. What every
-    request needs is never left out. ``refused`` keeps it for all who ask the endpoint.
+    This includes ``stream``, the role of the system prompt (see ``client.wire_messages``), and answers sent
+    without their reasoning. Each field is omitted or spelled differently once; this is reported and then
+    remembered. Required fields are never omitted. ``refused`` stores the refusals for all users of the
+    endpoint.
     """
 
     def __init__(self, inner: ChatModel, refused: Facts) -> None:
@@ -277,13 +277,13 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
 
 
 def refused_before(refused: Facts, model: str) -> frozenset[str]:
-    """Return the fields and roles that ``model`` is known not to take."""
+    """Return the fields and roles that ``model`` is known to refuse."""
     _, names = refused.recall(model)
     return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
 
 
 def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
-    """Return the field of the request body that ``error`` is about, ``None`` where it is about something else."""
+    """Return the field of the request body that ``error`` refuses, ``None`` if it is about something else."""
     said = error.provider_message or error.message
     if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {said}"):
         return None
@@ -295,13 +295,13 @@ def refused_field(error: RequestRefused, request: Request, without: frozenset[st
 
 
 def _in_snake_case(word: str) -> str:
-    """Return ``reasoningEffort``, as xAI names it, and ``Streaming`` in the spelling of the request."""
+    """Return ``reasoningEffort``, as xAI names it, or ``Streaming`` in the spelling of the request."""
     name = _HUMP.sub("_", word).lower()
     return _OTHER_WORDS.get(name, name)
 
 
 def _not_asked_for(request: Request) -> set[str]:
-    """Return the fields that ``request`` leaves to the endpoint: leaving them out again changes nothing."""
+    """Return the fields that ``request`` leaves to the endpoint, which need no omission."""
     parameters = request.parameters
     fields = {
         ("temperature",): parameters.temperature,

@@ -1,4 +1,4 @@
-"""The facts of an error, whichever shape its provider chose: tables of where they stand."""
+"""Extraction of facts from error bodies of any shape: tables of their locations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from chatcli.client.error_kinds import ErrorKind
 
 _TEXT_CHARACTERS: Final = 64 * 1024
-"""All that is read of one text: its beginning, and its end, where waits are named."""
+"""How much of a text is read: its beginning, and its end, where waits are named."""
 _MARGIN: Final = 4096
 _CODE_CHARACTERS: Final = 200
 _MOST_OBJECTS: Final = 100
@@ -47,7 +47,7 @@ _LONGEST_WAIT_S: Final = 1e9
 _LOWEST_FAILURE: Final = 400
 
 _INSIDE: Final = ("response", "error", "Error", "errors", "base_resp", "message", "detail")
-"""What holds the error itself, whose codes come before those of what is around it."""
+"""Keys of the error object itself, whose codes precede those around it."""
 
 _BESIDE: Final = (
     "metadata",
@@ -59,7 +59,7 @@ _BESIDE: Final = (
     "inner_error",
     "headers",
 )
-"""What holds more about it: OpenRouter; Google, with its RetryInfo, QuotaFailure and BadRequest; Azure."""
+"""Keys of further details: OpenRouter; Google, with its RetryInfo, QuotaFailure and BadRequest; Azure."""
 
 _CODES: Final = (
     "code",  # OpenAI and most others
@@ -89,13 +89,13 @@ _COMPLAINTS: Final = ("message", "Message", "detail", "error_msg", "error_messag
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """The parts of an error body that are of use, each empty where the body lacks it.
+    """The facts of an error body, each empty if missing.
 
-    ``message`` is for a person: one line, shortened. ``text`` is all of it. ``code`` is the most telling of the body's
-    words for the error, ``codes`` all of them as ``plain_code`` gives them, ``type`` its class of errors, ``status``
-    the HTTP status it repeats. ``parameter`` is what in the request it names, ``window_tokens`` how large it says the
-    model's window is, ``provider`` who stands behind a gateway. ``wait_s`` is how long it asks to wait, in seconds,
-    ``resets_at_s`` until when, in seconds since 1970.
+    ``message`` is for people: one line, shortened. ``text`` is all of it. ``code`` is the most specific code,
+    ``codes`` all of them as ``plain_code`` gives them, ``type`` the class of errors, ``status`` the repeated
+    HTTP status. ``parameter`` is the part of the request it names, ``window_tokens`` the window size it
+    reports, ``provider`` the provider behind a gateway. ``wait_s`` is the delay it asks for in seconds,
+    ``resets_at_s`` the time of a reset in seconds since 1970.
     """
 
     message: str = ""
@@ -128,9 +128,9 @@ class ErrorDetails:
 
     @property
     def is_used_up_for_today(self) -> bool:
-        """Whether it is a limit for a day that no wait it asks for ends.
+        """Whether a daily limit is used up, which no wait it asks for ends.
 
-        Google asks to wait some seconds all the same, Groq and OpenAI for as long as it takes.
+        Google asks to wait some seconds nevertheless, Groq and OpenAI for the whole time.
         """
         has_time = self.wait_s is not None or self.resets_at_s is not None
         return any("perday" in code for code in self.codes) or (not has_time and self._is(DAILY))
@@ -141,7 +141,7 @@ class ErrorDetails:
 
     @property
     def is_flagged(self) -> bool:
-        """Whether what was asked is objected to."""
+        """Whether the content of the request was rejected."""
         return self._is(FLAGGED)
 
     @property
@@ -153,16 +153,16 @@ class ErrorDetails:
 
 
 def error_body(content: bytes) -> object:
-    """Return the JSON that ``content`` is, the text that it is otherwise."""
+    """Return ``content`` parsed as JSON, else as text."""
     text = content.decode("utf-8-sig", "replace")
     value = parsed(text)
     return text if value is None else value
 
 
 def error_in(body: object, mark: str) -> object | None:
-    """Return ``body`` where it tells of an error though its status is 200, ``None`` where it does not.
+    """Return ``body`` if it contains an error despite status 200, else ``None``.
 
-    That is a body that has an error, or lacks the ``mark`` of every answer and has words instead.
+    That is a body with an error, or one with a message and without the ``mark`` of every answer.
     """
     if isinstance(body, list):
         return next((one for one in body[:1] if isinstance(one, dict) and _has_error(one)), None)
@@ -173,7 +173,7 @@ def error_in(body: object, mark: str) -> object | None:
 
 
 def error_details(body: object, *, key: str | None = None) -> ErrorDetails:
-    """Return what ``body``, the JSON of an error or a text, says, without the ``key`` that a server repeats.
+    """Return the facts in ``body``, the JSON or text of an error, without the ``key`` that a server may repeat.
 
     Never raises, whatever ``body`` is.
     """
@@ -204,13 +204,13 @@ def _has_error(body: Mapping[str, Any]) -> bool:
     return bool(
         body.get("error")
         or body.get("errors")
-        or "error" in (body.get("object"), body.get("type"))  # vLLM tells an error as an object of its own
+        or "error" in (body.get("object"), body.get("type"))  # vLLM sends an error as an object of its own
         or (isinstance(base, dict) and base.get("status_code"))
     )
 
 
 def _objects(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects that tell of the error, the most telling first."""
+    """Yield the objects that describe the error, the most specific first."""
     visits_left = _MOST_OBJECTS
 
     def walk(value: object, depth: int) -> Iterator[Mapping[str, Any]]:
@@ -234,7 +234,7 @@ def _objects(body: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
-    """Return a body in which nothing is known as it is, and details that are known but hold no words."""
+    """Return a body without known keys unchanged, and known details that have no message."""
     known = {*_INSIDE, *TOGETHER, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
     names = {name for one in found for name in one}
     inner = (
@@ -245,13 +245,13 @@ def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _first_text(found: Iterable[Mapping[str, Any]], names: Iterable[str], key: str | None) -> str:
-    """Return the first text under one of ``names``, of which the first is the best: no number, and not an event's kind."""
+    """Return the first text under one of ``names``, the best first: neither a number nor an event type."""
     values = (one.get(name) for name in names for one in found)
     return next((_code(value, key) for value in values if isinstance(value, str) and _is_telling(value)), "")
 
 
 def _best_number(numbers: Sequence[str]) -> str:
-    """Return the first of ``numbers`` that is the provider's own and no HTTP status, else the first."""
+    """Return the first of ``numbers`` that is the provider's own and not an HTTP status, else the first."""
     return next((number for number in numbers if http_status(number) is None), next(iter(numbers), ""))
 
 
@@ -260,7 +260,7 @@ def _is_telling(text: str) -> bool:
 
 
 def _code(text: str, key: str | None = None) -> str:
-    """Return a code without the namespace that AWS writes before it."""
+    """Return a code without the namespace that AWS puts before it."""
     return _clean(text.rpartition("#")[2], key)[:_CODE_CHARACTERS]
 
 
@@ -290,10 +290,10 @@ def _resets_at_s(error: Mapping[str, Any]) -> float | None:
 
 
 def _clean(text: str, key: str | None) -> str:
-    """Return ``text`` as one line of whole characters, without the key."""
+    """Return ``text`` as one line of valid characters, without the key."""
     half = _TEXT_CHARACTERS // 2
     if len(text) <= 2 * half:
         return without_key(" ".join(wire_text(text).split()), key)
-    # Cut only afterwards: what is left of a key that was cut is harder to find.
+    # Cut after redaction: the remainder of a cut key is harder to find.
     start, end = (_clean(part, key) for part in (text[: half + _MARGIN], text[-half - _MARGIN :]))
     return f"{start[:half]} … {end[-half:]}"

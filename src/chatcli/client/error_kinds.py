@@ -1,4 +1,4 @@
-"""The words of an error for a person, wherever in its body they stand, and which kind of error they are: tables."""
+"""Messages of errors, wherever they are in the body, and the kinds of errors: tables."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _SMALLEST_WINDOW, _LARGEST_WINDOW = 64, 100_000_000
 
 
 def plain_code(code: str) -> str:
-    """Return a code as it is compared: ``RateLimitError``, ``rate_limit_error`` and ``RATE-LIMIT`` are one."""
+    """Return a code in comparable form: ``RateLimitError``, ``rate_limit_error`` and ``RATE-LIMIT`` are equal."""
     letters = re.sub(r"[^a-z0-9]", "", code.lower())
     return letters.removesuffix("exception").removesuffix("error")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """A kind of error, known by one of its codes or by words of the message."""
+    """A kind of error, recognized by one of its codes or by the message."""
 
     codes: frozenset[str]
     words: re.Pattern[str] | None = None
 
     def fits(self, codes: Iterable[str], text: str) -> bool:
-        """``codes`` are as ``plain_code`` gives them, ``text`` is all that the provider says."""
+        """Return whether an error matches: ``codes`` are as ``plain_code`` gives them, ``text`` is the whole message."""
         return not self.codes.isdisjoint(codes) or bool(self.words and self.words.search(text))
 
 
@@ -41,8 +41,8 @@ def _kind(codes: str, words: str = "") -> ErrorKind:
     return ErrorKind(frozenset(map(plain_code, codes.split())), pattern)
 
 
-# MiniMax has numbers (base_resp.status_code), Zhipu too; those of one mean nothing to the other. Zhipu's numbers for a
-# wrong key come with status 401.
+# MiniMax (base_resp.status_code) and Zhipu use numbers, which do not overlap. Zhipu's numbers for a wrong key
+# come with status 401.
 WRONG_KEY: Final = _kind(
     """
     invalid_api_key incorrect_api_key api_key_invalid invalid_key authentication_error invalid_authentication_error
@@ -70,7 +70,7 @@ QUOTA: Final = _kind(
     exceeded_current_quota_error insufficient_balance insufficient_credits insufficient_funds insufficient_quota
     insufficient_user_quota payment_required 1113 minimax-1008
     """,
-    # Where a code is missing or says something else. Gemini's "limit: 0" is a model the plan does not have at all.
+    # For a missing or different code. Gemini's "limit: 0" is a model that the plan does not include.
     r"""
     \binsufficient\ (?:account\ )?(?:balance|credits?|funds|quota)\b
     |\bcredit\ balance\ is\ too\ low
@@ -144,37 +144,37 @@ _WINDOW: Final = re.compile(
 
 
 def window_in(text: str) -> int | None:
-    """Return how many tokens the window has, as the words of a refusal tell, ``None`` where they do not."""
+    """Return the window size in tokens that a refusal names, ``None`` if it names none."""
     match = _WINDOW.search(text)
     digits = next(filter(None, match.groups()), "") if match else ""
     return plausible_window(int(digits[:12].replace(",", "")) if digits else 0)
 
 
 def plausible_window(tokens: object) -> int | None:
-    """Return ``tokens`` where that can be the size of a window."""
+    """Return ``tokens`` if that is a possible window size."""
     return tokens if type(tokens) is int and _SMALLEST_WINDOW <= tokens <= _LARGEST_WINDOW else None
 
 
 MOST_ITEMS: Final = 5
 DEEPEST: Final = 10
-"""How much of a list is read, and how deep: more is no error but an attack."""
+"""The limit of length and depth when reading lists: more is an attack."""
 
 _MESSAGE_CHARACTERS: Final = 300
 _TITLE_CHARACTERS: Final = 100
 _PAGE_CHARACTERS: Final = 64 * 1024
 _MOST_DIGITS: Final = 15
 _SHORTEST_KEY: Final = 12
-"""What a local server takes for a key, like its own name, is no secret but a word."""
+"""A local server may take any word as a key, such as its own name, which is not a secret."""
 
 _INSTEAD: Final[tuple[tuple[str, ...], ...]] = (
-    ("metadata", "raw"),  # OpenRouter: what the provider behind it said, often JSON in a text
+    ("metadata", "raw"),  # OpenRouter: the message of the provider behind it, often JSON in a text
     ("response", "error"),  # an event of OpenAI's Responses API
-    ("error",),  # OpenAI and most others; as a text Ollama, xAI, Hugging Face; within itself some gateways
+    ("error",),  # OpenAI and most others; as a text Ollama, xAI, Hugging Face; nested some gateways
     ("Error",),  # AWS
     ("errors",),  # Cloudflare, JSON:API, GraphQL
     ("base_resp",),  # MiniMax, with status 200
 )
-"""The first of these that has words has the best ones: what stands around it says less."""
+"""The first of these with a message has the best one: the levels around it say less."""
 
 TOGETHER: Final = (
     "message",  # OpenAI, vLLM, Cohere, DashScope; as an object Mistral; as a list NestJS
@@ -187,7 +187,7 @@ TOGETHER: Final = (
     "error_description",  # OAuth
     "detail",  # FastAPI, RFC 9457
 )
-"""Words that may stand beside each other."""
+"""Messages that may be combined."""
 
 _PAGE: Final = re.compile(
     r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
@@ -197,7 +197,7 @@ _PAGE: Final = re.compile(
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORECASE)
 _STATUS_TITLE: Final = re.compile(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
 _OBJECT_IN_TEXT: Final = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
-# Python's own spelling of an object, in which LiteLLM repeats what a provider said; and JSON that was cut.
+# The Python repr of an object, in which LiteLLM repeats a provider's error; and truncated JSON.
 _WORDS_IN_PYTHON: Final = re.compile(
     r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)(?:'|\Z)|"((?:[^"\\]|\\.)+)(?:"|\Z))"""
 )
@@ -205,9 +205,9 @@ _PYTHON_ESCAPE: Final = re.compile(r"\\(['\"\\])")
 
 
 def words_of(value: object, depth: int = 0) -> str:
-    """Return the words in the JSON ``value``, empty where it has none.
+    """Return the message in the JSON ``value``, empty without one.
 
-    Texts may hold JSON of their own, or a page, of which the title is of use.
+    Texts may contain JSON of their own, or a page, of which the title is used.
     """
     if depth > DEEPEST:
         return ""
@@ -219,7 +219,7 @@ def words_of(value: object, depth: int = 0) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """Return ``text`` on one line, shortened, up to where a proxy's page begins."""
+    """Return ``text`` on one line, shortened, up to the beginning of a proxy's page."""
     return shortened(" ".join(_PAGE.sub("", text).strip("\ufeff").split()))
 
 
@@ -228,7 +228,7 @@ def shortened(line: str) -> str:
 
 
 def without_key(text: str, key: str | None) -> str:
-    """Return ``text``, which may go into a bug report, with a mark in the place of the key."""
+    """Return ``text``, which may go into a bug report, with the key redacted."""
     if not key or len(key) < _SHORTEST_KEY:
         return text
     redactor = Redactor()
@@ -237,7 +237,7 @@ def without_key(text: str, key: str | None) -> str:
 
 
 def place_of(problem: Mapping[str, Any]) -> str:
-    """Return where in the request FastAPI found something wrong: ``["body", "stop", 0]`` is ``stop.0``."""
+    """Return the location of FastAPI's error in the request: ``["body", "stop", 0]`` is ``stop.0``."""
     loc = problem.get("loc")
     steps = loc[:DEEPEST] if isinstance(loc, list) else []
     names = [step if isinstance(step, str) else digits_of(step) for step in steps]
@@ -245,20 +245,20 @@ def place_of(problem: Mapping[str, Any]) -> str:
 
 
 def digits_of(value: object) -> str:
-    """Return the digits of a code that is a number, empty where ``value`` is none that could be looked up."""
+    """Return the digits of a numeric code, empty if ``value`` is not one that could be looked up."""
     text = str(value) if type(value) is int and abs(value) < 10**_MOST_DIGITS else value
     is_number = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     return str(text) if is_number else ""
 
 
 def http_status(value: object) -> int | None:
-    """Return ``value`` where it is the number of an HTTP status."""
+    """Return ``value`` if it is an HTTP status."""
     digits = digits_of(value)
     return int(digits) if re.fullmatch(r"[1-5]\d\d", digits) else None
 
 
 def parsed(text: str) -> object | None:
-    """Return the JSON that ``text`` is, ``None`` where it is none."""
+    """Return ``text`` parsed as JSON, ``None`` if it is invalid."""
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):
@@ -267,7 +267,7 @@ def parsed(text: str) -> object | None:
 
 
 def split_at_object(text: str) -> tuple[str, object | None, str]:
-    """Return what stands before a JSON object in ``text``, the object, and the rest; ``None`` where there is none."""
+    """Return the text before a JSON object in ``text``, the object, and the text after it; ``None`` without one."""
     start = _OBJECT_IN_TEXT.search(text)
     if start is None or "\0" in text:
         return text, None, ""
@@ -280,10 +280,10 @@ def split_at_object(text: str) -> tuple[str, object | None, str]:
 
 
 def written(value: object) -> str:
-    """Return ``value`` as JSON, empty where that would hold a page, or cannot be."""
+    """Return ``value`` as JSON, empty if it contains a page or cannot be encoded."""
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError, TypeError):  # what could just be read may be too deep to be written
+    except (RecursionError, ValueError, TypeError):  # a value that was just decoded may be too deep to encode
         return ""
     return "" if _PAGE.search(text) else text
 
@@ -292,7 +292,7 @@ def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
     words = next(filter(None, (words_of(_at(error, path), depth + 1) for path in _INSTEAD)), "")
     beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in TOGETHER))
     if beside and isinstance(error.get("error"), str):
-        # A single word there, or what the sentence beside it says again, is only the error's name.
+        # A single word, or the words of the sentence beside it, are only the error's name.
         words = beside if " " not in words or words in beside else f"{clause(words)}: {beside}"
     words = words or beside or words_of(error.get("title"), depth + 1)
     if not words:
@@ -311,7 +311,7 @@ def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
 
 def _words_of_text(text: str, depth: int) -> str:
     if "\0" in text:
-        return ""  # bytes of something else are no words
+        return ""  # bytes of another encoding are not text
     text = text.strip(" \t\r\n\ufeff")
     if text.startswith(("{", "[")) and (value := parsed(text)) is not None:
         return words_of(value, depth + 1) or written(value)
@@ -328,7 +328,7 @@ def _words_in_python(text: str) -> str:
 
 
 def _title(page: str) -> str:
-    """Return what a page says of itself, nothing where that is only its status."""
+    """Return the title of a page, empty if it is only the status."""
     match = _TITLE.search(page[:_PAGE_CHARACTERS])
     title = " ".join(html.unescape(match[1]).replace("<", "").split()) if match else ""
     if not title or _STATUS_TITLE.fullmatch(title):
@@ -337,7 +337,7 @@ def _title(page: str) -> str:
 
 
 def _own_number(error: Mapping[str, Any]) -> str:
-    """Return a provider's own number for the error, by which its documentation is searched."""
+    """Return a provider's own error number, by which its documentation can be searched."""
     numbers = (digits_of(error.get(name)) for name in ("code", "error_code", "status_code"))
     return next((number for number in numbers if number.strip("0") and http_status(number) is None), "")
 

@@ -1,4 +1,4 @@
-"""Reasoning that stands in the text of an answer, set apart while the text streams.
+"""Reasoning inside the text of an answer, separated while the text streams.
 
 Servers without a reasoning parser leave it there in three forms: between ``<think>`` and ``</think>``; without the
 opening tag, where the chat template has put that into the prompt; and in the channels of gpt-oss
@@ -47,27 +47,27 @@ _BACKTICKS: Final = re.compile("`+")
 _QUOTES: Final = frozenset("\"'`“”‘’«»‹›「」『』([{")
 
 _LOOK_AHEAD: Final = 200
-"""How many characters behind a tag may decide whether it stands in inline code."""
+"""How many characters after a tag may decide whether it is in inline code."""
 
 _MOST_BLANKS: Final = 1_000
-"""How many blank characters may stand before an opening tag."""
+"""How many blank characters may precede an opening tag."""
 
 _MOST_TAGS_IN_TEXT: Final = 64
-"""After so many tags that are text, none is looked for any more: looking at each takes longer in a longer text."""
+"""After so many tags that are text, none is looked for any more: each check takes longer in a longer text."""
 
 
 class InlineReasoning:
-    """Takes the text of one answer in chunks and returns deltas: what is reasoning, what is the answer.
+    """Separates the text of one answer, in chunks, into deltas of reasoning and of the answer.
 
-    With ``holds_text`` the model is known to begin with reasoning without an opening tag: text is reasoning until the
-    closing tag comes, and where the answer ends without one, all of it is the answer. Otherwise such text is returned
-    as it comes, and a ``TextReclassified`` follows where it turns out to be reasoning. Reasoning is returned without
-    blanks around it, and the blank lines between it and the answer are left out.
+    With ``holds_text`` the model is known to begin with reasoning without an opening tag: text is reasoning
+    until the closing tag, and if the answer ends without one, all of it is the answer. Otherwise such text is
+    returned immediately, and a ``TextReclassified`` follows if it turns out to be reasoning. Reasoning is
+    returned without surrounding blanks, and blank lines between it and the answer are dropped.
     """
 
     def __init__(self, *, holds_text: bool = False) -> None:
         self.style: ReasoningStyle | None = None
-        """How the reasoning was marked, ``None`` while there was none."""
+        """How the reasoning was marked, ``None`` if there was none."""
         self.has_reasoning = False
         self.has_text = False
         self._holds_text = holds_text
@@ -77,7 +77,7 @@ class InlineReasoning:
         self._is_shown = False
         self._buffer = ""
         self._begins_reasoning = True
-        self._blanks: list[str] = []  # that stand inside the reasoning if more of it follows
+        self._blanks: list[str] = []  # inside the reasoning if more of it follows
         self._out: list[Delta] = []
         self._section = _Section()
         self._closing = Marks()
@@ -85,11 +85,11 @@ class InlineReasoning:
 
     @property
     def tool_calls(self) -> list[tuple[str, str]]:
-        """The names of the tools that were called in the channels, and what they were given."""
+        """The names and inputs of the tools called in the channels."""
         return [(name, arguments.text.strip()) for name, arguments in self._calls]
 
     def passes(self, chunk: str) -> bool:
-        """Tell whether ``chunk`` is text as it is, as nearly every chunk of an answer. It is then taken, not to be fed."""
+        """Return whether ``chunk`` is plain text, as nearly every one is. It is then taken, and must not be fed."""
         if self._buffer:
             return False
         if self._step == self._pass:
@@ -101,14 +101,14 @@ class InlineReasoning:
         return True
 
     def feed(self, chunk: str) -> list[Delta]:
-        """Return what is certain now."""
+        """Return the deltas that are certain now."""
         if self.passes(chunk):
             return [TextDelta(chunk)] if chunk else []
         self._buffer += chunk
         return self._run(is_end=False)
 
     def finish(self, *, is_complete: bool) -> list[Delta]:
-        """Return the rest. ``is_complete`` tells that the model ended the answer itself: it was not cut."""
+        """Return the remaining deltas. ``is_complete``: the model ended the answer itself."""
         out = self._run(is_end=True)
         if is_complete and self._step in (self._think, self._hold):
             self._out = out
@@ -119,7 +119,7 @@ class InlineReasoning:
         return out
 
     def note_native_reasoning(self) -> None:
-        """Take note that the server sends reasoning in a field of its own: text is not taken for it without a tag."""
+        """Note that the server sends reasoning in a field of its own; text without a tag is then not reasoning."""
         self._is_native = True
         if self._step == self._watch:
             self._step = self._pass
@@ -131,10 +131,10 @@ class InlineReasoning:
         self._is_shown |= any(isinstance(delta, TextDelta) for delta in self._out)
         return self._out
 
-    # A step takes what it can from the buffer and returns whether another step may go on with the rest.
+    # A step takes text from the buffer and returns whether another step may continue.
 
     def _begin(self, is_end: bool) -> bool:
-        """Look at the beginning of the answer, or at what follows reasoning."""
+        """Handle the beginning of the answer, or of the text after reasoning."""
         start = self._buffer.lstrip()
         if self.style is not None:
             self._buffer = _last_line_of(self._buffer[: len(self._buffer) - len(start)]) + start
@@ -191,12 +191,12 @@ class InlineReasoning:
         return False
 
     def _watch(self, is_end: bool) -> bool:
-        """Pass the answer on, and look for the end of reasoning nobody has opened."""
+        """Emit the answer, looking for the end of reasoning without an opening tag."""
         mark = self._next_mark(WATCHED, self._tell_text, is_end)
         if mark is None:
             return False
         if mark in OPENING_TAGS:
-            # An answer about such tags: the closing one is its as well.
+            # An answer about such tags, which also contains the closing one.
             self._step = self._pass
             return True
         if mark in CLOSING_TAGS:
@@ -213,7 +213,7 @@ class InlineReasoning:
     def _think(self, is_end: bool) -> bool:
         mark = self._next_mark(self._closing, self._tell_reasoning, is_end)
         if mark in OPENING_TAGS:
-            # Whether it is closed as well or only spoken of will be seen in the answer.
+            # The answer will show whether it is also closed or only mentioned.
             self._has_nested_tag = True
             self._closing = Marks(mark.replace("<", "</"))
             return self._keep_mark(mark, self._tell_reasoning)
@@ -237,7 +237,7 @@ class InlineReasoning:
         return self._pass_message(self._section.append, is_end)
 
     def _pass_message(self, tell: Callable[[str], None], is_end: bool) -> bool:
-        """Tell a message of harmony that is no answer, to its end."""
+        """Emit a harmony message that is not part of the answer, up to its end."""
         mark = self._next_mark(HARMONY, tell, is_end)
         if mark is None:
             return False
@@ -263,7 +263,7 @@ class InlineReasoning:
         return self._enter(self._begin, self._behind(mark), "opened")
 
     def _next_mark(self, marks: Marks, tell: Callable[[str], None], is_end: bool) -> str | None:
-        """Tell the text before the next mark outside of code and return the mark, which then begins the buffer."""
+        """Emit the text before the next mark outside of code and return the mark, which then begins the buffer."""
         while self._section.tags_in_text < _MOST_TAGS_IN_TEXT and (
             match := marks.pattern.search(self._buffer)
         ):
@@ -279,13 +279,13 @@ class InlineReasoning:
         return None
 
     def _keep_mark(self, mark: str, tell: Callable[[str], None]) -> bool:
-        """Take a mark as text."""
+        """Emit a mark as text."""
         self._section.note_tag(mark)
         tell(self._take(len(mark)))
         return True
 
     def _is_before_header(self, mark: str, is_end: bool) -> bool | None:
-        """Tell whether another message of harmony begins at ``mark`` or behind it, ``None`` while that is open."""
+        """Return whether another harmony message begins at or after ``mark``, ``None`` while undecided."""
         window = self._buffer[len(mark) if mark in ENDS_OF_MESSAGE else 0 :][:LONGEST_HEADER]
         header = window.lstrip()
         if HEADER.match(header):
@@ -308,7 +308,7 @@ class InlineReasoning:
             self._out.append(TextReclassified(shown))
             self.has_reasoning |= bool(shown.strip())
         else:
-            # It came in one chunk with the tag.
+            # It arrived in one chunk with the tag.
             self._out.clear()
             self._say_reasoning(shown)
         self.has_text = self._is_shown = False
@@ -346,7 +346,7 @@ class InlineReasoning:
 
 
 def answer_in(text: str) -> str:
-    """Return a whole answer without the reasoning in it; as it is where nothing else would be left."""
+    """Return a whole answer without its reasoning; unchanged if nothing else would remain."""
     if not (OPENING.pattern.search(text) or CLOSING.pattern.search(text) or CHANNEL in text):
         return text
     reasoning = InlineReasoning()
@@ -360,13 +360,13 @@ def answer_in(text: str) -> str:
 
 
 class _Section:
-    """A stretch of reasoning or of the answer, and where in it there is code."""
+    """A section of reasoning or answer, and the code blocks in it."""
 
     def __init__(self) -> None:
         self.tags_in_text = 0
         self._gathered = TextBuffer()
         self._fence = ""
-        self._read_to = 0  # up to which line fences were looked for
+        self._read_to = 0  # the line up to which fences were looked for
         self._behind_fenced_tag: int | None = None
 
     def append(self, text: str) -> None:
@@ -379,14 +379,14 @@ class _Section:
 
     @property
     def text_behind_fenced_tag(self) -> str:
-        """What follows the first tag on a line of its own in a code block.
+        """The text after the first tag on its own line in a code block.
 
-        A model may close its reasoning without having closed a code block in it.
+        A model may end its reasoning without closing a code block in it.
         """
         return "" if self._behind_fenced_tag is None else self.text[self._behind_fenced_tag :]
 
     def note_tag(self, mark: str) -> None:
-        """Take note of a tag, about to be appended, that is text."""
+        """Count a tag, about to be appended, that is text."""
         self.tags_in_text += 1
         if (
             self._fence
@@ -397,7 +397,7 @@ class _Section:
             self._behind_fenced_tag = len(self.text) + len(mark)
 
     def is_code(self, behind: str, is_end: bool) -> bool | None:
-        """Tell whether a tag at the end, before ``behind``, stands in code; ``None`` while that is open."""
+        """Return whether a tag at the end, before ``behind``, is in code; ``None`` while undecided."""
         line = self._line()
         if self._fence:
             return True
@@ -414,10 +414,9 @@ class _Section:
         return False if is_whole else None
 
     def ends_at_tag(self, behind: str, is_end: bool) -> bool | None:
-        """Tell whether a closing tag at the end, which nothing has opened, ends reasoning; ``None`` while that is open.
+        """Return whether a closing tag at the end, without an opening one, ends reasoning; ``None`` while undecided.
 
-        It stands on a line of its own, or directly behind what was said; a tag that is spoken of has blanks or
-        quotes around it.
+        Such a tag is on its own line, or directly after text; a mentioned tag has blanks or quotes around it.
         """
         line = self._line()
         if not line.strip():
@@ -429,7 +428,7 @@ class _Section:
         return behind[:1] not in _QUOTES or not behind
 
     def _line(self) -> str:
-        """Return the line the text ends in, having looked for fences in those before it."""
+        """Return the last line of the text, after looking for fences in the lines before."""
         text = self.text
         begin = text.rfind("\n") + 1
         for match in _FENCE.finditer(text, self._read_to, begin):
@@ -443,6 +442,6 @@ class _Section:
 
 
 def _last_line_of(blanks: str) -> str:
-    """Return the last of several blank lines with the end of the one before it."""
+    """Return the last of several blank lines with the end of the line before."""
     _, line_end, line = blanks.rpartition("\n")
     return line_end + line[1 - _MOST_BLANKS :]

@@ -1,4 +1,4 @@
-"""Looking at an endpoint closely: its models, how fast it answers, its TLS version and the certificates it sends."""
+"""Inspection of an endpoint: its models, latency, TLS version and certificates."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What came of asking an endpoint for its models.
+    """The result of asking an endpoint for its models.
 
-    ``models`` is ``None`` where it gave no list, and ``error`` says why. ``tls`` is ``None`` without encryption, or
-    where none came about. ``clock_skew_s`` is how far the server's clock is ahead of ours, in seconds, as far as it
-    told. ``latency_s`` is the time to the response's headers, connection included.
+    ``models`` is ``None`` if it sent no list, and ``error`` says why. ``tls`` is ``None`` without encryption,
+    or if the handshake failed. ``clock_skew_s`` is how far the server's clock is ahead of ours, in seconds,
+    if known. ``latency_s`` is the time to the response's headers, connection included.
     """
 
     models: tuple[OfferedModel, ...] | None = None
@@ -47,9 +47,9 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class AnswerTimes:
-    """When an answer's headers, its first text and its end came, in seconds from the asking.
+    """The times of an answer's headers, first text and end, in seconds from the request.
 
-    ``first_s`` is ``None`` for an answer without any text.
+    ``first_s`` is ``None`` for an answer without text.
     """
 
     headers_s: float
@@ -59,7 +59,7 @@ class AnswerTimes:
 
 
 class _Headers:
-    """Notes when the headers of a response come, and what the server says the time is; both clocks in seconds."""
+    """Records the arrival time of a response's headers and the server's clock, both in seconds."""
 
     def __init__(self) -> None:
         self.asked_s = 0.0
@@ -72,14 +72,14 @@ class _Headers:
 
 
 async def visit(pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], *, timeout_s: float) -> Visit:
-    """Ask ``endpoint`` for its models. Raise a ``ConfigurationError`` like ``connect``, and nothing for a failure."""
+    """Ask ``endpoint`` for its models. Raise only a ``ConfigurationError``, like ``connect``."""
     watch, headers = TLSWatch(), _Headers()
     entry = pool.entry(endpoint, environment, Hooks(watch, headers))
     async with pool:
         await entry.open()
         headers.asked_s = time.monotonic()
         try:
-            # The package's own limit is for each read: a server that trickles would hold us for ever.
+            # The package's own limit is per read: a server that trickles would never reach it.
             async with asyncio.timeout(timeout_s):
                 seen = Visit(models=await offered_models(entry, timeout_s=timeout_s))
         except EndpointError as error:
@@ -98,7 +98,7 @@ async def time_answer(
     dialect: Dialect,
     streamed: bool,
 ) -> AnswerTimes:
-    """Ask ``request`` once and return when its parts came; raise the ``EndpointError`` of an answer that failed."""
+    """Send ``request`` once and return the times of its answer; raise its ``EndpointError``."""
     headers = _Headers()
     first_s: float | None = None
     finish_reason = ""
@@ -125,7 +125,7 @@ def _no_list(endpoint: Endpoint, timeout_s: float) -> TimedOut:
 
 
 def clock_skew_s(date: str | None, *, now_s: float) -> float | None:
-    """Return how far the clock that wrote a ``Date`` header is ahead of ``now_s``, both in seconds."""
+    """Return how far the clock of a ``Date`` header is ahead of ``now_s``, both in seconds."""
     try:
         return parsedate_to_datetime(date).timestamp() - now_s if date else None
     except (ValueError, OverflowError, OSError):
@@ -137,7 +137,7 @@ _NAMING = ("commonName", "organizationName", "organizationalUnitName")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Whose it is, who signed it, and until when it holds; texts are the server's own words."""
+    """Subject, issuer and expiry of a certificate; texts are the server's own."""
 
     subject: str
     issuer: str
@@ -146,14 +146,14 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """``version`` as OpenSSL names it; ``chain`` begins with the server's own certificate."""
+    """A TLS connection: ``version`` as OpenSSL names it; ``chain`` begins with the server's own certificate."""
 
     version: str
     chain: tuple[Certificate, ...]
 
 
 class TLSWatch:
-    """Sees the TLS connections that a request makes; given to ``connect`` as ``on_request``."""
+    """Records the TLS connections of a request; passed to ``connect`` as ``on_request``."""
 
     def __init__(self) -> None:
         self.tls: TLS | None = None
@@ -162,7 +162,7 @@ class TLSWatch:
         request.extensions["trace"] = self._note
 
     async def _note(self, event: str, details: Mapping[str, Any]) -> None:
-        # Through a proxy that speaks TLS itself there are two; the later one is the server's.
+        # With a TLS proxy there are two connections; the later one is the server's.
         if event.endswith("start_tls.complete"):
             self.tls = tls_of(details["return_value"].get_extra_info("ssl_object"))
 
@@ -170,9 +170,9 @@ class TLSWatch:
 async def refused_certificate(
     endpoint: Endpoint, environment: Mapping[str, str], *, timeout_s: float
 ) -> TLS | None:
-    """Return the TLS of a server that is not trusted, ``None`` where it does not even come about.
+    """Return the TLS of an untrusted server, ``None`` if the handshake fails.
 
-    Neither the key nor anything said goes there.
+    Neither the key nor any message is sent.
     """
     watch = TLSWatch()
     transport = transport_to(endpoint, environment, verified=False)
@@ -194,7 +194,7 @@ def tls_of(connection: ssl.SSLObject | ssl.SSLSocket) -> TLS:
 
 
 def _chain(connection: ssl.SSLObject | ssl.SSLSocket) -> Iterable[Certificate]:
-    # What was not verified is shown by no public name before Python 3.13, and then only as bytes.
+    # Before Python 3.13 unverified certificates have no public accessor, and then only as bytes.
     sent: Callable[[], Any] = getattr(getattr(connection, "_sslobj", None), "get_unverified_chain", list)
     for certificate in sent() or ():
         with suppress(AttributeError, KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Why a server was not reached: the cause, dug out of what the libraries say.
+"""Causes of failed connections, extracted from the exceptions of the libraries.
 
 =================  =========  ====================================================================
 code               retryable  what happened
@@ -42,7 +42,7 @@ _STATUS: Final = re.compile(r"\A(\d{3})\b")
 _AUTHENTICATION_WORDS: Final = re.compile(r"authenticat|username|password|credentials", re.IGNORECASE)
 
 _UNREACHABLE_NAMES: Final = ("ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL")
-# Windows has its own numbers for the same.
+# Windows has its own numbers for these.
 _UNREACHABLE: Final = {
     getattr(errno, name)
     for base in _UNREACHABLE_NAMES
@@ -60,7 +60,7 @@ _VERIFY_NAMES: Final = {62, 64}
 
 
 def timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
-    """Return the error for a wait that was too long: for a connection, else for an answer."""
+    """Return the error for a timeout: of the connection, else of the answer."""
     cause = error.__cause__ if isinstance(error, openai.APITimeoutError) else error
     if isinstance(cause, httpx2.ConnectTimeout):
         return TimedOut(
@@ -76,7 +76,7 @@ def timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
 
 
 def not_reached(endpoint: Endpoint, error: Exception) -> NetworkError:
-    """Return the error for a connection that was not made, or broke."""
+    """Return the error for a connection that failed or broke."""
     causes = list(_causes(error))
     faults = (_fault(endpoint, cause) for cause in causes)
     return next((fault for fault in faults if fault is not None), None) or _unnamed(endpoint, causes)
@@ -102,7 +102,7 @@ def _fault(endpoint: Endpoint, cause: BaseException) -> NetworkError | None:
 
 
 def _nothing(_endpoint: Endpoint, _cause: BaseException) -> None:
-    """Pass over what a handshake was doing when something else ended it."""
+    """Ignore the state of a handshake that something else ended."""
 
 
 def _unresolved(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
@@ -157,7 +157,7 @@ def _cut(endpoint: Endpoint, _cause: BaseException) -> NetworkError:
 def _not_http(endpoint: Endpoint, cause: httpx2.RemoteProtocolError) -> NetworkError:
     if any(word in str(cause) for word in _CLOSED):
         return _cut(endpoint, cause)
-    # What the server said instead is in the words of a library, as the bytes it was.
+    # The library's message contains the server's other answer as bytes.
     return NetworkError(
         f"{endpoint.host}: sent something that is not HTTP{_through_proxy(endpoint)}",
         hint="check the port in base_url: another kind of server may be listening there",
@@ -209,7 +209,7 @@ def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
 
 
 def _proxy_refused(endpoint: Endpoint, cause: httpx2.ProxyError) -> NetworkError:
-    """Return the error for what a proxy said: to CONNECT a status, over SOCKS a sentence."""
+    """Return the error for a proxy's refusal: a status for CONNECT, a sentence for SOCKS."""
     said = str(cause)
     status = int(found[1]) if (found := _STATUS.match(said)) else None
     if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED or (
@@ -255,7 +255,7 @@ _FAULTS: Final[tuple[tuple[Any, Callable[[Endpoint, Any], NetworkError | None]],
     (OSError, _unreachable),
     (httpx2.RemoteProtocolError, _not_http),
 )
-"""What tells of a cause: the first row with its class."""
+"""Errors by cause: the first row whose class matches."""
 
 
 def _through_proxy(endpoint: Endpoint) -> str:
@@ -263,7 +263,7 @@ def _through_proxy(endpoint: Endpoint) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error`` and what lies below it; of several attempts at once, each."""
+    """Yield ``error`` and its causes; for parallel attempts, each."""
     pending: list[BaseException] = [error]
     while pending:
         cause = pending.pop(0)

@@ -1,4 +1,4 @@
-"""The connection to an endpoint: its credentials and no others, whom it believes, and how much of a body it takes."""
+"""Connections to endpoints: credentials, trusted certificates, and limits on response bodies."""
 
 from __future__ import annotations
 
@@ -34,29 +34,31 @@ def connect(
     on_request: RequestHook | None = None,
     on_response: ResponseHook | None = None,
 ) -> AsyncOpenAI:
-    """Return the openai package's client for ``endpoint``, carrying this endpoint's credentials and no others.
+    """Return the openai package's client for ``endpoint``, with this endpoint's credentials and no others.
 
-    Left to itself the package takes an organization, a project, an admin key and whole headers from the
-    environment, sends them to whatever endpoint it is pointed at, and follows redirects with them.
+    By default the package takes an organization, a project, an admin key and headers from the environment,
+    sends them to any endpoint, and follows redirects with them.
 
-    ``on_request`` is given every request before it is sent, ``on_response`` every response once its headers are
-    there. Raise a ``ConfigurationError`` for a key that no header can carry, and like ``transport_to``.
+    ``on_request`` receives every request before it is sent, ``on_response`` every response once its headers
+    have arrived. Raise a ``ConfigurationError`` for a key that cannot be sent in a header, and like
+    ``transport_to``.
     """
     _check_key(endpoint)
     kind, addressed = _addressed(endpoint)
     client: AsyncOpenAI = kind(
         **addressed,
-        # The package wants a key before it sends anything; without one the header is taken away again.
+        # The package requires a key; for an endpoint without one the header is removed again.
         api_key=endpoint.key or "none",
         admin_api_key="",
-        # Told here and not to the http_client, of which the package takes 5 s to mean its own 600 s.
+        # Set here and not on the http_client, whose 5 s the package would replace by its own 600 s.
         timeout=httpx2.Timeout(endpoint.timeout_s, connect=endpoint.connect_timeout_s),
         max_retries=0,
         http_client=httpx2.AsyncClient(
             transport=transport_to(endpoint, environment),
             follow_redirects=False,
             trust_env=False,
-            # Packed bodies save nothing in a stream of small events, and an error stays packed: see ``bound``.
+            # Compression saves nothing in a stream of small events, and a compressed error stays compressed:
+            # see ``bound``.
             headers={"accept-encoding": "identity"},
             event_hooks={
                 "request": [_carrying(endpoint), *([on_request] if on_request else [])],
@@ -67,7 +69,8 @@ def connect(
     is_openai = endpoint.is_openai
     client.organization = environment.get("OPENAI_ORG_ID") if is_openai else None
     client.project = environment.get("OPENAI_PROJECT_ID") if is_openai else None
-    # There is no public way to refuse OPENAI_CUSTOM_HEADERS, which may hold an Authorization for another host.
+    # There is no public way to ignore OPENAI_CUSTOM_HEADERS, which may hold an Authorization for another
+    # host.
     client._custom_headers = {}  # noqa: SLF001
     return client
 
@@ -75,11 +78,11 @@ def connect(
 def transport_to(
     endpoint: Endpoint, environment: Mapping[str, str], *, verified: bool = True
 ) -> httpx2.AsyncHTTPTransport:
-    """Return what carries requests to ``endpoint``: by its proxy, believing only the certificates one may.
+    """Return the HTTP transport to ``endpoint``: through its proxy, trusting only the configured certificates.
 
-    Nothing but what is handed in decides: httpx2 would look at the environment of the process. Raise a
-    ``ConfigurationError`` for a proxy or certificates that cannot be used. Not ``verified``, whoever answers is
-    believed: for looking at a certificate that was refused, and nothing else.
+    Only arguments decide: httpx2 would read the environment of the process. Raise a ``ConfigurationError``
+    for an invalid proxy or certificates. Without ``verified`` any server is trusted: for inspecting a refused
+    certificate, and nothing else.
     """
     context = _context(endpoint, environment) if verified else _believing_anyone()
     if endpoint.proxy is None:
@@ -97,10 +100,10 @@ def transport_to(
 
 
 def _addressed(endpoint: Endpoint) -> tuple[type[Any], dict[str, Any]]:
-    """Return the kind of client, and the address it is given.
+    """Return the class of the client, and its address.
 
-    Azure's older API has the model in its paths, which the package's own client for Azure puts there; the newer one,
-    below ``/openai/v1``, takes a version as any other parameter.
+    Azure's older API has the model in its paths, which the package's Azure client builds; the newer one,
+    below ``/openai/v1``, takes a version like any other parameter.
     """
     base_url, version = endpoint.base_url, endpoint.api_version
     if version is None:
@@ -114,7 +117,7 @@ def _addressed(endpoint: Endpoint) -> tuple[type[Any], dict[str, Any]]:
 def _context(endpoint: Endpoint, environment: Mapping[str, str]) -> ssl.SSLContext:
     urls = [endpoint.base_url, *([endpoint.proxy.url] if endpoint.proxy else [])]
     if not any(url.lower().startswith("https:") for url in urls):
-        # Certificates take tens of milliseconds to load; one that believes nobody is never used here.
+        # Certificates take tens of milliseconds to load; an empty context is never used here.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return trusting(environment, endpoint.ca_bundle)
 
@@ -137,7 +140,7 @@ def _as_httpx2(proxy: Proxy, context: ssl.SSLContext) -> httpx2.Proxy:
 
 
 def _check_key(endpoint: Endpoint) -> None:
-    """Refuse what the transport would refuse later, with the whole key in its message."""
+    """Reject keys that the transport would reject later with the whole key in its message."""
     key = endpoint.key or ""
     if not (key.isascii() and key.isprintable() and key == key.strip()):
         raise ConfigurationError(
@@ -147,7 +150,7 @@ def _check_key(endpoint: Endpoint) -> None:
 
 
 def _carrying(endpoint: Endpoint) -> RequestHook:
-    """Return what leaves on a request the key of ``endpoint`` alone, in the header it belongs into."""
+    """Return a hook that leaves only the key of ``endpoint`` on a request, in the right header."""
     key = endpoint.key
 
     async def carry(request: httpx2.Request) -> None:
@@ -164,28 +167,28 @@ _LONGEST_ERROR_BYTES: Final = 1024 * 1024
 _LONGEST_LIST_BYTES: Final = 32 * 1024 * 1024
 _LONGEST_ERROR_S: Final = 5.0
 _SHARE_OF_TIMEOUT: Final = 0.5
-"""An error is told by its status in time, however slowly its words come."""
+"""An error is reported by its status in time, however slowly its body arrives."""
 _PIECE_BYTES: Final = 64 * 1024
 _PACKED: Final = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
 async def bound(response: httpx2.Response) -> None:
-    """Let no more of ``response`` be read than an error, a list of models or vectors can have.
+    """Limit the body of ``response`` to the size of an error, a list of models or embeddings.
 
-    Answers are bounded elsewhere.
+    Answers are limited elsewhere.
     """
-    # All that is read is JSON or an error's plain text. Some of the charsets a server can name unpack, or raise.
+    # All bodies are JSON or an error's plain text. Some charsets that a server can name decompress, or raise.
     response.encoding = "utf-8"
     stream = response.stream
     if not isinstance(stream, httpx2.AsyncByteStream):
         return
-    # Nothing packed was asked for. httpx2 would unpack every layer of it at once: kilobytes that become gigabytes.
+    # No compression was requested. httpx2 would undo every layer at once: kilobytes that become gigabytes.
     packed_as = response.headers.pop("content-encoding", "").strip().lower()
     if packed_as in _PACKED:
         stream = _Unpacked(stream)
     if not response.is_success:
-        # An error that stays packed is told by its status alone.
+        # An error that stays compressed is reported by its status alone.
         is_readable = packed_as in _PACKED | {"", "identity"}
         stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0, _limit_s(response.request))
     elif response.request.method == "GET" or response.request.url.path.endswith(("/embeddings", "/api/show")):
@@ -200,7 +203,7 @@ def _limit_s(request: httpx2.Request) -> float:
 
 
 class _Unpacked(httpx2.AsyncByteStream):
-    """One layer of gzip or zlib taken away; raises ``httpx2.DecodingError`` for what is neither."""
+    """One layer of gzip or zlib removed; raises ``httpx2.DecodingError`` for anything else."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -222,7 +225,10 @@ class _Unpacked(httpx2.AsyncByteStream):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """So many bytes of a body; of one with a ``limit_s`` as much as comes in so many seconds, and before it breaks."""
+    """A body limited in bytes and, with a ``limit_s``, in seconds.
+
+    With one, an interrupted body counts as far as received.
+    """
 
     def __init__(
         self, stream: httpx2.AsyncByteStream, limit_bytes: int, limit_s: float | None = None
@@ -253,10 +259,10 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 def trusting(environment: Mapping[str, str], ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Return a context that believes the system's certificates and those of ``ca_bundle``, a PEM file.
+    """Return a context that trusts the system's certificates and those of ``ca_bundle``, a PEM file.
 
-    SSL_CERT_FILE and SSL_CERT_DIR take the place of the system's, as OpenSSL has it. Raise a ``ConfigurationError``
-    for what is missing or holds no certificate.
+    SSL_CERT_FILE and SSL_CERT_DIR replace the system's, as in OpenSSL. Raise a ``ConfigurationError`` for a
+    missing or invalid file.
     """
     file, folder = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
     if file or folder:
@@ -273,7 +279,7 @@ def trusting(environment: Mapping[str, str], ca_bundle: str | None = None) -> ss
 
 
 def trust_source(environment: Mapping[str, str], ca_bundle: str | None) -> str:
-    """Name where the certificates that are believed come from."""
+    """Name the source of the trusted certificates."""
     named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environment.get(name)]
     return " and ".join([*(named or ["the system's certificates"]), *(["ca_bundle"] if ca_bundle else [])])
 

@@ -48,12 +48,12 @@ FOREIGN_ERRORS: Final = (
     httpx2.StreamError,
     UnicodeEncodeError,
 )
-"""What openai and httpx2 raise while a request is sent and its response read."""
+"""Exceptions of openai and httpx2 while a request is sent and its response read."""
 
 
 @contextmanager
 def translated(endpoint: Endpoint) -> Iterator[None]:
-    """Raise chatcli's errors for the foreign ones of the body."""
+    """Convert foreign errors of the body into chatcli's."""
     try:
         yield
     except FOREIGN_ERRORS as error:
@@ -100,7 +100,7 @@ def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError
 
 
 def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
-    """Return the error that stands in the body of ``response``, or in an event of it, though its status is 200."""
+    """Return the error inside the body of ``response``, or inside one of its events, despite status 200."""
     details = error_details(body, key=endpoint.key)
     kind, hint = _kind(endpoint, details.status, details)
     message = f"{endpoint.host}: {details.message or details.code or 'an error without a message'}"
@@ -110,7 +110,7 @@ def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | N
 def _with_details(
     error: EndpointError, details: ErrorDetails, response: httpx2.Response | None, key: str | None
 ) -> EndpointError:
-    """Return ``error`` with what a program can use of its body and of the headers that came with it."""
+    """Return ``error`` with the facts of its body and of the headers."""
     if response is not None:
         error.status, error.request_id = response.status_code, _request_id(response, key)
     error.retry_after_s = _wait_s(details, {} if response is None else response.headers)
@@ -118,7 +118,7 @@ def _with_details(
     error.provider_message = details.text or None
     if isinstance(error, RateLimited) and details.is_used_up_for_today:
         error.retryable = False
-    # The person's own time, as their clock shows it.
+    # The person's local time.
     if error.retryable and (hint := wait_hint(error.retry_after_s, datetime.now())) is not None:  # noqa: DTZ005
         error.hint = hint
     if isinstance(error, ContextOverflow):
@@ -127,7 +127,7 @@ def _with_details(
 
 
 def _wait_s(details: ErrorDetails, headers: Mapping[str, str]) -> float | None:
-    """Return how long to wait: as the headers say, else the body. A header that names no time is none."""
+    """Return the delay from the headers, else from the body; a header without a time is ignored."""
     asked_s = retry_after_s(headers)
     if asked_s:
         return asked_s
@@ -137,7 +137,7 @@ def _wait_s(details: ErrorDetails, headers: Mapping[str, str]) -> float | None:
 
 
 def _body(response: httpx2.Response) -> object:
-    # The package hands on a part of it only: what stands in "error", even where that is null.
+    # The package passes on only the value of "error", even if that is null.
     try:
         return error_body(response.content)
     except httpx2.ResponseNotRead:
@@ -148,14 +148,17 @@ _LATER_HINT = "wait a little and try again"
 
 
 def _request_id(response: httpx2.Response, key: str | None) -> str | None:
-    """Return what the provider's support asks for: OpenAI and Anthropic; Azure."""
+    """Return the id that the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
     request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
     return request_id and without_key(str(request_id), key)[:_LONGEST_REQUEST_ID]
 
 
 def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool | None:
-    """Return whether the server's own word or the status makes it so; ``None`` leaves it to the kind of error."""
+    """Return whether the server's own statement or the status makes a retry useful.
+
+    ``None`` leaves it to the kind.
+    """
     if issubclass(kind, QuotaExceeded | ContextOverflow | KeyRefused):
         return False
     asked = should_retry(response.headers)
@@ -165,7 +168,7 @@ def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool 
 
 
 def _kind(endpoint: Endpoint, status: int | None, details: ErrorDetails) -> tuple[type[EndpointError], str]:
-    """Return the kind of an error and what to do; ``status`` is ``None`` for one that only has words."""
+    """Return the kind of an error and its hint; ``status`` is ``None`` for an error known only by its message."""
     kind, hint = next((kind, hint) for fits, kind, hint in _KINDS if fits(status, details))
     if kind is KeyRefused:
         return kind, _key_hint(endpoint, details)
@@ -173,7 +176,7 @@ def _kind(endpoint: Endpoint, status: int | None, details: ErrorDetails) -> tupl
 
 
 def _redirect_hint(response: httpx2.Response) -> str:
-    """Tell where a redirect points, as far as it is safe to show: no user name, no password, no query."""
+    """Return the hint with a redirect's target, without user name, password and query."""
     try:
         target = urlsplit(urljoin(str(response.request.url), response.headers.get("location", "")))
         port = "" if target.port is None else f":{target.port}"
@@ -221,7 +224,7 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
     ),
     (lambda _status, _said: True, RequestRefused, ""),
 )
-"""Which error it is, and what to do: the first row that fits."""
+"""Kinds of errors and their hints: the first row that matches."""
 
 
 def _refusal_hint(status: int | None) -> str:

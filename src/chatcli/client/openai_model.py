@@ -1,7 +1,7 @@
 """A model behind the openai package: the innermost client.
 
-The package builds the URL, the headers and the body and sorts out status errors. The answer itself is read here:
-building the package's object for each chunk costs about six times what reading the JSON does.
+The package builds URL, headers and body and classifies status errors. The answer itself is parsed here:
+building the package's object for each chunk costs about six times as much as parsing the JSON.
 """
 
 from __future__ import annotations
@@ -57,12 +57,11 @@ _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx
 
 
 class AnswerReader(Protocol):
-    """Turns the JSON of one answer into events and remembers what it said about its end.
+    """Turns the JSON of one answer into events, and remembers the data for its completion.
 
-    ``pieces`` grows with every piece of the answer, hidden ones too: what does not count is what only keeps the
-    connection alive. ``held`` is how many characters of it wait for the end,
-    or were only counted: pictures and sounds. ``is_complete`` says that the end was told,
-    ``is_over`` that nothing of use can follow.
+    ``pieces`` counts the chunks of the answer, hidden ones included, but not those that only keep the
+    connection alive. ``held`` is the number of characters emitted only at the end or merely counted: pictures
+    and audio. ``is_complete``: the end was reported; ``is_over``: no further data can matter.
     """
 
     pieces: int
@@ -81,46 +80,46 @@ class AnswerReader(Protocol):
         ...
 
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[ModelEvent]:
-        """Read an answer that came in one piece."""
+        """Read a whole answer."""
         ...
 
     def end_of_stream(self) -> bool:
-        """Take the server's word that its stream is at its end; return whether that is all it says of the answer's end."""
+        """Note the server's end-of-stream mark; return whether it is the only sign of the answer's end."""
         ...
 
     def rest(self) -> Iterator[ModelEvent]:
-        """Yield what could only be told at the end."""
+        """Yield the events that can only be emitted at the end."""
         ...
 
     def completion(self) -> Completion | None:
-        """Return the end of the answer, ``None`` while the server has not told of one."""
+        """Return the completion, ``None`` while the server has not reported one."""
         ...
 
 
 class Dialect(Protocol):
-    """One API: how it is asked, and how its answers read."""
+    """One API: its request bodies and its answers."""
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
-        """Return the JSON that ``request`` is sent as, all of it."""
+        """Return the complete JSON body of ``request``."""
         ...
 
     def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
-        """Send ``body`` as it is; see ``with_streaming_response`` of the openai package."""
+        """Send ``body`` unchanged; see ``with_streaming_response`` of the openai package."""
         ...
 
     def reader(self, request: Request) -> AnswerReader:
-        """Return what reads the answer to ``request``."""
+        """Return a reader for the answer to ``request``."""
         ...
 
     def error_in(self, event: object) -> object | None:
-        """Return what an event says about an error, ``None`` where it is no error."""
+        """Return the error in an event, ``None`` if there is none."""
         ...
 
 
 class OpenAIModel:
-    """What answers a request over one of the APIs of OpenAI, streamed or in one piece.
+    """Answers requests over one of OpenAI's APIs, streamed or whole.
 
-    That an endpoint ends its streams without a finish reason is reported once, and kept in ``endings``.
+    An endpoint that ends its streams without a finish reason is reported once, and remembered in ``endings``.
     """
 
     def __init__(
@@ -134,9 +133,9 @@ class OpenAIModel:
         self._has_reported_endings = False
 
     async def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
-        """Yield the answer, as ``core.ports.ChatModel`` does; ``call`` has its turn.
+        """Yield the answer, as ``core.ports.ChatModel`` does; ``call`` has been admitted.
 
-        Once text has come, every failure is an ``IncompleteAnswer``.
+        Once text was received, every failure is an ``IncompleteAnswer``.
         """
         streamed = self._streamed and "stream" not in request.without
         body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
@@ -149,7 +148,7 @@ class OpenAIModel:
                     if shown.is_full:
                         raise too_large(self._endpoint)
         except EndpointError as error:
-            # What breaks after the end of an answer costs nothing of it, if all of it was taken.
+            # A failure after the end of a completely received answer is harmless.
             if not reader.is_complete or isinstance(error, AnswerTooLarge):
                 if not shown.characters or isinstance(error, IncompleteAnswer):
                     raise
@@ -176,8 +175,8 @@ class OpenAIModel:
             async with AsyncExitStack() as stack:
                 async with idle.bounded():
                     response = await self._asked(body, stack, call)
-                # Not the package's own iter_bytes(), which leaves the closing of this generator to the garbage collector;
-                # and nothing is left to unpack, see ``bound``.
+                # Not the package's own iter_bytes(), which leaves closing to the garbage collector; no
+                # compression is left, see ``bound``.
                 chunks = watched(response.http_response.aiter_raw(), idle)
                 await stack.enter_async_context(aclosing(chunks))
                 start = await beginning(chunks)
@@ -190,14 +189,14 @@ class OpenAIModel:
             raise in_our_words(self._endpoint, error) from error
 
     async def _asked(self, body: dict[str, Any], stack: AsyncExitStack, call: Call) -> AsyncAPIResponse[Any]:
-        """Send the request and return the response once its headers are there."""
+        """Send the request and return the response once its headers have arrived."""
         client = await call.client()
         try:
             response: AsyncAPIResponse[Any] = await stack.enter_async_context(
                 self._dialect.send(client, body)
             )
         except openai.APIConnectionError as error:
-            # A server may close a connection that was kept for the next question in the moment it is used.
+            # A server may close a kept-alive connection just as it is reused.
             if not (self._has_answered and isinstance(error.__cause__, _STALE)):
                 raise
             response = await stack.enter_async_context(self._dialect.send(client, body))
@@ -230,7 +229,7 @@ class OpenAIModel:
     def _read(
         self, events: Iterator[bytes], received: _Received, reader: AnswerReader
     ) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield what the data of some events tells, up to the end of the stream."""
+        """Yield the contents of events up to the end of the stream."""
         try:
             for data in events:
                 if data == _END_OF_STREAM:
@@ -259,7 +258,7 @@ class OpenAIModel:
             yield event
 
     def _json_of_event(self, data: bytes, received: _Received) -> dict[str, Any] | None:
-        """Return the JSON of an event, ``None`` for one that is only a sign of life."""
+        """Return the JSON of an event, ``None`` for a keep-alive."""
         try:
             value = from_json(data)
         except ValueError:
@@ -283,7 +282,7 @@ class OpenAIModel:
         return self._checked(value, received)
 
     def _checked(self, value: object, received: _Received) -> dict[str, Any]:
-        """Return ``value``, an object; raise the error that it tells of."""
+        """Return ``value``, an object; raise the error it contains."""
         if (said := self._dialect.error_in(value)) is not None:
             raise stream_error(self._endpoint, said, received.response)
         if not isinstance(value, dict):
@@ -291,7 +290,7 @@ class OpenAIModel:
         return value
 
     def _is_news(self) -> bool:
-        """Tell, once, that nobody was told of how this endpoint ends its answers."""
+        """Return, once, that the way this endpoint ends its answers was not reported yet."""
         was_reported = self._has_reported_endings
         if not was_reported and self._endings is not None:
             was_reported, _ = self._endings.recall(_ANY_MODEL)
@@ -310,7 +309,7 @@ class OpenAIModel:
             f"{self._endpoint.host}: answered with {what} instead of a completion{said and f': {said}'}",
             hint="check base_url: it often ends in /v1",
             status=received.response.status_code,
-            # A proxy in trouble sends nothing with status 200; a wrong address keeps sending its page.
+            # A failing proxy sends an empty body with status 200; a wrong address keeps sending its page.
             retryable=empty,
         )
 
@@ -327,9 +326,9 @@ class OpenAIModel:
 
 @dataclass(slots=True)
 class _Received:
-    """A response whose body has begun to come; ``is_over`` once a stream said that it is at its end.
+    """A response whose body has begun to arrive; ``is_over`` once the stream announced its end.
 
-    ``wordless_bytes`` is how long the events were that are part of an answer but no text.
+    ``wordless_bytes`` is the size of the events that belong to the answer but have no text.
     """
 
     response: httpx2.Response
@@ -347,7 +346,7 @@ def _json(data: bytes) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        # Bytes that are no UTF-8, or half a character, cost that character, not the answer.
+        # Invalid or incomplete UTF-8 costs that character, not the answer.
         return json.loads(data.decode("utf-8-sig", "replace"))
 
 
@@ -358,7 +357,7 @@ def _no_finish_reason(endpoint: Endpoint) -> str:
 
 
 class _Shown:
-    """What of the answer the person may have seen, and how much more of it is taken."""
+    """The part of the answer the person may have seen, and how much more is accepted."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.answer = TextBuffer()
@@ -371,7 +370,7 @@ class _Shown:
         return self._left_bytes < 0
 
     def taken(self, event: ModelEvent) -> ModelEvent:
-        """Return ``event``, cut where it grows past the limit."""
+        """Return ``event``, cut at the limit."""
         if not isinstance(event, TextDelta | ReasoningDelta):
             return event
         text, left_bytes = event.text, self._left_bytes
@@ -388,7 +387,7 @@ class _Shown:
 
 
 def _broken_off(error: EndpointError, shown: _Shown) -> IncompleteAnswer:
-    """Return the failure in the middle of a visible answer, which says what broke it."""
+    """Return the failure in the middle of a visible answer, with its cause."""
     return IncompleteAnswer(
         f"{error.clause}; the answer was cut after {shown.characters:,} characters",
         hint=_CONTINUE_HINT,

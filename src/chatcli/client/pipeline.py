@@ -1,6 +1,6 @@
-"""The layers around what asks an endpoint, and their order: one table.
+"""The layers around the client of an endpoint, and their order: one table.
 
-Every attempt counts against the limits, every part of an answer against the budget, and every fallback is given
+Every attempt counts against the limits, every part of an answer against the budget, and every fallback gets
 all of its own attempts.
 """
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class ModelOptions(NamedTuple):
-    """How a model is asked.
+    """Options of a model.
 
-    ``api`` names the dialect. ``facts`` are what is known of the endpoint; the layers add to it. ``counter`` counts about
-    what is sent. ``budget`` wraps a model in the layer that keeps to a budget. ``auto_continue`` is how often a cut answer
-    is asked for the rest, ``None`` where somebody else joins answers.
+    ``api`` names the dialect. ``facts`` are known about the endpoint; the layers add to them. ``counter``
+    counts requests approximately. ``budget`` wraps a model in the budget layer. ``auto_continue`` is how
+    often a cut answer is continued, ``None`` if another pipeline does it.
     """
 
     api: str
@@ -55,7 +55,7 @@ class ModelOptions(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A row of the table: ``build`` wraps a model where ``applies`` says so; elsewhere there is no such layer."""
+    """A row of the table: ``build`` wraps a model if ``applies``; otherwise the layer does not exist."""
 
     name: str
     applies: Callable[[ModelOptions], bool]
@@ -63,7 +63,7 @@ class Layer(NamedTuple):
 
 
 LAYERS: Final = (
-    # From the outside in. This one asks for the rest of a cut answer, and joins it.
+    # From the outside in. Continues cut answers.
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,
@@ -71,19 +71,19 @@ LAYERS: Final = (
             endpoint, inner, times=options.auto_continue or 0
         ),
     ),
-    # It asks another model where one fails.
+    # Asks another model when one fails.
     Layer(
         "fallback",
         lambda options: bool(options.fallbacks),
         lambda inner, _, options: FallbackModel(inner, options.fallbacks),
     ),
-    # It sets apart the reasoning that a server sends in the text of an answer.
+    # Separates reasoning that a server sends in the text.
     Layer(
         "reasoning separation",
         lambda options: options.separates_reasoning,
         lambda inner, _, options: ReasoningSeparatingModel(inner, options.facts.reasoning_styles),
     ),
-    # It compares what the endpoint counts with what was counted.
+    # Compares the endpoint's token counts with chatcli's.
     Layer(
         "usage calibration",
         lambda _: True,
@@ -91,13 +91,13 @@ LAYERS: Final = (
             inner, endpoint, options.facts.counts, options.facts.windows
         ),
     ),
-    # It leaves out a field that the endpoint refuses.
+    # Omits request fields that the endpoint refuses.
     Layer(
         "unsupported parameters",
         lambda _: True,
         lambda inner, _, options: UnsupportedParametersModel(inner, options.facts.refused),
     ),
-    # It asks again until the first visible delta.
+    # Retries until the first visible delta.
     Layer(
         "retry",
         lambda options: options.retries > 0,
@@ -105,7 +105,7 @@ LAYERS: Final = (
             inner, retries=options.retries, budget_s=options.retry_budget_s, sleep=options.sleep
         ),
     ),
-    # It counts what the answer costs, and stops before a budget is passed.
+    # Books costs, and stops before a budget is exceeded.
     Layer(
         "budget",
         lambda options: options.budget is not None,
@@ -115,7 +115,7 @@ LAYERS: Final = (
 
 
 def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
-    """Return what asks ``entry``: the meter, which keeps to the rate limits, in all the layers that apply."""
+    """Return the model of ``entry``: the meter, which enforces the rate limits, inside all layers that apply."""
     endpoint = entry.endpoint
     model: ChatModel = MeteredModel(
         OpenAIModel(

@@ -1,4 +1,4 @@
-"""What a run shares of the endpoints it asks: connections, limits, and what was learned of each. Every call passes here."""
+"""State shared per endpoint in a run: connections, limits and learned facts. Every call passes through here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Hooks(NamedTuple):
-    """What looks at the connection itself: at every request before it is sent, and at the headers of every response."""
+    """Callbacks on the connection: for every request before it is sent, and for the headers of every response."""
 
     on_request: RequestHook | None = None
     on_response: ResponseHook | None = None
@@ -40,10 +40,10 @@ NO_HOOKS: Final = Hooks()
 
 
 class Pool:
-    """One entry for each endpoint and key, for as long as the run lasts.
+    """One entry per endpoint and key for the duration of the run.
 
-    Connections stay open while somebody has the pool open, ``async with pool``, as every call does; whoever leaves last
-    closes them. What was learned stays.
+    Connections stay open while the pool is in use, ``async with pool``, as during every call; the last user
+    closes them. Learned facts stay.
     """
 
     def __init__(self, limits: Callable[[], RateLimits] | None = None) -> None:
@@ -65,10 +65,10 @@ class Pool:
                     closing.push_async_callback(client.close)
 
     def entry(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks = NO_HOOKS) -> PoolEntry:
-        """Return the way to ``endpoint``.
+        """Return the entry of ``endpoint``.
 
-        Entries of one address and key share all but the connection, which also depends on the time-outs, the proxy and
-        the certificates of the endpoint, and on who looks at it.
+        Entries of one address and key share everything but the connection, which also depends on time-outs,
+        proxy, certificates and hooks.
         """
         key = endpoint.base_url, endpoint.key
         if key not in self._shared:
@@ -80,7 +80,7 @@ class Pool:
     ) -> PoolEntry:
         """Return the entry of ``endpoint``, connected until ``stack`` is closed.
 
-        Raise a ``ConfigurationError`` where that cannot be.
+        Raise a ``ConfigurationError`` if it cannot be connected.
         """
         self._users += 1
         stack.push_async_exit(self)
@@ -89,14 +89,14 @@ class Pool:
         return entry
 
     async def client(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> AsyncOpenAI:
-        """Return the client that is connected to ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
+        """Return the connected client of ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
         if not self._users:
             raise RuntimeError("nobody has the pool open, so nobody would close the connection")
         if (endpoint, hooks) not in self._clients:
-            # openai takes half a second to import: only once a connection is needed.
+            # Importing openai takes half a second: only once a connection is needed.
             from chatcli.client.openai_client import connect  # noqa: PLC0415
 
-            # In a thread: the certificates take tens of milliseconds to load, in which no key would be read.
+            # In a thread: certificates take tens of milliseconds to load, which would block the keyboard.
             client = await asyncio.to_thread(
                 connect,
                 endpoint,
@@ -105,19 +105,19 @@ class Pool:
                 on_response=hooks.on_response,
             )
             if self._clients.setdefault((endpoint, hooks), client) is not client:
-                await client.close()  # somebody else was quicker
+                await client.close()  # another task was faster
         return self._clients[endpoint, hooks]
 
 
 def _new_limits() -> RateLimits:
-    # Not before somebody is asked: a start does not wait for it.
+    # Created with the first request, not at the start.
     from chatcli.client.rate_limit import RateLimits  # noqa: PLC0415
 
     return RateLimits()
 
 
 class PoolEntry:
-    """The way to one endpoint. ``meter`` is what every call of it passes."""
+    """The access to one endpoint. Every call passes through ``meter``."""
 
     def __init__(
         self, pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks, shared: _Shared
@@ -128,14 +128,14 @@ class PoolEntry:
         self.meter = Meter(pool, self._open_client, shared.limits, shared.calls)
 
     async def open(self) -> None:
-        """Connect now, not with the first call. Raise a ``ConfigurationError`` where that cannot be."""
+        """Connect now, not with the first call. Raise a ``ConfigurationError`` if that fails."""
         await self._open_client()
 
     def facts(self, cache: Path, *, is_kept: bool) -> EndpointFacts:
-        """Return what was learned of the endpoint; files in ``cache`` keep it for later runs, where that is wanted."""
+        """Return the facts learned about the endpoint; files in ``cache`` keep them for later runs, if enabled."""
         key = cache, is_kept
         if key not in self._shared.facts:
-            # Not before somebody is asked, like the limits.
+            # Created with the first request, like the limits.
             from chatcli.client.endpoint_facts import EndpointFacts  # noqa: PLC0415
 
             self._shared.facts[key] = EndpointFacts(self.endpoint, cache, is_kept=is_kept)
@@ -143,7 +143,7 @@ class PoolEntry:
 
 
 class _Shared(NamedTuple):
-    """What the entries of one address and key have in common."""
+    """The state shared by entries of one address and key."""
 
     limits: RateLimits
     calls: Counter[str]
@@ -151,9 +151,9 @@ class _Shared(NamedTuple):
 
 
 class Meter:
-    """What every call of an endpoint passes: it counts them, and lets them out as the limits allow.
+    """Counts the calls of an endpoint and admits them as the limits allow.
 
-    ``calls`` has how many there were by operation, of all who asked the endpoint with this key.
+    ``calls`` counts them by operation, over all users of the endpoint with this key.
     """
 
     def __init__(self, pool: Pool, open_client: OpenClient, limits: RateLimits, calls: Counter[str]) -> None:
@@ -163,12 +163,15 @@ class Meter:
         self.limits = limits
 
     def call(self, operation: str, estimate: Claim | None = None) -> Call:
-        """Return a call, to be made in an ``async with``. ``estimate`` is what it takes of the limits, ``None`` for nothing."""
+        """Return a call for use in an ``async with``.
+
+        ``estimate`` is its claim on the limits, ``None`` for nothing.
+        """
         return Call(self, operation, estimate)
 
 
 class Call:
-    """One call of an endpoint. The SDK's client is had from here, and from nowhere else."""
+    """One call of an endpoint. The SDK's client is available only from here."""
 
     def __init__(self, meter: Meter, operation: str, estimate: Claim | None) -> None:
         self._meter = meter
@@ -185,58 +188,59 @@ class Call:
     async def __aexit__(self, *failure: object) -> None:
         try:
             if self._is_admitted and not self._is_sent and self._estimate is not None:
-                # What was taken of the limits for a call that was never sent.
+                # The claim of a call that was never sent is returned.
                 self._meter.limits.give_back(self._estimate)
         finally:
             await self._meter.pool.__aexit__(*failure)
 
     def may_go(self) -> bool:
-        """Take the turn if nobody has to be waited for; return whether it is taken."""
+        """Admit the call if it need not wait; return whether it is admitted."""
         if not self._is_admitted:
             self._is_admitted = self._estimate is None or self._meter.limits.admit_at_once(self._estimate)
         return self._is_admitted
 
     async def admission(self) -> None:
-        """Return when the call may go out."""
+        """Return when the call is admitted."""
         if not self.may_go() and self._estimate is not None:
             await self._meter.limits.admit(self._estimate)
             self._is_admitted = True
 
     @property
     def reason(self) -> str:
-        """What is waited for until then."""
+        """The reason of the wait until then."""
         return "" if self._estimate is None else self._meter.limits.reason(self._estimate)
 
     async def client(self) -> AsyncOpenAI:
-        """Return what sends the call, once it may go out. Raise a ``ConfigurationError`` like ``connect``."""
+        """Return the client of an admitted call. Raise a ``ConfigurationError`` like ``connect``."""
         await self.admission()
         client = await self._meter.open_client()
         self._is_sent = True
         return client
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Learn of the limits from the headers of a response."""
+        """Learn the limits from the headers of a response."""
         self._meter.limits.learn(headers, "" if self._estimate is None else self._estimate.model)
 
     def settle(self, tokens: int) -> None:
-        """Correct the estimate by the ``tokens`` that were used in the end."""
+        """Replace the estimate by the ``tokens`` used."""
         if self._estimate is not None:
             self._meter.limits.settle(self._estimate, tokens)
 
 
 class Answering(Protocol):
-    """What answers a request over one call."""
+    """Answers a request over one call."""
 
     def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
-        """Yield what ``ChatModel.stream`` does."""
+        """Yield the events of ``ChatModel.stream``."""
         ...
 
 
 class MeteredModel:
-    """A ``ChatModel`` that has each request answered by ``inner`` in a call of its own.
+    """A ``ChatModel`` that sends each request to ``inner`` in a call of its own.
 
-    Until the call has its turn and the answer its first event, it yields ``Waiting`` every ``interval_s`` seconds:
-    first with what the rate limits are, then with ``reason``. ``counter`` counts about what is sent.
+    Until the call is admitted and the answer has its first event, it yields ``Waiting`` every ``interval_s``
+    seconds: first with the reason of the rate limits, then with ``reason``. ``counter`` counts requests
+    approximately.
     """
 
     def __init__(
@@ -259,7 +263,7 @@ class MeteredModel:
         self._clock = clock
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        # Loaded with the limits of the pool, not with a start.
+        # Imported with the limits of the pool, not at the start.
         from chatcli.client.rate_limit import NO_LIMITS, Claim  # noqa: PLC0415
 
         tokens = cache(partial(self._about_tokens, request))
@@ -276,12 +280,12 @@ class MeteredModel:
                     yield event
 
     def _about_tokens(self, request: Request) -> int:
-        """Return about how much a request counts for, as providers do: what is sent, and what may come."""
+        """Return the approximate size of a request, as providers count it: input plus possible output."""
         sent = sum(self._counter.count(message.text) for message in request.messages)
         return sent + (request.parameters.max_tokens or 0)
 
     async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
-        """Wait for the turn of ``call``, and tell of it."""
+        """Wait for the admission of ``call``, and report it."""
         began_s = self._clock()
         admission = asyncio.ensure_future(call.admission())
         try:
@@ -293,7 +297,7 @@ class MeteredModel:
             await asyncio.wait({admission})
 
     async def _answering(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
-        """Wait for the first event of the answer, tell of it, and pass on the rest."""
+        """Wait for the first event of the answer, report it, and pass on the remaining events."""
         events = self._inner.answer(request, call)
         began_s = self._clock()
         first = asyncio.ensure_future(anext(events))

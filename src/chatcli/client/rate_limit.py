@@ -1,7 +1,6 @@
-"""Rate limits, those the person set and those a server tells of, and how long a server asks to wait.
+"""Rate limits, set by the person or reported by a server, and the delays servers ask for.
 
-A limit is waited for instead of running into a 429. A server says how long it wants to be left alone in a header or in
-the words of its error.
+Waiting for a limit avoids a 429. A server states a delay in a header or in the message of its error.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _RESET_SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])")
 _RESET_SPANS: Final = re.compile(rf"(?:{_RESET_SPAN.pattern})+")
 _KINDS: Final = ("requests", "tokens")
-# OpenAI and those who follow it; Anthropic.
+# OpenAI and compatible servers; Anthropic.
 _HEADERS: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
 
 
 class OwnLimits(NamedTuple):
-    """What the person set: the most requests and tokens a minute, ``None`` for as many as may be.
+    """The person's limits: requests and tokens per minute, ``None`` for no limit.
 
-    A limit that the server told of is not waited for where it leaves room only after ``longest_wait_s``: the server is
-    asked all the same, and says itself how long it wants to be left alone.
+    A limit reported by the server is ignored if it leaves room only after ``longest_wait_s``: the request is
+    sent, and the server states the delay itself.
     """
 
     requests_per_minute: int | None = None
@@ -43,9 +42,9 @@ NO_LIMITS: Final = OwnLimits()
 
 
 class Claim(NamedTuple):
-    """What a request asks of the limits: room for about ``tokens()`` of ``model``, by ``own`` limits and the server's.
+    """The claim of a request on the limits: about ``tokens()`` of ``model``, by ``own`` limits and the server's.
 
-    They are counted only where a limit of tokens is known.
+    Tokens are counted only if a token limit is known.
     """
 
     tokens: Callable[[], int]
@@ -54,7 +53,7 @@ class Claim(NamedTuple):
 
 
 class _Wait(NamedTuple):
-    """How long a limit is waited for; the longest compares as the greatest."""
+    """The wait for a limit; the longest compares as the greatest."""
 
     time_s: float
     reason: str
@@ -64,18 +63,18 @@ class _Limit(Protocol):
     reason: str
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """Return how long it is until ``amount`` may be taken."""
+        """Return how long to wait for ``amount``."""
         ...
 
     def take(self, amount: float, now_s: float) -> None:
-        """Take ``amount``; a negative one gives back."""
+        """Take ``amount``; a negative one is returned."""
         ...
 
 
 class _Bucket:
     """A limit that refills evenly; a full one may be spent at once.
 
-    More than the whole of it is given out when it is full, and then owed.
+    More than its size is admitted when it is full, and then owed.
     """
 
     def __init__(self, kind: str, limit: float, level: float, *, refill_per_s: float, now_s: float) -> None:
@@ -88,7 +87,7 @@ class _Bucket:
     def wait_s(self, amount: float, now_s: float) -> float:
         self._refill(now_s)
         missing = min(amount, self._limit) - self._level
-        # A level is a sum of many small parts; without the tolerance a rounding error would be waited for.
+        # A level is a sum of many small parts; without the tolerance a rounding error would cause a wait.
         return missing / self._refill_per_s if missing > 1e-6 else 0.0  # noqa: PLR2004
 
     def take(self, amount: float, now_s: float) -> None:
@@ -102,7 +101,7 @@ class _Bucket:
 
 
 class _Remainder:
-    """A limit whose size nobody told: so much remains until it is reset."""
+    """A limit of unknown size: the remaining amount until it is reset."""
 
     def __init__(self, kind: str, remaining: float, *, reset_at_s: float) -> None:
         self.reason = f"rate limit of {kind}"
@@ -118,10 +117,10 @@ class _Remainder:
 
 
 class RateLimits:
-    """The limits of one endpoint and key, shared by all who ask it.
+    """The limits of one endpoint and key, shared by all its users.
 
-    What the server tells in its headers is learned for each model; the person's own limits hold for all models together.
-    Whoever comes first is served first, however much it asks for.
+    Limits in the server's headers are learned for each model; the person's own limits hold for all models
+    together. Requests are admitted in order, whatever their size.
     """
 
     def __init__(
@@ -139,18 +138,18 @@ class RateLimits:
         self._queues: dict[str, _Queue] = {}
 
     def admit_at_once(self, claim: Claim) -> bool:
-        """Let a request out if nothing has to be waited for; return whether it may go."""
+        """Admit a request if it need not wait; return whether it is admitted."""
         if self._queue(claim).length or self._wait(claim).time_s > 0:
             return False
         self._take(claim, 1)
         return True
 
     async def admit(self, claim: Claim) -> None:
-        """Return when the request may go out."""
+        """Return when the request is admitted."""
         queue = self._queue(claim)
         queue.length += 1
         try:
-            # asyncio's lock is fair: it is given out in the order it was asked for.
+            # asyncio's lock is fair: waiters get it in order.
             async with queue.turn:
                 while (wait := self._wait(claim)).time_s > 0:
                     queue.reason, queue.until_s = wait.reason, self._clock() + wait.time_s
@@ -160,22 +159,22 @@ class RateLimits:
             queue.length -= 1
 
     def reason(self, claim: Claim) -> str:
-        """Return what the next in line waits for, and for how long still."""
+        """Return the reason of the first wait, and how long it still takes."""
         queue = self._queue(claim)
         return f"{queue.reason} ({max(0, math.ceil(queue.until_s - self._clock()))} s left)"
 
     def settle(self, claim: Claim, tokens: int) -> None:
-        """Correct what a request took by what it really used; a server has counted that itself."""
+        """Replace the claim of a request by its actual usage; the server has counted that itself."""
         for (kind, _), limit in self._own.items():
             if kind == "tokens":
                 limit.take(tokens - claim.tokens(), self._clock())
 
     def give_back(self, claim: Claim) -> None:
-        """Take back a request that was never sent."""
+        """Return the claim of a request that was never sent."""
         self._take(claim, -1)
 
     def learn(self, headers: Mapping[str, str], model: str = "") -> None:
-        """Learn from the headers of a response what a limit is, what remains of it and when it is whole again."""
+        """Learn from response headers the size of a limit, its remaining amount and its reset."""
         for kind in _KINDS:
             for header in _HEADERS:
                 remaining = _amount(headers.get(header.format("remaining", kind)))
@@ -188,11 +187,11 @@ class RateLimits:
                     self._learned.setdefault(model, {})[kind] = learned
 
     def _queue(self, claim: Claim) -> _Queue:
-        # Each model has its own: a limit of one model must not hold up the others.
+        # Each model has its own queue: a limit of one model must not hold up the others.
         return self._queues.setdefault(claim.model, _Queue())
 
     def _wait(self, claim: Claim) -> _Wait:
-        """Return the longest wait that a limit asks for."""
+        """Return the longest wait among the limits."""
         own = (self._wait_of(kind, limit, claim) for kind, limit in self._own_limits(claim.own))
         learned = (
             self._wait_of(kind, limit, claim) for kind, limit in self._learned.get(claim.model, {}).items()
@@ -213,14 +212,14 @@ class RateLimits:
         return _Wait(limit.wait_s(amount, self._clock()), limit.reason)
 
     def _take(self, claim: Claim, times: int) -> None:
-        """Take what ``claim`` asks for from every limit there is, as all who ask are counted, whatever they keep to themselves."""
+        """Take ``claim`` from every limit: all users are counted, whichever limits they respect."""
         limits = [(kind, limit) for (kind, _), limit in self._own.items()]
         for kind, limit in [*limits, *self._learned.get(claim.model, {}).items()]:
             limit.take(times if kind == "requests" else times * claim.tokens(), self._clock())
 
 
 class _Queue:
-    """Those who wait for one model: whose turn it is, and what the first of them waits for."""
+    """The requests waiting for one model, and the reason the first of them waits."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
@@ -234,10 +233,10 @@ def _a_minute(kind: str, limit: float, now_s: float) -> _Limit:
 
 
 def _as_told(kind: str, limit: float | None, remaining: float, reset_s: float, now_s: float) -> _Limit:
-    """Return the limit a server told of: ``remaining`` of ``limit``, which is whole again after ``reset_s``.
+    """Return a limit reported by a server: ``remaining`` of ``limit``, full again after ``reset_s``.
 
-    https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits: both refill
-    evenly until then.
+    https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits: both
+    refill evenly until then.
     """
     if limit is None or limit <= remaining or not reset_s:
         return _Remainder(kind, remaining, reset_at_s=now_s + reset_s)
@@ -279,9 +278,9 @@ _ASKED: Final = re.compile(
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the headers ask to wait, in seconds, ``None`` where they do not say.
+    """Return the delay in the headers in seconds, ``None`` without one.
 
-    ``retry-after-ms`` comes before ``retry-after``: seconds, or a date that is read against the server's own clock.
+    ``retry-after-ms`` precedes ``retry-after``: seconds, or a date read against the server's own clock.
     """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return max(0.0, milliseconds / 1000)
@@ -294,12 +293,12 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def until_s(resets_at_s: float, headers: Mapping[str, str]) -> float:
-    """Return how long it is until a moment in seconds since 1970, by the clock of the server that sent ``headers``."""
+    """Return the time until a moment in seconds since 1970, by the clock of the server that sent ``headers``."""
     return max(0.0, resets_at_s - server_time(headers).timestamp())
 
 
 def said_s(message: str) -> float | None:
-    """Return the seconds in words like "try again in 1m30s", ``None`` where there are none."""
+    """Return the seconds in a text like "try again in 1m30s", ``None`` without any."""
     asked = _ASKED.search(message)
     if asked is None:
         return None
@@ -307,7 +306,7 @@ def said_s(message: str) -> float | None:
 
 
 def span_in(text: str) -> float | None:
-    """Return the seconds of a text that is a span of time and nothing else: ``34s``, ``1m2.5s``, ``20``."""
+    """Return the seconds of a text that is only a span of time: ``34s``, ``1m2.5s``, ``20``."""
     if (seconds := _number(text)) is not None:
         return seconds
     is_span = len(text) <= _LONGEST_SPAN and re.fullmatch(rf"(?:{_SPAN.pattern}\s*)+", text, re.IGNORECASE)
@@ -317,9 +316,9 @@ def span_in(text: str) -> float | None:
 def server_time(
     headers: Mapping[str, str], now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> datetime:
-    """Return the time of the server that sent ``headers``, ``now`` where they do not tell.
+    """Return the time of the server that sent ``headers``, else ``now``.
 
-    A date that a server names is read against its own clock: the one here may be wrong.
+    A date named by a server is read against its own clock: ours may be wrong.
     """
     return _date(headers.get("date")) or now()
 
@@ -331,7 +330,7 @@ def _seconds(span: re.Match[str]) -> float:
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """Return what ``x-should-retry`` says, ``None`` where it does not."""
+    """Return the value of ``x-should-retry``, ``None`` without one."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
 
 
@@ -352,14 +351,14 @@ def _date(text: str | None) -> datetime | None:
 
 
 def wait_hint(asked_s: float | None, now: datetime) -> str | None:
-    """Return until when a server asks to wait, ``now`` being the person's own time; ``None`` for hardly a wait."""
+    """Return the time until which a server asks to wait, ``now`` being local time; ``None`` for a very short wait."""
     if asked_s is None or asked_s < _WORTH_TELLING_S:
         return None
     return f"the server asks to wait {in_words(asked_s)}: try again after {_time_of_day(now, asked_s)}"
 
 
 def in_words(time_s: float) -> str:
-    """Return a span of time as a person says it: ``20 s``, ``6 min``, ``1 h 5 min``."""
+    """Return a span of time for people: ``20 s``, ``6 min``, ``1 h 5 min``."""
     whole_s = math.ceil(time_s)
     if whole_s < _MINUTE_S:
         return f"{whole_s} s"

@@ -25,14 +25,14 @@ LONGEST_HEADER: Final = 400
 
 
 class Marks:
-    """Literal marks, each beginning with the only ``<`` it has. Upper case counts as lower case."""
+    """Literal marks with exactly one ``<``, at their beginning. Case is ignored."""
 
     def __init__(self, *literals: str) -> None:
         self._literals = literals
         self.pattern = re.compile("|".join(map(re.escape, literals)), re.ASCII | re.IGNORECASE)
 
     def begun_in(self, text: str) -> int:
-        """Return where a mark begins that may be complete with the next chunk, else the length of ``text``."""
+        """Return where a mark begins that the next chunk may complete, else the length of ``text``."""
         at = text.rfind("<")
         is_begun = at >= 0 and any(literal.startswith(text[at:].lower()) for literal in self._literals)
         return at if is_begun else len(text)
@@ -46,7 +46,7 @@ WATCHED: Final = Marks(*OPENING_TAGS, *CLOSING_TAGS, START, CHANNEL, *ENDS_OF_ME
 
 
 def is_begun(start: str) -> bool:
-    """Tell whether ``start`` may become a tag or a header of harmony."""
+    """Return whether ``start`` may become a tag or a harmony header."""
     return OPENING.begun_in(start) == 0 or CLOSING.begun_in(start) == 0 or is_header_begun(start)
 
 

@@ -1,4 +1,4 @@
-"""The layer that sets reasoning apart that a server sends in the text of an answer, and remembers who does that."""
+"""The layer that separates reasoning sent in the text of an answer, and remembers which models send it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _CUT: Final = "length"
 class ReasoningSeparatingModel:
     """A ``ChatModel`` that yields reasoning in the text of ``inner`` as ``ReasoningDelta``s; see ``InlineReasoning``.
 
-    ``styles`` keeps how each model of the endpoint marks its reasoning. Text of one
-    known to leave out the opening tag is held as reasoning until the closing tag comes. The rest of an answer begins
-    with reasoning only where the model is known to have some in its text, and begins a message anew.
+    ``styles`` stores how each model of the endpoint marks its reasoning. Text of a model known to omit the
+    opening tag is held as reasoning until the closing tag. The continuation of an answer begins with
+    reasoning only if the model is known to send some in its text and begins a new message.
     """
 
     def __init__(self, inner: ChatModel, styles: Facts) -> None:
@@ -69,12 +69,12 @@ class ReasoningSeparatingModel:
 
     def _learn(self, model: str, style: str | None) -> None:
         if style is None or (style == "opened" and self._recalled(model) == "unopened"):
-            return  # a model may open its reasoning at times
+            return  # a model may open its reasoning sometimes
         self._styles.remember(model, style)
 
 
 class _Separated:
-    """An answer to ``request`` of a model that marks its reasoning in ``known_style``, ``None`` where nobody knows."""
+    """An answer to ``request`` by a model that marks its reasoning in ``known_style``, ``None`` if unknown."""
 
     def __init__(self, request: Request, known_style: str | None) -> None:
         self._request = request
@@ -85,11 +85,11 @@ class _Separated:
     @property
     def style(self) -> str | None:
         if self._reasoning.style is None and self._is_native and self._known_style is not None:
-            return _NATIVE  # the server has learned to set it apart
+            return _NATIVE  # the server now separates it
         return self._reasoning.style
 
     def passes(self, event: ModelEvent) -> bool:
-        """Tell whether ``event`` goes on as it is, as nearly every one does."""
+        """Return whether ``event`` passes unchanged, as nearly every one does."""
         if isinstance(event, TextDelta):
             return self._reasoning.passes(event.text)
         if isinstance(event, ReasoningDelta):
@@ -111,7 +111,7 @@ class _Separated:
                 return [event]
 
     def _separated_reply(self, completion: Completion) -> Completion:
-        """Return the end of the answer with the reasoning in its text set apart, as it was in its deltas."""
+        """Return the completion with the reasoning separated from its text, as in the deltas."""
         if self._reasoning.style is None:
             return completion
         again = InlineReasoning(holds_text=self._known_style == "unopened")
@@ -131,7 +131,7 @@ class _Separated:
         return replace(completion, message=message)
 
     def _with_calls(self, completion: Completion) -> list[ModelEvent]:
-        """Return the end of the answer with the calls of tools that stood in its text."""
+        """Return the completion with the tool calls found in its text."""
         found = self._reasoning.tool_calls[:MOST_CALLS]
         if not found:
             return [completion]
@@ -141,15 +141,15 @@ class _Separated:
         return [notice, replace(completion, message=replace(message, parts=message.parts + calls))]
 
     def rest(self) -> list[ModelEvent]:
-        """Return what is left of an answer that broke off."""
+        """Return the remaining events of an interrupted answer."""
         return list(self._reasoning.finish(is_complete=False))
 
     def is_all_of(self, error: EndpointError) -> bool:
-        """Whether an answer broke off while the model was thinking, so that there is none to go on with."""
+        """Whether an answer broke off during the reasoning, so that there is none to continue."""
         is_cut = isinstance(error, IncompleteAnswer)
         return is_cut and self._reasoning.has_reasoning and not self._reasoning.has_text
 
 
 def _goes_on_in_answer(request: Request, style: str | None) -> bool:
-    """Tell whether what ``request`` asks for has no beginning of its own at which there could be reasoning."""
+    """Return whether ``request`` continues an answer, which cannot begin with reasoning."""
     return request.is_rest and (style in {None, _NATIVE} or request.messages[-1].role == "assistant")

@@ -1,7 +1,7 @@
-"""``POST /responses``: what is sent, and how the answer reads, streamed or in one piece.
+"""``POST /responses``: the request body, and parsing of the answer, streamed or whole.
 
-Reference: https://platform.openai.com/docs/api-reference/responses. Nothing is left with the server (``store`` is
-off): every request carries the conversation, as with chat completions.
+Reference: https://platform.openai.com/docs/api-reference/responses. Nothing is stored on the server
+(``store`` is off): every request carries the conversation, as with chat completions.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _FINISH_REASONS: Final = {"max_output_tokens": "length", "content_filter": "cont
 _WORDS: Final = {"message", "reasoning"}
 _BETWEEN_MESSAGES: Final = "\n\n"
 
-# What only the person's side can answer. All other tools run with the server, and only where ``-O tools=…`` asks for
-# them: web_search_call, file_search_call, code_interpreter_call, image_generation_call, mcp_call and those to come.
+# Calls that only the client can answer. All other tools run on the server, and only if ``-O tools=…``
+# requests them: web_search_call, file_search_call, code_interpreter_call, image_generation_call, mcp_call and
+# later ones.
 _CALLS_FOR_AN_ANSWER: Final = {
     "function_call",
     "custom_tool_call",
@@ -61,7 +62,7 @@ class Responses:
             "tools": [{"type": "function", **tool._asdict()} for tool in request.tools] or None,
             "text": _text_format(request.response_format),
         }
-        # The API knows no seed: sent all the same, its refusal tells the person that it does not count.
+        # The API has no seed: it is sent nevertheless, so that the refusal tells the person.
         others = {"seed": parameters.seed, **parameters.extra}
         return {
             "model": request.model,
@@ -87,15 +88,15 @@ class Responses:
 
 
 class ResponseReader:
-    """Reads the events of a response, or a whole one (``client.dialect.AnswerReader``)."""
+    """Parses the events of a response, or a whole one (``client.openai_model.AnswerReader``)."""
 
     def __init__(self, request: Request) -> None:
         self.pieces = 0
         self.is_over = False
         self._completion: Completion | None = None
         self._trailing = TrailingParts(request)
-        self._called: list[object] = []  # the places in the output of the calls that were noted
-        self._message: object = None  # which of the output's messages the last text was of
+        self._called: list[object] = []  # the output indexes of the calls already stored
+        self._message: object = None  # the output message the last text belonged to
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         kind = _kind(event)
@@ -136,7 +137,7 @@ class ResponseReader:
         return self._completion is not None
 
     def end_of_stream(self) -> bool:
-        return False  # this API ends with the response itself, which says how it stands
+        return False  # this API ends with the response itself, which has the status
 
     def completion(self) -> Completion | None:
         return None if self._completion is None else self._trailing.completing(self._completion)
@@ -150,7 +151,7 @@ class ResponseReader:
             self._trailing.refuse(delta)
 
     def _note_event(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Note what an event tells that is no delta of words."""
+        """Handle an event that is not a text delta."""
         match kind:
             case "response.output_item.added" | "response.output_item.done":
                 item = event.get("item")
@@ -173,18 +174,18 @@ class ResponseReader:
             yield TextDelta(joined)
 
     def _refuse(self, whole: Mapping[str, Any]) -> None:
-        """Take a whole refusal, unless its deltas came before."""
+        """Take a whole refusal, unless its deltas were received."""
         if isinstance(refusal := whole.get("refusal"), str) and refusal and not self._trailing.has_refused:
             self.pieces += 1
             self._trailing.refuse(refusal)
 
     def _note_item(self, item: object, place: object) -> None:
-        """Note, once, what is no text in a whole item of the output; several events hold it."""
+        """Store, once, the part of an output item that is not text; several events repeat it."""
         kind = _kind(item)
         for part in _parts(item, "content"):
             self._trailing.citations.annotate(part.get("annotations") or [])
         if kind == "reasoning" and isinstance(item, dict) and item.get("encrypted_content"):
-            # It is only there where ``-O include=…`` asks for it.
+            # Only present if ``-O include=…`` requests it.
             self._trailing.reasoning.item = item
         elif kind == "image_generation_call" and isinstance(item, dict):
             self._trailing.media.generated(item)
@@ -207,7 +208,7 @@ class ResponseReader:
         self.is_over = True
         details = response.get("incomplete_details")
         reason = _FINISH_REASONS.get(str(details.get("reason"))) if isinstance(details, dict) else None
-        # Incomplete for a reason nobody knows: an answer without its end.
+        # Incomplete for an unknown reason: an answer without an end.
         if finish_reason := "stop" if status == "completed" else reason:
             self._completion = Completion(
                 finish_reason,

@@ -1,4 +1,4 @@
-"""Asking again as long as nothing of an answer was shown: the same model, and then another."""
+"""Retries before any of an answer was shown: the same model, then fallbacks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _LONGEST_WAIT_S = 30.0
 class RetryingModel:
     """A ``ChatModel`` that asks ``inner`` up to ``retries`` more times.
 
-    It waits as long as the server asks, else with exponential backoff and jitter; every wait is announced before
-    it begins. From the first failure on it takes at most ``budget_s`` seconds: a server that asks to wait for longer
-    is not waited for, and the error tells until when it wanted that. ``clock`` counts seconds.
+    It waits as long as the server asks, else with exponential backoff and jitter; every wait is announced
+    before it begins. From the first failure on it takes at most ``budget_s`` seconds: a longer delay is not
+    waited for, and the error names the time the server asked for. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class RetryingModel:
                 failure, reason = error, error.message
             else:
                 return
-            # Only here does tenacity see the failure: inside ``with attempt`` it would swallow a cancellation
-            # and the closing of this generator as well.
+            # tenacity must see the failure here: inside ``with attempt`` it would swallow a cancellation and
+            # the closing of this generator as well.
             with attempt:
                 raise failure
 
@@ -90,7 +90,7 @@ class RetryingModel:
 
 
 class _AnnouncedWait:
-    """Stands in for tenacity's sleep, which comes before the loop body that could announce it."""
+    """A replacement for tenacity's sleep, which precedes the loop body that could announce the wait."""
 
     def __init__(self) -> None:
         self.pending_s: float | None = None
@@ -104,7 +104,7 @@ class _AnnouncedWait:
 
 
 class _WaitAsAsked(wait_base):
-    """As long as the server asked for, else as ``otherwise`` says: a wait of no time, or until a date gone by, is none."""
+    """Wait as long as the server asked, else as ``otherwise`` says; zero or a past date is ignored."""
 
     def __init__(self, otherwise: wait_base) -> None:
         self._otherwise = otherwise
@@ -114,7 +114,7 @@ class _WaitAsAsked(wait_base):
 
 
 class _StopOverBudget(stop_base):
-    """Stop when the next wait would bring the time since the first failure over the budget."""
+    """Stop if the next wait would exceed the budget since the first failure."""
 
     def __init__(self, budget_s: float, clock: Callable[[], float]) -> None:
         self._budget_s = budget_s
@@ -124,7 +124,7 @@ class _StopOverBudget(stop_base):
     def __call__(self, retry_state: RetryCallState) -> bool:
         if self._first_failure_s is None:
             self._first_failure_s = self._clock()
-        # Whatever the clock does, a computer that slept or a wait cut short, the waits themselves count.
+        # If the clock is unreliable, as after a suspension or a shortened wait, the waits themselves count.
         spent_s = max(self._clock() - self._first_failure_s, retry_state.idle_for)
         return spent_s + retry_state.upcoming_sleep > self._budget_s
 
@@ -136,17 +136,17 @@ def _asked_s(retry_state: RetryCallState) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Another model that can be asked. ``open`` returns it and what it is called there; it is called when it is needed."""
+    """A fallback model. ``open`` returns the model and its name there; it is called when needed."""
 
     name: str
     open: Callable[[], Awaitable[tuple[ChatModel, str]]]
 
 
 class FallbackModel:
-    """A ``ChatModel`` that asks ``first``, and the next of ``others`` where one fails before it said anything.
+    """A ``ChatModel`` that asks ``first``, then each of ``others`` if the one before failed without any output.
 
-    It fails over where another model may do better: no connection, a time-out, a server error, overload, a rate
-    limit. When all fail, the last failure is raised and tells what the others said. Every question begins with
+    It falls back where another model may succeed: no connection, a time-out, a server error, overload, a rate
+    limit. If all fail, the last failure is raised with the failures of the others. Every question begins with
     ``first`` again.
     """
 
@@ -192,12 +192,12 @@ def _may_fail_over(error: EndpointError) -> bool:
 
 
 def _after(earlier: Sequence[str], error: ChatcliError) -> ChatcliError:
-    """Return the last failure, with what the others said before it."""
+    """Return the last failure, with the failures before it."""
     return error.reworded(f"{error.clause} (before that: {'; '.join(earlier)})")
 
 
 def _named(event: ModelEvent, asked: Request) -> ModelEvent:
-    """Say which model answered where the endpoint does not."""
+    """Name the answering model if the endpoint does not."""
     if isinstance(event, Completion) and event.model is None:
         return replace(event, model=asked.model)
     return event

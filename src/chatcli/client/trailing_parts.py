@@ -1,4 +1,4 @@
-"""Parts of an answer that can only be emitted once it has ended: refusals, tool calls, what it cites, pictures and sounds.
+"""Parts of an answer that can only be emitted once it has ended: refusals, tool calls, citations, pictures and audio.
 
 What it cites comes in every shape providers send it. ``url_citation`` annotations:
 https://platform.openai.com/docs/guides/tools-web-search (chat completions have the fields in an object of that name,
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
 
 
 MOST_CALLS: Final = 128
-"""As many tools as OpenAI lets a request offer."""
+"""OpenAI's limit of tools in a request."""
 
 ECHOED_BLOCKS: Final = frozenset({"reasoning_details", "thinking_blocks"})
-"""OpenRouter's (https://openrouter.ai/docs/use-cases/reasoning-tokens) and LiteLLM's lists of blocks of reasoning."""
+"""Lists of reasoning blocks: OpenRouter's (https://openrouter.ai/docs/use-cases/reasoning-tokens) and LiteLLM's."""
 
 _JOINED: Final = frozenset({"text", "summary", "data", "thinking"})
 _MOST_BLOCKS: Final = 1_000
 _LONGEST_IDENTITY: Final = 1_000
 _MOST_NAMED: Final = 8
 _LONGEST_NAME: Final = 64
-"""As long as OpenAI allows."""
+"""OpenAI's limit."""
 
 
 class SurrogateJoiner:
-    """Joins a character that JSON spells as two surrogates when a server cut between them."""
+    """Joins a character that JSON spells as two surrogates when a server splits them."""
 
     def __init__(self) -> None:
         self._held_back = ""
 
     def join(self, text: str) -> str:
-        """Return the text that is complete, empty where the second half of its only character is to come."""
+        """Return the complete text, empty while the second half of its only character is missing."""
         if self._held_back:
             text = (
                 (self._held_back + text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -61,7 +61,7 @@ class SurrogateJoiner:
         return text
 
     def rest(self) -> str:
-        """Return what was held back for a second half that did not come."""
+        """Return the first half whose second half never arrived."""
         held, self._held_back = self._held_back, ""
         return held
 
@@ -80,19 +80,19 @@ class _Call:
 
 
 class EchoedReasoning:
-    """What a provider wants back of its reasoning: the field its text came in, and blocks that may be signed.
+    """The reasoning a provider expects back: the field of its text, and blocks that may be signed.
 
-    Blocks come in deltas: those of one ``index`` and ``type`` that follow each other are one, their texts joined.
+    Blocks arrive in deltas: consecutive ones of one ``index`` and ``type`` are joined.
     """
 
     def __init__(self) -> None:
         self.field: str | None = None
         self.item: Mapping[str, Any] | None = None
-        """The whole of it, where it is an item of its own."""
+        """All of it, if it is one item."""
         self._blocks: dict[str, list[dict[str, Any]]] = {}
 
     def read(self, content: Mapping[str, Any]) -> int:
-        """Take the blocks of a delta and return how many characters they have."""
+        """Take the blocks of a delta and return their length in characters."""
         taken = 0
         for name in ECHOED_BLOCKS & content.keys():
             listed, blocks = content[name], self._blocks.setdefault(name, [])
@@ -128,9 +128,9 @@ def _join(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 class TrailingParts:
-    """Half a character whose other half never came, a refusal, calls of tools, pictures, what the answer cites.
+    """Half a character, a refusal, tool calls, pictures and citations.
 
-    ``request`` tells which tools were offered. ``held`` is how many characters came for the end.
+    ``request`` has the tools offered. ``held`` is the number of characters received for the end.
     """
 
     def __init__(self, request: Request) -> None:
@@ -153,7 +153,7 @@ class TrailingParts:
         return bool(self._refusal)
 
     def refuse(self, text: str) -> None:
-        """Take more of what the model says instead of an answer."""
+        """Take more text of a refusal."""
         self._refusal.append(text)
         self._held += len(text)
 
@@ -169,10 +169,10 @@ class TrailingParts:
         arguments: object = None,
         provider_data: dict[str, Any] | None = None,
     ) -> None:
-        """Take a delta of the tool call at ``place``, or a whole one; ``None`` is the place of the newest.
+        """Take a delta of the tool call at ``place``, or a whole call; ``None`` is the place of the newest.
 
-        The deltas of a call may lack its name or repeat it. Gemini gives calls made at the same time one place, and
-        an id each.
+        The deltas of a call may lack its name or repeat it. Gemini gives parallel calls one place and
+        different ids.
         """
         call = self._places.get(place)
         if call is None or (identity and call.id not in ("", identity)):
@@ -203,7 +203,7 @@ class TrailingParts:
             )
 
     def completing(self, completion: Completion) -> Completion:
-        """Return ``completion`` with the parts of the reply that came beside its text."""
+        """Return ``completion`` with the parts received beside its text."""
         echoed, refusal = self.reasoning.provider_data(), self._refused()
         parts = (
             *(() if echoed is None else (ReasoningPart("", echoed),)),
@@ -217,7 +217,7 @@ class TrailingParts:
 
 
 def tools_called(called: Iterable[str], request: Request) -> Notice:
-    """Return what to say of calls of the tools with these names."""
+    """Return the notice about calls of the tools with these names."""
     offered = _names_of_offered(request)
     names = list(dict.fromkeys(name[:_LONGEST_NAME] for name in called if name))
     others = [name for name in names if name not in offered]
@@ -230,7 +230,7 @@ def tools_called(called: Iterable[str], request: Request) -> Notice:
 
 
 def _names_of_offered(request: Request) -> set[str]:
-    """Return the names of the tools that are offered, by ``-O tools=…`` or the older ``functions`` in either API's shape too."""
+    """Return the names of the tools offered, also by ``-O tools=…`` or the older ``functions`` in either API's shape."""
     extra, names = request.parameters.extra, {tool.name for tool in request.tools}
     for option in ("tools", "functions"):
         tools = extra.get(option)
@@ -244,7 +244,7 @@ def _names_of_offered(request: Request) -> set[str]:
 SOURCE_LISTS: Final = frozenset(
     {"citations", "search_results", "annotations", "vertex_ai_grounding_metadata"}
 )
-"""The fields that may list sources, beside an answer or in its message."""
+"""Fields that may list sources, beside an answer or in its message."""
 
 _MOST_SOURCES: Final = 100
 _LONGEST_ADDRESS: Final = 2_048
@@ -259,10 +259,10 @@ class _Cited:
 
 
 class Citations:
-    """Gathers sources, each once, at most 100 of them.
+    """Collects sources, each once, at most 100.
 
-    Perplexity's answers name a source by its place in the list, so a place in a list is its number; the others are
-    numbered behind those, in the order they came.
+    Perplexity's answers refer to a source by its place in the list, so that place is its number; other
+    sources get the following numbers, in order of arrival.
     """
 
     def __init__(self) -> None:
@@ -270,7 +270,7 @@ class Citations:
         self._last: dict[str, object] = {}
 
     def read(self, data: Mapping[str, Any]) -> None:
-        """Take what the ``SOURCE_LISTS`` of ``data`` hold; lists that repeat what the last had cost next to nothing."""
+        """Take the ``SOURCE_LISTS`` of ``data``; repeated lists cost next to nothing."""
         for name in SOURCE_LISTS & data.keys():
             listed = data[name]
             if isinstance(listed, list) and listed and listed != self._last.get(name):
@@ -279,14 +279,14 @@ class Citations:
                     self.annotate(listed)
                 elif name == "vertex_ai_grounding_metadata":
                     self._number(list(_grounding_chunks(listed)))
-                # The places of ``citations`` are those the answer names, whatever else is listed.
+                # Answers refer to places in ``citations``, whatever else is listed.
                 elif name == "citations" or "citations" not in self._last.keys() | data.keys():
                     self._number(listed)
                 else:
                     self._entitle(listed)
 
     def annotate(self, annotations: object) -> None:
-        """Take the annotations of a message or of a part of one, or a single one."""
+        """Take the annotations of a message or part, or a single one."""
         for each in annotations if isinstance(annotations, list) else [annotations]:
             if not isinstance(each, dict):
                 continue
@@ -297,7 +297,7 @@ class Citations:
                 self._cite_file(each.get("filename"))
 
     def reference(self, part: Mapping[str, Any]) -> None:
-        """Take a part of the content that is a reference (``tool_reference`` of Mistral's connectors)."""
+        """Take a content part that is a reference (``tool_reference`` of Mistral's connectors)."""
         self._cite(part)
 
     def sources(self) -> tuple[CitedSource, ...]:
@@ -356,12 +356,12 @@ _UNITS: Final = ((1e6, "MB"), (1e3, "kB"))
 
 
 class AnswerMedia:
-    """Counts the pictures and the sounds of one answer."""
+    """Counts the pictures and sounds of one answer."""
 
     def __init__(self) -> None:
         self._pictures: dict[object, str] = {}
         self.received = 0
-        """How many characters came of them."""
+        """The number of characters received."""
         self._sound_bytes = 0
         self._sound_format = ""
 
@@ -369,7 +369,7 @@ class AnswerMedia:
         return bool(self._pictures or self._sound_bytes)
 
     def picture_at(self, place: object) -> None:
-        """Note a picture by its address, which may hold all of it: ``"url"`` or ``{"url": …}``."""
+        """Count a picture by its address, which may contain its data: ``"url"`` or ``{"url": …}``."""
         url = place.get("url") if isinstance(place, dict) else place
         if not isinstance(url, str) or not url:
             return
@@ -382,7 +382,7 @@ class AnswerMedia:
             self._pictures[url] = url if len(url) <= _LONGEST_SHOWN else url[:_LONGEST_SHOWN] + "…"
 
     def generated(self, item: Mapping[str, Any]) -> None:
-        """Note the picture of an ``image_generation_call``, once, whichever events repeat it."""
+        """Count the picture of an ``image_generation_call`` once; several events may repeat it."""
         result, kind = item.get("result"), item.get("output_format")
         if isinstance(result, str) and result:
             self.received += len(result)
@@ -392,7 +392,7 @@ class AnswerMedia:
             )
 
     def sound(self, data: object, sound_format: object = None) -> None:
-        """Note another part of the sound, in base64."""
+        """Count another part of the sound, in base64."""
         if isinstance(data, str):
             self.received += len(data)
             self._sound_bytes += _decoded_bytes(data)
@@ -400,7 +400,7 @@ class AnswerMedia:
             self._sound_format = sound_format[:64]
 
     def words(self) -> str:
-        """Return what there is, with types and sizes."""
+        """Return the description with types and sizes."""
         pictures = list(self._pictures.values())
         named = "; ".join(pictures[:_MOST_MENTIONED])
         if len(pictures) > _MOST_MENTIONED:

@@ -1,4 +1,4 @@
-"""Messages as each API wants them, with what a provider wants echoed back. What cannot be sent is refused.
+"""Messages in the form of each API, with the data its provider expects back. Unsupported parts are refused.
 
 What a provider wrote for itself, signatures and encrypted reasoning, goes back to the endpoint and model it came from,
 and to nobody else. The reasoning of an answer goes back with the tool calls it led to, which every provider that thinks
@@ -38,33 +38,33 @@ if TYPE_CHECKING:
 
 
 _MOST_TOKENS: Final = 10**12
-"""No answer takes more; what follows from a count is reckoned with, and stored."""
+"""No answer has more tokens; values derived from counts are computed and stored."""
 
 
 def wire_text(text: str) -> str:
-    """Return ``text`` without lone surrogates, which have no UTF-8: a pair becomes its character."""
+    """Return ``text`` without lone surrogates, which UTF-8 cannot encode: a pair becomes its character."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def as_json(value: Any) -> str:
-    """Return ``value`` as JSON, nothing where it is too deep to be written."""
+    """Return ``value`` as JSON, empty if it is nested too deeply."""
     try:
         return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # what could just be read may be too deep to be written
+    except RecursionError:  # a value that was just decoded may be too deep to encode
         return ""
 
 
 def count(counts: object, name: str) -> int | None:
-    """Return a count of tokens, ``None`` where there is no such number, or one that can be no count."""
+    """Return a token count, ``None`` if it is missing or impossible."""
     value = counts.get(name) if isinstance(counts, dict) else None
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
 ANSWER_ALONE: Final = "an answer without its reasoning"
-"""What an endpoint refuses, beside the names of fields and roles in ``Request.without``."""
+"""A refusal, beside the names of fields and roles in ``Request.without``."""
 
 _PLACEHOLDER: Final = " "
-"""In place of reasoning that nobody has kept: DeepSeek V4 takes no empty text for it."""
+"""Replaces reasoning that was not stored: DeepSeek V4 rejects an empty text."""
 _REASONING_FIELD: Final = "reasoning_content"
 _REFUSED_WITH: Final = {200, 400, 422}
 _WANTS_REASONING: Final = re.compile(
@@ -77,13 +77,13 @@ _WANTS_REASONING: Final = re.compile(
     re.IGNORECASE,
 )
 _READ_CHARACTERS: Final = 10_000
-"""More than any refusal says; a server may repeat the whole request."""
+"""More than any refusal; a server may repeat the whole request."""
 _SENT_PARTS: Final = (TextPart, RefusalPart, ReasoningPart, ToolCallPart)
 _KINDS: Final[Mapping[type, str]] = {ImagePart: "a picture", AudioPart: "a sound", FilePart: "a file"}
 
 
 def refuses_answer_alone(error: EndpointError, request: Request, without: frozenset[str]) -> bool:
-    """Tell whether ``error`` asks for the reasoning of earlier answers, which were sent without."""
+    """Return whether ``error`` asks for the reasoning of earlier answers, which were sent without it."""
     if ANSWER_ALONE in without or not isinstance(error, RequestRefused) or error.status not in _REFUSED_WITH:
         return False
     said = (error.provider_message or error.message)[:_READ_CHARACTERS]
@@ -92,7 +92,7 @@ def refuses_answer_alone(error: EndpointError, request: Request, without: frozen
 
 
 def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the messages of ``request`` for ``/chat/completions``; raise ``UsageError`` for what it cannot be sent."""
+    """Return the messages of ``request`` for ``/chat/completions``; raise ``UsageError`` for unsupported parts."""
     return [
         wired
         for message, role in _with_roles(request)
@@ -103,7 +103,7 @@ def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def response_items(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the messages of ``request`` as the input of ``/responses``; raise as ``chat_messages`` does."""
+    """Return the messages of ``request`` as the input of ``/responses``; raise like ``chat_messages``."""
     return [
         item for message, role in _with_roles(request) for item in _items(message, role, request, endpoint)
     ]
@@ -112,9 +112,9 @@ def response_items(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]
 def whole_reply(
     message: Message, answer: str, reasoning: str, *, request: Request, endpoint: Endpoint
 ) -> Message:
-    """Return a reply with the text that was streamed, its provider's data bound to the endpoint and model it is from.
+    """Return a reply with its streamed text, its provider's data bound to the endpoint and model it is from.
 
-    ``message`` has the parts that came beside the text, as an ``AnswerReader`` gives it.
+    ``message`` has the parts received beside the text, from an ``AnswerReader``.
     """
     origin = {"endpoint": endpoint.host, "model": request.model}
     is_wanted = bool(message.tool_calls) or ANSWER_ALONE in request.without
@@ -162,7 +162,7 @@ def _chat_message(message: Message, role: str, request: Request, endpoint: Endpo
         return {**wired, **data}
     reasoning = _reasoning_fields(message, request, endpoint)
     if calls := message.tool_calls:
-        # OpenAI wants null beside calls, and DeepSeek no null beside reasoning.
+        # OpenAI requires null beside calls, and DeepSeek refuses null beside reasoning.
         wired["content"] = wired["content"] or ("" if reasoning else None)
         wired["tool_calls"] = [
             {
@@ -177,7 +177,7 @@ def _chat_message(message: Message, role: str, request: Request, endpoint: Endpo
 
 
 def _reasoning_fields(message: Message, request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the reasoning of an answer as its endpoint wants it back, nothing where it wants none."""
+    """Return the reasoning of an answer in the field its endpoint expects, empty if it expects none."""
     part = next((part for part in message.parts if isinstance(part, ReasoningPart)), None)
     data = dict(_data_for(part.provider_data, request, endpoint)) if part is not None else {}
     field = data.pop("field", None)
@@ -214,7 +214,7 @@ def _items(message: Message, role: str, request: Request, endpoint: Endpoint) ->
 
 
 def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Return what of a provider's data goes back to this endpoint and model."""
+    """Return the provider data that goes back to this endpoint and model."""
     if data is None:
         return {}
     own = dict(data)
@@ -229,7 +229,7 @@ def _words(result: ToolResultPart) -> str:
 SYSTEM_ROLE: Final = "system role"
 DEVELOPER_ROLE: Final = "developer role"
 ROLES: Final = frozenset({SYSTEM_ROLE, DEVELOPER_ROLE})
-"""What no field of a request is called: there is a space in them."""
+"""Contains a space, so that it differs from every field name."""
 
 _NAME: Final = r"[\"'`]?(?:system|developer)[\"'`]?"
 _WORD: Final = r"(?:roles?|messages?|prompts?|instructions?)"
@@ -258,7 +258,7 @@ _ROLES_TAKEN: Final = re.compile(
 )
 _ASSISTANT: Final = re.compile(r"assistant|model", re.IGNORECASE)
 _FIRST_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}0\W{1,5}role\b", re.IGNORECASE)
-"""The system prompt's."""
+"""The position of the system prompt."""
 _ROLE_OUT_OF: Final = re.compile(
     r"\broles?\b[^.]{0,60}?(?:(?:should|must) be(?: one of)?|one of|allowed|expected|valid|permitted|supported)\W",
     re.IGNORECASE,
@@ -267,14 +267,14 @@ _NAMED: Final = re.compile(r"\b(?:system|developer)\b", re.IGNORECASE)
 
 
 def refused_role(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
-    """Return the role of the system prompt in force that ``error`` refuses, ``None`` where it is about something else.
+    """Return the role of the system prompt that ``error`` refuses, ``None`` if it is about something else.
 
-    A request without a system prompt has no such role, and there is none left once the prompt is part of a question.
+    A request without a system prompt has no such role, nor has one whose prompt is part of a question.
     """
     in_force = role_in_force(without)
     if in_force is None or not any(message.role == "system" for message in request.messages):
         return None
-    # A template of a local server may fail after the answer's headers, or as an error of the server itself.
+    # A template on a local server may fail after the headers, or as a server error.
     is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
     if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
         return None
@@ -283,21 +283,21 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
 
 
 def system_prompt_moved(refused: str) -> str:
-    """Return what becomes of the system prompt once a role is refused."""
+    """Return the notice of how the system prompt is sent after a refused role."""
     if refused == SYSTEM_ROLE:
         return "it is sent as developer"
     return "the system prompt is sent with the first question"
 
 
 def role_in_force(without: frozenset[str]) -> str | None:
-    """Return how the system prompt is sent, ``None`` where it is part of the first question."""
+    """Return the role of the system prompt, ``None`` if it is part of the first question."""
     return next((role for role in (SYSTEM_ROLE, DEVELOPER_ROLE) if role not in without), None)
 
 
 def _is_about_role(said: str, in_force: str) -> bool:
     if _SAID.search(said):
         return True
-    # Which roles are taken is often told as well, and at times nothing else.
+    # Refusals often list the accepted roles, and sometimes nothing else.
     if _PLACE.search(said) and _NAMED.search(_ROLES_TAKEN.sub("", said)):
         return True
     taken = _ROLES_TAKEN.search(said)
@@ -308,7 +308,7 @@ def _is_about_role(said: str, in_force: str) -> bool:
 
 
 def with_prompt_in_question(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return ``messages`` with the words of the system's at the head of the first question."""
+    """Return ``messages`` with the system prompt at the head of the first question."""
     instructions = tuple(part for message in messages if message.role == "system" for part in message.parts)
     others = [message for message in messages if message.role != "system"]
     for place, message in enumerate(others):
