@@ -1,1 +1,1 @@
-"""The conversation: what is kept, what the model sees of it, and one turn from question to reply."""
+"""The conversation: history, context, and one turn from question to reply."""

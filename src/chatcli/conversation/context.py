@@ -1,4 +1,4 @@
-"""The context window, how it is filled, and what a context strategy comes to: what is sent, part by part, and what is left out."""
+"""The context window, its usage, and the context plan: the parts sent and the turns left out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from chatcli.conversation.history import Turn
 
 DEFAULT_WINDOW_TOKENS = 32_768
-"""The context window of a model nobody knows."""
+"""The assumed context window of an unknown model."""
 
 UNREPORTED_WINDOW_TOKENS = 8192
-"""That of a model which a server runs itself and says nothing of: it has as much as there was memory for."""
+"""The assumed window of a model on a local server that does not report it: limited by the memory of that machine."""
 
 _ROOM_FOR_ANSWER_TOKENS = 4096
 _ROOM_FOR_ANSWER_SHARE = 4
@@ -35,7 +35,7 @@ class Window:
 
     @classmethod
     def of(cls, tokens: int, max_tokens: int | None) -> Window:
-        """Return the window with room for an answer of ``max_tokens``, or a usual one: a quarter, at most 4,096."""
+        """Return the window with room for an answer of ``max_tokens``, or a default: a quarter, at most 4,096."""
         usual = min(_ROOM_FOR_ANSWER_TOKENS, tokens // _ROOM_FOR_ANSWER_SHARE)
         answer_tokens = usual if max_tokens is None else max_tokens
         return cls(tokens, answer_tokens, max(0, tokens - answer_tokens))
@@ -43,10 +43,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ContextUsage:
-    """How much of the window the conversation takes before the next question, in tokens.
+    """The tokens of the conversation in the window, before the next question.
 
-    ``system_tokens`` includes the notes, ``turns_tokens`` the summary of older turns; turns that would not be sent count
-    in neither. ``estimated`` marks counts from before the vocabulary was loaded.
+    ``system_tokens`` includes the notes, ``turns_tokens`` the summary of older turns; turns that would not be
+    sent count in neither. ``estimated`` marks counts from before the vocabulary was loaded.
     """
 
     window_tokens: int
@@ -57,7 +57,7 @@ class ContextUsage:
 
     @property
     def free_tokens(self) -> int:
-        """How long the next question may be before more turns are left out."""
+        """The maximum length of the next question that leaves out no further turns."""
         taken = self.system_tokens + self.turns_tokens + TOKENS_AROUND_MESSAGE + TOKENS_TO_OPEN_REPLY
         return max(0, self.budget_tokens - taken)
 
@@ -75,16 +75,16 @@ PartKind: TypeAlias = Literal["system", "note", "summary", "pinned", "retrieved"
 NOT_FITTING: Final = "does not fit"
 NO_QUESTION: Final = "an answer without a question"
 IN_SUMMARY: Final = "in the summary"
-"""Why turns are left out."""
+"""Reasons for leaving out turns."""
 
 _SIDES: Final = frozenset({"user", "assistant"})
 
 
-# A named tuple, as one is made for every turn that is sent with every question, ten times as fast as a frozen class.
+# A named tuple: one is made per turn with every question, ten times as fast as a frozen class.
 class ContextPart(NamedTuple):
-    """A part of what is sent: its messages and what they cost together.
+    """A part of what is sent: its messages and their tokens.
 
-    ``turn`` is the number of the turn in the history, the first being 1, where it is one.
+    ``turn`` is the number of the turn in the history, from 1, if it is a turn.
     """
 
     kind: PartKind
@@ -94,9 +94,9 @@ class ContextPart(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """The turns from ``first`` to ``last``, counted from 1, which are not sent, and why.
+    """The turns from ``first`` to ``last``, counted from 1, that are not sent, and the reason.
 
-    ``tokens`` is what they would cost, ``None`` where nobody has counted.
+    ``tokens`` is their length, ``None`` if not counted.
     """
 
     first: int
@@ -109,15 +109,15 @@ class LeftOut(NamedTuple):
         return self.last - self.first + 1
 
     def of(self, turns: Sequence[Turn]) -> Sequence[Turn]:
-        """Return those of a history's ``turns``."""
+        """Return these turns of a history."""
         return turns[self.first - 1 : self.last]
 
 
 def join_neighbours(messages: Iterable[Message]) -> list[Message]:
-    """Return ``messages`` with those of one side in a row made one, a blank line between them.
+    """Return ``messages`` with consecutive ones of one role merged, a blank line between them.
 
-    The chat templates of Mistral, Gemma and others refuse two questions, or two answers, in a row. Only what holds
-    nothing but text is joined: a call of a tool and its result are told apart by the message they stand in.
+    The chat templates of Mistral, Gemma and others refuse two questions, or two answers, in a row. Only pure
+    text is merged: a tool call and its result are identified by their own messages.
     """
     sent: list[Message] = []
     for message in messages:
@@ -129,9 +129,9 @@ def join_neighbours(messages: Iterable[Message]) -> list[Message]:
 
 
 def without_unanswered_calls(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield ``messages`` without the tool calls that have no result, which no API takes, and results of no call.
+    """Yield ``messages`` without tool calls that have no result, which every API refuses, and without results of no call.
 
-    A message that held nothing else is not sent. The person was told of such a call when it came.
+    A message with nothing else is not sent. The person was notified when the call was received.
     """
     waiting: list[Message] = []
     for message in messages:
@@ -146,7 +146,7 @@ def without_unanswered_calls(messages: Iterable[Message]) -> Iterator[Message]:
 
 
 def _exchange(messages: Sequence[Message]) -> Iterator[Message]:
-    """Yield an answer with tool calls and the results that follow it, as far as they belong together."""
+    """Yield an answer with tool calls and its results, as far as they match."""
     called = {call.id for message in messages for call in message.tool_calls if call.id}
     returned = {part.id for message in messages for part in message.parts if isinstance(part, ToolResultPart)}
     for message in messages:
@@ -160,7 +160,7 @@ def _exchange(messages: Sequence[Message]) -> Iterator[Message]:
 
 
 def are_joined(first: Message, second: Message) -> bool:
-    """Tell whether two messages that follow each other are sent as one."""
+    """Return whether two consecutive messages are sent as one."""
     if first.role != second.role or first.role not in _SIDES:
         return False
     return first.holds_only_text and second.holds_only_text
@@ -168,12 +168,12 @@ def are_joined(first: Message, second: Message) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ContextPlan:
-    """What is sent, in this order, and which turns are not.
+    """The parts sent, in order, and the turns left out.
 
-    The parts hold the messages as they were said, and cost what they do as they are sent: see ``join_neighbours``.
-    ``cut`` is the place, from 0, from which on every turn is sent. ``estimated`` marks counts by a rule of thumb, from
-    before the vocabulary was loaded: nothing had to be left out by any count. ``sent_tokens`` is what all of it costs;
-    of ``forgotten_turns`` the model knows nothing: those that are not sent and in no summary either.
+    The parts hold the original messages and their tokens as sent: see ``join_neighbours``. ``cut`` is the
+    place, from 0, from which on every turn is sent. ``estimated`` marks counts by a rule of thumb, from
+    before the vocabulary was loaded: everything fits by any count. ``sent_tokens`` is the total;
+    ``forgotten_turns`` are neither sent nor in a summary.
     """
 
     parts: tuple[ContextPart, ...]
@@ -185,10 +185,10 @@ class ContextPlan:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The messages to send. What stands at the beginning in the system's name is one of them.
+        """The messages to send, with one leading system message.
 
-        Many models, and the chat templates of local ones, know of one system message only, and want questions and
-        answers to take turns.
+        Many models, and the chat templates of local ones, accept only one system message, and require
+        questions and answers to alternate.
         """
         said = (message for part in self.parts for message in part.messages)
         sent = join_neighbours(without_unanswered_calls(said))
@@ -204,5 +204,5 @@ class ContextPlan:
 
     @property
     def retrieved(self) -> tuple[int, ...]:
-        """The numbers of the turns that came back because the question needs them."""
+        """The numbers of the turns recalled for the question."""
         return tuple(part.turn for part in self.parts if part.kind == "retrieved" and part.turn is not None)

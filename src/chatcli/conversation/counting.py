@@ -1,4 +1,4 @@
-"""Counting tokens: exactly, once a message, and never before somebody needs it.
+"""Token counting: exact, once per message, and with lazily loaded vocabularies.
 
 The two vocabularies of OpenAI's models come with the package, so that counting works offline from the first start;
 tiktoken would download them on first use. The files in ``vocabularies`` are the ones it would fetch, compressed; their
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 TOKENS_AROUND_MESSAGE = 4
 TOKENS_TO_OPEN_REPLY = 3
 
-# A million blanks in one go overflow the stack of tiktoken's regular expressions, which aborts the program.
+# A million consecutive blanks overflow the stack of tiktoken's regular expressions, which aborts the program.
 _CHARACTERS_AT_ONCE = 500_000
 _MEASURED_AT_ONCE = 64_000
 
 BYTES_A_TOKEN = 4
-"""A rule of thumb for text of any language, used only where a number is shown as an estimate."""
+"""A rule of thumb for any language, used only for numbers shown as estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ CL100K_BASE = Vocabulary(
 
 
 def vocabulary_for(model: str) -> Vocabulary:
-    """Return the vocabulary ``model`` counts with; newer and foreign models are counted with ``o200k_base``."""
+    """Return the vocabulary of ``model``; newer and foreign models are counted with ``o200k_base``."""
     name = model.lower().rpartition("/")[2].removeprefix("ft:").partition(":")[0]
     counts_with_cl100k = name == "gpt-4" or name.startswith(
         ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-")
@@ -92,8 +92,8 @@ def vocabulary_for(model: str) -> Vocabulary:
 
 @cache
 def load_encoding(vocabulary: Vocabulary) -> Encoding:
-    """Build the tokenizer, in about a quarter of a second of CPU and some megabytes: once a process."""
-    # Imported here: nobody waits for a tokenizer, or for its vocabulary, before one is needed.
+    """Build the tokenizer, which takes a quarter of a second of CPU and some megabytes: once per process."""
+    # Imported here, so that nothing waits for a tokenizer before one is needed.
     from importlib.resources import files  # noqa: PLC0415
 
     from tiktoken import Encoding  # noqa: PLC0415
@@ -115,7 +115,7 @@ def load_encoding(vocabulary: Vocabulary) -> Encoding:
 
 
 def utf_8_length(text: str) -> int:
-    """Return how many bytes ``text`` is in UTF-8, without a copy of all of it."""
+    """Return the length of ``text`` in UTF-8 bytes, without copying all of it."""
     if text.isascii():
         return len(text)
     parts = (text[at : at + _MEASURED_AT_ONCE] for at in range(0, len(text), _MEASURED_AT_ONCE))
@@ -123,7 +123,7 @@ def utf_8_length(text: str) -> int:
 
 
 class TiktokenCounter:
-    """A ``TokenCounter`` over a packaged vocabulary, loaded on first use or ahead of it by ``load``."""
+    """A ``TokenCounter`` with a packaged vocabulary, loaded on first use or earlier by ``load``."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -146,7 +146,7 @@ class TiktokenCounter:
 
 
 class EstimatingCounter:
-    """A ``TokenCounter`` that needs no vocabulary and goes by the rule of thumb."""
+    """A ``TokenCounter`` that estimates without a vocabulary."""
 
     loaded = True
 
@@ -155,9 +155,10 @@ class EstimatingCounter:
 
 
 class CorrectedCounter:
-    """A ``TokenCounter`` that counts by ``share`` more than ``inner``.
+    """A ``TokenCounter`` that adds ``share`` to the counts of ``inner``.
 
-    The share is that of one moment: learned while a text is read, another one would make parts too long that were not.
+    The share is fixed at construction: a new one, learned while a text is read, would make finished parts too
+    long.
     """
 
     def __init__(self, inner: TokenCounter, share: float) -> None:
@@ -178,7 +179,7 @@ def no_share() -> float:
 
 
 def _sent_text(message: Message) -> str:
-    """Return what costs tokens: words, calls of tools, and reasoning that is sent back."""
+    """Return the text that costs tokens: words, tool calls, and reasoning that is sent back."""
     beside = [
         part.text if isinstance(part, ReasoningPart) else f"{part.name} {part.arguments}"
         for part in message.parts
@@ -189,9 +190,9 @@ def _sent_text(message: Message) -> str:
 
 
 class MessageTokens:
-    """How many tokens each message costs in a request, each counted once.
+    """The tokens of messages in a request, each message counted once.
 
-    ``share`` is how much more than by its vocabulary, as a share of that, the endpoint was seen to count.
+    ``share`` is the observed excess of the endpoint's counts over the vocabulary's.
     """
 
     def __init__(self, counter: TokenCounter, share: Callable[[], float] = no_share) -> None:
@@ -202,17 +203,17 @@ class MessageTokens:
         self._estimates: MessageTokens | None = None
 
     def corrected(self, share: Callable[[], float]) -> MessageTokens:
-        """Return what counts by ``share`` more, which is never negative; what was counted is not counted again."""
+        """Return counts increased by ``share``, which is never negative; counted messages are not counted again."""
         corrected = MessageTokens(self.counter, share)
         corrected._counted, corrected._lengths = self._counted, self._lengths
         return corrected
 
     def by_vocabulary(self, tokens: int) -> int:
-        """Return how many ``tokens`` of these counts the vocabulary says there are."""
+        """Return the vocabulary's count for ``tokens`` of these counts."""
         return round(tokens / (1 + self._share()))
 
     def __call__(self, message: Message) -> int:
-        """Return the tokens of ``message`` with what the chat format spends around it."""
+        """Return the tokens of ``message``, including those of the chat format."""
         tokens = self._counted.get(message)
         if tokens is None:
             tokens = self.counter.count(_sent_text(message)) + TOKENS_AROUND_MESSAGE
@@ -220,31 +221,31 @@ class MessageTokens:
         return self._with_share(tokens)
 
     def upper_bound(self, *messages: Message) -> int:
-        """Return a number of tokens that ``messages`` surely do not exceed, without a vocabulary.
+        """Return an upper bound of the tokens of ``messages``, without a vocabulary.
 
-        Every token stands for at least one byte of UTF-8.
+        Every token is at least one byte of UTF-8.
         """
         share = self._share()
         bounds = [self._length(message) + TOKENS_AROUND_MESSAGE for message in messages]
         return sum([bound + ceil(bound * share) for bound in bounds])
 
     def estimate(self, message: Message) -> int:
-        """Return the tokens of ``message`` by the rule of thumb."""
+        """Return the estimated tokens of ``message``."""
         return self._with_share(-(-self._length(message) // BYTES_A_TOKEN) + TOKENS_AROUND_MESSAGE)
 
     def estimate_text(self, text: str) -> int:
-        """Return the tokens of an answer: counted when that is quick, else a rule of thumb."""
+        """Return the tokens of an answer: counted if that is quick, else estimated."""
         return (self.counter if self.counter.loaded else EstimatingCounter()).count(text)
 
     @property
     def estimates(self) -> MessageTokens:
-        """What counts by the rule of thumb."""
+        """The estimating counter."""
         if self._estimates is None:
             self._estimates = MessageTokens(EstimatingCounter(), self._share)
         return self._estimates
 
     def at_once(self) -> MessageTokens:
-        """Return what answers without loading a vocabulary: this, or estimates until it is loaded."""
+        """Return a counter that needs no loading: this one, or estimates until its vocabulary is loaded."""
         return self if self.counter.loaded else self.estimates
 
     def _length(self, message: Message) -> int:
@@ -259,14 +260,14 @@ class MessageTokens:
 
 
 class VocabularyTokens:
-    """What counts for each model. What was counted of a message for one is not counted again for another."""
+    """Token counters by model. Each keeps its counts of messages."""
 
     def __init__(self) -> None:
         self._counters: dict[Vocabulary, TiktokenCounter] = {}
         self._tokens: dict[Vocabulary, MessageTokens] = {}
 
     def tokens_for(self, model: str, share: Callable[[], float] | None = None) -> MessageTokens:
-        """Return what counts the messages of ``model``, by ``share`` more than its vocabulary does."""
+        """Return the counter for messages of ``model``, increased by ``share``."""
         vocabulary = vocabulary_for(model)
         if vocabulary not in self._tokens:
             self._counters[vocabulary] = TiktokenCounter(vocabulary)
@@ -275,5 +276,5 @@ class VocabularyTokens:
         return tokens if share is None else tokens.corrected(share)
 
     def load(self, model: str) -> None:
-        """Load the vocabulary of ``model``, for which there are tokens already."""
+        """Load the vocabulary of ``model``, whose counter exists."""
         self._counters[vocabulary_for(model)].load()

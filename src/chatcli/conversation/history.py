@@ -1,4 +1,4 @@
-"""The conversation so far, as turns: what a context strategy keeps or leaves out whole."""
+"""The conversation as turns, which a context strategy sends or leaves out as a whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLLOWING: Final = frozenset({"assistant", "tool"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored message: its id in the journal and whether the person pinned it."""
+    """A stored message: its id in the journal, and whether it is pinned."""
 
     id: str
     message: Message
@@ -28,15 +28,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and all that follows it until the next: answers, and what tools returned.
+    """A question and all messages until the next: answers and tool results.
 
-    Kept or left out whole, so no answer stands without its question.
+    Sent or left out as a whole, so that no answer is without its question.
     """
 
     messages: Sequence[Message]
     pinned: bool = False
     ids: tuple[str, ...] = field(default=(), compare=False)
-    """What the journal calls each message."""
+    """The ids of the messages in the journal."""
 
     @property
     def has_question(self) -> bool:
@@ -45,9 +45,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What stands for the first ``turns`` turns: from the message ``first_id`` to ``last_id``, as the journal calls them.
+    """The summary of the first ``turns`` turns, from the message ``first_id`` to ``last_id``.
 
-    One that ``is_wanted`` was asked for: it is sent even where its turns would fit.
+    One that ``is_wanted`` was requested by the person: it is sent even if its turns would fit.
     """
 
     text: str
@@ -58,14 +58,14 @@ class Summary:
 
     @property
     def messages(self) -> tuple[Message, Message]:
-        """The summary as the model is told of it: its own words, as what a model has written gives no orders."""
+        """The summary as messages: the text is the model's, since its own words cannot give it orders."""
         return (question("Sum up what we said before."), answer(self.text))
 
 
 class Fold(NamedTuple):
-    """What is to be summed up next: ``turns``, which follow what ``earlier`` stands for, to the place ``end``.
+    """The turns to summarize next: ``turns``, which follow those of the summary ``earlier``, up to the place ``end``.
 
-    The summary may have ``most_tokens``. A single turn may be longer than ``most_read_tokens``. ``is_wanted`` as of a
+    The summary may have ``most_tokens``. A single turn may exceed ``most_read_tokens``. ``is_wanted`` as in
     ``Summary``.
     """
 
@@ -77,7 +77,7 @@ class Fold(NamedTuple):
     is_wanted: bool = False
 
     def summary(self, text: str) -> Summary:
-        """Return what stands for all of it from now on."""
+        """Return the new summary of all its turns."""
         first_id = self.turns[0].ids[0] if self.earlier is None else self.earlier.first_id
         is_wanted = self.is_wanted or (self.earlier is not None and self.earlier.is_wanted)
         return Summary(text, self.end, first_id, self.turns[-1].ids[-1], is_wanted)
@@ -86,8 +86,8 @@ class Fold(NamedTuple):
 class History:
     """The path from the first message to the newest, grouped into turns.
 
-    ``notes`` are sent with the system prompt, whatever is left out. ``pinned`` are the places of the pinned turns from
-    0, in order: an index, as nobody may walk over a long conversation with every question.
+    ``notes`` are sent with the system prompt, whatever is left out. ``pinned`` are the places of the pinned
+    turns from 0, in order: an index, so that no question walks over a long conversation.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -101,9 +101,9 @@ class History:
             self.append(entry)
 
     def append(self, entry: Entry) -> None:
-        """Add the next message. A system message replaces the one before; an answer joins its question.
+        """Append a message. A system message replaces the one before; an answer joins its question.
 
-        A system message without parts takes the one before away.
+        A system message without parts removes the one before.
         """
         self.head = entry.id
         message = entry.message
@@ -119,16 +119,16 @@ class History:
             self.append_turn(Turn((message,), entry.pinned, (entry.id,)))
 
     def append_turn(self, turn: Turn) -> None:
-        """Add a whole turn."""
+        """Append a whole turn."""
         self.turns.append(turn)
         self._note_pin()
 
     def pass_over(self, message_id: str) -> None:
-        """Go on behind a message that is not sent."""
+        """Continue after a message that is not sent."""
         self.head = message_id
 
     def drop_last(self) -> None:
-        """Take the newest turn away."""
+        """Remove the newest turn."""
         self.turns.pop()
         if self.pinned and self.pinned[-1] == len(self.turns):
             self.pinned.pop()

@@ -1,4 +1,4 @@
-"""About how many tokens a text is, without a vocabulary: by its script, and rather too many than too few."""
+"""Estimated tokens of a text without a vocabulary, by its scripts; errs on the high side."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 _SAMPLES: Final = 4
 _SAMPLE_CHARACTERS: Final = 2_000
-"""A longer text is judged by stretches of it: this is asked with each key."""
+"""A longer text is sampled: this runs with each key press."""
 
-# As vocabularies split text before they look for pieces: words with the blank before them, up to three digits, marks,
-# white space.
+# As vocabularies split text first: words with the blank before them, up to three digits, punctuation, white
+# space.
 _WORD: Final = re.compile(r" ?[A-Za-z]+")
 _DIGITS: Final = re.compile(r"[0-9]{1,3}")
 _SIGNS: Final = re.compile(r" ?[!-/:-@\[-`{-~]{1,2}")
@@ -25,7 +25,7 @@ _UNUSUAL: Final = re.compile(r"[a-z][A-Z]|[B-DF-HJ-NP-TV-Xb-df-hj-np-tv-xz]{4}")
 
 
 def likely_tokens(text: str) -> int:
-    """Return about how many tokens ``text`` is."""
+    """Return the approximate number of tokens of ``text``."""
     if len(text) <= _SAMPLES * _SAMPLE_CHARACTERS:
         return _tokens(text)
     step = (len(text) - _SAMPLE_CHARACTERS) // (_SAMPLES - 1)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from chatcli.core.ports import ChatModel, Journal, Reply
 
 REFITS = 3
-"""How often a turn is fitted smaller when the endpoint counts more tokens than chatcli does."""
+"""How often a turn is retried with a smaller context if the endpoint counts more tokens than chatcli."""
 
 REFIT_SHARE = 0.75
 
@@ -55,10 +55,10 @@ _QUOTED_CHARACTERS = 60
 
 
 class ConversationManager:
-    """Keeps the whole conversation, fits what the model sees into its window, and stores both sides of a turn.
+    """Holds the conversation, fits it into the model's window, and stores both sides of a turn.
 
-    ``history`` is what was said so far; ``journal`` keeps what is said from now on. ``strategy`` chooses what the model
-    sees in ``window``. Times are read from ``clock``, in seconds.
+    ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context
+    for ``window``. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -86,30 +86,30 @@ class ConversationManager:
         self._usage: ContextUsage | None = None
 
     def resume(self, history: History) -> None:
-        """Go on from another history, as after undo; what is stored of it is the caller's business."""
+        """Continue from another history, as after undo; the caller has stored the change."""
         self.history = history
         self._usage = None
 
     def context(self, question: Message | None = None) -> ContextPlan:
-        """Return what would be sent with ``question``, or with one of no length, part by part.
+        """Return the parts that would be sent with ``question``, or with an empty one.
 
-        Where what must be sent is too long already, that is returned, and is more than the budget. Counts are those
-        of ``context_usage``; turns that are left out are counted too, by a rule of thumb.
+        If the mandatory parts alone exceed the budget, they are returned. Counts are those of
+        ``context_usage``; turns left out are counted too, by estimate.
         """
         plan = self._next(question or messages.question(""))
         return counted(plan, self.history, self._tokens.estimates)
 
     def context_usage(self) -> ContextUsage:
-        """Return how the window is filled now. It loads no vocabulary, and nothing is worked out twice."""
+        """Return the current usage of the window. Loads no vocabulary; the result is cached."""
         is_exact = self._tokens.counter.loaded
         if self._usage is None or (self._usage.estimated and is_exact):
             self._usage = self._measured()
         return self._usage
 
     def fold(self, question: Message | None = None) -> Fold | None:
-        """Return what the strategy wants summed up before ``question``, or the next one; mostly nothing.
+        """Return the turns the strategy wants summarized before ``question``, or the next one; usually none.
 
-        It is worked out without loading a vocabulary, and then by a rule of thumb.
+        Computed without loading a vocabulary, by estimate if necessary.
         """
         asked, budget_tokens = question or messages.question(""), self._window.budget_tokens
         try:
@@ -118,31 +118,31 @@ class ConversationManager:
             return None
 
     def whole_fold(self) -> Fold | None:
-        """Return what is to be summed up next where the person wants all but the newest turn summed up."""
+        """Return the turns to summarize next if all but the newest are to be summarized."""
         return whole_fold(self.history, self._window.budget_tokens, self._tokens.at_once())
 
     def set_summary(self, summary: Summary | None) -> None:
-        """Let ``summary`` stand for the first turns; what is stored of it is the caller's business."""
+        """Set the ``summary`` of the first turns; the caller has stored it."""
         self.history.summary = summary
         self._usage = None
 
     @property
     def most_summary_tokens(self) -> int:
-        """How long the text of a summary may be."""
+        """The maximum length of a summary's text."""
         return max(0, summary_tokens(self._window.budget_tokens, self._tokens.at_once()))
 
     def tokens_of_text(self, text: str) -> int:
-        """Return the tokens of ``text``: counted when that is quick, else a rule of thumb."""
+        """Return the tokens of ``text``: counted if that is quick, else estimated."""
         return self._tokens.estimate_text(text)
 
     async def look_ahead(self) -> None:
-        """Do what the next question would have to wait for, as while the person reads or types."""
+        """Do the preparation for the next question, while the person reads or types."""
         await self._strategy.prepare(self.history, self._window.budget_tokens, self._tokens)
 
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
-        """Return the request ``send`` would make, without storing or sending anything.
+        """Return the request that ``send`` would make, without storing or sending anything.
 
-        Raise ``InputTooLong`` when the question does not fit.
+        Raise ``InputTooLong`` if the question does not fit.
         """
         budget_tokens = self._window.budget_tokens
         plan = self._fit(question, budget_tokens)
@@ -151,15 +151,15 @@ class ConversationManager:
     async def send(
         self, question: Message, *, stored_id: str | None = None, partial_answer: str = ""
     ) -> AsyncGenerator[Event]:
-        """Ask, and yield the turn's events; see ``core.events`` for their order.
+        """Send a question and yield the turn's events; see ``core.events`` for their order.
 
-        Nothing that is expected to happen in use is raised: the last event tells how the turn ended. The question
-        is stored before the request goes out, the reply before ``TurnFinished`` tells of it. On cancellation the
-        partial reply is stored and the cancellation goes on.
+        Expected failures are not raised: the last event says how the turn ended. The question is stored
+        before the request is sent, the reply before ``TurnFinished``. On cancellation the partial reply is
+        stored and the cancellation propagates.
 
-        ``stored_id`` is the id of a question that is stored already, to get another answer beside the one it has; the
-        history then ends before it. ``partial_answer`` is the beginning of the answer: its rest is asked for, and the
-        reply that is stored is the whole.
+        ``stored_id`` is the id of a question that is stored already, for another answer beside its first; the
+        history then ends before it. ``partial_answer`` is the beginning of the answer: the remainder is
+        requested, and the stored reply is the whole.
         """
         turn = _RunningTurn(self._model_name, self._journal, self._clock, partial_answer)
         yield TurnStarted(self._model_name, self._journal.name)
@@ -170,7 +170,7 @@ class ConversationManager:
             notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
             if notice is not None:
                 yield notice
-            # Fitted before it is stored: a question that cannot be sent would only stand in the way of the next.
+            # Fitted before it is stored: a question that cannot be sent would only burden the next one.
             plan = self._fit(question, budget_tokens - self._tokens_of(partial_answer))
             identity = stored_id or self._journal.message(question, parent=self.history.head)
             turn.asked = Entry(identity, question)
@@ -196,9 +196,9 @@ class ConversationManager:
     async def _ask(
         self, question: Message, plan: ContextPlan, partial_answer: str
     ) -> AsyncGenerator[ModelEvent | ContextFitted]:
-        """Ask the model, with ever less of the older turns while the endpoint says it is too long.
+        """Ask the model, with fewer older turns each time the endpoint refuses the prompt as too long.
 
-        Once something of the answer came, asking again would repeat it.
+        Once some of the answer was received, asking again would repeat it.
         """
         budget_tokens, began = self._window.budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
@@ -222,7 +222,7 @@ class ConversationManager:
                 return
 
     def _smaller_budget(self, error: ContextOverflow, sent_tokens: int) -> int:
-        """Return how much may be sent after all; a window the endpoint tells of is gone by from here on."""
+        """Return the smaller budget; a window size named by the endpoint is used from here on."""
         if error.window_tokens is not None and error.window_tokens < self._window.tokens:
             self._window = Window.of(error.window_tokens, self._parameters.max_tokens)
             self._usage = None
@@ -273,11 +273,11 @@ class ConversationManager:
         return self._tokens.estimate_text(partial_answer) if partial_answer else 0
 
     def _estimated(self, turn: _RunningTurn) -> Usage:
-        """Count what the endpoint did not."""
+        """Add estimates for counts the endpoint does not report."""
         return Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text), estimated=True)
 
     def _keep(self, turn: _RunningTurn, result: TurnResult) -> None:
-        """Store the reply, as far as it came, and let the history grow by the turn."""
+        """Store the reply as far as received, and append the turn to the history."""
         asked, turn.asked = turn.asked, None
         if asked is None:
             return
@@ -296,20 +296,20 @@ class ConversationManager:
             reply.finish(message.kept, result)
             head = reply.id
         finally:
-            # A reply that could not be stored is still part of the talk, but the next message must not name it as
-            # its parent: a resume would find nobody there and lose all that came before.
+            # A reply that could not be stored stays in the history, but the next message must not name it as
+            # its parent: a resume would not find the parent and lose all before it.
             self.history.append(Entry(head, message))
 
     def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
         result = turn.result()
-        # The turn has failed already; that the partial could not be stored as well changes nothing about it.
+        # The turn has failed already; that its partial answer could not be stored changes nothing.
         with suppress(LocalIOError):
             self._keep(turn, result)
         return result
 
 
 def _refusal_of(result: TurnResult) -> str | None:
-    """Return why the endpoint will not take the question, ``None`` where it may take it another time."""
+    """Return why the endpoint refuses the question itself, ``None`` if it may accept it later."""
     if result.text:
         return None
     if isinstance(result.error, EndpointError):
@@ -329,7 +329,7 @@ def _quoted(recalled: list[ContextPart]) -> str:
 
 
 class _RunningTurn:
-    """What is known of a turn while it runs."""
+    """The state of a running turn."""
 
     def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
         self.asked: Entry | None = None
@@ -353,12 +353,12 @@ class _RunningTurn:
 
     @property
     def message(self) -> Message:
-        """The reply, as far as it came."""
+        """The reply as far as received."""
         return (self._completion.message if self._completion else EMPTY_REPLY).with_answer(self.text)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no answer and nothing was said about that yet."""
+        """Whether no answer was received and no failure was reported."""
         return not self.text and not self._has_told_why
 
     @property
@@ -396,7 +396,7 @@ class _RunningTurn:
                 pass
 
     def result(self, estimated: Usage | None = None) -> TurnResult:
-        """Return how the turn stands now: complete once the completion came, interrupted before."""
+        """Return the current result: complete after the completion, else interrupted."""
         text, done = self.text, self._completion
         return TurnResult(
             text=text,

@@ -1,4 +1,4 @@
-"""Playing a turn to those who watch it."""
+"""Playing the events of a turn to its observers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
-    """Give every event to every observer in order and return the last one.
+    """Pass every event to every observer in order and return the last event.
 
-    When the task is cancelled, the generator is closed first, so that the server sees the connection close at
-    once; then every observer is given ``TurnCancelled`` with the partial text and the cancellation goes on.
+    On cancellation the generator is closed first, so that the server sees the connection close at once; then
+    every observer gets ``TurnCancelled`` with the partial text, and the cancellation propagates.
     """
     so_far = _SoFar()
     try:
@@ -52,7 +52,7 @@ async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
 
 
 class _SoFar:
-    """What of the turn was seen: enough to tell how it stood when it was cancelled."""
+    """The observed state of a turn, sufficient for the result of a cancelled one."""
 
     def __init__(self) -> None:
         self.end: TurnEnd | None = None
@@ -72,7 +72,7 @@ class _SoFar:
                 self._attempts = attempt
             case TurnFinished() | TurnFailed():
                 self.end = event
-                self._text = TextBuffer()  # the end has it all
+                self._text = TextBuffer()  # the last event has everything
             case _:
                 pass
 

@@ -1,4 +1,4 @@
-"""Summing up older turns: what is summed up at once, how long that may become, and the model that is asked for it."""
+"""Summarizing of older turns: how many at once, the length of the summary, and the request."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ Write in the language of the conversation, plain sentences or a list, at most {w
 summary."""
 
 SHARE_OF_SUMMARY: Final = 0.15
-"""How much of the budget a summary may take."""
+"""The share of the budget that a summary may take."""
 
 SHARE_OF_FOLD: Final = 0.5
-"""How much of the budget is folded at once, as the model that sums up has to read it."""
+"""The share of the budget that is summarized at once, as the summarizing model has to read it."""
 
 _WORDS_A_TOKEN: Final = 0.6
-"""Fewer than English has, as other languages need more tokens for a word."""
+"""Fewer than English has, as other languages need more tokens a word."""
 
 _ROOM_TO_THINK_TOKENS: Final = 2_048
-"""What a model may spend beyond the summary itself: one that thinks first would else come to no end of it."""
+"""Tokens beyond the summary itself, for a model that reasons first."""
 
 
 def whole_fold(history: History, budget_tokens: int, tokens: MessageTokens) -> Fold | None:
-    """Return what is summed up next where all but the newest turn is to be, however much room there is."""
+    """Return the turns to summarize next if all but the newest are to be summarized, whatever the room."""
     earlier = history.summary
     first = earlier.turns if earlier is not None else 0
     most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
@@ -55,13 +55,13 @@ def whole_fold(history: History, budget_tokens: int, tokens: MessageTokens) -> F
 
 
 def summary_tokens(budget_tokens: int, tokens: MessageTokens) -> int:
-    """Return how many tokens the text of a summary may have."""
+    """Return the maximum number of tokens of a summary's text."""
     around = sum(map(tokens, Summary("", 0, "", "").messages))
     return int(budget_tokens * SHARE_OF_SUMMARY) - around
 
 
 def read_at_once(history: History, first: int, end: int, most_tokens: int, tokens: MessageTokens) -> int:
-    """Return to which place turns can be summed up in one go: at least one."""
+    """Return the place up to which turns can be summarized at once: at least one."""
     for number in range(first, end):
         most_tokens -= sum(map(tokens, history.turns[number].messages))
         if most_tokens < 0:
@@ -70,10 +70,10 @@ def read_at_once(history: History, first: int, end: int, most_tokens: int, token
 
 
 class Summarizer(Protocol):
-    """Makes a running summary go on."""
+    """Extends a running summary."""
 
     async def __call__(self, fold: Fold) -> str:
-        """Return the summary that stands for what it stood for and for the turns of ``fold``; raise a ``ChatcliError``."""
+        """Return the new summary of its former turns and those of ``fold``; raise a ``ChatcliError``."""
         ...
 
 
@@ -104,7 +104,7 @@ class ModelSummarizer:
 
 
 def shortened(text: str, most_tokens: int, count: Callable[[str], int]) -> str:
-    """Return the beginning of ``text`` that has at most ``most_tokens``, whole words where there are spaces."""
+    """Return the beginning of ``text`` of at most ``most_tokens``, ending at a word if there are spaces."""
     while text and (tokens := count(text)) > most_tokens:
         characters = min(len(text) - 1, len(text) * most_tokens // tokens)
         text = text[: max(0, characters)]
@@ -129,7 +129,7 @@ def _pieces(fold: Fold) -> Iterator[str]:
 
 
 def _abridged(text: str, most_tokens: int) -> str:
-    """Return ``text`` without its middle where it may have more tokens: hardly a script has more than one a letter."""
+    """Return ``text`` without its middle if it may exceed the tokens: hardly any script has more than one a letter."""
     if len(text) <= most_tokens:
         return text
     half = most_tokens // 2

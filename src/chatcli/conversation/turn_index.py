@@ -1,4 +1,4 @@
-"""Finding the turns of a conversation that have to do with a question."""
+"""Search of turns by the words of a question."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ if TYPE_CHECKING:
 
     from chatcli.conversation.history import Turn
 
-# Porter's stemmer leaves whatever is not English as the tokenizer below it made it.
+# Porter's stemmer leaves words unchanged that are not English.
 _TABLE: Final = f"CREATE VIRTUAL TABLE turns USING fts5(words, content='', tokenize='porter {TOKENIZER}')"
 _NEAREST: Final = "SELECT rowid, rank FROM turns WHERE turns MATCH ? ORDER BY rank LIMIT ?"
 
 _MOST_FOUND: Final = 24
 _NEAR_ENOUGH: Final = 0.3
-"""How good a turn must be, as a share of the best. Any word in common makes a hit, and most of them mean nothing."""
+"""The minimum score of a turn as a share of the best. Any common word is a hit, and most are meaningless."""
 
 _MOST_OCCURRENCES: Final = 500
-"""In how many turns the words that are looked for may stand, all counted: that is what a search costs. The rarest are
-looked for first, and one in any case; those that stand everywhere tell turns apart the least."""
+"""The maximum sum of occurrences of the words searched for, which is the cost of a search.
+
+The rarest words are searched first, and one in any case; frequent words distinguish turns the least.
+"""
 
 
 class TurnIndex:
-    """The oldest turns of a conversation, ranked by BM25: https://www.sqlite.org/fts5.html#the_bm25_function.
+    """The older turns of a conversation, ranked by BM25: https://www.sqlite.org/fts5.html#the_bm25_function.
 
-    It grows with what falls out of the window, is kept in memory, and made anew where the conversation was gone back
-    in. A Python without FTS5 finds nothing.
+    It grows with the turns that leave the window, is kept in memory, and rebuilt after an undo. Without FTS5
+    nothing is found.
     """
 
     def __init__(self) -> None:
         self._connection = _connect()
-        # One that is only forgotten would be warned of.
+        # An unclosed connection would cause a warning.
         weakref.finalize(self, self._connection.close)
         self._has_table = _made(self._connection)
         self._occurrences: Counter[str] = Counter()
@@ -45,7 +47,7 @@ class TurnIndex:
         self._newest: Turn | None = None
 
     def take(self, turns: Sequence[Turn], end: int, *, at_most: int | None = None) -> bool:
-        """Take the turns before ``end`` that were not taken yet, ``at_most`` so many; return whether that is all."""
+        """Index up to ``at_most`` turns before ``end`` that are not indexed yet; return whether none are left."""
         if self._taken and (len(turns) < self._taken or not _is_same(turns[self._taken - 1], self._newest)):
             self._forget()
         if end <= self._taken or not self._has_table:
@@ -63,18 +65,18 @@ class TurnIndex:
         return end == wanted
 
     def nearest(self, question: str) -> list[int]:
-        """Return the places of the turns that have most to do with ``question``, the nearest first."""
+        """Return the places of the turns most similar to ``question``, the most similar first."""
         words = self._telling(question)
         if not self._taken or not words:
             return []
         found = self._connection.execute(_NEAREST, (any_of(words), _MOST_FOUND)).fetchall()
-        # A rank is the better the smaller it is, and below zero.
+        # A rank is negative, and better the smaller it is.
         return [number for number, rank in found if rank <= found[0][1] * _NEAR_ENOUGH]
 
     def _telling(self, question: str) -> list[str]:
-        """Return the words to look for, the rarest first."""
+        """Return the words to search for, the rarest first."""
         rare_first = sorted(distinct(indexed(question[:QUERY_CHARACTERS])), key=self._occurrences.__getitem__)
-        # One that was never met may still be, as the stemmer sees it.
+        # A word without occurrences may still match after stemming.
         occurrences = itertools.accumulate(self._occurrences[word] for word in rare_first)
         affordable = sum(so_far <= _MOST_OCCURRENCES for so_far in occurrences)
         return rare_first[: max(1, affordable)]
@@ -103,5 +105,5 @@ def _made(connection: sqlite3.Connection) -> bool:
 
 
 def _is_same(turn: Turn, other: Turn | None) -> bool:
-    # An id stands for all that came before as well: a conversation is a path in a tree.
+    # The id of the last message identifies all before it too: a conversation is a path in a tree.
     return other is not None and turn.ids == other.ids

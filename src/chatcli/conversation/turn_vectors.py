@@ -1,4 +1,4 @@
-"""Finding the turns of a conversation that mean what a question means, whatever their words."""
+"""Search of turns by the meaning of a question."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _PATIENCE_S: Final = 3.0
 """How long a question waits for vectors."""
 
 _AT_ONCE: Final = 64
-"""How many texts are asked for together. What came before a question lost its patience is there for the next."""
+"""The number of texts in a request. Vectors that arrive after a timeout are used by the next question."""
 
 _MOST_NEW: Final = 2 * _AT_ONCE - 1
-"""How many turns are asked about with one question: with it, that makes two requests."""
+"""The number of new turns embedded with one question: together two requests."""
 
 _MOST_COMPARED: Final = 2_000
-"""How many turns a question is compared with, the newest: each takes some kilobytes, and a fraction of a millisecond."""
+"""The number of newest turns compared with a question: each takes some kilobytes and a fraction of a millisecond."""
 
 _MOST_KEPT: Final = 4 * _MOST_COMPARED
-"""How many turns have a vector at a time, those of an endpoint's other conversations included."""
+"""The maximum number of vectors kept, over all conversations of an endpoint."""
 
 _MOST_FAILURES: Final = 3
-"""How often in a row it may fail: a server may have to load its model first."""
+"""The number of consecutive failures allowed: a server may have to load its model first."""
 
 _MOST_FOUND: Final = 8
 _COMPARED_AT_ONCE: Final = 100
 
 
 class TurnVectors:
-    """The turns of one endpoint's conversations as vectors of its ``embedder``, kept in memory.
+    """Turns of one endpoint's conversations as vectors of its ``embedder``, kept in memory.
 
-    A turn is sent to be embedded once, when a question first needs it. An embedder that refuses, or fails again and
-    again, is not asked any more: every question would wait for it.
+    A turn is embedded once, when a question first needs it. An embedder that refuses or fails repeatedly is
+    not asked any more, so that questions need not wait for it.
     """
 
     def __init__(self, embedder: Embedder, *, patience_s: float = _PATIENCE_S) -> None:
@@ -55,9 +55,9 @@ class TurnVectors:
         self._was_told = False
 
     async def nearest(self, turns: Sequence[Turn], end: int, question: str) -> list[int]:
-        """Return the places of the turns before ``end`` that are nearest to ``question``, the nearest first.
+        """Return the places of the turns before ``end`` nearest to ``question``, the nearest first.
 
-        Raise an ``EndpointError`` where the vectors cannot be had, or not soon enough.
+        Raise an ``EndpointError`` if vectors are not available in time.
         """
         first = max(0, end - _MOST_COMPARED)
         if first == end or not self._failures_left:
@@ -79,14 +79,14 @@ class TurnVectors:
         return _standing_out(await self._similarities(turns, first, end, asked))
 
     def failed(self, error: EndpointError) -> Notice | None:
-        """Return what the person is told of ``error``, ``None`` where they were told of one before."""
+        """Return the notice about ``error``, ``None`` if one was shown before."""
         was_told, self._was_told = self._was_told, True
         hint = f" ({error.hint})" if error.hint else ""
         told = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
         return None if was_told else Notice("embeddings_failed", told)
 
     def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[str, str]:
-        """Return the texts of the newest turns that have no vector yet; no other turn is read."""
+        """Return the texts of the newest turns without a vector; no other turn is read."""
         texts: dict[str, str] = {}
         for number in range(end - 1, first - 1, -1):
             turn = turns[number]
@@ -100,7 +100,7 @@ class TurnVectors:
         return texts
 
     async def _embed(self, question: str, texts: dict[str, str]) -> array[float]:
-        """Keep the vectors of ``texts`` and return that of the question."""
+        """Store the vectors of ``texts`` and return that of the question."""
         keys: list[str | None] = [None, *texts]
         all_texts = [question, *texts.values()]
         asked = array("f")
@@ -119,7 +119,7 @@ class TurnVectors:
         similarities = {}
         for number in range(first, end):
             vector = self._vectors.get(_key(turns[number]), None)
-            # A server that has another model by the same name now makes vectors that compare with no older ones.
+            # After a change of the model behind a name, new vectors do not compare with older ones.
             if vector is not None and len(vector) == len(asked):
                 similarities[number] = sum(map(operator.mul, asked, vector))
             if number % _COMPARED_AT_ONCE == 0:
@@ -128,9 +128,9 @@ class TurnVectors:
 
 
 def _standing_out(similarities: dict[int, float]) -> list[int]:
-    """Return the places nearer than halfway from the usual to the best.
+    """Return the places nearer than halfway from the median to the best.
 
-    Every model has its own idea of what is near: with some, no two texts are below 0.7.
+    Each model has its own scale of similarity: for some, no two texts are below 0.7.
     """
     if not similarities:
         return []

@@ -1,1 +1,1 @@
-"""A question with a text that is too long for one request: read part by part, or cut."""
+"""Questions with a text too long for one request: read in parts, or cut."""

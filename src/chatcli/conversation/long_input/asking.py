@@ -1,4 +1,4 @@
-"""Asking a model about several parts at once, and telling how far that is."""
+"""Concurrent requests about the parts of a text, with progress."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _CUT: Final = frozenset({"length", "content_filter"})
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the model is asked, and what is asked about: ``material`` without its place in the whole.
+    """A request about a part: ``material`` without its place in the whole.
 
-    Equal instructions, question and material have an equal answer, wherever the part stands. ``smaller`` returns what is
-    asked instead where the endpoint counts more tokens than chatcli and takes it for too long; nothing where it cannot
-    be made smaller.
+    Equal instructions, question and material have equal answers, wherever the part is. ``smaller`` returns
+    the requests to make instead if the endpoint counts more tokens than chatcli and refuses this one; none if
+    it cannot be divided.
     """
 
     number: int
@@ -51,7 +51,7 @@ class Answered:
 
 
 class LongInputUsage:
-    """What was used so far, and how far the work is. ``cost_of`` returns ``None`` where no price is known."""
+    """The usage so far, and the progress. ``cost_of`` returns ``None`` if the price is unknown."""
 
     def __init__(self, total: int, *, cost_of: CostOf, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
@@ -66,7 +66,7 @@ class LongInputUsage:
         self._asked = 0
 
     def note(self, usage: Usage, reported_cost_usd: float | None) -> None:
-        """Note an answer that was asked for."""
+        """Add the usage of an answer."""
         self._asked += 1
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
@@ -75,7 +75,7 @@ class LongInputUsage:
         self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
 
     def added_to(self, result: TurnResult) -> TurnResult:
-        """Return the result of the last request with what was used before it."""
+        """Return the result of the last request with the usage before it."""
         if not self._asked:
             return result
         usage = replace(
@@ -89,7 +89,7 @@ class LongInputUsage:
         return replace(result, usage=usage, cost_usd=cost_usd)
 
     def at_least(self, more: int) -> None:
-        """Note that at least so many answers are still to come."""
+        """Set a lower bound for the remaining answers."""
         self.total = max(self.total, self.done + more)
 
     def progress(self) -> LongProgress:
@@ -103,7 +103,7 @@ class LongInputUsage:
 
 
 class PartReader:
-    """Asks ``model`` about parts, at most ``concurrency`` at a time, and keeps what it answers."""
+    """Asks ``model`` about parts, at most ``concurrency`` at a time, and caches the answers."""
 
     def __init__(
         self,
@@ -126,15 +126,15 @@ class PartReader:
         self._told: set[str] = set()
 
     async def ask_all(self, asks: Iterable[Ask]) -> AsyncGenerator[Event | Answered]:
-        """Yield each answer when it comes, with progress between them.
+        """Yield answers as they arrive, with progress between them.
 
-        The first error is raised, and everything else that is under way is stopped, as it is when nobody listens any more.
+        The first error is raised and stops all other requests, as does closing the generator.
         """
         told: asyncio.Queue[Event | Answered | asyncio.Task[None]] = asyncio.Queue()
         waiting = iter(asks)
 
         async def work() -> None:
-            # One iterator for all: whoever is free takes the next.
+            # One iterator for all workers: each takes the next request.
             for ask in waiting:
                 await self._answer(ask, told.put_nowait)
 
@@ -195,7 +195,7 @@ class PartReader:
                     case Completion():
                         done = event
                     case _:
-                        pass  # waiting and thinking are told of as progress
+                        pass  # waiting and reasoning are reported as progress
         answer = gathered.text
         if done is not None:
             self._note_end(ask, answer, done)

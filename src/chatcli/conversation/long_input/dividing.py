@@ -1,9 +1,10 @@
-"""What of a question is asked, and what is the long text it is asked about.
+"""Division of a long question into the question itself and the text it is about.
 
-What was attached is the text, and the person's own words are the question. Where those are too long themselves, as when
-a text was piped in without a prompt, they are text as well, and the question is a short paragraph at one of their ends: the
-last if it asks something, else the first if that asks or announces something, else the first, else the last. Without
-a short one there is no question, and the model is to say what the text says.
+Attachments are the text, and the person's own words are the question. Own words that are too long themselves,
+as when a text was piped in without a prompt, are text as well, and the question is a short paragraph at one
+of their ends: the last if it asks something, else the first if that asks or announces something, else the
+first, else the last. Without a short one there is no question, and the model is asked for the content of the
+text.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION_CHARACTERS: Final = 1_000
 SUMMARIZE: Final = "Say what the text says."
-"""What is asked where the person gave a text and no question."""
+"""The question for a text without one."""
 
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*\n\s*")
 _ASKS: Final = ("?", "？", "؟")
@@ -31,14 +32,14 @@ _ANNOUNCES: Final = (*_ASKS, ":", "：")
 
 @dataclass(frozen=True, slots=True)
 class LongText:
-    """The text to be read: ``text`` is made of the ``names``, of which each begins at its place in ``starts``."""
+    """The text to read: ``text`` consists of the ``names``, each beginning at its place in ``starts``."""
 
     text: str
     names: tuple[str, ...]
     starts: tuple[int, ...]
 
     def named(self, start: int, end: int) -> str:
-        """Return what ``text[start:end]`` is taken from."""
+        """Return the names of the texts in ``text[start:end]``."""
         first = bisect_right(self.starts, start) - 1
         last = bisect_right(self.starts, max(start, end - 1)) - 1
         return self.names[first] if first == last else f"{self.names[first]} to {self.names[last]}"
@@ -46,7 +47,7 @@ class LongText:
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """A question in ``words``, the ``text`` it is about, and ``others``: what is no text and goes with it."""
+    """A question in ``words``, the ``text`` it is about, and ``others``: attachments that are not text."""
 
     words: str
     text: LongText
@@ -60,7 +61,7 @@ class Divided:
 
 
 def divide(question: Message, *, longest_words: int = LONGEST_QUESTION_CHARACTERS) -> Divided:
-    """Return what is asked and what it is asked about; own words longer than ``longest_words`` are text too."""
+    """Return the question and the text it is about; own words longer than ``longest_words`` are text too."""
     texts = [part for part in question.parts if isinstance(part, TextPart)]
     own = "\n\n".join(part.text for part in texts if part.origin == "person")
     sources = [_source(part.text) for part in texts if part.origin != "person"]
@@ -78,7 +79,7 @@ def _source(framed: str) -> tuple[str, str]:
 
 
 def _joined(sources: list[tuple[str, str]]) -> LongText:
-    # One text needs no frame of its own; of several, each part is to show where one ends and another begins.
+    # A single text needs no frame; with several, each part must show where one ends and another begins.
     texts = [text for _, text in sources]
     if len(sources) > 1:
         texts = [document(name, text) + "\n\n" for name, text in sources]
@@ -87,7 +88,7 @@ def _joined(sources: list[tuple[str, str]]) -> LongText:
 
 
 def _asked(own: str) -> tuple[str, str]:
-    """Return the question that long words of the person hold, and the rest of them."""
+    """Return the question inside the person's long text, and the remaining text."""
     text = own.strip()
     ends = list(_PARAGRAPH_END.finditer(text, max(0, len(text) - 2 * LONGEST_QUESTION_CHARACTERS)))
     first_end = _PARAGRAPH_END.search(text)

@@ -1,4 +1,4 @@
-"""What is done with a text that is too long, as the settings say."""
+"""Settings for texts that are too long."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def unknown_cost(_: Usage) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class LongInput:
-    """What is done with a text that is too long: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
+    """Settings for a long text: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
-    Without ``kept`` no answer to a part is kept.
+    Without ``kept`` answers to parts are not cached.
     """
 
     strategy: str = FAIL

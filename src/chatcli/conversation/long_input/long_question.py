@@ -1,4 +1,4 @@
-"""A question that does not fit: the room there is, what can be done about it, and what that takes."""
+"""A question that does not fit: the budgets, the possible strategies, and their costs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from chatcli.core.ports import TokenCounter
 
 _NOTES_SHARE: Final = 4
-"""Notes take at most this share of a request, so that at least as many are merged into one, and merging ends."""
+"""The largest share of a request that notes may take, so that at least two are merged at once, and merging ends."""
 
 _SEAMS_TOKENS: Final = 12
-"""Tokens that the same characters may have more of in a frame than by themselves."""
+"""Tokens that the same characters may have more of inside a frame than alone."""
 
 _FEWEST_TOKENS: Final = 256
-"""With less room, headings would take most of it, and one set of notes would hardly be a sentence."""
+"""With less room, headings would take most of it, and notes would hardly be a sentence."""
 
 _WIDEST: Final = 999_999_999
 
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Room in tokens: for a part, for notes that are merged, for the text of the last request; and for one set of notes."""
+    """Token budgets: for a part, for notes to merge, for the text of the last request, and for one set of notes."""
 
     part_tokens: int
     merge_tokens: int
@@ -49,12 +49,12 @@ class Budgets:
 
     @property
     def refine_tokens(self) -> int:
-        """Room for a part beside the notes so far, also in the last request."""
+        """The budget of a part beside the notes so far, also in the last request."""
         return min(self.part_tokens, self.final_tokens) - self.notes_tokens - _SEAMS_TOKENS
 
 
 def required_tokens(history: History, tokens: MessageTokens) -> int:
-    """Return what goes with every question: the system prompt, notes, pinned turns, and the opening of the reply."""
+    """Return the tokens sent with every question: system prompt, notes, pinned turns, and the opening of the reply."""
     nothing = messages.question("")
     return only_what_must_be_sent(history, nothing, tokens).sent_tokens - tokens(nothing)
 
@@ -67,7 +67,7 @@ def budgets_for(
     required_tokens: int,
     answer_so_far_tokens: int = 0,
 ) -> Budgets | None:
-    """Return the room there is, ``None`` where the question leaves none."""
+    """Return the budgets, ``None`` if the question leaves no room."""
     around = divided.about(_widest_label(divided), prompts.notes_preface(_WIDEST, _WIDEST))
     free = window.budget_tokens - tokens(around) - _SEAMS_TOKENS
     instructions = max(
@@ -85,7 +85,7 @@ def budgets_for(
 
 def asked(instructions: str, divided: Divided, name: str, text: str) -> tuple[Message, ...]:
     """Return the messages that ask about a part, or about notes."""
-    # Pictures and other attachments go with the last request only, which is the one that is answered.
+    # Pictures and other attachments go only with the last request, which produces the answer.
     texts = tuple(part for part in divided.about(name, text).parts if isinstance(part, TextPart))
     return messages.system(instructions), Message("user", texts)
 
@@ -98,7 +98,7 @@ def _widest_label(divided: Divided) -> str:
 
 
 HEADING_TOKENS: Final = 48
-"""What the heading of one part's notes takes at most, where names are no longer than usual."""
+"""The maximum length of a heading for one part's notes, for names of usual length."""
 
 _OVERLAP_SHARE: Final = 25
 _LONGEST_OVERLAP_TOKENS: Final = 200
@@ -106,10 +106,10 @@ _LONGEST_OVERLAP_TOKENS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ``parts`` of a text in the way ``strategy``, and what they take at most.
+    """The ``parts`` of a text for ``strategy``, and upper bounds of its cost.
 
-    ``requests`` counts the last one too, whose answer is the person's; ``sent_tokens`` and ``answer_tokens`` are of
-    all of them together. Models mostly say less than they may, and then fewer notes are merged.
+    ``requests`` includes the last one, which produces the answer; ``sent_tokens`` and ``answer_tokens`` are
+    totals. Models usually answer shorter than allowed, and then fewer notes are merged.
     """
 
     strategy: str
@@ -129,8 +129,9 @@ def plan(
     window: Window,
     text_tokens: int,
 ) -> Plan:
-    """Return what ``strategy`` takes for a text of ``text_tokens``."""
-    # What is sent beside the text: instructions with a part, what the conversation always sends with the last request.
+    """Return the plan of ``strategy`` for a text of ``text_tokens``."""
+    # Tokens beside the text: instructions with a part, and the conversation's fixed messages with the last
+    # request.
     around_tokens = window.budget_tokens - budgets.part_tokens
     around_last_tokens = window.budget_tokens - budgets.final_tokens
     merges: list[int] = []
@@ -162,7 +163,7 @@ def _parts(divided: Divided, counter: TokenCounter, budget_tokens: int) -> Seque
 
 
 def _merges(notes: int, budgets: Budgets) -> tuple[list[int], int]:
-    """Return how long each merge is and how long the last notes are, in tokens, if all are as long as they may be."""
+    """Return the lengths of all merges and of the final notes in tokens, if all notes have maximum length."""
     each = budgets.notes_tokens + HEADING_TOKENS
     at_once = max(2, budgets.merge_tokens // each)
     merges: list[int] = []
@@ -174,7 +175,7 @@ def _merges(notes: int, budgets: Budgets) -> tuple[list[int], int]:
 
 
 class LongQuestion:
-    """A question that does not fit ``window`` beside what must be sent of ``history``."""
+    """A question that does not fit ``window`` beside the mandatory messages of ``history``."""
 
     def __init__(
         self,
@@ -207,7 +208,7 @@ class LongQuestion:
         return f"{self._needed_tokens:,} tokens, room for {self._window.budget_tokens:,}"
 
     def refusal(self) -> InputTooLong:
-        """Return the error that says what does not fit, and what can be done."""
+        """Return the error that names the excess and the remedies."""
         message = (
             f"the question is too long: {self._needed_tokens:,} tokens with the system prompt and pinned messages "
             f"({self._question_tokens:,} of them the question), room for {self._window.budget_tokens:,}"
@@ -227,17 +228,17 @@ class LongQuestion:
 
     @property
     def budgets(self) -> Budgets:
-        """The room there is; ``InputTooLong`` where there is none."""
+        """The budgets; raises ``InputTooLong`` if there is no room."""
         if self._budgets is None:
             raise self.refusal()
         return self._budgets
 
     def plans(self) -> list[Plan]:
-        """Return what each way takes. Raise ``InputTooLong`` where there is room for none."""
+        """Return the plan of each strategy. Raise ``InputTooLong`` if there is no room for any."""
         return [self.plan(strategy) for strategy in LONG_INPUT_STRATEGIES]
 
     def plan(self, strategy: str) -> Plan:
-        """Return what ``strategy`` takes: seconds of work for millions of characters."""
+        """Return the plan of ``strategy``; takes seconds for millions of characters."""
         if strategy not in LONG_INPUT_STRATEGIES:
             raise self.refusal()
         if strategy not in self._plans:

@@ -1,4 +1,4 @@
-"""What a model is told when it reads a long text part by part."""
+"""Prompts for reading a long text in parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.long_input.splitting import TextSlice
 
 NOTHING: Final = "NOTHING"
-"""What a model answers for a part that has nothing to do with the question."""
+"""The answer for a part that is irrelevant to the question."""
 
 NOTES_SO_FAR: Final = "Notes on what comes before"
 THIS_PART: Final = "The part"
@@ -53,7 +53,7 @@ def refine_instructions(answer_tokens: int) -> str:
 
 
 def label(text: LongText, part: TextSlice, number: int, count: int) -> str:
-    """Return what a part is called, and where in the text it stands."""
+    """Return the label of a part, with its place in the text."""
     name = text.named(part.start, part.end)
     return f"{name}, part {number:,} of {count:,}: {span(part.start, part.end, len(text.text))}"
 
@@ -70,7 +70,7 @@ def notes_preface(characters: int, parts: int) -> str:
 
 
 def left_out(characters: int, tokens: int) -> str:
-    """Return what stands in place of a piece of the text that is not sent."""
+    """Return the mark in place of a part of the text that is not sent."""
     return f"[… {characters:,} characters, about {tokens:,} tokens, are left out here …]"
 
 

@@ -1,4 +1,4 @@
-"""How a long text is read: part by part and merged, part after part, or cut to what fits."""
+"""Readers of long texts: parts merged, parts one after another, or a cut text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A question about a text, the room there is, the plan, what counts, and who asks."""
+    """A question about a text with its budgets, plan, counter and client."""
 
     divided: Divided
     budgets: Budgets
@@ -36,7 +36,7 @@ class Work:
 
     @property
     def name(self) -> str:
-        """What the whole text is called."""
+        """The name of the whole text."""
         text = self.divided.text
         return text.named(0, len(text.text))
 
@@ -70,7 +70,7 @@ def together(notes: Iterable[Notes], count: int) -> str:
 
 
 def shortened(text: str, counter: TokenCounter, most_tokens: int) -> str:
-    """Return the beginning of ``text`` that has at most ``most_tokens``, which are some more than a mark takes."""
+    """Return the beginning of ``text`` within ``most_tokens``, which leave room for a mark."""
     if counter.count(text) <= most_tokens:
         return text
     measured = MeasuredText(text, counter, grain_tokens=max(1, most_tokens // FEWEST_TOKENS))
@@ -85,7 +85,7 @@ _BETWEEN_NOTES_TOKENS = 4
 
 
 async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
-    """Yield progress and, last, the question about the notes, which fits."""
+    """Yield progress and, last, the question with the merged notes, which fits."""
     notes: list[Notes] = []
     async with aclosing(work.reader.ask_all(_part_asks(work))) as events:
         async for event in events:
@@ -97,7 +97,7 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
     notes = sorted((each for each in notes if not each.is_nothing), key=lambda each: each.first)
     notified_cut = False
     while not _fits(work, notes):
-        # Merging ends only where notes are as short as was asked; a model may not keep to that.
+        # Merging ends only if notes are as short as requested; a model may not comply.
         short = [_as_short_as_asked(work, each) for each in notes]
         if short != notes and not notified_cut:
             notified_cut = True
@@ -192,7 +192,7 @@ def _final(work: Work, notes: Sequence[Notes]) -> Message:
 
 
 async def refine(work: Work) -> AsyncGenerator[Event | Message]:
-    """Yield progress and, last, the question about the last part with the notes on all before it, which fits."""
+    """Yield progress and, last, the question with the last part and the notes on all before it, which fits."""
     instructions = prompts.refine_instructions(work.budgets.notes_tokens)
     notes, notified_cut = "", False
     *before, last = work.plan.parts
@@ -230,21 +230,21 @@ def _with_notes(notes: str, part: TextSlice) -> str:
 
 _PIECES: Final = 64
 _MARK_TOKENS: Final = 32
-"""More than the mark takes, whatever its numbers are."""
+"""More than the mark has, whatever its numbers."""
 
 _HEAD_SHARES: Final = {"head": 1.0, "tail": 0.0, "middle-out": 0.5}
-"""How much of what is sent is from the beginning; the rest is from the end."""
+"""The share of the sent text taken from the beginning; the remainder is from the end."""
 
 
 async def cut_to_fit(work: Work) -> AsyncGenerator[Event | Message]:
-    """Yield the question about what is left of the text."""
+    """Yield the question with the cut text."""
     share = _HEAD_SHARES[work.plan.strategy]
     text = cut(work.divided.text.text, work.counter, work.budgets.final_tokens, head_share=share)
     yield work.divided.about(work.name, text)
 
 
 def cut(text: str, counter: TokenCounter, budget_tokens: int, *, head_share: float) -> str:
-    """Return at most ``budget_tokens`` of ``text``, of which ``head_share`` are its beginning and the rest its end."""
+    """Return at most ``budget_tokens`` of ``text``, with ``head_share`` of them from its beginning and the others from its end."""
     if counter.count(text) <= budget_tokens:
         return text
     measured = MeasuredText(text, counter, grain_tokens=max(1, budget_tokens // _PIECES))
@@ -252,14 +252,14 @@ def cut(text: str, counter: TokenCounter, budget_tokens: int, *, head_share: flo
     while True:
         head, tail = _ends(measured, room, head_share)
         shown = _marked(measured, head, tail)
-        # Counted piece by piece it may have been a little less.
+        # The sum of the pieces may have been slightly less.
         if counter.count(shown) <= budget_tokens or not (head or tail < len(measured)):
             return shown
         room -= max(1, room // _PIECES)
 
 
 def _ends(measured: MeasuredText, room: int, head_share: float) -> tuple[int, int]:
-    """Return where the beginning ends and where the end begins, in pieces."""
+    """Return where the beginning ends and where the end begins, as piece indexes."""
     head = 0
     while head < len(measured) and measured.tokens(0, head + 1) <= room * head_share:
         head += 1

@@ -1,4 +1,4 @@
-"""What the model is told later of a question that was too long: the person's words, and what else there was."""
+"""Later requests with a question that was too long: the person's words and a mark for the text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def recalled(message: Message, longest_tokens: int) -> Message:
-    """Return ``message``, made short where it is a question that has more than ``longest_tokens``.
+    """Return ``message``, shortened if it is a question of more than ``longest_tokens``.
 
-    A turn with such a one would be left out whole, and the person's next question is likely to be about its answer.
-    Tokens are told by a rule of thumb: every turn of a long conversation passes here, and none is counted for it.
+    Otherwise the turn would be left out as a whole, although the next question is likely to be about its
+    answer. Tokens are estimated: every turn of a long conversation passes here, and none is counted for it.
     """
     if message.role != "user":
         return message
@@ -25,7 +25,7 @@ def recalled(message: Message, longest_tokens: int) -> Message:
     tokens = sum(map(utf_8_length, texts)) // BYTES_A_TOKEN
     if tokens <= longest_tokens:
         return message
-    # Only where there is such a question: this is loaded with every start.
+    # Imported on first use: this module is loaded with every start.
     from chatcli.conversation.long_input import prompts  # noqa: PLC0415
     from chatcli.conversation.long_input.dividing import divide  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""A long text in parts, each of which fits a number of tokens.
+"""Splitting of a long text into parts within a token budget.
 
-Every character is in a part, in order. A part ends where the text has its best boundary within the part's last quarter,
-and the next one begins a little before that, so that what stands across the cut is seen whole.
+Every character is in a part, in order. A part ends at the best boundary within its last quarter, and the next
+one begins slightly before that, so that a passage across the cut is in one part.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from chatcli.core.ports import TokenCounter
 
 FEW_CHARACTERS: Final = 256
-"""Lines shorter than this together are one piece: a cut a few words earlier would win nothing."""
+"""Shorter groups of lines are one piece: cutting between them would gain nothing."""
 
 _LONGEST_SIGN: Final = 64
-# A line with the empty ones behind it, so that a paragraph's end belongs to it.
+# A line with the empty ones after it, so that the end of a paragraph belongs to it.
 _LINE: Final = re.compile(r"[^\n]*\n+|[^\n]+\Z")
 _HEADING: Final = re.compile(r"#{1,6}[ \t]|<h[1-6][ >]|={1,6} \S|\\(?:part|chapter|(?:sub)*section)\b")
 _DEFINITION: Final = re.compile(
@@ -30,8 +30,8 @@ _DEFINITION: Final = re.compile(
     r"(?:def|class|fn|func|function|impl|trait|struct|enum|interface|type|module|namespace|object|record|fun|sub"
     r"|CREATE|defmodule|defn)\b"
 )
-# Western sentences end before a blank, Chinese and Japanese ones right behind their mark. The blank belongs to what
-# follows, as it does for tokenizers: pieces counted by themselves then have as many tokens as together.
+# Western sentences end before a blank, Chinese and Japanese ones directly after their mark. The blank belongs
+# to the next sentence, as for tokenizers: pieces counted separately then have as many tokens as together.
 _SENTENCE_END: Final = re.compile(
     r"[.!?…]+[\"')\]»”’]*(?=\s)|[。！？｡．]+[」』）】》”’\"]*|[;:；：](?=\s)|\n+"
 )
@@ -39,7 +39,7 @@ _BLANKS: Final = re.compile(r"\s+(?=\S)")
 
 
 class Strength(IntEnum):
-    """How well a text can be cut before a piece."""
+    """How suitable the place before a piece is for a cut."""
 
     CHARACTER = 0
     WORD = 1
@@ -51,7 +51,7 @@ class Strength(IntEnum):
 
 
 class Piece(NamedTuple):
-    """A stretch of the text, and how well it can be cut before it."""
+    """A section of the text, and how suitable the place before it is for a cut."""
 
     start: int
     end: int
@@ -79,16 +79,16 @@ def pieces(text: str, longest_characters: int) -> Iterator[Piece]:
 
 
 def before_character(text: str, start: int, at: int) -> int:
-    """Return the last place behind ``start`` and at ``at`` at the latest that cuts through nothing seen as one sign.
+    """Return the last place after ``start``, at most ``at``, that does not divide a visible character.
 
-    A sign longer than any that is written is cut, but no pair of surrogates where there is another place.
+    A character longer than any real one is divided, but not between surrogates if there is another place.
     """
     from wcwidth import grapheme_boundary_before  # noqa: PLC0415 - hardly any text needs it, and it loads slowly
 
     if at >= len(text):
         return len(text)
     begin = max(start, at - _LONGEST_SIGN)
-    # Looked at in a little stretch: the whole text would be read for each cut.
+    # Only a short section is examined: otherwise the whole text would be read for each cut.
     boundary = begin + grapheme_boundary_before(text[begin : at + 1], at + 1 - begin)
     if boundary > begin:
         at = min(boundary, at)
@@ -108,7 +108,7 @@ def _strength(text: str, at: int) -> Strength:
 
 
 def _within(text: str, start: int, end: int, strength: Strength, longest: int) -> Iterator[Piece]:
-    """Yield a stretch whole where it is short enough, else by its sentences, words or characters."""
+    """Yield a section whole if it is short enough, else by its sentences, words or characters."""
     while end - start > longest:
         at, following = last_cut(text, start, start + longest)
         yield Piece(start, at, strength)
@@ -117,7 +117,7 @@ def _within(text: str, start: int, end: int, strength: Strength, longest: int) -
 
 
 def last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
-    """Return the last good place for a cut behind ``start`` and at ``limit`` at the latest."""
+    """Return the last good place for a cut after ``start``, at most ``limit``."""
     sentences = [match.end() for match in _SENTENCE_END.finditer(text, start, limit)]
     if sentences and sentences[-1] > start:
         return sentences[-1], Strength.SENTENCE
@@ -130,12 +130,12 @@ def last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
 
 
 FEWEST_TOKENS: Final = 16
-"""The smallest budget: any one character fits it, whatever it is."""
+"""The smallest budget, which any one character fits."""
 
 _LONGEST_PIECE_CHARACTERS: Final = 2_000
 _PIECES_A_PART: Final = 8
 _SIGN_TOKENS: Final = 32
-"""A sign made of many characters, such as an emoji of a family, is kept whole up to this length."""
+"""A character of many code points, such as a family emoji, is kept whole up to this length."""
 
 _SEARCHED_SHARE: Final = 4
 _OVERLAP_SHARE: Final = 4
@@ -143,7 +143,7 @@ _OVERLAP_SHARE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class TextSlice:
-    """``text[start:end]`` of a longer text, ``tokens`` long. Up to ``new_from`` the part before has it too."""
+    """``text[start:end]`` of a longer text, ``tokens`` long. Up to ``new_from`` it repeats the part before."""
 
     text: str
     start: int
@@ -153,7 +153,7 @@ class TextSlice:
 
 
 class MeasuredText:
-    """A text in pieces, each counted once, none of them longer than ``grain_tokens``."""
+    """A text in pieces of at most ``grain_tokens``, each counted once."""
 
     def __init__(self, text: str, counter: TokenCounter, *, grain_tokens: int) -> None:
         self.text = text
@@ -162,7 +162,7 @@ class MeasuredText:
         self.starts: list[int] = []
         self.strengths: list[Strength] = []
         tokens: list[int] = []
-        # About as many characters as an English grain has; what has more tokens is cut once more.
+        # The usual length of an English piece; one with more tokens is divided again.
         longest = min(_LONGEST_PIECE_CHARACTERS, 4 * self._grain_tokens)
         for start, end, strength in pieces(text, longest):
             for place, counted, found in self._counted(start, end, strength):
@@ -176,7 +176,7 @@ class MeasuredText:
         return len(self.starts) - 1
 
     def tokens(self, first: int, last: int) -> int:
-        """Return the tokens of the pieces from ``first`` to before ``last``, each counted by itself."""
+        """Return the tokens of the pieces from ``first`` up to ``last``, each counted separately."""
         return self._sums[last] - self._sums[first]
 
     def count(self, first: int, last: int) -> int:
@@ -198,13 +198,13 @@ def split(
 ) -> Sequence[TextSlice]:
     """Return ``text`` in parts of at most ``budget_tokens``, which is at least ``FEWEST_TOKENS``.
 
-    About ``overlap_tokens`` of each part, at most a quarter of it, are repeated at the beginning of the next.
+    About ``overlap_tokens`` of each part, at most a quarter, are repeated at the beginning of the next.
     """
     if budget_tokens < FEWEST_TOKENS:
         raise ValueError(f"a part needs room for {FEWEST_TOKENS} tokens")
     grain_tokens = max(budget_tokens // _PIECES_A_PART, min(budget_tokens // 2, _SIGN_TOKENS))
     if overlap_tokens:
-        # What is repeated is whole pieces.
+        # The overlap consists of whole pieces.
         grain_tokens = min(grain_tokens, max(overlap_tokens // 2, _SIGN_TOKENS))
     measured = MeasuredText(text, counter, grain_tokens=grain_tokens)
     overlap_tokens = min(overlap_tokens, budget_tokens // _OVERLAP_SHARE)
@@ -219,7 +219,7 @@ def split(
 
 
 def halves(part: TextSlice, counter: TokenCounter) -> Sequence[TextSlice]:
-    """Return ``part`` in about two halves, in nothing where it is too small for that."""
+    """Return ``part`` in two halves, none if it is too small for that."""
     budget_tokens = part.tokens // 2 + 1
     if budget_tokens < _SIGN_TOKENS:
         return ()
@@ -227,9 +227,9 @@ def halves(part: TextSlice, counter: TokenCounter) -> Sequence[TextSlice]:
 
 
 def _fitting(measured: MeasuredText, first: int, done: int, budget_tokens: int) -> tuple[int, int, int]:
-    """Return where the next part begins and ends, and its tokens. It goes on beyond ``done``.
+    """Return the start, end and tokens of the next part, which extends beyond ``done``.
 
-    What is counted piece by piece may be a little less than the whole, so the whole has the last word.
+    The sum of the pieces may be slightly less than the whole, so the whole is counted last.
     """
     end = _best_end(measured, first, done, budget_tokens)
     while (tokens := measured.count(first, end)) > budget_tokens:
@@ -238,7 +238,7 @@ def _fitting(measured: MeasuredText, first: int, done: int, budget_tokens: int) 
         elif first < done:
             first += 1
         else:
-            break  # one piece, which is one character: nothing smaller is left
+            break  # one piece of one character: there is nothing smaller
     return first, end, tokens
 
 
@@ -259,7 +259,7 @@ def _best_end(measured: MeasuredText, first: int, done: int, budget_tokens: int)
 
 
 def _overlap_start(measured: MeasuredText, first: int, end: int, overlap_tokens: int) -> int:
-    """Return where the next part begins: at a sentence, where one begins within the overlap."""
+    """Return where the next part begins: at a sentence, if one begins within the overlap."""
     start = best = end
     while start - 1 > first and measured.tokens(start - 1, end) <= overlap_tokens:
         start -= 1

@@ -1,4 +1,4 @@
-"""The turn of a question that does not fit: its text is read, then it is asked like any other, and kept as it was asked."""
+"""The turn of a question that does not fit: its text is read, then it is asked as usual and stored unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class WholeQuestionJournal:
-    """A ``Journal`` that keeps ``question`` in place of the one that was sent."""
+    """A ``Journal`` that stores ``question`` in place of the one sent."""
 
     def __init__(self, inner: Journal, question: Message, spending: LongInputUsage) -> None:
         self._inner = inner
@@ -77,7 +77,7 @@ READERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which model is asked, and how."""
+    """The model for the requests about parts, and its parameters."""
 
     model: ChatModel
     model_name: str
@@ -94,14 +94,15 @@ async def long_turn(
     send: Callable[[Message, LongInputUsage], AsyncGenerator[Event]],
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Event]:
-    """Yield the turn's events: of reading the text, and then of the last request, which ``send`` asks.
+    """Yield the events of the turn: of reading the text, then of the last request, which ``send`` makes.
 
-    Nothing is stored before that; the answers to parts are kept by hash, so that the same question goes on from there.
+    Nothing is stored before that; answers to parts are cached by hash, so that the same question resumes
+    there.
     """
     began_s, work, last = clock(), None, None
     yield TurnStarted(asked.model_name, session)
     try:
-        # Millions of characters take seconds to count; keys and signals are heard meanwhile.
+        # Millions of characters take seconds to count; keys and signals are handled meanwhile.
         work = await asyncio.to_thread(_work, question, strategy, asked, how)
         yield Notice("long_input", told(work.plan, question.numbers))
         async with aclosing(_read(work)) as events:
@@ -150,7 +151,7 @@ async def _read(work: Work) -> AsyncGenerator[Event | Message]:
 async def _with_all(
     events: AsyncGenerator[Event], spending: LongInputUsage, before_s: float
 ) -> AsyncGenerator[Event]:
-    """Yield the last request's events as the end of a longer turn, which has begun already."""
+    """Yield the events of the last request as the end of a longer turn, which has begun already."""
     async with aclosing(events):
         async for event in events:
             match event:
@@ -165,13 +166,13 @@ async def _with_all(
 
 
 async def refused_turn(question: LongQuestion, model: str, *, session: str | None) -> AsyncGenerator[Event]:
-    """Yield the events of a turn that is not sent, as the question does not fit."""
+    """Yield the events of a turn that is refused, as the question does not fit."""
     yield TurnStarted(model, session)
     yield TurnFailed(TurnResult(text="", model=model, session=session, error=question.refusal()))
 
 
 def told(planned: Plan, numbers: str) -> str:
-    """Return in one line what is done with a text that does not fit."""
+    """Return the line that announces how the long text is handled."""
     if not planned.parts:
         return f"the question is too long ({numbers}): sending {LONG_INPUT_STRATEGIES[planned.strategy]}"
     most = "at most " if planned.strategy == RECOMMENDED_LONG_INPUT else ""
@@ -189,7 +190,7 @@ def _kept_line(work: Work, *, is_kept: bool) -> str | None:
 
 
 def _later(result: TurnResult, before_s: float) -> TurnResult:
-    """Return ``result`` with the time that reading took before the last request."""
+    """Return ``result`` with the reading time before the last request added."""
     return replace(
         result,
         latency_s=None if result.latency_s is None else result.latency_s + before_s,

@@ -1,4 +1,4 @@
-"""The context strategies, made by the names of the table in ``core.strategy_table``."""
+"""Context strategies, constructed by their names in ``core.strategy_table``."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def _made(implementation: str, *arguments: object) -> Strategy:
 STRATEGIES: Final[Mapping[str, Callable[..., Strategy]]] = {
     name: partial(_made, row.implementation) for name, row in CONTEXT_STRATEGIES.items()
 }
-"""Call one with the turn vectors, if there are any: the result is for one conversation."""
+"""Constructors: called with the turn vectors, if any, they return a strategy for one conversation."""

@@ -1,4 +1,4 @@
-"""``recall``: the newest turns, and those older ones that the question needs."""
+"""``recall``: the newest turns, and older ones relevant to the question."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 SHARE_OF_RECALLED: Final = 0.3
-"""How much of the room is kept free for turns that come back."""
+"""The share of the budget reserved for recalled turns."""
 
 MOST_RECALLED: Final = 8
 
 _TURNS_AT_ONCE: Final = 100
 _FUSION_RANKS: Final = 60
-"""What keeps the first of one ranking from outdoing all who stand in both."""
+"""Damps the first ranks, so that the first of one ranking does not outrank turns in both."""
 
 
 class Recall(Strategy):
-    """Sends what must be sent, the newest turns, and the older ones nearest to the question.
+    """Sends the mandatory parts, the newest turns, and the older ones most similar to the question.
 
-    Those stand where they stood in the conversation: a model takes what it reads last for what was said last. They are
-    found by their words and, for a question that was prepared, by ``vectors`` where there are some.
+    Recalled turns keep their place in the conversation, since a model takes the last messages for the latest.
+    They are found by their words and, for a prepared question, by ``vectors`` if available.
     """
 
     def __init__(self, vectors: TurnVectors | None = None) -> None:
@@ -45,7 +45,7 @@ class Recall(Strategy):
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:  # noqa: ARG002 - shares are of the room
         cut = self._cut_of(selection)
         selection.keep_from(cut)
-        # A look at the context, without a question, must not take as long as reading all of a long conversation.
+        # Showing the context, without a question, must not take as long as indexing a long conversation.
         if cut and selection.question.person_text:
             self._recall(selection, selection.question, cut)
         return selection.plan(cut)
@@ -77,7 +77,7 @@ class Recall(Strategy):
             await asyncio.sleep(0)
 
     def _cut_of(self, selection: Selection) -> int:
-        """Return where the newest turns begin: 0 as long as all of them have room."""
+        """Return where the newest turns begin; 0 if all of them fit."""
         cut = self._cut(selection.history)
         if cut or selection.newest_within(selection.room_tokens):
             for_newest = int(selection.room_tokens * (1 - SHARE_OF_RECALLED))
@@ -99,21 +99,21 @@ class Recall(Strategy):
 
 
 class _Near(NamedTuple):
-    """The places found by their meaning, and what for: see ``_asked_in``."""
+    """The turns nearest by meaning, with the key of their question: see ``_asked_in``."""
 
     asked: tuple[str | None, int, str] | None = None
     places: Sequence[int] = ()
 
 
 def _asked_in(history: History, question: Message) -> tuple[str | None, int, str]:
-    """Return what tells a question, and the conversation it is asked in, from all others."""
+    """Return a key that identifies a question and its conversation."""
     return history.head, len(history.turns), question.person_text
 
 
 def _fused(*rankings: Sequence[int]) -> list[int]:
-    """Return what stands in any of ``rankings``, each with the nearest first, in one.
+    """Return the merged ``rankings``, each ordered from the nearest.
 
-    Reciprocal rank fusion: scores of different kinds do not compare, and ranks do.
+    Reciprocal rank fusion: scores of different kinds do not compare, but ranks do.
     https://plg.uwaterloo.ca/~gvcormac/cormacksigir09-rrf.pdf
     """
     scores: defaultdict[int, float] = defaultdict(float)
@@ -124,7 +124,7 @@ def _fused(*rankings: Sequence[int]) -> list[int]:
 
 
 def _surely_in_window(history: History, budget_tokens: int, tokens: MessageTokens) -> int:
-    """Return from which place on turns are sent whatever else is; what comes before may fall out."""
+    """Return the place from which on turns are certainly sent; earlier ones may be left out."""
     turns = history.turns
     for place in range(len(turns) - 1, -1, -1):
         budget_tokens -= tokens.upper_bound(*turns[place].messages)

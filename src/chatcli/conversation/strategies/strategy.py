@@ -1,4 +1,4 @@
-"""What a context strategy is and is made of, and the strategies that only leave turns out: truncate, middle-out and none."""
+"""The base of context strategies, and those that only leave out turns: truncate, middle-out and none."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 SHARE_AFTER_CUT: Final = 0.7
-"""How much of the room is filled after a cut."""
+"""The share of the room that is filled after a cut."""
 
 SHARE_OF_OPENING: Final = 0.25
-"""How much of the budget the opening may take; never more than half of what is left by what must be sent."""
+"""The share of the budget for the opening; at most half of what the mandatory parts leave."""
 
 _QUESTION_AND_ANSWER: Final = 2
 
 
 class Strategy(ABC):
-    """How to choose what the model sees. One is made for one conversation and remembers what it chose.
+    """Chooses the context of one conversation and remembers its choice.
 
-    ``vectors`` are for those who find older turns by their meaning.
+    ``vectors`` are for strategies that find older turns by meaning.
     """
 
     def __init__(self, vectors: TurnVectors | None = None) -> None:
@@ -54,12 +54,12 @@ class Strategy(ABC):
     def fit(
         self, history: History, question: Message, budget_tokens: int, tokens: MessageTokens
     ) -> ContextPlan:
-        """Return at most ``budget_tokens`` of the conversation, with the system prompt, the pins and the question.
+        """Return a plan within ``budget_tokens``, with the system prompt, the pins and the question.
 
-        Raise ``InputTooLong`` when those alone do not fit. Neither the history nor what is remembered changes: it is
-        also called to see what would be sent. The work grows with what is sent, not with the history.
+        Raise ``InputTooLong`` if those alone do not fit. Neither the history nor the strategy changes: this
+        is also called to show the context. The work grows with what is sent, not with the history.
         """
-        # Most one-shot questions are answered here, without the quarter of a second a vocabulary takes to load.
+        # Most one-shot questions end here, without the quarter of a second to load a vocabulary.
         if not tokens.counter.loaded and surely_fits(history, question, budget_tokens, tokens):
             selection = Selection(history, question, budget_tokens, tokens.estimate)
             selection.keep_from(0)
@@ -68,10 +68,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
-        """Return what comes of ``selection``, which begins with what must be sent of ``budget_tokens``."""
+        """Return the plan for ``selection``, which has the mandatory parts of ``budget_tokens``."""
 
     def sent(self, history: History, plan: ContextPlan) -> None:
-        """Take note of what was chosen of ``history``, to which the question is about to be added, and is really sent."""
+        """Remember the plan for ``history`` that is really sent; the question is added to it afterwards."""
         place = plan.cut
         turns = history.turns
         self._place = place
@@ -84,10 +84,10 @@ class Strategy(ABC):
         tokens: MessageTokens,  # noqa: ARG002
         question: Message | None = None,  # noqa: ARG002
     ) -> Notice | None:
-        """Do what takes long beforehand, in small steps between which others have their turn.
+        """Do lengthy preparations in small steps that yield to other tasks.
 
-        It is called before ``question`` is fitted to be sent, and may be earlier, without one: only with one may
-        anybody else be asked. Return what the person is to be told of it. It raises ``InputTooLong`` where ``fit`` will.
+        Called before ``question`` is fitted, and perhaps earlier without one: only with a question are
+        requests to a server allowed. Return a notice for the person. Raise ``InputTooLong`` if ``fit`` will.
         """
         return None
 
@@ -98,29 +98,29 @@ class Strategy(ABC):
         budget_tokens: int,  # noqa: ARG002
         tokens: MessageTokens,  # noqa: ARG002
     ) -> Fold | None:
-        """Return what should be summed up before ``question`` is asked, ``None`` as long as there is room.
+        """Return the turns to summarize before ``question``, ``None`` while there is room.
 
-        Raise ``InputTooLong`` where no summary would help.
+        Raise ``InputTooLong`` if no summary would help.
         """
         return None
 
     def _cut(self, history: History) -> int:
-        """Return where the newest turns began last, 0 where ``history`` has another turn there than then."""
+        """Return where the newest turns began last time, 0 if ``history`` has another turn at that place now."""
         turns = history.turns
         is_there = self._place < len(turns) and turns[self._place].messages[0] == self._question
         return self._place if is_there else 0
 
     def _next_cut(self, selection: Selection, room_tokens: int, first: int = 0) -> int:
-        """Return where the newest turns begin that are sent in ``room_tokens``, not before ``first``.
+        """Return where the newest turns within ``room_tokens`` begin, at least ``first``.
 
-        A cut at the last place possible would move with every question, and with it the beginning of the prompt, of
-        which a provider's prompt cache lives. So what overflows is cut to ``SHARE_AFTER_CUT`` of the room, and then
-        stays as it is until the room is full again.
+        A cut at the last possible place would move with every question, and change the beginning of the
+        prompt, on which a provider's prompt cache depends. So the overflow is cut to ``SHARE_AFTER_CUT`` of
+        the room, and the cut then stays until the room is full again.
         """
         place = max(first, self._cut(selection.history))
         usual = selection.newest_within(int(room_tokens * SHARE_AFTER_CUT), first)
         if usual < place:
-            return usual  # turns were taken back since the cut
+            return usual  # turns were undone since the cut
         fitting = selection.newest_within(room_tokens, place)
         if fitting == place:
             return place
@@ -130,7 +130,7 @@ class Strategy(ABC):
 
 
 class Truncate(Strategy):
-    """Sends what must be sent, then the newest whole turns."""
+    """Sends the mandatory parts, then the newest whole turns."""
 
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:  # noqa: ARG002 - all room is for the newest
         cut = self._next_cut(selection, selection.room_tokens)
@@ -139,10 +139,10 @@ class Truncate(Strategy):
 
 
 class MiddleOut(Strategy):
-    """Sends what must be sent, the first turns, and the newest ones.
+    """Sends the mandatory parts, the first turns, and the newest ones.
 
-    The share of the opening is one of the whole budget, as what is left of it changes with every question: the
-    opening would, too.
+    The opening is a share of the whole budget: the remaining room changes with every question, and the
+    opening would change with it.
     """
 
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
@@ -157,7 +157,7 @@ class MiddleOut(Strategy):
 
 
 class NothingLeftOut(Strategy):
-    """Sends everything. Where that does not fit, ``fit`` raises ``InputTooLong`` with the numbers."""
+    """Sends everything. If that does not fit, ``fit`` raises ``InputTooLong`` with the numbers."""
 
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         is_too_long = selection.newest_within(selection.room_tokens) > 0
@@ -173,11 +173,11 @@ class NothingLeftOut(Strategy):
 
 
 class Selection:
-    """What of a conversation is sent, as a strategy puts it together.
+    """The parts of a conversation chosen by a strategy.
 
-    It begins with the system prompt, the notes, the pinned turns and the question; ``InputTooLong`` is raised when
-    those exceed ``budget_tokens``. ``count`` tells what a message costs. Turns are named by their place from 0, and
-    are sent in their order whatever the order they are added in.
+    It begins with the system prompt, the notes, the pinned turns and the question; ``InputTooLong`` is raised
+    if those exceed ``budget_tokens``. ``count`` returns the tokens of a message. Turns are numbered from 0
+    and sent in their order, whatever the order in which they are added.
     """
 
     def __init__(
@@ -192,18 +192,18 @@ class Selection:
         self._kept: dict[int, ContextPart] = {}
         needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
         self.room_tokens = budget_tokens - needed
-        """What is left for turns that need not be sent."""
+        """The room left for optional turns."""
         self.keep(history.pinned, "pinned")
         if self.room_tokens < 0:
             raise too_long(budget_tokens - self.room_tokens, self._question.tokens, budget_tokens)
 
     def tokens_of(self, number: int) -> int:
-        """Return what a turn adds: nothing where it is kept already, or can never be sent."""
+        """Return the tokens a turn adds: none if it is included already or can never be sent."""
         turn = self.history.turns[number]
         return 0 if number in self._kept or not turn.has_question else sum(map(self._count, turn.messages))
 
     def newest_within(self, tokens: int, first: int = 0) -> int:
-        """Return where the newest turns begin that together cost at most ``tokens``, not before ``first``."""
+        """Return where the newest turns of at most ``tokens`` in total begin, at least ``first``."""
         for number in range(len(self.history.turns) - 1, first - 1, -1):
             tokens -= self.tokens_of(number)
             if tokens < 0:
@@ -211,7 +211,7 @@ class Selection:
         return first
 
     def oldest_within(self, tokens: int) -> int:
-        """Return where the oldest turns end that together cost at most ``tokens``."""
+        """Return where the oldest turns of at most ``tokens`` in total end."""
         for number in range(len(self.history.turns)):
             tokens -= self.tokens_of(number)
             if tokens < 0:
@@ -219,7 +219,7 @@ class Selection:
         return len(self.history.turns)
 
     def sum_up(self, summary: Summary, most_tokens: int) -> bool:
-        """Let ``summary`` stand for its turns, where it costs at most ``most_tokens``; return whether it does."""
+        """Use ``summary`` in place of its turns if it has at most ``most_tokens``; return whether it is used."""
         messages = summary.messages
         tokens = sum(map(self._count, messages))
         if tokens > most_tokens:
@@ -230,7 +230,7 @@ class Selection:
         return True
 
     def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
-        """Add turns. Whether there is room for them is the caller's business."""
+        """Add turns. The caller has checked the room."""
         for number in numbers:
             turn = self.history.turns[number]
             if number not in self._kept and turn.has_question:
@@ -243,7 +243,7 @@ class Selection:
         self.keep(range(first, len(self.history.turns)))
 
     def plan(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> ContextPlan:
-        """Return what came of it; ``reason`` says why the other turns are left out."""
+        """Return the plan; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
         said = (*self._opening, *(self._kept[number] for number in numbers), self._question)
         parts, left_out = tuple(self._as_sent(said)), tuple(self._left_out(numbers, reason))
@@ -257,11 +257,11 @@ class Selection:
         )
 
     def _as_sent(self, parts: Iterable[ContextPart]) -> Iterator[ContextPart]:
-        """Yield the parts with what they cost once neighbours are joined: mostly what they cost alone.
+        """Yield the parts with their tokens after merging of neighbours, which are mostly unchanged.
 
-        What is joined costs hardly more than its parts, and saves what the chat format spends around a message.
+        Merged messages have about as many tokens as their texts, and save those of the chat format.
         """
-        alone: Message | None = None  # a question, or what was joined to it, that no answer follows
+        alone: Message | None = None  # a question, or messages merged with it, without an answer
         for part in parts:
             messages = part.messages
             is_joined = alone is not None and are_joined(alone, messages[0])
@@ -300,12 +300,12 @@ class Selection:
 def only_what_must_be_sent(
     history: History, question: Message, count: Callable[[Message], int]
 ) -> ContextPlan:
-    """Return the system prompt, the notes, the pinned turns and the question, whatever they cost."""
+    """Return the system prompt, the notes, the pinned turns and the question, whatever their size."""
     return Selection(history, question, sys.maxsize, count).plan()
 
 
 def counted(plan: ContextPlan, history: History, count: Callable[[Message], int]) -> ContextPlan:
-    """Return ``plan`` with the tokens of what is left out, which takes the longer the more that is."""
+    """Return ``plan`` with the tokens of the turns left out, which takes time for many turns."""
     return replace(
         plan,
         left_out=tuple(
@@ -318,9 +318,9 @@ def counted(plan: ContextPlan, history: History, count: Callable[[Message], int]
 
 
 def does_not_fit(question: Message, history: History, budget_tokens: int, tokens: MessageTokens) -> bool:
-    """Whether no strategy can send ``question``. It loads no vocabulary where the bytes alone are few enough."""
+    """Return whether no strategy can send ``question``. Loads no vocabulary if the bytes alone are few enough."""
     pinned = (message for place in history.pinned for message in history.turns[place].messages)
-    # What is joined to be sent takes less than its parts.
+    # Merging makes the parts smaller when sent.
     if TOKENS_TO_OPEN_REPLY + tokens.upper_bound(*_must(history, question), *pinned) <= budget_tokens:
         return False
     return only_what_must_be_sent(history, question, tokens).sent_tokens > budget_tokens
@@ -331,9 +331,9 @@ def _must(history: History, question: Message) -> tuple[Message, ...]:
 
 
 def surely_fits(history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> bool:
-    """Whether the whole conversation fits however it is counted: a token is at least one byte."""
+    """Return whether the whole conversation fits by any count: a token is at least one byte."""
     left = budget_tokens - TOKENS_TO_OPEN_REPLY - tokens.upper_bound(*_must(history, question))
-    # Newest first: a long conversation is found too long after its last few turns.
+    # Newest first: a long conversation is recognized as too long after a few turns.
     for turn in reversed(history.turns):
         if left < 0:
             break

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 FULL_SHARE: Final = 0.8
-"""How full the room is when older turns are folded into the summary: early enough that none falls out before."""
+"""The fill level at which older turns are summarized: early enough that none is left out before."""
 
 SHARE_AFTER_FOLDING: Final = 0.5
 
 
 class Summarize(Strategy):
-    """Sends what must be sent, the summary, and the newest turns it does not stand for.
+    """Sends the mandatory parts, the summary, and the newest turns it does not cover.
 
-    The summary is the history's; ``fold`` says when it should go on. As long as nobody did that, or it failed, what
-    does not fit is left out as by ``truncate``.
+    The summary is part of the history; ``fold`` says when to extend it. Until that is done, or if it fails,
+    turns are left out as by ``truncate``.
     """
 
     def fit(
@@ -48,7 +48,7 @@ class Summarize(Strategy):
         room = selection.room_tokens
         if selection.newest_within(int(room * FULL_SHARE), first) == first:
             return None
-        # The newest turn is what the next question is about.
+        # The next question is about the newest turn.
         end = min(selection.newest_within(int(room * SHARE_AFTER_FOLDING), first), len(history.turns) - 1)
         most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
         end = read_at_once(history, first, end, most_read_tokens, tokens)
@@ -60,10 +60,10 @@ class Summarize(Strategy):
 
 
 def _summed_up(selection: Selection, budget_tokens: int) -> int:
-    """Take the summary into ``selection`` and return where the turns begin that it does not stand for.
+    """Add the summary to ``selection`` and return where the turns it does not cover begin.
 
-    Unless it was asked for, it is not needed where all of the conversation has ample room, as in a larger window. It is of
-    no use where it would take the room of the turns itself, as in a smaller one.
+    Unless requested, it is not used if the whole conversation has ample room, as in a larger window, nor if
+    it would take the room of the turns itself, as in a smaller one.
     """
     summary = selection.history.summary
     if summary is None:
