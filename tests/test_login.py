@@ -40,15 +40,15 @@ MODELS = json_answer({"data": [{"id": "big", "context_length": 9000}]})
 
 
 @pytest.fixture
-def world(tmp_path):
+def context(tmp_path):
     folders = (tmp_path / name for name in ("config", "data", "cache", "local"))
     return RunContext({}, Paths(*folders))
 
 
 @pytest.fixture
-def settings(world):
+def settings(context):
     def settle(**flags):
-        return resolve(flags, world.environment, world.paths, world.paths.data)
+        return resolve(flags, context.environment, context.paths, context.paths.data)
 
     return settle
 
@@ -60,9 +60,9 @@ def no_keyring():
 # Proving a key.
 
 
-async def test_a_key_that_is_accepted_is_proven_and_brings_the_models(world, settings):
+async def test_a_key_that_is_accepted_is_proven_and_brings_the_models(context, settings):
     async with serving(MODELS) as server:
-        checked = await check_key(server.base_url, KEY, settings(), world)
+        checked = await check_key(server.base_url, KEY, settings(), context)
     assert [model.id for model in checked.models] == ["big"]
     assert checked.proven
     (request,) = server.requests
@@ -70,84 +70,84 @@ async def test_a_key_that_is_accepted_is_proven_and_brings_the_models(world, set
 
 
 @pytest.mark.parametrize("status", [404, 405])
-async def test_an_endpoint_without_a_list_of_models_proves_nothing(world, settings, status):
+async def test_an_endpoint_without_a_list_of_models_proves_nothing(context, settings, status):
     async with serving(json_answer({"error": "no such page"}, status=status)) as server:
-        assert await check_key(server.base_url, KEY, settings(), world) == Checked(
+        assert await check_key(server.base_url, KEY, settings(), context) == Checked(
             server.base_url, (), proven=False
         )
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-async def test_an_address_without_a_path_is_completed_where_the_models_are_below_v1(world, settings, key):
+async def test_an_address_without_a_path_is_completed_where_the_models_are_below_v1(context, settings, key):
     def answer(request):
         return MODELS if request.path == "/v1/models" else json_answer("404 page not found", status=404)
 
     async with serving(choose=answer) as server:
         root = server.base_url.removesuffix("/v1")
-        checked = await check_key(root, key, settings(), world)
+        checked = await check_key(root, key, settings(), context)
     assert checked.base_url == server.base_url
     assert [model.id for model in checked.models] == ["big"]
 
 
-async def test_a_key_refused_below_v1_is_refused(world, settings):
+async def test_a_key_refused_below_v1_is_refused(context, settings):
     def answer(request):
         return json_answer({"error": "who?"}, status=401 if request.path == "/v1/models" else 404)
 
     async with serving(choose=answer) as server:
         with pytest.raises(KeyRefused):
-            await check_key(server.base_url.removesuffix("/v1"), KEY, settings(), world)
+            await check_key(server.base_url.removesuffix("/v1"), KEY, settings(), context)
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, KeyRefused), (403, RequestRefused)])
-async def test_a_refusal_is_raised_as_it_comes(world, settings, status, error):
+async def test_a_refusal_is_raised_as_it_comes(context, settings, status, error):
     async with serving(json_answer({"error": "no"}, status=status)) as server:
         with pytest.raises(error):
-            await check_key(server.base_url, KEY, settings(), world)
+            await check_key(server.base_url, KEY, settings(), context)
 
 
-async def test_a_server_that_is_not_there_is_a_network_error(world, settings):
+async def test_a_server_that_is_not_there_is_a_network_error(context, settings):
     with pytest.raises(NetworkError):
-        await check_key("http://127.0.0.1:1/v1", KEY, settings(), world)
+        await check_key("http://127.0.0.1:1/v1", KEY, settings(), context)
 
 
-async def test_a_key_does_not_cross_a_network_unencrypted(world, settings):
+async def test_a_key_does_not_cross_a_network_unencrypted(context, settings):
     with pytest.raises(ConfigurationError, match="unencrypted") as caught:
-        await check_key("http://host.example/v1", KEY, settings(), world)
+        await check_key("http://host.example/v1", KEY, settings(), context)
     assert "--insecure-http" in caught.value.hint
 
 
 # Keeping a key.
 
 
-def test_a_kept_key_is_used_for_its_endpoint_and_tells_where_it_is(world, settings):
-    where = keep_key(HOST, KEY, world, no_keyring)
-    assert where == str(world.paths.config / "keys.json")
+def test_a_kept_key_is_used_for_its_endpoint_and_tells_where_it_is(context, settings):
+    where = keep_key(HOST, KEY, context, no_keyring)
+    assert where == str(context.paths.config / "keys.json")
     assert settings(base_url=HOST).credential.secret.reveal() == KEY
     assert settings().base_url is None
 
 
-def test_a_key_in_the_keyring_tells_so(world):
-    assert keep_key(HOST, KEY, world, FakeKeyring) == "the system keyring"
+def test_a_key_in_the_keyring_tells_so(context):
+    assert keep_key(HOST, KEY, context, FakeKeyring) == "the system keyring"
 
 
-def test_a_kept_key_of_openai_makes_it_the_endpoint(world, settings):
-    keep_key(OPENAI_URL, KEY, world, no_keyring)
+def test_a_kept_key_of_openai_makes_it_the_endpoint(context, settings):
+    keep_key(OPENAI_URL, KEY, context, no_keyring)
     assert settings().base_url == OPENAI_URL
     assert settings().credential.source == "keys.json"
 
 
-def test_a_forgotten_key_is_no_longer_used(world, settings):
-    keep_key(HOST, KEY, world, no_keyring)
-    assert forget_key(HOST, world, no_keyring) is True
-    assert forget_key(HOST, world, no_keyring) is False
+def test_a_forgotten_key_is_no_longer_used(context, settings):
+    keep_key(HOST, KEY, context, no_keyring)
+    assert forget_key(HOST, context, no_keyring) is True
+    assert forget_key(HOST, context, no_keyring) is False
     assert settings(base_url=HOST).credential is None
 
 
-def test_a_key_of_a_stronger_place_is_told(world):
+def test_a_key_of_a_stronger_place_is_told(context):
     def front(environment, endpoint=OPENAI_URL, **flags):
-        return key_in_front(endpoint, resolve(flags, environment, world.paths, world.paths.data))
+        return key_in_front(endpoint, resolve(flags, environment, context.paths, context.paths.data))
 
-    keep_key(OPENAI_URL, KEY, world, no_keyring)
+    keep_key(OPENAI_URL, KEY, context, no_keyring)
     environment = {"OPENAI_API_KEY": "k"}
     assert front({}) is None
     assert front(environment) == "environment OPENAI_API_KEY"
@@ -158,16 +158,16 @@ def test_a_key_of_a_stronger_place_is_told(world):
 # The endpoint.
 
 
-def test_an_endpoint_to_use_is_written_down(world, settings):
-    use_endpoint(f"{HOST}/", world)
+def test_an_endpoint_to_use_is_written_down(context, settings):
+    use_endpoint(f"{HOST}/", context)
     assert settings().base_url == HOST
     assert settings().origin("base_url") == "config.toml"
 
 
-def test_openai_is_used_by_taking_away_what_stands_in_its_way(world):
-    use_endpoint(HOST, world)
-    use_endpoint(OPENAI_URL, world)
-    assert read_config_file(world.paths.config / "config.toml").settings == {}
+def test_openai_is_used_by_taking_away_what_stands_in_its_way(context):
+    use_endpoint(HOST, context)
+    use_endpoint(OPENAI_URL, context)
+    assert read_config_file(context.paths.config / "config.toml").settings == {}
 
 
 # What was pasted.
@@ -270,10 +270,10 @@ def test_what_cannot_be_a_key_is_refused_without_repeating_it(text):
 # What there is without a key.
 
 
-async def test_a_port_nobody_listens_at_is_no_way_in(world):
+async def test_a_port_nobody_listens_at_is_no_way_in(context):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        found = await find_login_options(world, [ServerCandidate("Ollama", taken.getsockname()[1])])
+        found = await find_login_options(context, [ServerCandidate("Ollama", taken.getsockname()[1])])
     assert found.servers == ()
     assert found.embedded is not EmbeddedModel.READY
 

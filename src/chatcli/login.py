@@ -82,10 +82,10 @@ class LoginOptions:
 
 
 async def find_login_options(
-    world: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN
+    context: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN
 ) -> LoginOptions:
     """Look for what can be used at once. Raises ``LocalIOError``."""
-    return LoginOptions.of(await local_state(world.paths.local, candidates))
+    return LoginOptions.of(await local_state(context.paths.local, candidates))
 
 
 def clean_key(text: str) -> str:
@@ -121,7 +121,7 @@ def clean_address(text: str) -> str:
 
 
 async def check_key(
-    base_url: str, key: str | None, settings: Settings, world: RunContext, *, insecure_http: bool = False
+    base_url: str, key: str | None, settings: Settings, context: RunContext, *, insecure_http: bool = False
 ) -> Checked:
     """Ask the endpoint for its models with the key, if any; ``settings`` bound how long that may take.
 
@@ -131,42 +131,42 @@ async def check_key(
     """
     if key is not None:
         refuse_key_in_clear(base_url, accepted=insecure_http)
-        world.redactor.know(key)
+        context.redactor.know(key)
     try:
-        return await _checked(base_url, key, settings, world)
+        return await _checked(base_url, key, settings, context)
     except (RequestRefused, BadResponse) as error:
         if (versioned := with_version(base_url)) is not None:
             with suppress(RequestRefused, BadResponse):
-                return await _checked(versioned, key, settings, world)
+                return await _checked(versioned, key, settings, context)
         if error.status not in _NO_MODEL_LIST:
             raise
         return Checked(base_url, (), proven=False)
 
 
-async def _checked(base_url: str, key: str | None, settings: Settings, world: RunContext) -> Checked:
-    entry = world.pool.entry(endpoint_at(base_url, settings, world, key=key), world.environment)
+async def _checked(base_url: str, key: str | None, settings: Settings, context: RunContext) -> Checked:
+    entry = context.pool.entry(endpoint_at(base_url, settings, context, key=key), context.environment)
     return Checked(base_url, await list_offered(entry), proven=True)
 
 
-def keep_key(base_url: str, key: str, world: RunContext, find_keyring: FindKeyring = system_keyring) -> str:
+def keep_key(base_url: str, key: str, context: RunContext, find_keyring: FindKeyring = system_keyring) -> str:
     """Store the key for the endpoint, in place of an older one, and return where, in words.
 
     May wait for the person to unlock the keyring. Raises ``ConfigurationError`` and ``LocalIOError``.
     """
-    world.redactor.know(key)
-    folder = world.paths.config
+    context.redactor.know(key)
+    folder = context.paths.config
     place = StoredKeys(folder, find_keyring).store(origin_of(base_url), key)
     return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)
 
 
-def set_keys_aside(world: RunContext) -> Path:
+def set_keys_aside(context: RunContext) -> Path:
     """Rename the file of the stored keys, which cannot be read, and return its new path. Raises ``LocalIOError``."""
-    return StoredKeys(world.paths.config).set_aside()
+    return StoredKeys(context.paths.config).set_aside()
 
 
-def forget_key(base_url: str, world: RunContext, find_keyring: FindKeyring = system_keyring) -> bool:
+def forget_key(base_url: str, context: RunContext, find_keyring: FindKeyring = system_keyring) -> bool:
     """Remove the stored key of the endpoint; tell whether there was one. Raises like ``keep_key``."""
-    return StoredKeys(world.paths.config, find_keyring).remove(origin_of(base_url))
+    return StoredKeys(context.paths.config, find_keyring).remove(origin_of(base_url))
 
 
 def key_in_front(base_url: str, settings: Settings) -> str | None:
@@ -176,12 +176,12 @@ def key_in_front(base_url: str, settings: Settings) -> str | None:
     return next((one.source for one in own if one.source not in SOURCES), None)
 
 
-def use_endpoint(base_url: str, world: RunContext) -> None:
+def use_endpoint(base_url: str, context: RunContext) -> None:
     """Make it the endpoint of config.toml; OpenAI's own is the default one as soon as its key is stored.
 
     Raises ``ConfigurationError`` and ``LocalIOError``.
     """
-    file = world.paths.config / CONFIG_FILE_NAME
+    file = context.paths.config / CONFIG_FILE_NAME
     url = validated_url(base_url)
     if url == OPENAI_URL:
         unset_setting(file, "base_url")
@@ -189,9 +189,9 @@ def use_endpoint(base_url: str, world: RunContext) -> None:
         set_setting(file, "base_url", url)
 
 
-def use_model(name: str | None, world: RunContext) -> None:
+def use_model(name: str | None, context: RunContext) -> None:
     """Make it the model of config.toml, ``None`` for the endpoint's first. Raises like ``use_endpoint``."""
-    file = world.paths.config / CONFIG_FILE_NAME
+    file = context.paths.config / CONFIG_FILE_NAME
     if name is None:
         unset_setting(file, "model")
     else:

@@ -19,7 +19,7 @@ import pty
 import termios
 
 from chatcli.cli import background_query
-from chatcli.cli.background_query import BackgroundQuery, answer_theme, can_be_asked
+from chatcli.cli.background_query import BackgroundQuery, answer_theme, answers_queries
 from chatcli.render.background import QUESTION
 from cli.fakes import terminal
 from e2e.pseudo_terminal import on_terminal
@@ -125,8 +125,8 @@ def test_who_has_typed_already_is_not_asked():
 
 @pytest.mark.parametrize("term", ["dumb", "linux", "", "vt100", "xterm"])
 def test_nobody_is_asked_where_there_is_no_terminal(term):
-    assert not can_be_asked(terminal(is_terminal=True, TERM=term))
-    assert not can_be_asked(terminal(None))
+    assert not answers_queries(terminal(is_terminal=True, TERM=term))
+    assert not answers_queries(terminal(None))
 
 
 @dataclass
@@ -153,11 +153,11 @@ def test_a_choice_comes_before_what_the_environment_tells(chosen, environment, c
 
 ASKING = """
 import sys
-from chatcli.cli.background_query import BackgroundQuery, can_be_asked
+from chatcli.cli.background_query import BackgroundQuery, answers_queries
 from chatcli.cli.standard_streams import Terminal
 here = Terminal.of_this_process()
-print("asks" if can_be_asked(here) else "asks not", flush=True)
-if can_be_asked(here):
+print("asks" if answers_queries(here) else "asks not", flush=True)
+if answers_queries(here):
     question = BackgroundQuery(0, here.stdout.write)
     print(question.answer(), flush=True)
     question.close()

@@ -104,7 +104,7 @@ def test_a_person_who_gives_no_answer_is_told_what_is_missing():
 
 
 @pytest.fixture
-def world(tmp_path):
+def context(tmp_path):
     environment = {
         f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
     }
@@ -116,16 +116,16 @@ def world(tmp_path):
     return RunContext(environment, find_paths(environment))
 
 
-def test_a_template_sets_what_the_person_does_not(world):
+def test_a_template_sets_what_the_person_does_not(context):
     given = options(template="mine")
-    _, settings = chosen_template(given, world)
+    _, settings = chosen_template(given, context)
     assert (settings.place, settings.table) == ("template mine", {"model": "small"})
     assert (given.extract, given.output) == (True, "json")
     given = options(template="mine", output="text")
-    chosen_template(given, world)
+    chosen_template(given, context)
     assert (given.extract, given.output) == (False, "text")
 
 
-def test_without_a_template_there_are_no_variables(world):
+def test_without_a_template_there_are_no_variables(context):
     with pytest.raises(UsageError, match="--var only works with a template"):
-        chosen_template(options(variables=["a=b"]), world)
+        chosen_template(options(variables=["a=b"]), context)

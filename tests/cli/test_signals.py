@@ -53,7 +53,7 @@ async def test_a_signal_cancels_the_work_and_is_its_exit_code(number, code):
         finally:
             seen.append("closed")
 
-    assert await until_signalled(work(), hurry=lambda: seen.append("hurried")) == code
+    assert await until_signalled(work(), on_signal=lambda: seen.append("hurried")) == code
     assert seen == ["hurried", "closed"]
 
 

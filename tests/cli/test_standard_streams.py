@@ -69,10 +69,10 @@ def test_what_finds_no_room_is_let_go_by_who_is_hurried():
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb", buffering=0) as file:
-        stream = Stream(file, is_terminal=False, is_hurried=True)
+        stream = Stream(file, is_terminal=False, gives_up=True)
         stream.write("x" * 1_000_000)
         assert stream.has_room
-        stream.is_hurried = False
+        stream.gives_up = False
         assert not stream.has_room
         assert set(reader.read1(1_000_000)) == {ord("x")}
         assert stream.has_room

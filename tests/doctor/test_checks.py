@@ -71,7 +71,7 @@ async def test_findings_come_while_later_checks_are_still_to_be_made(examination
 async def test_without_settings_only_what_needs_none_is_looked_at(examination):
     given = examination()
     broken = Examination(
-        given.world, given.terminal, error=ConfigurationError("config.toml is torn", hint="mend it")
+        given.context, given.terminal, error=ConfigurationError("config.toml is torn", hint="mend it")
     )
     found = await findings_of(broken, CHECKS)
     assert {one.name for one in found} == {"versions", "terminal", "folders", "sessions", "config"}

@@ -122,7 +122,7 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(examination, paths):
 async def test_a_folder_that_cannot_be_made_is_a_problem(examination, paths):
     paths.data.mkdir(mode=0o500)
     given = examination()
-    given.world = replace(given.world, paths=replace(paths, cache=paths.data / "cache"))
+    given.context = replace(given.context, paths=replace(paths, cache=paths.data / "cache"))
     *_, cache = await check_folders(given)
     assert cache.status is Status.PROBLEM
     assert "CHATCLI_CACHE_DIR" in cache.hint

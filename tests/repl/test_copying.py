@@ -30,7 +30,7 @@ def answered(talking, tmp_path):  # noqa: F811
         frontend = frontend or KeptFrontend()
         async with serving(CODE) as server:
             repl = talking(server, frontend=frontend, context_window=4096)
-            repl.world.environment.update({"PATH": str(tmp_path / "bin"), **(environment or {})})
+            repl.context.environment.update({"PATH": str(tmp_path / "bin"), **(environment or {})})
             await repl.take("How?")
             frontend.said.clear()
             for line in lines:

@@ -54,7 +54,7 @@ async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_mod
 
 async def test_what_nobody_knows_is_named_and_never_nothing(repl):
     there = repl()
-    ledger = Ledger(there.world.paths.data / FILE_NAME)
+    ledger = Ledger(there.context.paths.data / FILE_NAME)
     for cost_usd in (Decimal("0.25"), None, None):
         ledger.append(Expense(local_now(), "dear", "models.example", cost_usd))
     ledger.append(Expense(local_now(), "other", "models.example", None))
@@ -80,7 +80,7 @@ async def test_what_is_free_is_told_to_be(repl):
 
 async def test_a_ledger_that_cannot_be_read_is_said(repl):
     there = repl()
-    (there.world.paths.data / FILE_NAME).mkdir(parents=True)
+    (there.context.paths.data / FILE_NAME).mkdir(parents=True)
     lines = await shown(there)
     assert "cannot read" in lines[0]
     assert lines[1:] == ["this session  nothing"]
@@ -93,7 +93,7 @@ def test_it_is_a_row_of_the_table_of_commands():
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
 async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name_is_lost(talking, columns):  # noqa: F811
     there = talking(frontend=KeptFrontend(columns=columns), budget={"month": 100.0})
-    ledger = Ledger(there.world.paths.data / FILE_NAME)
+    ledger = Ledger(there.context.paths.data / FILE_NAME)
     for model in ("a-vendor/with-a-long-name/large-2026-11-01", "small"):
         for cost_usd in (Decimal("12345.25"), None):
             ledger.append(Expense(local_now(), model, "models.example", cost_usd))

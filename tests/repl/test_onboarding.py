@@ -23,7 +23,7 @@ def first_run(talking, *answers, **flags):
 
 
 def config_of(repl):
-    file = repl.world.paths.config / "config.toml"
+    file = repl.context.paths.config / "config.toml"
     return file.read_text("utf-8") if file.exists() else ""
 
 
@@ -130,8 +130,8 @@ async def test_a_model_for_something_else_is_not_what_enter_takes(talking):
 async def test_a_model_of_another_server_is_not_asked_for_here(talking):
     async with serving(ONE, ONE) as server:
         repl = first_run(talking, server.base_url, "")
-        repl.world.paths.config.mkdir(parents=True, exist_ok=True)
-        (repl.world.paths.config / "config.toml").write_text('model = "gone"\n')
+        repl.context.paths.config.mkdir(parents=True, exist_ok=True)
+        (repl.context.paths.config / "config.toml").write_text('model = "gone"\n')
         await repl.take("/config theme dark")
         assert await onboard(repl)
         assert repl.chat.turns.connected.model_name == "small"
@@ -142,7 +142,7 @@ async def test_a_key_typed_in_the_open_is_not_used(talking):
     repl = first_run(talking, KEY, None)
     await onboard(repl)
     assert "error: that looks like a key" in repl.frontend.text
-    assert not (repl.world.paths.config / "keys.json").exists()
+    assert not (repl.context.paths.config / "keys.json").exists()
 
 
 async def test_what_comes_first_all_the_same_is_said(talking):
@@ -159,7 +159,7 @@ async def test_stored_keys_that_cannot_be_read_are_replaced_only_where_the_perso
 ):
     async with serving(ONE, ONE) as server:
         repl = first_run(talking, server.base_url, KEY, answer)
-        folder = repl.world.paths.config
+        folder = repl.context.paths.config
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "keys.json").write_text("{broken")
         await repl.take("/config theme dark")

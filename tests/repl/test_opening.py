@@ -21,7 +21,7 @@ def kept(talking):  # noqa: F811
 
     def start(chooses):
         there = talking(frontend=KeptFrontend(chooses=chooses))
-        store = SessionStore(there.world.paths.data)
+        store = SessionStore(there.context.paths.data)
         with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
             log.message(question("Capital of France?"), parent=None)
         return there

@@ -32,7 +32,7 @@ def talking(tmp_path):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }
-        world = RunContext(environment, find_paths(environment))
+        context = RunContext(environment, find_paths(environment))
         given = {
             "base_url": server.base_url if server else "http://127.0.0.1:1/v1",
             "model": "small",
@@ -41,15 +41,15 @@ def talking(tmp_path):
         }
 
         def reload_settings(changes):
-            return resolve(given, environment, world.paths, tmp_path, changes=changes)
+            return resolve(given, environment, context.paths, tmp_path, changes=changes)
 
-        settings, wish = reload_settings({}), ChatOptions()
+        settings, options = reload_settings({}), ChatOptions()
         frontend = frontend or KeptFrontend()
         repl = open_repl(
             frontend,
             settings=settings,
-            wish=wish,
-            world=world,
+            options=options,
+            context=context,
             theme=ThemeInForce(lambda: repl.settings.theme, "256", ask=ask),
             reload_settings=reload_settings,
             verbose=False,

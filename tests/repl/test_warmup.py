@@ -23,7 +23,7 @@ async def test_who_needs_it_now_ends_the_waiting():
     running = asyncio.create_task(warmup.run())
     await asyncio.sleep(0)
     assert not done
-    warmup.hurry()
+    warmup.finish_now()
     await asyncio.wait_for(running, 5)
     assert done == ["loaded"]
 

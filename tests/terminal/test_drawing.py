@@ -213,7 +213,7 @@ class TestTheMovingLine:
         activity, clock = self.start()
         await activity(Retrying(2, 7.0, "429"))
         clock.now_s += 2
-        activity.hurry()
+        activity.stop_countdown()
         assert activity.line().endswith("attempt 2 2 s · Ctrl-C stops")
 
     async def test_says_how_long_nothing_more_has_come(self):

@@ -66,7 +66,7 @@ class Desk:
         self.glass = glass
         self.history = history
 
-    def hurry(self):
+    def retry_now(self):
         waited, self.waits = self.waits, False
         return waited
 
@@ -134,7 +134,7 @@ async def desk(**options):
             activity=Activity(unicode=False),
             toolbar=lambda columns: "toolbar"[:columns],
             title=lambda: found.title if found else None,
-            hurry=lambda: found.hurry(),  # noqa: PLW0108 - found later
+            retry_now=lambda: found.retry_now(),  # noqa: PLW0108 - found later
             color_system=None,
             **options,
         )

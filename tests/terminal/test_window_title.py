@@ -27,10 +27,10 @@ class Window:
 
 def test_the_title_there_was_is_kept_before_ours_is_shown_and_comes_back():
     window = Window()
-    assert window.title.way_back == ""
+    assert window.title.restoring_sequence == ""
     window.title.refresh()
     assert window.written() == "\x1b[22;2t\x1b]2;chatcli: Capitals\x1b\\"
-    assert window.title.way_back == "\x1b[23;2t"
+    assert window.title.restoring_sequence == "\x1b[23;2t"
     window.title.give_back()
     window.title.give_back()
     assert window.written() == "\x1b[23;2t"

@@ -289,15 +289,15 @@ def _utf_32(content: bytes) -> str | None:
     from chatcli.attachments.recognition import text_cost  # noqa: PLC0415 - as in _decode_guessing
 
     # Cut at its beginning, a text is one in either order of the bytes: what it says must decide.
-    ways = [
+    candidates = [
         (text_cost(sample), cut_bytes, encoding)
         for cut_bytes in range(4)
         for encoding in ("utf_32_le", "utf_32_be")
         if (sample := _utf_32_units(content[: 4 * _WIDE_SAMPLE], cut_bytes, encoding)) is not None
     ]
-    if not ways:
+    if not candidates:
         return None
-    cost, cut_bytes, encoding = min(ways)
+    cost, cut_bytes, encoding = min(candidates)
     text = _utf_32_units(content, cut_bytes, encoding)
     if text is None:
         return None

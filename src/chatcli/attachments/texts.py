@@ -27,7 +27,7 @@ STALLED_AFTER_S: Final = 2.0
 LONGEST_TEXT_BYTES: Final = 64_000_000
 """Reading stops here: more than any model can take, and little enough to be counted in seconds."""
 
-_PIECE_BYTES: Final = 1_000_000
+_CHUNK_BYTES: Final = 1_000_000
 _BEGINNING_BYTES: Final = 4_096
 _PREVIEW_CHARACTERS: Final = 36
 _BEFORE: Final = 8
@@ -106,19 +106,19 @@ def _file_content(path: Path, shown: str, heard: Callable[[], None]) -> bytes:
 
 def _content(file: BinaryIO | RawIOBase, shown: str, heard: Callable[[], None]) -> bytes:
     content = bytearray()
-    while piece := _piece(file):
+    while chunk := _chunk(file):
         heard()
-        content += piece
+        content += chunk
         if len(content) > LONGEST_TEXT_BYTES:
             raise _too_long(shown)
     return bytes(content)
 
 
-def _piece(file: BinaryIO | RawIOBase) -> bytes:
+def _chunk(file: BinaryIO | RawIOBase) -> bytes:
     """Return what is there, waiting for it even where reading does not block; nothing at the end."""
-    while (piece := file.read(_PIECE_BYTES)) is None:
+    while (chunk := file.read(_CHUNK_BYTES)) is None:
         select.select([file], [], [])
-    return piece
+    return chunk
 
 
 def _too_long(shown: str, size: str = "") -> UsageError:

@@ -1,4 +1,4 @@
-"""A command with several actions, each a row of its table: ``chatcli COMMAND ACTION``."""
+"""Commands with several actions, each a row of a table: ``chatcli COMMAND ACTION``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def _no_arguments(_: Parser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Action(Generic[_Subject]):
-    """A row of the table. All actions of a command work on the same subject.
+    """A row of the table. All actions of a command share one subject.
 
-    ``help`` is one line; ``add_arguments`` says which options and words the action takes, its parser's ``epilog`` may
-    show examples.
+    ``help`` is one line; ``add_arguments`` declares the options and words of the action. The ``epilog`` of
+    its parser may show examples.
     """
 
     name: str
@@ -65,7 +65,7 @@ class OpenedAction(Generic[_Subject]):
 
 @dataclass(frozen=True, slots=True)
 class Family(Generic[_Subject]):
-    """The actions of ``chatcli COMMAND``, in the order of ``--help``; ``as_json`` names those that know ``--json``."""
+    """The actions of ``chatcli COMMAND`` in ``--help`` order; ``as_json`` names those with ``--json``."""
 
     command: str
     table: tuple[Action[_Subject], ...]
@@ -73,7 +73,7 @@ class Family(Generic[_Subject]):
     opened: Callable[[Terminal], AbstractContextManager[_Subject]]
 
     def actions(self) -> dict[str, ActionOfCommand]:
-        """Return the actions by the word that starts each."""
+        """Return the actions by name."""
         return {action.name: OpenedAction(action, self.opened) for action in self.table}
 
     def add_arguments(self, parser: Parser) -> None:
@@ -95,7 +95,7 @@ class Family(Generic[_Subject]):
 
 
 def add_examples(parser: Parser, *examples: tuple[str, str]) -> None:
-    """Show commands, each with what it does, at the end of ``--help``."""
+    """Append example commands with explanations to ``--help``."""
     columns = max(width(command) for command, _ in examples)
     lines = [f"  {command}{' ' * (columns - width(command))}  {meaning}" for command, meaning in examples]
     parser.epilog = "\n".join(["examples:", *lines])

@@ -1,4 +1,4 @@
-"""Asking the terminal whether its background is dark or light, before a single answer is shown there."""
+"""Ask the terminal for its background colour before an answer is drawn."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ LATEST_ANSWER_S: Final = 0.3
 """How long after the question the program does not end, as the shell would take an answer for keys."""
 
 _LOOK_EVERY_S: Final = 0.1
-_ENCODING: Final = "latin-1"  # a character a byte: keys go back as they came
+_ENCODING: Final = "latin-1"  # one character per byte: keys are returned unchanged
 
 
 if sys.platform == "win32":
 
-    def can_be_asked(_: Terminal) -> bool:
+    def answers_queries(_: Terminal) -> bool:
         return False
 
     class BackgroundQuery:
-        """No question: a Windows console has no answer."""
+        """A stub: a Windows console does not answer."""
 
         is_awaited = False
 
@@ -53,8 +53,8 @@ else:
     import fcntl
     import termios
 
-    def can_be_asked(terminal: Terminal) -> bool:
-        """Whether stdin and stdout are one terminal that answers questions, and it listens to this process now."""
+    def answers_queries(terminal: Terminal) -> bool:
+        """Whether stdin and stdout are one terminal that answers queries, and this process is in front."""
         term = terminal.environment.get("TERM", "")
         if term in ("", "dumb", "unknown") or not terminal.takes_commands or terminal.stdin is None:
             return False
@@ -67,15 +67,15 @@ else:
         return False
 
     def _belongs_to_others(terminal: int) -> bool:
-        """Whether this process is in the terminal's background: asking would stop it, and the mode is the shell's."""
+        """Whether this process is in the background: a query would stop it, and the mode is the shell's."""
         with suppress(OSError):
             return os.tcgetpgrp(terminal) != os.getpgrp()
         return False
 
     class BackgroundQuery:
-        """Asks once. Who asks also has to ``close`` it: an answer that comes late must not reach the shell.
+        """Queries the terminal once. The caller must ``close`` it: a late reply must not reach the shell.
 
-        What the person types meanwhile goes back to the terminal where the system allows that, and is in ``keys``.
+        Keys typed meanwhile are returned to the terminal if the system allows that, and are in ``keys``.
         """
 
         def __init__(
@@ -89,7 +89,7 @@ else:
             self._stdin = stdin
             self._write = write
             self._clock = clock
-            self._asked_s = 0.0
+            self._queried_s = 0.0
             self.is_awaited = False
             self._mode: list[Any] | None = None
             self._stopping_before: Any = None
@@ -97,14 +97,14 @@ else:
             self._replies = ReplyFilter(self._take)
 
         def answer(self) -> Background | None:
-            """Return what the terminal says, ``None`` where it says nothing in time."""
+            """Return the terminal's background, ``None`` if it does not reply in time."""
             try:
                 self._quieten()
-                # Keys from before the question can be left where they are only by not reading at all.
+                # Keys typed before the query stay in place only if nothing is read.
                 if not self._waiting_bytes():
                     self._write(QUESTION)
-                    self._asked_s, self.is_awaited = self._clock(), True
-                    self._listen(until_s=self._asked_s + ANSWERED_WITHIN_S)
+                    self._queried_s, self.is_awaited = self._clock(), True
+                    self._listen(until_s=self._queried_s + ANSWERED_WITHIN_S)
             except (OSError, termios.error):
                 self._restore()
             except BaseException:
@@ -115,22 +115,22 @@ else:
             return background_of(self._color) if self._color else None
 
         async def swallow(self) -> None:
-            """Take an answer that comes late out of the keys. Without one it goes on until the question is closed."""
+            """Remove a late reply from the keys. Without a reply, continue until the query is closed."""
             while self.is_awaited and self._mode is not None:
                 await asyncio.sleep(_LOOK_EVERY_S)
-                # No answer is a single byte: that is a key, and may be the Enter somebody else waits for.
+                # No reply is a single byte: that is a key, perhaps the Enter another reader waits for.
                 if not _belongs_to_others(self._stdin) and self._waiting_bytes() > 1:
                     self._listen(until_s=self._clock())
             self.close()
 
         def close(self) -> None:
-            """Leave the terminal as it was."""
+            """Restore the terminal's mode."""
             if self._mode is None:
                 return
             try:
                 if self.is_awaited:
                     with suppress(OSError):
-                        self._listen(until_s=self._asked_s + LATEST_ANSWER_S)
+                        self._listen(until_s=self._queried_s + LATEST_ANSWER_S)
             finally:
                 self._restore()
                 self.keys += self._replies.flush().encode(_ENCODING)
@@ -143,7 +143,7 @@ else:
                 self._color = color
 
         def _quieten(self) -> None:
-            """Let bytes come at once and unseen. Ctrl-C stays what it is."""
+            """Deliver bytes at once, without echo. Ctrl-C still works."""
             mode = termios.tcgetattr(self._stdin)
             quiet = [*mode[:3], mode[3] & ~(termios.ICANON | termios.ECHO), *mode[4:6], list(mode[6])]
             quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
@@ -160,7 +160,7 @@ else:
                     termios.tcsetattr(self._stdin, termios.TCSANOW, mode)
 
         def _stop(self, number: int, _frame: FrameType | None) -> None:
-            """Stop as Ctrl-Z has it, with the terminal as it was."""
+            """Stop as Ctrl-Z does, with the terminal's mode restored."""
             self._restore()
             os.kill(os.getpid(), number)
 
@@ -170,7 +170,7 @@ else:
             return waiting[0]
 
         def _listen(self, *, until_s: float) -> None:
-            """Read until everything is answered or the time is up, whatever had come by then included."""
+            """Read until every query is answered or the time is up; process what has arrived by then."""
             while self.is_awaited:
                 left_s = max(0.0, until_s - self._clock())
                 if not select.select([self._stdin], [], [], left_s)[0]:
@@ -181,7 +181,7 @@ else:
                 self.keys += self._replies.feed(content.decode(_ENCODING)).encode(_ENCODING)
 
         def _give_back(self) -> None:
-            # Newer Linux kernels can be set to refuse this.
+            # Newer Linux kernels can be configured to refuse this.
             with suppress(OSError):
                 for byte in self.keys:
                     fcntl.ioctl(self._stdin, termios.TIOCSTI, bytes([byte]))
@@ -193,15 +193,15 @@ def answer_theme(
     color_system: ColorSystem | None,
     before_reading: Callable[[Callable[[], object]], object],
 ) -> Theme:
-    """Return the theme for an answer, asking the terminal only where nothing else decides.
+    """Return the theme for an answer, querying the terminal only if nothing else decides.
 
-    What must be done before anybody else reads the keyboard is handed to ``before_reading``.
+    ``before_reading`` registers what must be done before anything else reads the keyboard.
     """
     in_force = ThemeInForce(lambda: settings.theme, color_system, links=terminal.takes_commands)
     if in_force.follows_background and in_force.has_colors:
         background = told_background(terminal.environment)
-        # Over a slow line the answer would come when it is of no use any more.
-        is_asked = not terminal.is_remote and can_be_asked(terminal)
+        # Over a slow line the reply would come too late.
+        is_asked = not terminal.is_remote and answers_queries(terminal)
         if background is None and terminal.stdin is not None and is_asked:
             question = BackgroundQuery(terminal.stdin.fileno(), terminal.stdout.write)
             before_reading(question.close)

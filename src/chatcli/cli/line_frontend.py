@@ -1,4 +1,4 @@
-"""Talking line by line, on any terminal: what is asked for on stdout, what is said beside it on stderr."""
+"""The line-by-line frontend for any terminal: requested output on stdout, remarks on stderr."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DOING_EVERY_S: Final = 10.0
 
 
 class LineFrontend(Frontend):
-    """``settings`` and ``chat`` are asked for each turn, as commands change them."""
+    """``settings`` and ``chat`` are looked up for each turn, as commands change them."""
 
     draws = False
 
@@ -72,7 +72,7 @@ class LineFrontend(Frontend):
         self.words = PLAIN if plain else USUAL
         self._turn = ExitStack()
         self.was_left = False
-        self._told_doing_s: float | None = None
+        self._reported_doing_s: float | None = None
 
     @property
     def prompt(self) -> str:
@@ -81,19 +81,19 @@ class LineFrontend(Frontend):
         return settings.repl_prompt if is_chosen else self.words.prompt
 
     def columns(self) -> int:
-        is_seen = self._terminal.stdout.is_terminal and not self._plain
-        return self._terminal.columns() if is_seen else _ANY_COLUMNS
+        is_drawn = self._terminal.stdout.is_terminal and not self._plain
+        return self._terminal.columns() if is_drawn else _ANY_COLUMNS
 
     def idle_s(self) -> float:
-        """Return infinity: reading a line holds everything up, so things are loaded when they are needed."""
+        """Return infinity: reading a line blocks, so everything is loaded when it is needed."""
         return math.inf
 
     def refresh(self) -> None:
-        """Do nothing: the conversation's state is not always shown."""
+        """Do nothing: no state is shown permanently."""
 
     def say(self, text: str) -> None:
-        said = sanitize(text)
-        self._write(with_keys_spoken(said) if self._plain else said)
+        safe = sanitize(text)
+        self._write(with_keys_spoken(safe) if self._plain else safe)
 
     def picture(self, rows: Iterable[StyledRow]) -> None:
         self._write(theme("dark", None).painted(rows))
@@ -132,7 +132,7 @@ class LineFrontend(Frontend):
             self._options, self._settings(), self._terminal, verbose=verbose, speaker=self.words.speaker
         )
         self._turn.enter_context(closing(outputs.answer))
-        # Another chat may be open by the time they are called.
+        # Looked up late: another chat may be open by then.
         return outputs.observers(
             lambda: self._chat().turns.retry_now(),  # noqa: PLW0108
             lambda: self._chat().opened.title,
@@ -148,14 +148,14 @@ class LineFrontend(Frontend):
             await work
 
     def doing(self, what: str) -> None:
-        """Tell it now and then: a line cannot be taken back."""
+        """Report progress now and then: a printed line cannot be taken back."""
         now_s = self._clock()
-        if self._told_doing_s is None or now_s - self._told_doing_s >= _DOING_EVERY_S:
-            self._told_doing_s = now_s
+        if self._reported_doing_s is None or now_s - self._reported_doing_s >= _DOING_EVERY_S:
+            self._reported_doing_s = now_s
             self.remark(what)
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
-        # The work in hand waits for this line, and nothing else is going on: the loop may stand still.
+        # Blocking is fine: the work in hand waits for this line, and nothing else runs.
         try:
             with raising_interrupts():
                 answer = self._lines.read_secret(label) if secret else self._lines.read(label)
@@ -185,7 +185,7 @@ class LineFrontend(Frontend):
         return takes_it
 
     def hold(self) -> None:
-        """Do nothing: a line is read when it is its turn."""
+        """Do nothing: lines are read one at a time."""
 
     def set_aside(self, text: str) -> None:
         self.draft(text)
@@ -203,15 +203,16 @@ class LineFrontend(Frontend):
 def line_loop(
     options: Namespace,
     settings: Settings,
-    world: RunContext,
+    context: RunContext,
     terminal: Terminal,
     *,
-    wish: ChatOptions,
+    chat_options: ChatOptions,
     reload_settings: Callable[[Mapping[str, object]], Settings],
 ) -> ExitCode:
-    """Take what is typed until the person leaves with Ctrl-D or ``exit``.
+    """Read lines until the person leaves with Ctrl-D or ``exit``.
 
-    Ctrl-C stops what is going on, never the program. ``reload_settings`` settles the settings anew, with changes.
+    Ctrl-C stops the current work, never the program. ``reload_settings`` resolves the settings again, with
+    changes.
     """
     lines = TypedLines(terminal)
     repl: ReplSession
@@ -226,8 +227,8 @@ def line_loop(
     repl = open_repl(
         frontend,
         settings=settings,
-        wish=wish,
-        world=world,
+        options=chat_options,
+        context=context,
         theme=ThemeInForce(lambda: repl.settings.theme, None),
         reload_settings=reload_settings,
         verbose=options.verbose,
@@ -281,20 +282,20 @@ class _LineLoop:
         if repl.chat.target is None:
             repl.chat.turns.connect(await repl.connection.replace(repl.chat, repl.settings))
         Thread(target=repl.chat.turns.load_vocabulary, daemon=True).start()
-        repl.tell_what_became_of_the_file()
+        repl.report_file_faults()
 
     def _take(self, runner: asyncio.Runner, line: str) -> ExitCode:
-        """Do what ``line`` says, and return the code of a signal that is to end more than that."""
+        """Run ``line`` and return the code of a signal that is to end the program."""
 
         async def take() -> ExitCode:
             await self._repl.take(line)
             return ExitCode.DONE
 
         code = ExitCode.INTERRUPTED
-        # Ctrl-C in the moment before the turn or after it.
+        # Ctrl-C just before or after the turn.
         with suppress(KeyboardInterrupt):
-            code = runner.run(until_signalled(take(), hurry=self._terminal.hurry))
-        self._terminal.hurry(False)
+            code = runner.run(until_signalled(take(), on_signal=self._terminal.give_up_on_readers))
+        self._terminal.give_up_on_readers(False)
         if code is not ExitCode.INTERRUPTED:
             return code
         self._frontend.pause()

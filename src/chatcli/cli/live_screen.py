@@ -1,4 +1,4 @@
-"""Standard output as a canvas: what is finished is printed, what is still coming is redrawn below it."""
+"""Standard output as a canvas: finished text is printed, unfinished text is redrawn below it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal
     from chatcli.render.printing import Painted
 
-# Synchronized output (DEC private mode 2026), as in terminal/live_application.py: the terminal shows the frame as a whole.
+# Synchronized output (DEC private mode 2026), as in terminal/live_application.py: frames appear as a whole.
 _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
 _UP: Final = "\x1b[A"
 _CLEAR_ROW: Final = "\x1b[2K"
-_CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows stops no process
+_CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows does not stop processes
 
 RESTED_AFTER_S: Final = 0.1
 """How long a terminal's size must stand still before anything is redrawn."""
 
 
 class LiveScreen:
-    """Draws on a terminal nobody else writes to meanwhile.
+    """Draws on a terminal without other writers.
 
-    The cursor rests at the end of the tail. Nothing above the rows of the tail is ever erased: where a terminal that
-    grew narrower has wrapped them anew, the upper ones stay as they are.
+    The cursor rests at the end of the tail. Nothing above the rows of the tail is ever erased: if a narrower
+    terminal wraps them again, the upper ones stay as they are.
     """
 
     def __init__(self, terminal: Terminal, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +42,7 @@ class LiveScreen:
         self._handler_before: Any = None
 
     def columns(self) -> int:
-        """Return how wide text may be: the last column stays free, so that no terminal wraps what is redrawn."""
+        """Return the usable width: the last column stays free, so that no terminal wraps a redrawn row."""
         return max(1, self._terminal.columns() - 1)
 
     def rows(self) -> int:
@@ -58,7 +58,7 @@ class LiveScreen:
     def draw(self, printed: Painted, tail: Sequence[Painted]) -> None:
         if not printed and list(tail) == list(self._tail):
             return
-        # Rows of the tail that stay as they are need not be written again.
+        # Unchanged rows of the tail need not be written again.
         kept = 0 if printed else min(_in_common(self._tail, tail), max(0, len(tail) - 1))
         frame = [command(_BEGIN_FRAME + self._to_row(kept)), *printed]
         for at, row in enumerate(tail[kept:]):
@@ -67,16 +67,17 @@ class LiveScreen:
         self._print([*frame, command(_END_FRAME)])
 
     def _to_row(self, row: int) -> str:
-        """Return what leads to the start of a row of the tail and erases it and those below.
+        """Return the sequence that moves to the start of a row of the tail and erases it and those below.
 
-        Row by row: a terminal such as tmux takes erasing everything for a screen that is to be kept in the scrollback.
+        Row by row: erasing everything at once makes a terminal such as tmux save the screen in its
+        scrollback.
         """
         if row == len(self._tail):
             return "\n" if row else ""
         return "\r" + _CLEAR_ROW + (_UP + _CLEAR_ROW) * (len(self._tail) - 1 - row)
 
     def attach(self) -> None:
-        """Begin below what the shell has written whenever the process was stopped and goes on."""
+        """Start again below the shell's output whenever the process was stopped and continued."""
         if (number := _CONTINUED) is not None:
             self._handler_before = signal.signal(number, lambda *_: self._forget_tail())
 
@@ -89,7 +90,7 @@ class LiveScreen:
 
 
 def _in_common(before: Sequence[Painted], after: Sequence[Painted]) -> int:
-    """Return how many rows the two begin with that are the same."""
+    """Return the number of leading rows that are equal."""
     return next(
         (at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new),
         min(len(before), len(after)),

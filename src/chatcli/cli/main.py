@@ -1,4 +1,4 @@
-"""Where a run begins and ends: arguments in, exit code out, and every error in one place."""
+"""The entry point: arguments in, exit code out, every error handled in one place."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def _command_parser(program: str, description: str, module: CommandModule) -> Pa
 
 def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
     if "-h" in arguments or "--help" in arguments:
-        # A command whose words are missing must still be able to explain itself.
+        # A command must be able to show its help even when its required words are missing.
         for action in parser._actions:  # noqa: SLF001 - argparse cannot be told otherwise
             action.required = False
-    # What stands behind -- is words; parsing options and words in any order would take them for options again.
+    # Everything after -- is words; intermixed parsing would treat it as options again.
     return (
         parser.parse_args(arguments) if "--" in arguments else parser.parse_intermixed_args(list(arguments))
     )

@@ -1,4 +1,4 @@
-"""The options of ``chatcli``: one parser, made from groups the commands share."""
+"""The options of ``chatcli``: one parser, built from groups the commands share."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ that may begin with one:  chatcli -- "$QUESTION"
 
 
 class Parser(argparse.ArgumentParser):
-    """An ``ArgumentParser`` whose complaints are a ``UsageError`` that names the nearest option."""
+    """An ``ArgumentParser`` that raises ``UsageError`` and suggests the nearest option."""
 
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
@@ -179,7 +179,7 @@ _MISSING: Final = re.compile(r"the following arguments are required: (?P<names>.
 
 
 def _in_words(message: str, program: str) -> UsageError | None:
-    """Return what argparse says of a value as a person would; ``None`` for what it says of something else."""
+    """Return argparse's message about a value in plain words, ``None`` for any other message."""
     if match := _CHOICE.match(message):
         known = [name.strip("'\" ") for name in match["known"].split(",")]
         what = f"there is no {match['argument']} {match['given']}"
@@ -364,7 +364,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _with_any_prompt(arguments: Sequence[str]) -> list[str]:
-    """Join ``--prompt`` with what follows it: argparse would take ``--prompt "-x ..."`` for two options."""
+    """Join ``--prompt`` with its argument: argparse would parse ``--prompt "-x ..."`` as two options."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--prompt":
@@ -375,7 +375,7 @@ def _with_any_prompt(arguments: Sequence[str]) -> list[str]:
 
 
 def first_word(parser: Parser, arguments: Sequence[str]) -> int | None:
-    """Return where the first word stands that is neither an option nor an option's value."""
+    """Return the index of the first word that is neither an option nor an option's value."""
     position = 0
     while position < len(arguments):
         argument = arguments[position]
@@ -388,7 +388,7 @@ def first_word(parser: Parser, arguments: Sequence[str]) -> int | None:
 
 
 def _takes_next(parser: Parser, argument: str) -> bool:
-    """Tell whether the value of an option stands in the next argument: not ``--seed=1``, not ``-mNAME``."""
+    """Whether the option's value is the next argument: not ``--seed=1``, not ``-mNAME``."""
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public table of its options
     if argument.startswith("--"):
         action = actions.get(argument)
@@ -401,13 +401,13 @@ def _takes_next(parser: Parser, argument: str) -> bool:
 
 
 def word_hint(word: str) -> str | None:
-    """Return what to say of a question that is one bare word; ``None`` where nobody means a command by it."""
+    """Return a hint for a question of one bare word, ``None`` if it does not resemble a command."""
     meant = _WORDS.get(word)
     return meant and f'"{word}" is sent as a question; for the command, use {meant}'
 
 
 def option_hint(option: str, usable: Collection[str]) -> str | None:
-    """Return what to do instead: only options of ``usable`` are named, as they do something; ``None`` for nothing near."""
+    """Return a hint that names the nearest of the ``usable`` options, ``None`` if none is near."""
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
     if option in _COMMANDS_MEANT:

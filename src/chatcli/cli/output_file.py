@@ -1,4 +1,4 @@
-"""The file of ``--out``."""
+"""The output file of ``--out``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chatcli.core.errors import LocalIOError
 
 
 class OutputFile:
-    """A file that takes its name only when something was written, so that a failure costs no earlier answer.
+    """A file that gets its name only once something was written: a failure preserves an earlier answer.
 
-    A device or a pipe is written to itself: it has no earlier answer, and renamed over it would be none any more.
+    Devices and pipes are written to directly: there is no earlier answer, and a rename would replace them.
     """
 
     has_room: Final = True
@@ -48,7 +48,7 @@ class OutputFile:
             raise self._not_written(error) from error
 
     def _placeholder(self) -> tuple[int, Path]:
-        """Open what will have the name, beside the file that is meant: a link leads to it."""
+        """Open the temporary file beside the target; links are followed."""
         meant = self._path.resolve()
         handle, temporary = tempfile.mkstemp(prefix=f".{meant.name}.", dir=meant.parent)
         return handle, Path(temporary)
@@ -63,7 +63,7 @@ class OutputFile:
         self._is_worth_a_name = True
 
     def _mode(self) -> int:
-        """Return the rights of the file that is replaced, or what the person's umask leaves of the usual ones."""
+        """Return the permissions of the replaced file, or the default ones under the person's umask."""
         try:
             return self._path.stat().st_mode & 0o777
         except OSError:
@@ -72,5 +72,5 @@ class OutputFile:
             return 0o666 & ~mask
 
     def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
-        reason = getattr(error, "strerror", None) or error  # a link that leads to itself has none
+        reason = getattr(error, "strerror", None) or error  # a link to itself has none
         return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its permissions")

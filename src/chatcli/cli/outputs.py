@@ -174,7 +174,7 @@ class Outputs(NamedTuple):
 
     def observers(
         self,
-        hurry: Callable[[], object],
+        retry_now: Callable[[], object],
         about: Callable[[], str],
         *,
         keep: Callable[[bytes], object] | None = None,
@@ -185,7 +185,7 @@ class Outputs(NamedTuple):
         ``keep`` is given what they type besides. ``about`` says what the answer is about.
         """
         around = self.options, self.settings, self.terminal
-        waiting = waiting_output(*around, hurry, keep=keep)
+        waiting = waiting_output(*around, retry_now, keep=keep)
         return (*waiting, *self.always, *notification_output(*around, about))
 
 
@@ -267,20 +267,20 @@ def waiting_output(
     options: Namespace,
     settings: Settings,
     terminal: Terminal,
-    hurry: Callable[[], object],
+    retry_now: Callable[[], object],
     *,
     keep: Callable[[bytes], object] | None = None,
 ) -> tuple[Observer, ...]:
     """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter."""
     line = _waiting_line(options, settings, terminal)
 
-    def hurry_below_line() -> None:
+    def retry_now_below_line() -> None:
         if line is not None:
             line.move_up()
-        hurry()
+        retry_now()
 
     lines: tuple[Observer, ...] = (line,) if line else ()
-    return (*lines, *_retry_now(terminal, hurry_below_line, keep))
+    return (*lines, *_retry_now(terminal, retry_now_below_line, keep))
 
 
 def notification_output(
@@ -323,13 +323,13 @@ def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:
 
 
 def _retry_now(
-    terminal: Terminal, hurry: Callable[[], object], keep: Callable[[bytes], object] | None
+    terminal: Terminal, retry_now: Callable[[], object], keep: Callable[[bytes], object] | None
 ) -> tuple[Observer, ...]:
     if terminal.stdin is None or not terminal.stdin_is_terminal:
         return ()
     from chatcli.cli.retry_now import RetryNow  # noqa: PLC0415 - only for a terminal
 
-    return (RetryNow(terminal.stdin, hurry, keep),)
+    return (RetryNow(terminal.stdin, retry_now, keep),)
 
 
 def _renderer(

@@ -1,4 +1,4 @@
-"""From prompt, template, pipe and files to the question that is asked."""
+"""Build the question of a one-shot call from prompt, template, pipe and files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the opti
 
 
 def compose(options: Namespace, terminal: Terminal, template: Template | None = None) -> Message | None:
-    """Return the question of a one-shot call, or ``None`` when nothing is asked and the person is at the keyboard.
+    """Return the question of a one-shot call, or ``None`` when none was given and stdin is a keyboard.
 
     Piped text alone is the prompt; beside a prompt or a ``template``, and for ``-f -``, it is attached data.
     """
@@ -78,27 +78,27 @@ def system_prompt(given: str, terminal: Terminal, *, encoding: str | None = None
 
 
 def hints_of(terminal: Terminal, encoding: str | None = None) -> EncodingHints:
-    """Return what is known of how texts are encoded. Raise ``UsageError`` where ``encoding`` is the name of none."""
+    """Return the hints for decoding texts. Raise ``UsageError`` if ``encoding`` is unknown."""
     given = None if encoding is None else encoding_named(encoding)
     return EncodingHints(given, terminal.environment, terminal.locale_encoding)
 
 
-def template_store_of(world: RunContext) -> TemplateStore:
-    return TemplateStore(world.paths.config / FOLDER)
+def template_store_of(context: RunContext) -> TemplateStore:
+    return TemplateStore(context.paths.config / FOLDER)
 
 
-def chosen_template(options: Namespace, world: RunContext) -> tuple[Template, TemplateSettings]:
-    """Return the template of ``-T`` and what it sets; the output it asks for goes into ``options``.
+def chosen_template(options: Namespace, context: RunContext) -> tuple[Template, TemplateSettings]:
+    """Return the template of ``-T`` and its settings; store its output format in ``options``.
 
-    Raise a ``ChatcliError`` where there is none or it cannot be used.
+    Raise a ``ChatcliError`` if it does not exist or cannot be used.
     """
     if options.template is None:
         raise UsageError(
             "--var only works with a template", hint="name one: chatcli -T NAME --var NAME=VALUE"
         )
-    entry = template_store_of(world).find(as_typed(options.template))
+    entry = template_store_of(context).find(as_typed(options.template))
     template = entry.template()
-    # What the person asks for themselves comes first.
+    # Options given on the command line take precedence.
     if options.output is None and not options.extract:
         options.output = template.matter.output
         options.extract = template.matter.extract
@@ -122,11 +122,11 @@ def _was_given(options: Namespace) -> bool:
 def _piped(terminal: Terminal, hints: EncodingHints) -> str:
     if terminal.stdin is None or terminal.stdin_is_terminal:
         return ""
-    return _said(read_pipe(terminal.stdin, terminal.warn, hints=hints), terminal)
+    return _reported(read_pipe(terminal.stdin, terminal.warn, hints=hints), terminal)
 
 
 def _tell_attached(piped: str, terminal: Terminal) -> None:
-    """Say so where stdin is a file: a loop that reads its lines from there loses them to the first question."""
+    """Warn if stdin is a file: a loop reading lines from it would lose them to the first question."""
     if not terminal.stdin_is_file:
         return
     lines = len(piped.splitlines())
@@ -134,10 +134,10 @@ def _tell_attached(piped: str, terminal: Terminal) -> None:
 
 
 def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:
-    return _said(read_file(name, terminal.warn, hints=hints), terminal)
+    return _reported(read_file(name, terminal.warn, hints=hints), terminal)
 
 
-def _said(text: Text, terminal: Terminal) -> str:
+def _reported(text: Text, terminal: Terminal) -> str:
     if text.readings and terminal.is_attended:
         text = _chosen(text, terminal)
     if text.note:
@@ -146,7 +146,7 @@ def _said(text: Text, terminal: Terminal) -> str:
 
 
 def _chosen(text: Text, terminal: Terminal) -> Text:
-    """Let the person choose how ``text`` reads. Raise ``UsageError`` where they end the input instead."""
+    """Let the person choose the encoding of ``text``. Raise ``UsageError`` at the end of input."""
     for line in encoding_choices(text):
         terminal.warn(line)
     while (answer := answered(encoding_prompt(text), terminal)) is not None:
@@ -161,7 +161,7 @@ def _filled(
     documents: Sequence[str],
     terminal: Terminal,
 ) -> Message:
-    """Return the question. What there is nothing for is asked of a person at the keyboard, else a ``UsageError``."""
+    """Return the question. Ask a person at the keyboard for missing values, else raise ``UsageError``."""
     words = [as_typed(word) for word in options.prompt]
     taken, rest = words[: template.words_taken], " ".join(words[template.words_taken :])
     named = as_typed(options.prompt_option) if options.prompt_option is not None else ""

@@ -1,4 +1,4 @@
-"""Enter, pressed while another attempt is waited for: ask again at once."""
+"""Retry at once when Enter is pressed during the wait before another attempt."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _LONGEST_LINE: Final = 4_096
 
 
 class RetryNow:
-    """An observer that calls ``cut_short`` when Enter alone is pressed during the wait for another attempt.
+    """An observer that calls ``cut_short`` when Enter alone is pressed while a retry is pending.
 
-    Whole lines go to ``keep`` where there is one: left with the terminal, they would be lost by Ctrl-C, and no Enter could
-    be seen behind them. Otherwise they stay there, for who reads them next. ``stdin`` is the terminal.
+    Whole lines go to ``keep`` if it is given: left in the terminal, Ctrl-C would discard them, and an Enter
+    behind them would not be noticed. Without ``keep`` they stay in the terminal for the next reader.
+    ``stdin`` is the terminal.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RetryNow:
             self._looking = asyncio.ensure_future(self._look())
 
     async def _look(self) -> None:
-        # Polled: asyncio cannot wait for a terminal on every system, and a key is pressed by hand.
+        # Polled: asyncio cannot wait for a terminal on every system, and people type slowly.
         while not _enter_was_pressed(self._stdin.fileno(), self._keep):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
         self._cut_short()
@@ -66,10 +67,10 @@ else:
 
     def _enter_was_pressed(descriptor: int, keep: Callable[[bytes], object] | None) -> bool:
         with suppress(OSError):
-            # In the background a look would be harmless, but taking the line would stop this process.
+            # A background process may poll the terminal, but reading the line would stop it.
             if os.tcgetpgrp(descriptor) != os.getpgrp():
                 return False
-            # A terminal hands out whole lines: a single byte is an Enter and nothing else.
+            # A terminal delivers whole lines: a single byte is an Enter and nothing else.
             waiting = array.array("i", [0])
             fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
             if waiting[0] == 1:

@@ -1,4 +1,4 @@
-"""Chatting: one question and its answer, or a conversation."""
+"""Chat: one question and its answer, or a conversation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.wiring import body_to_send, open_chat
 from chatcli.chat.context_report import stretches
-from chatcli.cli.background_query import can_be_asked
+from chatcli.cli.background_query import answers_queries
 from chatcli.cli.options import word_hint
 from chatcli.cli.outputs import turn_outputs
 from chatcli.cli.questions import chosen_template, compose, hints_of
-from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.cli.typed_lines import agrees, answered
 from chatcli.config.paths import obstacle
@@ -51,15 +51,15 @@ _NO_PLACE: Final = "no folder to keep it in"
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
-    """Answer what was asked; without a question and with a person at the keyboard, repl."""
-    world = world_of(terminal)
-    _check_which_conversation(options, world, terminal)
+    """Answer the question given; without one and with a person at the keyboard, start the REPL."""
+    context = run_context(terminal)
+    _check_which_conversation(options, context, terminal)
     template, set_by_template = None, None
     if options.template is not None or options.variables:
-        template, set_by_template = chosen_template(options, world)
-    settings = settings_of(options, world, terminal, template=set_by_template)
+        template, set_by_template = chosen_template(options, context)
+    settings = settings_of(options, context, terminal, template=set_by_template)
     question = compose(options, terminal, template)
-    settings = _with_a_place_to_keep(settings, options, world, terminal)
+    settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:
         raise UsageError(
             "--resume opens the chat; it takes no prompt",
@@ -68,7 +68,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     if question is not None:
         if options.only_word and not options.quiet and (hint := word_hint(options.only_word)):
             terminal.warn(hint)
-        return _ask(question, options, settings, world, terminal)
+        return _ask(question, options, settings, context, terminal)
     for name in ("dry_run", "extract", "out", "output"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
@@ -78,15 +78,15 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
         return line_loop(
             options,
             settings,
-            world,
+            context,
             terminal,
-            wish=_wish_of(options),
-            reload_settings=_settings_reloader(options, world, terminal),
+            chat_options=_chat_options(options),
+            reload_settings=_settings_reloader(options, context, terminal),
         )
-    return _repl(options, settings, world, terminal)
+    return _repl(options, settings, context, terminal)
 
 
-def _check_which_conversation(options: Namespace, world: RunContext, terminal: Terminal) -> None:
+def _check_which_conversation(options: Namespace, context: RunContext, terminal: Terminal) -> None:
     named = {
         "--session": options.session is not None,
         "--continue": options.resume_last,
@@ -104,7 +104,7 @@ def _check_which_conversation(options: Namespace, world: RunContext, terminal: T
             "--resume needs a terminal",
             hint="use -c for the session used last, or -s NAME; chatcli sessions list shows the names",
         )
-    if not _has_session(SessionStore(world.paths.data).folder):
+    if not _has_session(SessionStore(context.paths.data).folder):
         raise ConfigurationError(
             "there are no sessions yet",
             hint="ask something first; every conversation is saved automatically",
@@ -112,7 +112,7 @@ def _check_which_conversation(options: Namespace, world: RunContext, terminal: T
 
 
 def _has_session(folder: Path) -> bool:
-    # The first will do: a person may have ten thousand, and waits for their list.
+    # One is enough: listing ten thousand sessions would take too long.
     try:
         with os.scandir(folder) as entries:
             return any(entry.name.endswith(SUFFIX) for entry in entries)
@@ -120,7 +120,7 @@ def _has_session(folder: Path) -> bool:
         return False
 
 
-def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> ExitCode:
+def _repl(options: Namespace, settings: Settings, context: RunContext, terminal: Terminal) -> ExitCode:
     from chatcli.terminal.start import Repl, TerminalInfo  # noqa: PLC0415 - a pipe needs no prompt_toolkit
 
     terminal_info = TerminalInfo(
@@ -129,16 +129,16 @@ def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: T
         terminal.environment.get("TERM"),
         terminal.stdout_colors,
         background=told_background(terminal.environment),
-        can_be_asked=can_be_asked(terminal),
+        answers_queries=answers_queries(terminal),
         is_remote=terminal.is_remote,
         encoding_hints=hints_of(terminal, options.encoding),
     )
     repl = Repl(
         settings,
-        _wish_of(options),
-        world,
+        _chat_options(options),
+        context,
         terminal_info,
-        reload_settings=_settings_reloader(options, world, terminal),
+        reload_settings=_settings_reloader(options, context, terminal),
         verbose=options.verbose,
         quiet=options.quiet,
         choosing=options.resume,
@@ -151,32 +151,32 @@ def _repl(options: Namespace, settings: Settings, world: RunContext, terminal: T
 
 
 def _settings_reloader(
-    options: Namespace, world: RunContext, terminal: Terminal
+    options: Namespace, context: RunContext, terminal: Terminal
 ) -> Callable[[Mapping[str, object]], Settings]:
-    """Return what settles the settings anew, with changes that win over everything else."""
+    """Return a function that resolves the settings again, with changes that override every other source."""
 
     def reload_settings(changes: Mapping[str, object]) -> Settings:
-        settings = settings_of(options, world, terminal, changes=changes, mentions_untrusted=False)
-        return settings if obstacle(world.paths.data) is None else _unkept(settings)
+        settings = settings_of(options, context, terminal, changes=changes, mentions_untrusted=False)
+        return settings if obstacle(context.paths.data) is None else _unkept(settings)
 
     return reload_settings
 
 
 def _with_a_place_to_keep(
-    settings: Settings, options: Namespace, world: RunContext, terminal: Terminal
+    settings: Settings, options: Namespace, context: RunContext, terminal: Terminal
 ) -> Settings:
-    """Return ``settings``, those of a run of which nothing is kept where there is no place for it; that is said once."""
-    reason = obstacle(world.paths.data) if settings.save and not options.dry_run else None
+    """Return ``settings`` with saving turned off, and warn once, if there is no place to save."""
+    reason = obstacle(context.paths.data) if settings.save and not options.dry_run else None
     if reason is None:
         return settings
     if not options.quiet:
-        terminal.warn(sanitize_line(f"this conversation cannot be saved in {world.paths.data}: {reason}"))
+        terminal.warn(sanitize_line(f"this conversation cannot be saved in {context.paths.data}: {reason}"))
         terminal.warn("→ set HOME or CHATCLI_DATA_DIR to a writable folder, or use --no-save")
     return _unkept(settings)
 
 
 def _is_unkept(settings: Settings) -> bool:
-    """Whether nothing is kept although it was to be."""
+    """Whether saving was wanted but is impossible."""
     return settings.origin("save") == _NO_PLACE
 
 
@@ -185,14 +185,14 @@ def _unkept(settings: Settings) -> Settings:
 
 
 def _ask(
-    question: Message, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal
+    question: Message, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
 ) -> ExitCode:
-    """Ask ``question`` and show the answer as the options say."""
-    work = _OneShot(options, settings, world, terminal).run(question)
-    return asyncio.run(until_signalled(work, hurry=terminal.hurry))
+    """Ask ``question`` and show the answer as the options require."""
+    work = _OneShot(options, settings, context, terminal).run(question)
+    return asyncio.run(until_signalled(work, on_signal=terminal.give_up_on_readers))
 
 
-def _wish_of(options: Namespace) -> ChatOptions:
+def _chat_options(options: Namespace) -> ChatOptions:
     return ChatOptions(
         session=options.session,
         resume_last=options.resume_last,
@@ -204,10 +204,12 @@ def _wish_of(options: Namespace) -> ChatOptions:
 
 
 class _OneShot:
-    def __init__(self, options: Namespace, settings: Settings, world: RunContext, terminal: Terminal) -> None:
+    def __init__(
+        self, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
+    ) -> None:
         self._options = options
         self._settings = settings
-        self._world = world
+        self._context = context
         self._terminal = terminal
         self._free_keyboard: Callable[[], object] = lambda: None
 
@@ -220,13 +222,13 @@ class _OneShot:
             try:
                 async with open_chat(
                     self._settings,
-                    _wish_of(self._options),
-                    self._world,
+                    _chat_options(self._options),
+                    self._context,
                     status.tell,
                     approve=self._approves if self._terminal.is_attended else None,
                 ) as chat:
                     if self._options.dry_run:
-                        answer.write(_dry_run(chat, self._settings, question, self._world))
+                        answer.write(_dry_run(chat, self._settings, question, self._context))
                         return ExitCode.DONE
                     if "context" in self._settings.asked_for:
                         await _get_ready(chat, question, status)
@@ -236,20 +238,20 @@ class _OneShot:
                     observers = shown.observers(chat.turns.retry_now, lambda: chat.opened.title)
                     end = await play(chat.turns.send(asked), *observers)
                     chat.branches.take_back_unsent(end)
-                    was_asked_to_keep = bool(self._options.session or self._options.resume_last)
+                    must_be_saved = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or _is_unkept(self._settings)
-                    is_lost = was_asked_to_keep and is_to_be_kept and chat.opened.name is None
+                    is_lost = must_be_saved and is_to_be_kept and chat.opened.name is None
             except ChatcliError as error:
                 end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
                 for observe in shown.always:
                     await observe(end)
             chosen = self._settings.origin("max_tokens") != "default"
             code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
-            # Automatic keeping is a service; a session that was named was part of what was asked for.
+            # Saving by default may fail quietly; a session named on the command line may not.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
 
     async def _examined(self, chat: Conversation, question: Message) -> Message | Examined | None:
-        """Let the person choose what is done with a question that does not fit."""
+        """Let the person choose how to handle a question that does not fit."""
         from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
 
         terminal = self._terminal
@@ -258,7 +260,7 @@ class _OneShot:
         )
 
     async def _line(self, label: str) -> str | None:
-        # Nothing else is going on that the loop would have to go on for.
+        # Blocking is fine: nothing else runs in the loop.
         self._free_keyboard()
         try:
             with raising_interrupts():
@@ -267,17 +269,17 @@ class _OneShot:
             self._terminal.warn("")
             return None
 
-    async def _approves(self, told: str) -> bool:
-        # Nothing else is going on that the loop would have to go on for.
+    async def _approves(self, message: str) -> bool:
+        # Blocking is fine: nothing else runs in the loop.
         self._free_keyboard()
         with raising_interrupts():
-            return agrees(told, self._terminal)
+            return agrees(message, self._terminal)
 
 
 async def _get_ready(chat: Conversation, question: Message, status: StatusRenderer) -> None:
-    """Sum up what would be left out, as a conversation does between two questions.
+    """Summarize the turns that would be left out, as a conversation does between two questions.
 
-    Whoever did not ask for that in this call need not wait for it.
+    A caller that did not choose a context strategy in this call skips the wait.
     """
     if chat.manager.fold(question) is None:
         return
@@ -291,7 +293,7 @@ async def _get_ready(chat: Conversation, question: Message, status: StatusRender
 
 
 def _dry_run(chat: Conversation, settings: Settings, question: Message, context: RunContext) -> str:
-    """Return what would be sent, as JSON."""
+    """Return the request that would be sent, as JSON."""
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
     request, plan = chat.manager.prepare(question)
@@ -310,7 +312,7 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
 
 
 def _long_dry_run(chat: Conversation, question: LongQuestion) -> str:
-    """Return what reading a question that does not fit would take at most, as JSON. Raise ``InputTooLong`` for none."""
+    """Return the limits of reading a long question, as JSON. Raise ``InputTooLong`` if it cannot be read."""
     plan = question.plan(chat.turns.long_questions.strategy)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
@@ -329,7 +331,7 @@ _INCOMPLETE: Final = {"content_filter", "refusal", "tool_calls", "function_call"
 
 
 def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
-    """Return how the program ends after a turn; an answer that ran into a limit the person set themselves is complete."""
+    """Return the exit code of a turn; an answer cut off by a limit the person set counts as complete."""
     result = end.result
     if result.error is not None:
         return result.error.exit_code
@@ -340,10 +342,10 @@ def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
 
 
 def context_data(report: ContextReport) -> dict[str, Any]:
-    """Return what a model sees of a conversation, with the keys of ``--dry-run``: strategy, parts in their order, gaps.
+    """Return the context of a conversation with the keys of ``--dry-run``: strategy, parts in order, gaps.
 
-    A ``turn`` is a number in the conversation, the first being 1; ``turns`` are pairs of the first and the last of
-    those that follow each other.
+    A ``turn`` is a number in the conversation, starting at 1; ``turns`` are pairs of the first and last of
+    consecutive turns.
     """
     return {
         "context": report.context,

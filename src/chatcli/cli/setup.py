@@ -1,4 +1,4 @@
-"""From options to settings: what chat and the commands have in common before they do anything."""
+"""The setup chat and the commands share: from options to settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
 
 
-def world_of(terminal: Terminal) -> RunContext:
+def run_context(terminal: Terminal) -> RunContext:
     return RunContext(
         terminal.environment,
         find_paths(terminal.environment),
@@ -33,17 +33,17 @@ def world_of(terminal: Terminal) -> RunContext:
 
 def settings_of(
     options: Namespace,
-    world: RunContext,
+    context: RunContext,
     terminal: Terminal,
     *,
     template: TemplateSettings | None = None,
     changes: Mapping[str, object] | None = None,
     mentions_untrusted: bool = True,
 ) -> Settings:
-    """Settle the settings, and say on stderr what was passed over on the way.
+    """Resolve the settings and print warnings about skipped values to stderr.
 
-    ``template`` is what a prompt template sets, ``changes`` what was changed since the start. What waits in the ``.env``
-    of the folder for the person's trust is mentioned once, unless the caller says it.
+    ``template`` is what a prompt template sets, ``changes`` what was changed since the start. Settings of the
+    folder's ``.env`` that are pending trust are mentioned once, unless the caller mentions them.
     """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     if given.get("system") is not None:
@@ -51,18 +51,18 @@ def settings_of(
             given["system"], terminal, encoding=getattr(options, "encoding", None)
         )
     env_file = getattr(options, "env_file", None)
-    folder = world.folder or Path("/nonexistent")
+    folder = context.folder or Path("/nonexistent")
     settings = resolve(
         given,
         terminal.environment,
-        world.paths,
+        context.paths,
         folder,
         Path(env_file) if env_file else None,
         template=template,
         changes=changes,
     )
     for credential in settings.every_credential:
-        world.redactor.know_later(credential.secret.revealed)
+        context.redactor.know_later(credential.secret.revealed)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     if settings.unreadable_keys is not None and not options.quiet:
@@ -72,14 +72,14 @@ def settings_of(
         untrusted is not None
         and mentions_untrusted
         and not options.quiet
-        and mention_once(untrusted, world.paths, remember=settings.save)
+        and mention_once(untrusted, context.paths, remember=settings.save)
     ):
         terminal.warn(f"chatcli: {untrusted.notice}")
     return settings
 
 
 def _working_folder() -> Path | None:
-    """Return the folder the person is in, ``None`` where it was deleted under them."""
+    """Return the working folder, ``None`` if it was deleted."""
     try:
         return Path.cwd()
     except OSError:

@@ -1,4 +1,4 @@
-"""Ending when the process is asked to leave."""
+"""Ending the process cleanly on a signal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATIENCE_S: Final = 0.3
 
 
 class Signalled(BaseException):
-    """A signal asked the process to end; not an error, so that nothing takes it for one."""
+    """A signal asked the process to end; a ``BaseException``, so that no handler of errors swallows it."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -44,9 +44,9 @@ class Signalled(BaseException):
 
 @contextmanager
 def raising_signals() -> Iterator[None]:
-    """Raise ``Signalled`` where a signal asks for the end, as Python does ``KeyboardInterrupt``.
+    """Raise ``Signalled`` on a terminating signal, as Python raises ``KeyboardInterrupt``.
 
-    What is left by an exception is left in order: a question for a key turns the terminal's echo on again.
+    An exception lets blocks clean up: a prompt for a key turns the terminal's echo on again.
     """
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -58,7 +58,7 @@ def raising_signals() -> Iterator[None]:
 
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` and ``Signalled`` also within a loop, where what is waited for holds the loop up."""
+    """Raise ``KeyboardInterrupt`` and ``Signalled`` also inside a loop, for work that blocks the loop."""
     with raising_signals(), _Answering(signal.default_int_handler, [signal.SIGINT]):
         yield
 
@@ -67,14 +67,14 @@ async def until_signalled(
     work: Coroutine[Any, Any, ExitCode],
     *,
     interrupt: Callable[[], None] | None = None,
-    hurry: Callable[[], object] = lambda: None,
+    on_signal: Callable[[], object] = lambda: None,
     abandon: Callable[[], object] = lambda: None,
 ) -> ExitCode:
-    """Run ``work`` and return its exit code, or that of the signal which ended it by cancelling it.
+    """Run ``work`` and return its exit code, or that of the signal which cancelled it.
 
-    With ``interrupt``, SIGINT calls that and ends nothing. ``hurry`` is called at once by the first signal, in the
-    middle of whatever is going on; after a second one the process is gone within ``PATIENCE_S``, and ``abandon`` is
-    all that is still called.
+    With ``interrupt``, SIGINT calls that and ends nothing. The first signal calls ``on_signal`` at once, in
+    the middle of whatever is running; after a second one the process ends within ``PATIENCE_S``, and only
+    ``abandon`` is still called.
     """
     import asyncio  # noqa: PLC0415 - --version needs no loop
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
@@ -91,7 +91,7 @@ async def until_signalled(
             loop.call_soon_threadsafe(interrupt)
             return
         codes.append(code)
-        hurry()
+        on_signal()
         loop.call_soon_threadsafe(task.cancel)
         if len(codes) > 1 and not timers:
             timers.append(_end_soon(codes[0], abandon))
@@ -100,7 +100,7 @@ async def until_signalled(
         try:
             code = await task
         except (asyncio.CancelledError, ChatcliError, ClosedPipe):
-            # A terminal that is closed sends a signal and fails as well: the signal is the reason.
+            # Closing a terminal sends a signal and breaks its streams as well: the signal is the cause.
             if not codes:
                 raise
             code = codes[0]
@@ -108,16 +108,16 @@ async def until_signalled(
             for timer in timers:
                 timer.cancel()
     if codes:
-        # Closing the loop waits for its threads, and one may wait for a name server.
+        # Closing the loop waits for its threads, and one of them may be waiting for a name server.
         loop.set_default_executor(ThreadPoolExecutor())
     return codes[0] if codes else code
 
 
 class _Waking:
-    """Wakes the loop at every signal, while it is entered.
+    """A context manager that wakes the loop at every signal.
 
-    One that comes in the moment before the loop goes to sleep would else be answered when something else wakes it.
-    The loop of Windows sees to that itself.
+    A signal just before the loop goes to sleep would otherwise wait until something else wakes it. The loop
+    of Windows handles that itself.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
@@ -139,7 +139,7 @@ class _Waking:
     def __exit__(self, *_: object) -> None:
         if not self._ends:
             return
-        # A descriptor somebody set meanwhile is closed by now, or no loop's any more.
+        # A descriptor that was set meanwhile is closed by now, or belongs to no loop.
         signal.set_wakeup_fd(self._before)
         self._loop.remove_reader(self._ends[0])
         for end in self._ends:
@@ -158,7 +158,7 @@ def _end_soon(code: ExitCode, abandon: Callable[[], object]) -> Timer:
 
 
 class _Answering:
-    """Has signals answered while it is entered. One that is ignored on purpose, as nohup does with SIGHUP, stays ignored."""
+    """A context manager that handles signals. One that is ignored on purpose, as by nohup, stays ignored."""
 
     def __init__(self, answer: Callable[[int, FrameType | None], None], numbers: Iterable[int]) -> None:
         self._answer = answer

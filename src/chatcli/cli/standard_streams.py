@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from chatcli.render.themes import ColorSystem
 
 _NARROWEST_COLUMNS: Final = 10
-_WIDEST_COLUMNS: Final = 2000  # what is padded to a width somebody made up must still fit the memory
+_WIDEST_COLUMNS: Final = 2000  # a made-up width must not exhaust memory
 _LOOK_AGAIN_S: Final = 0.1
-# What a pipe that has room at all takes at once (POSIX, PIPE_BUF on Linux), so that no write waits in the middle.
-_PIECE_BYTES: Final = 4096
+# The largest write that a pipe with room accepts at once (POSIX; PIPE_BUF on Linux), so that no write blocks.
+_CHUNK_BYTES: Final = 4096
 _LAST_STANDARD_DESCRIPTOR: Final = 2
 _TERMS_THAT_CANNOT_REDRAW: Final = frozenset({"", "dumb", "unknown"})
 
-# https://force-color.org, with the levels of chalk. Any other value that is not empty: as many as the terminal shows.
+# https://force-color.org, with the levels of chalk. Any other non-empty value: as many as the terminal shows.
 _FORCED_COLORS: Final[Mapping[str, ColorSystem | None]] = {
     "0": None,
     "false": None,
@@ -42,7 +42,7 @@ _FORCED_COLORS: Final[Mapping[str, ColorSystem | None]] = {
 }
 
 _COLORTERMS: Final = frozenset({"truecolor", "24bit"})
-# Over ssh only TERM arrives, so terminals with a name of their own are known by it.
+# ssh passes on only TERM, so terminals with a name of their own are recognized by it.
 _TRUECOLOR_TERMS: Final = (
     "xterm-kitty",
     "xterm-ghostty",
@@ -69,25 +69,25 @@ _WITHOUT_COLORS: Final = re.compile(r"vt\d+|.*-mono\Z|.*-m\Z")
 
 
 class ClosedPipe(Exception):
-    """Who read the output has gone; there is nobody left to tell."""
+    """The reader of the output is gone, so nothing more can be shown."""
 
 
 @dataclass(slots=True)
 class Stream:
-    """Text to a file without a buffer as UTF-8. Lone surrogates have no UTF-8 and become ``?``.
+    """Unbuffered UTF-8 text to a file. Lone surrogates have no UTF-8 and become ``?``.
 
-    A reader who does not read is waited for, but not any more once ``is_hurried``: what finds no room then is let go.
+    A slow reader is waited for until ``gives_up`` is set; from then on, output without room is dropped.
     """
 
     file: BinaryIO
     is_terminal: bool
-    is_hurried: bool = False
+    gives_up: bool = False
 
     def write(self, text: str) -> None:
         content = memoryview(text.encode("utf-8", "replace"))
         try:
             while content and self._finds_room():
-                content = content[self._written(content[:_PIECE_BYTES]) :]
+                content = content[self._written(content[:_CHUNK_BYTES]) :]
         except BrokenPipeError as error:
             raise ClosedPipe from error
         except (OSError, ValueError) as error:
@@ -98,18 +98,18 @@ class Stream:
 
     @property
     def has_room(self) -> bool:
-        """Whether a little can be written without waiting, or nobody is waited for any more."""
-        return self.is_hurried or _has_room(self.file, within_s=0)
+        """Whether a small write would not block, or waiting was given up."""
+        return self.gives_up or _has_room(self.file, within_s=0)
 
     def _finds_room(self) -> bool:
-        # A write that waits would go on waiting after a signal: Python repeats it (PEP 475).
-        while not _has_room(self.file, within_s=0 if self.is_hurried else _LOOK_AGAIN_S):
-            if self.is_hurried:
+        # A blocking write would keep blocking after a signal: Python repeats it (PEP 475).
+        while not _has_room(self.file, within_s=0 if self.gives_up else _LOOK_AGAIN_S):
+            if self.gives_up:
                 return False
         return True
 
     def _written(self, content: memoryview) -> int:
-        """Return how many bytes were taken: none where a file does not block and is full after all."""
+        """Return the number of bytes written: 0 if a non-blocking file is full after all."""
         written = self.file.write(content)
         if not written and not _has_descriptor(self.file):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -118,13 +118,14 @@ class Stream:
 
 @dataclass(slots=True)
 class Terminal:
-    """Where a run reads and writes. ``stdin`` is ``None`` when it is closed.
+    """The streams of a run and what its terminal can do. ``stdin`` is ``None`` when it is closed.
 
-    ``redactor`` takes the keys it knows out of what ``warn`` writes. ``locale_encoding`` is how a text is encoded that is not in UTF-8, as far as the person's system knows.
+    ``warn`` removes keys known to ``redactor``. ``locale_encoding`` is the encoding of the person's system
+    for texts that are not UTF-8, if known.
 
-    What does not change is worked out once. A terminal ``is_dumb`` where nothing can be redrawn, and ``is_attended``
-    where somebody sees a question on stderr and can answer it on stdin. ``stdout_colors`` and ``stderr_colors`` are the
-    colours to use there, ``None`` for none at all.
+    Constant properties are computed once. A terminal ``is_dumb`` if it cannot redraw, and ``is_attended`` if
+    a person sees a question on stderr and can answer it on stdin. ``stdout_colors`` and ``stderr_colors`` are
+    the colours to use there, ``None`` for none.
     """
 
     stdin: BinaryIO | None
@@ -140,7 +141,7 @@ class Terminal:
     stderr_colors: ColorSystem | None = field(init=False)
 
     def __post_init__(self) -> None:
-        # A terminal of Windows needs no TERM to be able to redraw.
+        # A Windows terminal can redraw without TERM.
         usual = "windows" if sys.platform == "win32" else ""
         self.is_dumb = self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
         self.is_attended = self.stdin_is_terminal and self.stderr.is_terminal
@@ -152,7 +153,7 @@ class Terminal:
         _fill_closed_descriptors()
         obey_escapes()
         for stream in (sys.stdin, sys.stdout):
-            _speak_utf_8(stream)
+            _use_utf_8(stream)
         return cls(
             stdin=None if sys.stdin is None else sys.stdin.buffer,
             stdin_is_terminal=sys.stdin is not None and sys.stdin.isatty(),
@@ -164,7 +165,7 @@ class Terminal:
 
     @property
     def stdin_is_file(self) -> bool:
-        """Whether stdin is a regular file, as it is behind ``<`` and in a loop that reads one."""
+        """Whether stdin is a regular file, as with ``<`` and in a loop that reads one."""
         try:
             return self.stdin is not None and stat.S_ISREG(os.fstat(self.stdin.fileno()).st_mode)
         except (OSError, ValueError):
@@ -172,7 +173,7 @@ class Terminal:
 
     @property
     def takes_commands(self) -> bool:
-        """Whether it reads operating system commands (OSC), if only to ignore them."""
+        """Whether it parses operating system commands (OSC), if only to ignore them."""
         return takes_commands(self.environment.get("TERM", ""))
 
     @property
@@ -184,20 +185,21 @@ class Terminal:
         return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))
 
     def listing_columns(self) -> int:
-        """Return where the lines of a listing are cut: a program that reads them gets them whole."""
+        """Return the width of listings: unlimited for a pipe, so that programs get whole lines."""
         return self.columns() if self.stdout.is_terminal else sys.maxsize
 
     def size(self) -> os.terminal_size:
         return shutil.get_terminal_size()
 
-    def hurry(self, is_hurried: bool = True) -> None:
-        """Wait no longer for readers who do not read."""
-        self.stdout.is_hurried = self.stderr.is_hurried = is_hurried
+    def give_up_on_readers(self, gives_up: bool = True) -> None:
+        """Stop waiting for readers that do not read."""
+        self.stdout.gives_up = self.stderr.gives_up = gives_up
 
     def _colors(self, stream: Stream) -> ColorSystem | None:
         """Return which colours to use on ``stream``.
 
-        The person's choice comes first (https://no-color.org, https://force-color.org), then what the terminal can show.
+        The person's choice wins (https://no-color.org, https://force-color.org), then what the terminal can
+        show.
         """
         if self.environment.get("NO_COLOR"):
             return None
@@ -211,7 +213,7 @@ class Terminal:
         return None
 
     def warn(self, text: str, *, whole: bool = False) -> None:
-        """Write a line to stderr, without any key. Losing it must not lose the answer.
+        """Write a line to stderr, without keys. A failure here must not lose the answer.
 
         On a terminal it is wrapped between words, unless it is to stay ``whole``.
         """
@@ -225,15 +227,15 @@ class Terminal:
 
 
 def shown_colors(environment: Mapping[str, str]) -> ColorSystem | None:
-    """Return what the terminal shows: the sixteen colours nearly every one has, or more, or ``None`` for none.
+    """Return the colours of the terminal: the usual sixteen or more, ``None`` for none.
 
-    There is no one place to ask: terminfo knows no more than ``TERM`` does, and that often says less than the terminal can.
+    No single source knows: terminfo knows only ``TERM``, which often says less than the terminal can.
     """
     term = environment.get("TERM", "")
     if _WITHOUT_COLORS.match(term) and not environment.get("COLORTERM"):
         return None
     named = _named_colors(term, environment)
-    # GNU screen hands COLORTERM on from the terminal around it and misreads what that would understand.
+    # GNU screen passes on COLORTERM of the terminal around it and misreads that terminal's sequences.
     if named == "truecolor" and term.startswith("screen") and not environment.get("TMUX"):
         return "256"
     return named
@@ -271,7 +273,7 @@ def _stream(stream: io.TextIOBase | object | None) -> Stream:
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         return Stream(io.BytesIO(), is_terminal=False)
-    # What a buffer still holds after a failure Python would try to write once more at its end, and complain.
+    # Python would write a failed stream's buffer once more at exit, and complain.
     file = getattr(buffer, "raw", buffer)
     return Stream(file, is_terminal=bool(getattr(stream, "isatty", bool)()))
 
@@ -285,25 +287,25 @@ def _has_descriptor(file: BinaryIO) -> bool:
 
 
 def _has_room(file: BinaryIO, *, within_s: float) -> bool:
-    """Whether ``file`` takes something now, or an error that writing will tell."""
-    # Windows can wait for sockets only.
+    """Whether ``file`` accepts a write now, or has an error that writing will raise."""
+    # Windows can only wait for sockets.
     if sys.platform == "win32" or not _has_descriptor(file):
         return True
     return bool(select.select([], [file], [], within_s)[1])
 
 
 def _fill_closed_descriptors() -> None:
-    """Put something harmless where a standard stream was closed.
+    """Open the null device for each closed standard stream.
 
-    The next file that is opened would take its number, and what a library prints would land in a session.
+    The next opened file would otherwise take its number, and output of libraries would land in a session.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_DESCRIPTOR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
 
-def _speak_utf_8(stream: object) -> None:
-    """Take a terminal whose locale knows only ASCII for what nearly every one is."""
+def _use_utf_8(stream: object) -> None:
+    """Use UTF-8 on a terminal whose locale is ASCII only: nearly every terminal is UTF-8."""
     if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
         stream.reconfigure(encoding="utf-8", errors="replace")
 
@@ -317,7 +319,7 @@ if sys.platform == "win32":
     _ENABLE_VIRTUAL_TERMINAL_PROCESSING = 0x0004
 
     def obey_escapes() -> None:
-        """Have the console obey escape sequences, which it shows as text until it is told otherwise."""
+        """Have the console interpret escape sequences, which it otherwise shows as text."""
         kernel = ctypes.windll.kernel32
         for number in (_STANDARD_OUTPUT, _STANDARD_ERROR):
             handle, mode = kernel.GetStdHandle(number), wintypes.DWORD()
@@ -327,4 +329,4 @@ if sys.platform == "win32":
 else:
 
     def obey_escapes() -> None:
-        """Do nothing: elsewhere every terminal obeys them."""
+        """Do nothing: elsewhere every terminal interprets them."""

@@ -1,4 +1,4 @@
-"""What a person types, a line at a time: on its own, or in answer to a question."""
+"""Lines typed by the person: on their own, or in answer to a question."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LONGEST_ANSWER_BYTES: Final = 1_000
 
 
 class TypedLines:
-    """The lines of stdin. Each call waits for one, and is left by the exception of a signal."""
+    """The lines of stdin. Each call blocks until a line is there or a signal raises its exception."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._kept: list[bytes] = []
 
     def keep(self, line: bytes) -> None:
-        """Keep a line that was typed while something else went on for ``next``."""
+        """Keep a line for ``next`` that was typed during other work."""
         self._kept.append(line)
 
     def next(self, prompt: str) -> str | None:
-        """Return the first line that was kept, shown behind ``prompt``, else what ``read`` does."""
+        """Return the first kept line, shown after ``prompt``, else call ``read``."""
         if not self._kept:
             return self.read(prompt)
         line = self._decoded(self._kept.pop(0)).rstrip("\r\n")
@@ -36,7 +36,7 @@ class TypedLines:
         return line
 
     def read(self, prompt: str) -> str | None:
-        """Return the next line without its end, ``None`` when there is none any more."""
+        """Return the next line without its end, ``None`` at the end of input."""
         terminal = self._terminal
         terminal.stdout.write(prompt)
         try:
@@ -49,7 +49,7 @@ class TypedLines:
         return self._decoded(content).rstrip("\r\n")
 
     def read_secret(self, prompt: str) -> str | None:
-        """Return the next line as ``read`` does; a terminal does not show it."""
+        """Return the next line as ``read`` does, without echo on a terminal."""
         if not self._terminal.stdin_is_terminal:
             return self.read(prompt)
         try:
@@ -66,12 +66,12 @@ class TypedLines:
 
 
 def agrees(question: str, terminal: Terminal) -> bool:
-    """Ask, and return whether the person says yes; no answer is none."""
+    """Ask, and return whether the answer is yes; no answer means no."""
     return is_yes(answered(f"{question} {YES_OR_NO} ", terminal))
 
 
 def answered(label: str, terminal: Terminal) -> str | None:
-    """Ask, and return the line the person answers with, ``None`` where they answer nothing."""
+    """Ask, and return the person's answer, ``None`` if there is none."""
     terminal.stderr.write(label)
     answer = terminal.stdin.readline(_LONGEST_ANSWER_BYTES) if terminal.stdin else b""
     if not answer.endswith(b"\n"):

@@ -146,12 +146,12 @@ def resolve(
         for name in settings.fallback
         if name in file.profiles
     }
-    standing_in = [key for profile in fallback_profiles.values() for key in profile.every_credential]
+    of_fallbacks = [key for profile in fallback_profiles.values() for key in profile.every_credential]
     return replace(
         settings,
         untrusted=untrusted,
         fallback_profiles=fallback_profiles,
-        every_credential=(*settings.every_credential, *standing_in),
+        every_credential=(*settings.every_credential, *of_fallbacks),
     )
 
 

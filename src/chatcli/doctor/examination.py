@@ -85,7 +85,7 @@ class Examination:
     ``addresses`` of the host that is connected to; ``visit``, what the server answered.
     """
 
-    world: RunContext
+    context: RunContext
     terminal: TerminalFacts
     settings: Settings | None = None
     error: ChatcliError | None = None

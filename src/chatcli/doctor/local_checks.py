@@ -116,7 +116,7 @@ _SHOWN = 5
 
 
 async def check_folders(examination: Examination) -> Iterable[Finding]:
-    paths = examination.world.paths
+    paths = examination.context.paths
     named = {"config": paths.config, "data": paths.data, "cache": paths.cache}
     findings = [_folder(what, folder) for what, folder in named.items()]
     for folder in (paths.config, paths.data):
@@ -208,7 +208,7 @@ _SESSIONS = "sessions"
 
 
 async def check_sessions(examination: Examination) -> Iterable[Finding]:
-    return await asyncio.to_thread(_look_at_sessions, examination.world.paths.data)
+    return await asyncio.to_thread(_look_at_sessions, examination.context.paths.data)
 
 
 def _look_at_sessions(data: Path) -> list[Finding]:
@@ -296,7 +296,7 @@ async def _endpoint(examination: Examination, settings: Settings, base_url: str)
     return endpoint_at(
         base_url,
         settings,
-        examination.world,
+        examination.context,
         # In a thread: a key may be in the system keyring, which is slow and may ask the person.
         key=await asyncio.to_thread(credential.secret.reveal) if credential else None,
         withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
@@ -323,11 +323,11 @@ def _key(examination: Examination, settings: Settings) -> Finding:
 
 
 _EMBEDDED = "embedded"
-_OTHER_WAYS = "chatcli config login keeps a key, --base-url names a server"
+_OTHER_MODELS = "chatcli config login keeps a key, --base-url names a server"
 
 
 async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
-    engine, weights = engine_state(), status(examination.world.paths.local)
+    engine, weights = engine_state(), status(examination.context.paths.local)
     findings = []
     if engine.installed:
         findings.append(ok(_EMBEDDED, f"engine {ENGINE} {engine.version or ''}".rstrip()))
@@ -336,7 +336,7 @@ async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
             problem(
                 _EMBEDDED,
                 "the engine is not installed",
-                f"pip install '{ENGINE_REQUIREMENT}'; else {_OTHER_WAYS}",
+                f"pip install '{ENGINE_REQUIREMENT}'; else {_OTHER_MODELS}",
             )
         )
     if weights.ready:
@@ -344,6 +344,6 @@ async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
     else:
         missing = "unfinished" if weights.present else "not here"
         findings.append(
-            problem(_EMBEDDED, f"the weights are {missing}", f"chatcli local setup; else {_OTHER_WAYS}")
+            problem(_EMBEDDED, f"the weights are {missing}", f"chatcli local setup; else {_OTHER_MODELS}")
         )
     return findings

@@ -184,32 +184,32 @@ async def check_tls(examination: Examination) -> Iterable[Finding]:
     """Ask the server for its models, and tell what that showed of the way there; other checks tell the rest."""
     from chatcli.client.inspection import visit  # noqa: PLC0415 -- openai is slow to import
 
-    endpoint, context = examination.destination, examination.world
+    endpoint, context = examination.destination, examination.context
     environment, timeout_s = context.environment, examination.answer_timeout_s
-    seen = examination.visit = await visit(context.pool, endpoint, environment, timeout_s=timeout_s)
-    code = seen.error.code if seen.error else ""
-    if seen.error is not None and code.startswith("proxy"):
-        return [of_error("proxy", seen.error), skipped("tls", "needs the proxy")]
+    found = examination.visit = await visit(context.pool, endpoint, environment, timeout_s=timeout_s)
+    code = found.error.code if found.error else ""
+    if found.error is not None and code.startswith("proxy"):
+        return [of_error("proxy", found.error), skipped("tls", "needs the proxy")]
     if endpoint.base_url.startswith("http:"):
         return [ok("tls", "not used: this address is http")]
-    if seen.tls is not None and code not in _TLS_CODES:
-        return _trusted(seen.tls, endpoint, environment)
-    if seen.error is None:
+    if found.tls is not None and code not in _TLS_CODES:
+        return _trusted(found.tls, endpoint, environment)
+    if found.error is None:
         return [ok("tls", "encrypted")]
-    return [of_error("tls", seen.error), *await _refused(examination, endpoint, code)]
+    return [of_error("tls", found.error), *await _refused(examination, endpoint, code)]
 
 
 async def check_key(examination: Examination) -> Iterable[Finding]:
     """Tell whether the server takes the key."""
-    endpoint, seen = examination.destination, _visit(examination)
-    took = f" ({milliseconds(seen.latency_s)})" if seen.latency_s is not None else ""
+    endpoint, found = examination.destination, _visit(examination)
+    took = f" ({milliseconds(found.latency_s)})" if found.latency_s is not None else ""
     sent = "the key is accepted" if endpoint.key is not None else "no key is needed"
-    match seen.error:
+    match found.error:
         case None:
             return [ok("auth", f"{sent}{took}")]
         case RequestRefused(status=status) if status in _NO_LIST:
             return [ok("auth", f"this server has no model list to check a key against{took}")]
-    return [of_error("auth", seen.error)]
+    return [of_error("auth", found.error)]
 
 
 async def check_clock(examination: Examination) -> Iterable[Finding]:
@@ -280,7 +280,7 @@ async def _shortest_answer(
 
     parameters = Parameters(max_tokens=_FEW_TOKENS[settings.api], extra=settings.options)
     request = Request(model, (question("Say hi."),), parameters)
-    context = examination.world
+    context = examination.context
     ask = partial(
         time_answer,
         context.pool,
@@ -326,7 +326,7 @@ async def _refused(examination: Examination, endpoint: Endpoint, code: str) -> I
     if code != "tls_certificate":
         return ()
     tls = await refused_certificate(
-        endpoint, examination.world.environment, timeout_s=endpoint.connect_timeout_s
+        endpoint, examination.context.environment, timeout_s=endpoint.connect_timeout_s
     )
     return [problem("tls", f"certificate {_shown(one)}") for one in (tls.chain if tls else ())]
 

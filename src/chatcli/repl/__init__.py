@@ -1,1 +1,1 @@
-"""The conversation with a person: the loop and the slash commands, over a frontend that shows and asks."""
+"""The interactive conversation: its loop and slash commands, over a frontend."""

@@ -1,4 +1,4 @@
-"""Getting a conversation ready for the next question, while the person reads or types."""
+"""Preparing a conversation for the next question while the person reads or types."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PATIENCE_S: Final = 2.0
 
 
 class BetweenTurns:
-    """Has older turns summed up, or looked through, as the context strategy wants it.
+    """Runs the summarizing or indexing that the context strategy wants.
 
-    What a question does not wait for is given up and leaves no trace; the turn goes its way without it. A failure is
-    told once, by ``tell``: it would be the same with every turn.
+    Work the next question cannot wait for is cancelled without a trace, and the turn proceeds without it. A
+    failure is reported once, through ``tell``: it would repeat with every turn.
     """
 
     def __init__(self, tell: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
@@ -31,16 +31,16 @@ class BetweenTurns:
         self._has_warned = False
 
     def begin(self, chat: Conversation) -> None:
-        """Begin, now that a turn is over."""
+        """Start the work after a turn."""
         self._task = asyncio.create_task(self._get_ready(chat))
 
     @property
     def is_asking(self) -> bool:
-        """Whether it is this that asks a model, and not the person."""
+        """Whether this work, and not the person, is making a request."""
         return self._task is not None and asyncio.current_task() is self._task
 
     async def settle(self) -> None:
-        """Wait a moment, and give up what is not done then."""
+        """Wait a moment, then cancel unfinished work."""
         if self._task is not None:
             try:
                 await asyncio.wait([self._task], timeout=self._patience_s)
@@ -48,7 +48,7 @@ class BetweenTurns:
                 await self.stop()
 
     async def stop(self) -> None:
-        """Give up what is not done."""
+        """Cancel unfinished work."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The clipboard: that of the system where there is one, else that of the terminal, however far away it is."""
+"""The clipboard of the system if there is one, else of the terminal, even a remote one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _WITHIN_S: Final = 5.0
 
-# Where a terminal says how much it takes, it is more than this; xterm takes no more.
+# Terminals that document a limit accept more than this; xterm accepts no more.
 TERMINAL_TAKES_BYTES: Final = 74_994
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """What puts its input into a clipboard, where the variable ``needs`` is set."""
+    """A program that copies its input to a clipboard, usable if the variable ``needs`` is set."""
 
     command: tuple[str, ...]
     needs: str | None = None
@@ -35,10 +35,10 @@ _PROGRAMS: Final = (
     _Program(("xclip", "-selection", "clipboard", "-in"), "DISPLAY"),
     _Program(("xsel", "--clipboard", "--input"), "DISPLAY"),
     _Program(("termux-clipboard-set",)),
-    # Of Windows, and of Linux inside it. It takes UTF-16 with a mark at its beginning.
+    # For Windows, and Linux inside it. Expects UTF-16 with a byte order mark.
     _Program(("clip.exe",), encoding="utf-16"),
 )
-# Or Windows opens one for a moment.
+# Windows may open a console window for a moment.
 _NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 _FARAWAY: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
@@ -46,11 +46,12 @@ _FARAWAY: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 async def copy(
     text: str, environment: Mapping[str, str], to_terminal: Callable[[str], bool], *, hint: str
 ) -> str:
-    """Put ``text`` into the clipboard and return what it was put into, in words.
+    """Copy ``text`` to the clipboard and return the clipboard's name.
 
-    Over SSH the clipboard of this machine is nobody's: there the terminal is asked (OSC 52), by way of tmux where that
-    runs, as it hands on only what it was given itself. ``to_terminal`` sends a sequence and returns whether the
-    terminal reads any. Raise ``LocalIOError`` with ``hint`` where nothing takes it.
+    Over SSH the clipboard of this machine is of no use, so the terminal is asked (OSC 52), through tmux if it
+    is running, as tmux forwards only sequences addressed to it. ``to_terminal`` sends a sequence and returns
+    whether the terminal understands such sequences. Raise ``LocalIOError`` with ``hint`` if no clipboard is
+    available.
     """
     if not any(environment.get(name) for name in _FARAWAY):
         for program in _available(environment):
@@ -70,7 +71,7 @@ async def copy(
 
 
 def osc_52(text: str) -> str:
-    """Return the sequence that asks a terminal to put ``text`` into its clipboard (xterm, "Operating System Commands").
+    """Return the sequence that sets the terminal's clipboard (xterm, "Operating System Commands").
 
     https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
     """
@@ -84,14 +85,15 @@ def _available(environment: Mapping[str, str]) -> Iterator[_Program]:
 
 
 async def _gave(command: tuple[str, ...], content: bytes, environment: Mapping[str, str]) -> bool:
-    """Give ``content`` to a program; return whether there is one and it took it."""
+    """Write ``content`` to a program; return whether it exists and succeeded."""
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         return False
 
     def run() -> bool:
         try:
-            # Nothing it says belongs on the screen, and one that goes on in the background holds nothing open.
+            # Its output must not reach the screen, and a copy running in the background must hold no pipe
+            # open.
             done = subprocess.run(
                 [path, *command[1:]],
                 input=content,

@@ -1,4 +1,4 @@
-"""Writing in an editor of the person's own: ``$VISUAL``, ``$EDITOR``, or the one their system has."""
+"""Editing text in the person's editor: ``$VISUAL``, ``$EDITOR``, or the system's default."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _HOW: Final = 'set EDITOR to the one you want, like EDITOR="code --wait"'
 
 
 class Editor:
-    """Lets a text be edited in a file of its own, which is gone afterwards; ``environment`` names the program."""
+    """Edits a text in a temporary file; ``environment`` names the program."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
     def command(self) -> list[str]:
-        """Return the program and its arguments, to be followed by the file. Raise ``LocalIOError`` without one."""
+        """Return the program and its arguments, without the file. Raise ``LocalIOError`` if there is none."""
         chosen = next((name for name in _VARIABLES if self._environment.get(name, "").strip()), None)
         if chosen is None:
             found = next(filter(self._path_of, _USUAL), None)
@@ -46,7 +46,7 @@ class Editor:
         return [path, *words[1:]]
 
     async def edit(self, text: str) -> str:
-        """Return what became of ``text``. Raise ``LocalIOError`` where the editor failed."""
+        """Return the edited ``text``. Raise ``LocalIOError`` if the editor failed."""
         command = self.command()
         try:
             with _file_of(text) as path:
@@ -73,7 +73,7 @@ async def _run(command: list[str]) -> None:
 
 @contextmanager
 def _file_of(text: str) -> Iterator[Path]:
-    # Readable for the person alone, and Markdown to those editors that go by the name.
+    # Readable by the person alone; the suffix makes editors treat it as Markdown.
     descriptor, name = tempfile.mkstemp(prefix="chatcli-", suffix=".md")
     path = Path(name)
     try:
@@ -85,12 +85,12 @@ def _file_of(text: str) -> Iterator[Path]:
 
 
 def _text_of(path: Path) -> str:
-    # Editors end the last line, which nobody has written.
+    # Editors add a newline at the end of the file.
     return path.read_bytes().decode("utf-8-sig", "replace").replace("\r\n", "\n").removesuffix("\n")
 
 
 def _words(command: str) -> list[str]:
     if sys.platform == "win32":
-        # A backslash is part of a path there.
+        # A backslash separates path components there.
         return [word.strip('"') for word in shlex.split(command, posix=False)]
     return shlex.split(command)

@@ -1,4 +1,4 @@
-"""What a conversation is held on, a terminal with a composer or plain lines, and in what words."""
+"""The interface of a conversation to the person (a composer or plain lines), and its wording."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Words(NamedTuple):
-    """What the program itself says while a conversation is held.
+    """The program's own wording in a conversation.
 
-    ``greeting`` has room for the model, ``resume`` for the session; ``prompt`` and ``speaker`` say who speaks.
-    ``keys`` is for help; ``draft`` has room for what could be sent again.
+    ``greeting`` has a placeholder for the model, ``resume`` for the session, ``draft`` for the text that
+    could be sent again. ``prompt`` and ``speaker`` introduce the two sides. ``keys`` is for help.
     """
 
     prompt: str
@@ -53,24 +53,24 @@ PLAIN: Final = Words(
 
 
 class Frontend(Protocol):
-    """Shows what is said and asks what must be known. Everything it is given it makes safe for a terminal."""
+    """Shows output and asks the person. All text given to it is sanitized."""
 
     draws: bool
-    """Whether answers are drawn: in colours, and with what the model thinks beside them."""
+    """Whether answers are drawn, in colours and with reasoning."""
 
     words: Words
 
     was_left: bool
-    """Whether the last question was turned down by ending the input (Ctrl-D)."""
+    """Whether the last question was declined by ending the input (Ctrl-D)."""
 
     def columns(self) -> int: ...
 
     def idle_s(self) -> float:
-        """Return for how long no key has come; it never ends where nothing can be done while the person types."""
+        """Return the seconds since the last key, infinity if typing blocks everything else."""
         ...
 
     def refresh(self) -> None:
-        """Show anew what is always to be seen of the conversation."""
+        """Redraw the parts of the conversation's state that are always visible."""
         ...
 
     def say(self, text: str) -> None:
@@ -82,76 +82,77 @@ class Frontend(Protocol):
         ...
 
     def remark(self, text: str) -> None:
-        """Show a line about something that is not the answer."""
+        """Show a line that is not part of the answer."""
         ...
 
     def tell(self, notice: Notice) -> None:
-        """Show what is not about a turn, whenever that is."""
+        """Show a notice that belongs to no turn, at any time."""
         ...
 
     def complain(self, error: ChatcliError) -> None: ...
 
     def echo(self, question: str, attached: str = "") -> None:
-        """Show what the person said, where the terminal has not done so itself, and what goes with it."""
+        """Show a submission and its attachments, unless the terminal has already echoed it."""
         ...
 
     def question(self, text: str) -> None:
-        """Show a question from before, as it was shown when it was asked."""
+        """Show an earlier question as it was shown when it was asked."""
         ...
 
     def answer(self, text: str) -> None:
-        """Show an answer of the model from before, as it was shown when it came."""
+        """Show an earlier answer as it was shown when it was written."""
         ...
 
     def pause(self) -> None:
-        """Leave a gap: what belonged together is complete."""
+        """Leave a gap after lines that belong together."""
         ...
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
-        """Return what shows a turn."""
+        """Return the observers that show a turn."""
         ...
 
     async def work(self, work: Awaitable[None], what: str) -> None:
-        """Wait for ``work``, saying ``what`` takes the time; the person may stop it."""
+        """Wait for ``work`` while showing ``what``; the person may stop it."""
         ...
 
     def doing(self, what: str) -> None:
-        """Say what the work in hand is at now."""
+        """Change what is shown for the work in hand."""
         ...
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
-        """Return the answer to a question of the program, ``None`` when the person turns it down."""
+        """Return the answer to a question of the program, ``None`` if the person declines."""
         ...
 
     async def confirm(self, question: str) -> bool:
-        """Return whether the person says yes; no answer is none."""
+        """Return whether the person says yes; no answer means no."""
         return is_yes(await self.ask(f"{question} {YES_OR_NO} "))
 
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False
     ) -> str | None:
-        """Return the name of the session the person chooses, ``None`` when they choose none.
+        """Return the name of the session the person chooses, ``None`` for none.
 
-        Those found for ``words`` come first: of the person's folder where it has any, or of ``everywhere``.
+        Results for ``words`` are listed first: those of the person's folder if there are any, or of
+        ``everywhere``.
         """
         ...
 
     async def page_through(self, answer: str) -> None:
-        """Let the person read an answer from before from its beginning."""
+        """Show an earlier answer from its beginning, page by page."""
         ...
 
     def to_terminal(self, sequence: str) -> bool:
-        """Send the terminal what it does not show; return whether it is one that reads such things."""
+        """Send the terminal an invisible sequence; return whether it understands such sequences."""
         ...
 
     def hold(self) -> None:
-        """Let what is queued wait for the person: what it was to follow has gone wrong."""
+        """Hold the queue until the person releases it, because the work before it failed."""
         ...
 
     def set_aside(self, text: str) -> None:
-        """Keep ``text`` for the person to send later; what they write first may be something else."""
+        """Keep ``text`` to send later; the person may write something else first."""
         ...
 
     def draft(self, text: str) -> None:
-        """Offer ``text`` for editing as what the person says next."""
+        """Offer ``text`` for editing as the next submission."""
         ...

@@ -1,4 +1,4 @@
-"""Letting a person choose what is done with a question that does not fit."""
+"""Letting the person choose a strategy for a question that does not fit."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ async def settle_length(
     ask: Callable[[str], Awaitable[str | None]],
     columns: int,
 ) -> Message | Examined | None:
-    """Let the person choose what is done with a question that does not fit; return what to send, ``None`` for nothing.
+    """Let the person choose a strategy for a long question; return the question, ``None`` to cancel.
 
-    Nobody is asked who has settled that with the setting ``long``.
+    Nothing is asked if the setting ``long`` decides.
     """
     if settings.origin("long") != "default":
         return message
     question = await chat.turns.examine(message)
     if question.long is None:
         return question
-    with suppress(InputTooLong):  # the turn itself says that nothing can be done
+    with suppress(InputTooLong):  # the turn itself reports that nothing can be done
         cost_of = chat.turns.long_questions.cost_of
         strategy = await choose_strategy(question.long, say=say, ask=ask, cost_of=cost_of, columns=columns)
         if strategy is None:
@@ -57,10 +57,10 @@ async def choose_strategy(
     cost_of: Callable[[Plan], float | None],
     columns: int,
 ) -> str | None:
-    """Return the name of the way the person chooses, ``None`` where they turn all of them down.
+    """Return the name of the chosen strategy, ``None`` if the person declines.
 
-    Each is told with what it takes, in rows of at most ``columns``. Enter takes the recommended one only where its cost
-    is known. Raise ``InputTooLong`` where there is no way.
+    Each is listed with its cost, in rows of at most ``columns``. Enter takes the recommended one only if its
+    cost is known. Raise ``InputTooLong`` if no strategy applies.
     """
     # Millions of characters take seconds to count; keys are read meanwhile.
     plans = await asyncio.to_thread(question.plans)
@@ -88,7 +88,7 @@ async def choose_strategy(
 
 
 def choices(plans: Sequence[Plan], cost_of: Callable[[Plan], float | None], columns: int) -> list[str]:
-    """Return the rows of each way: its number and name, what it takes, and what it reads."""
+    """Return the rows of each strategy: its number and name, its cost, and what it reads."""
     width = max(len(plan.strategy) for plan in plans)
     return [
         row

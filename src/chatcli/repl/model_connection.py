@@ -24,21 +24,24 @@ if TYPE_CHECKING:
 
 
 VOCABULARY_QUIET_S: Final = 1.5
-"""How long no key must have come before the vocabulary is loaded: that holds the interpreter for a tenth of a second
-at a stretch, and is needed only when a conversation comes near the size of its window."""
+"""The pause in typing before the vocabulary is loaded.
+
+Loading holds the interpreter for a tenth of a second at a time, and it is needed only near the limit of the
+context window.
+"""
 
 
 class Connection:
-    """Finds what a conversation asks, once; a failure is told to whoever asks for it, and then tried again.
+    """Connects a conversation to its model once; a failure is raised to the caller, then retried.
 
-    ``draws`` says whether answers are drawn, so that what draws them is loaded too. ``opened`` is called when a model
-    was found in the background. ``approve`` asks the person about what would exceed a budget.
+    ``draws`` says whether answers are drawn, so that the drawing modules are loaded too. ``opened`` is called
+    when a model was found in the background. ``approve`` asks the person about exceeding a budget.
     """
 
     def __init__(
         self,
-        wish: ChatOptions,
-        world: RunContext,
+        options: ChatOptions,
+        context: RunContext,
         tell: Notify,
         *,
         idle_s: Callable[[], float],
@@ -46,8 +49,8 @@ class Connection:
         opened: Callable[[], object] = lambda: None,
         approve: Approve | None = None,
     ) -> None:
-        self.wish = wish
-        self._world = world
+        self.options = options
+        self._context = context
         self._tell = tell
         self._idle_s = idle_s
         self._draws = draws
@@ -61,38 +64,38 @@ class Connection:
         self._counting: asyncio.Task[None] | None = None
 
     def begin(self, chat: Conversation, settings: Settings) -> None:
-        """Open it for ``chat`` as soon as nobody types."""
+        """Start connecting ``chat`` as soon as the person pauses typing."""
         self._warmup = Warmup(_steps(settings, draws=self._draws), idle_s=self._idle_s)
         self._opening = asyncio.create_task(self._open_warm(chat, settings))
-        # Whoever asks is told why it failed; that nobody did is no news.
+        # The caller gets the error; without a caller it is not worth reporting.
         self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
 
     async def ready(self, chat: Conversation, settings: Settings) -> None:
-        """Wait until ``chat`` is connected. Raise a ``ChatcliError`` where it cannot be."""
+        """Wait until ``chat`` is connected. Raise a ``ChatcliError`` if it cannot be."""
         if chat.target is not None:
             return
         opening = self._opening
         if opening is None or opening.done():
             self.begin(chat, settings)
-        self._warmup.hurry()
+        self._warmup.finish_now()
         if self._opening is not None:
-            # Stopped by the person, the wait ends; what is being opened is of use for the next question.
+            # Stopping ends the wait only; the connection will serve the next question.
             await asyncio.shield(self._opening)
 
     async def replace(self, chat: Conversation, settings: Settings) -> ResolvedModel:
-        """Open another connection, and close the one before when that is done. Raise a ``ChatcliError`` where it cannot be."""
+        """Open another connection, then close the previous one. Raise a ``ChatcliError`` on failure."""
         await self._stop(self._opening)
         await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
         return await self._open(chat, settings)
 
     @asynccontextmanager
     async def beside(self, chat: Conversation, settings: Settings) -> AsyncIterator[ResolvedModel]:
-        """Open another connection for a while; the one there is stays. Raise a ``ChatcliError`` where it cannot be."""
+        """Open a temporary connection and keep the current one. Raise a ``ChatcliError`` on failure."""
         async with AsyncExitStack() as stack:
             yield await self._resolver(settings, stack).resolve(chat)
 
     async def offered(self, chat: Conversation, settings: Settings) -> tuple[OfferedModel, ...]:
-        """Return the models of the endpoint, asked for once. Raise a ``ChatcliError`` where it does not tell."""
+        """Return the models of the endpoint, requested once. Raise a ``ChatcliError`` if it has no list."""
         await self.ready(chat, settings)
         if self._offered is None:
             async with AsyncExitStack() as stack:
@@ -103,12 +106,12 @@ class Connection:
         return self._offered
 
     def learn(self, base_url: str, names: Iterable[str]) -> None:
-        """Remember which models an endpoint lists; what it lists now counts."""
+        """Store the models an endpoint lists, in place of an earlier list."""
         if names := tuple(names):
             self._listed[base_url] = names
 
     def listed(self, base_url: str) -> Sequence[str]:
-        """Return the models an endpoint listed when it was asked last, nothing where it was not: nobody is asked now."""
+        """Return the models an endpoint listed last, none if it was never asked; send no request."""
         return self._listed.get(base_url, ())
 
     async def close(self) -> None:
@@ -136,7 +139,7 @@ class Connection:
         return target
 
     def _resolver(self, settings: Settings, stack: AsyncExitStack) -> ModelResolver:
-        return ModelResolver(settings, self.wish, self._world, self._tell, stack, approve=self._approve)
+        return ModelResolver(settings, self.options, self._context, self._tell, stack, approve=self._approve)
 
     async def _stop(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:
@@ -151,7 +154,7 @@ async def _get_ready(vocabulary: Warmup, chat: Conversation) -> None:
 
 
 def _steps(settings: Settings, *, draws: bool) -> list[Callable[[], object]]:
-    """Return what takes long to load, in pieces that hold the interpreter as shortly as can be."""
+    """Return the slow imports, in steps that hold the interpreter as briefly as possible."""
     steps: list[Callable[[], object]] = [_load_transport, _load_client]
     if draws:
         steps.append(_load_markdown)
@@ -166,10 +169,10 @@ def _load(steps: list[Callable[[], object]]) -> None:
 
 
 def _unlocked(reveal: Callable[[], str]) -> Callable[[], None]:
-    """Return a step that gets the key out of a keyring, which may ask the person to unlock it."""
+    """Return a step that fetches the key from a keyring, which may ask the person to unlock it."""
 
     def step() -> None:
-        # Whoever needs the key is told why there is none.
+        # Whoever needs the key gets the error.
         with suppress(ChatcliError):
             reveal()
 
@@ -199,14 +202,14 @@ def _load_markdown() -> None:
 
 
 QUIET_S: Final = 0.3
-"""How long no key must have come before the next step is loaded."""
+"""The pause in typing before the next step is loaded."""
 
 
 class Warmup:
-    """Runs ``steps`` one after the other in a thread, each when ``idle_s`` says that no key came for a while.
+    """Runs ``steps`` one after the other in a thread, each once ``idle_s`` reports a pause in typing.
 
-    A thread that imports holds the interpreter for up to a tenth of a second: a key that comes then is late, but
-    the steps are small, and the next one waits until the typing pauses again.
+    An importing thread holds the interpreter for up to a tenth of a second and delays a key pressed then. The
+    steps are small, and the next one waits for the next pause.
     """
 
     def __init__(
@@ -215,11 +218,11 @@ class Warmup:
         self._steps = steps
         self._idle_s = idle_s
         self._quiet_s = quiet_s
-        self._hurried = asyncio.Event()
+        self._is_needed = asyncio.Event()
 
-    def hurry(self) -> None:
-        """Load the rest without waiting for a pause: somebody needs it now."""
-        self._hurried.set()
+    def finish_now(self) -> None:
+        """Run the remaining steps without waiting for pauses."""
+        self._is_needed.set()
 
     async def run(self) -> None:
         for step in self._steps:
@@ -228,17 +231,17 @@ class Warmup:
                 await in_thread(step)
 
     async def _pause(self) -> None:
-        while not self._hurried.is_set() and (left_s := self._quiet_s - self._idle_s()) > 0:
+        while not self._is_needed.is_set() and (left_s := self._quiet_s - self._idle_s()) > 0:
             try:
-                await asyncio.wait_for(self._hurried.wait(), left_s)
+                await asyncio.wait_for(self._is_needed.wait(), left_s)
             except TimeoutError:
                 continue
 
 
 @contextmanager
 def _kept_for_good() -> Iterator[None]:
-    # Left to itself the collector would soon look through all that was loaded, for a twentieth of a second and in
-    # vain: modules stay.
+    # The garbage collector would soon scan all loaded modules, for a twentieth of a second and in vain:
+    # modules are never freed.
     running = gc.isenabled()
     gc.disable()
     try:

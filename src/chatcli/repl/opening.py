@@ -1,4 +1,4 @@
-"""Opening a conversation with a person and leaving it, whatever it is held on."""
+"""Opening and leaving a conversation, with any frontend."""
 
 from __future__ import annotations
 
@@ -35,28 +35,29 @@ def open_repl(
     frontend: Frontend,
     *,
     settings: Settings,
-    wish: ChatOptions,
-    world: RunContext,
+    options: ChatOptions,
+    context: RunContext,
     theme: ThemeInForce,
     reload_settings: Callable[[Mapping[str, object]], Settings],
     verbose: bool,
     encoding_hints: EncodingHints = NO_HINTS,
 ) -> ReplSession:
-    """Return the conversation that is wished for, held on ``frontend``; no model is connected to it yet.
+    """Return the conversation of ``options`` on ``frontend``; no model is connected to it yet.
 
-    ``reload_settings`` settles the settings anew, with changes that win over everything else. ``encoding_hints`` say how
-    files are encoded that are not in UTF-8. Raise a ``ChatcliError`` where the session cannot be opened.
+    ``reload_settings`` resolves the settings again, with changes that override every other source.
+    ``encoding_hints`` help decode files that are not UTF-8. Raise a ``ChatcliError`` if the session cannot be
+    opened.
     """
-    goes_on_while_typing = frontend.idle_s() < math.inf
+    works_while_typing = frontend.idle_s() < math.inf
     repl = ReplSession(
         frontend,
-        open_session(settings, wish, world),
+        open_session(settings, options, context),
         settings=settings,
-        wish=wish,
-        world=world,
+        options=options,
+        context=context,
         connection=Connection(
-            wish,
-            world,
+            options,
+            context,
             frontend.tell,
             idle_s=frontend.idle_s,
             draws=frontend.draws,
@@ -68,26 +69,26 @@ def open_repl(
         reload_settings=reload_settings,
         verbose=verbose,
         attachments=Attachments(encoding_hints),
-        patience_s=PATIENCE_S if goes_on_while_typing else _LONG_PATIENCE_S,
+        patience_s=PATIENCE_S if works_while_typing else _LONG_PATIENCE_S,
     )
     return repl
 
 
 async def choose_session(repl: ReplSession, *, everywhere: bool) -> bool:
-    """Let the person choose the session to go on with before anything else begins; return whether they did."""
-    with pickable_sessions(repl.world, repl.chat) as pickable:
+    """Let the person choose the session to resume before anything else; return whether they did."""
+    with pickable_sessions(repl.context, repl.chat) as pickable:
         chosen = await repl.frontend.choose_session(pickable, everywhere=everywhere)
     if chosen is None:
         return False
-    wish = replace(repl.wish, session=chosen)
-    fresh, repl.chat = repl.chat, open_session(repl.settings, wish, repl.world)
+    options = replace(repl.options, session=chosen)
+    fresh, repl.chat = repl.chat, open_session(repl.settings, options, repl.context)
     fresh.close()
     return True
 
 
 async def onboard_first_run(repl: ReplSession) -> None:
-    """Let a person set up a model where there is none yet; who ends the input instead leaves."""
-    if is_model_set_up(repl.settings, repl.wish, repl.world):
+    """Let the person set up a model if there is none; leave if they end the input instead."""
+    if is_model_set_up(repl.settings, repl.options, repl.context):
         return
     repl.frontend.say(NO_MODEL_YET)
     if not await onboard(repl) and repl.frontend.was_left:
@@ -95,7 +96,7 @@ async def onboard_first_run(repl: ReplSession) -> None:
 
 
 def farewell(repl: ReplSession) -> str:
-    """Return the last words: how to go on with the conversation, where it is kept."""
+    """Return the farewell: how to resume the conversation, if it is saved."""
     chat, words = repl.chat, repl.frontend.words
     is_kept = chat.opened.file is not None and chat.opened.file.path.exists()
     return (

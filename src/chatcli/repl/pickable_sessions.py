@@ -1,4 +1,4 @@
-"""The sessions there are, as the conversation that is held now sees them."""
+"""The saved sessions, as seen from the current conversation."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ around its hit, which has to be there before the next key."""
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What there is for ``words``, in the person's folder (``is_here``) or in all.
+    """The sessions found for ``words``, in the person's folder (``is_here``) or in all.
 
-    ``hits`` has by name where the words are. ``found`` counts all there are, listed or not, ``total`` those there would
-    be without words, and ``found_everywhere`` those in all folders.
+    ``hits`` maps names to matches. ``found`` counts all matching sessions, listed or not, ``total`` those
+    without words, and ``found_everywhere`` those in all folders.
     """
 
     words: str
@@ -43,10 +43,10 @@ class Listing:
 
 
 class PickableSessions:
-    """What can be chosen, given a title and taken away.
+    """Lists sessions to choose, rename and remove.
 
-    ``folder`` is where the person is. ``chat`` is the conversation that is held now: its file is open, so it gets its
-    title from the conversation itself, and it cannot be taken away.
+    ``folder`` is the working folder. ``chat`` is the current conversation: its file is open, so it is renamed
+    through the conversation itself, and it cannot be removed.
     """
 
     def __init__(self, library: Library, *, folder: str | None, chat: Conversation) -> None:
@@ -60,15 +60,15 @@ class PickableSessions:
 
     @property
     def current(self) -> str | None:
-        """The name of the conversation that is held now, ``None`` where it is not kept."""
+        """The name of the current conversation, ``None`` if it is not saved."""
         return self._chat.opened.file.name if self._chat.opened.file else None
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Look at the files again; it blocks, and tells ``progress`` how many of how many were read."""
+        """Read the files again; blocks, and reports to ``progress`` how many of how many were read."""
         self._library.refresh(progress)
 
     def listing(self, words: str, *, is_here: bool) -> Listing:
-        """Return what there is now, as last refreshed; it blocks, though only for a moment."""
+        """Return the sessions as last refreshed; blocks briefly."""
         library, folder = self._library, self._folder if is_here else None
         if not words.strip():
             sessions = library.sessions(folder=folder)
@@ -87,7 +87,7 @@ class PickableSessions:
         )
 
     async def rename(self, name: str, title: str) -> None:
-        """Give a session a title. Raise a ``ChatcliError`` where that cannot be."""
+        """Set the title of a session. Raise a ``ChatcliError`` if that fails."""
         if name == self.current:
             self._chat.opened.set_title(title)
             await in_thread(self.refresh)
@@ -95,7 +95,7 @@ class PickableSessions:
             await in_thread(lambda: self._library.rename(name, title))
 
     async def remove(self, name: str) -> None:
-        """Take a session away for good. Raise a ``ChatcliError`` where that cannot be."""
+        """Delete a session for good. Raise a ``ChatcliError`` if that fails."""
         if name == self.current:
             raise UsageError(
                 "this conversation is open", hint="quit it first, then: chatcli sessions rm NAME"
@@ -104,21 +104,21 @@ class PickableSessions:
 
 
 @contextmanager
-def pickable_sessions(world: RunContext, chat: Conversation) -> Iterator[PickableSessions]:
-    """Open the sessions of ``world``, as ``chat`` sees them."""
+def pickable_sessions(context: RunContext, chat: Conversation) -> Iterator[PickableSessions]:
+    """Open the sessions of ``context``, as seen from ``chat``."""
     from chatcli.sessions.library import Library  # noqa: PLC0415 - many conversations never need its database
 
-    library = Library.of(world.paths.data)
+    library = Library.of(context.paths.data)
     try:
-        yield PickableSessions(library, folder=str(world.folder) if world.folder else None, chat=chat)
+        yield PickableSessions(library, folder=str(context.folder) if context.folder else None, chat=chat)
     finally:
-        # Files may still be being read, and nobody has to wait for that.
+        # Files may still be being read, and nobody needs the result.
         Thread(target=library.close, daemon=True).start()
 
 
 LONGEST_COLUMNS: Final = len("30 Sep 2025")
 
-# A process has one locale, and strftime would follow it in the middle of English words.
+# strftime follows the locale of the process, which would mix languages.
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
@@ -127,7 +127,7 @@ _DAYS_COUNTED: Final = 7
 
 
 def age(then: datetime, now: datetime) -> str:
-    """Return when ``then`` was: "2 h ago", "yesterday", "12 Oct". Days are those of the zone of ``now``."""
+    """Return ``then`` as an age: "2 h ago", "yesterday", "12 Oct". Days are in the time zone of ``now``."""
     then = then.astimezone(now.tzinfo)
     passed_s = (now - then).total_seconds()
     days = (now.date() - then.date()).days
@@ -135,7 +135,7 @@ def age(then: datetime, now: datetime) -> str:
         return "just now"
     if passed_s < _HOUR_S:
         return f"{passed_s // _MINUTE_S:.0f} min ago"
-    # Shortly after midnight nobody calls the last hour yesterday.
+    # Shortly after midnight, the last hour is not yet "yesterday".
     if days == 0 or passed_s < _SAME_NIGHT_S:
         return f"{passed_s // _HOUR_S:.0f} h ago"
     if days < _DAYS_COUNTED:

@@ -1,4 +1,4 @@
-"""What goes with the next question: the files ``/file`` named, and those the question mentions."""
+"""The attachments of the next question: files named by ``/file``, and those the question mentions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Attachments:
-    """Files are looked at when they are named and read when the question is sent."""
+    """Files are checked when they are named and read when the question is sent."""
 
     def __init__(self, hints: EncodingHints = NO_HINTS) -> None:
         self._hints = hints
@@ -46,14 +46,14 @@ class Attachments:
         return self._named
 
     async def add(self, name: str) -> Attached:
-        """Attach a file. Raise ``UsageError`` for one that cannot be read, is no text or too long."""
+        """Attach a file. Raise ``UsageError`` if it cannot be read, is not text or is too long."""
         attached = attach(name)
         await in_thread(lambda: self._read(attached, _unheard))
         self._named = (*(other for other in self._named if other.path != attached.path), attached)
         return attached
 
     def remove(self, name: str) -> Attached:
-        """Take a file away again. Raise ``UsageError`` where it is not attached."""
+        """Remove an attached file. Raise ``UsageError`` if it is not attached."""
         found = next(
             (attached for attached in self._named if name in {attached.name, attached.path.name}), None
         )
@@ -63,7 +63,7 @@ class Attachments:
         return found
 
     def take(self) -> Sequence[Attached]:
-        """Return what ``/file`` named and forget it: it goes with the question that is sent now."""
+        """Return and forget the files of ``/file``: they are part of the question being sent."""
         taken, self._named = self._named, ()
         return taken
 
@@ -71,20 +71,20 @@ class Attachments:
         self._named = (*taken, *self._named)
 
     def of(self, question: str) -> list[Attached]:
-        """Return what goes with ``question``, each file once."""
+        """Return the attachments of ``question``, each file once."""
         return [*self._named, *(found for found in mentioned(question) if not self._has(found))]
 
     def line(self, written: str) -> str:
-        """Return what goes with a question as it is being written, in a line; a file is looked at once."""
-        files = self._goes_with(written)
+        """Return the attachments of a draft in a line; each file is checked once."""
+        files = self._attached_to(written)
         texts = attached_line([attached for attached in files if attached.path not in self._data])
         names = ", ".join(attached.path.name for attached in files if attached.path in self._data)
         refused = f"not text, cannot be attached: {sanitize_line(names)}" if names else ""
         return " · ".join(filter(None, (refused, texts)))
 
     def likely_tokens(self, written: str) -> int:
-        """Return about how many tokens the files are that go with a question as it is being written."""
-        files = self._goes_with(written)
+        """Return about how many tokens the attachments of a draft have."""
+        files = self._attached_to(written)
         return sum(
             ceil(attached.size_bytes * self._tokens_a_byte(attached.path))
             for attached in files
@@ -92,14 +92,14 @@ class Attachments:
         )
 
     def _tokens_a_byte(self, path: Path) -> float:
-        """Return how dense a file is by its beginning, which is looked at once."""
+        """Return the tokens per byte of a file, estimated once from its beginning."""
         if path not in self._densities:
             beginning = beginning_of_file(path)
             tokens = likely_tokens(beginning.decode("utf-8", "ignore"))
             self._densities[path] = tokens / max(1, len(beginning))
         return self._densities[path]
 
-    def _goes_with(self, written: str) -> list[Attached]:
+    def _attached_to(self, written: str) -> list[Attached]:
         if written != self._looked_at[0]:
             self._looked_at = written, [] if written.startswith("/") else mentioned(written)
             paths = {attached.path for attached in self._looked_at[1]}
@@ -115,10 +115,10 @@ class Attachments:
         say: Callable[[str], None],
         ask: Callable[[str], Awaitable[str | None]],
     ) -> list[str]:
-        """Return the framed texts of ``files``. Raise ``UsageError`` for what cannot be read or is no text.
+        """Return the framed texts of ``files``. Raise ``UsageError`` if one cannot be read or is not text.
 
-        ``tell`` is given what had to be guessed, and that nothing comes. Where a text may be in several encodings, the
-        person is asked; where they turn that down, nothing is sent.
+        ``tell`` is given notes about guesses and stalled reads. If a text may be in several encodings, the
+        person is asked; if they decline, nothing is sent.
         """
         loop = asyncio.get_running_loop()
 
@@ -143,7 +143,7 @@ class Attachments:
 
 
 def attached_line(files: Sequence[Attached]) -> str:
-    """Return the names and lengths of ``files`` in a line, nothing for none."""
+    """Return the names and lengths of ``files`` in a line, empty for none."""
     return "attached: " + sanitize_line(", ".join(attached.label for attached in files)) if files else ""
 
 
@@ -158,4 +158,4 @@ async def _chosen(
 
 
 def _unheard(_: str) -> None:
-    """Say nothing: the question will be read with the file once more."""
+    """Drop a note: sending the question will repeat it."""

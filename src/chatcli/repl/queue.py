@@ -1,4 +1,4 @@
-"""What the person hands over, on its way to who reads it: at once, or when its turn has come."""
+"""The queue of submissions between the composer and the reader."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """``text`` is what is sent, ``shown`` what is shown of it, where a folded paste is a placeholder.
+    """A submission: ``text`` is sent; in ``shown``, folded pastes are placeholders.
 
-    ``draft`` is how it stands in the composer, to be put back there.
+    ``draft`` is the composer's own form, for putting it back.
     """
 
     text: str
@@ -24,12 +24,12 @@ class Submission:
 
     @classmethod
     def plain(cls, text: str) -> Submission:
-        """Return what was written without anything folded in it."""
+        """Return a submission without folded pastes."""
         return cls(text, text, text)
 
 
 class MessageQueue:
-    """Texts in the order they are sent in. Those that are held wait for the person and not for their turn."""
+    """Texts in sending order. Held texts wait for the person instead of their turn."""
 
     def __init__(self) -> None:
         self._now: Submission | None = None
@@ -47,11 +47,11 @@ class MessageQueue:
 
     @property
     def is_held(self) -> bool:
-        """Whether the first of them waits for the person."""
+        """Whether the first of them is held."""
         return bool(self._held)
 
     async def read(self) -> Submission | None:
-        """Wait for what goes next and take it; ``None`` once nothing more comes."""
+        """Wait for the next text and take it; ``None`` once the queue is closed."""
         self._is_read = True
         try:
             while (written := self._next()) is None and not self._is_left:
@@ -62,8 +62,8 @@ class MessageQueue:
         return written
 
     def hand_over(self, written: Submission) -> None:
-        """Let ``written`` go, at once where it is waited for, else in its turn."""
-        # What comes in the same breath as something that is just being taken has its turn after that.
+        """Pass on ``written``, at once if a reader is waiting, else in its turn."""
+        # A text submitted while another is being taken goes after that one.
         if self._is_read and self._now is None and not self._waiting:
             self.jump(written)
         else:
@@ -71,28 +71,28 @@ class MessageQueue:
             self._arrived.set()
 
     def jump(self, written: Submission) -> None:
-        """Let ``written`` go before all others, and without being held."""
+        """Put ``written`` before all others, not held."""
         if self._now is not None:
             self._waiting.appendleft(self._now)
         self._now = written
         self._arrived.set()
 
     def leave(self) -> None:
-        """Let the reader know that nothing more comes."""
+        """Close the queue."""
         self._is_left = True
         self._arrived.set()
 
     def hold(self) -> None:
-        """Hold everything: what it was to follow did not come to a good end."""
+        """Hold everything, because the work before it failed."""
         self._held.extend(self._waiting)
         self._waiting.clear()
 
     def hold_first(self, written: Submission) -> None:
-        """Put ``written`` before all others, to wait for the person."""
+        """Put ``written`` before all others, held."""
         self._held.appendleft(written)
 
     def release(self) -> None:
-        """Let everything go on in its order."""
+        """Release everything in its order."""
         self._waiting.extendleft(reversed(self._held))
         self._held.clear()
         self._arrived.set()
@@ -106,7 +106,7 @@ class MessageQueue:
         return queue.pop() if queue else None
 
     def _next(self) -> Submission | None:
-        """Take what goes now, ``None`` where nothing can."""
+        """Take the next text, ``None`` if there is none."""
         if self._now is not None:
             written, self._now = self._now, None
             return written

@@ -1,4 +1,4 @@
-"""Where a resumed conversation stands: its title, how much came before, and the last exchange."""
+"""The recap of a resumed conversation: its title, the number of earlier turns, and the last exchange."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEING_ANSWERED: Final = "another chatcli is answering this question"
 
 
 def recap(chat: Conversation, frontend: Frontend, *, titled: bool = True) -> None:
-    """Show nothing for a conversation in which nothing was said; its title only where it is to be ``titled``."""
+    """Show the recap; nothing for an empty conversation, and its title only if ``titled``."""
     questions = chat.session.questions
     if not questions:
         return
@@ -40,7 +40,7 @@ def recap(chat: Conversation, frontend: Frontend, *, titled: bool = True) -> Non
 
 
 def show_exchange(frontend: Frontend, exchange: Exchange, *, with_question: bool = True) -> None:
-    """Show a question and the answer to it as they were shown at first."""
+    """Show a question and its answer as they were shown at first."""
     if with_question:
         _show_question(frontend, exchange.question)
     if exchange.answer is not None:

@@ -1,4 +1,4 @@
-"""A conversation in the REPL: what the person says becomes a command or a question."""
+"""A conversation in the REPL: each submission is run as a command or sent as a question."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _IMAGE_MARK: Final = "!["
 
 
 class ReplSession:
-    """What commands work on: the frontend, the conversation, the settings and the connection to the model.
+    """The state commands work on: the frontend, the conversation, the settings and the model connection.
 
-    ``reload_settings`` settles the settings anew, with changes that win over everything else. ``run_command`` runs a command by
-    its name, with its argument; it raises a ``ChatcliError`` where that cannot be.
+    ``reload_settings`` resolves the settings again, with changes that override every other source. ``run_command``
+    runs a command by name with its argument, and raises a ``ChatcliError`` if it cannot.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class ReplSession:
         chat: Conversation,
         *,
         settings: Settings,
-        wish: ChatOptions,
-        world: RunContext,
+        options: ChatOptions,
+        context: RunContext,
         connection: Connection,
         theme: ThemeInForce,
         run_command: Callable[[ReplSession, str, str], Awaitable[None]],
@@ -73,8 +73,8 @@ class ReplSession:
         self.between_turns = BetweenTurns(frontend.remark, patience_s=patience_s)
         self.chat: Conversation = chat
         self.settings = settings
-        self.wish = wish
-        self.world = world
+        self.options = options
+        self.context = context
         self.connection = connection
         self.theme = theme
         self.verbose = verbose
@@ -85,16 +85,16 @@ class ReplSession:
         self._changes: dict[str, object] = {}
 
     async def run(self, read: Callable[[], Awaitable[Submission | None]]) -> None:
-        """Take what the person says, as ``read`` returns it, until they leave: then it is ``None``."""
+        """Take submissions from ``read`` until the person leaves or it returns ``None``."""
         while not self.is_leaving and (written := await read()) is not None:
             await self.take(written.text, shown=written.shown)
         await self.between_turns.stop()
 
     async def take(self, line: str, *, shown: str | None = None) -> None:
-        """Do what ``line`` says: leave, run a command, or ask.
+        """Process ``line``: leave, run a command, or ask.
 
-        ``shown`` is what is shown of it where not all is, nothing for what a key has said. Only files that are mentioned there go with a question: what
-        was pasted and folded is data.
+        ``shown`` is its visible part, empty for a command sent by a key. Only files mentioned in it are
+        attached: pasted and folded text is data.
         """
         shown = line if shown is None else shown
         if line.strip().lower() in FAREWELLS:
@@ -129,7 +129,7 @@ class ReplSession:
         return end
 
     def tell_unlisted_model(self) -> None:
-        """Say where the endpoint has not listed the model in use, as far as its list was read already."""
+        """Mention that the endpoint does not list the model in use, if its list is already known."""
         name, endpoint = self.chat.turns.connected.model_name, self.chat.turns.connected.endpoint
         names = self.connection.listed(endpoint.base_url)
         # Ollama completes a name without a tag.
@@ -140,16 +140,16 @@ class ReplSession:
         self.frontend.remark(f"{endpoint.name} does not list {name}{meant}")
 
     def complain(self, error: ChatcliError) -> None:
-        """Show an error, with what helps in a conversation where there is no model to ask."""
+        """Show an error, with a hint that fits a conversation without a model."""
         self.frontend.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
 
     async def connected(self) -> Conversation:
-        """Return the conversation once it has a model to ask. Raise a ``ChatcliError`` where it cannot have one."""
+        """Return the conversation once it is connected. Raise a ``ChatcliError`` if it cannot be."""
         await self.connection.ready(self.chat, self.settings)
         return self.chat
 
     async def change(self, **changes: object) -> None:
-        """Change settings for this run; ``None`` takes a change back. Raise a ``ChatcliError`` and change nothing."""
+        """Change settings for this run; ``None`` reverts one. A ``ChatcliError`` leaves all unchanged."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
         settings = self._reload_settings(wanted)
         if changes and all(SETTINGS_BY_NAME[name].only_looks for name in changes):
@@ -165,25 +165,25 @@ class ReplSession:
 
     @asynccontextmanager
     async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
-        """Open what is asked with changed settings, for a while; the conversation keeps its own."""
+        """Resolve a model with changed settings temporarily; the conversation keeps its own."""
         settings = self._reload_settings({**self._changes, **changes})
         async with self.connection.beside(self.chat, settings) as target:
             yield target
 
     def forget_changes(self, *names: str) -> None:
-        """Let settings that were changed for this run be what they are without that."""
+        """Forget changes made to these settings in this run."""
         self._changes = {name: value for name, value in self._changes.items() if name not in names}
 
-    def ask_embedded(self, wanted: bool) -> None:
-        """Let the next connection lead to the embedded model, or to the endpoint that is configured."""
-        self.wish = self.connection.wish = replace(self.wish, embedded=wanted)
+    def use_embedded(self, wanted: bool) -> None:
+        """Make the next connection use the embedded model, or the configured endpoint."""
+        self.options = self.connection.options = replace(self.options, embedded=wanted)
 
     async def reconnect(self) -> None:
-        """Read the configuration anew and connect as it says now."""
+        """Read the configuration again and connect accordingly."""
         await self.change()
 
     async def turn_to(self, chat: Conversation) -> None:
-        """Go on with another conversation; it is closed again where it has no model to ask, and this one has."""
+        """Switch to another conversation; close it if it cannot be connected and this one was."""
         await self.between_turns.stop()
         try:
             chat.turns.connect(await self.connection.replace(chat, self.settings))
@@ -205,9 +205,9 @@ class ReplSession:
         *,
         draft: str,
     ) -> None:
-        """Ask what ``compose`` makes of the framed texts of ``files``.
+        """Ask the question that ``compose`` builds from the framed texts of ``files``.
 
-        ``draft`` is what the person wrote; they get it back for editing where nothing is asked.
+        ``draft`` is what the person wrote; it is offered for editing again if nothing is asked.
         """
         try:
             documents = await self.attachments.read(
@@ -225,7 +225,7 @@ class ReplSession:
             chat = await self.connected()
         except ChatcliError as error:
             self.complain(error)
-            # What helps is a command, not another wording.
+            # The hint is a command, so there is nothing to edit.
             self.frontend.set_aside(draft)
             self.frontend.hold()
             return
@@ -244,7 +244,7 @@ class ReplSession:
             end = await self.play(chat.turns.send(asked))
             is_unasked = chat.branches.take_back_unsent(end) or isinstance(end.result.error, InputTooLong)
         finally:
-            # Turned down, or stopped while a long text was still being read, a question is not in the conversation.
+            # A question that was declined, or stopped during reading, is not part of the conversation.
             if is_unasked or (chat.session.head == stood and not was_editing):
                 self.attachments.put_back(named)
                 self.frontend.draft(draft)
@@ -254,7 +254,7 @@ class ReplSession:
         self.frontend.draft(draft)
 
     async def obeys(self, line: str) -> bool:
-        """Do what ``line`` says where it is a command, or leaves; return whether it was."""
+        """Run ``line`` if it is a command, or leave; return whether it was either."""
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return True
@@ -267,9 +267,9 @@ class ReplSession:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
     async def approves(self, question: str) -> bool:
-        """Ask the person whether something may cost what it does."""
+        """Ask the person whether to exceed the budget."""
         if self.between_turns.is_asking:
-            return False  # nobody is asked about what they did not ask for
+            return False  # never ask about requests the person did not make
         return await self.frontend.confirm(question)
 
     async def _obey(self, name: str, argument: str) -> None:
@@ -278,16 +278,16 @@ class ReplSession:
         except ChatcliError as error:
             self.complain(error)
             self.frontend.hold()
-        self.tell_what_became_of_the_file()
+        self.report_file_faults()
 
-    def tell_what_became_of_the_file(self) -> None:
+    def report_file_faults(self) -> None:
         notices = self.chat.opened.notices
         while notices:
             self.frontend.remark(notices.pop(0).message)
 
 
 def split_command(line: str) -> tuple[str, str] | None:
-    """Return the name and the argument of a command, ``None`` when ``line`` is none. ``?`` alone is ``/help``."""
+    """Split ``line`` into command name and argument, ``None`` if it is no command. ``?`` is ``/help``."""
     if line.strip() in _HELP_MARKS:
         return "help", ""
     match = _COMMAND.fullmatch(line.strip())
@@ -295,6 +295,6 @@ def split_command(line: str) -> tuple[str, str] | None:
 
 
 def is_meant_for_a_shell(typed: str) -> bool:
-    """Whether a line asks for a shell, as ``!`` does in other programs; ``![`` begins a picture of Markdown."""
+    """Whether a line is meant for a shell, as ``!`` is in other programs; ``![`` begins a Markdown image."""
     line = typed.rstrip("\n")
     return line.startswith(_SHELL_MARK) and not line.startswith(_IMAGE_MARK) and "\n" not in line

@@ -1,4 +1,4 @@
-"""Choosing a session line by line: a numbered list, and a question for the number."""
+"""Choosing a session in the line frontend: a numbered list and a prompt for the number."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ async def choose_by_number(
     everywhere: bool = False,
     in_words: bool = False,
 ) -> str | None:
-    """List what is found for ``words`` and ask which; an answer in words searches for those.
+    """List the results for ``words`` and ask for a number; an answer in words searches again.
 
-    ``in_words`` lists them to be read aloud. Only the sessions of the person's folder are listed where it has any, until they answer "all".
+    ``in_words`` formats the list for reading aloud. Only sessions of the person's folder are listed if it has
+    any, until the answer is "all".
     """
     await in_thread(pickable.refresh)
     is_here = pickable.has_folder and not everywhere
@@ -55,20 +56,20 @@ async def choose_by_number(
 
 
 async def _answer(frontend: Frontend, count: int) -> str:
-    """Return what the person answers: a number from 1 to ``count``, words, or nothing."""
+    """Return the answer: a number from 1 to ``count``, words, or nothing."""
     while True:
         answer = (await frontend.ask(_question(count)) or "").strip()
         if not _is_number(answer) or 1 <= int(answer) <= count:
             return answer
-        frontend.remark(f"there is no session {answer} in this list; {_whatever(count)}")
+        frontend.remark(f"there is no session {answer} in this list; {_what_to_type(count)}")
 
 
 def _is_number(answer: str) -> bool:
-    """Whether ``answer`` is meant as a number of the list: a longer one, like a year, is something to search for."""
+    """Whether ``answer`` is a number of the list: a longer one, like a year, is searched for."""
     return answer.removeprefix("-").isdecimal() and len(answer.removeprefix("-")) <= len(str(_NUMBERED))
 
 
-def _whatever(count: int) -> str:
+def _what_to_type(count: int) -> str:
     other = "words to search for, or Enter to leave"
     return f"type a number from 1 to {count}, {other}" if count > 1 else f"type {'1, ' * count}{other}"
 
@@ -85,7 +86,7 @@ def _show(frontend: Frontend, pickable: PickableSessions, listing: Listing, *, i
             (words_alone(session.title) if in_words else session.title) or session.name,
             "current" if session.name == pickable.current else "",
             _spoken(age(session.last_used, now)) if in_words else age(session.last_used, now),
-            words_alone(_said(listing, session)) if in_words else _said(listing, session),
+            words_alone(_excerpt(listing, session)) if in_words else _excerpt(listing, session),
         )
         for number, session in enumerate(listing.sessions[:_NUMBERED], start=1)
     ]
@@ -114,7 +115,7 @@ def _spoken(age: str) -> str:
     return f"{number} {word}{'' if number == '1' else 's'} ago" if word else age
 
 
-def _said(listing: Listing, session: SessionSummary) -> str:
+def _excerpt(listing: Listing, session: SessionSummary) -> str:
     hit = listing.hits.get(session.name)
     if hit is not None and hit.excerpt:
         return hit.excerpt

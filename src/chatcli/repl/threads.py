@@ -1,4 +1,4 @@
-"""Work in threads nobody has to wait for at the end."""
+"""Work in threads that never delay the exit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _T = TypeVar("_T")
 
 
 async def in_thread(work: Callable[[], _T]) -> _T:
-    """Return what ``work`` returns.
+    """Return the result of ``work``.
 
-    Unlike with ``asyncio.to_thread``, leaving the program does not wait for it: a download or a keyring that asks the
-    person may take minutes.
+    Unlike with ``asyncio.to_thread``, exiting does not wait for it: a download, or a keyring that asks the
+    person, may take minutes.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()
@@ -37,7 +37,7 @@ async def in_thread(work: Callable[[], _T]) -> _T:
             result = work()
         except BaseException as raised:  # noqa: BLE001 - whoever waits is given it
             error = raised
-        # The loop may have ended meanwhile, and nobody waits.
+        # The loop may have ended meanwhile, with nobody waiting.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, error, result)
 

@@ -83,7 +83,7 @@ class Activity:
         if self._doing is not None and (self._doing.what != what or self._doing.until_s is not None):
             self._doing = _Doing(what, self._began_s)
 
-    def hurry(self) -> None:
+    def stop_countdown(self) -> None:
         """Stop counting down: what was waited for happens now."""
         if self._doing is not None:
             self._doing = replace(self._doing, until_s=None)

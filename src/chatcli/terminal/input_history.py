@@ -337,25 +337,25 @@ class HistorySearch:
         if columns < _ROOMY_COLUMNS:
             more = ""
         room = max(1, columns - len(more))
-        pieces = list(self._pieces(line))
-        before = sum(width(piece) for _, piece in pieces[:2])
-        if len(pieces) > 1 and before > room:
-            style, lead = pieces[0]
+        parts = list(self._parts(line))
+        before = sum(width(part) for _, part in parts[:2])
+        if len(parts) > 1 and before > room:
+            style, lead = parts[0]
             kept = room // _LEAD
-            pieces[0] = (style, self._cut_mark + clip(lead, width(lead) - kept, width(lead)))
+            parts[0] = (style, self._cut_mark + clip(lead, width(lead) - kept, width(lead)))
         row: list[tuple[str, str]] = []
-        for style, piece in pieces:
-            shown = shortened(piece, room, mark=self._cut_mark)
+        for style, part in parts:
+            shown = shortened(part, room, mark=self._cut_mark)
             room -= width(shown)
             row.append((style, shown))
-            if shown != piece:
+            if shown != part:
                 break
         return [*row, ("class:search-toolbar", more)]
 
     def _has_a_word(self, line: str) -> bool:
         return any(word in folded(line) for word in self._words)
 
-    def _pieces(self, line: str) -> Iterable[tuple[str, str]]:
+    def _parts(self, line: str) -> Iterable[tuple[str, str]]:
         """Yield what stands before the first match, the match, what follows it, and so on."""
         line = line[:_LONGEST_CHARACTERS]
         at = 0

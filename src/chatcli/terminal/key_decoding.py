@@ -28,29 +28,29 @@ class PasteGatherer:
     """
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
+        self._chunks: list[str] = []
         self._tail = ""
 
     def feed(self, text: str) -> str:
         """Return what can be looked at now."""
-        if not self._pieces:
+        if not self._chunks:
             return self._held_back(text)
-        self._pieces.append(text)
+        self._chunks.append(text)
         recent = self._tail + text
         # The end may come in pieces.
         self._tail = recent[-len(PASTE_END) :]
         if PASTE_END not in recent:
             return ""
-        gathered = "".join(self._pieces)
-        self._pieces = []
+        gathered = "".join(self._chunks)
+        self._chunks = []
         return self._held_back(gathered)
 
     def _held_back(self, text: str) -> str:
         begin = text.rfind(PASTE_BEGIN)
         if begin < 0 or text.find(PASTE_END, begin) >= 0:
             return text
-        self._pieces = [text[begin:]]
-        self._tail = self._pieces[0][-len(PASTE_END) :]
+        self._chunks = [text[begin:]]
+        self._tail = self._chunks[0][-len(PASTE_END) :]
         return text[:begin]
 
 

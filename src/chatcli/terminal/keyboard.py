@@ -34,14 +34,14 @@ class BackgroundQuestion:
         self.replies = ReplyFilter(self._take)
         self._learn = learn
         self._clock = clock
-        self._asked_s: float | None = None
+        self._queried_s: float | None = None
         self._answered = asyncio.Event()
 
     def ask(self, application: Application[None]) -> None:
         """Ask together with what is drawn next, so that nothing has to wait for it."""
-        if self._asked_s is not None:
+        if self._queried_s is not None:
             return
-        self._asked_s = self._clock()
+        self._queried_s = self._clock()
 
         def write(_: object) -> None:
             application.after_render -= write
@@ -53,9 +53,9 @@ class BackgroundQuestion:
 
     async def settled(self) -> None:
         """Wait until the terminal has answered, or took too long for it."""
-        if self._asked_s is None:
+        if self._queried_s is None:
             return
-        left_s = self._asked_s + ANSWERED_WITHIN_S - self._clock()
+        left_s = self._queried_s + ANSWERED_WITHIN_S - self._clock()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._answered.wait(), max(0.0, left_s))
 

@@ -138,9 +138,9 @@ class PasteLabels(Processor):
     def _labelled(self, fragments: StyleAndTextTuples) -> StyleAndTextTuples:
         drawn: StyleAndTextTuples = []
         for style, text, *_ in fragments:
-            for piece in re.split("([\ud800-\udbff])", text):
-                if self._pastes.marks(piece):
-                    drawn.append((f"{style} class:paste", self._pastes.shown(piece)))
-                elif piece:
-                    drawn.append((style, piece))
+            for part in re.split("([\ud800-\udbff])", text):
+                if self._pastes.marks(part):
+                    drawn.append((f"{style} class:paste", self._pastes.shown(part)))
+                elif part:
+                    drawn.append((style, part))
         return drawn

@@ -83,7 +83,7 @@ class Screen:
         toolbar: Callable[[int], str],
         is_too_long: Callable[[], bool] = lambda: False,
         title: Callable[[], str | None],
-        hurry: Callable[[], bool],
+        retry_now: Callable[[], bool],
         give_up: Callable[[], bool] = lambda: False,
         color_system: ColorSystem | None,
         style: Callable[[], BaseStyle | None] = lambda: None,
@@ -102,10 +102,10 @@ class Screen:
         self._queue = MessageQueue()
         self._editing: asyncio.Future[None] | None = None
         self._toolbar, self._is_too_long = toolbar, is_too_long
-        self._hurry = hurry
+        self._retry_now = retry_now
         self._give_up = give_up
         self._hint = self._hint_before = ""
-        self._leave_asked_s = -math.inf
+        self._leave_requested_s = -math.inf
         self._last_key_s = time.monotonic()
         self._drawn_s = 0.0
         self._tail: Sequence[Painted] = ()
@@ -192,7 +192,7 @@ class Screen:
         finally:
             self._work = None
             self._activity.end()
-            if time.monotonic() - self._leave_asked_s < _LEAVES_WITHIN_S:
+            if time.monotonic() - self._leave_requested_s < _LEAVES_WITHIN_S:
                 self.leave()
             self.draw((), ())
             self._title.refresh()
@@ -288,8 +288,8 @@ class Screen:
             self._hand_over(self.composer.take())
         elif not self.composer.is_empty:
             return
-        elif self._work is not None and self._hurry():
-            self._activity.hurry()
+        elif self._work is not None and self._retry_now():
+            self._activity.stop_countdown()
         else:
             self._queue.release()
 
@@ -361,7 +361,7 @@ class Screen:
     def request_leave(self) -> None:
         warning = self._hinted(LEAVING_BUSY)
         if self._work is not None and self._hint_before != warning:
-            self._hint, self._leave_asked_s = warning, time.monotonic()
+            self._hint, self._leave_requested_s = warning, time.monotonic()
         else:
             self.leave()
 

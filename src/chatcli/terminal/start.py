@@ -56,7 +56,7 @@ class TerminalInfo:
     term: str | None
     color_system: ColorSystem | None
     background: Background | None
-    can_be_asked: bool
+    answers_queries: bool
     is_remote: bool = False
     encoding_hints: EncodingHints = NO_HINTS
 
@@ -79,8 +79,8 @@ class Repl:
     def __init__(
         self,
         settings: Settings,
-        wish: ChatOptions,
-        world: RunContext,
+        options: ChatOptions,
+        context: RunContext,
         terminal_info: TerminalInfo,
         *,
         reload_settings: Callable[[Mapping[str, object]], Settings],
@@ -90,7 +90,7 @@ class Repl:
         everywhere: bool = False,
     ) -> None:
         self._settings = settings
-        self._world = world
+        self._context = context
         self._is_choosing = choosing
         self._everywhere = everywhere
         self._terminal_info = terminal_info
@@ -119,14 +119,14 @@ class Repl:
             quiet=quiet,
             unicode=terminal_info.shows_unicode,
             takes_commands=terminal_info.takes_commands,
-            pager=Pager(world.environment),
+            pager=Pager(context.environment),
             watchers=self._watchers,
         )
         self._repl = open_repl(
             self._frontend,
             settings=settings,
-            wish=wish,
-            world=world,
+            options=options,
+            context=context,
             theme=self._theme,
             reload_settings=reload_settings,
             verbose=verbose,
@@ -140,7 +140,7 @@ class Repl:
             output=terminal_output(terminal_info.stdout, term=terminal_info.term),
             prompt=settings.repl_prompt,
             history=input_history(
-                self._world.paths.data / HISTORY_FILE if settings.save else None, self._warn
+                self._context.paths.data / HISTORY_FILE if settings.save else None, self._warn
             ),
             suggestions=HistorySuggestions(),
             completer=self._completer,
@@ -149,13 +149,13 @@ class Repl:
             is_too_long=lambda: is_too_long(self._repl.chat, self._draft_tokens()),
             style=lambda: screen_style(self._theme.name, terminal_info.color_system),
             title=self._title if terminal_info.takes_commands else lambda: None,
-            hurry=lambda: self._repl.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
+            retry_now=lambda: self._repl.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
             give_up=lambda: self._repl.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
             color_system=terminal_info.color_system,
             keys=KeyTable(settings.keys),
             editing_mode=lambda: self._repl.settings.editing_mode,
             attached=lambda written: self._repl.attachments.line(written),  # noqa: PLW0108 - made later
-            editor=Editor(self._world.environment),
+            editor=Editor(self._context.environment),
             unicode=terminal_info.shows_unicode,
         )
 
@@ -194,7 +194,7 @@ class Repl:
 
     def _toolbar_line(self, columns: int) -> str:
         repl = self._repl
-        expected = expected_model(repl.chat.session, repl.settings, repl.wish) or ""
+        expected = expected_model(repl.chat.session, repl.settings, repl.options) or ""
         return self._toolbar.line(
             repl.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
         )
@@ -223,7 +223,7 @@ class Repl:
 
     def _notify(self, text: str) -> None:
         on_desktop = self._repl.settings.notify == "desktop"
-        self._screen.signal(notification(text, self._world.environment) if on_desktop else BELL)
+        self._screen.signal(notification(text, self._context.environment) if on_desktop else BELL)
 
     async def _choose_session(self) -> None:
         if await choose_session(self._repl, everywhere=self._everywhere):
@@ -239,14 +239,14 @@ class Repl:
             await self._theme.settle()
             recap(repl.chat, self._frontend)
             self._frontend.pause()
-        repl.tell_what_became_of_the_file()
-        if not is_model_set_up(self._settings, repl.wish, self._world):
+        repl.report_file_faults()
+        if not is_model_set_up(self._settings, repl.options, self._context):
             await self._screen.work(self._first_run(), "checking the key")
         if repl.chat.target is None:
             repl.connection.begin(repl.chat, repl.settings)
 
     async def _ask_background(self) -> None:
-        if self._terminal_info.can_be_asked and self._terminal_info.color_system is not None:
+        if self._terminal_info.answers_queries and self._terminal_info.color_system is not None:
             self._background.ask(self._screen.application)
             await self._background.settled()
 

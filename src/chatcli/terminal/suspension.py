@@ -91,7 +91,10 @@ class Suspension:
         with suppress(OSError, termios.error):
             termios.tcsetattr(self._application.input.fileno(), termios.TCSANOW, self._shell_mode)
             if select.select([], [self._application.output.fileno()], [], 0)[1]:
-                os.write(self._application.output.fileno(), self._title.way_back.encode() + _AS_SHELLS_EXPECT)
+                os.write(
+                    self._application.output.fileno(),
+                    self._title.restoring_sequence.encode() + _AS_SHELLS_EXPECT,
+                )
 
     def _continued(self) -> None:
         if self._is_lent:

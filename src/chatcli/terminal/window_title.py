@@ -37,7 +37,7 @@ class WindowTitle:
         self._is_ours = False
 
     @property
-    def way_back(self) -> str:
+    def restoring_sequence(self) -> str:
         """What gives the terminal the title back it had."""
         return _TAKE_BACK if self._is_ours else ""
 
@@ -58,7 +58,7 @@ class WindowTitle:
         self.refresh()
 
     def give_back(self) -> None:
-        self._write(self.way_back)
+        self._write(self.restoring_sequence)
         self._is_ours, self._shown = False, None
 
     def _write(self, text: str) -> None:

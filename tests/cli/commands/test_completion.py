@@ -8,30 +8,30 @@ from cli.fakes import terminal
 
 
 def run(*arguments, **environment):
-    world = terminal(**environment)
-    return main(["completion", *arguments], world), world
+    context = terminal(**environment)
+    return main(["completion", *arguments], context), context
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_is_printed(shell):
-    code, world = run(shell)
+    code, context = run(shell)
     assert code == ExitCode.DONE
-    assert "--whole-tree" in world.out or "-l whole-tree" in world.out
-    assert "@OPTION" not in world.out
+    assert "--whole-tree" in context.out or "-l whole-tree" in context.out
+    assert "@OPTION" not in context.out
 
 
 def test_the_help_says_how_to_install_it():
-    code, world = run("--help")
+    code, context = run("--help")
     assert code == ExitCode.DONE
-    assert "source <(chatcli completion bash)" in world.out
-    assert "~/.config/fish/completions/chatcli.fish" in world.out
-    assert "--values" not in world.out
+    assert "source <(chatcli completion bash)" in context.out
+    assert "~/.config/fish/completions/chatcli.fish" in context.out
+    assert "--values" not in context.out
 
 
 def test_which_shell_must_be_said():
-    code, world = run()
+    code, context = run()
     assert code == ExitCode.USAGE
-    assert "bash, zsh or fish" in world.err
+    assert "bash, zsh or fish" in context.err
 
 
 def test_names_are_told_to_the_scripts(tmp_path):

@@ -69,7 +69,10 @@ def test_what_an_option_takes_follows_from_how_it_is_declared(levels, path, name
 
 
 def test_what_a_word_can_be_follows_as_well(levels):
-    assert (levels["sessions show"].words, levels["sessions show"].goes_on) == ((Values(SESSIONS),), True)
+    assert (levels["sessions show"].words, levels["sessions show"].repeats_last) == (
+        (Values(SESSIONS),),
+        True,
+    )
     assert levels["sessions import"].words == (Values(FILES),)
     assert levels["sessions rename"].words[0] == Values(SESSIONS)
     assert levels["sessions list"].words == ()

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class CommandModule(Protocol):
-    """What a file in this folder holds."""
+    """The interface of a command's module."""
 
     def add_arguments(self, parser: Parser) -> None:
-        """Say which options and words the command takes."""
+        """Declare the options and words of the command."""
         ...
 
     def run(self, options: Namespace, terminal: Terminal) -> ExitCode: ...
 
 
 class ActionOfCommand(CommandModule, Protocol):
-    """What a command with many actions runs for one of them: its own words, options and ``--help``."""
+    """The action of a command, with its own words, options and ``--help``."""
 
     @property
     def name(self) -> str: ...
@@ -36,14 +36,14 @@ class ActionOfCommand(CommandModule, Protocol):
 
 
 def actions_of(module: CommandModule) -> Mapping[str, ActionOfCommand]:
-    """Return the actions of a command by the word that starts each; most commands have none."""
+    """Return the actions of a command by name; most commands have none."""
     table: Callable[[], Mapping[str, ActionOfCommand]] = getattr(module, "actions", dict)
     return table()
 
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """A row of the table. ``help`` is one line; without it the name is only reserved, and says so when used."""
+    """A row of the table. ``help`` is one line; without it the name is only reserved, and an error to use."""
 
     name: str
     help: str | None = None
@@ -53,7 +53,7 @@ class Subcommand:
         return self.help is None
 
     def module(self) -> CommandModule:
-        """Load the command; nobody waits for those that are not used."""
+        """Import the command's module; unused commands are never imported."""
         return cast("CommandModule", import_module(f"chatcli.cli.commands.{self.name}"))
 
 

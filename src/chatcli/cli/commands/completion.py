@@ -1,4 +1,4 @@
-"""``chatcli completion``: a script that completes the command line in a shell."""
+"""``chatcli completion``: print the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A file that was written needs writing again after an update of chatcli.
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("shell", nargs="?", choices=list(SCRIPTS), help="the shell to print a script for")
-    # What the scripts call back with, where only chatcli knows what can be typed.
+    # The scripts call back with this for values only chatcli knows.
     parser.add_argument("--values", metavar="KIND", help=argparse.SUPPRESS)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG

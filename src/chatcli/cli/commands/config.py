@@ -1,4 +1,4 @@
-"""``chatcli config``: what is set and where it was set, and the keys given to chatcli."""
+"""``chatcli config``: the settings and their origins, and the stored keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING
 
 from chatcli.cli.options import add_model_options
-from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.typed_lines import agrees
 from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME, read_profiles
@@ -54,23 +54,23 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    world = world_of(terminal)
+    context = run_context(terminal)
     match options.action:
         case "path":
-            terminal.stdout.write(f"{world.paths.config / FILE_NAME}\n")
+            terminal.stdout.write(f"{context.paths.config / FILE_NAME}\n")
         case "show":
-            _show(options, world, terminal)
+            _show(options, context, terminal)
         case "profiles":
-            _list_profiles(options, world, terminal)
+            _list_profiles(options, context, terminal)
         case "login":
-            _Login(options, world, terminal).run()
+            _Login(options, context, terminal).run()
         case _:
-            _logout(options, world, terminal)
+            _logout(options, context, terminal)
     return ExitCode.DONE
 
 
-def _show(options: Namespace, world: RunContext, terminal: Terminal) -> None:
-    settings = settings_of(options, world, terminal, mentions_untrusted=False)
+def _show(options: Namespace, context: RunContext, terminal: Terminal) -> None:
+    settings = settings_of(options, context, terminal, mentions_untrusted=False)
     shown = rows(settings)
     if settings.untrusted is not None and not options.quiet:
         terminal.warn(f"chatcli: {settings.untrusted.notice}")
@@ -85,9 +85,9 @@ def _show(options: Namespace, world: RunContext, terminal: Terminal) -> None:
         )
 
 
-def _list_profiles(options: Namespace, world: RunContext, terminal: Terminal) -> None:
-    in_force = settings_of(options, world, terminal).profile
-    profiles = read_profiles(world.paths)
+def _list_profiles(options: Namespace, context: RunContext, terminal: Terminal) -> None:
+    in_force = settings_of(options, context, terminal).profile
+    profiles = read_profiles(context.paths)
     if options.json:
         listed = [
             {
@@ -103,7 +103,7 @@ def _list_profiles(options: Namespace, world: RunContext, terminal: Terminal) ->
         return
     if not profiles:
         terminal.warn(
-            f"there are no profiles; a table [profiles.NAME] in {world.paths.config / FILE_NAME} makes one"
+            f"there are no profiles; a table [profiles.NAME] in {context.paths.config / FILE_NAME} makes one"
         )
         return
     rows = [
@@ -120,11 +120,11 @@ def _list_profiles(options: Namespace, world: RunContext, terminal: Terminal) ->
 
 
 class _Login:
-    def __init__(self, options: Namespace, world: RunContext, terminal: Terminal) -> None:
+    def __init__(self, options: Namespace, context: RunContext, terminal: Terminal) -> None:
         self._options = options
-        self._world = world
+        self._context = context
         self._terminal = terminal
-        self._settings = _settings_without_flag(options, world, terminal)
+        self._settings = _settings_without_flag(options, context, terminal)
         self._base_url = _base_url(options, self._settings)
         self._host = Endpoint(self._base_url).host
 
@@ -135,9 +135,9 @@ class _Login:
         key = clean_key(_read_key(self._host, self._terminal))
         if self._options.check:
             self._check(key)
-        where = keep_key(self._base_url, key, self._world)
+        where = keep_key(self._base_url, key, self._context)
         self._say(f"the key for {self._host} is kept in {where}")
-        self._tell_what_is_used()
+        self._report_what_is_used()
 
     def _set_keys_aside(self, unreadable: ConfigurationError) -> None:
         if not self._terminal.is_attended:
@@ -146,14 +146,14 @@ class _Login:
             self._terminal.warn(sanitize_line(unreadable.message))
         if not agrees("Replace this file? The old one is kept next to it.", self._terminal):
             raise unreadable
-        self._say(f"the old file is now {set_keys_aside(self._world)}")
+        self._say(f"the old file is now {set_keys_aside(self._context)}")
 
     def _check(self, key: str) -> None:
         asking = check_key(
             self._base_url,
             key,
             self._settings,
-            self._world,
+            self._context,
             insecure_http=self._options.insecure_http,
         )
         try:
@@ -171,12 +171,12 @@ class _Login:
         else:
             self._say(f"{self._host} has no model list to check the key against")
 
-    def _tell_what_is_used(self) -> None:
+    def _report_what_is_used(self) -> None:
         if winner := key_in_front(self._base_url, self._settings):
             self._say(f"but the key from {winner} takes precedence")
         configured = self._settings.base_url
         if configured is None and self._base_url != OPENAI_URL:
-            use_endpoint(self._base_url, self._world)
+            use_endpoint(self._base_url, self._context)
             self._say(f"{self._base_url} is now the default endpoint")
         elif configured not in {None, self._base_url}:
             self._say(f"to use it: chatcli --base-url {self._base_url}")
@@ -186,19 +186,19 @@ class _Login:
             self._terminal.warn(sanitize_line(text))
 
 
-def _logout(options: Namespace, world: RunContext, terminal: Terminal) -> None:
-    settings = _settings_without_flag(options, world, terminal)
+def _logout(options: Namespace, context: RunContext, terminal: Terminal) -> None:
+    settings = _settings_without_flag(options, context, terminal)
     base_url = _base_url(options, settings)
     host = Endpoint(base_url).host
-    removed = forget_key(base_url, world)
+    removed = forget_key(base_url, context)
     terminal.warn(f"removed the key for {host}" if removed else f"no key is stored for {host}")
     if left := key_in_front(base_url, settings):
         terminal.warn(f"the key from {sanitize_line(left)} is still used")
 
 
-def _settings_without_flag(options: Namespace, world: RunContext, terminal: Terminal) -> Settings:
-    """Return the settings as they are without ``--base-url``, which says here whose key is meant."""
-    return settings_of(Namespace(**{**vars(options), "base_url": None}), world, terminal)
+def _settings_without_flag(options: Namespace, context: RunContext, terminal: Terminal) -> Settings:
+    """Return the settings without ``--base-url``, which here names the endpoint of the key."""
+    return settings_of(Namespace(**{**vars(options), "base_url": None}), context, terminal)
 
 
 def _base_url(options: Namespace, settings: Settings) -> str:
@@ -209,7 +209,7 @@ def _base_url(options: Namespace, settings: Settings) -> str:
 
 
 def _read_key(host: str, terminal: Terminal) -> str:
-    """Ask on a terminal without showing what is typed; else take the first line of the pipe."""
+    """Read a key: from a terminal without echo, else from the first line of the pipe."""
     if terminal.stdin_is_terminal:
         try:
             return getpass(f"Key for {host} (it is not shown): ")

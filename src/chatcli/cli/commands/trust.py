@@ -8,7 +8,7 @@ from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.cli.setup import world_of
+from chatcli.cli.setup import run_context
 from chatcli.cli.typed_lines import agrees
 from chatcli.config.env_files import DOT_ENV, TrustedFolders, env_file_of, odd_lines, read_env_file
 from chatcli.config.report import changes
@@ -50,12 +50,12 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    world = world_of(terminal)
-    trusted = TrustedFolders.of(world.paths)
+    context = run_context(terminal)
+    trusted = TrustedFolders.of(context.paths)
     if options.list:
         _list(trusted, options, terminal)
         return ExitCode.DONE
-    folder = _folder(options.path, world.folder)
+    folder = _folder(options.path, context.folder)
     if options.remove:
         was_trusted = trusted.remove(folder)
         _say(f"{folder} is {'no longer' if was_trusted else 'not'} trusted", options, terminal)
@@ -94,7 +94,7 @@ def _trust(folder: Path, trusted: TrustedFolders, options: Namespace, terminal: 
 
 def _show(path: Path, file: EnvFile, waiting: tuple[Change, ...], terminal: Terminal) -> None:
     terminal.warn(sanitize_line(f"{path} would set:"))
-    # Never cut: of a host it is the end that counts.
+    # Never shortened: the end of a host name is what identifies it.
     terminal.warn(table([("  " + change.name, change.value) for change in waiting], sys.maxsize))
     for line in odd_lines(DOT_ENV, file):
         terminal.warn(line)
@@ -114,7 +114,7 @@ def _list(trusted: TrustedFolders, options: Namespace, terminal: Terminal) -> No
 
 
 def _state(folder: Path, sha256: str) -> str:
-    """Return whether what was trusted is still there: ``trusted``, ``changed``, or ``gone``."""
+    """Return the state of a trusted file: ``trusted``, ``changed``, or ``gone``."""
     path = env_file_of(folder)
     if path is None:
         return "gone"
@@ -125,7 +125,7 @@ def _state(folder: Path, sha256: str) -> str:
 
 
 def _folder(named: str | None, working_folder: Path | None) -> Path:
-    """Return the real folder that is meant. Raise ``UsageError`` for another file than a ``.env``."""
+    """Return the real path of the folder. Raise ``UsageError`` for a file other than a ``.env``."""
     if named is None:
         if working_folder is None:
             raise ConfigurationError("the current folder no longer exists", hint="chatcli trust PATH")

@@ -1,6 +1,6 @@
-"""The scripts of the shells, and a table of them: bash 3.2 and newer, as macOS still has that one, zsh 5 and newer, fish.
+"""The completion scripts by shell: bash 3.2 and newer (as on macOS), zsh 5 and newer, fish.
 
-Those for bash and zsh are made of branches of ``case``.
+The bash and zsh scripts are built from branches of ``case``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from chatcli.cli.shell_completion.grammar import Level, Values
 
-# Values from the program are compared one by one: compgen -W would expand what stands in them, and a file name can
-# hold $(...). Words of the line are never evaluated.
+# Values from the program are compared one by one: compgen -W would expand them, and a file name can contain
+# $(...). Words of the line are never evaluated.
 _BASH_SCRIPT: Final = r"""# Completion of chatcli in bash: source <(chatcli completion bash)
 
 @LOOKUPS@
@@ -85,7 +85,6 @@ complete -F _chatcli chatcli
 
 
 def bash_script(levels: Sequence[Level]) -> str:
-    """Return the script."""
     return _filled(_BASH_SCRIPT, levels, options=_bash_options)
 
 
@@ -167,7 +166,6 @@ fi
 
 
 def zsh_script(levels: Sequence[Level]) -> str:
-    """Return the script."""
     below = "\n".join(
         f"    {quote(level.path)}) {_described(level.words[0].choices)} ;;" for level in levels if level.below
     )
@@ -179,13 +177,13 @@ def _zsh_options(level: Level) -> str:
 
 
 def _described(words: Iterable[tuple[str, str]]) -> str:
-    shown = (f"{word}:{told}" if told else word for word, told in words)
+    shown = (f"{word}:{description}" if description else word for word, description in words)
     return f"described=({' '.join(quote(item) for item in shown)})"
 
 
 _INDENT: Final = " " * 4
 
-# What bash and zsh look up in the same way, in the place of ``@LOOKUPS@``.
+# The lookups bash and zsh share, inserted for ``@LOOKUPS@``.
 _LOOKUPS: Final = r"""_chatcli_enter() {
     case "$1" in
 @ENTER@
@@ -215,9 +213,9 @@ _chatcli_options() {
 
 
 def _filled(script: str, levels: Sequence[Level], *, options: Callable[[Level], str]) -> str:
-    """Return ``script`` with branches in place of its ``@...@``; ``options`` makes what tells a level's options.
+    """Return ``script`` with its ``@...@`` replaced by branches; ``options`` formats a level's options.
 
-    Each branch begins with where the person is, a colon, and what is looked up: ``sessions export:--out``.
+    Each branch begins with the path, a colon, and the option: ``sessions export:--out``.
     """
     parts = {
         "@ENTER@": _entering(levels),
@@ -250,7 +248,7 @@ def _words(levels: Sequence[Level]) -> Iterator[str]:
     for level in levels:
         for position, values in enumerate(level.words):
             is_last = position == len(level.words) - 1
-            if is_last and level.goes_on:
+            if is_last and level.repeats_last:
                 yield f"{quote(f'{level.path}:')}*) {_assignment(values)} ;;"
             else:
                 yield f"{quote(f'{level.path}:{position}')}) {_assignment(values)} ;;"

@@ -1,4 +1,4 @@
-"""The script for fish 3 and newer."""
+"""The completion script for fish 3 and newer."""
 
 from __future__ import annotations
 
@@ -83,7 +83,6 @@ _VALUES: Final = {
 
 
 def script(levels: Sequence[Level]) -> str:
-    """Return the script."""
     return _SCRIPT + "\n".join(_lines(levels)) + "\n"
 
 
@@ -102,7 +101,7 @@ def _lines(levels: Sequence[Level]) -> Iterator[str]:
             yield f"{_complete(f'__chatcli_in {_quoted(level.path)}')} {_option(option)}"
         for position, values in enumerate(level.words):
             is_last = position == len(level.words) - 1
-            place = f"{level.path}:{'*' if is_last and level.goes_on else position}"
+            place = f"{level.path}:{'*' if is_last and level.repeats_last else position}"
             yield from _words(_complete(f"__chatcli_at {_quoted(place)}"), values)
 
 
@@ -123,12 +122,12 @@ def _values(values: Values) -> str:
 
 
 def _words(beginning: str, values: Values) -> Iterator[str]:
-    for word, told in values.choices:
-        yield f"{beginning} -a {_quoted(word)}" + (f" -d {_quoted(told)}" if told else "")
+    for word, description in values.choices:
+        yield f"{beginning} -a {_quoted(word)}" + (f" -d {_quoted(description)}" if description else "")
     if not values.choices and values.kind != ANYTHING:
         yield f"{beginning} {_VALUES[values.kind].replace('-x ', '').replace('-r ', '')}"
 
 
 def _quoted(text: str) -> str:
-    """Return ``text`` in single quotes, in which fish knows two escapes."""
+    """Return ``text`` in single quotes; fish has two escapes inside them."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

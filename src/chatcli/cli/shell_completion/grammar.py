@@ -1,4 +1,4 @@
-"""What can be typed after chatcli: commands, options and the values of both."""
+"""The grammar of the command line: commands, options and the values of both."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CHOICES: Final = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What can stand in a place: one of ``choices``, pairs of a word and its help, or else what ``kind`` says."""
+    """The values of a place: one of ``choices`` (pairs of a word and its help), or those of ``kind``."""
 
     kind: str = ANYTHING
     choices: tuple[tuple[str, str], ...] = ()
@@ -51,7 +51,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """``names`` are its spellings; ``values`` is ``None`` for one that takes no value."""
+    """``names`` are its spellings; ``values`` is ``None`` for a flag."""
 
     names: tuple[str, ...]
     help: str
@@ -60,19 +60,19 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What can be typed behind ``path``: nothing, a command, or a command and its action.
+    """What can be typed after ``path``: nothing, a command, or a command and its action.
 
-    ``words`` are what can stand in the place of each word; ``goes_on`` says that the last of them may be repeated.
+    ``words`` are the values of each positional word; ``repeats_last`` allows the last of them more than once.
     """
 
     path: str
     options: tuple[Option, ...]
     words: tuple[Values, ...]
-    goes_on: bool
+    repeats_last: bool
 
     @property
     def below(self) -> tuple[str, ...]:
-        """The words that lead to a level of its own, where it has any."""
+        """The words that lead to a sublevel, if there are any."""
         return tuple(word for word, _ in self.words[0].choices) if self.words else ()
 
 
@@ -84,7 +84,7 @@ def read_levels() -> tuple[Level, ...]:
 def _levels() -> Iterator[Level]:
     commands = [command for command in COMMANDS if not command.is_reserved]
     first = Values(choices=tuple((command.name, command.help or "") for command in commands))
-    yield Level("", tuple(_options(main_parser(""))), (first,), goes_on=False)
+    yield Level("", tuple(_options(main_parser(""))), (first,), repeats_last=False)
     for command in commands:
         module = command.module()
         actions = actions_of(module)
@@ -92,7 +92,7 @@ def _levels() -> Iterator[Level]:
             yield _level(command.name, module)
             continue
         words = Values(choices=tuple((name, action.help) for name, action in actions.items()))
-        yield Level(command.name, tuple(_options(_parser(module))), (words,), goes_on=False)
+        yield Level(command.name, tuple(_options(_parser(module))), (words,), repeats_last=False)
         for name, action in actions.items():
             yield _level(f"{command.name} {name}", action)
 
@@ -104,7 +104,7 @@ def _level(path: str, module: CommandModule) -> Level:
         path,
         tuple(_options(parser)),
         tuple(_values(action) for action in words),
-        goes_on=bool(words) and words[-1].nargs in {"*", "+"},
+        repeats_last=bool(words) and words[-1].nargs in {"*", "+"},
     )
 
 
@@ -144,12 +144,12 @@ def _values(action: argparse.Action) -> Values:
 
 
 def values(kind: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the values of ``kind``, none where they cannot be found out: a half-typed line is no place for errors.
+    """Return the values of ``kind``, none if they cannot be determined: completion shows no errors.
 
-    One that would not fit on a line is left out.
+    Values that would not fit on a line are left out.
     """
     reader = _READERS.get(kind)
-    if reader is None:  # asked for by the script of another version
+    if reader is None:  # requested by the script of another version
         return []
     try:
         found = reader(find_paths(environment))
@@ -159,7 +159,7 @@ def values(kind: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def _sessions(paths: Paths) -> Iterable[str]:
-    # The names alone: no file is opened while somebody waits for a word.
+    # Names only: opening files would make completion slow.
     return [path.stem for path in SessionStore(paths.data).folder.glob(f"*{SUFFIX}")]
 
 

@@ -1,4 +1,4 @@
-"""The slash commands: a file for each topic, collected into one table that also makes help and completion."""
+"""The slash commands: a file per topic, collected into one table for help and completion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("tokens and cost", cost.COMMANDS),
     (
         "help",
-        # What it explains is defined below.
+        # The table it explains is defined below.
         (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *help.COMMANDS),  # noqa: PLW0108
     ),
 )
@@ -72,12 +72,12 @@ _MEANT: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def named(name: str) -> Command | None:
-    """Return the command of that name, or with it as an alias."""
+    """Return the command with that name or alias."""
     return next((command for command in COMMANDS if name == command.name or name in command.aliases), None)
 
 
 def known(name: str, repl: ReplSession) -> Command:
-    """Return the command, usable now or not; raise ``UsageError``, naming what may be meant, where there is none."""
+    """Return a command, usable now or not; raise ``UsageError`` with a suggestion if there is none."""
     if command := named(name):
         return command
     suggested = _suggested(name)
@@ -89,7 +89,7 @@ def known(name: str, repl: ReplSession) -> Command:
 
 
 async def run_command(repl: ReplSession, name: str, argument: str) -> None:
-    """Run a command. Raise ``UsageError`` where there is none of that name, or it can do nothing now."""
+    """Run a command. Raise ``UsageError`` if there is none of that name, or it does not apply now."""
     command = known(name, repl)
     if not command.applies(repl):
         raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
@@ -99,7 +99,7 @@ async def run_command(repl: ReplSession, name: str, argument: str) -> None:
 
 
 def _suggested(name: str) -> str:
-    """Return the name a person may have meant, nothing where none is near."""
+    """Return the nearest command's name, empty if none is near."""
     written = name.lower()
     names = [each for command in COMMANDS for each in (command.name, *command.aliases)]
     starting = sorted((each for each in names if written and each.startswith(written)), key=len)

@@ -1,4 +1,4 @@
-"""Slash commands for the last answer: into the clipboard, or into a pager."""
+"""Slash commands for the last answer: to the clipboard, a file or a pager."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _copy(repl: ReplSession, argument: str) -> None:
     text = code_block(repl, whole_number(argument)) if argument else last_answer(repl)
     hint = _INSTALL if repl.settings.plain else _ASK_TERMINAL
     hint += "; /save N PATH writes a code block" if blocks_to_choose(repl) else ""
-    where = await copy(text, repl.world.environment, repl.frontend.to_terminal, hint=hint)
+    where = await copy(text, repl.context.environment, repl.frontend.to_terminal, hint=hint)
     what = f"code block {argument}" if argument else "the answer"
     lines = text.count("\n") + (not text.endswith("\n"))
     repl.frontend.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
@@ -53,9 +53,9 @@ def last_answer(repl: ReplSession) -> str:
 def code_block(
     repl: ReplSession, number: int, *, otherwise: str = "/copy alone copies the whole answer"
 ) -> str:
-    """Return a block of code of the last answer by the number that stands above it.
+    """Return a code block of the last answer by the number shown above it.
 
-    Where there is none, ``otherwise`` is what can be done.
+    ``otherwise`` is the hint for a missing one.
     """
     blocks = code_blocks(last_answer(repl))
     if not 1 <= number <= len(blocks):
@@ -65,7 +65,7 @@ def code_block(
 
 
 def blocks_to_choose(repl: ReplSession) -> list[Choice]:
-    """Return the numbers of the blocks with the line each begins with."""
+    """Return the numbers of the blocks with each one's first line."""
     try:
         blocks = code_blocks(last_answer(repl))
     except UsageError:

@@ -1,4 +1,4 @@
-"""Slash commands that ask again, go back, or branch off, and the question aside."""
+"""Slash commands that retry, go back or branch off, and the question aside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands.command import NOTHING_ASKED, Choice, Command, something_was_asked, whole_number
+from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question, whole_number
 from chatcli.repl.commands.context import questions_to_choose
 from chatcli.repl.commands.settings import models_to_choose
 from chatcli.repl.recap import show_exchange
@@ -43,7 +43,7 @@ async def _edit(repl: ReplSession, argument: str) -> None:
     branches = repl.chat.branches
     edited = branches.edit(whole_number(argument) if argument else _one_further_back(repl))
     if not repl.frontend.draws:
-        # On the screen the toolbar says so, for as long as it is so.
+        # On a screen the toolbar shows this as long as it lasts.
         repl.frontend.remark(
             f"your next message replaces question {branches.number(edited)}; the old branch is kept (/alt)"
         )
@@ -51,7 +51,7 @@ async def _edit(repl: ReplSession, argument: str) -> None:
 
 
 def _one_further_back(repl: ReplSession) -> int | None:
-    """Return the question before the one that is edited already, so that saying it again goes back in them."""
+    """Return the question before the one being edited, so that repeating the command goes further back."""
     branches = repl.chat.branches
     if branches.editing is None:
         return None
@@ -71,7 +71,7 @@ async def _undo(repl: ReplSession, argument: str) -> None:
 
 
 def _can_undo(repl: ReplSession) -> bool:
-    return something_was_asked(repl) or repl.chat.memory.is_cleared
+    return has_question(repl) or repl.chat.memory.is_cleared
 
 
 async def _alternative(repl: ReplSession, argument: str) -> None:
@@ -162,15 +162,15 @@ COMMANDS: Final = (
         _retry,
         "[MODEL]",
         models_to_choose,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "continue",
         "continue an answer that was cut off",
         _continue,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "edit",
@@ -178,8 +178,8 @@ COMMANDS: Final = (
         _edit,
         "[N]",
         questions_to_choose,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "undo",
@@ -187,7 +187,7 @@ COMMANDS: Final = (
         _undo,
         "[N]",
         applies=_can_undo,
-        when=NOTHING_ASKED,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "alt",

@@ -1,4 +1,4 @@
-"""A slash command as a row of the table, and what several commands share."""
+"""The type of a slash command, and functions several commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What an argument can be, and what that means."""
+    """A value of an argument and its meaning."""
 
     text: str
     meaning: str = ""
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``argument`` is how help writes it, ``choices`` what completion offers for it; ``aliases`` are other names.
+    """A slash command. ``argument`` is shown in help, ``choices`` completes it; ``aliases`` are other names.
 
-    ``takes_paths``: completion offers files as well, for each of its words, when Tab asks for them.
-    ``applies`` says whether it can do anything now, ``when`` what is missing where it cannot.
+    ``takes_paths``: Tab also completes files, for each word. ``applies`` says whether it is usable now,
+    ``when`` what is missing otherwise.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Command:
         return f"/{self.name} {self.argument}".rstrip()
 
 
-def something_was_asked(repl: ReplSession) -> bool:
+def has_question(repl: ReplSession) -> bool:
     return any(record.role == "user" for record in repl.chat.session.context())
 
 
-NOTHING_ASKED = "nothing has been asked yet"
+NO_QUESTION_YET = "nothing has been asked yet"
 
 
 def answers_are_drawn(repl: ReplSession) -> bool:
@@ -70,14 +70,14 @@ def answers_are_drawn(repl: ReplSession) -> bool:
 
 
 def say_rows(repl: ReplSession, rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
-    """Show rows as a table, its columns ``right`` aligned to the right; as sentences where output is plain."""
+    """Show rows as a table, the columns ``right`` aligned to the right; as sentences in plain mode."""
     repl.frontend.say(
         sentences(rows) if repl.settings.plain else table(rows, repl.frontend.columns(), right=right)
     )
 
 
 def whole_number(argument: str, *, otherwise: int | None = None) -> int:
-    """Return the number that is said, or ``otherwise`` where nothing is."""
+    """Return the number given, or ``otherwise`` if there is none."""
     if not argument and otherwise is not None:
         return otherwise
     if not argument.isdecimal():

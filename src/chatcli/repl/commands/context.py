@@ -1,4 +1,4 @@
-"""Slash commands for what the model sees: the context and its summary, pinned and dropped turns, notes."""
+"""Slash commands for the model's context: strategy and summary, pinned and dropped turns, notes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES
 from chatcli.repl.commands.command import (
-    NOTHING_ASKED,
+    NO_QUESTION_YET,
     Choice,
     Command,
+    has_question,
     say_rows,
-    something_was_asked,
     whole_number,
 )
 from chatcli.repl.commands.settings import models_to_choose
@@ -85,7 +85,7 @@ async def _compare_contexts(repl: ReplSession, **changes: object) -> None:
         repl.frontend.remark("this strategy is already in use")
         return
     if "model" in changes:
-        # Another strategy may be set for it; what is asked is what the model makes of this one.
+        # Another model may have another strategy configured; compare with the current one.
         then = replace(then, context=now.context)
     if repl.settings.plain:
         repl.frontend.say(comparison_sentences(now, then))
@@ -124,7 +124,7 @@ async def _strategies(repl: ReplSession) -> Iterable[Choice]:
     try:
         models = [Choice(f"-m {choice.text}", choice.meaning) for choice in await models_to_choose(repl)]
     except ChatcliError:
-        models = []  # nobody answers; strategies need nobody
+        models = []  # the endpoint does not answer; strategies need no models
     return [*strategies, *used, *models]
 
 
@@ -192,7 +192,7 @@ async def questions_to_choose(repl: ReplSession) -> Iterable[Choice]:
 
 
 def _turn_choices(turns: Iterable[NumberedTurn], sign: str = "") -> list[Choice]:
-    """Return some turns to choose from, ``sign`` before each number."""
+    """Return some turns as choices, each number after ``sign``."""
     return [
         Choice(f"{sign}{turn.number}", turn.question.message.person_text[:_SHOWN_CHARACTERS])
         for turn in turns
@@ -307,8 +307,8 @@ COMMANDS: Final = (
         _pin,
         "[N]",
         questions_to_choose,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "unpin",
@@ -325,8 +325,8 @@ COMMANDS: Final = (
         _drop,
         "[[-]N]",
         _droppable,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command("note", "add a note the model always sees; -N removes it", _note, "[TEXT|-N]", _notes),
     Command("system", "show or set the system prompt", _system, "[TEXT|none]", _system_choices),

@@ -38,7 +38,7 @@ _WHOLE: Final = 10_000
 
 
 async def _cost(repl: ReplSession, _: str) -> None:
-    budget = budget_of(repl.settings, repl.world, repl.chat)
+    budget = budget_of(repl.settings, repl.context, repl.chat)
     try:
         rows = [*_periods(repl.chat, budget), *_models(budget.month())]
     except OSError as error:
@@ -58,11 +58,11 @@ def _spoken(row: _Row) -> tuple[str, ...]:
 
 
 def _fitted(rows: Sequence[_Row], columns: int) -> str:
-    """Return the rows as a table; where they do not fit, what there is to say of an amount stands below it."""
+    """Return the rows as a table; if they do not fit, notes on an amount go below it."""
     whole = table(rows, max(columns, _WHOLE), right={1})
     if all(width(line) <= columns for line in whole.split("\n")):
         return whole
-    # Of a long name the end tells models apart.
+    # The end of a long name distinguishes models.
     room = columns - max(width(amount) for _, amount, _ in rows) - _GAP
     names = [what if width(what) <= room else f"…{what[-max(1, room - 1) :]}" for what, _, _ in rows]
     heads = table([(name, row[1]) for name, row in zip(names, rows, strict=True)], columns, right={1})
@@ -94,7 +94,7 @@ def _conversation(chat: Conversation, limits: Mapping[str, Decimal]) -> Iterator
 
 
 def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
-    """Yield what each model cost this month, the dearest first."""
+    """Yield the cost of each model this month, the dearest first."""
     by_model: dict[str, list[Expense]] = {}
     for expense in expenses:
         by_model.setdefault(expense.model, []).append(expense)
@@ -104,12 +104,12 @@ def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
 
 
 def _spent(total: Total) -> Total | None:
-    """Return the sum, ``None`` where nothing was spent: what is free is not in the ledger."""
+    """Return the sum, ``None`` if nothing was spent: free requests are not in the ledger."""
     return total if total.usd or total.unknown else None
 
 
 def _of_replies(replies: Sequence[ReplyMetadata]) -> Total | None:
-    """Return what the answers cost together, ``None`` where there are none."""
+    """Return the total cost of the answers, ``None`` if there are none."""
     costs = [reply.cost_usd for reply in replies]
     known = [Decimal(str(cost_usd)) for cost_usd in costs if cost_usd is not None]
     return Total(sum(known, Decimal(0)), len(costs) - len(known)) if costs else None

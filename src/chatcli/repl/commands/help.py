@@ -1,4 +1,4 @@
-"""Slash commands that explain the others, and the one that leaves."""
+"""Slash commands for help, and the one that leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EDITORS: Final = {"emacs": "Emacs", "vi": "vi"}
 
 
 def help_of(groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> Command:
-    """Return the command that explains those of a table it is itself in: what there is, and which one a name means."""
+    """Return the ``/help`` command of a table that contains it."""
     shown = _Help(groups, known)
     return Command("help", "list the commands and keys", shown.run, "[COMMAND]", shown.choices)
 
@@ -53,7 +53,7 @@ class _Help:
         repl.frontend.say(f"/help COMMAND explains one\n{repl.frontend.words.keys}")
 
     async def choices(self, _: ReplSession) -> Iterable[Choice]:
-        """Return all commands: those that can do nothing now can be explained too."""
+        """Return all commands: unusable ones can be explained too."""
         return [Choice(command.name, command.summary) for command in self._commands()]
 
     def _commands(self) -> Iterator[Command]:
@@ -69,7 +69,7 @@ class _Help:
         repl.frontend.say("\n".join(lines))
 
     def _in_columns(self, repl: ReplSession, columns: int) -> Iterator[StyledRow]:
-        """Yield the commands and, beside them or below, what they do; in a narrow terminal below all of them."""
+        """Yield the commands with their summaries beside them, or below in a narrow terminal."""
         for heading, commands in self._groups():
             yield [(heading, "heading")]
             for command in commands:
@@ -79,7 +79,7 @@ class _Help:
             yield from ([(row, "label")] for row in wrap(line, columns, subsequent_indent="  "))
 
     def _in_sentences(self, repl: ReplSession) -> Iterator[str]:
-        """Yield the commands for who hears them: blanks between two columns, and a colour, are nothing there."""
+        """Yield the commands as sentences: columns and colours mean nothing when read aloud."""
         for heading, commands in self._groups():
             yield f"{heading}:"
             for command in commands:
@@ -87,7 +87,7 @@ class _Help:
                 yield f"{command.usage}: {command.summary}{now}"
 
     def _unusable(self, repl: ReplSession) -> Iterator[str]:
-        """Yield why some commands can do nothing now, a line for each reason."""
+        """Yield why some commands are unusable now, a line for each reason."""
         reasons: dict[str, list[str]] = {}
         for command in self._commands():
             if not command.applies(repl):
@@ -97,7 +97,7 @@ class _Help:
 
 
 def _command_rows(command: Command, columns: int) -> Iterator[str]:
-    # What a long argument may be is told by /help COMMAND: here it would take a row of its own.
+    # /help COMMAND lists the values of a long argument: here it would take a row of its own.
     shown = command.usage if len(command.usage) + 2 <= _USAGE_COLUMNS else f"/{command.name} {_MORE}"
     if columns < _NARROW_COLUMNS:
         shown = f"/{command.name}"
@@ -126,7 +126,7 @@ async def _keys(repl: ReplSession, _: str) -> None:
 
 
 def _keys_in_columns(rows: Sequence[tuple[str, str]], columns: int) -> Iterator[str]:
-    """Yield the keys and, beside them, what they do; keys that take too much room have a row of their own."""
+    """Yield the keys with their effects beside them; long keys get a row of their own."""
     wide = max((len(on) for on, _ in rows if len(on) <= columns // _SHARE_OF_KEYS), default=0)
     for on, does in rows:
         if len(on) > wide:

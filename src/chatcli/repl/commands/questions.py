@@ -1,4 +1,4 @@
-"""Slash commands that make up a question: attached files and templates."""
+"""Slash commands that build a question: attached files and templates."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def _template(repl: ReplSession, argument: str) -> None:
     template = await in_thread(lambda: store.find(name).template())
     written = rest[0] if rest else ""
     files = repl.attachments.of(written)
-    # The files are read when everything else is known; until then it counts that there are some.
+    # Files are read last; until then only their presence counts.
     filling = replace(read_filling(template, written), documents=[file.name for file in files])
     answers = {}
     for place in template.missing(filling):
@@ -98,10 +98,10 @@ async def _template(repl: ReplSession, argument: str) -> None:
 
 
 def read_filling(template: Template, written: str) -> Filling:
-    """Return what is written behind the name of a template: variables, then words by their number, then the input.
+    """Return the filling written after a template's name: variables, then words by number, then the input.
 
-    A ``NAME=VALUE`` counts only for a variable the template has: other text may hold equals signs. Raise
-    ``UsageError`` for a quote without an end.
+    A ``NAME=VALUE`` counts only for a variable of the template: other text may contain equals signs. Raise
+    ``UsageError`` for an unterminated quote.
     """
     values: dict[str, str] = {}
     while (match := _ASSIGNMENT.match(written)) and match["name"] in template.variables:
@@ -120,7 +120,7 @@ def read_filling(template: Template, written: str) -> Filling:
 
 
 def _template_store(repl: ReplSession) -> TemplateStore:
-    return TemplateStore(repl.world.paths.config / FOLDER)
+    return TemplateStore(repl.context.paths.config / FOLDER)
 
 
 async def _templates(repl: ReplSession) -> Iterable[Choice]:

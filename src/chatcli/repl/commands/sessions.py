@@ -15,7 +15,7 @@ from chatcli.core.errors import BadResponse, LocalIOError, UsageError
 from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
 from chatcli.render.text_columns import labelled, sentences
 from chatcli.repl.commands.answers import code_block
-from chatcli.repl.commands.command import NOTHING_ASKED, Choice, Command, something_was_asked
+from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.threads import in_thread
 from chatcli.sessions.generated_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
@@ -34,22 +34,22 @@ _BLOCK: Final = re.compile(r"(?P<number>\d+)\s+(?P<path>\S.*)", re.DOTALL)
 
 async def _new(repl: ReplSession, _: str) -> None:
     before = repl.chat
-    wish = replace(repl.wish, session=None, resume_last=False)
-    await repl.turn_to(open_session(repl.settings, wish, repl.world))
+    options = replace(repl.options, session=None, resume_last=False)
+    await repl.turn_to(open_session(repl.settings, options, repl.context))
     is_kept = before.opened.name and before.session.questions
     kept = f"; /session {before.opened.name} goes back" if is_kept else ""
     repl.frontend.remark(f"new conversation{kept}")
 
 
 async def _sessions(repl: ReplSession, argument: str) -> None:
-    with pickable_sessions(repl.world, repl.chat) as pickable:
+    with pickable_sessions(repl.context, repl.chat) as pickable:
         chosen = await repl.frontend.choose_session(pickable, words=argument)
     if chosen is not None:
         await _open(repl, chosen)
 
 
 async def _open(repl: ReplSession, name_or_path: str) -> None:
-    """Turn to another session, or begin one; raise a ``ChatcliError`` where that cannot be."""
+    """Switch to another session, or begin one; raise a ``ChatcliError`` if that fails."""
     if (
         repl.chat.opened.file is not None
         and repl.chat.opened.store.resolve(name_or_path).path == repl.chat.opened.file.path
@@ -57,8 +57,8 @@ async def _open(repl: ReplSession, name_or_path: str) -> None:
         repl.frontend.remark(f"{repl.chat.opened.file.name} is already open")
         return
     is_new = not repl.chat.opened.store.resolve(name_or_path).path.exists()
-    wish = replace(repl.wish, session=name_or_path, resume_last=False)
-    await repl.turn_to(open_session(repl.settings, wish, repl.world))
+    options = replace(repl.options, session=name_or_path, resume_last=False)
+    await repl.turn_to(open_session(repl.settings, options, repl.context))
     if is_new:
         repl.frontend.remark(f"new conversation: {repl.chat.opened.name or name_or_path}")
 
@@ -81,7 +81,7 @@ async def _session(repl: ReplSession, argument: str) -> None:
 
 
 async def _other_sessions(repl: ReplSession) -> Iterable[Choice]:
-    with pickable_sessions(repl.world, repl.chat) as pickable:
+    with pickable_sessions(repl.context, repl.chat) as pickable:
 
         def there_are() -> Sequence[SessionSummary]:
             pickable.refresh()
@@ -101,9 +101,9 @@ async def _title(repl: ReplSession, argument: str) -> None:
 
 
 async def _generated_title(repl: ReplSession) -> str:
-    """Ask the model for a title. Raise a ``ChatcliError`` where none comes."""
-    if not something_was_asked(repl):
-        raise UsageError(f"/title auto: {NOTHING_ASKED}", hint="/title TEXT sets one")
+    """Ask the model for a title. Raise a ``ChatcliError`` if there is none."""
+    if not has_question(repl):
+        raise UsageError(f"/title auto: {NO_QUESTION_YET}", hint="/title TEXT sets one")
     chat = await repl.connected()
     repl.frontend.doing("asking for a title")
     question = messages.question(question_for_title(chat.session))
@@ -117,7 +117,7 @@ async def _generated_title(repl: ReplSession) -> str:
                     text = text.removesuffix(event.text)
                 elif isinstance(event, TurnFailed) and event.result.error is not None:
                     raise event.result.error
-                # No limit of tokens is set: who thinks first would spend it on thoughts. Hanging up costs nothing.
+                # No token limit: a reasoning model would spend it on reasoning. Hanging up costs nothing.
                 if is_enough(text):
                     break
     except CancelledError:
@@ -176,7 +176,7 @@ async def _save_block(repl: ReplSession, number: int, named: str) -> None:
 
 
 def _file_exists(path: Path) -> bool:
-    """Return whether there is such a file. Raise ``OSError`` for what is none: a pipe would be waited for."""
+    """Return whether the file exists. Raise ``OSError`` if it is not a regular one: a pipe would block."""
     if path.exists() and not path.is_file():
         raise OSError(None, "it is not a regular file")
     return path.exists()
@@ -224,14 +224,14 @@ COMMANDS: Final = (
         "continue in a copy; this conversation is unchanged",
         _fork,
         "[NAME|PATH]",
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
     Command(
         "clear",
         "start afresh: hide earlier turns from the model",
         _clear,
-        applies=something_was_asked,
-        when=NOTHING_ASKED,
+        applies=has_question,
+        when=NO_QUESTION_YET,
     ),
 )

@@ -61,7 +61,7 @@ async def _model(repl: ReplSession, argument: str) -> None:
 
 async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
     offered = await repl.connection.offered(repl.chat, repl.settings)
-    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.world)
+    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.context)
     facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
     return [Choice(name, _model_facts(known)) for name, known in facts]
 
@@ -75,21 +75,21 @@ async def _profile(repl: ReplSession, argument: str) -> None:
     if argument:
         await _use_profile(repl, argument)
     else:
-        _list_profiles(repl, read_profiles(repl.world.paths))
+        _list_profiles(repl, read_profiles(repl.context.paths))
 
 
 async def _use_profile(repl: ReplSession, name: str) -> None:
-    """Take the profile ``name`` for this run, ``none`` for none. Raise a ``ChatcliError`` and change nothing."""
-    profiles = read_profiles(repl.world.paths)
+    """Use the profile ``name`` for this run, ``none`` for none. A ``ChatcliError`` changes nothing."""
+    profiles = read_profiles(repl.context.paths)
     if name != NO_PROFILE and name not in profiles:
         hint = f"add a table [profiles.{name}] to {FILE_NAME}"
         if profiles:
             hint = did_you_mean(name, profiles, "profiles")
         raise UsageError(f"there is no profile {name}", hint=hint)
-    said = profiles[name].table if name in profiles else {}
+    given = profiles[name].table if name in profiles else {}
     before = repl.settings
-    # What was changed before counts no more where the profile says something of it: it is what was said last.
-    await repl.change(**{**dict.fromkeys(said), "profile": name})
+    # The profile is the newer choice, so it overrides earlier changes.
+    await repl.change(**{**dict.fromkeys(given), "profile": name})
     _change_system(repl, before)
     if repl.frontend.draws:
         await repl.theme.settle()
@@ -97,7 +97,7 @@ async def _use_profile(repl: ReplSession, name: str) -> None:
     repl.frontend.remark(
         f"model: {repl.chat.turns.connected.model_name} at {repl.chat.turns.connected.endpoint.name} ({called})"
     )
-    _report_unchanged(repl, said, before)
+    _report_unchanged(repl, given, before)
 
 
 def _spoken_profile(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,27 +124,27 @@ def _list_profiles(repl: ReplSession, profiles: Mapping[str, Profile]) -> None:
         )
         repl.frontend.remark(f"/profile NAME uses one for this run, /profile {NO_PROFILE} uses none")
     else:
-        path = repl.world.paths.config / FILE_NAME
+        path = repl.context.paths.config / FILE_NAME
         repl.frontend.remark(f"there are no profiles; a table [profiles.NAME] in {path} makes one")
 
 
 def _change_system(repl: ReplSession, before: Settings) -> None:
-    """Let the system prompt follow the profile: its own comes, and that of the profile before goes.
+    """Replace the previous profile's system prompt by the new profile's.
 
-    A prompt the conversation was given otherwise stays where the new profile has none.
+    A prompt from elsewhere stays if the new profile has none.
     """
-    chat, wished = repl.chat, repl.settings.system or ""
+    chat, requested = repl.chat, repl.settings.system or ""
     came_with_profile = _is_of_profile(before) and chat.opened.system == (before.system or None)
-    if (_is_of_profile(repl.settings) or came_with_profile) and wished != (chat.opened.system or ""):
-        chat.opened.set_system(wished)
+    if (_is_of_profile(repl.settings) or came_with_profile) and requested != (chat.opened.system or ""):
+        chat.opened.set_system(requested)
 
 
 def _is_of_profile(settings: Settings) -> bool:
     return settings.profile is not None and settings.origin("system") == profile_place(settings.profile)
 
 
-def _report_unchanged(repl: ReplSession, said: Mapping[str, object], before: Settings) -> None:
-    if repl.wish.embedded and "base_url" in said:
+def _report_unchanged(repl: ReplSession, given: Mapping[str, object], before: Settings) -> None:
+    if repl.options.embedded and "base_url" in given:
         repl.frontend.remark("still using the built-in model: chatcli was started with --local")
     for name in _FIXED_AT_START:
         if getattr(repl.settings, name) != getattr(before, name):
@@ -152,7 +152,7 @@ def _report_unchanged(repl: ReplSession, said: Mapping[str, object], before: Set
 
 
 async def _profiles(repl: ReplSession) -> Iterable[Choice]:
-    profiles = read_profiles(repl.world.paths).values()
+    profiles = read_profiles(repl.context.paths).values()
     found = [Choice(each.name, " at ".join(filter(None, (each.model, each.host)))) for each in profiles]
     return [*found, Choice(NO_PROFILE, "settings outside all profiles")] if found else []
 

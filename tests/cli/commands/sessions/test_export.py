@@ -34,16 +34,16 @@ def save(path, name):
 
 
 def export(data, *arguments):
-    world = terminal(CHATCLI_DATA_DIR=str(data), CHATCLI_CACHE_DIR=str(data.parent / "cache"))
-    return main(["sessions", "export", *map(str, arguments)], world), world
+    context = terminal(CHATCLI_DATA_DIR=str(data), CHATCLI_CACHE_DIR=str(data.parent / "cache"))
+    return main(["sessions", "export", *map(str, arguments)], context), context
 
 
 def test_one_session_goes_to_standard_output_as_markdown(data):
-    code, world = export(data, "trip")
+    code, context = export(data, "trip")
     assert code == ExitCode.DONE
-    assert world.out.startswith("# About trip?\n")
-    assert "**Yes.**" not in world.out
-    assert world.err == ""
+    assert context.out.startswith("# About trip?\n")
+    assert "**Yes.**" not in context.out
+    assert context.err == ""
 
 
 def test_the_whole_tree_has_what_was_left(data):
@@ -54,10 +54,10 @@ def test_the_whole_tree_has_what_was_left(data):
     ("name", "beginning"), [("a.md", "# "), ("a.HTML", "<!DOCTYPE"), ("a.json", "{"), ("a.txt", "# ")]
 )
 def test_the_format_follows_from_the_end_of_the_files_name(data, tmp_path, name, beginning):
-    code, world = export(data, "trip", "--out", tmp_path / name)
+    code, context = export(data, "trip", "--out", tmp_path / name)
     assert code == ExitCode.DONE
     assert (tmp_path / name).read_text().startswith(beginning)
-    assert world.err == f"exported 1 session to {tmp_path / name}\n"
+    assert context.err == f"exported 1 session to {tmp_path / name}\n"
 
 
 def test_a_format_that_is_named_wins(data, tmp_path):
@@ -68,10 +68,10 @@ def test_a_format_that_is_named_wins(data, tmp_path):
 def test_a_file_is_not_overwritten_unless_that_is_wished(data, tmp_path):
     out = tmp_path / "a.md"
     out.write_text("mine")
-    code, world = export(data, "trip", "--out", out)
+    code, context = export(data, "trip", "--out", out)
     assert code == ExitCode.USAGE
-    assert f"{out} already exists" in world.err
-    assert "--force" in world.err
+    assert f"{out} already exists" in context.err
+    assert "--force" in context.err
     assert out.read_text() == "mine"
     assert export(data, "trip", "--out", out, "--force")[0] == ExitCode.DONE
     assert out.read_text().startswith("# ")
@@ -79,13 +79,13 @@ def test_a_file_is_not_overwritten_unless_that_is_wished(data, tmp_path):
 
 def test_several_sessions_need_a_folder(data, tmp_path):
     for arguments in (("trip", "work"), ("--all", "--out", tmp_path / "a.md")):
-        code, world = export(data, *arguments)
+        code, context = export(data, *arguments)
         assert code == ExitCode.USAGE
-        assert "2 sessions do not fit into one markdown document" in world.err
-    code, world = export(data, "--all", "--format", "html", "--out", tmp_path / "pages")
+        assert "2 sessions do not fit into one markdown document" in context.err
+    code, context = export(data, "--all", "--format", "html", "--out", tmp_path / "pages")
     assert code == ExitCode.DONE
     assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["trip.html", "work.html"]
-    assert f"exported 2 sessions to {tmp_path / 'pages'}" in world.err
+    assert f"exported 2 sessions to {tmp_path / 'pages'}" in context.err
 
 
 def test_one_session_goes_into_a_folder_that_is_there_or_is_written_as_one(data, tmp_path):
@@ -109,9 +109,9 @@ def test_two_sessions_of_one_name_get_two_files(data, tmp_path):
 
 
 def test_json_takes_them_all_and_loses_nothing(data):
-    code, world = export(data, "--all", "--format", "json")
+    code, context = export(data, "--all", "--format", "json")
     assert code == ExitCode.DONE
-    documents = json.loads(world.out)
+    documents = json.loads(context.out)
     assert sorted(document["name"] for document in documents) == ["trip", "work"]
     assert [len(records_of(document)) for document in documents] == [4, 4]
 
@@ -119,16 +119,16 @@ def test_json_takes_them_all_and_loses_nothing(data):
 def test_which_session_must_be_said(data):
     assert "which session?" in export(data)[1].err
     assert "give one or the other" in export(data, "trip", "--all")[1].err
-    code, world = export(data, "nowhere")
+    code, context = export(data, "nowhere")
     assert code == ExitCode.USAGE
-    assert "there is no session nowhere" in world.err
+    assert "there is no session nowhere" in context.err
 
 
 def test_a_folder_that_cannot_be_made_is_told(data, tmp_path):
     (tmp_path / "file").write_text("")
-    code, world = export(data, "--all", "--out", f"{tmp_path}/file/sub/")
+    code, context = export(data, "--all", "--out", f"{tmp_path}/file/sub/")
     assert code == ExitCode.LOCAL_IO
-    assert "cannot make the folder" in world.err
+    assert "cannot make the folder" in context.err
 
 
 def test_what_fails_on_the_way_leaves_the_earlier_file(data, tmp_path):
@@ -145,6 +145,6 @@ def test_a_file_that_cannot_be_made_is_told_by_its_own_name(data, tmp_path):
     (tmp_path / "file").touch()
     assert export(data, "trip", "--out", tmp_path / "file" / "a.md")[0] == ExitCode.LOCAL_IO
     out = tmp_path / "nowhere" / "a.md"
-    code, world = export(data, "trip", "--out", out)
+    code, context = export(data, "trip", "--out", out)
     assert code == ExitCode.LOCAL_IO
-    assert f"cannot write {out}: No such file or directory" in world.err
+    assert f"cannot write {out}: No such file or directory" in context.err

@@ -26,8 +26,8 @@ from sessions.importing.exports import (
 def run(tmp_path):
     def run_it(*arguments, is_terminal=False):
         folders = {"CHATCLI_DATA_DIR": str(tmp_path / "data"), "CHATCLI_CACHE_DIR": str(tmp_path / "cache")}
-        world = terminal(is_terminal=is_terminal, **folders)
-        return main(["sessions", *map(str, arguments)], world), world
+        context = terminal(is_terminal=is_terminal, **folders)
+        return main(["sessions", *map(str, arguments)], context), context
 
     return run_it
 
@@ -42,9 +42,9 @@ def session_files(tmp_path):
 
 
 def test_an_export_becomes_sessions_and_importing_again_adds_nothing(run, export, tmp_path):
-    code, world = run("import", export)
-    assert (code, world.out) == (ExitCode.DONE, "")
-    assert world.err == "imported 30 conversations\n"
+    code, context = run("import", export)
+    assert (code, context.out) == (ExitCode.DONE, "")
+    assert context.err == "imported 30 conversations\n"
     assert len(session_files(tmp_path)) == 30
     assert run("import", export)[1].err == "imported 0 conversations, 30 were here already\n"
 
@@ -79,8 +79,8 @@ def test_a_backup_comes_back(run, export, tmp_path):
 
 
 def test_a_dry_run_only_says_what_would_be_done(run, export, tmp_path):
-    code, world = run("import", "--dry-run", export)
-    assert (code, world.err) == (ExitCode.DONE, "would import 30 conversations\n")
+    code, context = run("import", "--dry-run", export)
+    assert (code, context.err) == (ExitCode.DONE, "would import 30 conversations\n")
     assert session_files(tmp_path) == []
 
 
@@ -108,17 +108,17 @@ def test_quiet_says_nothing(run, export):
 def test_a_file_from_elsewhere_ends_it_before_anything_is_imported(run, export, tmp_path):
     other = tmp_path / "cat.png"
     other.write_bytes(b"\x89PNG")
-    code, world = run("import", export, other)
+    code, context = run("import", export, other)
     assert code == ExitCode.CONFIGURATION
-    assert f"{other} is nothing that can be imported" in world.err
-    assert "conversations.json" in world.err
+    assert f"{other} is nothing that can be imported" in context.err
+    assert "conversations.json" in context.err
     assert session_files(tmp_path) == []
 
 
 def test_what_to_import_must_be_said(run, tmp_path):
-    code, world = run("import")
+    code, context = run("import")
     assert code == ExitCode.USAGE
-    assert "import what?" in world.err
+    assert "import what?" in context.err
     assert run("import", tmp_path / "nowhere")[0] == ExitCode.LOCAL_IO
 
 
@@ -133,9 +133,9 @@ def test_ctrl_c_stops_between_two_conversations_and_the_same_command_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(import_, "Importer", Interrupted)
-        code, world = run("import", export)
+        code, context = run("import", export)
     assert code == ExitCode.INTERRUPTED
-    assert world.err.splitlines() == [
+    assert context.err.splitlines() == [
         "imported 10 conversations",
         "stopped; run the same command to continue",
     ]
@@ -144,15 +144,15 @@ def test_ctrl_c_stops_between_two_conversations_and_the_same_command_goes_on(
 
 
 def test_a_terminal_sees_a_bar_and_no_trace_of_it_stays(run, export):
-    code, world = run("import", export, is_terminal=True)
+    code, context = run("import", export, is_terminal=True)
     assert code == ExitCode.DONE
-    assert "conversations" in world.err
-    assert "%" in world.err
-    assert world.err.endswith("imported 30 conversations\n")
+    assert "conversations" in context.err
+    assert "%" in context.err
+    assert context.err.endswith("imported 30 conversations\n")
 
 
 def test_help_shows_the_sources_and_examples(run):
-    code, world = run("import", "--help")
+    code, context = run("import", "--help")
     assert code == ExitCode.DONE
-    assert "--from {auto,chatgpt,llm,chatcli}" in world.out
-    assert "chatcli sessions import" in world.out
+    assert "--from {auto,chatgpt,llm,chatcli}" in context.out
+    assert "chatcli sessions import" in context.out

@@ -10,7 +10,7 @@ from chatcli.cli.commands.sessions.changing import PRUNE, REMOVE, RENAME
 from chatcli.cli.commands.sessions.export import EXPORT
 from chatcli.cli.commands.sessions.import_ import IMPORT
 from chatcli.cli.commands.sessions.listing import LIST, SEARCH, SHOW
-from chatcli.cli.setup import world_of
+from chatcli.cli.setup import run_context
 from chatcli.sessions.library import Library
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _library(terminal: Terminal) -> AbstractContextManager[Library]:
-    return closing(Library.of(world_of(terminal).paths.data))
+    return closing(Library.of(run_context(terminal).paths.data))
 
 
 _FAMILY: Final = Family(

@@ -46,7 +46,7 @@ has everything. The format follows from the end of the file's name, where --form
 class _Format:
     """A row of the table.
 
-    ``written`` gives one session of a name as the pieces of a document, with all branches if so wished.
+    ``written`` yields one session as the chunks of a document, with all branches if requested.
     """
 
     name: str
@@ -114,12 +114,12 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
     else:
         written = [] if out is None else [out]
         _refuse_existing(written, force=options.force)
-        pieces = _one_document(files, row, load, whole_tree=options.whole_tree, as_list=_is_list(options))
+        chunks = _one_document(files, row, load, whole_tree=options.whole_tree, as_list=_is_list(options))
         if out is None:
-            for piece in pieces:
-                terminal.stdout.write(piece)
+            for chunk in chunks:
+                terminal.stdout.write(chunk)
         else:
-            _write(out, pieces)
+            _write(out, chunks)
     warn_of_damage(damaged, terminal)
     if options.all:
         warn_of_unreadable(library, terminal)
@@ -144,7 +144,7 @@ def _chosen(options: Namespace, library: Library) -> list[SessionFile]:
 
 
 def _is_list(options: Namespace) -> bool:
-    # A program that exports all gets a list, even where there is only one session.
+    # A program that exports all gets a list, even of a single session.
     return options.all or len(options.sessions) > 1
 
 
@@ -155,7 +155,7 @@ def _format(options: Namespace, out: Path | None) -> _Format:
 
 
 def _is_folder(given: str, out: Path, row: _Format, sessions: int) -> bool:
-    """Whether ``--out`` names a folder: one there is, a name with a separator at its end, or what must be one."""
+    """Whether ``--out`` names a folder: it exists, ends in a separator, or has to be one."""
     separators = tuple(separator for separator in (os.sep, os.altsep) if separator)
     if out.is_dir() or given.endswith(separators):
         return True
@@ -176,7 +176,7 @@ def _one_document(
 
 
 class _Folder:
-    """A folder that gets a file for each session."""
+    """A folder with a file for each session."""
 
     def __init__(self, folder: Path, row: _Format, *, force: bool) -> None:
         self._folder = folder
@@ -198,7 +198,7 @@ class _Folder:
         return targets
 
     def _targets(self, files: Sequence[SessionFile]) -> Iterator[Path]:
-        # Two sessions in different folders can have one name; a file system may not tell case apart.
+        # Sessions in different folders can share a name, and a file system may ignore case.
         taken: set[str] = set()
         for file in files:
             name, number = _name(file), 2
@@ -223,15 +223,15 @@ def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
         )
 
 
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write a file that has its name only when it is whole; a device or a pipe is written to as it is."""
+def _write(path: Path, chunks: Iterable[str]) -> None:
+    """Write a file that gets its name only once it is complete; write to devices and pipes directly."""
     meant = path.resolve()
     if meant.exists() and not meant.is_file():
-        _write_to(meant, pieces)
+        _write_to(meant, chunks)
         return
     unfinished = meant.with_name(f".{meant.name}.{os.getpid()}")
     try:
-        _write_to(unfinished, pieces)
+        _write_to(unfinished, chunks)
         unfinished.replace(meant)
     except (LocalIOError, OSError) as error:
         reason = str(error).removeprefix(f"cannot write {unfinished}: ")
@@ -243,10 +243,10 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
             unfinished.unlink()
 
 
-def _write_to(path: Path, pieces: Iterable[str]) -> None:
+def _write_to(path: Path, chunks: Iterable[str]) -> None:
     with closing(OutputFile(str(path))) as target:
-        for piece in pieces:
-            target.write(piece)
+        for chunk in chunks:
+            target.write(chunk)
 
 
 EXPORT: Final = Action("export", "write conversations as Markdown, HTML or JSON", _export, _export_arguments)

@@ -65,7 +65,7 @@ def _import_arguments(parser: Parser) -> None:
 def _import(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
     if not options.files:
         raise UsageError("import what?", hint="chatcli sessions import FILE; --help shows examples")
-    # All of them before the first is imported: one typing error is no half an import.
+    # All files are checked before the first is imported: a mistyped name must not leave half an import.
     files = [
         (path, _source(options.source, path)) for path in (Path(file).expanduser() for file in options.files)
     ]
@@ -143,9 +143,9 @@ def _counted(number: int, noun: str, plural: str | None = None) -> str:
 
 @contextmanager
 def noting_interrupts() -> Iterator[Callable[[], bool]]:
-    """Give out what tells whether the person wants it to stop. Whoever asks a second time is obeyed at once.
+    """Yield a function that returns whether the person asked to stop. A second request interrupts at once.
 
-    Where Ctrl-C is ignored on purpose, as a shell does for what runs in the background, it stays ignored.
+    If Ctrl-C is ignored on purpose, as shells do for background jobs, it stays ignored.
     """
     is_asked = False
 

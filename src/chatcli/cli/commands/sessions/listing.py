@@ -11,7 +11,7 @@ from wcwidth import ljust, width
 
 from chatcli.attachments.encodings import as_typed
 from chatcli.cli.actions import Action, add_examples
-from chatcli.cli.setup import world_of
+from chatcli.cli.setup import run_context
 from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
@@ -144,7 +144,7 @@ def folder_of(options: Namespace, terminal: Terminal) -> str | None:
     """Return the folder the person is in, ``None`` where they did not ask for it."""
     if not options.here:
         return None
-    folder = world_of(terminal).folder
+    folder = run_context(terminal).folder
     if folder is None:
         raise UsageError("this folder no longer exists", hint="change to another one, or leave out --here")
     return str(folder)
