@@ -1,8 +1,8 @@
 """The Python API: ask once, or hold a conversation.
 
-Unless ``config=True`` is given, nothing of the person's own configuration is read: a key comes from ``api_key``, else from
-``OPENAI_API_KEY``, the endpoint from ``base_url``, else from ``OPENAI_BASE_URL``, the way to it from the usual variables for
-proxies and certificates. Nothing is saved unless ``session`` is given.
+Unless ``config=True`` is given, the person's own configuration is not read: the key is ``api_key``, else
+``OPENAI_API_KEY``, the endpoint ``base_url``, else ``OPENAI_BASE_URL``; proxies and certificates come from
+the usual variables. Nothing is saved unless ``session`` is given.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ _NETWORK_VARIABLES: Final = (
 
 
 class AskOptions(TypedDict, total=False):
-    """What ``ask`` and ``open_chat`` take. All else has the default that ``chatcli config show`` lists.
+    """The options of ``ask`` and ``open_chat``. Other settings have their defaults (``chatcli config show``).
 
-    ``settings`` are other settings by their names, as in config.toml: ``{"retries": 0, "context": "recall"}``. ``config``
-    reads the person's own configuration, below what is given here: config.toml, variables, stored keys.
+    ``settings`` are other settings by name, as in config.toml: ``{"retries": 0, "context": "recall"}``.
+    ``config`` reads the person's own configuration, overridden by these options: config.toml, variables,
+    stored keys.
     """
 
     model: str
@@ -70,9 +71,9 @@ class AskOptions(TypedDict, total=False):
 class Answer(TurnResult):
     """A whole answer; ``str`` of it is its text.
 
-    ``reasoning`` is what the model thought before it, where the endpoint shows that. ``usage`` counts tokens,
-    ``cost_usd`` is ``None`` where the price is not known, ``sources`` are what it cites. ``finish_reason`` is
-    ``"length"`` where the answer was cut off. ``messages`` of the chat hold everything else.
+    ``reasoning`` is the model's reasoning, if the endpoint shows it. ``usage`` counts tokens, ``cost_usd`` is
+    ``None`` if the price is unknown, ``sources`` are its citations. ``finish_reason`` is ``"length"`` if the
+    answer was cut off. The ``messages`` of the chat contain everything else.
     """
 
     reasoning: str = ""
@@ -83,7 +84,7 @@ class Answer(TurnResult):
 
 
 class Chat:
-    """An open conversation. ``open_chat`` makes one."""
+    """An open conversation, made by ``open_chat``."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -97,20 +98,20 @@ class Chat:
 
     @property
     def model(self) -> str:
-        """The name of the model that is asked."""
+        """The name of the model."""
         return self._conversation.turns.connected.model_name
 
     @property
     def session(self) -> Path | None:
-        """The file the conversation is kept in, ``None`` where it is not."""
+        """The file of the conversation, ``None`` if it is not saved."""
         file = self._conversation.opened.file
         return file.path if file else None
 
     async def ask(self, prompt: str | Message) -> Answer:
         """Ask, and wait for the whole answer.
 
-        Raise a ``ChatcliError`` where there is none; its ``partial`` is what had come. An answer that was cut off by a
-        limit of tokens, or filtered, is returned: ``finish_reason`` says so.
+        Raise a ``ChatcliError`` if there is none; its ``partial`` is what had arrived. An answer that was cut
+        off by a limit of tokens, or filtered, is returned: see ``finish_reason``.
         """
         reasoning: list[str] = []
 
@@ -125,7 +126,9 @@ class Chat:
         return Answer(**gathered, reasoning="".join(reasoning))
 
     async def stream(self, prompt: str | Message) -> AsyncGenerator[Event]:
-        """Ask, and yield what happens as it does. The last event is ``TurnFinished`` or ``TurnFailed``: nothing is raised.
+        """Ask, and yield events as they happen.
+
+        The last one is ``TurnFinished`` or ``TurnFailed``: nothing is raised.
 
         To stop early, close it: ``async with contextlib.aclosing(chat.stream("…")) as events``.
         """
@@ -136,9 +139,9 @@ class Chat:
 
 
 def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
-    """Ask one question, and wait for the answer. For scripts: a program with an event loop has ``open_chat``.
+    """Ask one question and wait for the answer. For scripts: a program with an event loop has ``open_chat``.
 
-    Raise a ``ChatcliError`` where there is no answer, and ``RuntimeError`` inside a running event loop.
+    Raise a ``ChatcliError`` if there is no answer, and ``RuntimeError`` inside a running event loop.
     """
     try:
         asyncio.get_running_loop()
@@ -161,8 +164,8 @@ async def open_chat(
 ) -> AsyncIterator[Chat]:
     """Open a conversation.
 
-    ``session`` keeps it, or resumes one: a path if it holds a separator or ends in ``.jsonl``, else a name among the
-    person's own. Raise a ``ChatcliError`` where something is missing or wrong.
+    ``session`` saves it, or resumes one: a path if it contains a separator or ends in ``.jsonl``, else a name
+    among the person's own. Raise a ``ChatcliError`` if something is missing or invalid.
     """
     settings, context = _settled(options, os.environ, is_kept=session is not None)
     chosen = ChatOptions(session=None if session is None else str(session))

@@ -1,4 +1,4 @@
-"""Coming to a model: the options there are, proving a key and keeping it. Nothing here asks the person anything."""
+"""Logging in: finding login options, checking a key and storing it. Nothing here asks the person."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _NO_MODEL_LIST = {404, 405}
 
 _REQUEST_PATH = re.compile(r"/(?:chat/completions|completions|models|responses)\Z")
-"""What documentation shows behind an address, and people copy with it."""
+"""The path of a request as in documentation, which people copy along with the address."""
 
 _AROUND = " \t\r\n\ufeff\u200b\"'`“”‘’"
 _BEFORE = re.compile(
@@ -47,9 +47,10 @@ _BEFORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An endpoint that answered at ``base_url``, and did not refuse the key.
+    """An endpoint that answered at ``base_url`` and did not refuse the key.
 
-    ``models`` are what it offers. ``proven`` is false where the endpoint has no list of models to ask for.
+    ``models`` are those it offers. ``proven`` is false if the endpoint has no list of models to check the key
+    with.
     """
 
     base_url: str
@@ -58,7 +59,7 @@ class Checked:
 
 
 class EmbeddedModel(Enum):
-    """Whether the embedded model is there: ``FETCHABLE`` lacks only its weights, ``NO_ENGINE`` what runs them."""
+    """The embedded model's state: ``FETCHABLE`` lacks only its weights, ``NO_ENGINE`` the engine."""
 
     READY = "ready"
     FETCHABLE = "fetchable"
@@ -67,7 +68,7 @@ class EmbeddedModel(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LoginOptions:
-    """What there is to talk to without a key: servers on this machine, and the embedded model."""
+    """What can be used without a key: servers on this machine, and the embedded model."""
 
     servers: tuple[FoundServer, ...]
     embedded: EmbeddedModel
@@ -84,14 +85,14 @@ class LoginOptions:
 async def find_login_options(
     context: RunContext, candidates: Iterable[ServerCandidate] = WELL_KNOWN
 ) -> LoginOptions:
-    """Look for what can be used at once. Raises ``LocalIOError``."""
+    """Find the login options that need no key. Raise ``LocalIOError``."""
     return LoginOptions.of(await local_state(context.paths.local, candidates))
 
 
 def clean_key(text: str) -> str:
-    """Return the key in what was pasted, without quotes, ``Bearer``, ``export OPENAI_API_KEY=`` and the like.
+    """Return the key in pasted text, without quotes, ``Bearer``, ``export OPENAI_API_KEY=`` and the like.
 
-    Raises ``UsageError`` for what cannot be a key, without repeating it.
+    Raise ``UsageError`` for what cannot be a key, without repeating it.
     """
     key = text
     while (stripped := _BEFORE.sub("", key.strip(_AROUND))) != key:
@@ -108,9 +109,9 @@ def clean_key(text: str) -> str:
 
 
 def clean_address(text: str) -> str:
-    """Return the address of an endpoint in what was typed, completed by its scheme, without the path of a request.
+    """Return a typed address of an endpoint with its scheme added and a request's path removed.
 
-    Raises ``UsageError`` for what cannot be one.
+    Raise ``UsageError`` if it cannot be one.
     """
     try:
         return validated_url(_REQUEST_PATH.sub("", validated_url(text.strip().strip("\"'"))))
@@ -123,11 +124,11 @@ def clean_address(text: str) -> str:
 async def check_key(
     base_url: str, key: str | None, settings: Settings, context: RunContext, *, insecure_http: bool = False
 ) -> Checked:
-    """Ask the endpoint for its models with the key, if any; ``settings`` bound how long that may take.
+    """Request the endpoint's models, with the key if there is one; ``settings`` limit the waiting time.
 
-    Where nothing is found at an address without a path, ``/v1`` is tried as well. Raises ``KeyRefused`` for a wrong key,
-    ``ConfigurationError`` where it would travel unencrypted and that is not accepted, and any other ``EndpointError``
-    of the call.
+    If an address without a path does not answer, ``/v1`` is tried as well. Raise ``KeyRefused`` for a wrong
+    key, ``ConfigurationError`` if it would travel unencrypted without permission, and any other
+    ``EndpointError`` of the call.
     """
     if key is not None:
         refuse_key_in_clear(base_url, accepted=insecure_http)
@@ -149,9 +150,9 @@ async def _checked(base_url: str, key: str | None, settings: Settings, context: 
 
 
 def keep_key(base_url: str, key: str, context: RunContext, find_keyring: FindKeyring = system_keyring) -> str:
-    """Store the key for the endpoint, in place of an older one, and return where, in words.
+    """Store the key for the endpoint, replacing an older one, and return the place for display.
 
-    May wait for the person to unlock the keyring. Raises ``ConfigurationError`` and ``LocalIOError``.
+    May wait for the person to unlock the keyring. Raise ``ConfigurationError`` and ``LocalIOError``.
     """
     context.redactor.know(key)
     folder = context.paths.config
@@ -160,26 +161,26 @@ def keep_key(base_url: str, key: str, context: RunContext, find_keyring: FindKey
 
 
 def set_keys_aside(context: RunContext) -> Path:
-    """Rename the file of the stored keys, which cannot be read, and return its new path. Raises ``LocalIOError``."""
+    """Rename the unreadable file of stored keys and return its new path. Raise ``LocalIOError``."""
     return StoredKeys(context.paths.config).set_aside()
 
 
 def forget_key(base_url: str, context: RunContext, find_keyring: FindKeyring = system_keyring) -> bool:
-    """Remove the stored key of the endpoint; tell whether there was one. Raises like ``keep_key``."""
+    """Remove the stored key of the endpoint; return whether there was one. Raise like ``keep_key``."""
     return StoredKeys(context.paths.config, find_keyring).remove(origin_of(base_url))
 
 
 def key_in_front(base_url: str, settings: Settings) -> str | None:
-    """Return where a key comes from that is used for the endpoint rather than a stored one."""
+    """Return the origin of a key that takes precedence over a stored one of the endpoint."""
     everything = (settings.credential, *settings.withheld)
     own = (one for one in everything if one is not None and one.endpoint_origin == origin_of(base_url))
     return next((one.source for one in own if one.source not in SOURCES), None)
 
 
 def use_endpoint(base_url: str, context: RunContext) -> None:
-    """Make it the endpoint of config.toml; OpenAI's own is the default one as soon as its key is stored.
+    """Set the endpoint in config.toml; OpenAI's own is the default as soon as its key is stored.
 
-    Raises ``ConfigurationError`` and ``LocalIOError``.
+    Raise ``ConfigurationError`` and ``LocalIOError``.
     """
     file = context.paths.config / CONFIG_FILE_NAME
     url = validated_url(base_url)
@@ -190,7 +191,7 @@ def use_endpoint(base_url: str, context: RunContext) -> None:
 
 
 def use_model(name: str | None, context: RunContext) -> None:
-    """Make it the model of config.toml, ``None`` for the endpoint's first. Raises like ``use_endpoint``."""
+    """Set the model in config.toml, ``None`` for the endpoint's first. Raise like ``use_endpoint``."""
     file = context.paths.config / CONFIG_FILE_NAME
     if name is None:
         unset_setting(file, "model")

@@ -1,1 +1,1 @@
-"""What a person hands over beside their words: reading it, telling text from data, framing it for the model."""
+"""Attachments: reading files and pipes, telling text from data, and marking them up for the model."""

@@ -1,8 +1,8 @@
-"""A file that goes with a question: how a text mentions it, and how its path stands among words.
+"""Attached files: how a text mentions them, and quoting of their paths.
 
-A text mentions it as ``@notes.md`` or ``@"my notes.md"``. Among words a path is quoted where it holds blanks, as a person
-types it and as a terminal pastes what is dropped. On Windows a backslash separates folders; elsewhere it keeps the
-character after it from meaning anything.
+A text mentions a file as ``@notes.md`` or ``@"my notes.md"``. A path with blanks is quoted, as it is typed
+and as terminals paste dropped files. On Windows a backslash separates folders; elsewhere it escapes the next
+character.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MENTION: Final = "@"
 
-# Behind a letter, a digit or a slash it belongs to an address of mail or of the web.
+# After a letter, a digit or a slash it is part of a mail or web address.
 _SIGN: Final = r"(?<![A-Za-z0-9._%+/@-])@"
 _QUOTED: Final = r'"(?P<double>(?:\\.|[^"\\\n])+)"' if sys.platform != "win32" else r'"(?P<double>[^"\n]+)"'
 _BARE: Final = r"(?P<bare>(?:\\.|[^\s\"'\\])+)" if sys.platform != "win32" else r"(?P<bare>[^\s\"']+)"
@@ -35,7 +35,7 @@ _OPEN_BARE: Final = r"(?:\\.|[^\s\"'\\])*" if sys.platform != "win32" else r"[^\
 _OPEN_MENTION: Final = re.compile(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_BARE})\Z')
 _PUNCTUATION: Final = ".,;:!?)]}>…。，、；：！？）】」』》”’"
 _MOST_TRIED: Final = 8
-_MOST_MENTIONS: Final = 100  # a list of addresses is not looked up on the disk with every key
+_MOST_MENTIONS: Final = 100  # a long list of addresses must not read the disk with every key
 _IS_WINDOWS: Final = sys.platform == "win32"
 _NEEDS_QUOTES: Final = re.compile(r"[^\w@%+=:,./~-]" if not _IS_WINDOWS else r"[^\w@%+=:,./~\\-]")
 _WINDOWS_WORD: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
@@ -45,7 +45,7 @@ _FILE_URL: Final = "file://"
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A file by the name the person gave it, as long as it was when it was looked at."""
+    """A file by the name the person gave, with its size when it was checked."""
 
     name: str
     path: Path
@@ -53,12 +53,12 @@ class Attached:
 
     @property
     def label(self) -> str:
-        """What is shown of it; a long path would leave no room for others."""
+        """The label shown for it; a long path would crowd out others."""
         return f"{self.path.name} {shown_size(self.size_bytes)}"
 
 
 def attach(name: str) -> Attached:
-    """Look at the file ``name``; raise ``UsageError`` where there is none."""
+    """Check the file ``name``; raise ``UsageError`` if it does not exist."""
     try:
         path = Path(name).expanduser()
         state = path.stat()
@@ -73,7 +73,7 @@ def attach(name: str) -> Attached:
 
 
 def mentioned(text: str) -> list[Attached]:
-    """Return the files ``text`` mentions, each once. A word behind an ``@`` that is no file stays a word."""
+    """Return the files mentioned in ``text``, each once. A word after ``@`` that is no file stays a word."""
     found: dict[Path, Attached] = {}
     if MENTION in text:
         for match in islice(_MENTION.finditer(text), _MOST_MENTIONS):
@@ -83,7 +83,7 @@ def mentioned(text: str) -> list[Attached]:
 
 
 def open_mention(before: str) -> str | None:
-    """Return what is written behind the ``@`` of a mention at the end of ``before``, ``None`` where there is none."""
+    """Return the unfinished mention at the end of ``before`` without its ``@``, ``None`` without one."""
     match = _OPEN_MENTION.search(before[before.rfind("\n") + 1 :]) if MENTION in before else None
     return match["word"] if match else None
 
@@ -96,7 +96,7 @@ def shown_size(size_bytes: int) -> str:
 
 
 def _no_file(name: str, mode: int) -> UsageError:
-    """Return why what has ``mode`` cannot wait for a question: it is read when that is sent, and shown until then."""
+    """Return why a file with ``mode`` cannot be attached: it is read later, and shown until then."""
     if stat.S_ISDIR(mode):
         return UsageError(f"{name} is a folder", hint="name files in it instead")
     if stat.S_ISFIFO(mode):
@@ -106,7 +106,7 @@ def _no_file(name: str, mode: int) -> UsageError:
 
 
 def _names(match: re.Match[str]) -> Iterator[str]:
-    """Yield what the mention may name, the longest first: a sentence may go on right behind it."""
+    """Yield the names the mention may mean, the longest first: a sentence may continue right after it."""
     if match["single"]:
         yield match["single"]
     elif match["double"]:
@@ -121,7 +121,7 @@ def _shorter(word: str) -> Iterator[str]:
         if word[-1] in _PUNCTUATION:
             word = word[:-1]
         else:
-            # Chinese and Japanese write on without a blank.
+            # Chinese and Japanese continue without a blank.
             ends = [at for at in range(1, len(word)) if word[at - 1].isascii() and not word[at].isascii()]
             word = word[: ends[-1]] if ends else ""
 
@@ -136,33 +136,33 @@ def _file(name: str) -> Attached | None:
 
 
 def path_words(text: str) -> list[str]:
-    """Return the words of ``text`` without their quotes. Raise ``ValueError`` for a quote without its end."""
+    """Split ``text`` into unquoted words. Raise ``ValueError`` for an unterminated quote."""
     if not _IS_WINDOWS:
         return shlex.split(text)
     return [next(filter(None, match.groups()), "") for match in _WINDOWS_WORD.finditer(text)]
 
 
 def quoted(path: str) -> str:
-    """Return ``path`` as a word ``path_words`` reads back."""
+    """Quote ``path`` as one word for ``path_words``."""
     if not _NEEDS_QUOTES.search(path):
         return path
     return f'"{path}"' if _IS_WINDOWS else '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
 
 
 def shell_word(text: str) -> str:
-    """Return ``text`` as one word of the person's shell."""
+    """Quote ``text`` as one word of the person's shell."""
     return subprocess.list2cmdline([text]) if _IS_WINDOWS else shlex.quote(text)
 
 
 def unquoted(word: str) -> str:
-    """Return what a word without quotes names."""
+    """Return the name in an unquoted word, with escapes resolved."""
     return word if _IS_WINDOWS else re.sub(r"\\(.)", r"\1", word)
 
 
 def dropped_files(text: str) -> list[str]:
-    """Return the paths of existing files that ``text``, as a terminal pastes it, is made of; none if there is more.
+    """Return the existing files whose pasted paths make up ``text``; empty if it contains anything else.
 
-    Only whole paths and ``file://`` addresses count: a relative path is something a person writes.
+    Only absolute paths and ``file://`` URLs count: relative paths are typed by people.
     """
     text = text.strip()
     if not text or len(text) > _LONGEST_DROP:

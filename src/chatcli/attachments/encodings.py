@@ -1,4 +1,4 @@
-"""From bytes to text: what a person pipes in or attaches, in whatever encoding it comes."""
+"""Decoding piped and attached bytes to text, in any encoding."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _LONGEST_COMMON_WORD: Final = 3  # a text may begin with "MZ" or "ID3"
 _LAST_ESCAPE: Final = re.compile(rb"\x1b[$(]?\Z")
 _DEAREST_CHARACTER: Final = 9.0
 _UNCERTAIN: Final = 8.0
-"""Another encoding is asked about where it is less than so much behind the best (nats: e to that power, 3,000 to 1)."""
+"""How much more than the best (nats) an encoding may cost to be offered: e to this power, 3,000 to 1."""
 _MOST_READINGS: Final = 4
 _GOOD_FOR_EACH_BAD: Final = 4
 _CHARACTERS_FOR_EACH_BAD: Final = 10
 _WIDE_SAMPLE: Final = 2_000
 _NO_LETTER: Final = b"\xff"
-"""No byte of UTF-8, and in other encodings none that stands alone among ASCII: a space, or a letter next to never used."""
+"""Not UTF-8; in other encodings, among ASCII it is a space or a letter that is almost never used."""
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -44,7 +44,7 @@ _BYTE_ORDER_MARKS: Final = (
 
 
 class _Kind(NamedTuple):
-    """A kind of data that is no text: how it begins, what it is called, what makes a text of it."""
+    """A kind of data that is not text: its signature, its name, and a program that converts it to text."""
 
     beginning: bytes
     title: str
@@ -102,11 +102,11 @@ COMMON_ENCODINGS: Final = (
     *("iso-8859-1", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-9", "iso-8859-15"),
     *("koi8-r", "koi8-u", "cp437", "cp850", "cp852", "cp866", "mac-roman"),
 )
-"""What completion offers; every encoding Python knows is taken."""
+"""The encodings offered by completion; every encoding of Python is accepted."""
 
-# What the WHATWG's encoding standard calls otherwise than Python does.
+# Names in the WHATWG encoding standard that Python knows by other names.
 _ALIASES: Final = {"windows-874": "cp874", "x-sjis": "cp932", "windows-31j": "cp932", "windows-949": "cp949"}
-# They are called encodings of text and encode something else.
+# Called text encodings in Python, but they encode something else.
 _NO_ENCODINGS: Final = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "mbcs", "oem"}
 )
@@ -115,16 +115,17 @@ _SCRIPTS: Final = {
     **dict.fromkeys(("zh", "zh_cn", "zh_sg", "zh_hans"), "zh-Hans"),
     "no": "nb",
 }
-# In the order of their weight (POSIX, "Internationalization Variables").
+# In order of precedence (POSIX, "Internationalization Variables").
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingHints:
-    """What is known of a text's encoding before it is read, by the names Python has for encodings, with underscores.
+    """Hints about a text's encoding; encodings are named as in Python, with underscores.
 
-    ``given`` is the encoding the person named. What the locale says makes an encoding only likelier, and is looked at
-    when a text is not in UTF-8: it stands in variables of the ``environment``, or is the ``system_encoding``.
+    ``given`` is the encoding chosen by the person. The locale only makes an encoding likelier, and matters
+    for texts that are not UTF-8: it comes from variables of the ``environment``, or is the
+    ``system_encoding``.
     """
 
     given: str | None = None
@@ -142,7 +143,7 @@ class EncodingHints:
         return _SCRIPTS.get(locale) or _SCRIPTS.get(locale[:2]) or usual
 
     def _locale(self) -> tuple[str, str]:
-        """Return the name of the locale, as in ``pt_BR``, and of its encoding; empty where there is none."""
+        """Return the name of the locale, as in ``pt_BR``, and of its encoding; empty if unknown."""
         named = next(filter(None, map(self.environment.get, _LOCALE_VARIABLES)), "")
         locale, _, charset = named.partition("@")[0].partition(".")
         return locale, charset
@@ -153,7 +154,7 @@ NO_HINTS: Final = EncodingHints()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a text reads in an ``encoding``, which people call ``title``."""
+    """The text in an ``encoding``, whose display name is ``title``."""
 
     encoding: str
     title: str
@@ -162,9 +163,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The decoded text of what is called ``name``; ``note`` says what had to be guessed or replaced.
+    """The decoded text of the input ``name``; ``note`` says what was guessed or replaced.
 
-    Where it may as well be in another encoding, ``readings`` are the likeliest ones, the best first; else there are none.
+    If the encoding is ambiguous, ``readings`` are the likeliest ones, the best first; otherwise it is empty.
     """
 
     name: str
@@ -173,18 +174,18 @@ class Text:
     readings: tuple[Reading, ...] = ()
 
     def read_as(self, reading: Reading) -> Text:
-        """Return the text as the person has chosen."""
+        """Return the text in the reading the person has chosen."""
         return Text(self.name, reading.text, _replaced(self.name, damaged_places(reading.text)))
 
 
-_FOUR_ZEROS: Final = bytes(4)  # the character U+0000 in every encoding there is
+_FOUR_ZEROS: Final = bytes(4)  # the character U+0000 in every encoding
 
 
 def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
-    """Decode ``content``, called ``name`` in messages. Raise ``UsageError`` for what is no text.
+    """Decode ``content``, called ``name`` in messages. Raise ``UsageError`` if it is not text.
 
-    It is taken as the person says, as its byte order mark says, as UTF-8, even where that is a little damaged, and last
-    as what it reads best in. What cannot be read becomes \ufffd. What is not certain comes with a note.
+    The encoding is the given one, that of the byte order mark, UTF-8 even if slightly damaged, or else the
+    likeliest. Undecodable bytes become \ufffd. Anything uncertain is mentioned in a note.
     """
     if hints.given is not None:
         return _decode_given(content, name, hints.given)
@@ -201,7 +202,7 @@ def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
 
 
 def encoding_named(name: str) -> str:
-    """Return how Python calls the encoding ``name``. Raise ``UsageError`` where there is none."""
+    """Return Python's name of the encoding ``name``. Raise ``UsageError`` if there is none."""
     found = _known(name)
     if found is None:
         import difflib  # noqa: PLC0415 - only a mistake needs it
@@ -221,15 +222,15 @@ def _known(name: str) -> str | None:
         found = codecs.lookup(_ALIASES.get(name.lower(), name))
     except (LookupError, ValueError):
         return None
-    # Python keeps base64 and the like in the same table.
+    # Python has base64 and the like in the same table.
     is_of_text = getattr(found, "_is_text_encoding", True) and found.name not in _NO_ENCODINGS
     return found.name.replace("-", "_") if is_of_text else None
 
 
 def as_typed(argument: str) -> str:
-    """Return an argument of the command line as it was typed.
+    """Return a command-line argument as it was typed.
 
-    Where the locale knows only ASCII, Python hands over other bytes as lone surrogates.
+    In an ASCII locale, Python passes other bytes as lone surrogates.
     """
     try:
         argument.encode()
@@ -246,7 +247,7 @@ def _from_surrogates(argument: str) -> str:
 
 
 def _decode_given(content: bytes, name: str, encoding: str) -> Text:
-    # A byte order mark is no part of the text.
+    # A byte order mark is not part of the text.
     text = decode_tolerantly(content, encoding).removeprefix(_BYTE_ORDER_MARK)
     if _looks_binary(text):
         raise _binary(content, name)
@@ -256,7 +257,7 @@ def _decode_given(content: bytes, name: str, encoding: str) -> Text:
 def _decode_marked(content: bytes, encoding: str, name: str) -> Text:
     text = content.decode(encoding, "replace")
     bad = text.count(REPLACEMENT)
-    # The end of a text that was cut may be half a character. More than that is text only where nearly all of it is.
+    # A truncated text may end in half a character. With more damage, nearly all of it must be text.
     is_hardly_text = bad > 1 and (
         len(text) < _CHARACTERS_FOR_EACH_BAD * bad or not (encoding == "utf-8-sig" or _is_plain(text))
     )
@@ -266,7 +267,7 @@ def _decode_marked(content: bytes, encoding: str, name: str) -> Text:
 
 
 def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
-    """Decode UTF-32 or UTF-16, which alone have zeros in a text."""
+    """Decode UTF-32 or UTF-16, the only encodings of text with zero bytes."""
     from chatcli.attachments.recognition import likelihoods  # noqa: PLC0415 - as in _decode_guessing
 
     if _kind(content):
@@ -275,7 +276,7 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
         return Text(name, text, f"{name} has no byte order mark; reading it as UTF-32{_damage(text)}")
     best = likelihoods(content, language=hints.language)[0]
     text = decode_tolerantly(content, best.candidate.encoding)
-    # Bytes of data that are put together make rare characters.
+    # Data read as wide characters gives rare characters.
     characters = len(best.sample) - best.sample.count(REPLACEMENT)
     is_likely = best.cost - damage_cost(best.sample) <= _DEAREST_CHARACTER * characters
     if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT or not is_likely or not _is_plain(text):
@@ -285,10 +286,10 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
 
 
 def _utf_32(content: bytes) -> str | None:
-    """Decode UTF-32, cut or damaged as it may be; return ``None`` for what is none."""
+    """Decode UTF-32, even truncated or damaged; return ``None`` if it is not UTF-32."""
     from chatcli.attachments.recognition import text_cost  # noqa: PLC0415 - as in _decode_guessing
 
-    # Cut at its beginning, a text is one in either order of the bytes: what it says must decide.
+    # A text truncated at its beginning is valid in either byte order: the characters must decide.
     candidates = [
         (text_cost(sample), cut_bytes, encoding)
         for cut_bytes in range(4)
@@ -307,7 +308,7 @@ def _utf_32(content: bytes) -> str | None:
 
 
 def _utf_32_units(content: bytes, cut_bytes: int, encoding: str) -> str | None:
-    """Decode what follows the first ``cut_bytes``; return ``None`` where more of that than a little is no text."""
+    """Decode all but the first ``cut_bytes``; return ``None`` if more than a little is not text."""
     end = len(content) - (len(content) - cut_bytes) % 4
     decoded = content[cut_bytes:end].decode(encoding, "replace")
     text = "".join(character if _is_of_text(character) else REPLACEMENT for character in decoded)
@@ -321,7 +322,7 @@ def _utf_32_units(content: bytes, cut_bytes: int, encoding: str) -> str | None:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell text from bytes that were put together wrongly: every character is assigned and none is a control."""
+    """Whether every character is assigned and none is a control, unlike in wrongly decoded bytes."""
     sample = text[:_SAMPLE]
     return len(sample) > 1 and all(map(_is_of_text, sample))
 
@@ -331,7 +332,7 @@ def _is_of_text(character: str) -> bool:
 
 
 def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
-    """Decode UTF-8 with a few bytes that are none: a text cut in the middle of a character, a mixed log."""
+    """Decode UTF-8 with a few invalid bytes: a text cut in mid-character, a mixed log."""
     text = content.decode("utf-8", "replace")
     bad = text.count(REPLACEMENT)
     good = sum(not character.isascii() for character in text[: 16 * _SAMPLE]) - bad
@@ -345,7 +346,7 @@ def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
 
 
 def _decode_mail(content: bytes, name: str) -> Text | None:
-    """Decode ISO-2022-JP, the 7-bit encoding of Japanese mail; the first or the last escape may have been cut."""
+    """Decode ISO-2022-JP, the 7-bit encoding of Japanese mail, with the first or last escape cut."""
     whole = b"\x1b" + content if content.startswith((b"$B", b"$@")) and b"\x1b(" in content else content
     if b"\x1b$" not in whole:
         return None
@@ -379,7 +380,7 @@ def _readings(content: bytes, found: Sequence[Likelihood]) -> Iterator[Reading]:
     for likelihood in found:
         if likelihood.cost > found[0].cost + _UNCERTAIN or len(seen) == _MOST_READINGS:
             return
-        # Whoever has a text that reads without damage does not look for one that has some.
+        # Damaged readings are not offered beside an undamaged one.
         is_worse = REPLACEMENT in likelihood.sample and REPLACEMENT not in found[0].sample
         if likelihood.sample not in seen and not is_worse:
             seen.add(likelihood.sample)
@@ -403,7 +404,7 @@ def _places(count: int) -> str:
 
 
 def is_surely_data(beginning: bytes) -> bool:
-    """Whether what begins so is no text in any encoding: cheap enough to be asked while somebody types."""
+    """Whether data with this beginning is not text in any encoding: fast enough to run while typing."""
     if any(beginning.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS):
         return False
     kind = _kind(beginning)
@@ -411,7 +412,7 @@ def is_surely_data(beginning: bytes) -> bool:
 
 
 def _looks_binary(text: str) -> bool:
-    """Tell text from data by its control characters: text in an 8-bit encoding has next to none."""
+    """Tell data from text by its control characters: text in an 8-bit encoding has almost none."""
     sample = text[:_SAMPLE]
     controls = sum(character < " " and character not in _LINE_CONTROLS for character in sample)
     return controls * 100 > len(sample)

@@ -1,8 +1,8 @@
-"""How likely a text is in a language: the measure by which encodings are told from each other.
+"""Language profiles: how likely a text is in a language, which tells encodings apart.
 
-A cost is the negative logarithm of a probability (nats): of a letter behind the one before it in alphabets, of a character
-by itself where there are thousands. ``letter_costs.tsv`` has one row for a language, an order (1: characters, 2: pairs)
-and a cost, with all that have it; ``scripts/letter_costs.py`` makes it.
+A cost is the negative logarithm of a probability (nats): of a letter after the one before it in alphabets, of
+a character by itself in scripts with thousands. ``letter_costs.tsv`` has one row for a language, an order (1:
+characters, 2: pairs) and a cost, with everything of that cost; ``scripts/letter_costs.py`` generates it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ASCII_COST: Final = 3.0
-"""What a letter, digit or sign of ASCII costs wherever it stands; it is the same for nearly every encoding."""
+"""The cost of an ASCII letter, digit or sign anywhere; it is the same in nearly every encoding."""
 
 _CONTROL_COST: Final = 14.0
 _LINE_CONTROLS: Final = frozenset("\t\n\r\f\x1b")
 _UNSEEN_PAIR_COST: Final = 8.0
-_UNSEEN_IN_ITS_SCRIPT_COST: Final = 9.5  # of what is all in one script, every usual pair was seen
+_UNSEEN_IN_ITS_SCRIPT_COST: Final = 9.5  # within one script, every common pair is in the profile
 _UNSEEN_BEFORE_ASCII_COST: Final = 5.0
 _AFTER_UNSEEN_COST: Final = 2.0
 _FOREIGN_LETTER_COST: Final = 10.5
@@ -36,7 +36,7 @@ _BETWEEN_WIDTHS_COST: Final = 4.0
 _BETWEEN_SCRIPTS_COST: Final = 11.0
 _REPEATED_COST: Final = 1.5
 
-# Signs that are written in many languages, and those that hardly anybody types: letters of another encoding look like them.
+# Signs used in many languages, and rarely typed ones: letters of another encoding look like the latter.
 _SIGNS: Final = (
     (4.5, "、。，"),
     (5.0, "“”„«»‘’–—…！？：；（）「」『』《》・〜～【】・ー‧︰"),
@@ -57,7 +57,7 @@ _CHINESE: Final = ("zh-Hans", "zh-Hant")
 _CANTONESE: Final = "喺嘅啲哋嚟咗嘢冇佢唔咁嗰乜攞㗎噉咩啱嘥瞓諗揾搵脷冚嗌咪喎嘞喇囉吖嘛咧冧孖餸嚿啖掂"
 _CANTONESE_COST: Final = 7.0
 _HALF_WIDTH_KANA: Final = frozenset(map(chr, range(0xFF66, 0xFFA0)))
-# By language: what a character of its script costs that the table does not have, by the national standard it is in.
+# By language: the cost of characters of its script that the profile lacks, by their national standard.
 _DEFAULTS: Final[Mapping[str, tuple[tuple[str, range, float], ...]]] = {
     "zh-Hans": (("gb2312", range(0xB0, 0xD8), 11.0), ("gb2312", range(0xD8, 0xF8), 12.0)),
     "zh-Hant": (("big5", range(0xA4, 0xC7), 11.0), ("big5", range(0xC9, 0xFA), 12.5)),
@@ -74,14 +74,14 @@ _HANGUL: Final = range(0xAC00, 0xD7A4)
 
 
 def folded(character: str) -> str:
-    """Return ``character`` as it is counted: small, where that is one character."""
+    """Return ``character`` in lower case, if that is one character."""
     small = character.lower()
     return small if len(small) == 1 else character
 
 
 @dataclass(slots=True)
 class LanguageProfile:
-    """A text as languages judge it: what it costs in any of them, and which pairs of letters it has how often."""
+    """A text to be judged by languages, with its cost in each of them and counts of its letter pairs."""
 
     cost: float = 0.0
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -119,7 +119,7 @@ class LanguageProfile:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """``characters`` are what it is written with, ``pairs`` which letter follows which; both with their costs."""
+    """``characters`` are those of the language, ``pairs`` its letter pairs; both with their costs."""
 
     name: str
     characters: Mapping[str, float]
@@ -132,7 +132,7 @@ class Language:
         return bool(self.pairs)
 
     def cost(self, profile: LanguageProfile, limit: float = math.inf) -> float:
-        """Return what a text costs, infinity where that is more than ``limit``."""
+        """Return the cost of a text, infinity if it exceeds ``limit``."""
         pair_cost = self._pair_cost if self.is_alphabetic else self._character_pair_cost
         cost = profile.cost
         for pair, count in profile.pairs.items():
@@ -142,7 +142,7 @@ class Language:
         return cost
 
     def character_cost(self, character: str) -> float:
-        """Return what a character costs by itself, for languages that have thousands of them."""
+        """Return the cost of a single character, for languages with thousands of them."""
         cost = self.characters.get(character)
         return _default_cost(self.name, character) if cost is None else cost
 

@@ -1,7 +1,7 @@
-"""Recognizing the encoding of a text by what it would say.
+"""Recognizing the encoding of a text by the language it would be in.
 
-Every candidate decodes a sample, damaged as it may be, and the languages that are written in it say how likely the result
-is. What a person's locale says makes an encoding or a language likelier.
+Every candidate decodes a sample, damaged as it may be, and the languages written in it rate how likely the
+result is. The person's locale makes an encoding or a language likelier.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOCALE_WEIGHT: Final = 5.0
 _LANGUAGE_WEIGHT: Final = 6.0
-"""How much likelier the encoding of the locale is, and a language that is the person's own (nats)."""
+"""How much likelier the locale's encoding and the person's language are (nats)."""
 
 _HOPELESSLY_BEHIND: Final = 40.0
 _SAMPLE_BYTES: Final = 2_000
@@ -37,7 +37,7 @@ _ALL_WIDE: Final = (*_HAN, "ja", "ko", "ru", "uk", "el", "ar", "fa", "he", "th",
 
 @dataclass(frozen=True, slots=True)
 class EncodingCandidate:
-    """An encoding: what it is called, how rare it is (nats), and which languages are written in it."""
+    """An encoding: its name, how rare it is (nats), and the languages written in it."""
 
     encoding: str
     title: str
@@ -87,7 +87,7 @@ WIDE: Final[tuple[EncodingCandidate, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How well ``candidate`` explains a sample: its ``cost`` (nats), in ``language``, and the sample as it reads."""
+    """How well ``candidate`` fits a sample: its ``cost`` (nats) in ``language``, and the decoded sample."""
 
     candidate: EncodingCandidate
     language: str
@@ -98,12 +98,12 @@ class Likelihood:
 def likelihoods(
     content: bytes, *, locale_encoding: str | None = None, language: str | None = None
 ) -> list[Likelihood]:
-    """Return every candidate for ``content``, which has bytes that are not ASCII, the likeliest first."""
+    """Return every candidate for ``content``, which has non-ASCII bytes, the likeliest first."""
     if b"\0" in content:
         chunks, candidates = [content[:_SAMPLE_BYTES]], WIDE
     else:
         chunks, candidates = _sample(content), CANDIDATES
-        # That a locale has UTF-8 says nothing of a text that is none.
+        # A UTF-8 locale says nothing about a text that is not UTF-8.
         locale_encoding = None if locale_encoding in {None, "utf_8", "ascii"} else widest(locale_encoding)
         if locale_encoding and locale_encoding not in {known.encoding for known in CANDIDATES}:
             title = f"{locale_encoding}, as the locale says"
@@ -121,7 +121,7 @@ def likelihoods(
 
 
 def text_cost(text: str) -> float:
-    """Return how unlikely a text is in the likeliest of all languages (nats), the damage in it included."""
+    """Return the cost of a text in its likeliest language (nats), including damage."""
     profile = LanguageProfile()
     profile.cost = damage_cost(text)
     for part in text.split(REPLACEMENT):
@@ -130,7 +130,7 @@ def text_cost(text: str) -> float:
 
 
 def _sample(content: bytes) -> list[bytes]:
-    """Return lines that are not all ASCII, the first and others from everywhere."""
+    """Return lines with non-ASCII bytes, the first ones and others from everywhere."""
     if content.count(b"\n") * _FEW_LINE_ENDS < len(content):
         return [content[:_SAMPLE_BYTES]]
     spans = [match.span() for match in _LINE.finditer(content)]
@@ -145,7 +145,7 @@ def _likelihood(
     language: str | None,
     limit: float,
 ) -> Likelihood | None:
-    """Return how well ``candidate`` explains ``chunks``, ``None`` where that costs more than ``limit``."""
+    """Return how well ``candidate`` explains ``chunks``, ``None`` if the cost exceeds ``limit``."""
     profile, samples = LanguageProfile(), []
     profile.cost = candidate.rarity - (_LOCALE_WEIGHT if candidate.encoding == locale_encoding else 0.0)
     for chunk in chunks:
@@ -160,7 +160,7 @@ def _likelihood(
         character > "\x7f" and character != REPLACEMENT for sample in samples for character in sample
     )
     if not says_something and candidate not in WIDE:
-        return None  # everything that says something about the encoding would be damage
+        return None  # everything characteristic of the encoding would be damage
     best = None
     for name in candidate.languages:
         bonus = _LANGUAGE_WEIGHT if name == language else 0.0

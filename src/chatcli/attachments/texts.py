@@ -1,4 +1,4 @@
-"""Reading text that people hand over, stdin and files, and letting them choose the encoding where it may be in several."""
+"""Reading text from stdin and files, and choosing its encoding if that is ambiguous."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STALLED_AFTER_S: Final = 2.0
 LONGEST_TEXT_BYTES: Final = 64_000_000
-"""Reading stops here: more than any model can take, and little enough to be counted in seconds."""
+"""The most that is read: more than any model can take, and few enough to count in seconds."""
 
 _CHUNK_BYTES: Final = 1_000_000
 _BEGINNING_BYTES: Final = 4_096
@@ -35,9 +35,9 @@ _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
-    """Return the text of a file the person named, which may be a device or a named pipe.
+    """Return the text of a named file, which may be a device or a named pipe.
 
-    ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds.
+    ``tell`` is given a line when nothing has arrived for ``STALLED_AFTER_S`` seconds.
     """
     shown = as_typed(name)
     if not name.strip():
@@ -63,7 +63,7 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
 
 
 def beginning_of_file(path: Path) -> bytes:
-    """Return the first bytes of a regular file, none where they cannot be read."""
+    """Return the first bytes of a regular file, empty if they cannot be read."""
     try:
         with open_regular(path) as file:
             return file.read(_BEGINNING_BYTES)
@@ -72,12 +72,12 @@ def beginning_of_file(path: Path) -> bytes:
 
 
 def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
-    """Read stdin to its end; ``tell`` is given a line when nothing has come for ``STALLED_AFTER_S`` seconds."""
+    """Read stdin to its end; ``tell`` is given a line when nothing arrives for ``STALLED_AFTER_S`` s."""
     message = "waiting for text on stdin; end it with Ctrl-D, or start with --no-stdin to skip it"
     try:
         silence = _silence(tell, message)
         try:
-            # The buffer above it cannot tell the end of a file from a pipe that does not block and is empty.
+            # A buffered reader cannot tell the end of a file from an empty non-blocking pipe.
             content = _content(getattr(stdin, "raw", stdin), "stdin", silence.cancel)
         finally:
             silence.cancel()
@@ -89,7 +89,7 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHi
 
 
 def _silence(tell: Callable[[str], None], message: str) -> threading.Timer:
-    """Start what gives ``message`` to ``tell`` unless it is cancelled soon enough."""
+    """Start a timer that passes ``message`` to ``tell`` unless cancelled in time."""
     stalled = threading.Timer(STALLED_AFTER_S, tell, [message])
     stalled.daemon = True
     stalled.start()
@@ -115,7 +115,7 @@ def _content(file: BinaryIO | RawIOBase, shown: str, heard: Callable[[], None]) 
 
 
 def _chunk(file: BinaryIO | RawIOBase) -> bytes:
-    """Return what is there, waiting for it even where reading does not block; nothing at the end."""
+    """Return available bytes, waiting even for a non-blocking file; empty at the end."""
     while (chunk := file.read(_CHUNK_BYTES)) is None:
         select.select([file], [], [])
     return chunk
@@ -134,7 +134,7 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def encoding_choices(text: Text) -> list[str]:
-    """Return a line for the question, and one for each way the text may read: its number, its name, how it begins."""
+    """Return a heading, and a line for each reading: its number, its encoding, and its beginning."""
     width = max(len(reading.title) for reading in text.readings)
     rows = (
         f" {number} {reading.title:<{width}}  {_preview(reading)}"
@@ -148,7 +148,7 @@ def encoding_prompt(text: Text) -> str:
 
 
 def encoding_chosen(text: Text, answer: str) -> Text | None:
-    """Return ``text`` as the person's ``answer`` reads it, ``None`` where that is none of the numbers."""
+    """Return ``text`` in the encoding chosen by ``answer``, ``None`` for an invalid number."""
     number = number_meant(answer.strip() or "1", len(text.readings))
     return None if number is None else text.read_as(text.readings[number - 1])
 

@@ -1,7 +1,8 @@
-"""Decoding text that is damaged: cut in mid-character, with lost or changed bytes, with lines in UTF-8.
+"""Decoding damaged text: cut in mid-character, with lost or changed bytes, with lines in UTF-8.
 
-Where characters have several bytes, one lost byte shifts all that follow, so a line that does not decode is read again in the
-likeliest way: each byte is a character's or is given up, at the least cost in all (a shortest path over the bytes).
+With multi-byte characters, one lost byte shifts all that follow, so a line that does not decode is read again
+in the likeliest way: each byte belongs to a character or is skipped, at the least total cost (a shortest path
+over the bytes).
 """
 
 # ruff: noqa: PLR2004 - the ranges of bytes that encodings use have no better names
@@ -24,7 +25,7 @@ REPLACEMENT: Final = "\ufffd"
 ASCII_COST: Final = 3.0
 BAD_BYTE_COST: Final = 11.0
 BAD_EDGE_COST: Final = 9.0
-"""What a byte costs that is no character's, and where a text begins or ends, as it may have been cut there (nats)."""
+"""The cost (nats) of an undecodable byte at the beginning or end of a text, which may be cut there."""
 
 _LONGEST_REREAD_BYTES: Final = 200_000
 _BEGINNING_BYTES: Final = 4_000
@@ -36,7 +37,7 @@ _UTF_8_LINE: Final = re.compile(
 
 
 class _MultiByte(NamedTuple):
-    """``codecs`` read what those before them do not; ``lengths`` are those of characters that are not ASCII, in bytes."""
+    """Each of ``codecs`` is a fallback of those before it; ``lengths`` in bytes of non-ASCII characters."""
 
     codecs: tuple[str, ...]
     lengths: tuple[int, ...]
@@ -66,7 +67,7 @@ _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 
 def decode_tolerantly(content: bytes, encoding: str) -> str:
-    r"""Return ``content`` as text, ``\ufffd`` in place of what cannot be read."""
+    r"""Return ``content`` as text, with ``\ufffd`` for undecodable bytes."""
     encoding = widest(encoding)
     if encoding in {"utf_16_le", "utf_16_be"}:
         return _wide(content, encoding)
@@ -75,35 +76,35 @@ def decode_tolerantly(content: bytes, encoding: str) -> str:
     first, end, rest = content.partition(b"\n")
     rereading = _Rereading(encoding)
     text = rereading.first(first) + end.decode() + rereading.lines(rest)
-    # Windows-1258 writes a letter and its tone apart.
+    # Windows-1258 writes a letter and its tone separately.
     return unicodedata.normalize("NFC", text) if encoding == "cp1258" else text
 
 
 def widest(encoding: str) -> str:
-    """Return the encoding that reads all that ``encoding`` does, and what people write in its name besides."""
+    """Return the superset of ``encoding`` that people use under its name."""
     return _WIDEST.get(encoding, encoding)
 
 
 def damaged_places(text: str) -> int:
-    """Return in how many places of ``text`` something could not be read."""
+    """Return the number of undecodable places in ``text``."""
     return sum(REPLACEMENT == here != before for before, here in zip(" " + text, text, strict=False))
 
 
 def damage_cost(text: str) -> float:
-    """Return what the places in ``text`` cost that could not be read (nats)."""
+    """Return the cost of the undecodable places in ``text`` (nats)."""
     edges = text.startswith(REPLACEMENT) + text.endswith(REPLACEMENT, 1)
     return BAD_EDGE_COST * edges + BAD_BYTE_COST * (text.count(REPLACEMENT) - edges)
 
 
 def _is_read_by_the_line(encoding: str) -> bool:
-    """Whether ASCII is ASCII there, whatever came before."""
+    """Whether ASCII bytes are always ASCII characters, whatever precedes them."""
     return (
         not encoding.startswith(_WITH_STATE) and _PRINTABLE.decode(encoding, "replace") == _PRINTABLE.decode()
     )
 
 
 def _wide(content: bytes, encoding: str) -> str:
-    """Return UTF-16 as text. It may have been cut in the middle of a character, and one with a NUL seldom was not."""
+    """Decode UTF-16, which may be cut in mid-character; text with a NUL often was."""
     text = content.decode(encoding, "replace")
     shifted = REPLACEMENT + content[1:].decode(encoding, "replace")
     return min(text, shifted, key=lambda text: _cost(text[:_BEGINNING_BYTES]))
@@ -111,13 +112,13 @@ def _wide(content: bytes, encoding: str) -> str:
 
 @dataclass(slots=True)
 class _Rereading:
-    """Reads lines in ``encoding``; ``left_bytes`` is how much may still be read byte by byte, which is slow."""
+    """Decodes lines in ``encoding``; ``left_bytes`` limits the slow decoding byte by byte."""
 
     encoding: str
     left_bytes: int = _LONGEST_REREAD_BYTES
 
     def first(self, line: bytes) -> str:
-        """Return the first line, which may begin in the middle of a character and decode all the same."""
+        """Return the first line, which may begin in mid-character and decode all the same."""
         if line.isascii() or self.encoding not in _MULTI_BYTE:
             return self.line(line)
         beginning = line[:_BEGINNING_BYTES]
@@ -127,7 +128,7 @@ class _Rereading:
         return text[: -1 if read_bytes < len(beginning) else None] + self.line(line[read_bytes:])
 
     def lines(self, content: bytes) -> str:
-        """Return all further lines. Those that may be in UTF-8 or are damaged are looked at one by one."""
+        """Return all further lines. Damaged lines, and those that may be UTF-8, are decoded one by one."""
         texts, start = [], 0
         for found in _UTF_8_LINE.finditer(content):
             texts += [*self._runs(content[start : found.start()]), self.line(found[0])]
@@ -165,7 +166,7 @@ class _Rereading:
         return self._as_utf_8(line, _reread(line, self.encoding)[0])
 
     def _as_utf_8(self, line: bytes, text: str) -> str:
-        """Return ``text``, or what the line is in UTF-8 where that is likelier: logs have several writers."""
+        """Return ``text``, or the line decoded as UTF-8 if that is likelier: logs have several writers."""
         try:
             other = line.decode()
         except UnicodeDecodeError:
@@ -180,13 +181,13 @@ def _cost(text: str) -> float:
 
 
 def _reread(line: bytes, encoding: str, *, is_first: bool = False) -> tuple[str, int]:
-    """Return ``line`` read in the likeliest way, and how many bytes that took but for a character cut at its end.
+    """Return ``line`` in its likeliest reading, and its length without a character cut at the end.
 
     The first line of a text may begin in mid-character, and any may end so.
     """
     lengths = _MULTI_BYTE[encoding].lengths
     size = len(line)
-    # What the rest from each byte on costs at least, and how its first character reads.
+    # The least cost of the rest from each byte on, and the decoding of its first character.
     costs = [0.0] * (size + 1)
     steps: list[tuple[int, str]] = [(1, "")] * size
     for at in range(size - 1, -1, -1):
@@ -212,7 +213,7 @@ def _reread(line: bytes, encoding: str, *, is_first: bool = False) -> tuple[str,
 
 @cache
 def _character(content: bytes, encoding: str) -> tuple[str, float] | None:
-    """Return which character ``content`` is and what it costs, ``None`` where it is none."""
+    """Return the character of ``content`` and its cost, ``None`` if it is none."""
     kind = _MULTI_BYTE[encoding]
     for codec in kind.codecs:
         try:
@@ -235,7 +236,7 @@ def _character_cost(character: str, names: tuple[str, ...]) -> float:
 
 
 def _nec_in_euc(content: bytes) -> str:
-    """Decode the characters of NEC and IBM, which Windows has in rows that JIS X 0208 leaves empty (eucJP-ms, CP51932)."""
+    """Decode NEC and IBM characters, in rows of Windows that JIS X 0208 leaves empty (eucJP-ms, CP51932)."""
     if len(content) != 2 or content[0] not in {0xAD, *range(0xF9, 0xFD)} or not 0xA1 <= content[1] <= 0xFE:
         raise UnicodeDecodeError("euc_jp", content, 0, len(content), "no such row")
     row, cell = content[0] - 0xA1, content[1] - 0xA1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Background, ColorSystem, Theme
 
 LATEST_ANSWER_S: Final = 0.3
-"""How long after the question the program does not end, as the shell would take an answer for keys."""
+"""How long to wait at exit for a late reply, which the shell would otherwise take for typed keys."""
 
 _LOOK_EVERY_S: Final = 0.1
 _ENCODING: Final = "latin-1"  # one character per byte: keys are returned unchanged

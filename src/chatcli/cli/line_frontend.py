@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chatcli.repl.repl_session import ReplSession
 
 _ANY_COLUMNS: Final = 10_000
-"""For who reads whole lines: a pipe, or a voice."""
+"""No line breaks in a pipe or for a screen reader."""
 
 _LONGEST_DRAFT: Final = 400
 _DOING_EVERY_S: Final = 10.0

@@ -22,7 +22,7 @@ _CLEAR_ROW: Final = "\x1b[2K"
 _CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows does not stop processes
 
 RESTED_AFTER_S: Final = 0.1
-"""How long a terminal's size must stand still before anything is redrawn."""
+"""How long a terminal's size must be stable before anything is redrawn."""
 
 
 class LiveScreen:

@@ -37,7 +37,7 @@ RESERVED_OPTIONS = (
         "--log-file",
     ),
 )
-"""Options of later versions: known, so that no script comes to depend on their being anything else."""
+"""Options of later versions, reserved so that no script depends on how they are rejected."""
 
 _MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -80,7 +80,7 @@ _MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "-o": ("--json",),
     }
 )
-"""What other programs, such as llm and aichat, call an option; the first that is there is named."""
+"""Names of an option in other programs, such as llm and aichat; the first existing one is suggested."""
 
 _COMMANDS_MEANT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -93,7 +93,7 @@ _COMMANDS_MEANT: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _NEAR: Final = 0.67
-"""What is less alike is another word."""
+"""Below this similarity, nothing is suggested."""
 
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -121,7 +121,7 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "version": "chatcli --version",
     }
 )
-"""What other programs have as a command, and here is a question; it may be meant as one."""
+"""Commands of other programs that are questions here, but may be meant as commands."""
 
 OUTPUT_FORMATS = ("text", "markdown", "json", "jsonl")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S: Final = 0.1
 _LONGEST_LINE: Final = 4_096
-"""A terminal holds no longer line."""
+"""The longest line a terminal holds."""
 
 
 class RetryNow:

@@ -31,7 +31,7 @@ EXIT_CODES: Final = {
 }
 
 PATIENCE_S: Final = 0.3
-"""How long a program that was asked to end twice may still take. A closed terminal asks twice by itself."""
+"""How long the program may take after a second signal. Closing a terminal sends two."""
 
 
 class Signalled(BaseException):

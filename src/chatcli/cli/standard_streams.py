@@ -62,10 +62,10 @@ _COLORS_OF_PROGRAMS: Final[Mapping[str, ColorSystem]] = {
     "Apple_Terminal": "256",
 }
 _TRUECOLOR_VARIABLES: Final = ("WT_SESSION", "KITTY_WINDOW_ID")
-"""Set by programs, as Windows Terminal, that show them all and say so nowhere else."""
+"""Set by programs such as Windows Terminal, which support all colours but do not set COLORTERM."""
 
 _WITHOUT_COLORS: Final = re.compile(r"vt\d+|.*-mono\Z|.*-m\Z")
-"""Terminals of one colour, as terminfo names them."""
+"""Monochrome terminals, by their terminfo names."""
 
 
 class ClosedPipe(Exception):

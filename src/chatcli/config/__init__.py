@@ -1,1 +1,1 @@
-"""Settings, where each value came from, and which key belongs to which endpoint."""
+"""The settings, their origins, and the keys with their endpoints."""

@@ -1,7 +1,6 @@
 """config.toml: settings, ``[profiles.NAME]`` tables of settings, and ``[models."NAME"]`` windows.
 
-Read as a whole, its profiles as a person chooses among them, and one setting changed with the comments and the order of
-the file left as they are.
+Reads the whole file or its profiles, and changes single settings without touching comments and order.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n)+\s*\n")
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """The file's tables, their keys known and their values not yet checked.
+    """The file's tables, with known keys and unvalidated values.
 
     ``model_windows`` are context windows in tokens, by model.
     """
@@ -50,7 +49,7 @@ class ConfigFile:
 
     @property
     def key_places(self) -> tuple[str, ...]:
-        """Every place of the file, in use or not, that holds a key or says where one is."""
+        """Every table of the file, in use or not, that contains or refers to a key."""
         tables = [(FILE_NAME, self.settings)]
         tables += [(profile_place(name), table) for name, table in self.profiles.items()]
         return tuple(place for place, table in tables if any(name in table for name in _KEY_SETTINGS))
@@ -61,7 +60,7 @@ def profile_place(name: str) -> str:
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """Read the file; one that does not exist says nothing. Raises ``ConfigurationError``."""
+    """Read the file; a missing one is empty. Raise ``ConfigurationError``."""
     content = file_text(path)
     if content is None:
         return ConfigFile()
@@ -89,9 +88,9 @@ def read_config_file(path: Path) -> ConfigFile:
 
 
 def file_text(path: Path) -> str | None:
-    """Return the file's text, ``None`` for one that does not exist. Raises ``ConfigurationError``."""
+    """Return the file's text, ``None`` if it does not exist. Raise ``ConfigurationError``."""
     try:
-        # Windows editors put a byte order mark first, which TOML does not know.
+        # Windows editors write a byte order mark, which TOML does not allow.
         return read_regular(path, most_bytes=_MOST_BYTES).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -147,7 +146,7 @@ def _window(path: Path, model: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A table ``[profiles.NAME]``: what it says itself, nothing where the rest of the configuration decides."""
+    """A table ``[profiles.NAME]`` with its own values only."""
 
     name: str
     table: Mapping[str, object]
@@ -162,7 +161,7 @@ class Profile:
 
     @property
     def host(self) -> str:
-        """The endpoint's host with its port, nothing for an address that is none: in use, it is an error."""
+        """The endpoint's host with its port, empty for an invalid address (an error once it is used)."""
         try:
             return urlsplit(validated_url(self.base_url)).netloc
         except ValueError:
@@ -178,7 +177,7 @@ class Profile:
         return beginning(self.system)
 
     def _text(self, name: str) -> str:
-        # The values of a profile that is not in use are not checked: they may be meant for another version.
+        # Values of unused profiles are not validated: they may be for another version.
         value = self.table.get(name)
         return value if isinstance(value, str) else ""
 
@@ -190,15 +189,15 @@ def beginning(text: str) -> str:
 
 
 def read_profiles(paths: Paths) -> dict[str, Profile]:
-    """Return the profiles by name, in the order of the file. Raises ``ConfigurationError``."""
+    """Return the profiles by name, in file order. Raise ``ConfigurationError``."""
     tables = read_config_file(paths.config / FILE_NAME).profiles
     return {name: Profile(name, table) for name, table in tables.items()}
 
 
 def set_setting(path: Path, name: str, value: str | float | bool) -> None:
-    """Set a setting of the top level, making the file if need be.
+    """Set a top-level setting, creating the file if needed.
 
-    Raises ``ConfigurationError`` for a file that is not TOML, ``LocalIOError`` for one that cannot be written.
+    Raise ``ConfigurationError`` if the file is not TOML, ``LocalIOError`` if it cannot be written.
     """
     text = file_text(path) or ""
     document = _document(path, text)
@@ -211,7 +210,7 @@ def set_setting(path: Path, name: str, value: str | float | bool) -> None:
 
 
 def unset_setting(path: Path, name: str) -> bool:
-    """Take a setting of the top level away; tell whether it was there. Raises like ``set_setting``."""
+    """Remove a top-level setting; return whether it was set. Raise like ``set_setting``."""
     document = _document(path, file_text(path) or "")
     if name not in document:
         return False
@@ -221,7 +220,7 @@ def unset_setting(path: Path, name: str) -> bool:
 
 
 def _document(path: Path, text: str) -> TOMLDocument:
-    # 30 ms that only those wait for who change a setting.
+    # Imported late: it takes 30 ms and only changes need it.
     import tomlkit  # noqa: PLC0415
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
 
@@ -234,7 +233,7 @@ def _document(path: Path, text: str) -> TOMLDocument:
 def _with_new_setting(text: str, name: str, value: str | float | bool) -> str:
     import tomlkit  # noqa: PLC0415 -- as above
 
-    # Left to tomlkit, it would come between the first table and the comment above that table.
+    # tomlkit would put it between the first table and the comment above that table.
     header = _HEADER.match(text)
     at = header.end() if header else 0
     return text[:at] + tomlkit.dumps({name: value}) + text[at:]

@@ -1,9 +1,9 @@
-"""Keys: the one place each may be sent to, and where a person's own are kept.
+"""Keys: the endpoint of each, and the person's stored keys.
 
-A key is only ever sent to the endpoint it was configured with. Those a person gave to chatcli, one for each endpoint, are
-in ``keys.json`` in the configuration folder. Format 1, where a key is either in the keyring of the operating system
-(macOS Keychain, Windows Credential Locker, Secret Service, KWallet; service ``chatcli``, user name the endpoint) or in the
-file::
+A key is only ever sent to the endpoint it was configured with. Stored keys, one per endpoint, are listed in
+``keys.json`` in the configuration folder. In format 1 a key is either in the keyring of the operating system
+(macOS Keychain, Windows Credential Locker, Secret Service, KWallet; service ``chatcli``, user name the
+endpoint) or in the file::
 
     {"format": 1, "keys": {"https://api.openai.com": {"place": "keyring"},
                            "https://llm.example.com": {"place": "file", "key": "…"}}}
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SERVICE = "chatcli"
 
 _LEAST_PRIORITY = 1
-"""What keyring's own documentation recommends as the least of a backend that is safe to use."""
+"""The least priority of a safe backend, as recommended by keyring's documentation."""
 
 KEYS_FILE_NAME = "keys.json"
 IN_KEYRING = "system keyring"
@@ -50,9 +50,9 @@ _KEY = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A key, or what fetches it: a callable that returns it or raises a ``ChatcliError``, and is called once, when needed.
+    """A key, or a callable that fetches it once, when needed, and may raise a ``ChatcliError``.
 
-    ``str`` is masked like ``sk-…abcd``; ``reveal`` is the only way to the value. ``repr`` fetches nothing.
+    ``str`` is masked like ``sk-…abcd``; only ``reveal`` returns the value. ``repr`` fetches nothing.
     """
 
     _source: str | Callable[[], str] = field(repr=False)
@@ -61,13 +61,13 @@ class Secret:
     def reveal(self) -> str:
         if isinstance(self._source, str):
             return self._source
-        # Asked once: a keyring may ask the person each time.
+        # Called once: a keyring may ask the person each time.
         if not self._fetched:
             self._fetched.append(self._source())
         return self._fetched[0]
 
     def revealed(self) -> str | None:
-        """Return the value if it is known by now; nothing is fetched."""
+        """Return the value if it is already known; fetch nothing."""
         return self._source if isinstance(self._source, str) else next(iter(self._fetched), None)
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ def _masked(value: str) -> str:
 
 
 def parsed_key(value: object) -> Secret:
-    """Return a key; no message repeats it."""
+    """Return a key; error messages never repeat it."""
     if isinstance(value, str):
         refuse_quotes(value.strip())
     if not isinstance(value, str) or not _KEY.fullmatch(value.strip()):
@@ -98,7 +98,7 @@ def parsed_key(value: object) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key, the one place it may be sent to, and where it was found (``environment OPENAI_API_KEY``)."""
+    """A key, its endpoint, and its origin (``environment OPENAI_API_KEY``)."""
 
     secret: Secret
     endpoint_origin: EndpointOrigin
@@ -106,7 +106,7 @@ class Credential:
 
     @property
     def name(self) -> str:
-        """How a line for the person names the key."""
+        """The key's name for display."""
         return f"the key from {self.source}"
 
     @property
@@ -115,14 +115,14 @@ class Credential:
 
 
 def bind(secret: Secret, base_url: str | None, source: str) -> Credential:
-    """Tie a key to the URL it was configured with, or to OpenAI's where there was none."""
+    """Bind a key to the URL it was configured with, or to OpenAI's without one."""
     return Credential(secret, origin_of(base_url or OPENAI_URL), source)
 
 
 def choose(
     credentials: Sequence[Credential], base_url: str | None
 ) -> tuple[Credential | None, tuple[Credential, ...]]:
-    """Return the first credential of the endpoint, and all those that belong to other places."""
+    """Return the first credential of the endpoint, and all those of other endpoints."""
     if not credentials:
         return None, ()
     endpoint = None if base_url is None else origin_of(base_url)
@@ -132,7 +132,7 @@ def choose(
 
 
 class KeyringFailed(Exception):
-    """A keyring did not do what it was asked, and why. The message never holds a key."""
+    """A keyring failed, with the reason. The message never contains a key."""
 
 
 class Keyring(Protocol):
@@ -146,7 +146,7 @@ class Keyring(Protocol):
     def set(self, user: str, key: str) -> None: ...
 
     def delete(self, user: str) -> None:
-        """Remove the key; one that is not there is no failure."""
+        """Remove the key; a missing one is no error."""
         ...
 
 
@@ -154,14 +154,14 @@ FindKeyring: TypeAlias = Callable[[], Keyring | None]
 
 
 def system_keyring() -> Keyring | None:
-    """Return the keyring of this system, or ``None`` without one that keeps a key better than a private file."""
+    """Return the system's keyring, ``None`` unless it is safer than a private file."""
     try:
-        # 90 ms that only those wait for whose key is there.
+        # Imported late: it takes 90 ms and only stored keys need it.
         import keyring  # noqa: PLC0415
         from keyring.backends.chainer import ChainerBackend  # noqa: PLC0415
 
         chosen = keyring.get_keyring()
-        # A chain also holds backends that keep keys in plain text.
+        # A chain also contains backends that store keys in plain text.
         candidates = chosen.backends if isinstance(chosen, ChainerBackend) else [chosen]
         backend = next(filter(_is_real, candidates), None)
     except Exception:  # noqa: BLE001 -- somebody else's code, chosen by the machine, may fail in any way
@@ -200,18 +200,18 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Only the kind: the text might repeat what the backend was given.
+        # Only the error's type: its text might contain what the backend was given.
         raise KeyringFailed(type(error).__name__) from error
 
 
 _Keys: TypeAlias = "dict[EndpointOrigin, Secret | None]"
-"""The stored keys by endpoint, ``None`` for one that is in the system keyring."""
+"""The stored keys by endpoint, ``None`` for one in the system keyring."""
 
 
 class StoredKeys(NamedTuple):
-    """The keys in ``folder``. The keyring is looked for only to store, remove or reveal a key.
+    """The keys in ``folder``. The keyring is only opened to store, remove or reveal a key.
 
-    Every method raises ``ConfigurationError`` for a file that cannot be read.
+    Every method raises ``ConfigurationError`` if the file cannot be read.
     """
 
     folder: Path
@@ -222,14 +222,14 @@ class StoredKeys(NamedTuple):
         return tuple(self._credential(origin, secret) for origin, secret in _read(self._path).items())
 
     def store(self, origin: EndpointOrigin, key: str) -> str:
-        """Keep the only key of an endpoint; return ``IN_KEYRING`` or ``IN_FILE``. Raises ``LocalIOError``."""
+        """Store the only key of an endpoint; return ``IN_KEYRING`` or ``IN_FILE``. Raise ``LocalIOError``."""
         kept = self._put_into_keyring(origin, key)
-        # Read late: a keyring may have waited for the person.
+        # Read after the keyring, which may have waited for the person.
         self._write({**_read(self._path), origin: None if kept else Secret(key)})
         return IN_KEYRING if kept else IN_FILE
 
     def remove(self, origin: EndpointOrigin) -> bool:
-        """Forget the key of an endpoint; tell whether there was one. Raises ``LocalIOError``."""
+        """Remove the key of an endpoint; return whether there was one. Raise ``LocalIOError``."""
         keys = _read(self._path)
         if origin not in keys:
             return False
@@ -239,9 +239,9 @@ class StoredKeys(NamedTuple):
         return True
 
     def set_aside(self) -> Path:
-        """Make room for a new file where the old one is unreadable, and return where the old one is kept.
+        """Rename an unreadable file to make room for a new one, and return its new path.
 
-        Whatever stands in its place is only renamed. Raises ``LocalIOError``.
+        Whatever is in its place is only renamed. Raise ``LocalIOError``.
         """
         names = (self._path.with_name(f"{KEYS_FILE_NAME}.damaged{n if n > 1 else ''}") for n in count(1))
         kept = next(path for path in names if not os.path.lexists(path))
@@ -269,7 +269,7 @@ class StoredKeys(NamedTuple):
             return False
         try:
             keyring.set(str(origin), key)
-            # Some backends fail without a word.
+            # Some backends fail without a message.
             return keyring.get(str(origin)) == key
         except KeyringFailed:
             return False
@@ -316,7 +316,7 @@ def _read(path: Path) -> _Keys:
 
 
 def _keys(document: Any) -> _Keys:
-    """Return what a document of format 1 holds; ``ValueError`` for any other, which never repeats a key."""
+    """Return the keys of a format 1 document; raise ``ValueError``, without any key, for anything else."""
     match document:
         case {"format": 1, "keys": dict(entries)}:
             return {origin_of(text): _entry(text, entry) for text, entry in entries.items()}

@@ -1,4 +1,4 @@
-"""URLs of endpoints: which are valid, which are the same place, which are this machine."""
+"""Endpoint URLs: validation, comparison, and whether they are local."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 _LAST_PORT = 65_535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# What URL parsers disagree about (backslashes, white space, letters that normalise to others) could make the
-# host that was checked differ from the host that is called.
+# URL parsers disagree about backslashes, white space and letters that normalize to others, so the host
+# that was checked could differ from the host that is called.
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
 _QUOTES = ('"', "'", "`", "“", "”", "‘", "’")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
@@ -23,7 +23,7 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-
 
 
 class MistypedValue(ValueError):
-    """A value whose very mistake can be told, and ``hint``, what to do about it."""
+    """A value whose exact mistake is known, with a ``hint`` for it."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class MistypedValue(ValueError):
 
 
 class EndpointOrigin(NamedTuple):
-    """Scheme, lower-case host and effective port: the same origin is the same place (RFC 6454)."""
+    """Scheme, lower-case host and effective port, which identify an endpoint (RFC 6454)."""
 
     scheme: str
     host: str
@@ -44,10 +44,10 @@ class EndpointOrigin(NamedTuple):
 
 
 def validated_url(text: str) -> str:
-    """Return an endpoint's URL without white space around it or slashes behind it.
+    """Return an endpoint's URL without surrounding white space and trailing slashes.
 
-    One without a scheme gets ``http://`` on this machine and ``https://`` elsewhere. Raises ``ValueError`` with a
-    reason that never repeats a password.
+    A URL without a scheme gets ``http://`` on this machine and ``https://`` elsewhere. Raise ``ValueError``
+    with a reason that never contains a password.
     """
     url = text.strip().rstrip("/")
     refuse_quotes(url)
@@ -63,7 +63,7 @@ def validated_url(text: str) -> str:
 
 
 def with_version(url: str) -> str | None:
-    """Return a valid URL with the ``/v1`` that nearly all servers want, ``None`` for one that has a path."""
+    """Return a valid URL with the ``/v1`` that nearly all servers want, ``None`` if it has a path."""
     return None if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v1"
 
 
@@ -72,12 +72,12 @@ def _with_scheme(address: str) -> str:
     try:
         return url if is_loopback(url) else f"https://{address}"
     except ValueError:
-        # Which of them does not matter to what is wrong with it.
+        # Which quote it is does not matter.
         return f"https://{address}"
 
 
 def refuse_quotes(value: str) -> None:
-    """Raise ``MistypedValue`` where there is a quote at an end of a value that never has one."""
+    """Raise ``MistypedValue`` if a value that never has quotes begins or ends with one."""
     if value.startswith(_QUOTES) or value.endswith(_QUOTES):
         raise MistypedValue(
             "must not have quotes around it",
@@ -86,24 +86,24 @@ def refuse_quotes(value: str) -> None:
 
 
 def origin_of(url: str) -> EndpointOrigin:
-    """Return the origin of a valid URL; ``ValueError`` for any other."""
+    """Return the origin of a valid URL; raise ``ValueError`` for any other."""
     return _origin(_split(url))
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a valid URL names this machine: 127.0.0.0/8, ::1 or ``localhost``."""
+    """Return whether a valid URL names this machine: 127.0.0.0/8, ::1 or ``localhost``."""
     host = origin_of(url).host
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
 def sends_in_clear(url: str) -> bool:
-    """Tell whether what is sent to a valid URL crosses a network unencrypted."""
+    """Return whether data sent to a valid URL crosses a network unencrypted."""
     return origin_of(url).scheme == "http" and not is_loopback(url)
 
 
 def refuse_key_in_clear(url: str, *, accepted: bool) -> None:
-    """Raise ``ConfigurationError`` where a key would cross a network unencrypted and nobody has accepted that."""
+    """Raise ``ConfigurationError`` if a key would cross a network unencrypted without permission."""
     if sends_in_clear(url) and not accepted:
         raise ConfigurationError(
             f"{url} would receive the key over an unencrypted connection",
@@ -134,7 +134,7 @@ def _host(host: str) -> str:
         raise ValueError("must hold a valid IPv4 address, or a name")
     if not host.startswith("["):
         return host
-    # One address has many spellings; the standard library knows the canonical one.
+    # An address has many spellings; the standard library finds the canonical one.
     address = _address(host[1:-1])
     if address is None:
         raise ValueError("must hold a valid IPv6 address between its brackets")

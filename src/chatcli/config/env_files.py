@@ -1,15 +1,15 @@
-"""Env files: ``NAME=value`` lines, of which only ``CHATCLI_*`` and ``OPENAI_*`` count, and which of them are trusted.
+"""Env files: ``NAME=value`` lines with ``CHATCLI_*`` and ``OPENAI_*`` variables, and which files are trusted.
 
-A ``.env`` that merely lies in the working folder may have come with somebody's repository. Until the person trusts it, it
-may say which model answers and how, and bring a key to one who has none. It may not say where requests go, what the model
-is told, what is kept and what is spent.
+A ``.env`` in the working folder may have come with somebody's repository. Until the person trusts it, it may
+choose the model and its parameters, and bring a key if there is no other. It may not decide where requests
+go, what the model is sent, what is saved and what is spent.
 
-The folders whose ``.env`` the person trusts are in ``trusted-folders.json`` in the configuration folder. Format 1; the
-content is that of the ``.env``, so that a changed one has to be trusted anew::
+The folders with a trusted ``.env`` are listed in ``trusted-folders.json`` in the configuration folder. Format
+1 stores the hash of the ``.env``, so that a changed one has to be trusted again::
 
     {"format": 1, "folders": {"/home/ada/project": {"sha256": "…"}}}
 
-A file of the same format in the cache folder remembers what was mentioned already.
+A file of the same format in the cache folder remembers which files were already mentioned.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Untrusted
 
 DOT_ENV: Final = ".env"
-"""The name of the file, and how a value from it names where it comes from."""
+"""The name of the file, and of the origin of its values."""
 
 _MOST_BYTES: Final = 262_144
 _MOST_BYTES_OF_FOLDERS: Final = 10_000_000
@@ -49,7 +49,7 @@ _PATIENCE_S: Final = 10.0
 _PREFIXES: Final = ("CHATCLI_", "OPENAI_")
 _OUR_LINE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?((?:CHATCLI|OPENAI)_\w*)", re.MULTILINE)
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
-# What UTF-32 begins with begins like UTF-16: the longer one comes first.
+# UTF-32's mark begins with UTF-16's, so the longer one is tried first.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -58,14 +58,14 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _MANY_BLANKS: Final = re.compile(r"[^\S\r\n]{201}")
-"""python-dotenv looks for a comment from each of the blanks anew: many of them would take minutes."""
+"""python-dotenv searches for a comment from each blank again: many blanks would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What an env file says, and the SHA-256 of the very bytes that were read.
+    """The content of an env file, and the SHA-256 of exactly the bytes that were read.
 
-    ``odd_lines`` are the numbers of lines of ours that cannot be read, ``odd_names`` the variables they begin with.
+    ``odd_lines`` are the numbers of unreadable lines of ours, ``odd_names`` their variables.
     """
 
     variables: Mapping[str, str]
@@ -75,9 +75,9 @@ class EnvFile:
 
 
 def env_file_of(folder: Path) -> Path | None:
-    """Return the ``.env`` of a folder, ``None`` where it has none or cannot be looked at.
+    """Return the ``.env`` of a folder, ``None`` if it has none or it cannot be accessed.
 
-    A folder of that name is an environment of Python, and none of ours.
+    A folder of that name is a Python environment, and ignored.
     """
     path = folder / DOT_ENV
     with contextlib.suppress(OSError):
@@ -87,9 +87,9 @@ def env_file_of(folder: Path) -> Path | None:
 
 
 def read_env_file(path: Path, *, may_be_pipe: bool = False) -> EnvFile:
-    """Return what a file in the syntax of python-dotenv says, without interpolation.
+    """Return the content of a file in python-dotenv's syntax, without interpolation.
 
-    Raises ``ConfigurationError`` for a file that cannot be read.
+    Raise ``ConfigurationError`` if the file cannot be read.
     """
     try:
         content = (
@@ -113,7 +113,7 @@ def _parsed(path: Path, content: bytes) -> EnvFile:
     odd: dict[int, str] = {}
     for binding in parse_stream(io.StringIO(text, newline="")):
         if binding.error or _UNDECODABLE.search(binding.value or ""):
-            # An open quote takes the lines up to the next one with it.
+            # An open quote extends over the following lines up to the next quote.
             original = binding.original
             for ours in _OUR_LINE.finditer(original.string):
                 odd[original.line + original.string.count("\n", 0, ours.start(1))] = ours[1]
@@ -126,7 +126,7 @@ def _parsed(path: Path, content: bytes) -> EnvFile:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """Return the text; a byte that is not UTF-8 becomes a lone surrogate and costs its own line only."""
+    """Return the text; a byte that is not UTF-8 becomes a lone surrogate and spoils only its own line."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             try:
@@ -152,12 +152,12 @@ def _unreadable(path: Path, reason: str) -> ConfigurationError:
 
 
 def names_unread_endpoint(file: EnvFile) -> bool:
-    """Tell whether one of the lines that cannot be read names an endpoint."""
+    """Return whether an unreadable line sets an endpoint."""
     return not _URLS.isdisjoint(file.odd_names)
 
 
 def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
-    """Return a line about the lines that cannot be read, where there are any."""
+    """Return a message about unreadable lines, if there are any."""
     if not file.odd_lines:
         return ()
     numbers = ", ".join(map(str, file.odd_lines[:_MOST_NUMBERS]))
@@ -171,9 +171,9 @@ def odd_lines(place: str, file: EnvFile) -> tuple[str, ...]:
 def permitted(
     file: EnvFile, *, has_other_key: bool, base_url: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the variables an untrusted file may set, and those known that wait for trust.
+    """Return the variables an untrusted file may set, and the known ones that need trust.
 
-    ``has_other_key`` says that a key comes from elsewhere, ``base_url`` is the endpoint set elsewhere.
+    ``has_other_key`` says that there is a key elsewhere, ``base_url`` is the endpoint set elsewhere.
     """
     names_endpoint = names_unread_endpoint(file) or not _URLS.isdisjoint(file.variables)
     is_default = base_url is None or origin_of(base_url) == origin_of(OPENAI_URL)
@@ -186,14 +186,14 @@ def permitted(
 
 
 def known_variables(file: EnvFile) -> list[str]:
-    """Return those of the file's variables that are a setting's, in the order of the table."""
+    """Return the file's variables that belong to settings, in the order of the table."""
     return [name for name in SETTINGS_BY_VARIABLE if name in file.variables]
 
 
 class TrustedFolders:
-    """SHA-256 sums by the real path of their folder, the ``most`` newest of them.
+    """SHA-256 sums by the real path of their folder, limited to the newest ``most``.
 
-    Every method raises ``ConfigurationError`` for a file that cannot be read.
+    Every method raises ``ConfigurationError`` if the file cannot be read.
     """
 
     def __init__(self, path: Path, *, most: int | None = None) -> None:
@@ -208,14 +208,14 @@ class TrustedFolders:
         return self.all().get(_real(folder)) == sha256
 
     def trust(self, folder: Path, sha256: str) -> None:
-        """Trust this content in this folder, in place of another one. Raises ``LocalIOError``."""
+        """Trust this content in this folder, replacing any other. Raise ``LocalIOError``."""
         folders = self.all()
         folders.pop(_real(folder), None)
         newest = {**folders, _real(folder): sha256}
         self._write(newest if self._most is None else dict(list(newest.items())[-self._most :]))
 
     def remove(self, folder: Path) -> bool:
-        """Trust the folder no longer; tell whether it was. Raises ``LocalIOError``."""
+        """Stop trusting the folder; return whether it was trusted. Raise ``LocalIOError``."""
         folders = self.all()
         if folders.pop(_real(folder), None) is None:
             return False
@@ -223,7 +223,7 @@ class TrustedFolders:
         return True
 
     def all(self) -> dict[str, str]:
-        """Return the sums by folder, the one trusted last at the end."""
+        """Return the sums by folder, the newest last."""
         try:
             content = read_regular(self._path, most_bytes=_MOST_BYTES_OF_FOLDERS)
         except (FileNotFoundError, NotADirectoryError):
@@ -250,9 +250,9 @@ class TrustedFolders:
 
 
 def mention_once(untrusted: Untrusted, paths: Paths, *, remember: bool) -> bool:
-    """Tell whether this content of this folder has still to be mentioned, and ``remember`` that it was.
+    """Return whether this content of this folder is still to be mentioned, and ``remember`` it.
 
-    What cannot be remembered is mentioned again.
+    If it cannot be remembered, it is mentioned again.
     """
     mentioned = TrustedFolders(paths.cache / "mentioned-folders.json", most=_MOST_MENTIONED)
     with contextlib.suppress(ConfigurationError, LocalIOError):
@@ -264,7 +264,7 @@ def mention_once(untrusted: Untrusted, paths: Paths, *, remember: bool) -> bool:
 
 
 def _sums(document: Any) -> dict[str, str]:
-    """Return what a document of format 1 holds; ``ValueError`` for any other."""
+    """Return the sums of a format 1 document; raise ``ValueError`` for anything else."""
     match document:
         case {"format": 1, "folders": dict(entries)}:
             return {folder: _sum(entry) for folder, entry in entries.items()}

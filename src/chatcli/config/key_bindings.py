@@ -1,11 +1,11 @@
-"""Keys of the conversation: how people write them, what they do, and which are in force.
+"""Key bindings of the conversation: their notation, their actions, and those in force.
 
 A sequence is one or more keys with blanks between them, each with its modifiers before it: ``ctrl-x ctrl-e``,
-``alt-enter``, ``f2``. There is one way to write it that is kept and compared, and others that are understood: ``C-x``,
-``ctrl+x``, ``^x``, ``esc``, ``meta-enter``.
+``alt-enter``, ``f2``. This is the canonical form, which is stored and compared; other forms are accepted as
+well: ``C-x``, ``ctrl+x``, ``^x``, ``esc``, ``meta-enter``.
 
-The table of actions also makes ``/keys`` and its page in ``docs/reference``. Keys of the line editor (moving, deleting, the
-kill ring, searching) are prompt_toolkit's and are not listed here.
+The table of actions also generates ``/keys`` and its page in ``docs/reference``. Keys of the line editor
+(moving, deleting, the kill ring, searching) are prompt_toolkit's and are not listed here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MODIFIERS: Final = {
 _ORDER: Final = ("ctrl", "alt", "shift")
 _MODIFIER: Final = re.compile(r"(?P<word>[a-z]+)[-+](?=.)")
 
-# What a terminal sends for these is the key beside it.
+# With Ctrl, terminals send these as the key beside them.
 _SAME_BYTE: Final = {"i": "tab", "m": "enter", "[": "escape", "h": "backspace"}
 _WITH_CTRL: Final = frozenset(
     {*"abcdefghijklmnopqrstuvwxyz@\\]^_", "space", "enter", *_MOVING, *_FUNCTION_KEYS}
@@ -62,7 +62,7 @@ _SOMETHING_QUEUED: Final = "with an empty composer and something queued"
 
 
 def key_sequence(text: str) -> str:
-    """Return the one way to write the keys in ``text``. Raise ``ValueError`` with the reason where they are none."""
+    """Return the canonical form of the keys in ``text``. Raise ``ValueError`` with the reason if invalid."""
     strokes = [_stroke(word) for word in text.split()]
     if not strokes:
         raise ValueError("an empty text is not a key; use [] for none")
@@ -72,12 +72,12 @@ def key_sequence(text: str) -> str:
 
 
 def shown_keys(sequence: str) -> str:
-    """Return a sequence as it is shown: ``Ctrl-X Ctrl-E``."""
+    """Return a sequence for display: ``Ctrl-X Ctrl-E``."""
     return " ".join("-".join(map(_shown_part, _parts(stroke))) for stroke in sequence.split())
 
 
 def begins_with(sequence: str, other: str) -> bool:
-    """Whether the keys of ``other`` come first in ``sequence``, so that pressing them would have to wait."""
+    """Whether ``sequence`` begins with the keys of ``other``, which would therefore have to wait."""
     return f"{sequence} ".startswith(f"{other} ")
 
 
@@ -101,7 +101,7 @@ def _combined(word: str, modifiers: set[str], key: str) -> str:
         modifiers, key = modifiers - {"ctrl"}, _SAME_BYTE[key]
     is_letter = len(key) == 1 and key.isalpha()
     allowed_shift = key in _WITH_SHIFT or (is_letter and "alt" in modifiers and "ctrl" not in modifiers)
-    # What tells Enter with Shift or Ctrl from Enter alone carries one of them.
+    # Enter with Shift or Ctrl is sent as a character that allows one modifier only.
     is_enter_with_many = key == "enter" and len(modifiers) > 1
     if (
         ("ctrl" in modifiers and key not in _WITH_CTRL)
@@ -126,7 +126,7 @@ def _shown_part(part: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """One thing keys can do; ``name`` is its key in ``[keys]`` of config.toml, ``when`` where it does that only."""
+    """An action of keys; ``name`` is its key in ``[keys]`` of config.toml, ``when`` the state it needs."""
 
     name: str
     keys: tuple[str, ...]
@@ -134,9 +134,12 @@ class KeyAction:
     when: str = ""
 
 
-# Keys are chosen from those that every terminal sends and no terminal, multiplexer or shell takes for itself: control
-# characters and keys of their own. Alt is none of them, as macOS types letters with it; with Enter it has Ctrl-J
-# beside it, and Shift-Enter, which only newer terminals tell from Enter. Ctrl-S sends at once: it only stops output where a terminal is left in the mode of a shell.
+# Default keys are those that every terminal sends and no terminal, multiplexer or shell takes for itself:
+# control
+# characters and function keys. Alt is avoided, as macOS types letters with it; Alt-Enter also has Ctrl-J and,
+# on newer
+# terminals, Shift-Enter. Ctrl-S submits at once: it only stops output in a terminal left in the mode of a
+# shell.
 KEY_ACTIONS: Final = (
     KeyAction("send", ("enter",), "send; while an answer streams, queue"),
     KeyAction("new_line", ("shift-enter", "alt-enter", "ctrl-j"), "add a line"),
@@ -164,9 +167,9 @@ KEY_ACTIONS: Final = (
 
 
 class KeyTable:
-    """The keys in force: those of the table, and ``changes`` by the name of their action.
+    """The keys in force: those of the table, with ``changes`` by action.
 
-    Raise ``ValueError`` where two actions would be on the same keys.
+    Raise ``ValueError`` if two actions would share a sequence.
     """
 
     def __init__(self, changes: Mapping[str, tuple[str, ...]] | None = None) -> None:
@@ -175,11 +178,11 @@ class KeyTable:
         _refuse_conflicts(self._keys)
 
     def keys(self, name: str) -> tuple[str, ...]:
-        """Return the sequences an action is on, none where it is unbound."""
+        """Return the sequences of an action, empty if it is unbound."""
         return self._keys[name]
 
     def shown(self, name: str) -> str:
-        """Return the first of an action's sequences as it is shown, empty where there is none."""
+        """Return the first of an action's sequences for display, empty if it is unbound."""
         return shown_keys(self._keys[name][0]) if self._keys[name] else ""
 
     def is_changed(self, action: KeyAction) -> bool:
@@ -187,9 +190,9 @@ class KeyTable:
 
 
 def key_changes(table: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Read what ``[keys]`` says: a sequence, a list of them, or ``[]`` for none, by the name of the action.
+    """Parse ``[keys]``: a sequence, a list of them, or ``[]`` for none, by action.
 
-    Raise ``ValueError`` for an action or a key there is none of, and for two actions on the same keys.
+    Raise ``ValueError`` for an unknown action or key, and if two actions share a sequence.
     """
     changes = {name: _sequences(name, value) for name, value in table.items()}
     KeyTable(changes)
@@ -214,7 +217,7 @@ def _refuse_conflicts(keys: Mapping[str, tuple[str, ...]]) -> None:
     for (name, sequence), (other, longer) in combinations(sorted(bound, key=lambda row: len(row[1])), 2):
         if name == other or not begins_with(longer, sequence):
             continue
-        # Escape begins what other keys send as well, and is told from them by the time that passes.
+        # Escape also begins other keys' sequences; a pause distinguishes it from them.
         if longer != sequence and sequence == "escape":
             continue
         if longer == sequence:

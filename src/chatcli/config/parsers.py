@@ -1,4 +1,4 @@
-"""From what a person wrote to a value.
+"""Parsers from what a person wrote to a setting's value.
 
 A parser takes a string (a flag, a variable) or a TOML value and returns the setting's value, or raises
 ``ValueError`` with what is allowed, worded to follow the name of the setting: "must be ..., not ...".
@@ -24,7 +24,7 @@ PRICED = ("input", "cached", "output", "image", "audio")
 """The kinds of tokens that have prices."""
 
 PERIODS = ("session", "day", "month")
-"""What a budget can be for."""
+"""The periods of budgets."""
 
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
@@ -33,7 +33,7 @@ _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", 
 def text(value: object) -> str:
     if not isinstance(value, str):
         _refuse("text", value)
-    # A variable or an argument with broken encoding arrives as lone surrogates, which no request can carry.
+    # A variable or argument with a broken encoding contains lone surrogates, which no request can carry.
     if any("\ud800" <= character <= "\udfff" for character in value):
         _refuse("text in the terminal's encoding", value)
     return value
@@ -57,19 +57,19 @@ def path(value: object) -> str:
     """Return the path of a file."""
     named = name(value)
     if any(character < " " for character in named):
-        # In double quotes TOML makes a tab of the \t in C:\temp.
+        # In double quotes TOML reads the \t of C:\temp as a tab.
         raise MistypedValue("must be a path without tabs and line breaks", hint=SINGLE_QUOTES)
     return named
 
 
 def profile(value: object) -> str | None:
-    """Return the name of a profile, ``None`` for ``none``: no profile, whatever config.toml chooses."""
+    """Return the name of a profile; ``None`` for ``none``, which overrides the profile of config.toml."""
     chosen = name(value)
     return None if chosen == NO_PROFILE else chosen
 
 
 def names(value: object) -> tuple[str, ...]:
-    """Return names in their order; takes a list, or a text with commas between them."""
+    """Return names in order, from a list or a comma-separated text."""
     if isinstance(value, str):
         value = [item for item in value.split(",") if item.strip()]
     if not isinstance(value, list | tuple):
@@ -91,12 +91,12 @@ def switch(value: object) -> bool:
 
 
 def any_but_zero(value: object) -> bool:
-    """Return what a variable such as ``ACCESSIBLE`` says, which is set to anything at all."""
+    """Return the value of a variable such as ``ACCESSIBLE``, where anything but zero means yes."""
     return text(value).strip() != "0"
 
 
 def choice(*allowed: str) -> Parser:
-    """Return a parser for one of a few words."""
+    """Return a parser for one of several words."""
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -107,7 +107,7 @@ def choice(*allowed: str) -> Parser:
 
 
 def whole_number(low: int, high: int | None = None) -> Parser:
-    """Return a parser for an integer from ``low`` to ``high``, both included."""
+    """Return a parser for an integer from ``low`` to ``high``, inclusive."""
 
     def parse(value: object) -> int:
         number = _integer(value)
@@ -119,7 +119,7 @@ def whole_number(low: int, high: int | None = None) -> Parser:
 
 
 def number(low: float, high: float) -> Parser:
-    """Return a parser for a number from ``low`` to ``high``, both included."""
+    """Return a parser for a number from ``low`` to ``high``, inclusive."""
 
     def parse(value: object) -> float:
         number = _float(value)
@@ -138,10 +138,10 @@ def amount_usd(value: object) -> float:
 
 
 def body_values(value: object) -> dict[str, Any]:
-    """Return extra values for the request body, by key.
+    """Return extra values for the request body by key.
 
-    Takes a table, a JSON object as text, or the ``KEY=VALUE`` texts of repeated ``-O``, whose values are JSON
-    or else strings.
+    Accepts a table, a JSON object as text, or the ``KEY=VALUE`` texts of repeated ``-O``, whose values are
+    JSON or else strings.
     """
     if isinstance(value, str):
         table = _json_or_text(value)
@@ -159,21 +159,21 @@ def body_values(value: object) -> dict[str, Any]:
 
 
 def keys(value: object) -> dict[str, tuple[str, ...]]:
-    """Return the keys a table ``[keys]`` gives to actions; see ``key_changes``."""
+    """Return the keys of the actions in ``[keys]``; see ``key_changes``."""
     if not isinstance(value, Mapping):
         _refuse("a table, [keys] in config.toml", value)
     return key_changes(value)
 
 
 def prices(value: object) -> dict[str, dict[str, float]]:
-    """Return what models cost, in US dollars per million tokens: kinds of tokens by model."""
+    """Return prices in US dollars per million tokens: kinds of tokens by model."""
     if not isinstance(value, Mapping):
         _refuse('tables of prices, like [prices."gpt-5-mini"]', value)
     return {model: _amounts(row, PRICED, f'"{model}" ') for model, row in value.items()}
 
 
 def budget(value: object) -> dict[str, float]:
-    """Return how much may be spent, in US dollars, by period."""
+    """Return the limits of spending in US dollars, by period."""
     return _amounts(value, PERIODS)
 
 

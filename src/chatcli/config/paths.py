@@ -1,4 +1,4 @@
-"""Folders: where things are, and how they are kept private."""
+"""The program's folders, and private files in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PRIVATE = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The program's folders; none of them need exist."""
+    """The program's folders; none of them needs to exist."""
 
     config: Path
     data: Path
@@ -35,9 +35,9 @@ class Paths:
 
 
 def find_paths(environment: Mapping[str, str]) -> Paths:
-    """Return the folders the environment names, or else the platform's own (platformdirs).
+    """Return the folders of the environment, or else the platform's own (platformdirs).
 
-    Raises ``ConfigurationError`` where there is neither, as for a user without a home.
+    Raise ``ConfigurationError`` if there is neither, as for a user without a home.
     """
     data = _folder(environment, "CHATCLI_DATA_DIR", "user_data_path")
     local = environment.get("CHATCLI_LOCAL_DIR")
@@ -50,7 +50,7 @@ def find_paths(environment: Mapping[str, str]) -> Paths:
 
 
 def obstacle(folder: Path) -> str | None:
-    """Return why nothing can be kept in a folder that need not be there yet; ``None`` where nothing is in the way."""
+    """Return why a folder, existing or not, cannot be written to; ``None`` if it can."""
     try:
         there = next(level for level in (folder, *folder.parents) if level.exists() or level.is_symlink())
         if not there.exists():
@@ -63,9 +63,9 @@ def obstacle(folder: Path) -> str | None:
 
 
 def ensure_private_folder(path: Path) -> Path:
-    """Make the folder exist with mode 0700, as well as the parents it has to create; return it.
+    """Make the folder with mode 0700, along with missing parents; return it.
 
-    On Windows the folder keeps the access rights of the user's profile. Raises ``LocalIOError``.
+    On Windows the folder keeps the access rights of the user's profile. Raise ``LocalIOError``.
     """
     try:
         make_folder(path)
@@ -79,9 +79,9 @@ def ensure_private_folder(path: Path) -> Path:
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in place of ``path``: a reader sees the old file or the new one, with mode 0600.
+    """Replace ``path`` by ``content`` atomically, with mode 0600.
 
-    The folder is made if need be, with mode 0700. A link is followed, as it is the person's own choice. Raises
+    A missing folder is made with mode 0700. Links are followed, as they are the person's own choice. Raise
     ``LocalIOError``.
     """
     ensure_private_folder(path.parent)
@@ -99,7 +99,7 @@ def _restrict(path: Path) -> None:
     if not stat.S_ISDIR(mode):
         raise NotADirectoryError(0, "a file is in its place")
     if mode & stat.S_ISVTX:
-        # Closing a place for everybody would lock everyone else out.
+        # Making a shared place private would lock everyone else out.
         raise PermissionError(0, "it is shared with other users")
     if stat.S_IMODE(mode) != _PRIVATE:
         path.chmod(_PRIVATE)

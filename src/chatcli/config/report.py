@@ -1,4 +1,4 @@
-"""Settings as a person reads them: the rows of ``chatcli config show``, and what trusting an env file would set."""
+"""Settings for display: the rows of ``chatcli config show``, and what trusting an env file would set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_SET = "not set"
 
 
 class Row(NamedTuple):
-    """A setting as a person reads it; a key is masked."""
+    """A setting for display; keys are masked."""
 
     name: str
     value: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 def rows(settings: Settings) -> tuple[Row, ...]:
-    """Return one row a setting, in the order of the table."""
+    """Return one row per setting, in the order of the table."""
     return tuple(
         Row(setting.name, _shown(settings, setting.name), settings.origin(setting.name))
         for setting in SETTINGS
@@ -52,14 +52,14 @@ def _shown_key(settings: Settings) -> str:
 
 
 class Change(NamedTuple):
-    """A variable that waits for trust, and as much of its value as a person needs to see; of a key, nothing."""
+    """A variable pending trust, with its value as far as a person needs it; keys are hidden."""
 
     name: str
     value: str
 
 
 def changes(file: EnvFile) -> tuple[Change, ...]:
-    """Return what trusting the file lets it set. Raises ``ConfigurationError`` for a value that cannot be."""
+    """Return what trusting the file would set. Raise ``ConfigurationError`` for an invalid value."""
     source = env_file_source(DOT_ENV, file)
     places = {credential.source: str(credential.endpoint_origin) for credential in source.credentials}
     return tuple(
@@ -79,7 +79,7 @@ def _shown_variable(name: str, text: str, places: dict[str, str]) -> str:
         case "base_url", str(url):
             return str(origin_of(url))
         case "options", dict(options):
-            # Their values may be secrets; their names say what they are about.
+            # Their values may be secret; their names say enough.
             return beginning(_listed(options))
         case "system", _:
             shown = beginning(text)

@@ -1,8 +1,10 @@
-"""From all the places settings come from to the settings in force.
+"""Resolving settings: from all their sources to the values in force.
 
-Every value is checked, also one that a higher place overrides: a mistake is reported where it stands. Flags win over a template, then the environment, then ``--env-file``, then the ``.env`` of the working folder as far
-as it is trusted, then the profile and last the top level of config.toml. What a person changes in a conversation comes before all of them,
-and so does the profile they change to: it is what they said last. Of keys, those stored with ``chatcli config login`` come after all others.
+Every value is validated, even an overridden one, so that mistakes are reported at their origin. Changes made
+in a conversation, including a change of profile, have the highest precedence, as they are the newest. Then
+come flags, a template, the environment, ``--env-file``, the working folder's ``.env`` as far as it is
+trusted, the profile, and the top level of config.toml. Keys stored with ``chatcli config login`` have the
+lowest precedence of all keys.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ _URLS_OF_KEYS = {
     "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
 }
-"""A key goes to the first of these URLs that is set beside it, otherwise to OpenAI."""
+"""A key belongs to the first of these URLs that is set beside it, otherwise to OpenAI."""
 _COMMANDS: Final = {
     "context": "/context",
     "model": "/model",
@@ -57,13 +59,13 @@ _COMMANDS: Final = {
     "show_reasoning": "/reasoning",
     "theme": "/theme",
 }
-"""What changes a setting while one talks, where it is not ``/config``."""
+"""The commands that change settings in a conversation, other than ``/config``."""
 _OF_THIS_CALL: Final = ("flag ", "command ", "template ")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSetting:
-    """A checked value of the type its setting has, and where it stood."""
+    """A value of the setting's type, and its origin."""
 
     value: Any
     origin: str
@@ -71,9 +73,9 @@ class FoundSetting:
 
 @dataclass(frozen=True, slots=True)
 class SettingsSource:
-    """What one place says: settings by name, the keys bound to their endpoints, and what was odd.
+    """The content of one source: settings by name, keys bound to their endpoints, and warnings.
 
-    ``missing_keys`` tells of keys the place points to that are not there.
+    ``missing_keys`` describes keys the source refers to that do not exist.
     """
 
     found: Mapping[str, FoundSetting]
@@ -83,9 +85,9 @@ class SettingsSource:
 
 
 class TemplateSettings(NamedTuple):
-    """What a prompt template sets: a ``table`` like one of config.toml, found at ``place``.
+    """The settings of a prompt template: a ``table`` like one of config.toml, found at ``place``.
 
-    ``hint`` goes with the error about a value.
+    ``hint`` is added to errors about a value.
     """
 
     place: str
@@ -104,11 +106,12 @@ def resolve(
     changes: Mapping[str, object] | None = None,
     find_keyring: FindKeyring = system_keyring,
 ) -> Settings:
-    """Settle every setting.
+    """Resolve every setting.
 
-    ``flags`` are values by the name of their setting, as typed or already of the right type; ``None`` is a flag
-    that was not given, and so are ``changes``. ``template`` is what a prompt template sets. The keyring is not asked
-    before a key is revealed. Raises ``UsageError`` for a bad flag, ``ConfigurationError`` for anything else.
+    ``flags`` are values by setting, as typed or already of the right type; ``None`` is a flag that was not
+    given. The same holds for ``changes``. ``template`` holds the settings of a prompt template. The keyring
+    is not opened before a key is revealed. Raise ``UsageError`` for an invalid flag, ``ConfigurationError``
+    for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
     changed = _change_source(changes or {})
@@ -127,7 +130,7 @@ def resolve(
         folder_source, untrusted = _folder_source(
             dot_env,
             TrustedFolders.of(paths),
-            # What a file that cannot be read holds may be a key.
+            # The content of an unreadable file may be a key.
             has_other_key=bool(file.key_places or unreadable_keys or _credentials([*chosen, stored])),
             base_url=base_url.value if base_url else None,
         )
@@ -140,7 +143,7 @@ def resolve(
         return replace(_settle([*sources, stored], windows), unreadable_keys=unreadable_keys)
 
     settings = settled(in_order)
-    # What a profile says of itself comes first here: it was not chosen for this run, it is named to stand in.
+    # A fallback profile's own values win here: it was named as a fallback, not chosen for this run.
     fallback_profiles = {
         name: settled([tables.profile(name), *above_file, tables.top])
         for name in settings.fallback
@@ -156,10 +159,10 @@ def resolve(
 
 
 def resolve_given(given: Mapping[str, object], variables: Mapping[str, str]) -> Settings:
-    """Settle every setting by what a caller gives and a few variables, without anything of the person's configuration.
+    """Resolve every setting from a caller's values and a few variables, without the person's configuration.
 
-    ``given`` are values by the name of their setting. Raises ``UsageError`` for a bad one, ``ConfigurationError`` for a
-    bad variable.
+    ``given`` are values by setting. Raise ``UsageError`` for an invalid one, ``ConfigurationError`` for an
+    invalid variable.
     """
     if unknown := [name for name in given if name not in SETTINGS_BY_NAME]:
         raise UsageError(
@@ -169,7 +172,7 @@ def resolve_given(given: Mapping[str, object], variables: Mapping[str, str]) -> 
 
 
 def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError | None]:
-    """Return the stored keys, and why there are none where they cannot be read: many questions need none of them."""
+    """Return the stored keys, and why they cannot be read if they cannot: many questions need none."""
     try:
         return SettingsSource({}, keys.credentials()), None
     except ConfigurationError as error:
@@ -179,13 +182,13 @@ def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError
 def _folder_source(
     path: Path, trusted: TrustedFolders, *, has_other_key: bool, base_url: str | None
 ) -> tuple[SettingsSource, Untrusted | None]:
-    """Return what the ``.env`` of the working folder says, and what of it waits for the person's trust."""
+    """Return the settings of the working folder's ``.env``, and those that need the person's trust."""
     folder = path.parent
     try:
-        # Read once: what is trusted is what is used, whatever becomes of the file meanwhile.
+        # Read once: the content that is trusted is the content that is used, even if the file changes.
         file = read_env_file(path)
     except ConfigurationError as error:
-        # Nobody named this file, so it must not stop anybody.
+        # Nobody named this file, so its errors must not stop anybody.
         return SettingsSource({}, warnings=(f"ignored {DOT_ENV}: {error.message}",)), None
     warnings: tuple[str, ...] = ()
     try:
@@ -203,7 +206,7 @@ def _folder_source(
 def _confined_source(file: EnvFile, names: Sequence[str]) -> SettingsSource:
     """Read the variables an untrusted file may set.
 
-    A value that cannot be is left out with a warning: nobody named this file, so it must not stop anybody.
+    Invalid values are skipped with a warning: nobody named this file, so its errors must not stop anybody.
     """
     kept: dict[str, str] = {}
     warnings = list(odd_lines(DOT_ENV, file))
@@ -219,7 +222,7 @@ def _confined_source(file: EnvFile, names: Sequence[str]) -> SettingsSource:
 
 
 class _Tables:
-    """The sources of config.toml."""
+    """The sources in config.toml."""
 
     def __init__(self, file: ConfigFile, environment: Mapping[str, str], *, hint: str) -> None:
         self.profiles = file.profiles
@@ -241,7 +244,7 @@ class _Tables:
 def _with_tables(
     tables: _Tables, above: Sequence[SettingsSource], changed: SettingsSource
 ) -> list[SettingsSource]:
-    """Return the sources in their order, those of config.toml among them."""
+    """Return the sources by precedence, including those of config.toml."""
     profile = _first([*above, tables.top], "profile")
     if profile is None or profile.value is None:
         return [*above, tables.top]
@@ -320,9 +323,9 @@ def _warnings(sources: Sequence[SettingsSource], credential: Credential | None) 
 
 
 def flag_source(flags: Mapping[str, object], *, by_setting: bool = False) -> SettingsSource:
-    """Read the command line: values by the name of their setting; ``None`` is a flag not given.
+    """Read the command line: values by setting; ``None`` is a flag that was not given.
 
-    A mistake names the flag, or ``by_setting`` the setting.
+    Errors name the flag, or the setting if ``by_setting``.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     return SettingsSource(
@@ -334,7 +337,7 @@ def flag_source(flags: Mapping[str, object], *, by_setting: bool = False) -> Set
 
 
 def _change_source(changes: Mapping[str, object]) -> SettingsSource:
-    """Read what commands of a conversation have changed, as ``flag_source`` reads flags."""
+    """Read the changes of commands in a conversation, as ``flag_source`` reads flags."""
     return SettingsSource(
         {
             name: FoundSetting(found.value, f"command {_COMMANDS.get(name, '/config')}")
@@ -344,7 +347,7 @@ def _change_source(changes: Mapping[str, object]) -> SettingsSource:
 
 
 def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
-    """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; an empty variable is not set."""
+    """Read ``CHATCLI_*`` and ``OPENAI_*`` of an environment or an env file; empty variables are unset."""
     given = {
         variable: _read(parse, variables[variable], f"{place} {variable}")
         for variable, parse in PARSERS_BY_VARIABLE.items()
@@ -357,11 +360,11 @@ def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
 
 
 def env_file_source(place: str, file: EnvFile) -> SettingsSource:
-    """Read an env file that is trusted."""
+    """Read a trusted env file."""
     source = variable_source(place, file.variables)
     warnings = odd_lines(place, file)
     if source.credentials and names_unread_endpoint(file):
-        # Left to themselves, the keys would go to another place than the one beside them.
+        # Alone, the keys would be bound to another endpoint than the one beside them.
         source = replace(source, credentials=())
         warnings += (f"the key in {place} is not used: the line with its base_url is unreadable",)
     return replace(source, warnings=(*warnings, *source.warnings))
@@ -378,7 +381,7 @@ def table_source(
     """Read a table of config.toml whose keys are known.
 
     A key without a ``base_url`` beside it belongs to ``outer_base_url``. ``api_key_env`` names a variable of
-    ``environment``. ``hint`` goes with the error about a value.
+    ``environment``. ``hint`` is added to errors about a value.
     """
     found = {
         name: FoundSetting(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
@@ -435,7 +438,7 @@ def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) ->
 
 def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
     known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
-    # A name that is no identifier may be made to deceive a terminal.
+    # A name that is not an identifier may be crafted to deceive a terminal.
     unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
     return tuple(
         f"{place} {name} is not a setting; {did_you_mean(name, known)}"

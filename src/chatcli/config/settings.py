@@ -1,7 +1,7 @@
-"""The settings: what each is, where it is set, and the values in force.
+"""The settings: their definitions, sources and values.
 
-Each is written once, as a field of ``Settings``. config.toml, variables, flags, ``config show`` and ``.env.example`` follow
-the table that is read from there.
+Each is defined once, as a field of ``Settings``. config.toml, variables, flags, ``config show`` and
+``.env.example`` follow the table derived from these fields.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _DAY_S = 86_400
 class Setting:
     """One setting.
 
-    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable, followed by ``also_variables``, which
-    ``parse_also`` reads where other programs say it in other words; ``flag`` is how the command line calls it.
-    ``routes`` marks what decides which endpoint is called.
-    ``merges`` marks a table whose keys add up over the sources instead of replacing each other, from an empty one.
-    ``only_looks`` marks what has nothing to do with the model: a conversation goes on as it is when it changes.
-    ``harmless`` marks what the ``.env`` of a working folder may set before the person trusts it.
+    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable. ``also_variables`` follow, which
+    ``parse_also`` reads if other programs write the value differently; ``flag`` is its command-line option.
+    ``routes`` marks a setting that decides which endpoint is called, ``merges`` a table whose keys are merged
+    over the sources instead of replacing each other. ``only_looks`` marks a setting unrelated to the model:
+    changing it needs no new connection. ``harmless`` marks a setting that the ``.env`` of a working folder
+    may change before it is trusted.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Setting:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The environment's names for it, the first that is set counting."""
+        """The names of its environment variables; the first that is set counts."""
         return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
 
 
 def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: Any) -> Any:  # noqa: A002
-    """Return a field of ``Settings`` that is a setting; its name is the setting's unless ``facts`` have another."""
+    """Return a field of ``Settings`` for a setting, named like the field unless ``facts`` name it."""
     described = {"help": help, "parse": parse, "default": default, **facts}
     if facts.get("merges"):
         return field(default_factory=dict, metadata=described)
@@ -70,7 +70,7 @@ def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: 
 
 @dataclass(frozen=True, slots=True)
 class Untrusted:
-    """What the ``.env`` of ``folder`` with this content sets beyond what it may: the names of known variables."""
+    """Known variables in the ``.env`` of ``folder``, with this content, that need trust."""
 
     folder: Path
     sha256: str
@@ -83,16 +83,16 @@ class Untrusted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting with its value, checked. Made by hand, what is not given has its default.
+    """All settings with validated values. Fields that are not given have their defaults.
 
-    ``base_url`` is ``None`` when no endpoint is configured and no key for OpenAI's either. ``credential`` is the
-    key for ``base_url``; ``withheld`` are keys that were found but belong to other endpoints.
-    ``every_credential`` is every key that was found, those of profiles that stand in among them.
-    ``asked_for`` names what this call asked for: for itself, or by the profile or template it names.
-    ``model_windows`` are context windows in tokens, by model, from config.toml: empty when a flag or a variable
-    sets ``context_window`` for this run. ``fallback_profiles`` are the settings of those names in ``fallback`` that
-    are profiles. ``warnings`` are lines for stderr. ``untrusted`` is what the ``.env`` of the working folder sets beyond
-    what it may, ``None`` where that is nothing. ``unreadable_keys`` says why the stored keys cannot be used, where they cannot.
+    ``base_url`` is ``None`` if neither an endpoint nor a key for OpenAI's is configured. ``credential`` is
+    the key for ``base_url``; ``withheld`` are keys of other endpoints; ``every_credential`` is every key that
+    was found, including those of fallback profiles. ``asked_for`` names settings of this call: its own, or of
+    its profile or template. ``model_windows`` are context windows in tokens, by model, from config.toml:
+    empty if a flag or a variable sets ``context_window`` for this run. ``fallback_profiles`` are the settings
+    of profiles named in ``fallback``. ``warnings`` are lines for stderr. ``untrusted`` holds variables of the
+    working folder's ``.env`` that need trust, ``None`` without any. ``unreadable_keys`` is the reason why
+    stored keys cannot be used, if they cannot.
     """
 
     model: str | None = _setting("Model to use", parsers.name, flag="--model", harmless=True)
@@ -293,7 +293,7 @@ class Settings:
     unreadable_keys: ConfigurationError | None = None
 
     def origin(self, name: str) -> str:
-        """Tell where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
+        """Return where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
         return self.origins.get(name, "default")
 
     def window_for(self, model: str) -> int | None:

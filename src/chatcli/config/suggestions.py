@@ -1,4 +1,4 @@
-"""The nearest known name to a mistyped one."""
+"""Suggestions of the nearest known name for a mistyped one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def did_you_mean(name: str, known: Iterable[str], kind: str = "known") -> str:
-    """Return a hint that names the nearest of ``known``, or all of them, headed by ``kind``, when none is near."""
+    """Return a hint with the nearest of ``known``, or all of them, headed by ``kind``, if none is near."""
     candidates = list(known)
     if sentence := nearest(name, candidates):
         return sentence
@@ -17,7 +17,7 @@ def did_you_mean(name: str, known: Iterable[str], kind: str = "known") -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that names the nearest of ``known``, nothing when none is near."""
+    """Return a sentence with the nearest of ``known``, empty if none is near."""
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
     found = difflib.get_close_matches(name, list(known), n=1)

@@ -1,1 +1,1 @@
-"""Finding out what is wrong: one file a check, and a table of them in ``checks``. Wiring, beside ``app``."""
+"""Diagnosis: checks of this machine and of the network, in one table. Wiring, beside ``app``."""

@@ -1,4 +1,4 @@
-"""The table of checks, in the order they are made, and the making of them."""
+"""The table of checks, in order, and running them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A row of the table. It is skipped where one of those it ``needs`` found a problem or was skipped itself."""
+    """A row of the table. It is skipped if a check it ``needs`` found a problem or was skipped."""
 
     name: str
     look: Look
     needs: tuple[str, ...] = ()
     of_embedded: bool | None = None
-    """Made only where the embedded model is asked, or only where it is not; ``None``: always."""
+    """Run only for the embedded model, or only for other endpoints; ``None``: always."""
 
 
 CHECKS: tuple[Check, ...] = (
@@ -48,7 +48,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 async def examine(examination: Examination, checks: Iterable[Check] = CHECKS) -> AsyncGenerator[Finding]:
-    """Yield what each check finds, as it finds it; an error of one is a finding and ends only that one."""
+    """Yield the findings of each check as it makes them; its exception is a finding and ends only it."""
     failed: set[str] = set()
     for check in checks:
         if not _applies(check, examination):
@@ -72,7 +72,7 @@ def _missing(check: Check, examination: Examination, failed: set[str]) -> str | 
 
 def _applies(check: Check, examination: Examination) -> bool:
     if examination.settings is None:
-        # Nothing is known of where to go.
+        # No destination is known.
         return check.of_embedded is None
     return check.of_embedded is None or check.of_embedded is (examination.base_url is None)
 

@@ -1,4 +1,4 @@
-"""What the checks look at, what they leave for each other, and what they find."""
+"""The subject of the checks, the results they share, and their findings."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report: which check, how it ended, what it saw and, in ``hint``, what to do.
+    """One line of the report: the check, its outcome, its observation and a ``hint`` what to do.
 
-    It holds no secret and may hold whatever a server said: sanitize it before it is shown.
+    It contains no secret, but possibly text of a server: sanitize it before it is shown.
     """
 
     name: str
@@ -57,17 +57,17 @@ def of_error(name: str, error: ChatcliError) -> Finding:
 
 
 def milliseconds(time_s: float) -> str:
-    """Return a measured time as a person reads it."""
+    """Return a measured time for display."""
     return f"{time_s:.1f} s" if time_s >= 1 else f"{time_s * 1000:.0f} ms"
 
 
 LONGEST_ANSWER_S = 30.0
-"""No step waits longer for a server."""
+"""The longest wait for a server in one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalFacts:
-    """What is known of the terminal without asking it. ``colors`` is ``None`` where none are shown."""
+    """What is known about the terminal without a query. ``colors`` is ``None`` if none are shown."""
 
     stdin_is_terminal: bool
     stdout_is_terminal: bool
@@ -79,10 +79,10 @@ class TerminalFacts:
 
 @dataclass(slots=True)
 class Examination:
-    """``settings`` is ``None`` where they could not be settled, and ``error`` says why.
+    """``settings`` is ``None`` if resolving them failed with ``error``.
 
-    The checks fill in the rest: ``endpoint``, with its key, once the configuration is found to be right;
-    ``addresses`` of the host that is connected to; ``visit``, what the server answered.
+    The checks fill in the rest: ``endpoint``, with its key, once the configuration is valid; ``addresses`` of
+    the host to connect to; ``visit``, the server's reply.
     """
 
     context: RunContext
@@ -97,12 +97,12 @@ class Examination:
 
     @property
     def base_url(self) -> str | None:
-        """The URL of the endpoint to look at; ``None`` where it is the embedded model."""
+        """The URL of the endpoint to check; ``None`` for the embedded model."""
         return None if self.settings is None or self.embedded else self.settings.base_url
 
     @property
     def model(self) -> str | None:
-        """The model that would be asked, ``None`` where the endpoint has to be asked for one."""
+        """The model to ask, ``None`` if the endpoint must list its models first."""
         if self.settings is not None and self.settings.model is not None:
             return self.settings.model
         if self.endpoint is not None and self.endpoint.is_openai:
@@ -116,7 +116,7 @@ class Examination:
 
     @property
     def destination(self) -> Endpoint:
-        """The endpoint, for checks that are only made once there is one."""
+        """The endpoint, for checks that run only once there is one."""
         if self.endpoint is None:
             raise LookupError("check the configuration first")
         return self.endpoint

@@ -1,4 +1,4 @@
-"""What is checked on this machine: versions, terminal, folders, sessions, configuration, the embedded model."""
+"""Checks of this machine: versions, terminal, folders, sessions, configuration, the embedded model."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _ledger(path: Path) -> Iterable[Finding]:
     try:
         ledger.month()
     except OSError:
-        return  # said with the files that are none
+        return  # reported with the files that are no sessions
     if count := ledger.unreadable_lines:
         yield warning(
             _FOLDERS, unreadable_lines(path, count), f"remove these lines, or move {path} away to start over"
@@ -243,7 +243,7 @@ def _damage_of(path: Path) -> str | None:
 
 
 def _last_session(data: Path, reported: set[Path]) -> Iterable[Finding]:
-    """Load the session used last as a whole, as ``-c`` does, unless it was ``told`` of already."""
+    """Load the whole last session, as ``-c`` does, unless it was already reported in ``told``."""
     store = SessionStore(data)
     file = store.last_used()
     if file is None or file.path in reported:
@@ -297,7 +297,7 @@ async def _endpoint(examination: Examination, settings: Settings, base_url: str)
         base_url,
         settings,
         examination.context,
-        # In a thread: a key may be in the system keyring, which is slow and may ask the person.
+        # In a thread: a key in the system keyring is slow, and may need the person.
         key=await asyncio.to_thread(credential.secret.reveal) if credential else None,
         withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
     )

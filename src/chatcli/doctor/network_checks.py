@@ -1,4 +1,4 @@
-"""The way to the server and the server itself: proxy, name, connection, certificate, key, models, an answer."""
+"""Checks of the network and the server: proxy, name, connection, certificate, key, models, an answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Stop(NamedTuple):
-    """Where the first connection goes: to the proxy, else to the server itself."""
+    """The first connection's destination: the proxy, else the server itself."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ async def check_dns(examination: Examination) -> Iterable[Finding]:
 
 
 async def check_connection(examination: Examination) -> Iterable[Finding]:
-    """Connect to one address after the other; those that fail before one that answers are told of."""
+    """Connect to one address after the other; report those that fail before one succeeds."""
     endpoint = examination.destination
     port = first_stop(endpoint).port
     failures: list[str] = []
@@ -99,7 +99,7 @@ def first_stop(endpoint: Endpoint) -> Stop:
 
 
 async def _resolved(stop: Stop) -> tuple[str, ...]:
-    """Return the addresses of a name. Leaving does not wait for a name server that does not answer."""
+    """Return the addresses of a name. Exiting does not wait for an unresponsive name server."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
@@ -119,7 +119,7 @@ async def _resolved(stop: Stop) -> tuple[str, ...]:
             addresses = tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
         except (OSError, UnicodeError) as error:
             failure = error
-        # The loop may have ended meanwhile, and nobody waits.
+        # The loop may have ended meanwhile, with nobody waiting.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, addresses, failure)
 
@@ -176,12 +176,12 @@ _NO_LIST = {404, 405, 501}
 _SOON_DAYS = 14
 _SKEW_S = 60
 _FEW_TOKENS = {"chat": 1, "responses": 16}
-"""The fewest an API takes."""
+"""The smallest limit each API accepts."""
 _MORE_TOKENS = 256
 
 
 async def check_tls(examination: Examination) -> Iterable[Finding]:
-    """Ask the server for its models, and tell what that showed of the way there; other checks tell the rest."""
+    """Request the server's models, and report on TLS; other checks report the rest."""
     from chatcli.client.inspection import visit  # noqa: PLC0415 -- openai is slow to import
 
     endpoint, context = examination.destination, examination.context
@@ -200,7 +200,7 @@ async def check_tls(examination: Examination) -> Iterable[Finding]:
 
 
 async def check_key(examination: Examination) -> Iterable[Finding]:
-    """Tell whether the server takes the key."""
+    """Check whether the server accepts the key."""
     endpoint, found = examination.destination, _visit(examination)
     took = f" ({milliseconds(found.latency_s)})" if found.latency_s is not None else ""
     sent = "the key is accepted" if endpoint.key is not None else "no key is needed"
@@ -244,7 +244,7 @@ async def check_models(examination: Examination) -> Iterable[Finding]:
 
 
 async def check_answer(examination: Examination) -> Iterable[Finding]:
-    """Ask for one token and tell when its parts came."""
+    """Request one token and measure when its parts arrive."""
     endpoint, settings, model = examination.destination, examination.settings, examination.model
     if model is None or settings is None:
         return [skipped("answer", "no model is named: -m names one")]
@@ -292,7 +292,7 @@ async def _shortest_answer(
     try:
         return await ask(request)
     except RequestRefused as error:
-        # Models that think refuse a limit in which no thought has room.
+        # Reasoning models reject a limit that leaves no room for reasoning.
         said = error.provider_message or error.message
         if "limit" not in said and "token" not in said:
             raise
@@ -320,7 +320,7 @@ def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> It
 
 
 async def _refused(examination: Examination, endpoint: Endpoint, code: str) -> Iterable[Finding]:
-    """Tell of each certificate of a server that is not trusted."""
+    """Report each certificate of an untrusted server."""
     from chatcli.client.inspection import refused_certificate  # noqa: PLC0415 -- httpx2 is slow to import
 
     if code != "tls_certificate":

@@ -1,1 +1,1 @@
-"""The embedded model: its weights, its engine in a process of its own, and servers found on this machine."""
+"""The embedded model: its weights, its engine in a child process, and local servers."""

@@ -1,8 +1,8 @@
-"""The engine's own process: ``python -m chatcli.local.child``.
+"""The engine's child process: ``python -m chatcli.local.child``.
 
-It reads one line of JSON, an ``EngineOrder``, as no secret may be in argv, and answers with one: ``{"url": ...}`` when the
-server takes requests, or ``{"error": ...}`` before it leaves with exit code 1. Then it serves until its standard input
-ends, which on every platform also happens when its parent dies, however it dies.
+It reads one line of JSON, an ``EngineOrder``, since no secret may be in argv, and replies with one: ``{"url":
+...}`` once the server accepts requests, or ``{"error": ...}`` before it exits with code 1. It serves until
+its standard input ends, which happens on every platform when its parent dies.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 ENGINE_MISSING = "engine_missing"
-"""The process's ``error`` when its engine is not installed."""
+"""The ``error`` of the process when its engine is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOrder:
-    """Serve the weights on ``port`` of the loopback; 0 takes a free one, an empty ``api_key`` lets everybody in."""
+    """Serve the weights on a loopback ``port``, 0 for a free one; an empty ``api_key`` admits everybody."""
 
     weights_path: str
     model: str
@@ -42,9 +42,9 @@ class EngineOrder:
 
 
 def main() -> int:
-    # The engine and its libraries may write where they like: standard output is ours alone.
+    # The engine and its libraries may print: standard output is ours alone.
     answers = _set_aside(1, os.dup(2), "w")
-    # On Windows a library that looks at standard input while a thread reads it would wait for that read.
+    # On Windows a library that touches standard input while a thread reads it would block on that read.
     orders = _set_aside(0, os.open(os.devnull, os.O_RDONLY), "r")
     line = orders.readline()
     parent = threading.Thread(target=_leave_at_end, args=(orders,), daemon=True)
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def serve(order: EngineOrder) -> Server:
-    """Load the weights and return the running server; it serves as long as it is referred to."""
+    """Load the weights and return the running server; it serves as long as it is referenced."""
     import xllamacpp  # noqa: PLC0415 - the watch over the parent comes first
 
     parameters = xllamacpp.CommonParams()
@@ -72,8 +72,9 @@ def serve(order: EngineOrder) -> Server:
     parameters.api_keys = [order.api_key] if order.api_key else []
     parameters.n_ctx = order.context_tokens
     parameters.n_parallel = 1
-    # The engine's threads wait for each other by spinning. With one on every core, any other busy process holds
-    # them all up: seconds a token instead of milliseconds.
+    # The engine's threads wait for each other by spinning. With one on every core, any other busy process
+    # stalls
+    # them all: seconds per token instead of milliseconds.
     threads = max(1, (os.cpu_count() or 1) - 1)
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
@@ -87,7 +88,7 @@ def serve(order: EngineOrder) -> Server:
 
 
 def _set_aside(descriptor: int, replacement: int, mode: str) -> FileIO:
-    """Return the file behind a standard descriptor, which from now on is ``replacement``."""
+    """Return the file behind a standard descriptor, which is then replaced by ``replacement``."""
     kept = os.dup(descriptor)
     os.dup2(replacement, descriptor)
     os.close(replacement)

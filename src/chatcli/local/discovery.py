@@ -1,6 +1,6 @@
-"""What there is to chat with on this machine: the embedded model, and servers of models that already run.
+"""Models available on this machine: the embedded one, and servers that are running.
 
-Servers are found by asking the usual ports for ``/v1/models``.
+Servers are found by requesting ``/v1/models`` on their default ports.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.I
 
 @dataclass(frozen=True, slots=True)
 class ServerCandidate:
-    """A server to look for, and the loopback port it takes unless told otherwise.
+    """A server to look for, and its default loopback port.
 
-    ``runs_models``: no other program takes that port, so what answers there is a model of this machine.
+    ``runs_models``: no other program uses that port, so what answers there is a model on this machine.
     """
 
     name: str
@@ -52,7 +52,7 @@ WELL_KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class FoundServer:
-    """A server that answered. ``models`` are the ids it told, as it told them: clean them before showing."""
+    """A server that answered. ``models`` are its model ids, unsanitized."""
 
     name: str
     base_url: str
@@ -62,9 +62,9 @@ class FoundServer:
 async def find_servers(
     candidates: Iterable[ServerCandidate] = WELL_KNOWN, *, timeout_s: float = _TIMEOUT_S
 ) -> tuple[FoundServer, ...]:
-    """Ask all candidates at once and return those that answer as a model server within ``timeout_s``.
+    """Ask all candidates at once and return the model servers that answer within ``timeout_s``.
 
-    Whatever else listens there is passed over: nothing is followed, at most 256 KiB are read.
+    Other programs on the ports are ignored: redirects are not followed, and at most 256 KiB are read.
     """
     found = await asyncio.gather(*(_ask(candidate, timeout_s) for candidate in candidates))
     return tuple(server for server in found if server is not None)
@@ -82,7 +82,7 @@ async def _ask(candidate: ServerCandidate, timeout_s: float) -> FoundServer | No
 async def _get_models(port: int) -> bytes:
     """Return the body of ``GET /v1/models``.
 
-    HTTP/1.0, so that no server answers in chunks and the body ends with the connection if not before.
+    HTTP/1.0, so that no server sends chunks and the body ends with the connection at the latest.
     """
     reader, writer = await asyncio.open_connection(_HOST, port, limit=_LIMIT_BYTES)
     try:
@@ -108,7 +108,7 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
 
 
 def model_ids(body: bytes) -> tuple[str, ...]:
-    """Return the ids in an OpenAI model list. Ollama without models sends ``null`` for the list.
+    """Return the ids in an OpenAI model list. Without models, Ollama sends ``null`` for the list.
 
     :raises ValueError: this is not a model list
     """
@@ -135,5 +135,5 @@ class LocalState:
 
 
 async def local_state(folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> LocalState:
-    """Look at the engine, at the weights in ``folder`` and at the usual ports of the loopback."""
+    """Check the engine, the weights in ``folder`` and the default ports on the loopback."""
     return LocalState(engine_state(), status(folder), await find_servers(candidates))

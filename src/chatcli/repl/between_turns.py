@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Conversation
 
 PATIENCE_S: Final = 2.0
-"""How long a question waits for what was begun before it: a summary that is about to end saves doing it all again."""
+"""How long a question waits for unfinished work: a nearly complete summary saves a repetition."""
 
 
 class BetweenTurns:

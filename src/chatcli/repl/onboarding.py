@@ -50,9 +50,9 @@ _ADDRESS: Final = re.compile(
     r"https?:\S+|(?:localhost|\[[0-9a-f:.]+\]|[\w.-]+(?=:[0-9])|[0-9]+(?:\.[0-9]+){3}|[\w.-]+\.[a-z]{2,})(?:[:/]\S*)?",
     re.IGNORECASE,
 )
-"""What cannot be meant as anything else; ``clean_address`` decides whether it is one."""
+"""Text that can only be an address; ``clean_address`` validates it."""
 _KEY: Final = re.compile(r"(?:sk|gsk|xai)-|AIza")
-"""How the keys of well-known providers begin."""
+"""The prefixes of keys of well-known providers."""
 _NOT_FOR_CHAT: Final = re.compile(r"embed|whisper|tts|rerank|moderation|dall-e", re.IGNORECASE)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend
 
 _LONG_PATIENCE_S: Final = 60.0
-"""How long a question waits for a summary where nothing is done before it: while the person types everything stands."""
+"""How long a question waits for a summary if none is made while the person types."""
 
 
 def open_repl(

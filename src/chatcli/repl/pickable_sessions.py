@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 
 FOUND_AT_MOST: Final = 60
-"""How many of what was found are listed: whoever sees more than that types another letter. Each is read for the line
-around its hit, which has to be there before the next key."""
+"""The most sessions listed: to see more, a person types another letter.
+
+Each listed file is read for the line around its hit before the next key.
+"""
 
 
 @dataclass(frozen=True, slots=True)

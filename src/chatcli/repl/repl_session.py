@@ -39,7 +39,7 @@ _NO_MODEL: Final = frozenset({"nothing_configured", "no_key"})
 _SET_UP: Final = "/login sets one up; /help lists what works without"
 _NOT_FOUND: Final = 404
 _HELP_MARKS: Final = frozenset({"?", "\uff1f"})
-"""A question mark alone, as it comes from a Latin and from a Chinese or Japanese keyboard."""
+"""A lone question mark, as typed on Latin and on Chinese or Japanese keyboards."""
 # A path is not a command: /etc/hosts has a second slash where a command has a blank.
 _COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
 _SHELL_MARK: Final = "!"
@@ -49,8 +49,8 @@ _IMAGE_MARK: Final = "!["
 class ReplSession:
     """The state commands work on: the frontend, the conversation, the settings and the model connection.
 
-    ``reload_settings`` resolves the settings again, with changes that override every other source. ``run_command``
-    runs a command by name with its argument, and raises a ``ChatcliError`` if it cannot.
+    ``reload_settings`` resolves the settings again, with changes that override every other source.
+    ``run_command`` runs a command by name with its argument, and raises a ``ChatcliError`` if it cannot.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Prompt templates: files of words with places in them, read and filled in."""
+"""Prompt templates: texts with placeholders, read and filled in."""

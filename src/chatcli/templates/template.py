@@ -1,4 +1,4 @@
-"""A prompt template: its front matter, the places in its text, and the question it makes.
+"""Prompt templates: front matter, placeholders, and the question they make.
 
 The front matter is TOML between two lines of ``+++``, the language of config.toml. The places::
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 SETTINGS: Final = ("model", "profile", "system", "temperature", "max_tokens")
-"""Settings a template may make for the call that names it: what is asked for, never where to, or with which key."""
+"""Settings a template may make for its call: how to ask, but never which endpoint or key."""
 OUTPUTS: Final = ("text", "markdown", "json", "jsonl")
 _KEYS: Final = ("description", *SETTINGS, "extract", "output", "defaults")
 _FENCE: Final = "+++"
@@ -37,7 +37,7 @@ _YAML: Final = re.compile(r"---[ \t]*\n(?:[\w-]+:.*\n)+---[ \t]*(?:\n|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """``settings`` are not checked yet; ``defaults`` are texts by the name of their variable."""
+    """``settings`` are not validated yet; ``defaults`` are texts by variable."""
 
     description: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class FrontMatter:
 
 
 def split_front_matter(text: str, where: str) -> tuple[FrontMatter, str, int]:
-    """Return the front matter, the words below it, and the number of their first line.
+    """Split into front matter, text, and the number of the text's first line.
 
-    Raise ``ConfigurationError``, telling ``where``, for one that cannot be read.
+    Raise ``ConfigurationError``, mentioning ``where``, if the front matter is invalid.
     """
     match = _MATTER.match(text)
     if match is None:
@@ -127,14 +127,14 @@ _HOW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """Where something is filled in: ``input``, a variable, or the number of a word."""
+    """A placeholder: ``input``, a variable, or the number of a word."""
 
     name: str
     default: str | None = None
 
     @property
     def position(self) -> int | None:
-        """Which of the typed words it takes, the first being 1."""
+        """The typed word it takes, the first being 1."""
         return int(self.name) if self.name.isdecimal() else None
 
 
@@ -142,7 +142,10 @@ Segment: TypeAlias = str | Placeholder
 
 
 def read_places(text: str, where: str, *, first_line: int = 1) -> tuple[Segment, ...]:
-    """Return the segments of ``text``. Raise ``ConfigurationError``, telling ``where``, for braces that are no place."""
+    """Split ``text`` into segments.
+
+    Raise ``ConfigurationError``, mentioning ``where``, for an invalid placeholder.
+    """
     return tuple(_segments(text, where, first_line))
 
 
@@ -164,7 +167,7 @@ def _segments(text: str, where: str, first_line: int) -> Iterator[Segment]:
 
 
 def _segment(match: re.Match[str]) -> Segment | None:
-    """Return what stands there, ``None`` where a text between quotes is none of JSON's."""
+    """Return the segment, ``None`` if a quoted text is not valid JSON."""
     try:
         if match["name"] is None:
             return str(json.loads(match["text"]))
@@ -175,10 +178,10 @@ def _segment(match: re.Match[str]) -> Segment | None:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What a template is filled in with.
+    """The values for a template's placeholders.
 
-    ``words`` are taken by the numbered places, ``values`` by the places of those names. ``typed`` is what else the
-    person wrote; ``documents`` are the framed texts they handed over.
+    ``words`` are for numbered placeholders, ``values`` for named ones. ``typed`` is the rest of what the
+    person wrote; ``documents`` are framed texts of attachments.
     """
 
     words: Sequence[str] = ()
@@ -187,13 +190,13 @@ class Filling:
     documents: Sequence[str] = ()
 
     def with_answers(self, answers: Mapping[str, str]) -> Filling:
-        """Return it with texts for what was missing, by the names of the places."""
+        """Return the filling with values for missing placeholders, by name."""
         return replace(self, typed=answers.get(INPUT, self.typed), values={**self.values, **answers})
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The words of a question with their places; ``matter`` is what stands above them."""
+    """A question's text with placeholders; ``matter`` is its front matter."""
 
     name: str
     matter: FrontMatter
@@ -201,7 +204,7 @@ class Template:
 
     @property
     def places(self) -> tuple[Placeholder, ...]:
-        """The places, each name once, in the order of the text."""
+        """The placeholders, each name once, in order of appearance."""
         first: dict[str, Placeholder] = {}
         for segment in self.segments:
             if isinstance(segment, Placeholder):
@@ -218,19 +221,19 @@ class Template:
 
     @property
     def words_taken(self) -> int:
-        """How many of the typed words the numbered places take."""
+        """The number of typed words the numbered placeholders take."""
         return max((place.position or 0 for place in self.places), default=0)
 
     def missing(self, filling: Filling) -> tuple[str, ...]:
-        """Return the names of the places there is nothing for."""
+        """Return the names of the placeholders without a value."""
         return tuple(place.name for place in self.places if self._value(place, filling) is None)
 
     def question(self, filling: Filling) -> Message:
         """Return the person's message; nothing may be missing.
 
-        What was handed over stands where ``{{ input }}`` does, or else at the end, and is marked as a document: the
-        words around it stay the person's own. What was typed takes that place where nothing was handed over, and else
-        follows the template's words. Raise ``UsageError`` where all of it together is nothing.
+        Documents replace ``{{ input }}``, or else are appended, marked as documents: the words around them
+        stay the person's own. Typed text replaces ``{{ input }}`` if there are no documents, and else follows
+        the template's text. Raise ``UsageError`` if the result is empty.
         """
         parts: list[TextPart] = []
         own = ""
@@ -257,7 +260,7 @@ class Template:
         return Message("user", tuple(parts))
 
     def _value(self, place: Placeholder, filling: Filling) -> str | None:
-        """Return what stands in a place, ``None`` where there is nothing for it."""
+        """Return the value of a placeholder, ``None`` without one."""
         found = filling.values.get(place.name)
         if place.name == INPUT:
             found = filling.typed or ("" if filling.documents else found)
@@ -265,7 +268,7 @@ class Template:
             found = filling.words[place.position - 1]
         if found is not None:
             return found
-        # The default may stand at another occurrence of the name, or above the text.
+        # The default may be at another occurrence of the name, or in the front matter.
         beside = (
             each.default
             for each in self.segments
@@ -277,7 +280,7 @@ class Template:
 
 
 def read_template(name: str, text: str, where: str) -> Template:
-    """Read the text of a template. Raise ``ConfigurationError``, telling ``where``, for one that is none."""
+    """Parse a template. Raise ``ConfigurationError``, mentioning ``where``, if it is invalid."""
     matter, body, first_line = split_front_matter(text, where)
     first_line += len(body) - len(body.lstrip("\n"))
     template = Template(name, matter, read_places(body.strip("\n"), where, first_line=first_line))

@@ -1,4 +1,4 @@
-"""Where templates are: a folder of the person's own, and those that come with the program."""
+"""Template files: the person's own folder, and those shipped with the program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.templates.template import Template
 
 FOLDER: Final = "templates"
-"""Its name in the configuration folder."""
+"""The folder's name in the configuration folder."""
 
 SUFFIXES: Final = (".md", ".txt")
 
@@ -30,7 +30,7 @@ _PATIENCE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class TemplateEntry:
-    """A template by its name; ``is_shipped`` for one of the program, ``overrides`` for one that takes its place."""
+    """A template by its name; ``is_shipped`` marks the program's, ``overrides`` one that replaces such."""
 
     name: str
     path: Path
@@ -38,15 +38,15 @@ class TemplateEntry:
     overrides: bool = False
 
     def text(self) -> str:
-        """Return what stands in the file. Raise ``ConfigurationError``."""
+        """Return the file's text. Raise ``ConfigurationError``."""
         return _text_of(self.path)
 
     def template(self) -> Template:
-        """Read it. Raise ``ConfigurationError`` for one that cannot be used."""
+        """Read the template. Raise ``ConfigurationError`` if it is invalid."""
         return read_template(self.name, self.text(), str(self.path))
 
     def summary(self) -> str:
-        """Return its description in a line, or why it cannot be used."""
+        """Return its description in a line, or why it is invalid."""
         try:
             return self.template().matter.description
         except ChatcliError as error:
@@ -54,13 +54,13 @@ class TemplateEntry:
 
 
 class TemplateStore:
-    """The templates of a person: the files of ``folder``, which need not exist, before the shipped ones."""
+    """All templates: the files of ``folder``, which need not exist, before the shipped ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def entries(self) -> list[TemplateEntry]:
-        """Return every template by its name. Raise ``LocalIOError`` where the folder cannot be read."""
+        """Return every template by name. Raise ``LocalIOError`` if the folder cannot be read."""
         shipped = _files(_SHIPPED)
         own = _files(self.folder)
         found = [
@@ -73,7 +73,7 @@ class TemplateStore:
         return sorted(found, key=lambda entry: entry.name)
 
     def find(self, name: str) -> TemplateEntry:
-        """Return the template called ``name``, or the file it is the path of. Raise ``UsageError`` where there is none."""
+        """Return the template ``name``, a name or a path. Raise ``UsageError`` if there is none."""
         if not name.strip():
             raise UsageError("no template was named", hint="chatcli templates lists them")
         if _is_path(name):
@@ -82,7 +82,10 @@ class TemplateStore:
         return self._called(name)
 
     def path_for(self, name: str) -> Path:
-        """Return the file of the person's own template ``name``, existing or not. Raise ``UsageError`` for no name."""
+        """Return the path of the person's template ``name``, existing or not.
+
+        Raise ``UsageError`` for an invalid name.
+        """
         if not _NAME.fullmatch(name) or name.endswith(SUFFIXES):
             raise UsageError(
                 f"{name!r} is not a template name",
@@ -91,9 +94,9 @@ class TemplateStore:
         return _files(self.folder).get(name, self.folder / f"{name}{SUFFIXES[0]}")
 
     def save(self, name: str, text: str) -> Path:
-        """Write the person's own template; return its file. Raise ``LocalIOError``.
+        """Write one of the person's templates; return its path. Raise ``LocalIOError``.
 
-        A link is followed: it is the person's own, and leads to where they keep such files.
+        Links are followed: they are the person's own, and lead to where they keep such files.
         """
         path = self.path_for(name)
         try:
@@ -103,8 +106,8 @@ class TemplateStore:
         return path
 
     def remove(self, name: str) -> Path:
-        """Remove the person's own template; return what was its file. Raise ``UsageError`` where there is none."""
-        # By its name only: what a path leads to is not the program's to remove.
+        """Remove one of the person's templates; return its path. Raise ``UsageError`` if there is none."""
+        # By name only: files named by a path are not the program's to remove.
         entry = self._called(name)
         if entry.is_shipped:
             raise UsageError(
@@ -125,7 +128,7 @@ class TemplateStore:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the files of a folder by the name of their template; of two, the one whose suffix comes first."""
+    """Return the files of a folder by template name; the first of the suffixes wins."""
     try:
         with os.scandir(folder) as found:
             paths = sorted(folder / each.name for each in found if each.is_file())
@@ -145,7 +148,7 @@ def _is_path(name: str) -> bool:
 def _expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
-    except RuntimeError:  # the home of nobody
+    except RuntimeError:  # no home folder
         return Path(name)
 
 

@@ -1,1 +1,1 @@
-"""The conversation at a terminal: one application at the bottom of the screen, finished text above it."""
+"""The terminal frontend: one application at the bottom of the screen, finished text above it."""

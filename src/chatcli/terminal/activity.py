@@ -1,4 +1,4 @@
-"""What is going on right now, in one line that moves: waiting, retrying, answering."""
+"""The current activity in one animated line: waiting, retrying, answering."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
 
 STEP_S: Final = 0.1
-"""How often the line moves,"""
+"""How often the line is redrawn."""
 SLOW_STEP_S: Final = 1.0
-"""and where each move has to pass a slow connection. There nothing turns: the seconds alone change."""
+"""How often it is redrawn over a slow connection, where only the seconds change."""
 
 _STEPS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _THINKING: Final = "thinking"
@@ -26,12 +26,12 @@ _STILL: Final = "…"
 _PLAIN_STILL: Final = "*"
 _PLAIN_STEPS: Final = "|/-\\"
 _SILENCE_AFTER_S: Final = 3.0
-_SHOWN_AFTER_S: Final = 0.2  # what is over at once needs no line
+_SHOWN_AFTER_S: Final = 0.2  # shorter work needs no line
 
 
 @dataclass(frozen=True, slots=True)
 class _Doing:
-    """Its seconds are counted from ``since_s`` on."""
+    """Work in hand; its seconds are counted from ``since_s``."""
 
     what: str
     since_s: float
@@ -40,10 +40,10 @@ class _Doing:
 
 
 class Activity:
-    """Follows the work in hand (``begin``, ``end``) and, as an observer, the turn within it.
+    """Shows the work in hand (``begin``, ``end``) and, as an observer, the turn within it.
 
-    ``unicode`` says whether the terminal can show the spinner's characters, ``slow`` whether it is at the other end of a
-    connection; times are read from ``clock``.
+    ``unicode`` says whether the terminal can show the spinner's characters, ``slow`` whether it is at the
+    other end of a connection; times are read from ``clock``.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Activity:
 
     @property
     def step_s(self) -> float:
-        """How long the line stands still."""
+        """The seconds between two redraws."""
         return SLOW_STEP_S if self._is_slow else STEP_S
 
     def slow_down(self) -> None:
-        """Move no more than the seconds from here on: what is drawn does not get through."""
+        """Redraw only as often as the seconds change, because output is not getting through."""
         self._is_slow = True
 
     def begin(self, what: str) -> None:
@@ -79,12 +79,12 @@ class Activity:
         self._doing = None
 
     def turn_to(self, what: str) -> None:
-        """Say what the work in hand is at now."""
+        """Change what is shown for the work in hand."""
         if self._doing is not None and (self._doing.what != what or self._doing.until_s is not None):
             self._doing = _Doing(what, self._began_s)
 
     def stop_countdown(self) -> None:
-        """Stop counting down: what was waited for happens now."""
+        """Stop counting down: the retry happens now."""
         if self._doing is not None:
             self._doing = replace(self._doing, until_s=None)
 
@@ -110,11 +110,11 @@ class Activity:
         if what != _THINKING:
             self.turn_to(what)
         elif self._doing is not None and self._doing.what != what:
-            # How long it thought is told afterwards as well, and that is not how long everything took.
+            # The thinking time is shown afterwards too, and differs from the total time.
             self._doing = _Doing(what, now_s)
 
     def line(self, columns: int = 80) -> str:
-        """Return the line as it stands, for so many columns; empty while there is nothing to show."""
+        """Return the line for ``columns``; empty while there is nothing to show."""
         doing, now_s = self._doing, self._clock()
         if doing is None or now_s - self._began_s < _SHOWN_AFTER_S:
             return ""

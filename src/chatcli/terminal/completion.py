@@ -1,4 +1,4 @@
-"""Completion of slash commands, their arguments, and files that are mentioned, when a key asks for it."""
+"""Completion of slash commands, their arguments, and mentioned files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
 
 
 class CommandCompleter(Completer):
-    """Offers the commands that apply now, then what their argument can be, each with what it means; files behind ``@``.
+    """Completes the usable commands, then their arguments, each with its meaning, and files after ``@``.
 
     ``repl`` is set once there is a conversation.
     """
@@ -41,7 +41,7 @@ class CommandCompleter(Completer):
     repl: ReplSession | None = None
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
-        """Offer nothing: arguments may have to be asked for, which only ``get_completions_async`` can."""
+        """Yield nothing: arguments may need a request, which only ``get_completions_async`` can make."""
         return ()
 
     async def get_completions_async(
@@ -77,7 +77,7 @@ class CommandCompleter(Completer):
             for choice in await self._choices(meant, repl)
             if written.lower() in choice.text.lower()
         ]
-        # A disk is only looked at when that is asked for.
+        # The disk is read only on request.
         if meant.takes_paths and complete_event.completion_requested:
             found += await _paths(_last_word(argument))
         return found
@@ -86,7 +86,7 @@ class CommandCompleter(Completer):
         try:
             return await command.choices(repl)
         except ChatcliError:
-            # Nobody asked for anything yet. The command itself will say what is wrong.
+            # The person asked for nothing yet. The command itself will report the error.
             return ()
 
 
@@ -100,7 +100,7 @@ def _last_word(argument: str) -> str:
 
 
 def _name_beginning(written: str, command: Command) -> str | None:
-    """Return the name of the command that begins so, else such an alias."""
+    """Return the name of the first command with that beginning, else the first alias."""
     return next((each for each in (command.name, *command.aliases) if each.startswith(written)), None)
 
 
@@ -110,10 +110,10 @@ def _completion(text: str, meaning: str, replaced: int, *, shown: str | None = N
 
 
 class Completing:
-    """Takes the first completion of what is written in ``buffer``, and the next ones after that.
+    """Inserts the first completion of the text in ``buffer``, and the next ones after that.
 
-    prompt_toolkit passes over a key that comes while it still looks for what it offers unasked: who types a few letters
-    and Tab at once would get nothing.
+    prompt_toolkit ignores a key pressed while it is collecting automatic completions: typing a few letters
+    and Tab at once would do nothing.
     """
 
     def __init__(self, buffer: Buffer) -> None:
@@ -138,7 +138,7 @@ class Completing:
             self._buffer.complete_previous()
 
     def _took_a_folder(self) -> bool:
-        """Whether the only completion there was is taken and a folder: what is in it comes next."""
+        """Whether the only completion was inserted and is a folder: its contents come next."""
         state = self._buffer.complete_state
         is_taken = state is not None and state.current_completion is not None and len(state.completions) == 1
         return is_taken and self._buffer.document.char_before_cursor == "/"
@@ -164,7 +164,7 @@ _HIDDEN: Final = "."
 
 
 class PathChoice(NamedTuple):
-    """A word that completes what is written, how it is listed, and what it is."""
+    """A completed word, its label, and its kind."""
 
     word: str
     shown: str
@@ -172,10 +172,10 @@ class PathChoice(NamedTuple):
 
 
 def path_choices(word: str) -> list[PathChoice]:
-    """Return what ``word``, quoted or not, may go on as: files, and folders with a slash behind them.
+    """Return the completions of ``word``, quoted or not: files, and folders with a slash at the end.
 
-    Names that begin so come first, then those that hold what is written. Hidden ones are offered where the name begins
-    with a dot.
+    Names with that beginning are listed before those that contain it. Hidden ones are listed if the name
+    begins with a dot.
     """
     path = word[1:] if word[:1] in _QUOTES else unquoted(word)
     folder, _, begun = path.rpartition("/") if os.sep == "/" else _split(path)
@@ -199,7 +199,7 @@ def _split(path: str) -> tuple[str, str, str]:
 
 def _entries(folder: str, before: str) -> list[os.DirEntry[str]]:
     try:
-        # "/" alone is the root, nothing at all the working folder.
+        # "/" alone is the root, an empty name the working folder.
         where = Path(folder or before or ".").expanduser()
         with os.scandir(where) as entries:
             return list(islice(_printable(entries), _MOST_LOOKED_AT))
@@ -219,6 +219,6 @@ def _choice(before: str, entry: os.DirEntry[str]) -> PathChoice:
         is_folder, meaning = False, "cannot be read"
     end = "/" if is_folder else ""
     word = quoted(before + entry.name + end)
-    # A folder's quote stays open, for what is in it.
+    # A folder's quote stays open, for its contents.
     word = word[:-1] if is_folder and word[-1] in _QUOTES else word
     return PathChoice(word, entry.name + end, meaning)

@@ -1,4 +1,4 @@
-"""Where the person writes: the composer, and the line that answers a question of the program."""
+"""The composer, where the person writes, and the line for answers to the program's questions."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from prompt_toolkit.history import History
 
 COMMAND_MARK: Final = "/"
-_NARROW_COLUMNS: Final = 20  # a prompt that takes half of the line leaves no room to write
+_NARROW_COLUMNS: Final = 20  # a prompt taking half of the line leaves no room to write
 
 
 class Pasted(Enum):
-    """What became of a paste."""
+    """The outcome of a paste."""
 
     AS_IT_IS = auto()
     FOLDED = auto()
@@ -52,7 +52,7 @@ class Pasted(Enum):
 
 
 class _FoldingBuffer(WordBuffer):
-    """Folds what comes from the history, so that a long paste is as short there as it was when it was written."""
+    """A buffer that folds long pastes in texts from the history."""
 
     def __init__(self, pastes: Pastes, **options: Any) -> None:
         self._pastes = pastes
@@ -73,10 +73,10 @@ class _FoldingBuffer(WordBuffer):
 
 
 class Composer:
-    """A text of any number of lines.
+    """An input of any number of lines.
 
-    ``prompt`` stands before the first line; ``rows`` tells how many rows may be used. What is ``offered`` for editing
-    while something else is written goes to ``crowded_out``.
+    ``prompt`` is drawn before the first line; ``rows`` returns how many rows may be used. A draft displaced
+    by text ``offered`` for editing goes to ``crowded_out``.
     """
 
     def __init__(
@@ -130,17 +130,17 @@ class Composer:
 
     @property
     def text(self) -> str:
-        """What is written, as it would be sent: line feeds for line ends; what no text can hold is replaced."""
+        """The text as it would be sent: with line feeds as line ends, invalid characters replaced."""
         return _clean(self._pastes.whole(self.buffer.text))
 
     @property
     def shown(self) -> str:
-        """What is written, as it is shown: a folded paste is a placeholder."""
+        """The text as it is shown: folded pastes are placeholders."""
         return _clean(self._pastes.shown(self.buffer.text))
 
     @property
     def likely_tokens(self) -> int:
-        """About how many tokens the draft is, with what is folded."""
+        """About how many tokens the draft has, including folded pastes."""
         return self._pastes.likely_tokens(self.buffer.text)
 
     @property
@@ -149,7 +149,7 @@ class Composer:
 
     @property
     def can_complete(self) -> bool:
-        """Whether what stands before the cursor is a command, or mentions a file."""
+        """Whether the word before the cursor is a command or mentions a file."""
         return self.is_command or open_mention(self.buffer.document.text_before_cursor) is not None
 
     @property
@@ -163,11 +163,11 @@ class Composer:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether nothing was written since something was offered for editing, or since it was empty."""
+        """Whether nothing was written since a text was offered for editing, or since it was empty."""
         return self.is_empty or self.buffer.text == self._offered.draft
 
     def take(self) -> Submission:
-        """Return what is written, remember it and start afresh."""
+        """Return the text, store it in the history and clear the composer."""
         self._taken = written = Submission(self.text, self.shown, self.buffer.text)
         history = self.buffer.history
         if history.get_strings()[-1:] != [written.text]:
@@ -176,7 +176,7 @@ class Composer:
         return written
 
     def put(self, text: str) -> None:
-        """Offer ``text`` for editing, the cursor behind it; pastes that were sent with it are folded as they were."""
+        """Offer ``text`` for editing, the cursor at its end; pastes sent with it are folded again."""
         written = self.as_taken(text)
         if self.is_empty:
             self.put_back(written)
@@ -184,20 +184,20 @@ class Composer:
             self._crowded_out(written)
 
     def as_taken(self, text: str) -> Submission:
-        """Return ``text`` as it was written where it was taken last, else with what was pasted in it folded."""
+        """Return ``text`` as last taken, or with its known pastes folded."""
         if text == self._taken.text:
             return self._taken
         draft = self._pastes.folded_again(text)
         return Submission(text, self._pastes.shown(draft), draft)
 
     def put_back(self, written: Submission) -> None:
-        """Write what was taken in place of what is written."""
+        """Replace the text by what was taken last."""
         self._offered = written
         self.buffer.save_to_undo_stack()
         self.buffer.set_document(Document(written.draft), bypass_readonly=True)
 
     def recall(self, text: str) -> None:
-        """Write what was sent before in place of what is written; undo brings that back."""
+        """Replace the text by one sent before; undo reverts that."""
         self.buffer.save_to_undo_stack()
         self.buffer.set_document(Document(self.as_taken(text).draft))
 
@@ -205,7 +205,7 @@ class Composer:
         self.buffer.reset()
 
     def paste(self, text: str) -> Pasted:
-        """Insert ``text`` whatever is in it, and tell what became of it."""
+        """Insert ``text`` literally, and return the outcome."""
         text = _clean(text)
         if files := [] if self.is_command else dropped_files(text):
             self._drop(text, files)
@@ -215,7 +215,7 @@ class Composer:
         return Pasted.AS_IT_IS if written == text else Pasted.FOLDED
 
     def _drop(self, text: str, files: Sequence[str]) -> None:
-        """Mention the files that were dropped; undo leaves the text a terminal made of them."""
+        """Insert mentions of dropped files; undo restores the text the terminal pasted."""
         buffer = self.buffer
         buffer.save_to_undo_stack()
         before = buffer.document
@@ -228,7 +228,7 @@ class Composer:
         buffer.insert_text(gap + sign + mentions)
 
     def expand(self) -> bool:
-        """Unfold the paste at the cursor, else the last one; tell whether there was one."""
+        """Unfold the paste at the cursor, else the last one; return whether there was one."""
         before, after = self.buffer.document.text_before_cursor, self.buffer.document.text_after_cursor
         marks = [*reversed(self._pastes.marks(before)), *self._pastes.marks(after)]
         if not marks:
@@ -242,7 +242,7 @@ class Composer:
         return True
 
     def edited(self, text: str) -> None:
-        """Write what was made of the text elsewhere; pastes that stand in it unchanged are folded again."""
+        """Replace the text by one edited elsewhere; unchanged pastes are folded again."""
         draft = self._pastes.refolded(_clean(text), before=self.buffer.text)
         if draft != self.buffer.text:
             self.buffer.save_to_undo_stack()
@@ -254,7 +254,7 @@ class Composer:
 
 
 class AnswerLine:
-    """One line for an answer to a question of the program. A secret is drawn as dots and remembered nowhere."""
+    """An input line for a question of the program. A secret is drawn as dots and never stored."""
 
     def __init__(self) -> None:
         self._label = ""
@@ -285,7 +285,7 @@ class AnswerLine:
         return self._windows[self._is_secret]
 
     def open(self, label: str, *, secret: bool) -> Future[str | None]:
-        """Show ``label``; the future becomes the answer, ``None`` when the person turns the question down."""
+        """Show ``label``; the future yields the answer, ``None`` if the person declines."""
         self._label, self._is_secret = sanitize_line(label), secret
         self.was_left = False
         self.buffer.reset()
@@ -320,6 +320,6 @@ def _at_most(rows: int) -> Dimension:
 
 
 def _indent(prompt: str) -> int:
-    """Return how far lines after the first are moved in: under the first, as long as that leaves room."""
+    """Return the indent of continuation lines: aligned with the first, if that leaves room."""
     columns = get_cwidth(prompt)
     return columns if get_app().output.get_size().columns >= _NARROW_COLUMNS else 0

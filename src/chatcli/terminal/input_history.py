@@ -1,7 +1,7 @@
-"""What was typed at the prompt: kept over sessions, searched with Ctrl-R, suggested as the rest of a line.
+"""The input history: kept across sessions, searched with Ctrl-R, suggested as the rest of a line.
 
-A text is found when it has all the words, anywhere and in any order. Width, case and the form of a letter do not
-matter: ``ｷﾞﾀｰ`` finds ``ギター``.
+A text matches if it contains all the words, anywhere and in any order. Width, case and the form of a letter
+do not matter: ``ｷﾞﾀｰ`` finds ``ギター``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept: of a file larger than ``file_bytes`` its newest ``texts`` within ``read_bytes``."""
+    """The limits: a file over ``file_bytes`` keeps its newest ``texts`` within ``read_bytes``."""
 
     texts: int = 5_000
     read_bytes: int = 2_000_000
@@ -56,15 +56,15 @@ _LIMITS: Final = Limits()
 
 
 def input_history(path: Path | None, tell: Callable[[str], None]) -> History:
-    """Return the history kept in ``path``, or one that ends with this session when nothing may be written."""
+    """Return the history stored in ``path``, or an in-memory one if nothing may be written."""
     return InMemoryHistory() if path is None else InputHistory(HistoryFile(path), tell)
 
 
 class InputHistory(History):
-    """What was typed, the newest first. A text that equals the one before it is kept once.
+    """The texts typed, the newest first. A text equal to the previous one is stored once.
 
-    Each time the composer starts afresh it loads again, and so has what other copies took in meanwhile. A file that
-    cannot be used stops nobody: texts wait in memory for the next chance to be written, and ``tell`` is given the
+    It is loaded again whenever the composer is cleared, and so includes what other instances added. If the
+    file cannot be used, texts wait in memory for the next chance to be written, and ``tell`` is given the
     reason once.
     """
 
@@ -77,7 +77,10 @@ class InputHistory(History):
         self._unwritten: list[str] = []
 
     async def load(self) -> AsyncGenerator[str, None]:
-        """Yield all texts. Reading 5,000 of them takes less than 10 ms after the first drawing: no thread is needed."""
+        """Yield all texts.
+
+        Reading 5,000 takes less than 10 ms after the first drawing, so no thread is needed.
+        """
         texts = self._loaded_strings = list(self.load_history_strings())
         for text in texts:
             yield text
@@ -87,7 +90,7 @@ class InputHistory(History):
             self._kept = self._file.texts()
         except OSError as error:
             self._complain(error)
-        # A file that stays too large costs its reader nothing: the next copy may have more luck.
+        # A file that stays too large does no harm: the next instance may shorten it.
         with suppress(OSError):
             self._file.shorten()
         return [*reversed(self._unwritten), *reversed(self._kept)]
@@ -115,10 +118,10 @@ class InputHistory(History):
 
 
 class HistoryFile:
-    """A file with one JSON object a line, ``{"at": RFC 3339 in UTC, "text": ...}``, that any copy may add to.
+    """A file of JSON lines, ``{"at": RFC 3339 in UTC, "text": ...}``, which any instance may append to.
 
-    Lines that are torn or somebody else's are skipped, and a text that would fill half of what is read is not kept.
-    Methods raise ``OSError``.
+    Torn and unknown lines are skipped, and a text that would fill half of the part that is read is not
+    stored. Methods raise ``OSError``.
     """
 
     def __init__(self, path: Path, *, limits: Limits = _LIMITS, clock: Clock = local_now) -> None:
@@ -130,7 +133,7 @@ class HistoryFile:
         self._lines = LineFollower(path, self._texts.clear, newest_bytes=limits.read_bytes)
 
     def texts(self) -> Sequence[str]:
-        """Return the newest texts, the oldest first; only what came since the last call is read."""
+        """Return the newest texts, the oldest first; read only what was added since the last call."""
         for line in self._newest(self._lines):
             text = _text(line)
             if text and not (self._texts and self._texts[-1] == text):
@@ -148,7 +151,7 @@ class HistoryFile:
             self._file.compact(self._shortened)
 
     def _shortened(self) -> Iterable[bytes] | None:
-        # Looked at again: another copy may just have done it.
+        # Checked again: another instance may just have done it.
         if not self._is_large():
             return None
         newest = self._newest(LineFollower(self.path, newest_bytes=self._limits.read_bytes))
@@ -181,17 +184,17 @@ _MOST_ROWS: Final = 8
 _OTHER_ROWS: Final = (
     6  # what is searched for, the footer, the toolbar, what is going on, and two of an answer
 )
-_ROOMY_COLUMNS: Final = 30  # where there are fewer, a row does not say how many lines a text has
+_ROOMY_COLUMNS: Final = 30  # with fewer, a row does not show how many lines a text has
 _LEAD: Final = 3
-"""A match that does not fit stands behind so much of the row: one in so many parts of it."""
+"""A match that does not fit is shown after this fraction of the row."""
 _LONGEST_CHARACTERS: Final = 4_000
-"""A longer line is not looked through for what to highlight; it is found all the same."""
+"""Longer lines are not searched for the match to highlight; they are still found."""
 _CANCEL: Final = "Esc cancels"
 _KEYS: Final = ("Enter takes it", _CANCEL, "Ctrl-R older")
 
 
 class HistorySuggestions(AutoSuggest):
-    """Suggests the rest of the line from the newest text in the buffer's history that begins like this one."""
+    """Suggests the rest of the line from the newest text in the history with the same beginning."""
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         text = document.text
@@ -204,9 +207,9 @@ class HistorySuggestions(AutoSuggest):
 
 
 class HistorySearch:
-    """A line to type into and a list below it. ``typed`` returns all texts, the oldest first.
+    """An input line with a list of results below it. ``typed`` returns all texts, the oldest first.
 
-    ``take`` is given the text that was chosen; ``closed`` is called whenever the search ends.
+    ``take`` is given the chosen text; ``closed`` is called whenever the search ends.
     """
 
     def __init__(
@@ -246,7 +249,7 @@ class HistorySearch:
         )
 
     def open(self) -> None:
-        """Begin anew, with all texts."""
+        """Start a new search, with all texts."""
         texts = dict.fromkeys(reversed(self._typed()))
         self._forms = {text: self._forms.get(text) or folded(text) for text in texts}
         self.is_open = True
@@ -259,7 +262,7 @@ class HistorySearch:
             self._closed()
 
     def bindings(self) -> KeyBindings:
-        """Return the keys of the list; those that edit the line are the line editor's."""
+        """Return the keys of the list; the input line has those of the line editor."""
         keys = KeyBindings()
         here = has_focus(self.buffer)
 
@@ -270,7 +273,9 @@ class HistorySearch:
 
         @keys.add(Keys.BracketedPaste, filter=here)
         def _paste(event: KeyPressEvent) -> None:
-            self.buffer.insert_text(" ".join(event.data.split()))  # of more lines only the last would be seen
+            self.buffer.insert_text(
+                " ".join(event.data.split())
+            )  # of several lines only the last would be visible
 
         @keys.add("escape", filter=here)
         @keys.add("c-c", filter=here)
@@ -330,7 +335,7 @@ class HistorySearch:
         return rows
 
     def _row(self, text: str, columns: int) -> list[tuple[str, str]]:
-        """Return the line of a text that has what is looked for, as far as it fits, the match in sight."""
+        """Return the matching line of a text, as far as it fits, with the match visible."""
         lines = text.strip("\n").split("\n")
         line = next(filter(self._has_a_word, lines), lines[0])
         more = f" +{len(lines) - 1:,} line{'s' * (len(lines) > 2)}" if len(lines) > 1 else ""  # noqa: PLR2004 - one more is no plural
@@ -356,7 +361,7 @@ class HistorySearch:
         return any(word in folded(line) for word in self._words)
 
     def _parts(self, line: str) -> Iterable[tuple[str, str]]:
-        """Yield what stands before the first match, the match, what follows it, and so on."""
+        """Yield the text before the first match, the match, the text after it, and so on."""
         line = line[:_LONGEST_CHARACTERS]
         at = 0
         for start, end in places(line, self._words):

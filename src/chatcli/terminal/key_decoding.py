@@ -1,11 +1,12 @@
-"""What terminals send for keys, in every encoding, as what prompt_toolkit's parser knows.
+"""Decoding the keys of terminals, in every encoding, for prompt_toolkit's parser.
 
-Terminals disagree: xterm's ``modifyOtherKeys`` and kitty's protocol write a key as its number with its modifiers, the
-keypad in application mode has sequences of its own, and modes that another program left on send focus reports, mouse
-events and key releases. The parser types what it does not know into the question; here it is translated, or dropped
-whole. Pastes pass untouched.
+Terminals disagree: xterm's ``modifyOtherKeys`` and kitty's protocol encode a key as its number with its
+modifiers, the keypad in application mode has sequences of its own, and modes left on by another program send
+focus reports, mouse events and key releases. The parser would type unknown sequences into the question; here
+they are translated or dropped. Pastes pass unchanged.
 
-Sources: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, https://sw.kovidgoyal.net/kitty/keyboard-protocol/.
+Sources: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html and
+https://sw.kovidgoyal.net/kitty/keyboard-protocol/.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ PASTE_END: Final = "\x1b[201~"
 
 
 class PasteGatherer:
-    """Holds back what a terminal sends from the beginning of a paste on, until its end has come.
+    """Holds back a paste until its end has arrived.
 
-    prompt_toolkit searches everything it has of a paste for its end each time more comes, which for some megabytes takes
-    longer than anybody waits.
+    prompt_toolkit searches the whole paste for its end each time more arrives, which is too slow for several
+    megabytes.
     """
 
     def __init__(self) -> None:
@@ -32,12 +33,12 @@ class PasteGatherer:
         self._tail = ""
 
     def feed(self, text: str) -> str:
-        """Return what can be looked at now."""
+        """Return what can be processed now."""
         if not self._chunks:
             return self._held_back(text)
         self._chunks.append(text)
         recent = self._tail + text
-        # The end may come in pieces.
+        # The end may be split over several reads.
         self._tail = recent[-len(PASTE_END) :]
         if PASTE_END not in recent:
             return ""
@@ -56,10 +57,13 @@ class PasteGatherer:
 
 SHIFT_ENTER: Final = "\ufdd0"
 CTRL_ENTER: Final = "\ufdd1"
-"""Keys prompt_toolkit has no name for. Unicode keeps these characters for use within a program: no keyboard sends them."""
+"""Keys without a name in prompt_toolkit.
+
+Unicode keeps these noncharacters for internal use: no keyboard sends them.
+"""
 
 _ESCAPE: Final = "\x1b"
-# A control character of eight bits is Escape and a letter; as it is no UTF-8, prompt_toolkit reads a surrogate.
+# An eight-bit control character is Escape and a letter; not being UTF-8, it arrives as a surrogate.
 _EIGHT_BITS: Final = {0x8F: "O", 0x90: "P", 0x9B: "[", 0x9D: "]", 0x9F: "_"}
 _INTRODUCERS: Final = {
     chr(code): _ESCAPE + letter for byte, letter in _EIGHT_BITS.items() for code in (byte, 0xDC00 + byte)
@@ -71,7 +75,7 @@ _CONTROL_SEQUENCE_BEGUN: Final = re.compile(r"\x1b\[[0-?]*[ -/]*")
 _LINUX_FUNCTION_KEY: Final = re.compile(r"\x1b\[\[[A-E]")
 _OLD_MOUSE: Final = re.compile(r"\x1b\[M.{3}", re.DOTALL)
 _SINGLE_SHIFT: Final = re.compile(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
-# OSC, DCS and APC as terminals send them; with another character behind it, it is a key with Alt.
+# OSC, DCS and APC as terminals send them; with another character after it, it is a key with Alt.
 _STRING_BEGUN: Final = re.compile(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
 _STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|[\x9c\udc9c])", re.DOTALL)
 _LONGEST_STRING: Final = 4_096
@@ -101,7 +105,7 @@ _CONTROL_BYTES: Final = {
 
 
 class KeyDecoder:
-    """Translates what a terminal sends, however it is cut into reads."""
+    """Translates a terminal's input, however it is split into reads."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -109,9 +113,9 @@ class KeyDecoder:
         self._is_quiet = False
 
     def feed(self, text: str) -> str:
-        """Return what is complete; the beginning of a sequence is held back."""
+        """Return the complete keys; hold back the beginning of a sequence."""
         if self._is_quiet and text == _CTRL_C:
-            # Nothing has come of the paste for a while: its end is lost, and every key would be taken for more of it.
+            # The paste has stalled: its end is lost, and every key would be taken for more of it.
             self._is_in_paste = self._is_quiet = False
             self._held = ""
             return PASTE_END
@@ -135,7 +139,7 @@ class KeyDecoder:
         return "".join(decoded)
 
     def flush(self) -> str:
-        """Return what was held back and is a key after all, as nothing followed it: Escape, Alt-[ or Alt-O."""
+        """Return held-back text that turned out to be a key by itself: Escape, Alt-[ or Alt-O."""
         if self._is_in_paste:
             self._is_quiet = True
             return ""
@@ -148,7 +152,7 @@ class KeyDecoder:
             self._is_in_paste = False
             decoded.append(text[at : end + len(PASTE_END)])
             return end + len(PASTE_END)
-        # Its end may come in parts.
+        # Its end may be split.
         kept = next(
             (size for size in range(len(PASTE_END) - 1, 0, -1) if text.endswith(PASTE_END[:size], at)), 0
         )
@@ -157,7 +161,7 @@ class KeyDecoder:
         return len(text)
 
     def _read_sequence(self, text: str, at: int, decoded: list[str]) -> int:
-        """Read what begins with the Escape at ``at``; return where it ends."""
+        """Read the sequence that begins with the Escape at ``at``; return the index of its end."""
         prefix = ""
         if text.startswith(("\x1b\x1b[", "\x1b\x1bO"), at):  # rxvt's Alt
             prefix, at = _ESCAPE, at + 1
@@ -229,7 +233,7 @@ class KeyDecoder:
 
 
 def _key_of(sequence: str, parameters: str, final: str) -> str:
-    """Return what prompt_toolkit knows a control sequence as, nothing where it is no key."""
+    """Return prompt_toolkit's form of a control sequence, empty if it is no key."""
     if sequence in {"\x1b[I", "\x1b[O", PASTE_END} or not re.fullmatch(r"[\d;:]*", parameters):
         return ""
     fields = parameters.split(";")
@@ -240,7 +244,7 @@ def _key_of(sequence: str, parameters: str, final: str) -> str:
     if modifier_field.partition(":")[2] == _RELEASE:
         return ""
     modifiers = _modifiers(modifier_field.partition(":")[0])
-    if final == "u" and first != "1":  # which is a digit of the keypad with Ctrl, as old terminals send it
+    if final == "u" and first != "1":  # "1" is a digit of the keypad with Ctrl, as old terminals send it
         return _numbered(fields, modifiers)
     if final == "~" and first == "27" and len(fields) > 2:  # noqa: PLR2004 - modifyOtherKeys: 27, modifiers, key
         return _numbered([fields[2]], modifiers)
@@ -250,14 +254,14 @@ def _key_of(sequence: str, parameters: str, final: str) -> str:
 
 
 def _modifiers(field: str) -> int:
-    """Return the bits of a field of modifiers, which counts from 1, without those of locks."""
+    """Return the modifier bits of a field, which counts from 1, without those of locks."""
     number = int(field) if field.isdecimal() and len(field) < 4 else 1  # noqa: PLR2004 - at most 256
     bits = max(0, number - 1) & ~_LOCKS
     return (bits | _ALT) & ~_META if bits & _META else bits
 
 
 def _numbered(fields: list[str], modifiers: int) -> str:
-    """Return the key whose character, or kitty's number, stands in the first of ``fields``."""
+    """Return the key whose character or kitty number is in the first of ``fields``."""
     codes = [int(code) for code in fields[0].split(":") if code.isdecimal() and len(code) < 8]  # noqa: PLR2004
     if not codes or modifiers & _COMMAND_KEYS:
         return ""
@@ -278,14 +282,14 @@ def _numbered(fields: list[str], modifiers: int) -> str:
 
 
 def _with_modifiers(character: str, modifiers: int) -> str:
-    """Return what a terminal sends for ``character`` without any of the protocols, and for Enter a key of its own."""
+    """Return the classic encoding of ``character`` with modifiers; Enter becomes a key of its own."""
     before = _ESCAPE if modifiers & _ALT else ""
     if character == "\r" and modifiers & (_CTRL | _SHIFT):
         return CTRL_ENTER if modifiers & _CTRL else SHIFT_ENTER
     if character == "\t" and modifiers & _SHIFT:
         return "\x1b[Z"
     if character == "\x7f" and modifiers & _CTRL:
-        return before + "\x17"  # the word before the cursor, as graphical programs have it
+        return before + "\x17"  # the word before the cursor, as in graphical programs
     if modifiers & _CTRL and character.isprintable():
         control = _CONTROL_BYTES.get(character.lower(), "")
         return before + control if control else ""
@@ -293,7 +297,7 @@ def _with_modifiers(character: str, modifiers: int) -> str:
 
 
 def _moved(key: str, modifiers: int) -> str:
-    """Return an arrow, a function key or one like them with its modifiers, as xterm writes it."""
+    """Return an arrow, function key or the like with its modifiers, in xterm's encoding."""
     if modifiers & _COMMAND_KEYS:
         return ""
     number, tilde = key[:-1], key[-1]

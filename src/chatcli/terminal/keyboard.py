@@ -1,4 +1,4 @@
-"""The terminal's background, asked for once the prompt is there; the answer comes among the keys."""
+"""The query for the terminal's background, sent after the prompt; the reply arrives among the keys."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class BackgroundQuestion:
-    """Asks the terminal once; ``learn`` is told what it answers, whenever that is.
+    """Queries the terminal once; ``learn`` is given the reply, whenever it arrives.
 
-    ``replies`` has to see everything the terminal sends before it is taken for keys.
+    ``replies`` must filter all input before it is decoded as keys.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class BackgroundQuestion:
         self._answered = asyncio.Event()
 
     def ask(self, application: Application[None]) -> None:
-        """Ask together with what is drawn next, so that nothing has to wait for it."""
+        """Send the query with the next drawing, so that nothing waits for it."""
         if self._queried_s is not None:
             return
         self._queried_s = self._clock()
@@ -52,7 +52,7 @@ class BackgroundQuestion:
         application.invalidate()
 
     async def settled(self) -> None:
-        """Wait until the terminal has answered, or took too long for it."""
+        """Wait until the terminal has replied, or took too long."""
         if self._queried_s is None:
             return
         left_s = self._queried_s + ANSWERED_WITHIN_S - self._clock()
@@ -71,7 +71,7 @@ _READ_BYTES: Final = 65_536
 if sys.platform == "win32":
 
     def keyboard(stdin: TextIO, _: ReplyFilter) -> Input:
-        """Return the keys of a console, which answers no question."""
+        """Return the keys of a console, which does not answer queries."""
         from prompt_toolkit.input import create_input  # noqa: PLC0415 - chooses among the Windows consoles
 
         return create_input(stdin)
@@ -85,7 +85,7 @@ else:
     from prompt_toolkit.input.vt100 import Vt100Input
 
     class _KeyReader(PosixStdinReader):
-        """Reads the keys a terminal sends, without its answers and whatever its encoding, and a paste as a whole."""
+        """Reads the keys of a terminal, filters its replies, decodes any encoding and gathers pastes."""
 
         def __init__(self, replies: ReplyFilter, *options: Any, **named: Any) -> None:
             super().__init__(*options, **named)
@@ -93,14 +93,14 @@ else:
             self._keys = KeyDecoder()
             self._pastes = PasteGatherer()
             self.early_bytes = 0
-            """How much of what comes next was typed while the terminal still made a line feed of Enter."""
+            """The number of bytes typed while the terminal still translated Enter to a line feed."""
 
         def read(self, count: int = _READ_BYTES) -> str:
             text = self._with_early_enter(super().read(count))
             return self._pastes.feed(self._keys.feed(self._replies.feed(text)))
 
         def _with_early_enter(self, text: str) -> str:
-            """Let Enter be Enter where it ends what was typed before the program was up."""
+            """Restore Enter in text typed before the program was ready."""
             if not self.early_bytes:
                 return text
             content = text.encode("utf-8", "surrogateescape")
@@ -111,7 +111,7 @@ else:
             return (content[: early - 1] + b"\r" + content[early:]).decode("utf-8", "surrogateescape")
 
         def flush(self) -> str:
-            """Return what was held back and is a key after all."""
+            """Return the held-back text that turned out to be a key."""
             return self._keys.feed(self._replies.flush()) + self._keys.flush()
 
     class _Keyboard(Vt100Input):
@@ -128,12 +128,12 @@ else:
             return super().flush_keys()
 
     def _waiting_bytes(descriptor: int) -> int:
-        """Return how much a terminal holds of whole lines, nothing where it does not say."""
+        """Return how many bytes of whole lines a terminal holds, 0 if it does not say."""
         waiting = array.array("i", [0])
         with suppress(OSError):
             fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
         return waiting[0]
 
     def keyboard(stdin: TextIO, replies: ReplyFilter) -> Input:
-        """Return the keys of a terminal; what it answers goes to ``replies``."""
+        """Return the keys of a terminal; its replies go to ``replies``."""
         return _Keyboard(stdin, replies)

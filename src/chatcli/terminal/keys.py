@@ -1,4 +1,4 @@
-"""What the keys of the REPL do, beside those of the line editor, and a line of what they would do now."""
+"""The REPL's key bindings, beside those of the line editor, and the line of hints about them."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ _INDENT: Final = "    "
 
 
 class Actions(Protocol):
-    """What a key can ask for."""
+    """The actions of keys."""
 
     @property
     def has_queued(self) -> bool: ...
 
     def submit(self) -> None:
-        """Hand over what is written, or queue it while something is going on."""
+        """Submit the text, or queue it while work is in hand."""
         ...
 
     def stop_and_send(self) -> None:
-        """Stop what is going on and hand over what is written, else the first that is queued."""
+        """Stop the work in hand and submit the text, else the first queued one."""
         ...
 
     def edit_queued(self) -> None:
@@ -74,30 +74,30 @@ class Actions(Protocol):
     def edit_in_editor(self) -> None: ...
 
     def search_history(self) -> None:
-        """Show what was typed before, to choose from."""
+        """Show the input history to choose from."""
         ...
 
     def edit_previous(self) -> None:
-        """Choose an earlier question, to be edited."""
+        """Choose an earlier question to edit."""
         ...
 
     def interrupt(self) -> None:
-        """Stop what is going on; with nothing going on, throw away what is written."""
+        """Stop the work in hand; without any, clear the composer."""
         ...
 
     def request_leave(self) -> None:
-        """Leave, but warn first where that would stop what is going on."""
+        """Leave, but warn first if that would stop work."""
         ...
 
     def suspend(self) -> None:
-        """Give the terminal back to the shell until the person returns."""
+        """Return the terminal to the shell until the person comes back."""
         ...
 
 
 def key_bindings(
     actions: Actions, composer: Composer, answer: AnswerLine, search: HistorySearch, table: KeyTable
 ) -> KeyBindingsBase:
-    """Return the bindings ``table`` asks for; those of the line editor come with prompt_toolkit."""
+    """Return the bindings of ``table``; prompt_toolkit adds those of the line editor."""
     return merge_key_bindings(
         [
             _unbound(),
@@ -111,7 +111,7 @@ def key_bindings(
 
 
 def _unbound() -> KeyBindings:
-    """Let a key with a name that is bound to nothing do nothing, where the line editor would type its sequence."""
+    """Ignore named keys without a binding: the line editor would type their sequence."""
     keys = KeyBindings()
 
     @Condition
@@ -138,7 +138,7 @@ def _from_table(actions: Actions, composer: Composer, table: KeyTable) -> KeyBin
 
 
 def _add_enters(keys: KeyBindings) -> None:
-    """Let Enter with a modifier be Enter wherever nothing else is bound to it."""
+    """Let Enter with a modifier be Enter, unless it has a binding of its own."""
 
     @keys.add(SHIFT_ENTER)
     @keys.add(CTRL_ENTER)
@@ -175,7 +175,7 @@ def _bindings(actions: Actions, composer: Composer) -> dict[str, Binding]:
 
 
 def _add_selecting(keys: KeyBindings, writing: Filter) -> None:
-    """Let typing end a selection that Ctrl-Space began, where the line editor would take no letter any more."""
+    """Let typing end a selection begun by Ctrl-Space: the line editor would ignore letters."""
     selecting = writing & has_selection & emacs_mode & ~shift_selection_mode
 
     @keys.add(Keys.Any, filter=selecting)
@@ -209,7 +209,7 @@ def _complete(composer: Composer) -> None:
 
 
 def _fixed(actions: Actions, composer: Composer, answer: AnswerLine) -> KeyBindings:
-    """Return the keys nobody has to change: of a paste, of a signal, and of the line for an answer."""
+    """Return the bindings that are not configurable: pastes, signals, and the answer line."""
     keys = KeyBindings()
     answering = has_focus(answer.buffer)
     empty = Condition(lambda: not answer.buffer.text)
@@ -247,7 +247,7 @@ _ENTERS = {"shift": SHIFT_ENTER, "ctrl": CTRL_ENTER}
 
 
 def strokes(sequence: str) -> tuple[str, ...]:
-    """Return the key presses of a sequence in the form ``key_sequence`` returns; Alt arrives as Escape before a key."""
+    """Return the key presses of a sequence from ``key_sequence``; Alt is Escape before a key."""
     return tuple(press for stroke in sequence.split() for press in _presses(stroke))
 
 
@@ -284,7 +284,7 @@ FOLDED: Final[Hint] = (("expand_paste", "unfolds it"), ("edit_in_editor", "edits
 
 
 def hint_line(hint: Hint, keys: KeyTable, columns: int) -> str:
-    """Return what of ``hint`` is bound to keys and has room."""
+    """Return the bound parts of ``hint``, as many as fit."""
     line = ""
     for name, does in hint:
         longer = f"{line}, {keys.shown(name)} {does}" if line else f"{keys.shown(name)} {does}"

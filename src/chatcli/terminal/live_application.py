@@ -1,4 +1,4 @@
-"""A prompt_toolkit application at the bottom of the screen that lets finished text pass above it."""
+"""A prompt_toolkit application at the bottom of the screen, with finished text printed above it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 RESIZED_AFTER_S: Final = 0.1
-"""How long a terminal's size must stand still before anything is drawn again."""
+"""How long a terminal's size must be stable before anything is redrawn."""
 
 
 class LiveApplication(Application[None]):
-    """Redraws itself and what is printed above it in one frame.
+    """Draws itself and the text printed above it in one frame.
 
-    While the terminal changes its size nothing is drawn: a terminal that wraps old rows anew moves what was drawn,
-    and whatever is erased from then on may be somebody else's. What is printed meanwhile waits.
+    While the terminal is being resized nothing is drawn: rows are wrapped and moved, and erasing could hit
+    other text. Text printed meanwhile waits.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -40,27 +40,27 @@ class LiveApplication(Application[None]):
         self._is_lent = False
 
     def end(self) -> None:
-        """End it, unless it already has: its terminal was closed."""
+        """Exit, unless the application already ended because its terminal was closed."""
         if self.is_running and not self.is_done:
             self.exit()
 
     def press(self, key: Keys) -> None:
-        """Do what ``key`` does, from outside of the keyboard, as long as keys do anything."""
+        """Simulate a press of ``key``, while the application runs."""
         if self.is_running and not self.is_done:
             self.key_processor.feed(KeyPress(key))
             self.key_processor.process_keys()
 
     def print_above(self, text: str) -> None:
-        """Print ``text``, whole lines with their ends, for good."""
+        """Print ``text``, whole lines with their ends, permanently."""
         self._unprinted.append(text)
         self.draw()
 
     def draw(self) -> None:
-        """Draw now instead of when the loop comes to it."""
+        """Draw now instead of in the next iteration of the loop."""
         self._redraw()
 
     def draw_afresh(self) -> None:
-        """Draw from the cursor on: what was on the screen belongs to somebody else now."""
+        """Draw from the cursor on: the screen was used by another program."""
         self.renderer.reset()
         self._redraw()
 
@@ -77,7 +77,7 @@ class LiveApplication(Application[None]):
             self.draw_afresh()
 
     def unprinted(self) -> str:
-        """Return and forget what could not be printed, because the application ended before."""
+        """Return and clear the text that was not printed before the application ended."""
         text = "".join(self._unprinted)
         self._unprinted.clear()
         return text
@@ -106,7 +106,7 @@ class LiveApplication(Application[None]):
         self._redraw()
 
 
-# Synchronized output (DEC private mode 2026): between the two the terminal shows the frame before.
+# Synchronized output (DEC private mode 2026): the terminal shows the previous frame until the end.
 # https://github.com/contour-terminal/vt-extensions/blob/master/synchronized-output.md
 BEGIN_FRAME: Final = "\x1b[?2026h"
 END_FRAME: Final = "\x1b[?2026l"
@@ -115,11 +115,11 @@ _USUAL_SIZE: Final = Size(rows=24, columns=80)
 
 
 class FramedOutput(Vt100_Output):
-    """A terminal that is given each frame in one write, marked as belonging together.
+    """A terminal output that writes each frame at once, marked as belonging together.
 
-    What a frame is made of, ``frame`` holds back until it ends; anything else prompt_toolkit flushes is a frame of
-    its own. It never asks where the cursor is: a terminal that does not answer would cost a second. Once the
-    terminal is gone, what is drawn goes nowhere, since nobody is left to see a complaint either.
+    ``frame`` buffers output until it ends; anything else prompt_toolkit flushes is a frame of its own. The
+    cursor's position is never queried, as a terminal that does not reply would cost a second. Once the
+    terminal is gone, output is dropped, since nobody could see a complaint.
     """
 
     def __init__(self, stdout: TextIO, *, term: str | None) -> None:
@@ -147,25 +147,25 @@ class FramedOutput(Vt100_Output):
 
     @property
     def has_room(self) -> bool:
-        """Whether the terminal takes more without making the program wait."""
+        """Whether the terminal accepts more without blocking."""
         with suppress(OSError, ValueError):
             return bool(select.select([], [self.fileno()], [], 0)[1])
         return True
 
     def _lead_nowhere(self) -> None:
-        # What is in the stream's own buffer would be written, and complained about, at the program's end.
+        # Otherwise the stream's own buffer would be written, and complained about, at exit.
         with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), self.fileno())
 
 
 def has_room(output: Output) -> bool:
-    """Whether what is drawn now gets on its way at once, as far as ``output`` can tell: a Windows console cannot."""
+    """Whether ``output`` can write at once, as far as it can tell: a Windows console cannot."""
     return not isinstance(output, FramedOutput) or output.has_room
 
 
 @contextmanager
 def frame_of(output: Output) -> Iterator[None]:
-    """Make what is drawn inside one frame, where ``output`` has frames: a Windows console has none."""
+    """Draw inside one frame if ``output`` supports frames: a Windows console does not."""
     if isinstance(output, FramedOutput):
         with output.frame():
             yield
@@ -174,7 +174,7 @@ def frame_of(output: Output) -> Iterator[None]:
 
 
 def terminal_output(stdout: TextIO, *, term: str | None) -> Output:
-    """Return the output for the terminal behind ``stdout``."""
+    """Return the output for the terminal of ``stdout``."""
     if sys.platform == "win32":
         from prompt_toolkit.output import create_output  # noqa: PLC0415 - chooses among the Windows consoles
 
@@ -187,5 +187,5 @@ def _size_of(stdout: TextIO) -> Size:
         columns, rows = os.get_terminal_size(stdout.fileno())
     except (OSError, ValueError):
         return _USUAL_SIZE
-    # Some terminals say 0 while they start.
+    # Some terminals report 0 while they start.
     return Size(rows=rows or _USUAL_SIZE.rows, columns=columns or _USUAL_SIZE.columns)

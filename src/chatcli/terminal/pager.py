@@ -1,4 +1,4 @@
-"""Reading a long text in a pager: ``$PAGER``, or the one the system has."""
+"""Showing a long text in a pager: ``$PAGER``, or the system's default."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _HOW: Final = "set PAGER to one there is, like PAGER=less"
 
 
 class Pager:
-    """Shows text with styles; ``environment`` names the program."""
+    """Shows styled text; ``environment`` names the program."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
     def command(self) -> list[str]:
-        """Return the program and its arguments. Raise ``LocalIOError`` without one."""
+        """Return the program and its arguments. Raise ``LocalIOError`` if there is none."""
         chosen = self._environment.get("PAGER", "").strip()
         try:
             words = shlex.split(chosen, posix=sys.platform != "win32")
@@ -37,8 +37,9 @@ class Pager:
         return [path, *words[1:]]
 
     async def show(self, text: str) -> None:
-        """Let the person read ``text`` until they leave the pager."""
-        # Without R less shows styles as signs, and without UTF-8 anything but ASCII as numbers, as under LANG=C.
+        """Show ``text`` until the person leaves the pager."""
+        # Without R, less shows escape sequences as text; without UTF-8, it shows non-ASCII as numbers, as
+        # with LANG=C.
         environment = {"LESS": "R", "LESSCHARSET": "utf-8", **self._environment}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -47,7 +48,7 @@ class Pager:
         except OSError as error:
             raise LocalIOError(f"the pager: {error.strerror or error}", hint=_HOW) from error
         try:
-            # Left before the end was read, it closes the pipe.
+            # The pager was closed before it had read everything.
             with suppress(BrokenPipeError, ConnectionResetError):
                 await process.communicate(text.encode("utf-8", "replace"))
         except asyncio.CancelledError:

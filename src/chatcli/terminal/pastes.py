@@ -1,8 +1,8 @@
-"""Long pastes, folded: in the composer each is one character, drawn as ``[pasted 214 lines]``.
+"""Folding of long pastes: each is one character in the composer, drawn as ``[pasted 214 lines]``.
 
-The characters are high surrogates, which no text can hold and no keyboard sends. So a placeholder moves, is deleted
-and comes back with undo as a whole, is never mistaken for the same words typed by hand, and what is folded costs
-nothing while more is typed.
+The characters are high surrogates, which no text can contain and no keyboard sends. So a placeholder is
+moved, deleted and restored as a whole, cannot be confused with the same words typed by hand, and the folded
+text costs nothing while more is typed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.layout.processors import TransformationInput
 
 MOST_LINES: Final = 10
-"""A paste of more lines is folded,"""
+"""A paste of more lines is folded."""
 MOST_CHARACTERS: Final = 2_000
-"""or of more characters."""
+"""A paste of more characters is folded."""
 
 _FIRST_MARK: Final = 0xD800
 _MARKS: Final = 0x400
@@ -43,9 +43,9 @@ class _Paste:
 
 
 class Pastes:
-    """What was pasted in this run, by the characters that stand for it.
+    """The pastes of this run by their placeholder characters.
 
-    It is kept after it was sent as well: undo, and what was cut, may bring its character back.
+    They are kept after sending: undo and yank may restore a placeholder.
     """
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Pastes:
         self._count = 0
 
     def folded(self, text: str, *, beside: str) -> str:
-        """Return the character that stands for ``text``, or ``text`` where it is short.
+        """Return a placeholder for ``text``, or ``text`` itself if it is short.
 
-        ``beside`` is what it is put into: pastes there have other numbers.
+        Placeholders in ``beside``, the text it is inserted into, get other numbers.
         """
         if not _is_long(text):
             return text
@@ -67,9 +67,9 @@ class Pastes:
         return mark
 
     def folded_again(self, text: str) -> str:
-        """Return a text from before with what was pasted in it folded; of a long one nobody remembers, all of it.
+        """Fold the known pastes in a text from the history; fold a long text without known pastes as a whole.
 
-        A draft, in which something is folded, stays as it is.
+        A draft with folded pastes is returned unchanged.
         """
         if self.marks(text) or not _is_long(text):
             return text
@@ -81,7 +81,7 @@ class Pastes:
         return self.folded(draft, beside="") if _is_long(draft) and not self.marks(draft) else draft
 
     def marks(self, draft: str) -> list[str]:
-        """Return the characters in ``draft`` that stand for pastes, in their order."""
+        """Return the placeholder characters in ``draft``, in order."""
         return [mark for mark in _MARK.findall(draft) if mark in self._pastes]
 
     def whole(self, draft: str) -> str:
@@ -97,12 +97,15 @@ class Pastes:
         )
 
     def likely_tokens(self, draft: str) -> int:
-        """Return about how many tokens ``draft`` is, unfolded. Each key asks: what is folded was measured once."""
+        """Return about how many tokens ``draft`` has, unfolded.
+
+        Called with each key, so pastes are cached.
+        """
         folded = ((draft.count(mark), paste.tokens) for mark, paste in self._pastes.items())
         return likely_tokens(draft) + sum(times * tokens for times, tokens in folded if times)
 
     def refolded(self, text: str, *, before: str) -> str:
-        """Return ``text`` with those pastes of ``before`` folded again that stand in it unchanged."""
+        """Return ``text`` with the pastes of ``before`` folded again that it contains unchanged."""
         for mark in self.marks(before):
             text = text.replace(self._pastes[mark].text, mark, 1)
         return text
@@ -113,7 +116,7 @@ def _is_long(text: str) -> bool:
 
 
 class PasteLabels(Processor):
-    """Draws a placeholder where a character stands for a paste."""
+    """A processor that draws labels for placeholder characters."""
 
     def __init__(self, pastes: Pastes) -> None:
         self._pastes = pastes

@@ -1,4 +1,4 @@
-"""The bottom of the terminal: what is still coming, what is going on, where the person writes."""
+"""The bottom of the terminal: the unfinished answer, the activity and the composer."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ _COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
 _EDITING_MODES: Final = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
 _STILL_AFTER_S: Final = 0.25
 _LEAVES_WITHIN_S: Final = 0.5
-"""Who wants to leave as an answer ends need not say so twice."""
-_ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of what was printed
+"""Leaving just as an answer ends needs no confirmation."""
+_ROWS_KEPT_FREE: Final = 4  # for activity, composer and toolbar, and one of the printed text
 
 
 class Screen:
-    """One prompt_toolkit application for as long as the conversation lasts; finished text is printed above it.
+    """One prompt_toolkit application for the whole conversation; finished text is printed above it.
 
-    ``title`` tells what the window is to be called, ``None`` for what it is called anyway. ``hurry`` ends a wait before
-    another attempt and tells whether there was one; ``give_up`` does so with the editing of an earlier question.
-    ``editing_mode`` is asked before each line. ``attached`` tells what goes with a question as it is written,
-    ``is_too_long`` whether the toolbar warns of its length.
+    ``title`` returns the window's title, ``None`` for the original one. ``retry_now`` ends the wait before
+    another attempt and returns whether there was one; ``give_up`` does the same with editing an earlier
+    question. ``editing_mode`` is read before each line. ``attached`` describes a draft's attachments,
+    ``is_too_long`` whether it is too long to send.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Screen:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Draw the screen and read keys. At the end the terminal is as it was before, whatever happened."""
+        """Draw the screen and read keys while entered. The terminal is always restored at the end."""
         self._title.refresh()
         application = asyncio.ensure_future(
             self.application.run_async(handle_sigint=False, set_exception_handler=False)
@@ -166,25 +166,25 @@ class Screen:
             if self._editing is not None:
                 self._editing.cancel()
             self.application.end()
-            # A terminal that was closed ends its input; nothing is left to be done about that.
+            # The terminal was closed, which ends the input; nothing can be done about it.
             with suppress(EOFError, OSError):
                 await application
             self._title.give_back()
 
     async def line(self) -> Submission | None:
-        """Return what the person hands over next, or has queued; ``None`` when they leave."""
+        """Return the next submission, or the next queued one; ``None`` when the person leaves."""
         self.application.editing_mode = _EDITING_MODES[self._editing_mode()]
         self.application.invalidate()
         return await self._queue.read()
 
     async def work(self, work: Awaitable[None], what: str) -> bool:
-        """Wait for ``work``; the person may stop it, and then it ends here without a word. Tell whether it was done."""
+        """Wait for ``work`` until the person stops it, quietly; return whether it was completed."""
         self._activity.begin(what)
         self._work = task = asyncio.ensure_future(work)
         try:
             await task
         except asyncio.CancelledError:
-            # Cancelled from outside, this task itself has to end; stopped by the person, only the work has.
+            # A cancellation from outside ends this task as well; the person's stop ends only the work.
             current = asyncio.current_task()
             if current is None or current.cancelling():
                 raise
@@ -199,7 +199,7 @@ class Screen:
         return True
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
-        """Return the answer to a question of the program, ``None`` when the person turns it down."""
+        """Return the answer to a question of the program, ``None`` if the person declines."""
         self._search.close()
         answer = self._answer.open(label, secret=secret)
         self.application.vi_state.reset()
@@ -212,12 +212,12 @@ class Screen:
 
     @property
     def was_left(self) -> bool:
-        """Whether the last question was turned down by ending the input."""
+        """Whether the last question was declined by ending the input."""
         return self._answer.was_left
 
     @asynccontextmanager
     async def panel(self, container: Container, focused: Window) -> AsyncIterator[None]:
-        """Show ``container`` instead of the composer and what belongs to it; keys go to ``focused``."""
+        """Show ``container`` in place of the composer; keys go to ``focused``."""
         self._search.close()
         self._panel = container
         self.application.vi_state.reset()
@@ -227,21 +227,21 @@ class Screen:
         finally:
             self._panel = None
             self.application.layout.focus(self.composer.window)
-            # What closed it may have been drawn before this came to be.
+            # It may have been closed before this runs.
             self.application.invalidate()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Let another program have the terminal; what is printed meanwhile comes afterwards."""
+        """Give the terminal to another program; output is deferred until it returns."""
         with self._suspension.lent():
             yield
 
     def print(self, text: str) -> None:
-        """Print whole lines above the rest, for good."""
+        """Print whole lines above the rest, permanently."""
         self.application.print_above(text)
 
     def is_ready(self) -> bool:
-        """Whether a frame may be drawn now; while the size changes, the application itself draws none."""
+        """Whether a frame may be drawn now; while the size changes, the application draws none itself."""
         return True
 
     def draw(self, printed: Painted, tail: Sequence[Painted]) -> None:
@@ -254,17 +254,17 @@ class Screen:
             self.application.draw()
 
     def announce(self, text: str) -> None:
-        """Show ``text`` in place of the toolbar until the next key; where that row has no room for it, print it above."""
+        """Show ``text`` in place of the toolbar until the next key; if it does not fit, print it above."""
         self._hint = text if width(text) <= self.columns() else ""
         self.print("" if self._hint else "\n".join([*wrap(text, self.columns()), ""]))
 
     def signal(self, sequence: str) -> None:
-        """Send the terminal what is not shown on the screen, like a bell."""
+        """Send the terminal an invisible sequence, like a bell."""
         self.application.output.write_raw(sequence)
         self.application.output.flush()
 
     def columns(self) -> int:
-        """Return how wide text may be: the last column stays free, so that no terminal wraps what is redrawn."""
+        """Return the usable width: the last column stays free, so that no terminal wraps a redrawn row."""
         return max(1, self._size().columns - 1)
 
     def rows(self) -> int:
@@ -276,7 +276,7 @@ class Screen:
         return self._work is not None
 
     def idle_s(self) -> float:
-        """Return for how long no key has come."""
+        """Return the seconds since the last key."""
         return time.monotonic() - self._last_key_s
 
     @property
@@ -303,11 +303,11 @@ class Screen:
             self._work.cancel()
 
     def hold(self) -> None:
-        """Send nothing that is queued before the person wishes it."""
+        """Hold the queue until the person releases it."""
         self._queue.hold()
 
     def set_aside(self, text: str) -> None:
-        """Hold ``text`` before all that is queued; the composer stays free."""
+        """Put ``text`` first in the queue, held; the composer stays free."""
         self._queue.hold_first(self.composer.as_taken(text))
 
     def edit_queued(self) -> None:
@@ -366,7 +366,7 @@ class Screen:
             self.leave()
 
     def leave(self) -> None:
-        """Stop what is going on and let the reader of lines know that nothing more comes."""
+        """Stop the current work and close the queue."""
         if self._work is not None:
             self._work.cancel()
             self._queue.hold()
@@ -376,7 +376,7 @@ class Screen:
         self._suspension.suspend()
 
     def abandon(self) -> None:
-        """Leave the terminal as it was, without waiting for anything."""
+        """Restore the terminal without waiting for anything."""
         self._suspension.abandon()
 
     def _hand_over(self, written: Submission) -> None:
@@ -411,7 +411,7 @@ class Screen:
                 self._activity.slow_down()
                 continue
             self._title.refresh()
-            # A frame of an answer that streams has moved the line of activity as well.
+            # A frame of a streaming answer has redrawn the line of activity as well.
             if time.monotonic() - self._drawn_s >= _STILL_AFTER_S:
                 self.application.invalidate()
 

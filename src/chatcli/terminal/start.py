@@ -45,10 +45,11 @@ HISTORY_FILE = "input-history.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class TerminalInfo:
-    """The terminal the REPL runs on; ``term`` is its kind, ``color_system`` what it can show.
+    """The properties of the REPL's terminal; ``term`` is its type, ``color_system`` its colours.
 
-    ``background`` is what is known of it beforehand, ``can_be_asked`` whether the terminal may know more.
-    ``is_remote``: it is at the other end of an SSH connection. ``encoding_hints`` say how files are encoded that are not in UTF-8.
+    ``background`` is the background if already known; ``answers_queries`` says whether it can be queried.
+    ``is_remote`` means the other end of an SSH connection. ``encoding_hints`` help decode files that are not
+    UTF-8.
     """
 
     stdin: TextIO
@@ -66,12 +67,12 @@ class TerminalInfo:
 
     @property
     def takes_commands(self) -> bool:
-        """Whether it reads operating system commands (OSC), if only to ignore them."""
+        """Whether it parses operating system commands (OSC), if only to ignore them."""
         return takes_commands(self.term or "")
 
 
 class Repl:
-    """One run of the REPL. ``reload_settings`` settles the settings anew with changes that win over everything else.
+    """One run of the REPL. ``reload_settings`` resolves the settings again, with overriding changes.
 
     ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
     """
@@ -161,35 +162,35 @@ class Repl:
 
     async def run(self) -> ExitCode:
         """Hold the conversation until the person leaves."""
-        # Left alone, what goes wrong beside the conversation would be written across the screen.
+        # The default handler would write errors of background tasks across the screen.
         asyncio.get_running_loop().set_exception_handler(self._tell_bug)
         try:
             async with self._screen.running():
                 asking = asyncio.ensure_future(self._theme.settle())
                 if self._is_choosing:
-                    # As work, it ends as well when the terminal is closed.
+                    # Started as work, so that closing the terminal ends it.
                     await self._screen.work(self._choose_session(), "choosing")
                 if not self._is_choosing:
                     await self._greet()
                     await self._repl.run(self._screen.line)
                 await self._repl.connection.close()
-                # An answer on its way would be the shell's next keys.
+                # A pending reply would reach the shell as typed keys.
                 await asking
         finally:
             self._repl.chat.close()
         return ExitCode.DONE
 
     def interrupt(self) -> None:
-        """Do what Ctrl-C does."""
+        """Handle Ctrl-C."""
         self._screen.application.press(Keys.SIGINT)
 
     def abandon(self) -> None:
-        """Leave the terminal as it was; the program ends without another word."""
+        """Restore the terminal; the program ends without further output."""
         self._screen.abandon()
 
     @property
     def farewell(self) -> str | None:
-        """What is said after the terminal is the shell's again; nothing where there was no conversation."""
+        """The farewell printed once the shell has its terminal back; empty without a conversation."""
         return None if self._is_choosing else farewell(self._repl)
 
     def _toolbar_line(self, columns: int) -> str:

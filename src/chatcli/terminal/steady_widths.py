@@ -1,4 +1,4 @@
-"""Emoji, drawn so that every terminal agrees on how wide they are."""
+"""Drawing emoji with a width all terminals agree on."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.layout.processors import TransformationInput
 
-# Joiner, variation selectors and skin tones melt emoji together in some terminals and not in others, and
-# prompt_toolkit adds up the widths of the parts. Without them, parts stand side by side, the same width everywhere.
+# Joiners, variation selectors and skin tones merge emoji in some terminals and not in others, and
+# prompt_toolkit adds up the widths of the parts. Without them, the parts are drawn side by side, the same
+# everywhere.
 _MELTING: Final = re.compile("(?<=[\u2190-\U0001faff])[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 
-# Two of them are a flag, which is two columns wide or four.
+# A pair of them is a flag, which is two or four columns wide.
 _FLAG_LETTERS: Final = {0x1F1E6 + at: chr(ord("A") + at) for at in range(26)}
 
 
 class SteadyWidths(Processor):
-    """Leaves out of the drawing what makes an emoji's width a matter of opinion. The text itself keeps it."""
+    """A processor that omits what makes an emoji's width ambiguous. The text itself is unchanged."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         fragments = transformation_input.fragments
@@ -38,12 +39,12 @@ class SteadyWidths(Processor):
 
 
 def steady(text: str) -> str:
-    """Return ``text`` as wide in every terminal: without what melts emoji together, the flags of countries in letters."""
+    """Return ``text`` with the same width in every terminal: emoji unmerged, flags as letters."""
     return _MELTING.sub("", text).translate(_FLAG_LETTERS)
 
 
 def _counts(kept: list[int], length: int) -> list[int]:
-    """Return for each place of the line how many characters are drawn before it."""
+    """Return for each position in the line how many characters are drawn before it."""
     counts, drawn = [], set(kept)
     count = 0
     for at in range(length):

@@ -1,4 +1,4 @@
-"""Ctrl-Z and ``fg``: the terminal goes back to the shell and comes back."""
+"""Ctrl-Z and ``fg``: returning the terminal to the shell and taking it back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AS_SHELLS_EXPECT: Final = b"\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[0m\r\n"
 
 
 class Suspension:
-    """Stops and continues the program with its terminal in order; on Windows, which knows neither, does nothing."""
+    """Stops and continues the program with its terminal in order; on Windows it does nothing."""
 
     def __init__(self, application: LiveApplication, title: WindowTitle) -> None:
         self._application = application
@@ -33,7 +33,7 @@ class Suspension:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Answer SIGTSTP and SIGCONT, which also come from elsewhere, with ``kill -TSTP`` or ``kill -CONT``."""
+        """Handle SIGTSTP and SIGCONT while entered, also those of ``kill -TSTP`` and ``kill -CONT``."""
         if sys.platform == "win32":
             yield
             return
@@ -53,7 +53,7 @@ class Suspension:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Let another program have the terminal, as the shell left it; what is printed meanwhile comes afterwards."""
+        """Give the terminal to another program, in its original mode; output is deferred until it returns."""
         self._title.give_back()
         self._is_lent = True
         try:
@@ -67,7 +67,7 @@ class Suspension:
         if sys.platform == "win32":
             return
         if self._is_lent:
-            # Stopped together with the program that has the terminal, and what is on it belongs to that.
+            # Stopped together with the program that has the terminal, which also redraws it.
             os.kill(os.getpid(), signal.SIGSTOP)
             return
         loop = asyncio.get_running_loop()
@@ -75,7 +75,7 @@ class Suspension:
         self._title.give_back()
         with self._as_the_shell_left_it():
             loop.remove_signal_handler(signal.SIGTSTP)
-            # The whole job, as the terminal would: a shell waits for all of it.
+            # Stop the whole process group, as the terminal would: a shell waits for all of it.
             os.killpg(os.getpgrp(), signal.SIGTSTP)
             loop.add_signal_handler(signal.SIGTSTP, self.suspend)
         self._was_here = True
@@ -83,7 +83,7 @@ class Suspension:
         self._title.refresh()
 
     def abandon(self) -> None:
-        """Give the terminal back for good, from whichever thread, however little the program still does."""
+        """Give the terminal back for good, from any thread, however little of the program still works."""
         if sys.platform == "win32" or self._shell_mode is None:
             return
         import termios  # noqa: PLC0415 - unknown on Windows
@@ -102,8 +102,8 @@ class Suspension:
         if self._was_here:
             self._was_here = False
             return
-        # Stopped without being asked (SIGSTOP): the shell has set the terminal for itself meanwhile. The mode from
-        # before the start, which the application restores at its end, stays as it was.
+        # Stopped by SIGSTOP: meanwhile the shell has set the terminal's mode. The original mode, which the
+        # application restores at exit, stays as it was.
         self._application.input.raw_mode().__enter__()
         self._application.draw_afresh()
         self._title.renew()
@@ -128,7 +128,7 @@ class Suspension:
 
 
 def _mode_of(terminal: int) -> list[Any] | None:
-    """Return how a terminal is set, ``None`` for what is none."""
+    """Return the mode of a terminal, ``None`` for anything else."""
     if not os.isatty(terminal):
         return None
     import termios  # noqa: PLC0415 - unknown on Windows

@@ -1,4 +1,4 @@
-"""The frontend on a terminal: what is said passes above the screen's live rows."""
+"""The frontend on a terminal: output is printed above the screen's live rows."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """The few styles of what the REPL says itself, as ANSI, or as nothing where there is no colour.
+    """The few styles of the REPL's own lines as ANSI, or as nothing without colours.
 
-    Styles one line at a time, so that no style runs on into what follows.
+    Each line is styled by itself, so that no style runs on into the next.
     """
 
     colored: bool
@@ -62,12 +62,11 @@ class Ink:
 
 
 class TerminalFrontend(Frontend):
-    """Styled, wrapped between words, and safe for a terminal.
+    """Styled, wrapped between words, and sanitized.
 
-    ``theme`` and ``settings`` are asked for each answer.
-    ``unicode`` says whether the terminal can show more than ASCII.
-    ``takes_commands`` says whether the terminal reads operating system commands (OSC), as those that mark questions and
-    answers. ``watchers`` returns what else follows a turn.
+    ``theme`` and ``settings`` are looked up for each answer. ``unicode`` says whether the terminal can show
+    more than ASCII, ``takes_commands`` whether it parses operating system commands (OSC), such as the marks
+    of questions and answers. ``watchers`` returns further observers of a turn.
     """
 
     draws = True
@@ -135,7 +134,7 @@ class TerminalFrontend(Frontend):
 
     def echo(self, question: str, attached: str = "") -> None:
         self._has_remarked = False
-        # Not wrapped: copied from the terminal, a question is what was written.
+        # Not wrapped: a question copied from the terminal must be the text as written.
         first, *others = sanitize(question).split("\n")
         indent = " " * len(self._prompt)
         words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
@@ -207,7 +206,7 @@ class TerminalFrontend(Frontend):
     async def page_through(self, answer: str) -> None:
         from chatcli.render.markdown.stream import rendered  # noqa: PLC0415 - as above
 
-        # A pager knows colours, and neither links nor columns.
+        # A pager supports colours, but neither links nor columns.
         look = self._theme()
         look = theme_of(look.name, look.color_system, links=False)
         rows = rendered(answer, look, self.columns(), self._settings().line_breaks)
@@ -229,7 +228,7 @@ class TerminalFrontend(Frontend):
         self._screen.composer.put(text)
 
     def _print_status(self, line: str) -> None:
-        """Print a line about a turn: what is no error and no way out of one stays in the background."""
+        """Print a line about a turn, dimmed unless it is an error or a way out of one."""
         self._has_remarked = True
         shown = wrapped(line, self.columns())
         self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
@@ -238,25 +237,24 @@ class TerminalFrontend(Frontend):
         self._screen.print(text + "\n")
 
 
-# Kitty and Ghostty would erase a prompt when the window changes its size, for the shell to draw it again.
+# Kitty and Ghostty would erase a prompt when the window is resized, for the shell to redraw it.
 _PROMPT: Final = "\x1b]133;A;redraw=0\x1b\\"
 _INPUT: Final = "\x1b]133;B\x1b\\"
 _OUTPUT: Final = "\x1b]133;C\x1b\\"
 _END: Final = "\x1b]133;D;{}\x1b\\"
 
 _DONE, _FAILED, _STOPPED = 0, 1, 130
-"""As the exit codes of a shell's commands: some terminals colour the mark by it."""
+"""Exit codes as a shell would report them: some terminals colour the mark accordingly."""
 
 
 class PromptMarks:
-    """Marks around questions and answers, by which a terminal jumps from turn to turn.
+    """Marks around questions and answers, which let a terminal jump from turn to turn.
 
     https://gitlab.freedesktop.org/Per_Bothner/specifications/blob/master/proposals/semantic-prompts.md
 
-    Marks one exchange after the other, each as the command and the output of a shell.
-
-    As an observer it learns how the turn ended. Marks take no room, and stand on rows that are printed for good: what
-    is redrawn would lose them. Where they are not ``wanted``, there are none.
+    Each exchange is marked like a command and its output in a shell. As an observer it learns how the turn
+    ended. Marks take no room; they are put on permanently printed rows, as redrawing would lose them. Unless
+    they are ``wanted``, there are none.
     """
 
     def __init__(self, *, wanted: bool) -> None:
@@ -277,14 +275,14 @@ class PromptMarks:
         self._outcome = _STOPPED
 
     def question(self, sign: str, words: str) -> str:
-        """Return ``words`` behind the prompt's ``sign``, and on the next line the beginning of the answer."""
+        """Return ``words`` after the prompt's ``sign``, then the mark that begins the answer."""
         if not self._wanted:
             return f"{sign}{words}\n"
         self._is_open, self._outcome = True, _DONE
         return f"{_PROMPT}{sign}{_INPUT}{words}\n{_OUTPUT}"
 
     def end(self) -> str:
-        """Return the end of the exchange, nothing where none was begun."""
+        """Return the mark that ends the exchange, empty if none was begun."""
         if not self._is_open:
             return ""
         self._is_open = False

@@ -1,4 +1,4 @@
-"""Which of vi's modes the composer is in, and the key Escape told from the keys that begin with it."""
+"""The composer's vi mode, and telling the Escape key from sequences that begin with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS: Final = {
 
 
 def vi_mode(application: Application[Any]) -> str:
-    """Return the name of the mode, empty with the keys of emacs."""
+    """Return the name of the mode, empty with emacs keys."""
     if application.editing_mode != EditingMode.VI:
         return ""
     if application.current_buffer.selection_state is not None:
@@ -35,7 +35,7 @@ def vi_mode(application: Application[Any]) -> str:
 
 
 class ViCursor(CursorShapeConfig):
-    """A bar to insert and a block to move, as vi users have it; with the keys of emacs the terminal's own."""
+    """A bar to insert and a block to move, as in vi; with emacs keys, the terminal's own cursor."""
 
     def __init__(self) -> None:
         self._modal = ModalCursorShapeConfig()
@@ -46,7 +46,7 @@ class ViCursor(CursorShapeConfig):
         return self._modal.get_cursor_shape(application)
 
 
-# Vim waits as long for the rest of what a terminal sends for a key (ttimeoutlen in its defaults.vim).
+# The time vim waits for the rest of a key's sequence (ttimeoutlen in its defaults.vim).
 _REST_OF_A_KEY_S: Final = 0.1
 _REST_OF_A_SEQUENCE_S: Final = 1.0
 _AFTER_ESCAPE_S: Final = 0.05
@@ -56,10 +56,10 @@ _AFTER_BOUND_ESCAPE_S: Final = 0.3
 def tell_escape_apart(
     application: Application[None], *, writing: Callable[[], bool], is_bound: Callable[[], bool]
 ) -> None:
-    """Let Escape alone do what it does soon, while the person is ``writing``.
+    """Let Escape alone act soon while the person is ``writing``.
 
-    With vi's keys it changes the mode at once and Alt is what comes in the same breath. ``is_bound`` tells that it
-    does something by itself with the keys of emacs, where it otherwise only begins sequences.
+    With vi keys it changes the mode at once, and Alt is Escape with a key right after it. ``is_bound`` tells
+    whether Escape has an action of its own with emacs keys, where it otherwise only begins sequences.
     """
     application.ttimeoutlen = _REST_OF_A_KEY_S
 

@@ -1,4 +1,4 @@
-"""The title of the terminal's window: which conversation this is, and whether an answer is coming."""
+"""The terminal window's title: the conversation's name, and whether an answer is pending."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = 60
 
-# XTWINOPS of xterm: most terminals keep the title they had and take it back; the others show ours until the shell or
+# XTWINOPS of xterm: most terminals save and restore their title; the others keep ours until the shell or
 # the next program sets another.
 _KEEP: Final = "\x1b[22;2t"
 _TAKE_BACK: Final = "\x1b[23;2t"
@@ -22,9 +22,9 @@ _BUSY: Final = "… "
 
 
 class WindowTitle:
-    """Shows the title ``named`` tells whenever it changed; ``None`` stands for the one the terminal had before.
+    """Shows the title ``named`` returns whenever it changes; ``None`` restores the original one.
 
-    ``is_busy`` tells whether there is something to wait for.
+    ``is_busy`` returns whether an answer is pending.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WindowTitle:
 
     @property
     def restoring_sequence(self) -> str:
-        """What gives the terminal the title back it had."""
+        """The sequence that restores the original title."""
         return _TAKE_BACK if self._is_ours else ""
 
     def refresh(self) -> None:
@@ -53,7 +53,7 @@ class WindowTitle:
         self._is_ours, self._shown = True, title
 
     def renew(self) -> None:
-        """Show it again: somebody else may have set another."""
+        """Show it again, in case another program has set a title."""
         self._shown = None
         self.refresh()
 

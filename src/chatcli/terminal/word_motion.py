@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Span = tuple[int, int]
 
 _MARKS: Final = f"{CJK_PUNCTUATION}“”…—"
-_FOLDED: Final = "\ud800-\udbff"  # each stands for a paste
+_FOLDED: Final = "\ud800-\udbff"  # each is the placeholder of a paste
 _VARIANTS: Final = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]*"
 _CJK_WORD: Final = f"(?:[{HAN}]{_VARIANTS}){{1,2}}[{HIRAGANA}]*|[{HIRAGANA}][{HIRAGANA}ー]*|[{KATAKANA}\u3099\u309a]+|[{HANGUL}]+"
 _CJK: Final = f"{HAN}{HIRAGANA}{KATAKANA}{HANGUL}"
@@ -130,7 +130,7 @@ class WordBuffer(Buffer):
 
 
 def word_keys() -> KeyBindings:
-    """Return Alt-F, Alt-D and their like: prompt_toolkit's own pass over a word of one character, as vi's ``e`` does."""
+    """Return Alt-F, Alt-D and the like: prompt_toolkit's own skip one-character words, as vi's ``e``."""
     keys = KeyBindings()
 
     @keys.add("c-right", filter=emacs_mode)
@@ -159,7 +159,7 @@ def _end_of_word(event: KeyPressEvent) -> int:
 
 @cache
 def _words(*, big: bool) -> re.Pattern[str]:
-    """Return what finds the words of a line; blanks alone are in none. Made when a key first asks for it."""
+    """Return the pattern that finds words; blanks are in none. Compiled on first use."""
     if big:
         others = f"[^\\s{_CJK}{_MARKS}{_FOLDED}]+"
     else:

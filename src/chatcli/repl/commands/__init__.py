@@ -37,7 +37,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *help.COMMANDS),  # noqa: PLW0108
     ),
 )
-"""The headings of ``/help``, and the commands below each."""
+"""The headings of ``/help`` with the commands below each."""
 
 COMMANDS: Final[tuple[Command, ...]] = tuple(
     command for _, commands in COMMAND_GROUPS for command in commands
@@ -68,7 +68,7 @@ _MEANT: Final[Mapping[str, str]] = MappingProxyType(
         "usage": "cost",
     }
 )
-"""What other programs call a command, for a hint."""
+"""Names of a command in other programs, for a hint."""
 
 
 def named(name: str) -> Command | None:

@@ -42,7 +42,7 @@ _FEWEST_TURNS: Final = 2
 _STRATEGY: Final = "summarize"
 _SHOWN_CHARACTERS: Final = 60
 _MOST_CHOICES: Final = 200
-"""Of a long conversation the newest turns are offered; every number can be typed."""
+"""Only the newest turns of a long conversation are offered; every number can be typed."""
 _REMOVED_NOTE: Final = re.compile(r"-\s*(\d{1,9})")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import ReplyMetadata
 
     _Row: TypeAlias = tuple[str, str, str]
-    """What it is, the amount, and what there is to say of it."""
+    """Label, amount, and note."""
 
 _ON_OFF: Final = {"on": True, "off": False}
 _GAP: Final = 2

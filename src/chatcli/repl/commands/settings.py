@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FIXED_AT_START: Final = ("save", "plain")
 _KEY_SETTINGS: Final = frozenset({"api_key", "api_key_env"})
-"""A key does not belong on the screen, nor in the history of what was typed."""
+"""Keys must not appear on the screen or in the input history."""
 _REASONING_SHOWN: Final = {
     "show": "show reasoning as it streams",
     "hide": "one line with the time it took",

@@ -1,1 +1,1 @@
-"""Choosing a session from a list that is searched while the person types."""
+"""Choosing a session from a list that is searched as the person types."""

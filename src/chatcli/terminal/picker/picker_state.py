@@ -1,4 +1,4 @@
-"""Where choosing a session stands, and the keys that change it."""
+"""The state of the session picker, and the keys that change it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Doing(Enum):
-    """What the keys are for."""
+    """The mode that decides what keys do."""
 
     CHOOSING = auto()
     RENAMING = auto()
     REMOVING = auto()
-    """The person is asked whether they mean it."""
+    """Asking for confirmation."""
 
 
 class PickerState:
-    """Knows no terminal and no files: keys and searches change it, drawing reads it.
+    """The state without a terminal or files: keys and searches change it, drawing reads it.
 
-    ``is_here``: only the sessions of the person's folder are wanted. What comes first is decided by ``settle``, once it
-    is known what there is, but not any more when the person has done something: the list must not change under them.
+    ``is_here`` restricts the list to the person's folder. ``settle`` decides the initial scope once the
+    sessions are known, unless the person has done something by then: the list must not change under them.
     """
 
     def __init__(self, *, words: str = "", has_folder: bool, everywhere: bool = False) -> None:
@@ -41,7 +41,7 @@ class PickerState:
         self.listing: Listing | None = None
         self.progress: tuple[int, int] | None = None
         self.error = ""
-        """What went wrong with the last thing that was done."""
+        """The error of the last action."""
         self.is_settled = everywhere or not has_folder
         self._is_touched = False
         self._place = 0
@@ -54,7 +54,7 @@ class PickerState:
 
     @property
     def place(self) -> int:
-        """Which one of the listed is marked; 0 also where none is listed."""
+        """The index of the marked session; 0 if none is listed."""
         return self._place
 
     @property
@@ -63,7 +63,7 @@ class PickerState:
 
     @property
     def is_current(self) -> bool:
-        """Whether what is listed is what is wanted, and not what was wanted a key ago."""
+        """Whether the list is the result of the current search, not of an earlier one."""
         return (
             self.listing is not None
             and self.listing.words == self.words
@@ -71,7 +71,7 @@ class PickerState:
         )
 
     def settle(self, *, is_here: bool) -> None:
-        """Decide whose sessions are wanted, unless that is decided already."""
+        """Decide the scope, unless it is already decided."""
         if not self.is_settled:
             self.is_here, self.is_settled = is_here, True
 
@@ -80,13 +80,13 @@ class PickerState:
         self.words = words
 
     def turn_scope(self) -> None:
-        """Want the sessions of all folders instead of this one's, or the other way round."""
+        """Toggle between this folder's sessions and those of all folders."""
         self._touch()
         if self.has_folder and self.is_settled:
             self.is_here = not self.is_here
 
     def take(self, listing: Listing) -> None:
-        """List what was found. The mark stays on its session, as long as the same was looked for."""
+        """List search results. The mark stays on its session while the search is the same."""
         before, marked = self.listing, self.marked
         self.listing = listing
         looked_for_the_same = (
@@ -96,7 +96,7 @@ class PickerState:
             self._place = self._first = 0
             return
         if not self._is_touched:
-            return  # what came in above is newer, and nobody has chosen anything yet
+            return  # newer sessions were added above, and none was chosen yet
         names = (session.name for session in listing.sessions)
         self._mark(next((at for at, name in enumerate(names) if marked and name == marked.name), self._place))
 
@@ -114,25 +114,25 @@ class PickerState:
         self.move(self.count)
 
     def window(self, visible: int) -> range:
-        """Return which sessions are shown where there is room for ``visible``; the marked one is among them."""
+        """Return the sessions visible in ``visible`` places, the marked one among them."""
         self._visible = max(1, visible)
         lowest_first = self._place - self._visible + 1
         self._first = max(lowest_first, min(self._first, self._place, self.count - self._visible), 0)
         return range(self._first, min(self.count, self._first + self._visible))
 
     def begin(self, doing: Doing) -> SessionSummary | None:
-        """Begin to do something with the marked session, and return it; without one there is nothing to do."""
+        """Begin an action on the marked session, and return it; ``None`` without one."""
         self._touch()
         if self.marked is not None:
             self.doing = doing
         return self.marked
 
     def end(self) -> None:
-        """Go back to choosing."""
+        """Return to choosing."""
         self.doing = Doing.CHOOSING
 
     def _touch(self) -> None:
-        # Before there is a list, nobody has seen whose sessions it shows.
+        # Before there is a list, the person cannot have seen its scope.
         self.is_settled = self.is_settled or self.listing is not None
         self._is_touched = True
         self.error = ""
@@ -142,20 +142,20 @@ class PickerState:
 
 
 class PickerActions(Protocol):
-    """What a key can ask for, beyond moving the mark."""
+    """The actions of keys, beyond moving the mark."""
 
     def choose(self) -> None:
-        """Go on with the marked session."""
+        """Choose the marked session."""
         ...
 
     def clear(self) -> None:
-        """Look for nothing any more; where nothing is looked for, close."""
+        """Clear the search; if it is empty, close."""
         ...
 
     def close(self) -> None: ...
 
     def turn_scope(self) -> None:
-        """Show the sessions of all folders, or only this one's again."""
+        """Toggle between the sessions of all folders and of this one."""
         ...
 
     def begin_renaming(self) -> None: ...
@@ -167,12 +167,12 @@ class PickerActions(Protocol):
     def remove(self) -> None: ...
 
     def go_back(self) -> None:
-        """Neither rename nor remove it after all."""
+        """Cancel renaming or removing."""
         ...
 
 
 def key_bindings(actions: PickerActions, state: PickerState) -> KeyBindingsBase:
-    """Return the bindings; the container they belong to gets them before the rest of the screen does."""
+    """Return the bindings; the picker's container handles them before the rest of the screen."""
     return merge_key_bindings(
         [_choosing(actions, state), _moving(state), _renaming(actions, state), _removing(actions, state)]
     )
@@ -273,7 +273,7 @@ def _removing(actions: PickerActions, state: PickerState) -> KeyBindings:
     keys = KeyBindings()
     removing = _doing(state, Doing.REMOVING)
 
-    # Eager: no key may first wait whether it becomes part of a longer one that edits the words.
+    # Eager: a key must not wait to become part of a longer one that edits the words.
     @keys.add(Keys.Any, filter=removing, eager=True)
     def _go_back(_: KeyPressEvent) -> None:
         actions.go_back()

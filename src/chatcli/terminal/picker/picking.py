@@ -1,4 +1,4 @@
-"""Choosing a session on the screen: what is typed is searched for at once, in threads, and the newest result wins."""
+"""Choosing a session on the screen: each key starts a search in a thread, and the newest result wins."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from chatcli.terminal.screen import Screen
 
 LIST_AGAIN_S: Final = 0.5
-"""How often what has been read so far is listed while the files are still being read."""
+"""How often the sessions read so far are listed while files are still being read."""
 
 _ESCAPE_WITHIN_S: Final = 0.05
-"""After so long without another byte Escape is the key, and not the beginning of what another key sends. The usual
-half second is too long for what closes a list."""
+"""How long to wait for more bytes after Escape before it counts as the key.
+
+The usual half second is too slow for closing a list.
+"""
 
 
 async def pick_session(
@@ -40,16 +42,16 @@ async def pick_session(
     words: str = "",
     everywhere: bool = False,
 ) -> str | None:
-    """Let the person choose and return the session's name, ``None`` when they close the list.
+    """Return the name of the session the person chooses, ``None`` if they close the list.
 
-    It begins with what is found for ``words``: in the person's folder where there is anything, or ``everywhere``.
+    The first results are those for ``words``: in the person's folder if there are any, or ``everywhere``.
     """
     state = PickerState(words=words, has_folder=pickable.has_folder, everywhere=everywhere)
     return await _Picking(screen, pickable, state, theme=theme, unicode=unicode).run()
 
 
 class _Picking:
-    """The actions of the keys, and the work in threads they lead to."""
+    """The actions of the keys, and their work in threads."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class _Picking:
                         task.cancel()
 
     def choose(self) -> None:
-        """Go on with the marked session, once what is listed is what the person typed before they chose."""
+        """Choose the marked session, once the list is the result of what the person typed before choosing."""
         self._is_chosen = True
         self._choose_if_current()
 
@@ -143,7 +145,7 @@ class _Picking:
             self._theme(),
             self._glyphs,
             columns=self._screen.columns(),
-            # What a tail leaves free has room for the line above and the footer.
+            # The rows a tail may have include room for the line above and the footer.
             rows=self._screen.rows(),
             now=datetime.now().astimezone(),
             current=self._pickable.current,
@@ -178,7 +180,7 @@ class _Picking:
         return await in_thread(lambda: pickable.listing(words, is_here=is_here))
 
     async def _refresh(self) -> None:
-        await self._listed.wait()  # what was known before is shown first
+        await self._listed.wait()  # show known sessions first
         loop = asyncio.get_running_loop()
 
         def progress(done: int, total: int) -> None:
@@ -213,7 +215,7 @@ class _Picking:
         if (session := self._state.marked) is not None:
             self._finish(session.name)
         elif self._is_complete:
-            self._is_chosen = False  # else what they mean may still be read
+            self._is_chosen = False  # what their words match may still be read
 
     def _finish(self, name: str | None) -> None:
         if not self._end.done():
@@ -239,7 +241,7 @@ class _Picking:
 
 @contextmanager
 def _keys_of_a_list(application: LiveApplication) -> Iterator[None]:
-    """Let Escape close a list at once, and letters be what is searched for: vi's keys are for longer texts."""
+    """Let Escape close a list at once, and letters search: vi modes are for longer texts."""
     usual = application.ttimeoutlen, application.timeoutlen, application.editing_mode
     application.ttimeoutlen = application.timeoutlen = _ESCAPE_WITHIN_S
     application.editing_mode = EditingMode.EMACS

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from chatcli.sessions.library import Library
 
     Show: TypeAlias = Callable[[ImportSummary], None]
-    """Shows how far it is."""
-
 _AUTO: Final = "auto"
 _SHOWN_NAMES: Final = 3
 _SHOWN_KINDS: Final = 12

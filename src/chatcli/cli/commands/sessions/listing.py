@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _INDENTATION: Final = "    "
 _SHOWN_NAMES: Final = 3
 _LEAST_ROOM: Final = 20
-"""How many columns must be left for a title."""
+"""Minimum columns for a title."""
 _SILENT_S: Final = 1.0
 _REDRAW_AFTER_S: Final = 0.1
 _SEARCH_LIMIT: Final = 20
