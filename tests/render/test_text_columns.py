@@ -31,21 +31,22 @@ def test_a_pipe_gets_a_table_whole():
     assert table([("a", "b" * 500), ("c", "d")], sys.maxsize).splitlines() == [f"a  {'b' * 500}", "c  d"]
 
 
-def test_where_a_table_is_too_wide_every_column_can_still_be_read():
-    assert table(SETTINGS, 50).splitlines() == [
-        "base_url     https://llm.exam…  config.toml, prof…",
-        "model        gpt-5-mini         default",
+def test_where_a_table_is_too_wide_later_columns_are_cut_and_all_can_still_be_read():
+    assert table(SETTINGS, 62).splitlines() == [
+        "base_url     https://llm.example.com/v1/of/some/len…  config.…",
+        "model        gpt-5-mini                               default",
         "temperature  0.7",
     ]
-    assert table(SETTINGS, 30).splitlines() == [
-        "base_url     https:…  config.…",
-        "model        gpt-5-…  default",
+    assert table(SETTINGS, 40).splitlines() == [
+        "base_url     https://llm.exam…  config.…",
+        "model        gpt-5-mini         default",
         "temperature  0.7",
     ]
 
 
 def test_numbers_are_cut_last():
     assert table(COUNTS, 24, right={1}).splitlines() == ["北京的…   1,234  free", "system…      20  $0.0001"]
+    assert table(COUNTS, 12, right={1}).splitlines() == ["北京的…   1…", "system……"]
 
 
 def test_a_column_without_anything_in_it_takes_no_room():

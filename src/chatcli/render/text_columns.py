@@ -11,37 +11,49 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions
-    from rich.measure import Measurement
     from rich.segment import Segment
 
 _GAP: Final = "  "
+_LEAST_COLUMNS: Final = 8
+"""How much of a cell is shown at least."""
 _LEAST_ROOM: Final = 16
 """How many columns must be left for text that hangs under its beginning."""
 
 
-def table(
-    rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = (), whole: Collection[int] = (0,)
-) -> str:
+def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
     """Return ``rows`` one below the other, in lines of at most ``columns``; the cells of ``right`` end in line.
 
-    Where there is no room for all, the widest cells are cut first, then those of ``whole``, and those of ``right`` last.
+    Where there is no room for all, the cells of later columns are cut, but not to nothing, and those of ``right`` last.
     """
     # Here, so that nobody who hears or sees no table waits for it.
     from rich.table import Table  # noqa: PLC0415
 
     cells = zip(*([sanitize_line(cell) for cell in row] for row in rows), strict=True)
     shown = {at: column for at, texts in enumerate(cells) if (column := _Column(texts)).columns}
-    kept = {*right, *whole}
-    if sum(shown[at].columns + len(_GAP) for at in kept & shown.keys()) > columns:
-        kept = {*right}
+    gaps = len(_GAP) * (len(shown) - 1)
+    wanted = {at: shown[at].columns for at in sorted(shown, key=lambda at: (at not in right, at))}
+    given = _shared(wanted, columns - gaps)
     grid = Table.grid(padding=(0, len(_GAP), 0, 0))
     for at in shown:
-        grid.add_column(justify="right" if at in right else "left", no_wrap=at in kept)
+        grid.add_column(justify="right" if at in right else "left", width=given[at])
     grid.add_row(*shown.values())
-    return "\n".join(shortened(line, columns) for line in plain_lines(grid, columns))
+    lines = plain_lines(grid, sum(given.values()) + gaps)
+    return "\n".join(shortened(line, columns) for line in lines)
+
+
+def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
+    """Give each what it wants, the first first, as long as those that follow get a little as well."""
+    given: dict[int, int] = {}
+    left, least = room, sum(min(columns, _LEAST_COLUMNS) for columns in wanted.values())
+    for at, columns in wanted.items():
+        little = min(columns, _LEAST_COLUMNS)
+        least -= little
+        given[at] = max(little, min(columns, left - least))
+        left -= given[at]
+    return given
 
 
 class _Column:
@@ -50,11 +62,6 @@ class _Column:
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
         self.columns = max(map(width, texts))
-
-    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
-        from rich.measure import Measurement  # noqa: PLC0415 - as above
-
-        return Measurement(self.columns, self.columns)
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterable[Segment]:
         from rich.segment import Segment  # noqa: PLC0415 - as above

@@ -55,7 +55,7 @@ def tree_rows(tree: Tree, columns: int) -> str:
         dot = "●" if exchange.id in on_path else "○"
         words = _words(exchange, columns)
         cells.append((str(exchange.number), lead + dot, f"{HERE} {words}" if exchange.id == last else words))
-    return table(cells, columns, right={0}, whole={1})
+    return table(cells, columns, right={0})
 
 
 def tree_sentences(tree: Tree) -> str:
