@@ -1,4 +1,4 @@
-"""What every test stands on: a closed network and no settings from the machine it runs on."""
+"""The base of every test: a closed network, and no settings from the machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FOREIGN_NAMES = (
 
 
 def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
-    """Let no test reach beyond loopback, whichever library it uses."""
+    """Refuse connections beyond loopback, whichever library makes them."""
     if event != "socket.connect" or not isinstance(arguments[1], tuple):
         return
     host = str(arguments[1][0])
@@ -59,7 +59,7 @@ def _no_settings_of_this_machine() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_as_a_terminal_leaves_them() -> None:
-    """Undo ``nohup`` and a shell's ``&``: a signal ignored here would be ignored by every program started here."""
+    """Undo ``nohup`` and a shell's ``&``: a signal ignored here would be ignored in every program started here."""
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
@@ -83,7 +83,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Name, as the very last line, what tests were skipped for want of."""
+    """List, as the very last line, what the skipped tests lacked."""
     if (skipped := config.stash.get(SKIPPED, None)) is None:
         return
     reasons = "; ".join(f"{reason} ({count})" for reason, count in skipped.most_common())

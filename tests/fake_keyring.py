@@ -1,4 +1,4 @@
-"""A keyring made of memory."""
+"""A keyring in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON of any shape, for hypothesis: values no reader expects, in place of those it does."""
+"""JSON of any shape, for hypothesis: unexpected values in place of expected ones."""
 
 from __future__ import annotations
 

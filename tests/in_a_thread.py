@@ -1,4 +1,4 @@
-"""Something asynchronous, such as a server, beside a test in which nothing is."""
+"""An asynchronous context, such as a server, in a thread beside a synchronous test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @contextmanager
 def in_a_thread(context: AbstractAsyncContextManager[T]) -> Iterator[T]:
-    """Enter ``context`` on a loop in a thread of its own, hand out what it gives, and leave it at the end."""
+    """Enter ``context`` on a loop in a new thread, yield its value, and exit it at the end."""
     started: Future[T] = Future()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()

@@ -41,7 +41,7 @@ MODELS = http_response("200 OK", b'{"data": [{"id": "small"}]}', content_type="a
 
 
 class Authority:
-    """Who signs certificates that nobody but the tests trusts."""
+    """A certificate authority that only the tests trust."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA(organization_name="Authority of the tests")
@@ -59,7 +59,7 @@ class Authority:
 
 
 def speaking(content: bytes) -> Handler:
-    """Return what answers a request head with ``content``, whatever was asked."""
+    """Return a handler that answers any request with ``content``."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -74,7 +74,7 @@ async def stay_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWrite
 
 
 async def reject_immediately(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer any bytes as a plain HTTP server answers the greeting of TLS."""
+    """Answer any bytes as a plain HTTP server answers a TLS greeting."""
     await reader.read(1)
     writer.write(http_response("400 Bad Request"))
     await writer.drain()
@@ -93,9 +93,9 @@ async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 @dataclass
 class TunnelProxy:
-    """An HTTP proxy that leads every CONNECT to ``port`` of loopback, whichever host was asked for.
+    """An HTTP proxy that connects every CONNECT to ``port`` of loopback, whatever host it names.
 
-    With ``credentials`` (``user:password``) it wants those. ``asked`` are the request lines it was given.
+    With ``credentials`` (``user:password``) it requires those. ``asked`` are the request lines received.
     """
 
     port: int
@@ -120,7 +120,7 @@ class TunnelProxy:
 
 @dataclass
 class SocksProxy:
-    """A SOCKS 5 proxy without authentication that leads everywhere to ``port`` of loopback."""
+    """A SOCKS 5 proxy without authentication that connects everything to ``port`` of loopback."""
 
     port: int
     asked: list[str] = field(default_factory=list)
@@ -159,7 +159,7 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -
 
 @asynccontextmanager
 async def listening(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve every connection with ``handler`` and hand out the port; whoever is left at the end is hung up on."""
+    """Serve every connection with ``handler`` and yield the port; open connections are closed at the end."""
     writers: list[asyncio.StreamWriter] = []
     tasks: set[asyncio.Task[None]] = set()
 

@@ -1,4 +1,4 @@
-"""A small real HTTP server on loopback that answers as it is told.
+"""A small real HTTP server on loopback with scripted answers.
 
 Each request is given the next answer, the last one again to all that follow, or what ``choose`` returns for it. In a
 coroutine::
@@ -78,12 +78,12 @@ def text_events(*texts: str, model: str = "small") -> list[bytes]:
 
 
 def reasoning_events(*texts: str, model: str = "small") -> list[bytes]:
-    """Return the chunks in which a model thinks before it answers."""
+    """Return the chunks of a model's reasoning before its answer."""
     return [_chunk(model, {"reasoning_content": text}, None) for text in texts]
 
 
 def event_stream(*texts: str, model: str = "small", finish_reason: str = "stop") -> list[bytes]:
-    """Return a whole streamed chat completion, one piece a text."""
+    """Return a whole streamed chat completion, one chunk per text."""
     return [*text_events(*texts, model=model), _chunk(model, {}, finish_reason), b"data: [DONE]\n\n"]
 
 
@@ -95,10 +95,10 @@ def _chunk(model: str, delta: Mapping[str, str], finish_reason: str | None) -> b
 
 @dataclass(frozen=True, slots=True)
 class ServedRequest:
-    """A request as it came. ``headers`` have lower-case names.
+    """A received request. ``headers`` have lower-case names.
 
-    ``closed`` is done once the client has hung up, whether the answer was at its end or not; its result is whether
-    it was. It can be waited for from any thread; in a coroutine use ``hung_up``.
+    ``closed`` is done once the client has hung up; its result is whether the answer was complete. It can be
+    awaited from any thread; in a coroutine use ``hung_up``.
     """
 
     method: str
@@ -118,7 +118,7 @@ class ServedRequest:
 
 
 class ScriptedServer:
-    """What ``serving`` hands out. ``requests`` are in the order they came, ``tasks`` are those that serve them."""
+    """The server that ``serving`` yields. ``requests`` are in order of arrival, ``tasks`` are serving them."""
 
     def __init__(self, answers: Sequence[Answer], choose: Choose | None = None) -> None:
         self.requests: list[ServedRequest] = []
@@ -133,7 +133,7 @@ class ScriptedServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def asked(self, *, within_s: float = 5.0) -> None:
-        """Return when the first request has come. Not for a server in a thread of its own."""
+        """Return when the first request has arrived. Not for a server in a thread of its own."""
         async with asyncio.timeout(within_s):
             await self._asked.wait()
 
@@ -141,7 +141,7 @@ class ScriptedServer:
         self._begin(self._serve(reader, writer))
 
     async def stop(self) -> None:
-        """Hang up on whoever is still there."""
+        """Close all open connections."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -174,7 +174,7 @@ class ScriptedServer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        # Whoever has asked says nothing more, so the end of what it sends is its hanging up.
+        # A client sends nothing after its request, so the end of its stream is its hanging up.
         gone = self._begin(_end_of(reader))
         sending = self._begin(_send(answer, writer))
         await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -217,7 +217,7 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
 
 
 async def _play(script: Script, writer: asyncio.StreamWriter, framed: Callable[[bytes], bytes]) -> bool:
-    """Do what the script says; return whether it came to its end."""
+    """Play the script; return whether it ended."""
     for step in script:
         match step:
             case bytes():

@@ -1,4 +1,4 @@
-"""What import-linter cannot say: when a library is loaded, and how a stream is read."""
+"""Rules that import-linter cannot express: when a library is loaded, and how a stream is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLOW_TO_IMPORT = {
 }
 
 NOT_GENERATORS = {"self._attempts(wait)"}
-"""What may be iterated as it is: tenacity's AsyncRetrying is an iterator that has nothing to close."""
+"""Iterables without anything to close: tenacity's AsyncRetrying."""
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -55,7 +55,7 @@ def test_the_wiring_loads_no_library_before_it_needs_one():
 
 
 def unclosed_streams(path: Path) -> list[str]:
-    """Return every ``async for`` over a generator nobody else holds, and so nobody closes."""
+    """Return every ``async for`` over a generator without another owner, which nobody closes."""
     loops = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.AsyncFor))
     return [
         f"{path.relative_to(SOURCE).as_posix()}:{loop.lineno}"
@@ -74,7 +74,7 @@ PARTS_OF_ERRORS = {"args", "code", "hint", "message", "retryable", "retry_after_
 
 
 def changed_errors(path: Path) -> list[str]:
-    """Return every assignment to a part of something that was caught, or is called an error."""
+    """Return every assignment to an attribute of a caught exception, or of a variable named like an error."""
     tree = ast.parse(path.read_text("utf-8"))
     caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)} | {
         "error",

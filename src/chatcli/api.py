@@ -195,7 +195,7 @@ def _settled(
             code="no_key",
         )
     for credential in settings.every_credential:
-        context.redactor.know_later(credential.secret.revealed)
+        context.redactor.add_source(credential.secret.revealed)
     return settings, context
 
 

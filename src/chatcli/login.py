@@ -132,7 +132,7 @@ async def check_key(
     """
     if key is not None:
         refuse_key_in_clear(base_url, accepted=insecure_http)
-        context.redactor.know(key)
+        context.redactor.add_key(key)
     try:
         return await _checked(base_url, key, settings, context)
     except (RequestRefused, BadResponse) as error:
@@ -154,7 +154,7 @@ def keep_key(base_url: str, key: str, context: RunContext, find_keyring: FindKey
 
     May wait for the person to unlock the keyring. Raise ``ConfigurationError`` and ``LocalIOError``.
     """
-    context.redactor.know(key)
+    context.redactor.add_key(key)
     folder = context.paths.config
     place = StoredKeys(folder, find_keyring).store(origin_of(base_url), key)
     return "the system keyring" if place == IN_KEYRING else str(folder / KEYS_FILE_NAME)

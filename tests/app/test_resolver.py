@@ -1,4 +1,4 @@
-"""The way to an endpoint, as the settings and the environment tell of it."""
+"""The connection to an endpoint, as settings and environment define it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODELS = "https://models.example/v1"
 
 @pytest.fixture
 def endpoint(tmp_path):
-    """Return what finds the endpoint at a URL with these variables set."""
+    """Return a function that resolves the endpoint at a URL with these variables set."""
     paths = Paths(tmp_path / "config", tmp_path / "data", tmp_path / "cache", tmp_path / "local")
 
     def at(url, **environment):

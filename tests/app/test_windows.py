@@ -1,4 +1,4 @@
-"""Who is asked for a model's window, and who is believed, against servers as they answer."""
+"""Sources of a model's window and their precedence, against servers as they answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_FOUND = json_answer({"error": "no such route"}, status=404)
 
 
 def routes(**answers):
-    """Return what answers the path that ends in a name, with dashes for slashes; everything else is not found."""
+    """Return an answer for paths that end in a name, with dashes for slashes; everything else is not found."""
 
     def choose(request):
         path = request.path.partition("?")[0]
@@ -70,7 +70,7 @@ LITELLM = {"v1_models": listing("openai", "gpt-4o", "odd")}
 
 
 class Finding:
-    """A finder for one server, started anew with each ``window``, as the program is."""
+    """A finder for one server; each ``window`` is a new run of the program."""
 
     def __init__(self, folder, server, table=None):
         self.endpoint = Endpoint(server.base_url, loopback=True)
@@ -270,7 +270,7 @@ async def test_whatever_json_a_server_sends_the_window_is_positive_or_unknown(va
 
 
 class SayingTheSame:
-    """As much of an entry of the pool as is asked, with one answer to everything."""
+    """The part of a pool entry that is needed, with one answer to everything."""
 
     endpoint = Endpoint("http://127.0.0.1:1/v1")
 

@@ -1,4 +1,4 @@
-"""From settings and a wish to a conversation."""
+"""From settings and options to a conversation."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}  # a dollar a toke
 
 
 class Clock:
-    """A clock that moves only while somebody sleeps."""
+    """A clock that moves only while a caller sleeps."""
 
     def __init__(self):
         self.now_s = 0.0
@@ -178,7 +178,7 @@ class TestTwoConversationsAtOneEndpoint:
 
     @pytest.fixture
     def together(self, context, clock):
-        """Return a run whose limits are kept by ``clock``."""
+        """Return a run whose limits use ``clock``."""
         return replace(context, pool=Pool(lambda: RateLimits(clock=clock, sleep=clock.sleep)))
 
     async def test_share_its_limits(self, together, settings, clock):

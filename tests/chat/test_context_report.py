@@ -1,4 +1,4 @@
-"""What a model sees, by the numbers the person knows turns by."""
+"""The context of a model, by the turn numbers that the person sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going back in a conversation, and that a resume finds it as it was left."""
+"""Operations on a conversation; after each, a resume finds the same state."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def open_chat(store):
-    """Open a conversation with a model that answers by scripts; give it and the model."""
+    """Open a conversation with a scripted model; return both."""
     chats = []
 
     def open_with(*scripts, **how):
@@ -111,7 +111,7 @@ def standing(history):
 
 
 def assert_a_resume_finds_it(chat):
-    """Check that the session file, read by somebody else, is the conversation as it runs."""
+    """Check that the session file, read anew, equals the running conversation."""
     resumed = history_of(chat.opened.store.load(chat.opened.file))
     assert standing(resumed) == standing(chat.manager.history)
 
@@ -1026,7 +1026,7 @@ SCRIPTS = st.sampled_from(
 
 
 class AlternatingModel(ScriptedModel):
-    """Finds it a bug when what it is sent does not begin with a question, or has two of a side in a row."""
+    """Fails if a request does not begin with a question, or does not alternate."""
 
     async def stream(self, request):
         roles = [message.role for message in request.messages]
@@ -1045,7 +1045,7 @@ ACTS = st.sampled_from(
 
 
 async def do(chat, what, data):
-    """Do one thing the REPL can do; raise ``UsageError`` where it cannot be done now."""
+    """Do one thing the REPL can do; raise ``UsageError`` if it is impossible now."""
     memory, numbers = chat.memory, st.integers(1, 3)
     acts = {
         "send": lambda: ask(chat, data.draw(st.sampled_from("xyz"))),
@@ -1103,7 +1103,7 @@ class TestCounting:
         await ask(chat, "two")
         first_turn = chat.manager.context().parts[0]
         assert by_vocabulary * 1.5 <= first_turn.tokens <= by_vocabulary * 1.5 + 2
-        # What is compared with the endpoint's count is the vocabulary's.
+        # The endpoint's count is compared with the vocabulary's.
         assert by_vocabulary < model.requests[0].counted_tokens < by_vocabulary + 20
 
     async def test_goes_by_the_window_a_refusal_tells_of_from_then_on(self, open_chat):

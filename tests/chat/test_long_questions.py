@@ -1,4 +1,4 @@
-"""Questions that do not fit, in a conversation that goes on."""
+"""Questions that do not fit, in a conversation that continues."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def played(events):
         return [event async for event in events]
 
 
-def told(chat):
+def notices_of(chat):
     return [[message.text for message in turn.messages] for turn in chat.manager.history.turns]
 
 
 async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
     chat.turns.connect(target(AnsweringModel(state_facts)))
     assert isinstance((await played(chat.turns.send(LONG)))[-1], TurnFinished)
-    ((asked, answered),) = told(chat)
+    ((asked, answered),) = notices_of(chat)
     assert asked.startswith("Which facts?")
     assert TEXT not in asked
     assert facts_of(answered) == FACTS
@@ -71,7 +71,7 @@ async def test_the_conversation_goes_on_with_the_question_in_short(chat, store):
         Conversation(SessionLog(None, app="x", session=store.load(store.resolve("trip"))), store)
     ) as resumed:
         resumed.turns.connect(target(AnsweringModel(state_facts)))
-        assert told(resumed) == told(chat)
+        assert notices_of(resumed) == notices_of(chat)
 
 
 class ThinkingAloud(AnsweringModel):
@@ -123,10 +123,10 @@ async def test_a_part_that_fails_leaves_the_conversation_as_it_was(chat):
 async def test_another_answer_that_fails_leaves_the_old_one(chat):
     chat.turns.connect(target(AnsweringModel(state_facts)))
     await played(chat.turns.send(LONG))
-    before = told(chat)
+    before = notices_of(chat)
     chat.turns.connect(target(AnsweringModel(lambda prompt: NetworkError("gone"))))
     await played(chat.turns.retry())
-    assert told(chat) == before
+    assert notices_of(chat) == before
 
 
 async def test_a_long_question_can_take_the_place_of_another(chat):
@@ -135,7 +135,7 @@ async def test_a_long_question_can_take_the_place_of_another(chat):
     chat.branches.edit()
     await played(chat.turns.send(LONG))
     assert len(chat.session.questions) == 1
-    assert facts_of(told(chat)[0][1]) == FACTS
+    assert facts_of(notices_of(chat)[0][1]) == FACTS
 
 
 async def test_the_rest_of_a_cut_answer_is_asked_for_as_the_answer_was(chat):

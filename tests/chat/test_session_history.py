@@ -1,4 +1,4 @@
-"""The history that is made of a session."""
+"""The history made from a session."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from chatcli.sessions.session import Session
 AT = "2026-11-23T21:05:07.123Z"
 
 
-def said(own, parent, message):
+def stored(own, parent, message):
     return MessageRecord(own, parent, AT, message)
 
 
 SAID = (
-    said("s", None, system("Be brief.")),
-    said("q1", "s", question("one")),
-    said("a1", "q1", answer("a")),
-    said("q2", "a1", question("two")),
-    said("a2", "q2", answer("b")),
-    said("b2", "a2", answer("c")),
+    stored("s", None, system("Be brief.")),
+    stored("q1", "s", question("one")),
+    stored("a1", "q1", answer("a")),
+    stored("q2", "a1", question("two")),
+    stored("a2", "q2", answer("b")),
+    stored("b2", "a2", answer("c")),
 )
 
 
@@ -29,12 +29,12 @@ def mark(kind, value=None):
 
 
 def replayed(*records):
-    """Return a session as it is read from a file."""
+    """Return a session as read from a file."""
     return Session.replay(decode(encode(record).removesuffix(b"\n")) for record in records)
 
 
 def is_read(record):
-    """Tell whether somebody looked at the message of a record."""
+    """Return whether the message of a record was decoded."""
     try:
         object.__getattribute__(record, "message")
     except AttributeError:
@@ -81,11 +81,11 @@ def test_messages_that_are_read_later_are_those_that_were_said():
 
 class TestAnswersThatWereStoredWithTheirReasoning:
     SAID = (
-        said("q", None, question("<think>what is this</think>?")),
-        said("a", "q", answer("<think>\nhm\n</think>\n\nParis.")),
-        said("b", "a", answer("hm\n</think>\nLyon.")),
-        said("c", "b", answer("a < b")),
-        said("d", "c", answer("<think>hm")),
+        stored("q", None, question("<think>what is this</think>?")),
+        stored("a", "q", answer("<think>\nhm\n</think>\n\nParis.")),
+        stored("b", "a", answer("hm\n</think>\nLyon.")),
+        stored("c", "b", answer("a < b")),
+        stored("d", "c", answer("<think>hm")),
     )
 
     def sent(self, **options):

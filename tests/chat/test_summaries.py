@@ -1,4 +1,4 @@
-"""The running summary: what it stands for, where it is kept, and that nothing goes wrong with it."""
+"""The running summary: the turns it covers, its storage, and its failures."""
 
 from __future__ import annotations
 

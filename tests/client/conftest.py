@@ -37,7 +37,7 @@ async def unstreamed(endpoint: Endpoint) -> AsyncIterator[MeteredModel]:
 
 @pytest.fixture
 def network() -> Iterator[respx.MockRouter]:
-    """Return the network, on which nothing answers that is not told to."""
+    """Return a mocked network that refuses every request without a configured route."""
     with respx.mock(using=HTTPCore2Mocker.name, assert_all_called=False) as router:
         yield router
 
@@ -50,7 +50,7 @@ def completions(network: respx.MockRouter) -> respx.Route:
 
 @pytest.fixture
 def streams(completions: respx.Route) -> Callable[..., respx.Route]:
-    """Return what makes the endpoint answer with an event stream of these bytes."""
+    """Return a function that makes the endpoint answer with an event stream of these bytes."""
 
     def stream(*parts: bytes) -> respx.Route:
         return completions.respond(content=b"".join(parts), content_type="text/event-stream")

@@ -1,4 +1,4 @@
-"""respx for httpx2: ``respx.mock(using="httpcore2")``. respx itself knows only httpx and httpcore."""
+"""A respx mocker for httpx2: ``respx.mock(using="httpcore2")``. respx itself supports only httpx and httpcore."""
 
 from __future__ import annotations
 

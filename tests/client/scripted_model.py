@@ -1,4 +1,4 @@
-"""A ``ChatModel`` that plays what it was given, one script a call."""
+"""A ``ChatModel`` that plays one script per call."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ScriptedModel:
     """Yields the events of a script, raises its exceptions and waits for its ``asyncio.Event``s.
 
-    ``requests`` and ``open`` tell how often it was asked and how many of its streams are not closed yet.
-    ``waits`` is set while a stream waits.
+    ``requests`` are the calls so far, ``open`` counts the unclosed streams. ``waits`` is set while a stream
+    waits.
     """
 
     def __init__(self, *scripts: Sequence[Step]) -> None:

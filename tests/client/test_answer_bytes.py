@@ -36,7 +36,7 @@ WITHIN_IT = "models.example: nothing received for {} s"
 
 
 class _Clock(selectors.SelectSelector):
-    """Where a loop would wait, time goes by at once."""
+    """A clock that passes at once wherever a loop would wait."""
 
     now_s = 0.0
 
@@ -56,7 +56,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def after_s(work: Coroutine[Any, Any, object]) -> tuple[float, str]:
-    """Run ``work`` until the silence is too long, and return when that was and what was said of it."""
+    """Run ``work`` until the time-out, and return its time and message."""
     loop = _Loop()
     try:
         with pytest.raises(TimedOut) as raised:
@@ -127,8 +127,8 @@ def test_after_the_end_of_the_answer_whatever_comes_only_a_little_more_is_waited
             idle.broken()
             idle.answer_is_complete()
 
-    ended_s, said = after_s(go_on(IdleTimeout(replace(HERE, idle_timeout_s=float(idle_timeout_s)))))
-    assert (ended_s, said) == (limit_s, WITHIN_IT.format(limit_s))
+    ended_s, wording = after_s(go_on(IdleTimeout(replace(HERE, idle_timeout_s=float(idle_timeout_s)))))
+    assert (ended_s, wording) == (limit_s, WITHIN_IT.format(limit_s))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_blanks_before_a_body_are_passed_over():
 
 
 class Source:
-    """Gives chunks, waits where it is told to, and remembers how far it came."""
+    """Yields chunks, waits where the script says, and records its progress."""
 
     def __init__(self, *steps: bytes | asyncio.Event | Exception) -> None:
         self.given = 0
@@ -295,7 +295,7 @@ async def data_of(*chunks: bytes) -> list[bytes]:
 
 
 def as_the_standard_says(stream: bytes) -> list[bytes]:
-    """Interpret a whole stream line by line, with its last event even if it is cut off."""
+    """Parse a whole stream line by line, with its last event even if it is cut off."""
     events, data, kind = [], [], b""
     for line in [*re.split(rb"\r\n|\r|\n", stream.removeprefix(MARK)), b""]:
         name, _, value = line.partition(b":")
@@ -354,20 +354,20 @@ async def test_a_stream_may_come_byte_by_byte(stream):
 
 @pytest.mark.parametrize("line_end", LINE_ENDS)
 async def test_an_event_is_told_as_soon_as_it_is_complete(line_end):
-    told = []
+    received = []
 
     async def chunks():
         yield b"data: a" + line_end + line_end
-        assert told == [b"a"]
+        assert received == [b"a"]
         yield b"data: b" + line_end
-        assert told == [b"a"]
+        assert received == [b"a"]
         yield line_end
-        assert told == [b"a", b"b"]
+        assert received == [b"a", b"b"]
 
     async with aclosing(event_data(chunks(), LONGEST_BYTES)) as events:
         async for batch in events:
-            told.extend(batch)
-    assert told == [b"a", b"b"]
+            received.extend(batch)
+    assert received == [b"a", b"b"]
 
 
 @pytest.mark.parametrize(
@@ -389,8 +389,8 @@ async def test_habits_of_servers_that_the_standard_does_not_know_are_understood(
 async def test_of_events_without_blank_lines_each_is_told_at_once_from_the_second_on():
     chunks = pieces(*(f'data: {{"n": {n}}}\n'.encode() for n in (1, 2, 3)))
     async with aclosing(event_data(chunks, LONGEST_BYTES)) as reads:
-        told = [list(events) async for events in reads]
-    assert told[:3] == [[], [b'{"n": 1}', b'{"n": 2}'], [b'{"n": 3}']]
+        received = [list(events) async for events in reads]
+    assert received[:3] == [[], [b'{"n": 1}', b'{"n": 2}'], [b'{"n": 3}']]
 
 
 async def test_a_long_line_is_read_whole():
@@ -437,9 +437,9 @@ def test_a_few_pieces_stay_as_they_are():
     assert list(coalesced(few)) == few
 
 
-@pytest.mark.parametrize(("pieces", "told"), [(15, 15), (16, 1)])
-def test_sixteen_pieces_are_many(pieces, told):
-    assert len(list(coalesced([TextDelta("a")] * pieces))) == told
+@pytest.mark.parametrize(("pieces", "received"), [(15, 15), (16, 1)])
+def test_sixteen_pieces_are_many(pieces, received):
+    assert len(list(coalesced([TextDelta("a")] * pieces))) == received
 
 
 def test_of_many_the_text_is_told_as_one():
@@ -448,8 +448,8 @@ def test_of_many_the_text_is_told_as_one():
 
 @given(st.lists(DELTAS, max_size=60))
 def test_nothing_is_lost_or_told_in_another_order(deltas):
-    def runs(told):
-        return [(kind, "".join(delta.text for delta in run)) for kind, run in groupby(told, type)]
+    def runs(received):
+        return [(kind, "".join(delta.text for delta in run)) for kind, run in groupby(received, type)]
 
     assert runs(coalesced(deltas)) == runs(deltas)
 
@@ -460,7 +460,7 @@ def test_deltas_before_a_failure_are_told_before_it(many):
         yield from [TextDelta("a")] * many
         raise ValueError("gone")
 
-    told = []
+    received = []
     with pytest.raises(ValueError, match="gone"):
-        told.extend(coalesced(failing()))
-    assert "".join(delta.text for delta in told) == "a" * many
+        received.extend(coalesced(failing()))
+    assert "".join(delta.text for delta in received) == "a" * many

@@ -99,8 +99,8 @@ async def test_it_waits_no_longer_than_told(models):
     assert set(models.calls.last.request.extensions["timeout"].values()) == {5}
 
 
-@pytest.mark.parametrize("said", [{"error": "Starting"}, {"detail": "Starting"}, {"message": "Starting"}])
-async def test_a_list_that_only_complains_is_an_error(models, said):
-    models.respond(json=said)
+@pytest.mark.parametrize("body", [{"error": "Starting"}, {"detail": "Starting"}, {"message": "Starting"}])
+async def test_a_list_that_only_complains_is_an_error(models, body):
+    models.respond(json=body)
     with pytest.raises(EndpointError, match=": Starting"):
         await offered()

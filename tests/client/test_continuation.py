@@ -128,9 +128,9 @@ async def test_a_token_limit_that_leaves_no_room_for_text_is_not_asked_again():
     assert len(inner.requests) == 1
 
 
-def joined(so_far: str, *pieces: str) -> str:
-    seam = OverlapRemover(so_far)
-    return so_far + "".join([seam.join(piece) for piece in pieces]) + seam.rest()
+def joined(so_far: str, *chunks: str) -> str:
+    remover = OverlapRemover(so_far)
+    return so_far + "".join([remover.join(chunk) for chunk in chunks]) + remover.rest()
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,14 @@ def test_what_was_said_already_is_not_said_again(so_far, rest, whole):
 
 
 @given(st.text(), st.lists(st.text()))
-def test_however_it_is_cut_the_rest_joins_the_same(so_far, pieces):
-    assert joined(so_far, *pieces) == joined(so_far, "".join(pieces))
+def test_however_it_is_cut_the_rest_joins_the_same(so_far, chunks):
+    assert joined(so_far, *chunks) == joined(so_far, "".join(chunks))
 
 
 @given(st.text(), st.lists(st.text()))
-def test_only_the_beginning_of_the_rest_can_be_taken_away(so_far, pieces):
-    rest = "".join(pieces)
-    assert rest.endswith(joined(so_far, *pieces)[len(so_far) :])
+def test_only_the_beginning_of_the_rest_can_be_taken_away(so_far, chunks):
+    rest = "".join(chunks)
+    assert rest.endswith(joined(so_far, *chunks)[len(so_far) :])
 
 
 @given(st.text(alphabet="abc \n", min_size=20, max_size=200), st.integers(12, 200), st.text(alphabet="xyz"))

@@ -30,7 +30,7 @@ NOW_S = 1_795_000_000.0
 
 
 def facts_at(path, now_s, url=URL) -> Facts:
-    """Return what another run knows at that time."""
+    """Return the facts another run reads at that time."""
     return Facts(url, JsonFileCache(path, clock_s=lambda: now_s))
 
 
@@ -147,29 +147,29 @@ def test_a_larger_share_counts_at_once_and_a_smaller_one_is_come_to_in_steps():
 
 
 @pytest.mark.parametrize(
-    ("counted", "told", "share"), [(200, 300, 0.5), (1000, 2000, 1.0)], ids=["the shortest", "the most"]
+    ("counted", "reported", "share"), [(200, 300, 0.5), (1000, 2000, 1.0)], ids=["the shortest", "the most"]
 )
-def test_the_shortest_prompt_and_the_largest_share_count(counted, told, share):
+def test_the_shortest_prompt_and_the_largest_share_count(counted, reported, share):
     counts = LearnedCounts()
-    counts.learn("small", counted, told)
+    counts.learn("small", counted, reported)
     assert counts.share("small") == share
 
 
 @pytest.mark.parametrize(
-    ("counted", "told"),
+    ("counted", "reported"),
     [(199, 300), (1000, 2001), (1000, 10**12), (1000, 0), (1000, 900), (1000, 1000)],
     ids=["short", "too much", "absurd", "nothing", "less", "the same"],
 )
-def test_what_makes_no_sense_or_no_difference_changes_nothing(counted, told):
+def test_what_makes_no_sense_or_no_difference_changes_nothing(counted, reported):
     counts = LearnedCounts()
-    counts.learn("small", counted, told)
+    counts.learn("small", counted, reported)
     assert counts.share("small") == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**7))))
-def test_the_share_is_never_negative_nor_beyond_the_largest(told):
+def test_the_share_is_never_negative_nor_beyond_the_largest(reported):
     counts = LearnedCounts()
-    for pair in told:
+    for pair in reported:
         counts.learn("small", *pair)
         assert 0 <= counts.share("small") <= LARGEST_SHARE
 
@@ -198,7 +198,7 @@ def asking(counted_tokens, **request):
     return Request("small", (question("Hi"),), counted_tokens=counted_tokens, **request)
 
 
-async def told(model, request):
+async def events_from(model, request):
     async with aclosing(model.stream(request)) as events:
         return [event async for event in events]
 
@@ -206,13 +206,13 @@ async def told(model, request):
 async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
     model = ScriptedModel(*[answered(Usage(4096, 5))] * 2)
     measuring = UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts())
-    _, notice, completion = await told(measuring, asking(7900))
+    _, notice, completion = await events_from(measuring, asking(7900))
     assert isinstance(completion, Completion)
     assert notice.code == "prompt_cut_by_server"
     assert "4,096" in notice.message
     assert "7,900" in notice.message
     assert "num_ctx" in notice.message
-    assert not any(isinstance(event, Notice) for event in await told(measuring, asking(7900)))
+    assert not any(isinstance(event, Notice) for event in await events_from(measuring, asking(7900)))
 
 
 @pytest.mark.parametrize(
@@ -235,13 +235,13 @@ async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cache
     measuring = UsageCalibrationModel(
         ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(), Facts()
     )
-    assert [type(event) for event in await told(measuring, asking(counted))] == [TextDelta, Completion]
+    assert [type(event) for event in await events_from(measuring, asking(counted))] == [TextDelta, Completion]
 
 
 @pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
 async def test_the_least_that_is_far_less_is_told(counted, read):
     model = ScriptedModel(answered(Usage(read, 5)))
-    _, notice, _ = await told(
+    _, notice, _ = await events_from(
         UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted)
     )
     assert notice.code == "prompt_cut_by_server"
@@ -249,7 +249,7 @@ async def test_the_least_that_is_far_less_is_told(counted, read):
 
 async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
     counts = LearnedCounts()
-    await told(
+    await events_from(
         UsageCalibrationModel(ScriptedModel(answered(Usage(1100, 5))), ENDPOINT, counts, Facts()),
         asking(1000),
     )
@@ -259,7 +259,7 @@ async def test_what_the_server_counts_beyond_the_vocabulary_is_learned():
 async def test_of_the_rest_of_an_answer_nothing_is_learned():
     counts = LearnedCounts()
     measuring = UsageCalibrationModel(ScriptedModel(answered(Usage(1900, 5))), ENDPOINT, counts, Facts())
-    await told(measuring, asking(1000, partial_answer="Paris is"))
+    await events_from(measuring, asking(1000, partial_answer="Paris is"))
     assert counts.share("small") == 0
 
 
@@ -275,7 +275,7 @@ async def test_a_window_that_a_refusal_names_is_remembered(tmp_path):
     )
     for _ in range(2):
         with pytest.raises(ContextOverflow):
-            await told(measuring, asking(5000))
+            await events_from(measuring, asking(5000))
     assert Facts(ENDPOINT.base_url, JsonFileCache(tmp_path / "windows.json")).recall("small") == (True, 4096)
 
 
@@ -343,12 +343,12 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
         [refusal("Unrecognized request argument supplied: max_completion_tokens")],
         PARIS,
     )
-    told = [
+    reported = [
         event.message
         for event in await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
         if isinstance(event, Notice)
     ]
-    assert told == [
+    assert reported == [
         "small does not accept max_tokens; retried with max_completion_tokens",
         "small does not accept max_completion_tokens; retried without it",
     ]

@@ -42,7 +42,7 @@ TEXTS = (
 
 
 def as_text(value: object) -> str:
-    """Write an object into a text, as gateways hand on what a provider said."""
+    """Write an object into a text, as gateways quote a provider's error."""
     try:
         return f"upstream: {json.dumps(value)}"
     except ValueError:  # a number of more digits than Python writes
@@ -230,7 +230,7 @@ def test_a_wrong_key_is_known_by_what_each_provider_says(provider, body):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "wording",
     [
         "Rate limited. Add your own key to accumulate your rate limits",
         "invalid token 'x' in the prompt",
@@ -239,8 +239,8 @@ def test_a_wrong_key_is_known_by_what_each_provider_says(provider, body):
         "messages.0.content: invalid",
     ],
 )
-def test_other_words_about_keys_are_no_wrong_key(said):
-    assert not error_details({"error": {"message": said}}).is_wrong_key
+def test_other_words_about_keys_are_no_wrong_key(wording):
+    assert not error_details({"error": {"message": wording}}).is_wrong_key
 
 
 @pytest.mark.parametrize(
@@ -348,8 +348,8 @@ def test_a_quota_is_no_rate_limit_that_passes():
 
 
 def test_a_single_request_above_the_tokens_a_minute_is_an_overflow():
-    said = "Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 50000."
-    assert error_details({"error": {"message": said, "code": "rate_limit_exceeded"}}).is_overflow
+    wording = "Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 50000."
+    assert error_details({"error": {"message": wording, "code": "rate_limit_exceeded"}}).is_overflow
 
 
 def test_what_is_nested_as_deep_as_can_be_read_breaks_nothing():
@@ -366,7 +366,7 @@ def test_bytes_that_are_no_text_are_no_words():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "wording",
     [
         "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
         "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
@@ -376,8 +376,8 @@ def test_bytes_that_are_no_text_are_no_words():
         "Prompt exceeds max length",
     ],
 )
-def test_an_overflow_is_known_in_the_words_of_each_provider(said):
-    assert error_details({"error": {"message": said}}).is_overflow
+def test_an_overflow_is_known_in_the_words_of_each_provider(wording):
+    assert error_details({"error": {"message": wording}}).is_overflow
 
 
 @pytest.mark.parametrize(("key", "is_secret"), [("k" * 11, False), ("k" * 12, True)])
@@ -386,11 +386,11 @@ def test_what_is_long_enough_to_be_a_secret_is_taken_out(key, is_secret):
 
 
 @pytest.mark.parametrize(
-    ("told", "tokens"), [(63, None), (64, 64), (100_000_000, 100_000_000), (100_000_001, None)]
+    ("reported", "tokens"), [(63, None), (64, 64), (100_000_000, 100_000_000), (100_000_001, None)]
 )
-def test_a_window_is_of_a_size_that_models_have(told, tokens):
-    assert error_details({"message": f"context length is {told}"}).window_tokens == tokens
-    assert error_details({"message": "x", "n_ctx": told}).window_tokens == tokens
+def test_a_window_is_of_a_size_that_models_have(reported, tokens):
+    assert error_details({"message": f"context length is {reported}"}).window_tokens == tokens
+    assert error_details({"message": "x", "n_ctx": reported}).window_tokens == tokens
 
 
 def test_a_word_that_serves_as_a_key_stays_in_a_message():

@@ -1,4 +1,4 @@
-"""Reasoning in the text of an answer: the same is set apart, however the text is cut."""
+"""Reasoning in the text of an answer: the result is independent of how the text is cut."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def deltas_of(*chunks, holds_text=False, is_complete=True):
     return [*deltas, *reasoning.finish(is_complete=is_complete)]
 
 
-def told(deltas):
-    """Return what is reasoning in the end, and what is the answer."""
+def separated(deltas):
+    """Return the final reasoning and answer."""
     reasoning, text = "", ""
     for delta in deltas:
         match delta:
@@ -180,11 +180,11 @@ TEXTS = st.lists(WORDS, max_size=14).map("".join)
 class TestAnAnswer:
     @ALL_CASES
     def test_is_set_apart_from_the_reasoning_before_it(self, text, reasoning, answer):
-        assert told(deltas_of(text)) == (reasoning, answer)
+        assert separated(deltas_of(text)) == (reasoning, answer)
 
     @ALL_CASES
     def test_is_the_same_letter_by_letter(self, text, reasoning, answer):
-        assert told(deltas_of(*letters(text))) == (reasoning, answer)
+        assert separated(deltas_of(*letters(text))) == (reasoning, answer)
 
     @given(TEXTS, st.lists(st.integers(0, 60), max_size=8), st.booleans(), st.booleans())
     @example("hm</think>\n\nParis.", [8], False, True)
@@ -192,13 +192,13 @@ class TestAnAnswer:
         places = sorted({0, len(text), *(min(place, len(text)) for place in places)})
         chunks = [text[begin:end] for begin, end in pairwise(places)]
         named = {"holds_text": holds_text, "is_complete": is_complete}
-        whole = told(deltas_of(text, **named))
-        assert told(deltas_of(*chunks, **named)) == whole
-        assert told(deltas_of(*letters(text), **named)) == whole
+        whole = separated(deltas_of(text, **named))
+        assert separated(deltas_of(*chunks, **named)) == whole
+        assert separated(deltas_of(*letters(text), **named)) == whole
 
     @given(TEXTS, st.booleans())
     def test_loses_no_word(self, text, holds_text):
-        reasoning, answer = told(deltas_of(*letters(text), holds_text=holds_text))
+        reasoning, answer = separated(deltas_of(*letters(text), holds_text=holds_text))
         for word in ("hm", "Paris.", "é"):
             if "analysis" not in text and "final" not in text and "<|" not in text:
                 assert (reasoning + answer).count(word) >= text.count(word)
@@ -243,13 +243,13 @@ class TestHeldText:
         assert not any(isinstance(delta, TextDelta) for delta in deltas[:-1])
 
     def test_is_reasoning_where_the_answer_was_cut(self):
-        assert told(deltas_of("hm", " hm", holds_text=True, is_complete=False)) == ("hm hm", "")
+        assert separated(deltas_of("hm", " hm", holds_text=True, is_complete=False)) == ("hm hm", "")
 
     def test_may_have_its_opening_tag_after_all(self):
-        assert told(deltas_of("<think>hm</think>Paris.", holds_text=True)) == ("hm", "Paris.")
+        assert separated(deltas_of("<think>hm</think>Paris.", holds_text=True)) == ("hm", "Paris.")
 
     def test_may_speak_of_the_tag_in_code(self):
-        assert told(deltas_of("`</think>` ends\n</think>\nParis", holds_text=True)) == (
+        assert separated(deltas_of("`</think>` ends\n</think>\nParis", holds_text=True)) == (
             "`</think>` ends",
             "Paris",
         )
@@ -259,24 +259,24 @@ class TestACodeBlockThatTheReasoningNeverCloses:
     TEXT = "<think>\n```\nx = 1\n</think>\nParis."
 
     def test_does_not_cost_the_answer(self):
-        assert told(deltas_of(self.TEXT))[1] == "Paris."
-        assert told(deltas_of(*letters(self.TEXT)))[1] == "Paris."
+        assert separated(deltas_of(self.TEXT))[1] == "Paris."
+        assert separated(deltas_of(*letters(self.TEXT)))[1] == "Paris."
 
     def test_is_reasoning_where_the_answer_was_cut(self):
-        assert told(deltas_of(self.TEXT, is_complete=False))[1] == ""
+        assert separated(deltas_of(self.TEXT, is_complete=False))[1] == ""
 
 
 class TestReasoningInAFieldOfItsOwn:
     def test_leaves_an_answer_without_an_opening_tag_as_it_is(self):
         reasoning = InlineReasoning(holds_text=True)
         reasoning.note_native_reasoning()
-        assert told([*reasoning.feed("a\n</think>\n"), *reasoning.feed("b")]) == ("", "a\n</think>\nb")
+        assert separated([*reasoning.feed("a\n</think>\n"), *reasoning.feed("b")]) == ("", "a\n</think>\nb")
 
     @pytest.mark.parametrize("text", ["<think>hm</think>Paris.", "</think>\n\nParis."])
     def test_may_come_with_tags_as_well(self, text):
         reasoning = InlineReasoning()
         reasoning.note_native_reasoning()
-        assert told(reasoning.feed(text))[1] == "Paris."
+        assert separated(reasoning.feed(text))[1] == "Paris."
 
 
 @ALL_CASES

@@ -75,11 +75,11 @@ def budgeted(entry: PoolEntry) -> ChatModel:
     return in_budget(wire_asking(entry), {"run": 1.0})
 
 
-def adapting(entry: PoolEntry) -> ChatModel:
+def retrying_without_fields(entry: PoolEntry) -> ChatModel:
     return UnsupportedParametersModel(wire_asking(entry), Facts())
 
 
-def measuring(entry: PoolEntry) -> ChatModel:
+def calibrating(entry: PoolEntry) -> ChatModel:
     return UsageCalibrationModel(wire_asking(entry), entry.endpoint, LearnedCounts(), Facts())
 
 
@@ -101,8 +101,8 @@ def continuing(entry: PoolEntry) -> ChatModel:
         retrying,
         continuing,
         budgeted,
-        adapting,
-        measuring,
+        retrying_without_fields,
+        calibrating,
         separating_reasoning,
         with_fallback,
         as_the_program_does,
@@ -114,7 +114,7 @@ def build(request) -> Callable[[PoolEntry], ChatModel]:
 
 @pytest.fixture
 def asking(build):
-    """Return what opens the model on a server that gives these answers, and leaves no task behind."""
+    """Return a context that opens the model on a server with these answers, and leaves no task behind."""
 
     @asynccontextmanager
     async def ask(*answers: Answer) -> AsyncIterator[tuple[ChatModel, ScriptedServer]]:
@@ -123,7 +123,7 @@ def asking(build):
             endpoint = Endpoint(server.base_url, loopback=True)
             async with entry_at(endpoint) as entry:
                 yield build(entry), server
-                # httpx2 closes its innermost generator in a task, which is over in a turn of the loop.
+                # httpx2 closes its innermost generator in a task, which ends within one turn of the loop.
                 async with asyncio.timeout(1):
                     await asyncio.gather(*(asyncio.all_tasks() - before - server.tasks))
 
@@ -144,14 +144,14 @@ async def test_an_answer_of_no_text_has_its_completion_too(asking):
 
 
 async def test_the_text_comes_while_the_rest_is_still_being_written(asking):
-    told = asyncio.Event()
-    async with asking(Answer([*text_events("Pa"), told, *event_stream("ris")])) as (model, _):
+    was_called = asyncio.Event()
+    async with asking(Answer([*text_events("Pa"), was_called, *event_stream("ris")])) as (model, _):
         texts = []
         async with asyncio.timeout(5), aclosing(model.stream(QUESTION)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     texts.append(event.text)
-                    told.set()
+                    was_called.set()
     assert texts == ["Pa", "ris"]
 
 
@@ -202,7 +202,8 @@ async def test_a_cancellation_while_a_slow_consumer_awaits_closes_the_connection
     kept = []
 
     async def consume(model: ChatModel) -> None:
-        # The reference that outlives the consumer is the point: nothing may hang on the generator's collection.
+        # The reference that outlives the consumer is the point: nothing may depend on the generator's
+        # collection.
         kept.append(model.stream(QUESTION))
         async with aclosing(kept[0]) as events:
             async for event in events:
@@ -220,9 +221,9 @@ async def test_a_cancellation_while_a_slow_consumer_awaits_closes_the_connection
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("said", [[], text_events("Pa"), [b": keep-alive\n\n"]])
-async def test_a_cancellation_while_the_model_is_silent_closes_the_connection(asking, said):
-    async with asking(Answer([*said, HOLD])) as (model, server):
+@pytest.mark.parametrize("script", [[], text_events("Pa"), [b": keep-alive\n\n"]])
+async def test_a_cancellation_while_the_model_is_silent_closes_the_connection(asking, script):
+    async with asking(Answer([*script, HOLD])) as (model, server):
         consumer = asyncio.ensure_future(events_of(model))
         await server.asked()
         await asyncio.sleep(0.02)

@@ -48,7 +48,7 @@ def behind(port: int, target: str = "https://models.example/v1", scheme: str = "
 
 
 async def fault_of(endpoint: Endpoint) -> NetworkError:
-    """Return the error of asking ``endpoint``; it holds no secret and is the same for the list of models."""
+    """Return the error of asking ``endpoint``; it contains no secret, and the list of models fails equally."""
     async with chat_at(endpoint) as model:
         _, error = await failure_of(model)
     assert isinstance(error, NetworkError)
@@ -227,15 +227,15 @@ async def test_a_proxy_that_does_not_lead_there(status, retryable):
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("wording", "code"),
     [
         ("Proxy Server could not connect: Connection refused.", "proxy"),
         ("Invalid username/password", "proxy_auth"),
     ],
 )
-def test_what_a_socks_proxy_says_is_told(said, code):
+def test_what_a_socks_proxy_says_is_told(wording, code):
     with pytest.raises(NetworkError) as raised, translated(behind(1080, scheme="socks5h")):
-        raise httpx2.ProxyError(said)
+        raise httpx2.ProxyError(wording)
     assert raised.value.code == code
 
 

@@ -51,7 +51,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 def everywhere(network):
-    """Return the one route for whatever is sent, wherever to."""
+    """Return one route for every request, whatever its address."""
     return network.route().respond(json=completion("Paris"))
 
 
@@ -314,7 +314,7 @@ async def test_kilobytes_that_unpack_to_gigabytes_are_given_up():
     try:
         for how in ("gzip", "gzip, gzip"):
             for pack in (bomb, gzip.compress(bomb)):
-                # With less to read: who floods with what is no answer is kept waiting, so 64 MB take their time.
+                # Limited: a server that sends mostly comments is throttled, so 64 MB would take their time.
                 _, error = await asking(packed(pack, how, kind="text/event-stream"), largest_answer_mb=4)
                 assert isinstance(error, AnswerTooLarge | BadResponse)
         _, most_bytes = tracemalloc.get_traced_memory()

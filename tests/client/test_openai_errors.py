@@ -118,9 +118,9 @@ async def test_what_stands_beside_an_empty_error_is_read_as_well(chat, completio
 
 @pytest.mark.parametrize("status", [200, 400, 403, 422, 500])
 async def test_a_wrong_key_is_one_whatever_its_status(chat, completions, status):
-    said = "API key not valid. Please pass a valid API key."
+    wording = "API key not valid. Please pass a valid API key."
     completions.respond(
-        status, json=[{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}]
+        status, json=[{"error": {"code": 400, "message": wording, "status": "INVALID_ARGUMENT"}}]
     )
     _, error = await failure_of(chat)
     assert type(error) is KeyRefused
@@ -140,8 +140,8 @@ async def test_a_key_that_a_gateway_has_of_its_own_is_not_the_persons(chat, comp
 def quota_failure(period: str) -> list[object]:
     violation = {"quotaId": f"GenerateRequests{period}PerProjectPerModel-FreeTier"}
     details = [{"violations": [violation]}, {"retryDelay": "34s"}]
-    said = "You exceeded your current quota, please check your plan and billing details."
-    return [{"error": {"code": 429, "message": said, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+    wording = "You exceeded your current quota, please check your plan and billing details."
+    return [{"error": {"code": 429, "message": wording, "status": "RESOURCE_EXHAUSTED", "details": details}}]
 
 
 async def test_a_limit_for_a_minute_is_waited_for_and_one_for_a_day_is_not(chat, completions):
@@ -219,11 +219,11 @@ async def test_a_wait_until_a_moment_is_reckoned_by_the_servers_clock(chat, comp
 
 
 async def test_all_that_a_provider_says_is_kept_beside_the_line_that_is_shown(chat, completions):
-    said = "x" * 320 + " retry in 34.07s."
-    completions.respond(429, json={"error": {"message": said}})
+    wording = "x" * 320 + " retry in 34.07s."
+    completions.respond(429, json={"error": {"message": wording}})
     _, error = await failure_of(chat)
     assert error.message.endswith("x…")
-    assert error.provider_message == said
+    assert error.provider_message == wording
     assert error.retry_after_s == 34.07
 
 

@@ -110,9 +110,9 @@ async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usag
 @pytest.mark.parametrize(
     ("total", "reasoning", "output"),
     [
-        (20, 5, 8),  # OpenAI: the thoughts are part of the answer
-        (25, 5, 13),  # xAI: they come on top
-        (25, None, 13),  # Gemini: only the total knows of them
+        (20, 5, 8),  # OpenAI: reasoning is part of the output
+        (25, 5, 13),  # xAI: it is counted separately
+        (25, None, 13),  # Gemini: only the total includes it
         (22, 5, 8),
         (None, 5, 8),
         (3, None, 8),
@@ -285,8 +285,8 @@ async def test_a_page_instead_of_an_answer_is_named_but_not_shown(chat, completi
 async def test_the_title_of_a_page_instead_of_an_answer_is_told(chat, completions):
     completions.respond(html="<html><title>Sign in to Acme</title>")
     _, error = await failure_of(chat)
-    said = 'answered with text/html instead of a completion: a web page titled "Sign in to Acme"'
-    assert error.message == f"models.example: {said}"
+    reported = 'answered with text/html instead of a completion: a web page titled "Sign in to Acme"'
+    assert error.message == f"models.example: {reported}"
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}, {"content-type": "text/html"}])
@@ -329,7 +329,7 @@ async def test_what_is_not_a_json_object_is_a_bad_response_and_after_text_an_inc
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("reported", "kind"),
     [
         ({"message": "Slow down", "code": "rate_limit_exceeded"}, RateLimited),
         ({"message": "Slow down", "code": 429}, RateLimited),
@@ -343,15 +343,15 @@ async def test_what_is_not_a_json_object_is_a_bad_response_and_after_text_an_inc
     ],
 )
 async def test_an_error_event_says_what_it_is_and_after_text_makes_the_answer_incomplete(
-    chat, streams, said, kind
+    chat, streams, reported, kind
 ):
-    streams(event({"error": said}))
+    streams(event({"error": reported}))
     _, error = await failure_of(chat)
     assert type(error) is kind
-    words = said if isinstance(said, str) else said["message"]
+    words = reported if isinstance(reported, str) else reported["message"]
     assert error.message == f"models.example: {words}"
 
-    streams(delta("Pa"), event({"error": said}))
+    streams(delta("Pa"), event({"error": reported}))
     seen, error = await failure_of(chat)
     assert seen == [TextDelta("Pa")]
     assert type(error) is IncompleteAnswer
@@ -540,8 +540,8 @@ async def test_a_character_that_a_server_cut_in_two_comes_whole(chat, streams):
 
 async def test_half_a_character_is_told_though_its_other_half_never_comes(chat, streams):
     streams(delta("a\ud83d"), delta("b"), delta("\ude00"), delta("c\ud83d"), end())
-    told = [event.text for event in (await events_of(chat))[:-1]]
-    assert "".join(told) == "a\ud83db\ude00c\ud83d"
+    texts = [event.text for event in (await events_of(chat))[:-1]]
+    assert "".join(texts) == "a\ud83db\ude00c\ud83d"
 
 
 async def test_nothing_is_asked_twice(chat, completions):
@@ -611,7 +611,7 @@ async def test_what_breaks_after_the_finish_reason_costs_nothing(chat, streams, 
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reported",
     [
         {"detail": "Out of memory"},
         {"message": "Out of memory", "code": 503},
@@ -619,12 +619,12 @@ async def test_what_breaks_after_the_finish_reason_costs_nothing(chat, streams, 
     ],
 )
 async def test_an_event_that_is_no_chunk_but_has_words_is_an_error(
-    chat, unstreamed, streams, completions, said
+    chat, unstreamed, streams, completions, reported
 ):
-    streams(event(said))
+    streams(event(reported))
     _, error = await failure_of(chat)
     assert error.message == "models.example: Out of memory"
-    completions.respond(json=said)
+    completions.respond(json=reported)
     _, error = await failure_of(unstreamed)
     assert error.message == "models.example: Out of memory"
 

@@ -1,4 +1,4 @@
-"""Which layers stand around a model, and in which order."""
+"""The layers around a model, and their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chatcli.conversation.counting import EstimatingCounter
 
 
 class Budgeted:
-    """A layer that comes from outside."""
+    """A layer passed in by the caller."""
 
     def __init__(self, inner):
         self._inner = inner
@@ -42,7 +42,7 @@ ALL = [
 
 @pytest.fixture
 def layers(tmp_path):
-    """Return what tells the names of the layers that options make, from the outside in."""
+    """Return a function that names the layers for given options, from the outside in."""
     entry = Pool().entry(Endpoint("https://models.example/v1"), {})
 
     def of(**options):

@@ -1,4 +1,4 @@
-"""What a run shares of an endpoint, and that no call of one goes round it."""
+"""State shared per endpoint in a run; no call bypasses it."""
 
 from __future__ import annotations
 
@@ -126,10 +126,10 @@ async def test_every_operation_is_counted():
 
 SDK_CALLS = {"audio", "batches", "beta", "chat", "completions", "embeddings", "files", "images", "models", "moderations",
              "responses", "uploads", "get", "post", "put", "patch", "delete", "request", "with_options", "copy"}  # fmt: skip
-"""By what a client of the SDK sends something."""
+"""The methods of an SDK client that send requests."""
 
 HANDED_IN = {"client/chat_completions.py", "client/responses.py"}
-"""Dialects, which are handed the client of the call that ``OpenAIModel`` makes."""
+"""Dialects, which receive the client from the call that ``OpenAIModel`` makes."""
 
 
 def test_every_use_of_the_sdks_client_is_within_a_call_of_the_meter():
@@ -153,12 +153,12 @@ def test_only_the_pool_connects_and_only_the_client_knows_the_sdk():
             if isinstance(node, ast.Name) and node.id in {"AsyncOpenAI", "AsyncAzureOpenAI"}:
                 opening.add(_place(path))
     assert connecting == {"client/pool.py"}
-    # Others name the type of what they are handed.
+    # Other modules name the type of their argument.
     assert opening <= {"client/openai_client.py", "client/pool.py", "client/openai_model.py", *HANDED_IN}
 
 
 def _uses_of_the_client(path):
-    """Yield where a ``client`` of the SDK is used, and whether it comes from a call of the meter there."""
+    """Yield each use of an SDK ``client``, and whether the client comes from a call of the meter."""
     for function in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -184,7 +184,7 @@ ANSWER = [TextDelta("Paris"), Completion("stop")]
 
 @pytest.fixture(autouse=True)
 async def _nothing_left_behind():
-    """Let no test leave a task, or a failure that the loop would complain about."""
+    """Fail a test that leaves a task, or an error the loop would report."""
     complaints = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -212,7 +212,7 @@ class Clock:
 
 
 class Counting:
-    """Counts every text as so many tokens."""
+    """Counts the same number of tokens for every text."""
 
     loaded = True
 
@@ -224,7 +224,7 @@ class Counting:
 
 
 class Wire:
-    """What answers over a call, as its script says."""
+    """Answers a call as its script says."""
 
     def __init__(self, model: ScriptedModel) -> None:
         self._model = model
@@ -254,7 +254,7 @@ def metered(inner: ScriptedModel, meter=None, *, own=NO_LIMITS, interval_s=60.0,
 
 
 def impatient(inner: ScriptedModel) -> MeteredModel:
-    """Return a layer that says so at every turn of the loop, by a clock that ticks when it is read."""
+    """Return a layer that reports waiting at every turn of the loop, with a clock that ticks when read."""
     ticks = count(10)
     return metered(inner, interval_s=0.001, clock=lambda: float(next(ticks)))
 

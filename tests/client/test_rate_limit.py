@@ -15,10 +15,10 @@ from chatcli.client.rate_limit import (
     RateLimits,
     in_words,
     retry_after_s,
-    said_s,
     should_retry,
     span_in,
     span_s,
+    stated_s,
     until_s,
     wait_hint,
 )
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that moves only while somebody sleeps."""
+    """A clock that moves only while a caller sleeps."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -41,7 +41,7 @@ class Clock:
 
 
 class Limited:
-    """The limits of an endpoint, asked by somebody with limits of their own."""
+    """The limits of an endpoint, used by a caller with limits of its own."""
 
     def __init__(self, clock: Clock, **own: object) -> None:
         self.limits = RateLimits(
@@ -55,7 +55,7 @@ class Limited:
 
 
 async def admitted_at(limited: Limited, clock: Clock, *tokens: int) -> list[float]:
-    """Return when each request, all asked for at once, may go out."""
+    """Return when each of several simultaneous requests is admitted."""
 
     async def one(amount: int) -> float:
         await limited.admit(amount)
@@ -227,7 +227,7 @@ async def test_what_a_server_told_of_one_model_holds_up_no_other():
     limits.learn({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"}, "a")
     waiting = asyncio.ensure_future(limits.admit(Claim(lambda: 1, "a")))
     await asyncio.sleep(0)
-    assert limits.admit_at_once(Claim(lambda: 1, "b"))
+    assert limits.try_admit(Claim(lambda: 1, "b"))
     await waiting
     assert clock.now_s == 60
 
@@ -246,15 +246,15 @@ async def test_nobody_is_let_out_at_once_past_those_who_wait():
     clock = Clock()
     limits = RateLimits(clock=clock, sleep=clock.sleep)
     claim = Claim(lambda: 1, "a", OwnLimits(requests_per_minute=1))
-    assert limits.admit_at_once(claim)
+    assert limits.try_admit(claim)
     waiting = asyncio.ensure_future(limits.admit(claim))
     await asyncio.sleep(0)
     clock.now_s += 120
-    assert not limits.admit_at_once(claim)
+    assert not limits.try_admit(claim)
     await waiting
-    assert not limits.admit_at_once(claim)
+    assert not limits.try_admit(claim)
     clock.now_s += 60
-    assert limits.admit_at_once(claim)
+    assert limits.try_admit(claim)
 
 
 @pytest.mark.parametrize("off_by", [timedelta(days=-400), timedelta(minutes=-5), timedelta(days=400)])
@@ -300,7 +300,7 @@ def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers
 
 
 @pytest.mark.parametrize(
-    ("said", "asked_s"),
+    ("wording", "asked_s"),
     [
         ("Rate limit reached. Please try again in 20s. Visit https://example.com", 20),
         ("Please try again in 6m0s.", 360),
@@ -317,15 +317,15 @@ def test_no_header_breaks_the_reading_and_no_wait_is_negative_or_endless(headers
         ("Your quota will reset after 51s.", 51),
     ],
 )
-def test_a_wait_is_understood_in_the_words_of_each_provider(said, asked_s):
-    assert said_s(said) == asked_s
+def test_a_wait_is_understood_in_the_words_of_each_provider(wording, asked_s):
+    assert stated_s(wording) == asked_s
 
 
 @pytest.mark.parametrize(
-    "said", ["", "try again later", "retry after 5", "in 20 s", "try again in 20 snails"]
+    "wording", ["", "try again later", "retry after 5", "in 20 s", "try again in 20 snails"]
 )
-def test_words_without_a_span_of_time_ask_for_no_wait(said):
-    assert said_s(said) is None
+def test_words_without_a_span_of_time_ask_for_no_wait(wording):
+    assert stated_s(wording) is None
 
 
 @pytest.mark.parametrize(
@@ -355,8 +355,8 @@ def test_a_moment_is_read_against_the_servers_clock():
         r"(try again in|retry after|wait) ([0-9]{1,20}\.?[0-9]{0,20} ?(ms|s|m|hours?|d)[ ,]*){1,9}"
     )
 )
-def test_no_words_break_the_reading(said):
-    asked_s = said_s(said)
+def test_no_words_break_the_reading(wording):
+    asked_s = stated_s(wording)
     assert asked_s is None or 0 <= asked_s < float("inf")
 
 
@@ -378,8 +378,8 @@ def test_a_server_may_say_whether_to_try_again(value, asked):
     ],
 )
 def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
-    told = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
-    assert told is None if hint is None else told.startswith(hint)
+    wording = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
+    assert wording is None if hint is None else wording.startswith(hint)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The layer that sets apart reasoning in the text of an answer."""
+"""The layer that separates reasoning in the text of an answer."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class TestAnAnswerThatBreaksOff:
 
 
 class TestTheRestOfAnAnswer:
-    """An answer that was cut at the token limit, and is asked for its rest."""
+    """An answer cut at the token limit, whose remainder is requested."""
 
     @staticmethod
     async def answer_to(first, rest, *, prefill=None):
@@ -195,10 +195,10 @@ class TestTheRestOfAnAnswer:
 async def test_a_model_that_stands_in_has_its_reasoning_set_apart_as_well():
     failing = ScriptedModel([NetworkError("models.example: gone")])
 
-    async def stand_in():
+    async def open_fallback():
         return separating(OPENED), "large"
 
-    model = FallbackModel(failing, [Fallback("large", stand_in)])
+    model = FallbackModel(failing, [Fallback("large", open_fallback)])
     assert [event for event in await events_of(model, QUESTION) if not isinstance(event, Notice)] == [
         ReasoningDelta("hm"),
         TextDelta("Paris."),

@@ -45,7 +45,7 @@ def message(*parts: dict[str, str]) -> dict[str, object]:
 
 
 async def asking(*answers: Answer, request: Request = QUESTION, streamed: bool = True, ask=events_of):
-    """Return what ``ask`` makes of the answers, and the requests that were made."""
+    """Return the result of ``ask`` for these answers, and the requests sent."""
     async with serving(*answers) as server:
         endpoint = Endpoint(server.base_url, loopback=True)
         async with entry_at(endpoint) as entry:
@@ -53,7 +53,7 @@ async def asking(*answers: Answer, request: Request = QUESTION, streamed: bool =
     return result, server.requests
 
 
-async def told(*script: object) -> list[object]:
+async def events_for(*script: object) -> list[object]:
     return (await asking(Answer(script)))[0]
 
 
@@ -66,7 +66,7 @@ async def test_a_streamed_answer_comes_piece_by_piece_and_ends_with_its_completi
         of_type("response.output_text.done", text="Paris"),
         completed(usage=USAGE),
     )
-    assert await told(*script) == [
+    assert await events_for(*script) == [
         ReasoningDelta("Hm."),
         TextDelta("Pa"),
         TextDelta("ris"),
@@ -75,7 +75,7 @@ async def test_a_streamed_answer_comes_piece_by_piece_and_ends_with_its_completi
 
 
 async def test_nothing_is_waited_for_after_the_end():
-    assert (await told(text("Paris"), completed(), HOLD))[-1] == Completion("stop", "small-1")
+    assert (await events_for(text("Paris"), completed(), HOLD))[-1] == Completion("stop", "small-1")
 
 
 async def test_an_answer_in_one_piece_reads_the_same():
@@ -90,11 +90,11 @@ async def test_an_answer_in_one_piece_reads_the_same():
         TextDelta("Paris"),
         Completion("stop", "small-1", Usage(12, 7, 8, 5)),
     ]
-    assert await told(completed(output=output, usage=USAGE)) == events
+    assert await events_for(completed(output=output, usage=USAGE)) == events
 
 
 async def test_two_messages_are_two_paragraphs():
-    assert [event.text for event in (await told(text("One", 0), text("Two", 1), completed()))[:-1]] == [
+    assert [event.text for event in (await events_for(text("One", 0), text("Two", 1), completed()))[:-1]] == [
         "One",
         "\n\nTwo",
     ]
@@ -108,7 +108,7 @@ async def test_an_incomplete_response_says_why(reason, finish_reason):
     ended = of_type(
         "response.incomplete", response=response("incomplete", incomplete_details={"reason": reason})
     )
-    assert (await told(text("Par"), ended))[-1] == Completion(finish_reason, "small-1")
+    assert (await events_for(text("Par"), ended))[-1] == Completion(finish_reason, "small-1")
 
 
 async def test_a_response_that_is_incomplete_for_an_unknown_reason_is_not_passed_off_as_whole():
@@ -186,7 +186,7 @@ async def test_what_the_endpoint_refuses_is_left_out():
 
 @pytest.mark.parametrize("odd", [{}, {"type": 3}, {"type": "response.output_text.delta", "delta": None}])
 async def test_an_event_with_nothing_in_it_is_passed_over(odd):
-    assert await told(event(odd), text("Paris"), event(odd), completed(usage=3, model=None)) == [
+    assert await events_for(event(odd), text("Paris"), event(odd), completed(usage=3, model=None)) == [
         TextDelta("Paris"),
         Completion("stop"),
     ]
@@ -206,7 +206,7 @@ async def test_a_refusal_is_no_answer_but_said_and_in_the_completion(deltas):
         of_type("response.refusal.done", refusal="No. Never.", output_index=0),
         completed(output=[message({"type": "refusal", "refusal": "No. Never."})]),
     ]
-    events = await told(*script)
+    events = await events_for(*script)
     assert events == REFUSED
     assert events[-1].message == answer("", "No. Never.")
 
@@ -238,7 +238,7 @@ async def test_a_call_is_told_once_whichever_events_have_it(is_done):
         *([of_type("response.output_item.done", item=FUNCTION_CALL, output_index=0)] if is_done else []),
         completed(output=[FUNCTION_CALL]),
     ]
-    notice, completion = await told(*script)
+    notice, completion = await events_for(*script)
     assert notice.message == "the model tried to call a tool that was not offered: get_weather"
     assert completion.message == CALLED
 
@@ -278,7 +278,7 @@ async def test_a_tool_that_runs_with_the_server_is_nothing_to_say(kind):
         text("Paris.", 1),
         completed(output=[item, message({"type": "output_text", "text": "Paris."})]),
     ]
-    assert await told(*script) == [TextDelta("Paris."), Completion("stop", "small-1")]
+    assert await events_for(*script) == [TextDelta("Paris."), Completion("stop", "small-1")]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ async def test_a_tool_that_runs_with_the_server_is_nothing_to_say(kind):
 )
 async def test_what_only_the_persons_side_can_answer_is_a_call(kind):
     item = {"type": kind, "id": "x_1", "call_id": "call_1", "action": {"type": "screenshot"}}
-    events = await told(completed(output=[item]))
+    events = await events_for(completed(output=[item]))
     assert events[-1].message.tool_calls == (ToolCallPart("call_1", kind, '{"type": "screenshot"}'),)
 
 
@@ -301,7 +301,7 @@ async def test_what_the_answer_cites_is_told_once_whichever_events_have_it():
         completed(output=[whole]),
     ]
     sources = (CitedSource(1, "Paris", "https://example.com/paris"),)
-    assert await told(*script) == [TextDelta("Paris."), Completion("stop", "small-1", sources=sources)]
+    assert await events_for(*script) == [TextDelta("Paris."), Completion("stop", "small-1", sources=sources)]
     assert (await asking(json_answer(response(output=[whole])), streamed=False))[0][-1].sources == sources
 
 
@@ -313,11 +313,11 @@ async def test_a_picture_is_said_once_with_its_type_and_size():
         of_type("response.output_item.done", item=item, output_index=0),
         completed(output=[item]),
     ]
-    assert (await told(*script))[0] == Notice(
+    assert (await events_for(*script))[0] == Notice(
         "media_not_shown", "the answer contains a picture (image/webp, 1.5 kB), which cannot be shown"
     )
 
 
 async def test_calls_without_number_end_somewhere():
     items = [{**FUNCTION_CALL, "call_id": f"call_{number}"} for number in range(1000)]
-    assert len((await told(completed(output=items)))[-1].message.tool_calls) == MOST_CALLS
+    assert len((await events_for(completed(output=items)))[-1].message.tool_calls) == MOST_CALLS

@@ -35,7 +35,7 @@ def limited(retry_after_s: float | None = None) -> RateLimited:
 
 
 class Sleep:
-    """Keeps what was slept, in the order of everything else in ``happened``."""
+    """Records sleeps in ``happened``, in order with all other events."""
 
     def __init__(self) -> None:
         self.happened: list[object] = []
@@ -330,11 +330,11 @@ async def test_what_is_not_the_endpoints_trouble_is_not_passed_on(failure):
     assert other.requests == []
 
 
-@pytest.mark.parametrize("said", [TextDelta("Pa"), ReasoningDelta("Hm")])
-async def test_once_something_was_said_nobody_else_is_asked(said):
+@pytest.mark.parametrize("wording", [TextDelta("Pa"), ReasoningDelta("Hm")])
+async def test_once_something_was_said_nobody_else_is_asked(wording):
     other = ScriptedModel(PARIS)
-    cut = IncompleteAnswer("cut") if isinstance(said, TextDelta) else BUSY
-    _, error = await failure_of(FallbackModel(ScriptedModel([said, cut]), [candidate("other", other)]))
+    cut = IncompleteAnswer("cut") if isinstance(wording, TextDelta) else BUSY
+    _, error = await failure_of(FallbackModel(ScriptedModel([wording, cut]), [candidate("other", other)]))
     assert error is cut
     assert other.requests == []
 
@@ -357,10 +357,10 @@ async def test_when_all_fail_the_last_failure_tells_what_the_others_said(last):
         candidate("full", ScriptedModel([ServerFailed("529")])),
         candidate("other", ScriptedModel([last])),
     ]
-    said = last.message
+    wording = last.message
     _, error = await failure_of(FallbackModel(ScriptedModel([BUSY]), others))
-    assert (type(error), error.__cause__, last.message) == (type(last), last, said)
-    assert error.message == f"{said} (before that: models.example: 503; 529)"
+    assert (type(error), error.__cause__, last.message) == (type(last), last, wording)
+    assert error.message == f"{wording} (before that: models.example: 503; 529)"
 
 
 async def test_a_last_one_that_cannot_be_opened_tells_what_the_others_said():

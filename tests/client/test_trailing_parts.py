@@ -1,4 +1,4 @@
-"""What comes beside the text of an answer, in the chunks that providers' documents show."""
+"""Parts beside the text of an answer, in the chunks of the providers' documentation."""
 
 from __future__ import annotations
 
@@ -359,8 +359,8 @@ async def test_the_words_of_a_sound_are_the_answer_and_the_sound_is_said(chat, s
 def test_the_size_is_that_of_the_picture_and_not_of_its_letters(size):
     media = AnswerMedia()
     media.picture_at(f"data:image/webp;base64,{base64.b64encode(bytes(size)).decode()}")
-    told = {999: "999 bytes", 1_000: "1.0 kB", 2_500_000: "2.5 MB"}.get(size, f"{size} bytes")
-    assert media.words() == f"a picture (image/webp, {told})"
+    size_text = {999: "999 bytes", 1_000: "1.0 kB", 2_500_000: "2.5 MB"}.get(size, f"{size} bytes")
+    assert media.words() == f"a picture (image/webp, {size_text})"
 
 
 def test_many_pictures_are_counted_and_a_few_described():

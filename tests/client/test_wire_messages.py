@@ -1,4 +1,4 @@
-"""Messages as the APIs want them, and what goes back to the provider it came from."""
+"""Messages in the form of each API, and the data returned to the provider it came from."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_a_call_and_its_result_are_sent_as_chat_completions_want_them():
 
 
 def test_a_call_and_its_result_are_sent_as_responses_want_them():
-    _, said, called, returned = response_items(
+    _, wording, called, returned = response_items(
         request(reply(TextPart("Wait.", "model"), CALL), RETURNED), ENDPOINT
     )
-    assert said == {"role": "assistant", "content": "Wait."}
+    assert wording == {"role": "assistant", "content": "Wait."}
     assert called == {
         "type": "function_call",
         "call_id": "1",
@@ -90,33 +90,33 @@ def test_a_call_and_its_result_are_sent_as_responses_want_them():
 def test_reasoning_goes_back_with_the_calls_it_led_to_in_the_field_it_came_in():
     blocks = [{"type": "reasoning.text", "text": "hm", "signature": "x"}]
     reasoning = ReasoningPart("hm", {**OWN, "field": "reasoning", "reasoning_details": blocks})
-    said = request(reply(reasoning, CALL), RETURNED)
-    called = chat_messages(said, ENDPOINT)[1]
+    wording = request(reply(reasoning, CALL), RETURNED)
+    called = chat_messages(wording, ENDPOINT)[1]
     assert (called["reasoning"], called["reasoning_details"], called["content"]) == ("hm", blocks, "")
-    assert chat_messages(said, ELSEWHERE)[1].keys() == {"role", "content", "tool_calls"}
-    assert chat_messages(replace(said, model="n"), ENDPOINT)[1].keys() == {"role", "content", "tool_calls"}
+    assert chat_messages(wording, ELSEWHERE)[1].keys() == {"role", "content", "tool_calls"}
+    assert chat_messages(replace(wording, model="n"), ENDPOINT)[1].keys() == {"role", "content", "tool_calls"}
 
 
 def test_reasoning_stays_here_where_nobody_asked_for_it():
-    said = request(reply(ReasoningPart("hm"), TextPart("Rain.", "model")), question("And?"))
-    assert chat_messages(said, ENDPOINT)[1] == {"role": "assistant", "content": "Rain."}
-    assert response_items(said, ENDPOINT)[1] == {"role": "assistant", "content": "Rain."}
+    wording = request(reply(ReasoningPart("hm"), TextPart("Rain.", "model")), question("And?"))
+    assert chat_messages(wording, ENDPOINT)[1] == {"role": "assistant", "content": "Rain."}
+    assert response_items(wording, ENDPOINT)[1] == {"role": "assistant", "content": "Rain."}
 
 
 def test_a_thought_signature_goes_back_with_its_call():
     data = {**OWN, "extra_content": {"google": {"thought_signature": "x"}}}
-    said = request(reply(replace(CALL, provider_data=data)), RETURNED)
-    (call,) = chat_messages(said, ENDPOINT)[1]["tool_calls"]
+    wording = request(reply(replace(CALL, provider_data=data)), RETURNED)
+    (call,) = chat_messages(wording, ENDPOINT)[1]["tool_calls"]
     assert call["extra_content"] == {"google": {"thought_signature": "x"}}
-    (elsewhere,) = chat_messages(said, ELSEWHERE)[1]["tool_calls"]
+    (elsewhere,) = chat_messages(wording, ELSEWHERE)[1]["tool_calls"]
     assert elsewhere.keys() == {"id", "type", "function"}
 
 
 def test_encrypted_reasoning_goes_back_to_responses_before_its_answer():
     item = {"type": "reasoning", "id": "rs_1", "encrypted_content": "x", "summary": []}
-    said = request(reply(ReasoningPart("", {**OWN, "item": item}), TextPart("Rain.", "model")))
-    assert response_items(said, ENDPOINT)[1:] == [item, {"role": "assistant", "content": "Rain."}]
-    assert response_items(said, ELSEWHERE)[1:] == [{"role": "assistant", "content": "Rain."}]
+    wording = request(reply(ReasoningPart("", {**OWN, "item": item}), TextPart("Rain.", "model")))
+    assert response_items(wording, ENDPOINT)[1:] == [item, {"role": "assistant", "content": "Rain."}]
+    assert response_items(wording, ELSEWHERE)[1:] == [{"role": "assistant", "content": "Rain."}]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ async def test_who_wants_reasoning_back_gets_it_which_is_said_once_and_remembere
 
 
 async def test_an_answer_whose_reasoning_nobody_kept_is_sent_with_a_blank():
-    said = request(answer("Rain."), question("And?"), without=frozenset({ANSWER_ALONE}))
-    assert chat_messages(said, ENDPOINT)[1]["reasoning_content"] == " "
+    wording = request(answer("Rain."), question("And?"), without=frozenset({ANSWER_ALONE}))
+    assert chat_messages(wording, ENDPOINT)[1]["reasoning_content"] == " "
 
 
 @pytest.mark.parametrize(
@@ -444,8 +444,8 @@ def test_what_is_about_something_else_is_none(error):
     "piece", [" ", "'user' ", "system ", "not supported ", "unknown role ", "messages[0].role "]
 )
 def test_a_refusal_of_any_length_is_read_in_one_go(piece):
-    said = "messages[0].role 'user'" + piece * 100_000
-    error = refused("host: 400", provider_message=said)
+    wording = "messages[0].role 'user'" + piece * 100_000
+    error = refused("host: 400", provider_message=wording)
     assert refused_role(error, BRIEF, NONE) == (SYSTEM_ROLE if piece == "system " else None)
 
 
@@ -453,7 +453,7 @@ TAKEN = "Input should be 'user' or 'assistant'"
 
 
 @pytest.mark.parametrize(
-    ("said", "without", "role"),
+    ("wording", "without", "role"),
     [
         (f"messages.0.role: {TAKEN}", NONE, SYSTEM_ROLE),
         (f"messages.0.role: {TAKEN}", {SYSTEM_ROLE}, DEVELOPER_ROLE),
@@ -466,5 +466,5 @@ TAKEN = "Input should be 'user' or 'assistant'"
         ("Conversation roles must alternate between 'user' and 'assistant'", NONE, None),
     ],
 )
-def test_a_list_of_roles_without_that_of_the_system_prompt_refuses_it(said, without, role):
-    assert refused_role(refused(said, 422), BRIEF, frozenset(without)) == role
+def test_a_list_of_roles_without_that_of_the_system_prompt_refuses_it(wording, without, role):
+    assert refused_role(refused(wording, 422), BRIEF, frozenset(without)) == role

@@ -1,4 +1,4 @@
-"""What OpenAI-compatible servers send, and what is asked of them."""
+"""Chunks and answers of OpenAI-compatible servers, and requests to them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def completion(text: str, **fields: object) -> dict[str, Any]:
 async def entry_at(
     endpoint: Endpoint, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[PoolEntry]:
-    """Return the entry of a pool that is open."""
+    """Return an entry of an open pool."""
     async with Pool() as pool:
         yield pool.entry(endpoint, environment or {})
 
@@ -71,7 +71,7 @@ def asking(
     reason: str = "waiting",
     interval_s: float = 60,
 ) -> MeteredModel:
-    """Return what asks the endpoint of ``entry``, without another layer around it."""
+    """Return the model of ``entry`` without any other layer."""
     model = OpenAIModel(entry.endpoint, dialect or ChatCompletions(), streamed=streamed, endings=endings)
     return MeteredModel(model, entry.meter, reason=reason, counter=EstimatingCounter(), interval_s=interval_s)
 
@@ -90,7 +90,7 @@ async def events_of(model: ChatModel, request: Request = QUESTION) -> list[Model
 
 
 async def failure_of(model: ChatModel, request: Request = QUESTION) -> tuple[list[ModelEvent], EndpointError]:
-    """Return what came before the failure, and the failure."""
+    """Return the events before the failure, and the failure."""
     seen = []
     try:
         async with aclosing(model.stream(request)) as events:

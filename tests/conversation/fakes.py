@@ -1,4 +1,4 @@
-"""Small real implementations of the ports a conversation stands on."""
+"""Small real implementations of the ports of a conversation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CharacterCounter:
-    """Counts a token a character, and keeps what it was asked to count."""
+    """Counts one token per character, and records the texts counted."""
 
     def __init__(self, *, loaded: bool = True) -> None:
         self.loaded = loaded
@@ -34,7 +34,7 @@ class CharacterCounter:
 
 
 class ManualClock:
-    """Stands still until it is moved."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

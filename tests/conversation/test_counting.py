@@ -33,7 +33,7 @@ ANY_TEXT = st.text(st.characters())  # lone surrogates too: the default of text(
 
 
 class WatchedVocabulary:
-    """A vocabulary that notices how often it is loaded."""
+    """A vocabulary that counts how often it is loaded."""
 
     name, sha256, special_tokens = CL100K_BASE.name, CL100K_BASE.sha256, CL100K_BASE.special_tokens
 
@@ -163,7 +163,7 @@ CORPUS = (
 
 @pytest.fixture(scope="module")
 def tiktokens_own(tmp_path_factory):
-    """Return what tiktoken itself makes of the files it would download, found in its cache."""
+    """Return tiktoken's own encoding of the files it would download, found in its cache."""
     cache = tmp_path_factory.mktemp("tiktoken")
     for vocabulary in VOCABULARIES:
         url = f"https://openaipublic.blob.core.windows.net/encodings/{vocabulary.name}.tiktoken"

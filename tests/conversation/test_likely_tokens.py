@@ -1,4 +1,4 @@
-"""The rule by which a draft is measured while it is written, held against the vocabulary."""
+"""The estimate shown while a question is typed, compared with the vocabulary."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def conversation(
     happened=None,
     strategy=None,
 ):
-    """Return a manager with the fake model and the fake journal it stands on."""
+    """Return a manager with a fake model and a fake journal."""
     happened = [] if happened is None else happened
     model = ScriptedModel(*scripts, happened=happened)
     journal = journal or ScriptedJournal(happened=happened)
@@ -94,7 +94,7 @@ async def turn(manager, asked=ASKED, *, stored_id=None):
         return [event async for event in events]
 
 
-def said(count, *, length=100):
+def history_of(count, *, length=100):
     """Return a history of ``count`` turns, each of twice ``length`` characters."""
     entries = []
     for number in range(count):
@@ -187,7 +187,7 @@ class TestATurn:
         ]
 
     async def test_sends_what_prepare_shows_which_itself_sends_and_stores_nothing(self):
-        manager, model, journal = conversation(PARIS, history=said(20))
+        manager, model, journal = conversation(PARIS, history=history_of(20))
         request, plan = manager.prepare(ASKED)
         assert (model.requests, journal.messages, manager.history.head) == ([], [], "a19")
         events = await turn(manager)
@@ -199,7 +199,7 @@ class TestATurn:
         assert (await turn(manager))[1].budget_tokens == 1008
 
     async def test_leaves_out_older_turns_and_tells_how_many_but_forgets_none(self):
-        manager, model, _ = conversation(PARIS, history=said(5), window_tokens=1000)
+        manager, model, _ = conversation(PARIS, history=history_of(5), window_tokens=1000)
         events = await turn(manager)
         assert events[1] == ContextFitted(sent_tokens=25 + 2 * 208, budget_tokens=750, dropped_turns=3)
         assert model.requests[0].messages[0].text.startswith("3?")
@@ -367,7 +367,7 @@ class TestAFailedTurn:
         ],
     )
     async def test_by_a_question_that_is_refused_for_what_it_is_leaves_it_out_from_then_on(self, error):
-        manager, model, journal = conversation(*[(error,)] * (REFITS + 1), PARIS, history=said(1))
+        manager, model, journal = conversation(*[(error,)] * (REFITS + 1), PARIS, history=history_of(1))
         end = (await turn(manager))[-1]
         while len(model.requests) < REFITS + 1:  # what overflows was asked again
             await turn(manager, question("Of Spain?"))
@@ -455,7 +455,7 @@ class TestAnEndpointThatCountsMoreTokens:
     OVERFLOW = ContextOverflow("the prompt is too long", hint="shorten it")
 
     async def test_is_asked_again_with_less_of_the_older_turns_and_that_is_said(self):
-        manager, model, _ = conversation((self.OVERFLOW,), PARIS, history=said(4))
+        manager, model, _ = conversation((self.OVERFLOW,), PARIS, history=history_of(4))
         _, first, notice, second, *_, end = await turn(manager)
         assert notice == Notice("context_overflow", "the prompt is too long; retrying with fewer older turns")
         assert (first.sent_tokens, first.dropped_turns) == (25 + 4 * 208, 0)
@@ -465,7 +465,7 @@ class TestAnEndpointThatCountsMoreTokens:
         assert isinstance(end, TurnFinished)
 
     async def test_costs_one_question_and_one_reply_in_the_journal(self):
-        manager, _, journal = conversation((self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=said(8))
+        manager, _, journal = conversation((self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=history_of(8))
         await turn(manager)
         assert len(journal.messages) == 1
         assert [reply.texts for reply in journal.replies] == [["Par", "is"]]
@@ -489,7 +489,7 @@ class TestAnEndpointThatCountsMoreTokens:
         ]
 
     async def test_is_not_asked_for_ever(self):
-        manager, model, _ = conversation(*[(self.OVERFLOW,)] * 10, history=said(12))
+        manager, model, _ = conversation(*[(self.OVERFLOW,)] * 10, history=history_of(12))
         events = await turn(manager)
         assert events[-1].result.error is self.OVERFLOW
         assert len(model.requests) == REFITS + 1
@@ -499,7 +499,7 @@ class TestAnEndpointThatCountsMoreTokens:
 
     @pytest.mark.parametrize("delta", [TextDelta("Par"), ReasoningDelta("hm")])
     async def test_is_not_asked_again_once_something_of_the_answer_was_shown(self, delta):
-        manager, model, _ = conversation((delta, self.OVERFLOW), PARIS, history=said(4))
+        manager, model, _ = conversation((delta, self.OVERFLOW), PARIS, history=history_of(4))
         events = await turn(manager)
         assert events[-2] == delta
         assert events[-1].result.error is self.OVERFLOW
@@ -507,7 +507,7 @@ class TestAnEndpointThatCountsMoreTokens:
 
     async def test_is_asked_again_when_nothing_had_been_counted_yet(self):
         manager, model, _ = conversation(
-            (self.OVERFLOW,), PARIS, history=said(4), counter=CharacterCounter(loaded=False)
+            (self.OVERFLOW,), PARIS, history=history_of(4), counter=CharacterCounter(loaded=False)
         )
         _, first, _, second, *_, end = await turn(manager)
         assert (first.estimated, second.estimated) == (True, False)
@@ -519,26 +519,26 @@ class TestAnEndpointThatCountsMoreTokens:
 class TestACancelledTurn:
     @staticmethod
     async def stopped_midway(manager, stall):
-        """Cancel the turn once it stalls, and return what it told until then."""
-        told = []
+        """Cancel the turn once it stalls, and return the events until then."""
+        received = []
 
         async def consume():
             async with aclosing(manager.send(ASKED)) as events:
                 async for event in events:
-                    told.append(event)  # noqa: PERF401 - what was told before the cancellation is looked at
+                    received.append(event)  # noqa: PERF401 - the events before the cancellation are needed
 
         task = asyncio.create_task(consume())
         await stall.reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return told
+        return received
 
     async def test_stores_the_partial_closes_the_model_and_goes_on(self):
         stall, happened = Stall(), []
         manager, _, journal = conversation((TextDelta("Par"), stall), happened=happened)
-        told = await self.stopped_midway(manager, stall)
-        assert told[-1] == TextDelta("Par")
+        events = await self.stopped_midway(manager, stall)
+        assert events[-1] == TextDelta("Par")
         assert happened == ["user stored", "model asked", "model closed", "reply stored"]
         ((message, result),) = journal.replies[0].finished
         assert (message, result.finish_reason) == (answer("Par"), "interrupted")
@@ -650,13 +650,13 @@ class TestAConversation:
         ]
 
     async def test_continues_from_the_head_it_was_resumed_at(self):
-        manager, _, journal = conversation(PARIS, history=said(1))
+        manager, _, journal = conversation(PARIS, history=history_of(1))
         await turn(manager)
         assert journal.messages == [("message 1", "a0", ASKED)]
 
     async def test_goes_on_from_another_history(self):
-        manager, model, journal = conversation(PARIS, history=said(3))
-        manager.resume(said(1, length=3))
+        manager, model, journal = conversation(PARIS, history=history_of(3))
+        manager.resume(history_of(1, length=3))
         await turn(manager)
         assert model.requests[0].messages == (question("0? "), answer("0! "), ASKED)
         assert journal.messages == [("message 1", "a0", ASKED)]
@@ -671,7 +671,7 @@ class TestAConversation:
 
 class TestAQuestionThatIsStoredAlready:
     async def test_is_not_stored_again_and_its_answer_follows_it(self):
-        manager, model, journal = conversation(PARIS, history=said(1))
+        manager, model, journal = conversation(PARIS, history=history_of(1))
         await turn(manager, stored_id="q1")
         assert journal.messages == []
         assert [(reply.id, reply.parent) for reply in journal.replies] == [("reply 1", "q1")]
@@ -689,7 +689,7 @@ class TestAQuestionThatIsStoredAlready:
 
 class TestTheUsageOfTheContext:
     def test_tells_what_each_part_of_the_window_takes(self):
-        history = said(5)
+        history = history_of(5)
         history.system = system("Be brief.")
         manager, _, _ = conversation(history=history, window_tokens=1000)
         assert manager.context_usage() == ContextUsage(
@@ -707,7 +707,7 @@ class TestTheUsageOfTheContext:
 
     def test_is_estimated_and_loads_no_vocabulary_before_there_is_one(self):
         counter = CharacterCounter(loaded=False)
-        manager, _, _ = conversation(history=said(5), window_tokens=1000, counter=counter)
+        manager, _, _ = conversation(history=history_of(5), window_tokens=1000, counter=counter)
         usage = manager.context_usage()
         assert usage.estimated
         assert usage.turns_tokens == 5 * 2 * (100 // 4 + 4)
@@ -715,13 +715,13 @@ class TestTheUsageOfTheContext:
 
     def test_counts_each_message_once_however_often_it_is_asked(self):
         counter = CharacterCounter()
-        manager, _, _ = conversation(history=said(3), counter=counter)
+        manager, _, _ = conversation(history=history_of(3), counter=counter)
         for _ in range(3):
             manager.context_usage()
         assert len(counter.counted) == len(set(counter.counted))
 
     async def test_is_what_the_next_turn_sends_without_its_question(self):
-        manager, _, _ = conversation(PARIS, history=said(9), window_tokens=1500)
+        manager, _, _ = conversation(PARIS, history=history_of(9), window_tokens=1500)
         usage = manager.context_usage()
         _, plan = manager.prepare(question(""))
         assert plan.sent_tokens == usage.turns_tokens + 4 + 3
@@ -736,19 +736,19 @@ class TestTheUsageOfTheContext:
 
     async def test_is_worked_out_once_until_something_changes(self):
         strategy = CountingStrategy()
-        manager, _, _ = conversation(PARIS, history=said(3), strategy=strategy)
+        manager, _, _ = conversation(PARIS, history=history_of(3), strategy=strategy)
         first = manager.context_usage()
         assert manager.context_usage() is first
         assert strategy.plan == 1
         await turn(manager)
         asked = manager.context_usage()
         assert asked.turns_tokens > first.turns_tokens
-        manager.resume(said(2))
+        manager.resume(history_of(2))
         assert manager.context_usage().turns_tokens < asked.turns_tokens
 
 
 class CountingStrategy(Truncate):
-    """Counts how often it is asked."""
+    """Counts how often it is called."""
 
     def __init__(self):
         super().__init__()
@@ -761,7 +761,7 @@ class CountingStrategy(Truncate):
 
 class TestTheContext:
     def test_is_told_part_by_part_with_what_is_left_out_counted_roughly(self):
-        history = said(5)
+        history = history_of(5)
         history.system = system("Be brief.")
         plan = conversation(history=history, window_tokens=1000)[0].context()
         assert [(part.kind, part.turn) for part in plan.parts] == [
@@ -785,7 +785,7 @@ class TestEveryStrategy:
     @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "none"])
     async def test_sends_less_where_the_endpoint_counts_more(self, name):
         manager, model, _ = conversation(
-            (self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=said(9), strategy=STRATEGIES[name]()
+            (self.OVERFLOW,), (self.OVERFLOW,), PARIS, history=history_of(9), strategy=STRATEGIES[name]()
         )
         events = await turn(manager)
         sent = [event.sent_tokens for event in events if isinstance(event, ContextFitted)]
@@ -794,7 +794,9 @@ class TestEveryStrategy:
         assert all(request.messages[-1] == ASKED for request in model.requests)
 
     async def test_that_leaves_nothing_out_lets_the_endpoint_have_the_last_word(self):
-        manager, model, _ = conversation((self.OVERFLOW,), history=said(9), strategy=STRATEGIES["none"]())
+        manager, model, _ = conversation(
+            (self.OVERFLOW,), history=history_of(9), strategy=STRATEGIES["none"]()
+        )
         end = (await turn(manager))[-1]
         assert isinstance(end, TurnFailed)
         assert end.result.error is self.OVERFLOW
@@ -802,14 +804,14 @@ class TestEveryStrategy:
 
     async def test_that_leaves_nothing_out_refuses_what_does_not_fit_before_it_is_stored(self):
         manager, model, journal = conversation(
-            history=said(9), window_tokens=1500, strategy=STRATEGIES["none"]()
+            history=history_of(9), window_tokens=1500, strategy=STRATEGIES["none"]()
         )
         end = (await turn(manager))[-1]
         assert isinstance(end.result.error, InputTooLong)
         assert (model.requests, journal.messages) == ([], [])
 
     async def test_does_not_tell_of_turns_that_a_summary_stands_for(self):
-        history = said(9)
+        history = history_of(9)
         history.summary = Summary("what was said", 5, "q0", "a4")
         strategy = STRATEGIES["summarize"]()
         manager, model, _ = conversation(PARIS, history=history, window_tokens=1500, strategy=strategy)
@@ -818,7 +820,7 @@ class TestEveryStrategy:
         assert model.requests[0].messages[1].text == "what was said"
 
     async def test_that_calls_turns_back_tells_which(self):
-        history = said(9)
+        history = history_of(9)
         history.turns[0] = Turn((question("Paris is lovely."), answer("Indeed.")), ids=("q0", "a0"))
         manager, _, _ = conversation(
             PARIS, history=history, window_tokens=1500, strategy=STRATEGIES["recall"]()

@@ -1,4 +1,4 @@
-"""The contract between a turn and those who watch it."""
+"""The contract between a turn and its observers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAILED = TurnFailed(TurnResult("Par", "small", "interrupted", error=NetworkError
 
 
 class Stage:
-    """A turn and its observers, and what happened to them, in order."""
+    """A turn and its observers, with all that happened to them, in order."""
 
     def __init__(self, *events):
         self.happened = []

@@ -1,4 +1,4 @@
-"""The error tree, against the picture of it that people read."""
+"""The error tree, compared with the picture in the docstring."""
 
 from __future__ import annotations
 

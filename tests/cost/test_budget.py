@@ -1,4 +1,4 @@
-"""What every request passes: its price, the ledger and the budget."""
+"""The layer every request passes: its price, the ledger and the budget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COST = 0.2
 
 
 class BudgetedRun:
-    """A layer with all it stands on."""
+    """A budget layer with everything it needs."""
 
     def __init__(
         self, folder, *scripts, own=OWN, is_free=False, requires_price=False, limits=None, answers=None

@@ -1,4 +1,4 @@
-"""The table as it is shipped, what it is asked, and files that are none."""
+"""The shipped table, its lookups, and invalid files."""
 
 from __future__ import annotations
 
@@ -369,7 +369,7 @@ def test_a_table_that_is_too_large_is_refused():
 
 
 def signed(*lines, header=HEADER):
-    """Return a table with a right checksum, whatever its lines say."""
+    """Return a table with a valid checksum, whatever its lines contain."""
     rest = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
     return json.dumps({**header, "crc32": zlib.crc32(rest)}).encode() + b"\n" + rest
 

@@ -17,7 +17,7 @@ from jiter import from_json
 from chatcli.client.answer_bytes import event_data
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
-from chatcli.client.rate_limit import retry_after_s, said_s, span_in, span_s
+from chatcli.client.rate_limit import retry_after_s, span_in, span_s, stated_s
 from chatcli.client.responses import Responses
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
@@ -57,7 +57,7 @@ def sse(data: bytes) -> None:
 def answers(data: bytes) -> None:
     """Whatever JSON a server sends, its reading makes events of the known kinds and ends."""
     text = data.decode("utf-8", "replace")
-    said_s(text)
+    stated_s(text)
     span_s(text, local_now())
     retry_after_s({"retry-after": text, "retry-after-ms": text, "date": text})
     span_in(text)

@@ -19,7 +19,7 @@ from chatcli.sessions.records import (
 from chatcli.sessions.session import Session
 
 any_text = st.text(st.characters(exclude_categories=()))
-# What Markdown and HTML are made of, so that texts which mean something are found.
+# Markdown and HTML syntax, so that meaningful texts are generated.
 marked_text = st.lists(
     st.sampled_from(
         [
@@ -63,7 +63,7 @@ replies = st.builds(
         max_size=2,
     ).map(tuple),
 )
-# Few ids, so that records know each other: as parents, as what a mark means, in circles.
+# Few ids, so that records refer to each other: as parents, in marks, in cycles.
 ids = st.sampled_from("abcdefgh")
 parents = st.none() | ids
 marks = st.builds(
@@ -84,6 +84,6 @@ headers = st.builds(HeaderRecord, any_text, timestamps, any_text)
 
 @st.composite
 def sessions(draw) -> Session:
-    """Draw a session as it is after it was read: what a file holds, replayed."""
+    """Draw a session as read from a file."""
     records = [draw(headers), *draw(st.lists(said, max_size=12))]
     return Session.replay(read_records(b"".join(map(encode, records))))

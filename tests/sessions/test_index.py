@@ -39,7 +39,7 @@ def find(index):
 
 
 def content(stored) -> bytes:
-    """All bytes of the index and of what SQLite keeps beside it."""
+    """All bytes of the index and of SQLite's files beside it."""
     return b"".join(path.read_bytes() for path in sorted(stored.folder.glob(f"{FILE_NAME}*")))
 
 
@@ -281,7 +281,7 @@ def test_a_time_no_calendar_has_is_the_nearest_it_has(stored, index, mtime_s):
 
 
 class ClosedStore(SessionStore):
-    """Sessions that nobody may open, though they can be seen."""
+    """Sessions that are visible but cannot be opened."""
 
     def load(self, file):
         raise ConfigurationError(f"cannot read {file.path}", code=NOT_READ)

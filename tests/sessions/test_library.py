@@ -47,7 +47,7 @@ def a_link_in_its_place(stored):
     ids=["with its index", "a folder in the place of the index", "a link in the place of the index"],
 )
 def library(stored, request):
-    """Keep the same promises with the index and without."""
+    """Return a library with an index, then one without: both keep the same promises."""
     request.param(stored)
     with closing(Library(stored.store, clock=stored.runtime.clock)) as library:
         yield library

@@ -376,7 +376,7 @@ def test_a_write_that_takes_less_than_it_was_given_is_continued(log, path, monke
 
 
 def continue_after(content, folder):
-    """Put a question to the session that ``content`` is a piece of; return what was and what is."""
+    """Ask a question in the session that ``content`` is a part of; return the state before and after."""
     path = Path(folder) / "trip.jsonl"
     path.write_bytes(content)
     before = replayed(path)
@@ -543,13 +543,13 @@ def visible(session):
 
 
 def someone(data, session):
-    """Return the id of some message, or of none."""
+    """Return the id of any message, or ``None``."""
     said = [record.id for record in session.records if hasattr(record, "message")]
     return data.draw(st.sampled_from([*said, None]))
 
 
 def act(log, runtime, data, replies):
-    """Do one thing that can be done to a log, at any time."""
+    """Do one thing that can be done to a log at any time."""
     parent = someone(data, log.session)
     text = data.draw(st.text(max_size=3))
     match data.draw(st.sampled_from(["ask", "system", "begin", "extend", "finish", "mark", "wait", "close"])):

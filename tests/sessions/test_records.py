@@ -46,7 +46,7 @@ def reread(record):
 
 
 def paired(text):
-    """Return ``text`` as every JSON reader sees it: two surrogates that make a pair are one character."""
+    """Return ``text`` as every JSON reader sees it: two surrogates that form a pair are one character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 

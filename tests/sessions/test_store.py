@@ -28,7 +28,7 @@ def store(folder, runtime):
 
 @pytest.fixture
 def keep(store, runtime):
-    """Keep a conversation of questions and answers under a name or path, last used at a second of the epoch."""
+    """Store a conversation of questions and answers under a name or path, last used at a second of the epoch."""
 
     def keep(name, *said, used_s=1_000, title=None):
         file = store.resolve(name)

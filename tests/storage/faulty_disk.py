@@ -1,4 +1,4 @@
-"""A disk that writes short, is full, vanishes, or whose writer dies, in front of the real one."""
+"""A disk in front of the real one that writes short, is full, vanishes, or whose writer dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _write = os.write
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more."""
+    """The process died: none of its code runs any more."""
 
 
 class FaultyDisk:

@@ -39,7 +39,7 @@ def in_a_file(folder, clock, most_entries=5):
 
 
 class _Dated(FolderCache):
-    """Gives the files the time of its clock, in place of that of the machine."""
+    """Gives files the time of its clock instead of the machine's."""
 
     def put(self, key, value):
         super().put(key, value)

@@ -458,7 +458,7 @@ def test_every_file_that_is_kept_is_written_that_way(path, kind, ending):
 
 
 class AnyFile(RuleBasedStateMachine):
-    """Whatever happens, what was acknowledged is read back, in order, and a loss costs the lines it tore alone."""
+    """Whatever happens, acknowledged lines are read back in order, and a loss affects only torn lines."""
 
     def __init__(self):
         super().__init__()

@@ -23,7 +23,7 @@ AROUND = st.text(st.sampled_from(" \n\t.:;()[]{}\"'=,äöü漢\u202e\x1b"), max_
 def redact(text, *keys):
     redactor = Redactor()
     for key in keys:
-        redactor.know(key)
+        redactor.add_key(key)
     return redactor.redact(text)
 
 
@@ -62,7 +62,7 @@ def test_spellings_of_a_key_with_signs_are_taken_out():
 def test_a_key_that_is_fetched_later_is_known_from_then_on():
     fetched = []
     redactor = Redactor()
-    redactor.know_later(lambda: fetched[0] if fetched else None)
+    redactor.add_source(lambda: fetched[0] if fetched else None)
     assert redactor.redact(KEY) == KEY
     fetched.append(KEY)
     assert redactor.redact(KEY) == MARK
@@ -70,7 +70,7 @@ def test_a_key_that_is_fetched_later_is_known_from_then_on():
 
 def test_variables_named_like_keys_are_keys_whichever_program_they_are_for():
     redactor = Redactor()
-    redactor.know_variables(
+    redactor.add_variables(
         {
             "WORK_API_KEY": KEY,
             "GH_TOKEN": "ghp_0123",
@@ -112,7 +112,7 @@ def escapings(text):
 
 
 def spellings(key):
-    """Return what servers, proxies and programs make of a key that they repeat."""
+    """Return the forms in which servers, proxies and programs repeat a key."""
     encoded = [
         key.encode().hex(),
         key.encode().hex().upper(),

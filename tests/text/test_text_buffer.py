@@ -1,4 +1,4 @@
-"""Text from many pieces."""
+"""A text built from many chunks."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ class ModelResolver:
         return first, offered
 
     def _notify_once(self, code: str, message: str) -> None:
-        if self._context.spending.is_news(message):
+        if self._context.spending.is_first_report(message):
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
 
 

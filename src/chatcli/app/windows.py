@@ -29,7 +29,7 @@ MODEL_SERVERS: Final = frozenset(_OWNERS.values())
 """The servers that ``client.catalog.served_window`` knows how to ask."""
 
 _LIST_TIMEOUT_S: Final = 2.0
-_MOST_ASKED: Final = 40
+_MOST_REQUESTED: Final = 40
 _SMALLEST_TOKENS, _LARGEST_TOKENS = 64, 10**9
 _WHOLE_SERVER: Final = ""
 """The name under which it is remembered which server an endpoint is: no model is called so."""
@@ -123,14 +123,14 @@ async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel])
         return tuple(offered)
     from chatcli.client.catalog import served_window  # noqa: PLC0415
 
-    asked, others = offered[:_MOST_ASKED], offered[_MOST_ASKED:]
-    windows = await asyncio.gather(*(served_window(entry, server, model.id) for model in asked))
+    first, others = offered[:_MOST_REQUESTED], offered[_MOST_REQUESTED:]
+    windows = await asyncio.gather(*(served_window(entry, server, model.id) for model in first))
     return (
         *(
             replace(
                 model, window_tokens=served.tokens if _is_window(served.tokens) else _usual_tokens(served)
             )
-            for model, served in zip(asked, windows, strict=True)
+            for model, served in zip(first, windows, strict=True)
         ),
         *(replace(model, window_tokens=UNREPORTED_WINDOW_TOKENS) for model in others),
     )

@@ -59,30 +59,30 @@ class Branches:
 
     def latest(self, count: int) -> tuple[MessageRecord, ...]:
         """Return the last ``count`` questions in the context."""
-        asked = tuple(record for record in self._session.context() if record.role == "user")
+        questions = tuple(record for record in self._session.context() if record.role == "user")
         if count < 1:
             raise UsageError(f"cannot take {count} turns", hint="give a number from 1", code="bad_number")
-        if not asked:
+        if not questions:
             raise UsageError("there is no question to undo", hint="ask something first", code="no_such_turn")
-        if count > len(asked):
+        if count > len(questions):
             raise UsageError(
                 "there is only 1 turn to undo"
-                if len(asked) == 1
-                else f"there are only {len(asked)} turns to undo",
-                hint="/undo takes it back" if len(asked) == 1 else number_hint(1, len(asked)),
+                if len(questions) == 1
+                else f"there are only {len(questions)} turns to undo",
+                hint="/undo takes it back" if len(questions) == 1 else number_hint(1, len(questions)),
                 code="no_such_turn",
             )
-        return asked[-count:]
+        return questions[-count:]
 
     def numbered(self, number: int | None) -> MessageRecord:
         """Return a question by its number in the conversation, from 1; the last without a number."""
         if number is None:
             return self.latest(1)[0]
-        asked, first = self._session.questions, self.first_known
-        if not first <= number <= len(asked):
-            hint = number_hint(first, len(asked)) if first <= len(asked) else "ask something first"
+        questions, first = self._session.questions, self.first_known
+        if not first <= number <= len(questions):
+            hint = number_hint(first, len(questions)) if first <= len(questions) else "ask something first"
             raise UsageError(f"there is no question {number}", hint=hint, code="no_such_turn")
-        return asked[number - 1]
+        return questions[number - 1]
 
     @property
     def first_known(self) -> int:
@@ -96,9 +96,9 @@ class Branches:
 
     def undo(self, turns: int = 1) -> tuple[Message, ...]:
         """Go back to before the last ``turns`` questions and return them, oldest first."""
-        asked = self.latest(turns)
-        self.go_before(asked[0])
-        return tuple(record.message for record in asked)
+        questions = self.latest(turns)
+        self.go_before(questions[0])
+        return tuple(record.message for record in questions)
 
     def take_back_unsent(self, end: TurnEnd) -> bool:
         """Undo a question that the budget kept from being sent; return whether ``end`` is such a failure.

@@ -142,13 +142,13 @@ def _left_out(
     for message_id, reason in session.refused.items():
         if message_id in known and message_id not in session.dropped:
             yield LeftOutTurns(
-                (numbers[message_id],), _told_of_refused(numbers[message_id], len(numbers), reason)
+                (numbers[message_id],), _refusal_reason(numbers[message_id], len(numbers), reason)
             )
     for gap in plan.left_out:
         yield LeftOutTurns(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
 
 
-def _told_of_refused(number: int, newest: int, reason: str) -> str:
+def _refusal_reason(number: int, newest: int, reason: str) -> str:
     words = shorten(reason, _REASON_CHARACTERS, placeholder="…")
     return f"refused ({words}), {'/retry' if number == newest else f'/edit {number}'} asks it again"
 

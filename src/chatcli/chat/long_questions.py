@@ -77,7 +77,7 @@ class LongQuestions:
     ) -> AsyncGenerator[Event]:
         """Send a ``long`` question; ``history`` is called before the answer."""
         from chatcli.conversation.long_input.turn import (  # noqa: PLC0415
-            Asked,
+            ReadingModel,
             WholeQuestionJournal,
             long_turn,
             refused_turn,
@@ -93,8 +93,10 @@ class LongQuestions:
         if self.strategy == FAIL:
             events = refused_turn(long, target.model_name, session=journal.name)
         else:
-            asked = Asked(target.model, target.model_name, target.parameters)
-            events = long_turn(long, self.strategy, asked, target.long_input, session=journal.name, send=send)
+            reading_model = ReadingModel(target.model, target.model_name, target.parameters)
+            events = long_turn(
+                long, self.strategy, reading_model, target.long_input, session=journal.name, send=send
+            )
         async with aclosing(events):
             async for event in events:
                 yield event

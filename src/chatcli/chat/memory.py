@@ -57,23 +57,23 @@ class Memory:
 
     def pin(self, number: int | None = None) -> int:
         """Pin the last turn, or the one with ``number``, so that it is always sent; return its number."""
-        asked = self._branches.numbered(number)
-        number = self._branches.number(asked)
-        if asked.id in self._session.dropped:
+        question_record = self._branches.numbered(number)
+        number = self._branches.number(question_record)
+        if question_record.id in self._session.dropped:
             raise UsageError(
                 f"turn {number} was dropped", hint=f"/drop -{number} restores it", code="dropped"
             )
-        if asked.id in self._session.refused:
+        if question_record.id in self._session.refused:
             raise UsageError(
                 f"turn {number} was refused and is not sent",
                 hint=f"/edit {number} asks it again",
                 code="refused",
             )
-        if asked.id in self._session.pinned:
+        if question_record.id in self._session.pinned:
             raise UsageError(
                 f"turn {number} is pinned", hint=f"/unpin {number} undoes it", code="already_pinned"
             )
-        self._mark("pin", asked.id)
+        self._mark("pin", question_record.id)
         return number
 
     def unpin(self, number: int | None = None) -> int:
@@ -84,10 +84,10 @@ class Memory:
 
     def drop(self, number: int) -> None:
         """Exclude the turn with ``number`` from the context."""
-        asked = self._branches.numbered(number)
-        if asked.id in self._session.dropped:
+        question_record = self._branches.numbered(number)
+        if question_record.id in self._session.dropped:
             raise UsageError(f"turn {number} is dropped", hint=f"/drop -{number} restores it", code="dropped")
-        self._mark("drop", asked.id)
+        self._mark("drop", question_record.id)
 
     def bring_back(self, number: int | None = None) -> int:
         """Restore the newest dropped turn, or the one with ``number``; return its number."""
@@ -131,10 +131,10 @@ class Memory:
         if not ids:
             return ()
         wanted, first = set(ids), self._branches.first_known
-        asked = enumerate(self._session.questions, start=1)
+        numbered = enumerate(self._session.questions, start=1)
         return tuple(
             NumberedTurn(number, record)
-            for number, record in asked
+            for number, record in numbered
             if record.id in wanted and number >= first
         )
 

@@ -106,7 +106,7 @@ class OpenSession:
             raise UsageError("there is no system prompt", hint="set one first", code="no_system_prompt")
         self._keep_system(text or "")
 
-    def settle_system(self, default: str | None) -> None:
+    def apply_system(self, default: str | None) -> None:
         """Set the system prompt requested for this run, else ``default`` if the session has none."""
         system = self._requested_system
         if system is None and default is not None and self.session.system is None:
@@ -132,7 +132,7 @@ class OpenSession:
         if name is not None:
             self.mark("fork", {"session": name, "message": head})
 
-    def note_asked(self, model: str, endpoint: Endpoint) -> None:
+    def mark_last_used(self, model: str, endpoint: Endpoint) -> None:
         """Record this session as the last used, with its model; a failure is reported once."""
         try:
             if self._log.file is not None and self._log.name is not None:

@@ -90,12 +90,12 @@ class StoredMessages(Sequence["Message"]):
             return StoredMessages(
                 self._records[at], self._longest_tokens, separates_reasoning=self._separates_reasoning
             )
-        return self._told(self._records[at])
+        return self._shortened(self._records[at])
 
     def __iter__(self) -> Iterator[Message]:
-        return map(self._told, self._records)
+        return map(self._shortened, self._records)
 
-    def _told(self, record: MessageRecord) -> Message:
+    def _shortened(self, record: MessageRecord) -> Message:
         longest_tokens = self._longest_tokens
         if record.role in FOLLOWING:
             return _without_reasoning(record.message) if self._separates_reasoning else record.message

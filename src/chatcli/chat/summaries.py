@@ -66,16 +66,16 @@ class Summaries:
         """Remove the summary: its turns are sent again as far as they fit, and summarized anew."""
         self._keep(replace(self._existing(), text="", is_wanted=False))
 
-    async def compact(self, tell: Callable[[str], object]) -> int:
+    async def compact(self, notify: Callable[[str], object]) -> int:
         """Summarize all but the newest turn, at the person's request; return the number of turns.
 
-        ``tell`` receives progress messages. Raise a ``ChatcliError`` if the model fails; summaries made until
+        ``notify`` receives progress messages. Raise a ``ChatcliError`` if the model fails; summaries made until
         then stay.
         """
         await asyncio.to_thread(self._turns.load_vocabulary)
         summed_up = 0
         while (fold := self._turns.manager.whole_fold()) is not None:
-            tell(
+            notify(
                 f"summing up {fold.end - len(fold.turns) + 1}-{fold.end} of {len(self._turns.manager.history.turns)}"
             )
             if not await self._sum_up(fold):
@@ -104,7 +104,7 @@ class Summaries:
         written = await summarizer(fold)
         manager = self._turns.manager
         text = shortened(written, fold.most_tokens, manager.tokens_of_text)
-        if not text or manager.history.summary is not before or not _still_stands(fold, manager.history):
+        if not text or manager.history.summary is not before or not _is_current(fold, manager.history):
             return False
         self._keep(fold.summary(text))
         return True
@@ -127,7 +127,7 @@ class Summaries:
         self._turns.manager.set_summary(summary if summary.text else None)
 
 
-def _still_stands(fold: Fold, history: History) -> bool:
+def _is_current(fold: Fold, history: History) -> bool:
     """Return whether the summarized turns are still on the path."""
     last = history.turns[fold.end - 1 : fold.end]
     return bool(last) and last[0].ids == fold.turns[-1].ids

@@ -53,7 +53,7 @@ class Examined(NamedTuple):
     long: LongQuestion | None
 
 
-class AskedModel(NamedTuple):
+class ModelInUse(NamedTuple):
     """A model, its token counter as corrected for the endpoint, and its window."""
 
     target: ResolvedModel
@@ -95,7 +95,7 @@ class Turns:
         self._opened = opened
         self._branches = branches
         self._vocabularies = VocabularyTokens()
-        self._model: AskedModel | None = None
+        self._model: ModelInUse | None = None
         self._manager: ConversationManager | None = None
         self._long_questions: LongQuestions | None = None
         self._known_changes = 0
@@ -106,7 +106,7 @@ class Turns:
         if self._manager is None:
             raise _not_connected()
         if self._known_changes != self._opened.changes:
-            self._know(self._manager, self._history())
+            self._adopt_history(self._manager, self._history())
         return self._manager
 
     @property
@@ -123,7 +123,7 @@ class Turns:
         return self._long_questions
 
     @property
-    def _connected_model(self) -> AskedModel:
+    def _connected_model(self) -> ModelInUse:
         if self._model is None:
             raise _not_connected()
         return self._model
@@ -135,13 +135,13 @@ class Turns:
         self._long_questions = None
         self._known_changes = self._opened.changes
         self._manager = self._model.manager(self._history(), self._opened.journal)
-        self._opened.settle_system(target.default_system)
+        self._opened.apply_system(target.default_system)
 
-    def _model_at(self, target: ResolvedModel) -> AskedModel:
+    def _model_at(self, target: ResolvedModel) -> ModelInUse:
         counts, model = target.counts, target.model_name
         share = None if counts is None else partial(counts.share, model)
         tokens = self._vocabularies.tokens_for(model, share)
-        return AskedModel(target, tokens, Window.of(target.window_tokens, target.parameters.max_tokens))
+        return ModelInUse(target, tokens, Window.of(target.window_tokens, target.parameters.max_tokens))
 
     def load_vocabulary(self) -> None:
         """Load the vocabulary of the model; can run in a thread while the person types."""
@@ -236,36 +236,36 @@ class Turns:
         return model.manager(history, SessionLog(None, app="aside")).send(question)
 
     def _ask_again(
-        self, asked: MessageRecord, *, partial_answer: str = "", target: ResolvedModel | None = None
+        self, question_record: MessageRecord, *, partial_answer: str = "", target: ResolvedModel | None = None
     ) -> AsyncGenerator[Event]:
         session, path = self._opened.session, self._opened.session.path()
-        stood, at = session.head, self._branches.place(asked)
-        if asked.id in session.dropped:
+        stood, at = session.head, self._branches.place(question_record)
+        if question_record.id in session.dropped:
             # A retried question is sent even if the person had dropped it.
-            self._opened.mark("undrop", asked.id)
+            self._opened.mark("undrop", question_record.id)
         # If the system prompt was set after the question, the question is asked anew after it.
-        stored_id = None if any(record.role == "system" for record in path[at:]) else asked.id
+        stored_id = None if any(record.role == "system" for record in path[at:]) else question_record.id
         if stored_id is None:
-            self._branches.go_before(asked)
+            self._branches.go_before(question_record)
         else:
-            self._branches.go_on_from(asked.id)
+            self._branches.go_on_from(question_record.id)
         model, manager, history = self._connected_model, self.manager, self.manager.history
         if target is not None:
             model = self._model_at(target)
             manager = model.manager(history, self._opened.journal)
         long, long_questions = None, None
-        if model.cannot_be_asked(asked.message, history):
+        if model.cannot_be_asked(question_record.message, history):
             long_questions = self.long_questions if target is None else model.long_questions()
-            long = long_questions.long(asked.message, history, partial_answer=partial_answer)
+            long = long_questions.long(question_record.message, history, partial_answer=partial_answer)
         events = self._asking(
             manager,
-            asked.message,
+            question_record.message,
             long,
             long_questions=long_questions,
             stored_id=stored_id,
             partial_answer=partial_answer,
         )
-        return self._again(manager, events, asked, stood)
+        return self._again(manager, events, question_record, stood)
 
     def _asking(
         self,
@@ -303,7 +303,7 @@ class Turns:
             separates_reasoning=model.target.separates_reasoning,
         )
 
-    def _know(self, manager: ConversationManager, history: History) -> None:
+    def _adopt_history(self, manager: ConversationManager, history: History) -> None:
         manager.resume(history)
         if manager is self._manager:
             self._known_changes = self._opened.changes
@@ -350,13 +350,13 @@ class Turns:
         self,
         manager: ConversationManager,
         events: AsyncGenerator[Event],
-        asked: MessageRecord,
+        question_record: MessageRecord,
         stood: str | None,
     ) -> AsyncGenerator[Event]:
         history = self._history()
-        if history.turns and history.turns[-1].ids[:1] == (asked.id,):
+        if history.turns and history.turns[-1].ids[:1] == (question_record.id,):
             history.drop_last()
-        self._know(manager, history)
+        self._adopt_history(manager, history)
         try:
             async with aclosing(self._remembering(events)) as remembering:
                 async for event in remembering:
@@ -364,10 +364,10 @@ class Turns:
         finally:
             # The turn has reported its end already; a failing write changes nothing about that.
             with suppress(LocalIOError):
-                self._stand_by(stood)
+                self._restore_answer(stood)
             self._opened.changes += 1
 
-    def _stand_by(self, stood: str | None) -> None:
+    def _restore_answer(self, stood: str | None) -> None:
         """Restore the previous answer unless there is a new one."""
         session = self._opened.session
         newest = None if session.head is None else session.message(session.head)
@@ -383,7 +383,7 @@ class Turns:
                         yield self._opened.notices.pop(0)
                 yield event
                 if isinstance(event, ContextFitted) and self.target is not None:
-                    self._opened.note_asked(self.target.model_name, self.target.endpoint)
+                    self._opened.mark_last_used(self.target.model_name, self.target.endpoint)
 
 
 def _not_connected() -> ConfigurationError:

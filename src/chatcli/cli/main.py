@@ -68,7 +68,7 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if options.version:
         terminal.stdout.write(f"chatcli {__version__}\n")
         return ExitCode.DONE
-    terminal.redactor.know_variables(terminal.environment)
+    terminal.redactor.add_variables(terminal.environment)
     from chatcli.cli.run_chat import chat  # noqa: PLC0415 - --help and --version need none of it
 
     return chat(options, terminal)
@@ -80,7 +80,7 @@ def _run_command(command: Subcommand, arguments: Sequence[str], terminal: Termin
             f"the command {command.name} comes with a later version",
             hint=f"to ask it as a question: chatcli -- {command.name}",
         )
-    terminal.redactor.know_variables(terminal.environment)
+    terminal.redactor.add_variables(terminal.environment)
     module = command.module()
     parser = _command_parser(f"chatcli {command.name}", command.help or "", module)
     at = first_word(parser, arguments)

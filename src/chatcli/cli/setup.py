@@ -62,7 +62,7 @@ def settings_of(
         changes=changes,
     )
     for credential in settings.every_credential:
-        context.redactor.know_later(credential.secret.revealed)
+        context.redactor.add_source(credential.secret.revealed)
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     if settings.unreadable_keys is not None and not options.quiet:

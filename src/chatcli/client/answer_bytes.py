@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     Delta: TypeAlias = TextDelta | ReasoningDelta
 
 
-_FLOOD_BYTES: Final = 64 * 1024
+_OVERHEAD_BYTES: Final = 64 * 1024
 """How many bytes of comments and empty events may arrive before their sender is throttled."""
 
-_SHARE_FOR_FLOODS: Final = 9
+_OVERHEAD_SHARE: Final = 9
 """Parsing comments and empty events takes at most a tenth of the time."""
 
 _AFTER_END_S: Final = 5.0
@@ -73,7 +73,7 @@ class IdleTimeout:
             raise self._too_long(error) from error
         self._left_s = max(0.0, self._left_s - (loop.time() - began_s))
 
-    async def rest(self) -> None:
+    async def throttle(self) -> None:
         """Throttle a server that sends many comments or empty events."""
         if self._rest_s:
             await asyncio.sleep(self._rest_s)
@@ -85,8 +85,8 @@ class IdleTimeout:
             self._useless_bytes, self._rest_s = 0, 0.0
             return
         self._useless_bytes += length
-        if self._useless_bytes > _FLOOD_BYTES:
-            self._rest_s = max(TOGETHER_S, _SHARE_FOR_FLOODS * took_s)
+        if self._useless_bytes > _OVERHEAD_BYTES:
+            self._rest_s = max(TOGETHER_S, _OVERHEAD_SHARE * took_s)
         self._left_s -= took_s
         if self._left_s <= 0:
             raise self._too_long(TimeoutError())
@@ -122,13 +122,13 @@ async def watched(chunks: AsyncGenerator[bytes], idle: IdleTimeout) -> AsyncGene
     async with ReadAhead(chunks) as reading:
         while True:
             async with idle.bounded():
-                await idle.rest()
-                came = await reading.next()
-            if came is None:
+                await idle.throttle()
+                data = await reading.next()
+            if data is None:
                 return
             began_s = loop.time()
-            yield came
-            idle.read(len(came), loop.time() - began_s)
+            yield data
+            idle.read(len(data), loop.time() - began_s)
 
 
 async def beginning(chunks: AsyncGenerator[bytes]) -> bytes:
@@ -163,16 +163,16 @@ async def rejoined(start: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerato
 
 async def whole(chunks: AsyncGenerator[bytes], idle: IdleTimeout, endpoint: Endpoint) -> bytes:
     """Return all of ``chunks``; raise ``AnswerTooLarge`` if they exceed the limit."""
-    pieces: list[bytes] = []
+    parts: list[bytes] = []
     length = 0
     async for chunk in chunks:
-        pieces.append(chunk)
+        parts.append(chunk)
         length += len(chunk)
         if length > endpoint.largest_answer_bytes:
             raise too_large(endpoint)
         if chunk.strip(BLANK):
             idle.broken()
-    return b"".join(pieces)
+    return b"".join(parts)
 
 
 def too_large(endpoint: Endpoint) -> AnswerTooLarge:
@@ -213,8 +213,8 @@ class ReadAhead:
     def __init__(self, chunks: AsyncGenerator[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._chunks = chunks
         self._clock = clock
-        self._came: list[bytes] = []
-        self._came_bytes = 0
+        self._received: list[bytes] = []
+        self._received_bytes = 0
         self._bytes_since_wait = 0
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -233,16 +233,16 @@ class ReadAhead:
     async def next(self) -> bytes | None:
         """Return the available bytes once there are some, ``None`` at the end. Raise the error of reading."""
         await self._news.wait()
-        if not self._came:
+        if not self._received:
             self._task.result()
             return None
-        came = b"".join(self._came)
-        self._came.clear()
-        self._came_bytes = 0
+        data = b"".join(self._received)
+        self._received.clear()
+        self._received_bytes = 0
         self._room.set()
         if not self._task.done():
             self._news.clear()
-        return came
+        return data
 
     async def _read(self) -> None:
         try:
@@ -254,10 +254,10 @@ class ReadAhead:
                         continue
                     trickles = has_waited and self._bytes_since_wait < _FEW_BYTES
                     self._bytes_since_wait = len(chunk) + (0 if has_waited else self._bytes_since_wait)
-                    self._came.append(chunk)
-                    self._came_bytes += len(chunk)
+                    self._received.append(chunk)
+                    self._received_bytes += len(chunk)
                     self._news.set()
-                    if self._came_bytes >= _AHEAD_BYTES:
+                    if self._received_bytes >= _AHEAD_BYTES:
                         self._room.clear()
                         await self._room.wait()
                     elif trickles:
@@ -386,7 +386,7 @@ class _LineSplitter:
 
     def __init__(self, longest_bytes: int) -> None:
         self._longest_bytes = longest_bytes
-        self._pieces: list[bytes] = []
+        self._parts: list[bytes] = []
         self._pending_bytes = 0
         self._after_cr = False
         self._at_start = True
@@ -402,15 +402,15 @@ class _LineSplitter:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         first, *lines = chunk.split(b"\n")
-        self._pieces.append(first)
+        self._parts.append(first)
         self._pending_bytes += len(first)
         if self._pending_bytes > self._longest_bytes:
             raise StreamTooLong("line")
         if not lines:
             return []
-        lines.insert(0, b"".join(self._pieces))
-        self._pieces = [lines.pop()]
-        self._pending_bytes = len(self._pieces[0])
+        lines.insert(0, b"".join(self._parts))
+        self._parts = [lines.pop()]
+        self._pending_bytes = len(self._parts[0])
         return lines
 
     def _without_mark(self, chunk: bytes) -> bytes:

@@ -62,8 +62,8 @@ async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[Offered
         raise BadResponse(
             f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
         ) from error
-    if (said := error_in(listed, "data")) is not None:
-        raise stream_error(endpoint, said, response.http_response)
+    if (reported := error_in(listed, "data")) is not None:
+        raise stream_error(endpoint, reported, response.http_response)
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(
         OfferedModel(entry["id"], _window_tokens(entry), _owner(entry))

@@ -121,7 +121,7 @@ class CompletionReader:
     is_over: Final = False  # the usage follows the finish reason, then [DONE]
 
     def __init__(self, request: Request) -> None:
-        self.pieces = 0
+        self.chunks = 0
         self._request = request
         self._finish_reason: str | None = None
         self._broke_off = False
@@ -150,7 +150,7 @@ class CompletionReader:
         return self._finish_reason is not None
 
     def end_of_stream(self) -> bool:
-        if self._finish_reason is not None or self._broke_off or not self.pieces:
+        if self._finish_reason is not None or self._broke_off or not self.chunks:
             return False
         self._finish_reason = "stop"
         return True
@@ -177,14 +177,14 @@ class CompletionReader:
                 self._broke_off = True
             else:
                 self._finish_reason = _finish_reason(reason)
-                self.pieces += 1
+                self.chunks += 1
         if self._content_key is not None:
             yield from self._content(choice, self._content_key)
             return
-        pieces = self.pieces
+        chunks = self.chunks
         for key in content_keys:
             yield from self._content(choice, key)
-            if self.pieces != pieces:
+            if self.chunks != chunks:
                 # Now only in deltas: some servers repeat the whole message at the end.
                 self._content_key = key
                 return
@@ -199,18 +199,18 @@ class CompletionReader:
     def _deltas(self, content: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         # DeepSeek and llama.cpp name it reasoning_content, OpenRouter and vLLM reasoning.
         reasoning = content.get("reasoning_content") or content.get("reasoning")
-        said = content.get("content")
-        if isinstance(said, list):
-            self._note_parts(said)
-            reasoning, said = reasoning or "".join(_thoughts(said)), "".join(_texts(said))
+        text = content.get("content")
+        if isinstance(text, list):
+            self._note_parts(text)
+            reasoning, text = reasoning or "".join(_thoughts(text)), "".join(_texts(text))
         if len(content) > 1 or "content" not in content:  # nearly every delta has only text
-            said = self._note_others(content) or said
+            text = self._note_others(content) or text
         if isinstance(reasoning, str) and reasoning:
-            self.pieces += 1
+            self.chunks += 1
             yield ReasoningDelta(reasoning)
-        if isinstance(said, str) and said:
-            self.pieces += 1
-            if joined := self._trailing.joiner.join(said):
+        if isinstance(text, str) and text:
+            self.chunks += 1
+            if joined := self._trailing.joiner.join(text):
                 yield TextDelta(joined)
 
     def _note_reasoning_field(self, content: Mapping[str, Any]) -> None:
@@ -226,7 +226,7 @@ class CompletionReader:
         """Store parts beside the content; return the transcript of audio if that is the content."""
         self._note_reasoning_field(content)
         if isinstance(refusal := content.get("refusal"), str) and refusal:
-            self.pieces += 1
+            self.chunks += 1
             self._trailing.refuse(refusal)
         for call in _dicts(content.get("tool_calls")):
             self._note_call(
@@ -237,17 +237,17 @@ class CompletionReader:
         for image in _dicts(content.get("images")):
             self._note_picture(image)
         if not SOURCE_LISTS.isdisjoint(content):
-            self.pieces += 1
+            self.chunks += 1
             self._trailing.citations.read(content)
         if not ECHOED_BLOCKS.isdisjoint(content):
             self._trailing.read_reasoning_blocks(content)
         audio = content.get("audio")
-        return self._heard(audio) if isinstance(audio, dict) else None
+        return self._audio_transcript(audio) if isinstance(audio, dict) else None
 
     def _note_call(
         self, place: object, identity: object, function: object, extra_content: object = None
     ) -> None:
-        self.pieces += 1
+        self.chunks += 1
         of = function if isinstance(function, dict) else {}
         arguments = of.get("arguments")
         if isinstance(arguments, dict):
@@ -262,22 +262,22 @@ class CompletionReader:
         )
 
     def _note_picture(self, part: Mapping[str, Any]) -> None:
-        self.pieces += 1
+        self.chunks += 1
         self._trailing.media.picture_at(part.get("image_url") or part.get("url"))
 
     def _note_parts(self, parts: list[Any]) -> None:
         """Store the parts of a content list that are not text."""
         for part in _dicts(parts):
             if isinstance(refusal := part.get("refusal"), str) and refusal:
-                self.pieces += 1
+                self.chunks += 1
                 self._trailing.refuse(refusal)
             elif "image_url" in part:
                 self._note_picture(part)
             elif part.get("type") == "tool_reference":
                 self._trailing.citations.reference(part)
 
-    def _heard(self, audio: Mapping[str, Any]) -> str | None:
-        self.pieces += 1
+    def _audio_transcript(self, audio: Mapping[str, Any]) -> str | None:
+        self.chunks += 1
         asked = self._request.parameters.extra.get("audio")
         self._trailing.media.sound(
             audio.get("data"), asked.get("format") if isinstance(asked, dict) else None

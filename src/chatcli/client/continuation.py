@@ -76,10 +76,10 @@ class ContinuationModel:
     async def _part(self, request: Request, answer: _Answer) -> AsyncGenerator[ModelEvent]:
         """Yield the next part of the answer from ``inner``, and add it to the answer."""
         overlap = OverlapRemover(answer.text)
-        asked = self._for_the_rest(request, answer.text)
+        rest_request = self._rest_request(request, answer.text)
         answer.begin_part()
         try:
-            async with aclosing(self._inner.stream(asked)) as events:
+            async with aclosing(self._inner.stream(rest_request)) as events:
                 async for event in events:
                     if isinstance(event, Completion):
                         answer.end(event)
@@ -96,7 +96,7 @@ class ContinuationModel:
         if new := answer.grow(overlap.rest()):
             yield TextDelta(new)
 
-    def _for_the_rest(self, request: Request, so_far: str) -> Request:
+    def _rest_request(self, request: Request, so_far: str) -> Request:
         if not so_far:
             return request
         beginning = replace(messages.answer(so_far), provider_data=self._prefill or None)
@@ -105,7 +105,7 @@ class ContinuationModel:
             request,
             messages=(*request.messages, beginning, *instruction),
             partial_answer="",
-            is_rest=True,
+            is_continuation=True,
         )
 
 

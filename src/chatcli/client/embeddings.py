@@ -52,8 +52,8 @@ class EndpointEmbedder:
             body = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise self._malformed("are not JSON") from error
-        if (said := error_in(body, "data")) is not None:
-            raise stream_error(self._endpoint, said, response.http_response)
+        if (reported := error_in(body, "data")) is not None:
+            raise stream_error(self._endpoint, reported, response.http_response)
         vectors = _vectors(body.get("data") if isinstance(body, dict) else None)
         if vectors is None:
             raise self._malformed("are no vectors of numbers")

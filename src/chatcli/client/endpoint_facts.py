@@ -97,11 +97,11 @@ class LearnedCounts:
         """Learn from a prompt of ``counted_tokens`` by the vocabulary for which the endpoint reported ``reported_tokens``."""
         if counted_tokens < SHORTEST_TOKENS:
             return
-        seen = max(0.0, reported_tokens / counted_tokens - 1)
-        if seen > LARGEST_SHARE:
+        observed = max(0.0, reported_tokens / counted_tokens - 1)
+        if observed > LARGEST_SHARE:
             return
         before = self.share(model)
-        share = round(seen if seen > before else before + (seen - before) * _EASED, 4)
+        share = round(observed if observed > before else before + (observed - before) * _EASED, 4)
         if share != before:
             self._shares.remember(model, share)
 
@@ -284,13 +284,13 @@ def refused_before(refused: Facts, model: str) -> frozenset[str]:
 
 def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
     """Return the field of the request body that ``error`` refuses, ``None`` if it is about something else."""
-    said = error.provider_message or error.message
-    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {said}"):
+    wording = error.provider_message or error.message
+    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {wording}"):
         return None
     optional = (
         (_OPTIONAL | {_STREAM} | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
     )
-    named = (word for text in (error.parameter or "", said) for word in _WORD.findall(text))
+    named = (word for text in (error.parameter or "", wording) for word in _WORD.findall(text))
     return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
 
 

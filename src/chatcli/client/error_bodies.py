@@ -30,7 +30,7 @@ from chatcli.client.error_kinds import (
     words_of,
     written,
 )
-from chatcli.client.rate_limit import said_s, span_in
+from chatcli.client.rate_limit import span_in, stated_s
 from chatcli.client.wire_messages import wire_text
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def error_details(body: object, *, key: str | None = None) -> ErrorDetails:
     """
     found = list(_objects(body))
     text = _clean(words_of(body) or _unread(body, found), key)
-    waits = [*_waits_s(found), *filter(None, [said_s(text)])]
+    waits = [*_waits_s(found), *filter(None, [stated_s(text)])]
     kind = _first_text(found, ("type",), key)
     numbers = [digits for one in found for name in _NUMBERS if (digits := digits_of(one.get(name)))]
     statuses = [status for number in numbers if (status := http_status(number) or 0) >= _LOWEST_FAILURE]

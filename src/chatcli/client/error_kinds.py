@@ -198,7 +198,7 @@ _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORE
 _STATUS_TITLE: Final = re.compile(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
 _OBJECT_IN_TEXT: Final = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
 # The Python repr of an object, in which LiteLLM repeats a provider's error; and truncated JSON.
-_WORDS_IN_PYTHON: Final = re.compile(
+_MESSAGE_IN_PYTHON: Final = re.compile(
     r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)(?:'|\Z)|"((?:[^"\\]|\\.)+)(?:"|\Z))"""
 )
 _PYTHON_ESCAPE: Final = re.compile(r"\\(['\"\\])")
@@ -212,10 +212,10 @@ def words_of(value: object, depth: int = 0) -> str:
     if depth > DEEPEST:
         return ""
     if isinstance(value, str):
-        return _words_of_text(value, depth)
+        return _message_of_text(value, depth)
     if isinstance(value, list):
         return _joined("; ", (words_of(item, depth + 1) for item in value[:MOST_ITEMS]))
-    return _words_of_object(value, depth) if isinstance(value, dict) else ""
+    return _message_of_object(value, depth) if isinstance(value, dict) else ""
 
 
 def on_one_line(text: str) -> str:
@@ -232,7 +232,7 @@ def without_key(text: str, key: str | None) -> str:
     if not key or len(key) < _SHORTEST_KEY:
         return text
     redactor = Redactor()
-    redactor.know(key)
+    redactor.add_key(key)
     return redactor.redact(text)
 
 
@@ -288,7 +288,7 @@ def written(value: object) -> str:
     return "" if _PAGE.search(text) else text
 
 
-def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
+def _message_of_object(error: Mapping[str, Any], depth: int) -> str:
     words = next(filter(None, (words_of(_at(error, path), depth + 1) for path in _INSTEAD)), "")
     beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in TOGETHER))
     if beside and isinstance(error.get("error"), str):
@@ -309,7 +309,7 @@ def _words_of_object(error: Mapping[str, Any], depth: int) -> str:
     return ": ".join(filter(None, before))
 
 
-def _words_of_text(text: str, depth: int) -> str:
+def _message_of_text(text: str, depth: int) -> str:
     if "\0" in text:
         return ""  # bytes of another encoding are not text
     text = text.strip(" \t\r\n\ufeff")
@@ -318,12 +318,12 @@ def _words_of_text(text: str, depth: int) -> str:
     if page := _PAGE.search(text):
         return f"{text[: page.start()]} {_title(page[0])}".strip()
     before, value, rest = split_at_object(text)
-    words = f"{words}{rest}" if (words := words_of(value, depth + 1)) else _words_in_python(rest)
+    words = f"{words}{rest}" if (words := words_of(value, depth + 1)) else _message_in_python(rest)
     return f"{before}{words}" if words else text
 
 
-def _words_in_python(text: str) -> str:
-    match = _WORDS_IN_PYTHON.search(text[:_PAGE_CHARACTERS])
+def _message_in_python(text: str) -> str:
+    match = _MESSAGE_IN_PYTHON.search(text[:_PAGE_CHARACTERS])
     return _PYTHON_ESCAPE.sub(r"\1", match[1] or match[2]) if match else ""
 
 

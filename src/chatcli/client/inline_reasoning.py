@@ -113,9 +113,9 @@ class InlineReasoning:
         if is_complete and self._step in (self._think, self._hold):
             self._out = out
             if self._section.text_behind_fenced_tag:
-                self._say(TextDelta, self._section.text_behind_fenced_tag.lstrip())
+                self._add_delta(TextDelta, self._section.text_behind_fenced_tag.lstrip())
             elif self._step == self._hold:
-                self._say(TextDelta, self._section.text)
+                self._add_delta(TextDelta, self._section.text)
         return out
 
     def note_native_reasoning(self) -> None:
@@ -187,12 +187,12 @@ class InlineReasoning:
         return True
 
     def _pass(self, is_end: bool) -> bool:  # noqa: ARG002 - as every step
-        self._tell_text(self._take(len(self._buffer)))
+        self._emit_text(self._take(len(self._buffer)))
         return False
 
     def _watch(self, is_end: bool) -> bool:
         """Emit the answer, looking for the end of reasoning without an opening tag."""
-        mark = self._next_mark(WATCHED, self._tell_text, is_end)
+        mark = self._next_mark(WATCHED, self._emit_text, is_end)
         if mark is None:
             return False
         if mark in OPENING_TAGS:
@@ -206,50 +206,50 @@ class InlineReasoning:
         if is_over is None:
             return False
         if not is_over:
-            return self._keep_mark(mark, self._tell_text)
+            return self._keep_mark(mark, self._emit_text)
         self._reclassify()
         return self._enter(self._begin, self._behind(mark), "unopened")
 
     def _think(self, is_end: bool) -> bool:
-        mark = self._next_mark(self._closing, self._tell_reasoning, is_end)
+        mark = self._next_mark(self._closing, self._emit_reasoning, is_end)
         if mark in OPENING_TAGS:
             # The answer will show whether it is also closed or only mentioned.
             self._has_nested_tag = True
             self._closing = Marks(mark.replace("<", "</"))
-            return self._keep_mark(mark, self._tell_reasoning)
+            return self._keep_mark(mark, self._emit_reasoning)
         return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
 
     def _hold(self, is_end: bool) -> bool:
-        mark = self._next_mark(HELD, self._tell_reasoning, is_end)
+        mark = self._next_mark(HELD, self._emit_reasoning, is_end)
         if mark is None:
             return False
         is_over = mark in CLOSING_TAGS or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
-            return self._keep_mark(mark, self._tell_reasoning)
+            return self._keep_mark(mark, self._emit_reasoning)
         return self._enter(self._begin, self._behind(mark), "unopened")
 
     def _think_in_channel(self, is_end: bool) -> bool:
-        return self._pass_message(self._tell_reasoning, is_end)
+        return self._pass_message(self._emit_reasoning, is_end)
 
     def _call_in_channel(self, is_end: bool) -> bool:
         return self._pass_message(self._section.append, is_end)
 
-    def _pass_message(self, tell: Callable[[str], None], is_end: bool) -> bool:
+    def _pass_message(self, emit: Callable[[str], None], is_end: bool) -> bool:
         """Emit a harmony message that is not part of the answer, up to its end."""
-        mark = self._next_mark(HARMONY, tell, is_end)
+        mark = self._next_mark(HARMONY, emit, is_end)
         if mark is None:
             return False
         is_over = mark in ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
-            return self._keep_mark(mark, tell)
+            return self._keep_mark(mark, emit)
         return self._enter(self._begin, self._behind(mark), "opened")
 
     def _answer_in_channel(self, is_end: bool) -> bool:
-        mark = self._next_mark(HARMONY, self._tell_text, is_end)
+        mark = self._next_mark(HARMONY, self._emit_text, is_end)
         if mark is None:
             return False
         if is_end and mark in ENDS_OF_MESSAGE and not self._buffer[len(mark) :].strip():
@@ -259,29 +259,29 @@ class InlineReasoning:
         if is_over is None:
             return False
         if not is_over:
-            return self._keep_mark(mark, self._tell_text)
+            return self._keep_mark(mark, self._emit_text)
         return self._enter(self._begin, self._behind(mark), "opened")
 
-    def _next_mark(self, marks: Marks, tell: Callable[[str], None], is_end: bool) -> str | None:
+    def _next_mark(self, marks: Marks, emit: Callable[[str], None], is_end: bool) -> str | None:
         """Emit the text before the next mark outside of code and return the mark, which then begins the buffer."""
         while self._section.tags_in_text < _MOST_TAGS_IN_TEXT and (
             match := marks.pattern.search(self._buffer)
         ):
-            tell(self._take(match.start()))
+            emit(self._take(match.start()))
             mark = match[0].lower()
             is_code = self._section.is_code(self._buffer[len(mark) :][:_LOOK_AHEAD], is_end)
             if is_code is None:
                 return None
             if not is_code:
                 return mark
-            self._keep_mark(mark, tell)
-        tell(self._take(len(self._buffer) if is_end else marks.begun_in(self._buffer)))
+            self._keep_mark(mark, emit)
+        emit(self._take(len(self._buffer) if is_end else marks.begun_in(self._buffer)))
         return None
 
-    def _keep_mark(self, mark: str, tell: Callable[[str], None]) -> bool:
+    def _keep_mark(self, mark: str, emit: Callable[[str], None]) -> bool:
         """Emit a mark as text."""
         self._section.note_tag(mark)
-        tell(self._take(len(mark)))
+        emit(self._take(len(mark)))
         return True
 
     def _is_before_header(self, mark: str, is_end: bool) -> bool | None:
@@ -310,32 +310,32 @@ class InlineReasoning:
         else:
             # It arrived in one chunk with the tag.
             self._out.clear()
-            self._say_reasoning(shown)
+            self._add_reasoning(shown)
         self.has_text = self._is_shown = False
 
-    def _tell_text(self, text: str) -> None:
+    def _emit_text(self, text: str) -> None:
         if self._step != self._pass:
             self._section.append(text)
-        self._say(TextDelta, text)
+        self._add_delta(TextDelta, text)
 
-    def _tell_reasoning(self, text: str) -> None:
+    def _emit_reasoning(self, text: str) -> None:
         self._section.append(text)
-        self._say_reasoning(text)
+        self._add_reasoning(text)
 
-    def _say_reasoning(self, text: str) -> None:
+    def _add_reasoning(self, text: str) -> None:
         if self._begins_reasoning:
             text = text.lstrip()
             self._blanks = ["\n\n"] if self.has_reasoning else []
         words = text.rstrip()
         if words:
-            self._say(ReasoningDelta, "".join([*self._blanks, words]))
+            self._add_delta(ReasoningDelta, "".join([*self._blanks, words]))
             self._blanks = []
             self._begins_reasoning = False
             self.has_reasoning = True
         if blanks := text[len(words) :]:
             self._blanks.append(blanks)
 
-    def _say(self, kind: type[ReasoningDelta | TextDelta], text: str) -> None:
+    def _add_delta(self, kind: type[ReasoningDelta | TextDelta], text: str) -> None:
         if not text:
             return
         self.has_text |= kind is TextDelta

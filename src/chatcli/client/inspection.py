@@ -81,12 +81,12 @@ async def visit(pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], 
         try:
             # The package's own limit is per read: a server that trickles would never reach it.
             async with asyncio.timeout(timeout_s):
-                seen = Visit(models=await offered_models(entry, timeout_s=timeout_s))
+                visited = Visit(models=await offered_models(entry, timeout_s=timeout_s))
         except EndpointError as error:
-            seen = Visit(error=error)
+            visited = Visit(error=error)
         except TimeoutError:
-            seen = Visit(error=_no_list(endpoint, timeout_s))
-    return replace(seen, tls=watch.tls, clock_skew_s=headers.clock_skew_s, latency_s=headers.latency_s)
+            visited = Visit(error=_no_list(endpoint, timeout_s))
+    return replace(visited, tls=watch.tls, clock_skew_s=headers.clock_skew_s, latency_s=headers.latency_s)
 
 
 async def time_answer(

@@ -82,13 +82,13 @@ def not_reached(endpoint: Endpoint, error: Exception) -> NetworkError:
     return next((fault for fault in faults if fault is not None), None) or _unnamed(endpoint, causes)
 
 
-def proxy_wants_a_password(endpoint: Endpoint) -> NetworkError:
+def proxy_auth_required(endpoint: Endpoint) -> NetworkError:
     """Return the error for status 407."""
     proxy = endpoint.proxy
     where = proxy or "a proxy on the way"
-    said = f"{where} refused the user name and password" if proxy and proxy.has_user else ""
+    reason = f"{where} refused the user name and password" if proxy and proxy.has_user else ""
     return NetworkError(
-        f"{endpoint.host}: {said or f'{where} needs a user name and password'}",
+        f"{endpoint.host}: {reason or f'{where} needs a user name and password'}",
         hint=f"put them into {proxy.variable if proxy else 'HTTPS_PROXY'}: http://user:password@host:port, "
         "with %40 for an @ in the password",
         code="proxy_auth",
@@ -97,7 +97,7 @@ def proxy_wants_a_password(endpoint: Endpoint) -> NetworkError:
 
 
 def _fault(endpoint: Endpoint, cause: BaseException) -> NetworkError | None:
-    errors = (tell(endpoint, cause) for kinds, tell in _FAULTS if isinstance(cause, kinds))
+    errors = (error_of(endpoint, cause) for kinds, error_of in _FAULTS if isinstance(cause, kinds))
     return next(errors, None)
 
 
@@ -192,16 +192,16 @@ def _not_believed(endpoint: Endpoint, reason: str, verify_code: int = 0) -> Netw
 def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
     reason = cause.reason or str(cause)
     if reason in _NOT_TLS:
-        said, hint = "it does not speak TLS", "write http:// in base_url if this server has no encryption"
+        reason, hint = "it does not speak TLS", "write http:// in base_url if this server has no encryption"
     else:
-        said, hint = (
+        reason, hint = (
             reason.replace("_", " ").lower(),
             "the server, or something on the way, is outdated or misconfigured",
         )
     if endpoint.proxy is not None:
         hint += f"; check {endpoint.proxy}"
     return NetworkError(
-        f"{endpoint.host}: no encrypted connection: {on_one_line(said)}",
+        f"{endpoint.host}: no encrypted connection: {on_one_line(reason)}",
         hint=hint,
         code="tls",
         retryable=False,
@@ -210,14 +210,14 @@ def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
 
 def _proxy_refused(endpoint: Endpoint, cause: httpx2.ProxyError) -> NetworkError:
     """Return the error for a proxy's refusal: a status for CONNECT, a sentence for SOCKS."""
-    said = str(cause)
-    status = int(found[1]) if (found := _STATUS.match(said)) else None
+    reason = str(cause)
+    status = int(found[1]) if (found := _STATUS.match(reason)) else None
     if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED or (
-        status is None and _AUTHENTICATION_WORDS.search(said)
+        status is None and _AUTHENTICATION_WORDS.search(reason)
     ):
-        return proxy_wants_a_password(endpoint)
+        return proxy_auth_required(endpoint)
     return NetworkError(
-        f"{endpoint.host}: {endpoint.proxy or 'the proxy'} could not reach it: {on_one_line(said)}",
+        f"{endpoint.host}: {endpoint.proxy or 'the proxy'} could not reach it: {on_one_line(reason)}",
         hint="ask who runs the proxy, or add the host to NO_PROXY",
         code="proxy",
         retryable=status is None or status >= _HTTP_SERVER_ERROR,

@@ -12,7 +12,7 @@ import openai
 
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_kinds import on_one_line, without_key
-from chatcli.client.network_faults import not_reached, proxy_wants_a_password, timed_out
+from chatcli.client.network_faults import not_reached, proxy_auth_required, timed_out
 from chatcli.client.rate_limit import retry_after_s, should_retry, until_s, wait_hint
 from chatcli.core.errors import (
     BadResponse,
@@ -57,10 +57,10 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
     try:
         yield
     except FOREIGN_ERRORS as error:
-        raise in_our_words(endpoint, error) from error
+        raise as_chatcli_error(endpoint, error) from error
 
 
-def in_our_words(endpoint: Endpoint, error: Exception) -> EndpointError:
+def as_chatcli_error(endpoint: Endpoint, error: Exception) -> EndpointError:
     """Return chatcli's error for one of ``FOREIGN_ERRORS``."""
     match error:
         case openai.APIStatusError():
@@ -87,14 +87,14 @@ def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError
     """Return the error for a response with a status of 300 or more."""
     status = response.status_code
     if status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
-        return proxy_wants_a_password(endpoint)
+        return proxy_auth_required(endpoint)
     details = error_details(_body(response), key=endpoint.key)
     reason = on_one_line(without_key(response.reason_phrase, endpoint.key))
-    said = f": {details.message}" if details.message and details.message != reason else ""
+    suffix = f": {details.message}" if details.message and details.message != reason else ""
     kind, hint = _kind(endpoint, status, details)
     if status in _HTTP_REDIRECTS:
         hint = _redirect_hint(response)
-    message = f"{endpoint.host}: {status} {reason}".rstrip() + said
+    message = f"{endpoint.host}: {status} {reason}".rstrip() + suffix
     error = kind(message, hint=hint, retryable=_is_retryable(kind, response))
     return _with_details(error, details, response, endpoint.key)
 
@@ -161,9 +161,9 @@ def _is_retryable(kind: type[EndpointError], response: httpx2.Response) -> bool 
     """
     if issubclass(kind, QuotaExceeded | ContextOverflow | KeyRefused):
         return False
-    asked = should_retry(response.headers)
-    if asked is not None and response.status_code not in _HTTP_NEVER:
-        return asked
+    stated = should_retry(response.headers)
+    if stated is not None and response.status_code not in _HTTP_NEVER:
+        return stated
     return True if response.status_code in _HTTP_TRANSIENT else None
 
 
@@ -193,32 +193,32 @@ def _is_rate_limit(status: int | None, details: ErrorDetails) -> bool:
 
 
 _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[EndpointError], str], ...]] = (
-    (lambda status, said: status == httpx2.codes.UNAUTHORIZED or said.is_wrong_key, KeyRefused, ""),
+    (lambda status, details: status == httpx2.codes.UNAUTHORIZED or details.is_wrong_key, KeyRefused, ""),
     (
-        lambda status, said: status == httpx2.codes.PAYMENT_REQUIRED or said.is_quota,
+        lambda status, details: status == httpx2.codes.PAYMENT_REQUIRED or details.is_quota,
         QuotaExceeded,
         "check the plan and billing of this account; waiting does not help",
     ),
     (lambda status, _: status in _HTTP_SERVER_ERRORS, ServerFailed, _LATER_HINT),
     (
-        lambda _, said: said.is_flagged,
+        lambda _, details: details.is_flagged,
         RequestRefused,
         "the question was flagged for what it says: ask in other words, or another model",
     ),
     (
-        lambda _, said: said.is_overflow,
+        lambda _, details: details.is_overflow,
         ContextOverflow,
         "set context_window to the real size, or lower --max-tokens",
     ),
     (
-        lambda status, said: _is_rate_limit(status, said) and said.is_used_up_for_today,
+        lambda status, details: _is_rate_limit(status, details) and details.is_used_up_for_today,
         RateLimited,
         "today's limit of this account for this model is used up: try another model, or wait until tomorrow",
     ),
     (_is_rate_limit, RateLimited, _LATER_HINT),
-    (lambda status, said: status is None and said.is_overload, ServerFailed, _LATER_HINT),
+    (lambda status, details: status is None and details.is_overload, ServerFailed, _LATER_HINT),
     (
-        lambda status, said: status is None and not said.is_refusal,
+        lambda status, details: status is None and not details.is_refusal,
         BadResponse,
         "try again; if it persists, look the error up in the provider's documentation",
     ),

@@ -30,7 +30,7 @@ from chatcli.client.answer_bytes import (
     whole,
 )
 from chatcli.client.error_bodies import error_body, error_details
-from chatcli.client.openai_errors import FOREIGN_ERRORS, in_our_words, stream_error
+from chatcli.client.openai_errors import FOREIGN_ERRORS, as_chatcli_error, stream_error
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
@@ -59,12 +59,12 @@ _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx
 class AnswerReader(Protocol):
     """Turns the JSON of one answer into events, and remembers the data for its completion.
 
-    ``pieces`` counts the chunks of the answer, hidden ones included, but not those that only keep the
+    ``chunks`` counts the chunks of the answer, hidden ones included, but not those that only keep the
     connection alive. ``held`` is the number of characters emitted only at the end or merely counted: pictures
     and audio. ``is_complete``: the end was reported; ``is_over``: no further data can matter.
     """
 
-    pieces: int
+    chunks: int
 
     @property
     def held(self) -> int: ...
@@ -174,7 +174,7 @@ class OpenAIModel:
         try:
             async with AsyncExitStack() as stack:
                 async with idle.bounded():
-                    response = await self._asked(body, stack, call)
+                    response = await self._open_response(body, stack, call)
                 # Not the package's own iter_bytes(), which leaves closing to the garbage collector; no
                 # compression is left, see ``bound``.
                 chunks = watched(response.http_response.aiter_raw(), idle)
@@ -186,9 +186,11 @@ class OpenAIModel:
                     async for event in events:
                         yield event
         except FOREIGN_ERRORS as error:
-            raise in_our_words(self._endpoint, error) from error
+            raise as_chatcli_error(self._endpoint, error) from error
 
-    async def _asked(self, body: dict[str, Any], stack: AsyncExitStack, call: Call) -> AsyncAPIResponse[Any]:
+    async def _open_response(
+        self, body: dict[str, Any], stack: AsyncExitStack, call: Call
+    ) -> AsyncAPIResponse[Any]:
         """Send the request and return the response once its headers have arrived."""
         client = await call.client()
         try:
@@ -211,10 +213,10 @@ class OpenAIModel:
         longest_bytes = self._endpoint.largest_answer_bytes
         async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
-                pieces = reader.pieces
+                chunks = reader.chunks
                 for event in coalesced(self._read(events, received, reader)):
                     yield event
-                if reader.pieces != pieces:
+                if reader.chunks != chunks:
                     received.idle.broken()
                 if max(reader.held, received.wordless_bytes) > longest_bytes:
                     raise too_large(self._endpoint)
@@ -222,7 +224,7 @@ class OpenAIModel:
                     received.idle.answer_is_complete()
                 if reader.is_over or received.is_over:
                     break
-            if received.is_over and reader.end_of_stream() and self._is_news():
+            if received.is_over and reader.end_of_stream() and self._is_first_report():
                 yield Notice("no_finish_reason", _no_finish_reason(self._endpoint))
             await drained(reads)
 
@@ -236,11 +238,11 @@ class OpenAIModel:
                     received.is_over = True
                     return
                 if (value := self._json_of_event(data, received)) is not None:
-                    pieces, has_words = reader.pieces, False
+                    chunks, has_words = reader.chunks, False
                     for event in reader.read_event(value):
                         has_words = True
                         yield event
-                    if reader.pieces != pieces and not has_words:
+                    if reader.chunks != chunks and not has_words:
                         received.wordless_bytes += len(data)
                 if reader.is_over:
                     return
@@ -283,13 +285,13 @@ class OpenAIModel:
 
     def _checked(self, value: object, received: _Received) -> dict[str, Any]:
         """Return ``value``, an object; raise the error it contains."""
-        if (said := self._dialect.error_in(value)) is not None:
-            raise stream_error(self._endpoint, said, received.response)
+        if (reported := self._dialect.error_in(value)) is not None:
+            raise stream_error(self._endpoint, reported, received.response)
         if not isinstance(value, dict):
             raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
         return value
 
-    def _is_news(self) -> bool:
+    def _is_first_report(self) -> bool:
         """Return, once, that the way this endpoint ends its answers was not reported yet."""
         was_reported = self._has_reported_endings
         if not was_reported and self._endings is not None:
@@ -304,9 +306,9 @@ class OpenAIModel:
         empty = not content.strip(BLANK)
         what = "an empty response" if empty else (kind or "an unknown kind of response")
         is_text = kind.startswith("text/")
-        said = error_details(error_body(content), key=self._endpoint.key).message if is_text else ""
+        reported = error_details(error_body(content), key=self._endpoint.key).message if is_text else ""
         return BadResponse(
-            f"{self._endpoint.host}: answered with {what} instead of a completion{said and f': {said}'}",
+            f"{self._endpoint.host}: answered with {what} instead of a completion{reported and f': {reported}'}",
             hint="check base_url: it often ends in /v1",
             status=received.response.status_code,
             # A failing proxy sends an empty body with status 200; a wrong address keeps sending its page.

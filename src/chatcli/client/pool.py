@@ -196,7 +196,7 @@ class Call:
     def may_go(self) -> bool:
         """Admit the call if it need not wait; return whether it is admitted."""
         if not self._is_admitted:
-            self._is_admitted = self._estimate is None or self._meter.limits.admit_at_once(self._estimate)
+            self._is_admitted = self._estimate is None or self._meter.limits.try_admit(self._estimate)
         return self._is_admitted
 
     async def admission(self) -> None:

@@ -137,7 +137,7 @@ class RateLimits:
         self._learned: dict[str, dict[str, _Limit]] = {}
         self._queues: dict[str, _Queue] = {}
 
-    def admit_at_once(self, claim: Claim) -> bool:
+    def try_admit(self, claim: Claim) -> bool:
         """Admit a request if it need not wait; return whether it is admitted."""
         if self._queue(claim).length or self._wait(claim).time_s > 0:
             return False
@@ -183,7 +183,7 @@ class RateLimits:
                 )
                 if remaining is not None and reset_s is not None:
                     limit = _amount(headers.get(header.format("limit", kind)))
-                    learned = _as_told(kind, limit, remaining, reset_s, self._clock())
+                    learned = _reported_limit(kind, limit, remaining, reset_s, self._clock())
                     self._learned.setdefault(model, {})[kind] = learned
 
     def _queue(self, claim: Claim) -> _Queue:
@@ -232,7 +232,7 @@ def _a_minute(kind: str, limit: float, now_s: float) -> _Limit:
     return _Bucket(kind, limit, limit, refill_per_s=limit / _MINUTE_S, now_s=now_s)
 
 
-def _as_told(kind: str, limit: float | None, remaining: float, reset_s: float, now_s: float) -> _Limit:
+def _reported_limit(kind: str, limit: float | None, remaining: float, reset_s: float, now_s: float) -> _Limit:
     """Return a limit reported by a server: ``remaining`` of ``limit``, full again after ``reset_s``.
 
     https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits: both
@@ -269,7 +269,7 @@ _WORTH_TELLING_S: Final = 2
 _SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
 # "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
 # after 51s" (Google's Code Assist).
-_ASKED: Final = re.compile(
+_STATED_DELAY: Final = re.compile(
     r"\b(?:(?:try(?:ing)? again|retry(?:ing)?|wait)(?: in| after| for)?|resets? (?:in|after))"
     r"(?: (?:at least|about|approximately|another))? "
     rf"((?:\d{{1,9}}(?:\.\d{{1,9}})?\s*{_UNIT}[ ,]*(?:and )?)+)",
@@ -284,10 +284,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return max(0.0, milliseconds / 1000)
-    asked = headers.get("retry-after")
-    if (seconds := _number(asked)) is not None:
+    stated = headers.get("retry-after")
+    if (seconds := _number(stated)) is not None:
         return max(0.0, seconds)
-    if (until := _date(asked)) is not None:
+    if (until := _date(stated)) is not None:
         return max(0.0, (until - server_time(headers)).total_seconds())
     return None
 
@@ -297,12 +297,12 @@ def until_s(resets_at_s: float, headers: Mapping[str, str]) -> float:
     return max(0.0, resets_at_s - server_time(headers).timestamp())
 
 
-def said_s(message: str) -> float | None:
+def stated_s(message: str) -> float | None:
     """Return the seconds in a text like "try again in 1m30s", ``None`` without any."""
-    asked = _ASKED.search(message)
-    if asked is None:
+    stated = _STATED_DELAY.search(message)
+    if stated is None:
         return None
-    return sum(_seconds(span) for span in _SPAN.finditer(asked[1]))
+    return sum(_seconds(span) for span in _SPAN.finditer(stated[1]))
 
 
 def span_in(text: str) -> float | None:

@@ -152,4 +152,4 @@ class _Separated:
 
 def _goes_on_in_answer(request: Request, style: str | None) -> bool:
     """Return whether ``request`` continues an answer, which cannot begin with reasoning."""
-    return request.is_rest and (style in {None, _NATIVE} or request.messages[-1].role == "assistant")
+    return request.is_continuation and (style in {None, _NATIVE} or request.messages[-1].role == "assistant")

@@ -91,7 +91,7 @@ class ResponseReader:
     """Parses the events of a response, or a whole one (``client.openai_model.AnswerReader``)."""
 
     def __init__(self, request: Request) -> None:
-        self.pieces = 0
+        self.chunks = 0
         self.is_over = False
         self._completion: Completion | None = None
         self._trailing = TrailingParts(request)
@@ -102,10 +102,10 @@ class ResponseReader:
         kind = _kind(event)
         if isinstance(delta := event.get("delta"), str):
             if delta:
-                self.pieces += 1
+                self.chunks += 1
                 yield from self._delta(kind, delta, event.get("output_index"))
         elif kind in _ENDS and isinstance(response := event.get("response"), dict):
-            if not self.pieces:
+            if not self.chunks:
                 yield from self.read_whole(response)
             for place, item in enumerate(_items(response)):
                 self._note_item(item, place)
@@ -155,11 +155,11 @@ class ResponseReader:
         match kind:
             case "response.output_item.added" | "response.output_item.done":
                 item = event.get("item")
-                self.pieces += bool(_kind(item)) and _kind(item) not in _WORDS
+                self.chunks += bool(_kind(item)) and _kind(item) not in _WORDS
                 if kind == "response.output_item.done":
                     self._note_item(item, event.get("output_index"))
             case "response.output_text.annotation.added":
-                self.pieces += 1
+                self.chunks += 1
                 self._trailing.citations.annotate(event.get("annotation"))
             case "response.refusal.done":
                 self._refuse(event)
@@ -176,7 +176,7 @@ class ResponseReader:
     def _refuse(self, whole: Mapping[str, Any]) -> None:
         """Take a whole refusal, unless its deltas were received."""
         if isinstance(refusal := whole.get("refusal"), str) and refusal and not self._trailing.has_refused:
-            self.pieces += 1
+            self.chunks += 1
             self._trailing.refuse(refusal)
 
     def _note_item(self, item: object, place: object) -> None:

@@ -82,7 +82,7 @@ class RetryingModel:
     def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, EndpointError) and error.retryable),
-            wait=_WaitAsAsked(wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT_S)),
+            wait=_WaitAsRequested(wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT_S)),
             stop=stop_after_attempt(self._retries + 1) | _StopOverBudget(self._budget_s, self._clock),
             sleep=wait.announce,
             reraise=True,
@@ -103,7 +103,7 @@ class _AnnouncedWait:
         return wait_s
 
 
-class _WaitAsAsked(wait_base):
+class _WaitAsRequested(wait_base):
     """Wait as long as the server asked, else as ``otherwise`` says; zero or a past date is ignored."""
 
     def __init__(self, otherwise: wait_base) -> None:
@@ -155,18 +155,18 @@ class FallbackModel:
         self._others = others
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        model, asked = self._first, request
+        model, to_send = self._first, request
         others = list(self._others)
         earlier: list[str] = []
         while True:
-            said = False
+            has_emitted = False
             try:
-                async with aclosing(model.stream(asked)) as events:
+                async with aclosing(model.stream(to_send)) as events:
                     async for event in events:
-                        said = said or isinstance(event, TextDelta | ReasoningDelta)
-                        yield _named(event, asked)
+                        has_emitted = has_emitted or isinstance(event, TextDelta | ReasoningDelta)
+                        yield _named(event, to_send)
             except EndpointError as error:
-                if said or not others or not _may_fail_over(error):
+                if has_emitted or not others or not _may_fail_over(error):
                     if not earlier:
                         raise
                     raise _after(earlier, error) from error
@@ -184,7 +184,7 @@ class FallbackModel:
                     if not others:
                         raise _after(earlier, error) from error
                     failure = error
-            model, asked = opened[0], replace(request, model=opened[1])
+            model, to_send = opened[0], replace(request, model=opened[1])
 
 
 def _may_fail_over(error: EndpointError) -> bool:
@@ -196,8 +196,8 @@ def _after(earlier: Sequence[str], error: ChatcliError) -> ChatcliError:
     return error.reworded(f"{error.clause} (before that: {'; '.join(earlier)})")
 
 
-def _named(event: ModelEvent, asked: Request) -> ModelEvent:
+def _named(event: ModelEvent, to_send: Request) -> ModelEvent:
     """Name the answering model if the endpoint does not."""
     if isinstance(event, Completion) and event.model is None:
-        return replace(event, model=asked.model)
+        return replace(event, model=to_send.model)
     return event

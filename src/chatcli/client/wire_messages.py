@@ -86,9 +86,9 @@ def refuses_answer_alone(error: EndpointError, request: Request, without: frozen
     """Return whether ``error`` asks for the reasoning of earlier answers, which were sent without it."""
     if ANSWER_ALONE in without or not isinstance(error, RequestRefused) or error.status not in _REFUSED_WITH:
         return False
-    said = (error.provider_message or error.message)[:_READ_CHARACTERS]
+    wording = (error.provider_message or error.message)[:_READ_CHARACTERS]
     has_answers = any(message.role == "assistant" for message in request.messages)
-    return has_answers and _WANTS_REASONING.search(said) is not None
+    return has_answers and _WANTS_REASONING.search(wording) is not None
 
 
 def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -137,15 +137,15 @@ def _with_roles(request: Request) -> Iterator[tuple[Message, str]]:
     if in_force is None:
         sent = with_prompt_in_question(sent)
     for message in sent:
-        _refuse_what_cannot_be_sent(message.parts)
+        _refuse_unsendable(message.parts)
         is_renamed = message.role == "system" and in_force == DEVELOPER_ROLE
         yield message, "developer" if is_renamed else message.role
 
 
-def _refuse_what_cannot_be_sent(parts: Sequence[Part]) -> None:
+def _refuse_unsendable(parts: Sequence[Part]) -> None:
     for part in parts:
         if isinstance(part, ToolResultPart):
-            _refuse_what_cannot_be_sent(part.parts)
+            _refuse_unsendable(part.parts)
         elif not isinstance(part, _SENT_PARTS):
             kind = _KINDS.get(type(part), "a part of another kind")
             raise UsageError(
@@ -278,8 +278,8 @@ def refused_role(error: EndpointError, request: Request, without: frozenset[str]
     is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
     if not is_refusal and not isinstance(error, BadResponse | ServerFailed):
         return None
-    said = (error.provider_message or error.message)[:_READ_CHARACTERS]
-    return in_force if _is_about_role(f"{error.parameter or ''} {said}", in_force) else None
+    wording = (error.provider_message or error.message)[:_READ_CHARACTERS]
+    return in_force if _is_about_role(f"{error.parameter or ''} {wording}", in_force) else None
 
 
 def system_prompt_moved(refused: str) -> str:
@@ -294,16 +294,16 @@ def role_in_force(without: frozenset[str]) -> str | None:
     return next((role for role in (SYSTEM_ROLE, DEVELOPER_ROLE) if role not in without), None)
 
 
-def _is_about_role(said: str, in_force: str) -> bool:
-    if _SAID.search(said):
+def _is_about_role(wording: str, in_force: str) -> bool:
+    if _SAID.search(wording):
         return True
     # Refusals often list the accepted roles, and sometimes nothing else.
-    if _PLACE.search(said) and _NAMED.search(_ROLES_TAKEN.sub("", said)):
+    if _PLACE.search(wording) and _NAMED.search(_ROLES_TAKEN.sub("", wording)):
         return True
-    taken = _ROLES_TAKEN.search(said)
+    taken = _ROLES_TAKEN.search(wording)
     if taken is None or not _ASSISTANT.search(taken[0]):
         return False
-    is_about_it = (_FIRST_PLACE if _PLACE.search(said) else _ROLE_OUT_OF).search(said)
+    is_about_it = (_FIRST_PLACE if _PLACE.search(wording) else _ROLE_OUT_OF).search(wording)
     return bool(is_about_it and in_force.partition(" ")[0] not in taken[0].lower())
 
 

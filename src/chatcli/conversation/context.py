@@ -190,8 +190,8 @@ class ContextPlan:
         Many models, and the chat templates of local ones, accept only one system message, and require
         questions and answers to alternate.
         """
-        said = (message for part in self.parts for message in part.messages)
-        sent = join_neighbours(without_unanswered_calls(said))
+        unmerged = (message for part in self.parts for message in part.messages)
+        sent = join_neighbours(without_unanswered_calls(unmerged))
         opening = list(takewhile(lambda message: message.role == "system", sent))
         if len(opening) < 2:  # noqa: PLR2004 - nothing to join
             return tuple(sent)

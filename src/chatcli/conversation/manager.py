@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.conversation.context import ContextUsage, Window
 from chatcli.conversation.history import Entry
-from chatcli.conversation.strategies.strategy import counted, only_what_must_be_sent
+from chatcli.conversation.strategies.strategy import counted, mandatory_only
 from chatcli.conversation.summarizing import summary_tokens, whole_fold
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
@@ -111,9 +111,9 @@ class ConversationManager:
 
         Computed without loading a vocabulary, by estimate if necessary.
         """
-        asked, budget_tokens = question or messages.question(""), self._window.budget_tokens
+        next_question, budget_tokens = question or messages.question(""), self._window.budget_tokens
         try:
-            return self._strategy.fold(self.history, asked, budget_tokens, self._tokens.at_once())
+            return self._strategy.fold(self.history, next_question, budget_tokens, self._tokens.at_once())
         except InputTooLong:
             return None
 
@@ -173,7 +173,7 @@ class ConversationManager:
             # Fitted before it is stored: a question that cannot be sent would only burden the next one.
             plan = self._fit(question, budget_tokens - self._tokens_of(partial_answer))
             identity = stored_id or self._journal.message(question, parent=self.history.head)
-            turn.asked = Entry(identity, question)
+            turn.question_entry = Entry(identity, question)
             turn.reply = self._journal.begin_reply(parent=identity)
             async with aclosing(self._ask(question, plan, partial_answer)) as events:
                 async for event in events:
@@ -243,7 +243,7 @@ class ConversationManager:
         try:
             plan = self._strategy.fit(self.history, question, self._window.budget_tokens, tokens)
         except InputTooLong:
-            plan = only_what_must_be_sent(self.history, question, tokens)
+            plan = mandatory_only(self.history, question, tokens)
         return replace(plan, estimated=tokens is not self._tokens)
 
     def _measured(self) -> ContextUsage:
@@ -278,17 +278,17 @@ class ConversationManager:
 
     def _keep(self, turn: _RunningTurn, result: TurnResult) -> None:
         """Store the reply as far as received, and append the turn to the history."""
-        asked, turn.asked = turn.asked, None
-        if asked is None:
+        question_entry, turn.question_entry = turn.question_entry, None
+        if question_entry is None:
             return
         self._usage = None
         if (reason := _refusal_of(result)) is not None:
-            self.history.pass_over(asked.id)
-            self._journal.refused(asked.id, reason)
+            self.history.pass_over(question_entry.id)
+            self._journal.refused(question_entry.id, reason)
             return
-        self.history.append(asked)
+        self.history.append(question_entry)
         if turn.reply is not None and (result.text or result.refusal or result.tool_calls):
-            self._keep_reply(turn.reply, turn.message, result, asked.id)
+            self._keep_reply(turn.reply, turn.message, result, question_entry.id)
 
     def _keep_reply(self, reply: Reply, message: Message, result: TurnResult, parent: str) -> None:
         head = parent
@@ -322,9 +322,9 @@ def _context_fitted(plan: ContextPlan, budget_tokens: int) -> ContextFitted:
 
 
 def _quoted(recalled: list[ContextPart]) -> str:
-    asked = (part.messages[0].person_text for part in recalled)
+    quotes = (part.messages[0].person_text for part in recalled)
     return "back in the context: " + "; ".join(
-        textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in asked
+        textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in quotes
     )
 
 
@@ -332,7 +332,7 @@ class _RunningTurn:
     """The state of a running turn."""
 
     def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
-        self.asked: Entry | None = None
+        self.question_entry: Entry | None = None
         self.reply: Reply | None = None
         self.sent_tokens: int | None = None
         self.error: ChatcliError | None = None

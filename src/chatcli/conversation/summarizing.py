@@ -47,7 +47,7 @@ def whole_fold(history: History, budget_tokens: int, tokens: MessageTokens) -> F
     earlier = history.summary
     first = earlier.turns if earlier is not None else 0
     most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
-    end = read_at_once(history, first, len(history.turns) - 1, most_read_tokens, tokens)
+    end = foldable_end(history, first, len(history.turns) - 1, most_read_tokens, tokens)
     most_tokens = summary_tokens(budget_tokens, tokens)
     if end <= first or most_tokens <= 0:
         return None
@@ -60,7 +60,7 @@ def summary_tokens(budget_tokens: int, tokens: MessageTokens) -> int:
     return int(budget_tokens * SHARE_OF_SUMMARY) - around
 
 
-def read_at_once(history: History, first: int, end: int, most_tokens: int, tokens: MessageTokens) -> int:
+def foldable_end(history: History, first: int, end: int, most_tokens: int, tokens: MessageTokens) -> int:
     """Return the place up to which turns can be summarized at once: at least one."""
     for number in range(first, end):
         most_tokens -= sum(map(tokens, history.turns[number].messages))
@@ -113,10 +113,10 @@ def shortened(text: str, most_tokens: int, count: Callable[[str], int]) -> str:
 
 
 def _material(fold: Fold) -> str:
-    return "\n\n".join(_pieces(fold))
+    return "\n\n".join(_prompt_parts(fold))
 
 
-def _pieces(fold: Fold) -> Iterator[str]:
+def _prompt_parts(fold: Fold) -> Iterator[str]:
     if fold.earlier is not None:
         yield f"<summary>\n{fold.earlier.text}\n</summary>"
     yield "<conversation>"

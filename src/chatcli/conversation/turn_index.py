@@ -66,14 +66,14 @@ class TurnIndex:
 
     def nearest(self, question: str) -> list[int]:
         """Return the places of the turns most similar to ``question``, the most similar first."""
-        words = self._telling(question)
+        words = self._distinctive_words(question)
         if not self._taken or not words:
             return []
         found = self._connection.execute(_NEAREST, (any_of(words), _MOST_FOUND)).fetchall()
         # A rank is negative, and better the smaller it is.
         return [number for number, rank in found if rank <= found[0][1] * _NEAR_ENOUGH]
 
-    def _telling(self, question: str) -> list[str]:
+    def _distinctive_words(self, question: str) -> list[str]:
         """Return the words to search for, the rarest first."""
         rare_first = sorted(distinct(indexed(question[:QUERY_CHARACTERS])), key=self._occurrences.__getitem__)
         # A word without occurrences may still match after stemming.

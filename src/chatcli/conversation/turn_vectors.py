@@ -52,7 +52,7 @@ class TurnVectors:
         self._patience_s = patience_s
         self._vectors: MemoryCache[array[float]] = MemoryCache(most_entries=_MOST_KEPT)
         self._failures_left = _MOST_FAILURES
-        self._was_told = False
+        self._was_notified = False
 
     async def nearest(self, turns: Sequence[Turn], end: int, question: str) -> list[int]:
         """Return the places of the turns before ``end`` nearest to ``question``, the nearest first.
@@ -65,7 +65,7 @@ class TurnVectors:
         self._failures_left -= 1
         try:
             async with asyncio.timeout(self._patience_s):
-                asked = await self._embed(question, self._without_vector(turns, first, end))
+                question_vector = await self._embed(question, self._without_vector(turns, first, end))
         except TimeoutError as error:
             raise TimedOut(
                 f"embeddings took longer than {self._patience_s:g} seconds",
@@ -76,14 +76,14 @@ class TurnVectors:
                 self._failures_left = 0
             raise
         self._failures_left = _MOST_FAILURES
-        return _standing_out(await self._similarities(turns, first, end, asked))
+        return _standing_out(await self._similarities(turns, first, end, question_vector))
 
     def failed(self, error: EndpointError) -> Notice | None:
         """Return the notice about ``error``, ``None`` if one was shown before."""
-        was_told, self._was_told = self._was_told, True
+        was_notified, self._was_notified = self._was_notified, True
         hint = f" ({error.hint})" if error.hint else ""
-        told = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
-        return None if was_told else Notice("embeddings_failed", told)
+        message = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
+        return None if was_notified else Notice("embeddings_failed", message)
 
     def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[str, str]:
         """Return the texts of the newest turns without a vector; no other turn is read."""
@@ -103,25 +103,25 @@ class TurnVectors:
         """Store the vectors of ``texts`` and return that of the question."""
         keys: list[str | None] = [None, *texts]
         all_texts = [question, *texts.values()]
-        asked = array("f")
+        question_vector = array("f")
         for start in range(0, len(all_texts), _AT_ONCE):
             vectors = await self._embedder.embed(all_texts[start : start + _AT_ONCE])
             for key, vector in zip(keys[start : start + _AT_ONCE], vectors, strict=True):
                 if key is None:
-                    asked = _unit(vector)
+                    question_vector = _unit(vector)
                 else:
                     self._vectors.put(key, _unit(vector))
-        return asked
+        return question_vector
 
     async def _similarities(
-        self, turns: Sequence[Turn], first: int, end: int, asked: array[float]
+        self, turns: Sequence[Turn], first: int, end: int, question_vector: array[float]
     ) -> dict[int, float]:
         similarities = {}
         for number in range(first, end):
             vector = self._vectors.get(_key(turns[number]), None)
             # After a change of the model behind a name, new vectors do not compare with older ones.
-            if vector is not None and len(vector) == len(asked):
-                similarities[number] = sum(map(operator.mul, asked, vector))
+            if vector is not None and len(vector) == len(question_vector):
+                similarities[number] = sum(map(operator.mul, question_vector, vector))
             if number % _COMPARED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return similarities

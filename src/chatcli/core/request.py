@@ -48,7 +48,7 @@ class Request:
 
     ``without`` names features the endpoint refuses: fields of the request body, which are omitted or spelled
     differently, roles, and answers without their reasoning. ``partial_answer`` is the beginning of the
-    answer, of which only the remainder is requested; ``is_rest`` marks such a request. ``counted_tokens`` is
+    answer, of which only the remainder is requested; ``is_continuation`` marks such a request. ``counted_tokens`` is
     the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
     ``response_format`` is the required form of the answer.
     """
@@ -58,7 +58,7 @@ class Request:
     parameters: Parameters = field(default_factory=Parameters)
     without: frozenset[str] = frozenset()
     partial_answer: str = ""
-    is_rest: bool = False
+    is_continuation: bool = False
     counted_tokens: int | None = field(default=None, compare=False)
     tools: tuple[Tool, ...] = field(default=(), hash=False)
     response_format: ResponseFormat | None = field(default=None, hash=False)

@@ -84,11 +84,11 @@ class Spending:
             return error
         return None
 
-    def is_news(self, what: str) -> bool:
+    def is_first_report(self, what: str) -> bool:
         """Return whether ``what`` has not been reported in this run yet, and mark it as reported."""
-        is_news = what not in self._reported
+        is_first_report = what not in self._reported
         self._reported.add(what)
-        return is_news
+        return is_first_report
 
 
 class Account(NamedTuple):
@@ -131,7 +131,7 @@ class Standing:
         return f"{dollars(self.spent)} of {whole} spent"
 
     @property
-    def way_out(self) -> str:
+    def remedy(self) -> str:
         """The hint that says how to raise the limit."""
         if self.period == RUN:
             return "--max-cost changes the limit"
@@ -264,21 +264,21 @@ class BudgetedModel:
             self._spending.reserved.remove(estimate_usd)
             # The tokens received are paid for, whichever side closed the connection.
             if received_tokens and not is_booked:
-                usage = self._about(request, received_tokens)
+                usage = self._estimated_usage(request, received_tokens)
                 self._book(request, None, self._pricing.cost_of(usage, request.model))
 
     def _estimate(self, request: Request) -> Decimal | None:
-        usage = self._about(request, expected_answer_tokens(request.parameters))
+        usage = self._estimated_usage(request, expected_answer_tokens(request.parameters))
         return self._pricing.cost_of(usage, request.model)
 
-    def _about(self, request: Request, answer_tokens: int) -> Usage:
+    def _estimated_usage(self, request: Request, answer_tokens: int) -> Usage:
         sent = sum(self._count(message.text) for message in request.messages)
         return Usage(sent, answer_tokens, estimated=True)
 
     def _priced(self, completion: Completion, request: Request, received_tokens: int) -> Completion:
         if completion.cost_usd is not None:
             return completion
-        usage = completion.usage or self._about(request, received_tokens)
+        usage = completion.usage or self._estimated_usage(request, received_tokens)
         cost_usd = self._pricing.cost_of(usage, request.model, completion.model)
         return replace(completion, cost_usd=None if cost_usd is None else float(cost_usd))
 
@@ -289,7 +289,7 @@ class BudgetedModel:
         """
         if completion.cost_usd is not None:
             return Decimal(str(completion.cost_usd))
-        reported, about = completion.usage or Usage(), self._about(request, received_tokens)
+        reported, about = completion.usage or Usage(), self._estimated_usage(request, received_tokens)
         usage = Usage(
             about.input_tokens if reported.input_tokens is None else reported.input_tokens,
             about.output_tokens if reported.output_tokens is None else reported.output_tokens,
@@ -306,7 +306,7 @@ class BudgetedModel:
             self._account.payer().name,
         )
         error = self._spending.book(expense, self._budget.ledger)
-        if error is None or not self._spending.is_news("spending_unwritten"):
+        if error is None or not self._spending.is_first_report("spending_unwritten"):
             return ()
         failure = f"cannot write {self._budget.ledger.path}: {error.strerror or error}"
         return (Notice("spending_unwritten", f"{failure}; spending is counted in memory until you leave"),)
@@ -329,9 +329,9 @@ class BudgetedModel:
                     code="price_unknown",
                 )
         notices = []
-        if (count := self._budget.unreadable_lines) and self._spending.is_news("spending_damaged"):
+        if (count := self._budget.unreadable_lines) and self._spending.is_first_report("spending_damaged"):
             notices.append(Notice("spending_damaged", unreadable_lines(self._budget.ledger.path, count)))
-        if estimate_usd is None and self._spending.is_news(f"price_unknown {request.model}"):
+        if estimate_usd is None and self._spending.is_first_report(f"price_unknown {request.model}"):
             message = f"price of {request.model} unknown, so the budget is not enforced; {_set_price(request.model)}"
             notices.append(Notice("price_unknown", message))
         return notices
@@ -378,10 +378,10 @@ def _cost_in_words(estimate_usd: Decimal | None, standing: Standing) -> str:
 
 def _reached(estimate_usd: Decimal | None, standing: Standing, *, refused: bool) -> BudgetReached:
     if refused:
-        return BudgetReached("not sent: it would exceed the budget", hint=standing.way_out)
+        return BudgetReached("not sent: it would exceed the budget", hint=standing.remedy)
     return BudgetReached(
         f"budget reached: {_cost_in_words(estimate_usd, standing)}",
-        hint=f"{standing.way_out}; --max-tokens or another model (-m) may cost less",
+        hint=f"{standing.remedy}; --max-tokens or another model (-m) may cost less",
     )
 
 

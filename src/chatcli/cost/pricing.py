@@ -66,14 +66,14 @@ class Pricing:
         self._is_free = is_free
         self._own = own
 
-    def price_of(self, asked: str, answered: str | None = None) -> PriceInForce | None:
-        """Return the price of the model that was ``asked``, ``None`` if unknown.
+    def price_of(self, requested: str, answered: str | None = None) -> PriceInForce | None:
+        """Return the price of the model that was ``requested``, ``None`` if unknown.
 
         ``answered`` is the endpoint's name of the model that answered.
         """
         # The answer names the snapshot, or the model behind an alias; own prices are set for the names people
         # use.
-        names = (asked,) if answered is None else (asked, answered)
+        names = (requested,) if answered is None else (requested, answered)
         for name in names:
             if name in self._own:
                 return PriceInForce(Price.of(self._own[name]), "config.toml")
@@ -100,7 +100,7 @@ class Pricing:
         window_tokens = reported_tokens or (None if self._is_free else table.window_tokens(self.host, model))
         return ModelFacts(window_tokens, self.price_of(model), table.abilities(self.host, model))
 
-    def cost_of(self, usage: Usage, asked: str, answered: str | None = None) -> Decimal | None:
+    def cost_of(self, usage: Usage, requested: str, answered: str | None = None) -> Decimal | None:
         """Return the cost of ``usage`` in US dollars, ``None`` if unknown."""
-        in_force = self.price_of(asked, answered)
+        in_force = self.price_of(requested, answered)
         return None if in_force is None else in_force.price.cost_of(usage)

@@ -137,7 +137,7 @@ def _meant(
     if _ADDRESS.fullmatch(answer):
         return lambda: _at(repl, clean_address(answer), may_be_empty=True)
     if _KEY.match(answer):
-        repl.context.redactor.know(answer)
+        repl.context.redactor.add_key(answer)
         error = UsageError(
             "that looks like a key", hint="type 1 first; the key is asked for then, and not shown"
         )

@@ -179,18 +179,18 @@ def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
 
 
 def _turn(record: MessageRecord, *facts: str) -> TranscriptTurn:
-    told = [_moment(record.at)]
+    remarks = [_moment(record.at)]
     if record.reply and record.reply.model:
-        told.append(record.reply.model)
+        remarks.append(record.reply.model)
     if record.reply and record.reply.finish_reason in _ENDS:
-        told.append(_ENDS[record.reply.finish_reason])
+        remarks.append(_ENDS[record.reply.finish_reason])
     if record.message.refusal is not None:
-        told.append("refused to answer")
+        remarks.append("refused to answer")
     if record.role == "system" and not record.message.parts:
-        told.append("system prompt removed")
+        remarks.append("system prompt removed")
     return TranscriptTurn(
         _SPEAKERS[record.role],
-        (*told, *facts),
+        (*remarks, *facts),
         (*(piece for part in record.message.parts for piece in _pieces(part)), *_sources(record)),
     )
 

@@ -42,7 +42,7 @@ def question_for_title(session: Session) -> str:
         if record.role not in _SPEAKERS or record.id in refused or left <= 0:
             continue
         # A long question leaves half of the space to the answer.
-        text = _own_words(record)[: left if shown else SHOWN_CHARACTERS // 2].strip()
+        text = _person_text(record)[: left if shown else SHOWN_CHARACTERS // 2].strip()
         left -= len(text)
         shown.append(f"{_SPEAKERS[record.role]}: {text}")
     conversation = "\n\n".join(shown)
@@ -57,11 +57,13 @@ def title_in(answer: str) -> str:
 
 def is_enough(answer: str) -> bool:
     """Return whether an incomplete answer already contains the whole title."""
-    said = _THOUGHTS.sub("", answer).lstrip()
-    return len(said) > ENOUGH_CHARACTERS or ("\n" in said and bool(title_in(said.rpartition("\n")[0])))
+    title_text = _THOUGHTS.sub("", answer).lstrip()
+    return len(title_text) > ENOUGH_CHARACTERS or (
+        "\n" in title_text and bool(title_in(title_text.rpartition("\n")[0]))
+    )
 
 
-def _own_words(record: MessageRecord) -> str:
+def _person_text(record: MessageRecord) -> str:
     return " ".join(record.message.text[: SHOWN_CHARACTERS * 2].split())
 
 

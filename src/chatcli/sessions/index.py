@@ -76,14 +76,14 @@ class SessionIndex:
         self._forget(known.keys() - there.keys())
         self._take_in(
             {name: stamp for name, stamp in there.items() if known.get(name) != stamp},
-            progress or _tell_nobody,
+            progress or _ignore_progress,
         )
 
     def look_again(self, names: Iterable[str]) -> None:
         """Update a few sessions. Of deleted ones no word remains in the file."""
         there = {name: stamp_of(self._store.folder, name) for name in names}
         self._forget([name for name, stamp in there.items() if stamp is None])
-        self._take_in({name: stamp for name, stamp in there.items() if stamp is not None}, _tell_nobody)
+        self._take_in({name: stamp for name, stamp in there.items() if stamp is not None}, _ignore_progress)
 
     def summaries(self, folder: str | None = None) -> list[SessionSummary]:
         """Return the sessions as of the last refresh, newest first; with ``folder``, those begun in it."""
@@ -176,8 +176,8 @@ class SessionIndex:
             # A file that could not be opened is tried again next time: changed permissions leave no stamp.
             return (stamp if error.code != NOT_READ else stamp._replace(size_bytes=-1)), None
         summary = self._store.summary(file, session, last_used=moment_of(stamp.mtime_ns))
-        said = [name, session.title or summary.title, *utterances(session.records)]
-        return stamp, _IndexedWords(summary, "\n".join(map(indexed, said)))
+        texts = [name, session.title or summary.title, *utterances(session.records)]
+        return stamp, _IndexedWords(summary, "\n".join(map(indexed, texts)))
 
     def _forget(self, names: Collection[str]) -> None:
         if not names:
@@ -291,5 +291,5 @@ def _text(content: Any) -> str:
     return content.decode("utf-8", "surrogatepass")
 
 
-def _tell_nobody(_done: int, _total: int) -> None:
+def _ignore_progress(_done: int, _total: int) -> None:
     return

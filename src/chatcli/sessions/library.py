@@ -84,7 +84,7 @@ class Library:
         ``progress(done, total)`` is called for the files to read; an exception from it ends the refresh,
         which continues there next time.
         """
-        self._tell(lambda catalog: catalog.refresh(progress))
+        self._update_index(lambda catalog: catalog.refresh(progress))
 
     def sessions(self, *, folder: str | None = None) -> list[SessionSummary]:
         """Return the sessions as of the last refresh, newest first; with ``folder``, those begun in it."""
@@ -167,9 +167,9 @@ class Library:
     def _look_again(self, files: Iterable[SessionFile]) -> None:
         names = [file.name for file in files if not file.is_named_by_path]
         if names:
-            self._tell(lambda catalog: catalog.look_again(names))
+            self._update_index(lambda catalog: catalog.look_again(names))
 
-    def _tell(self, news: Callable[[Catalog], None]) -> None:
+    def _update_index(self, news: Callable[[Catalog], None]) -> None:
         """Update the index, rebuilt if it is broken."""
         self._ask(news, None, needs_all=False)
 

@@ -127,8 +127,8 @@ class SessionLog:
             records.close()
             raise
         if count := log.session.damaged_records:
-            told = f"{file.name} has {damage(count)}; damaged records are skipped and stay in the file"
-            log.notices.append(Notice("session_damaged", told))
+            message = f"{file.name} has {damage(count)}; damaged records are skipped and stay in the file"
+            log.notices.append(Notice("session_damaged", message))
         if not is_ours:
             log.answered_elsewhere = log.session.head if log.session.is_unfinished else None
             log._go_on_in_a_copy()
@@ -165,7 +165,7 @@ class SessionLog:
         self._flush_replies()
         copy, records = self._copied_records(), record_file(file)
         records.begin(copy)
-        self._let_go()
+        self._release()
         self.session.become(copy)
         self.file, self.name, self._records = file, file.name, records
         self._begun = True
@@ -178,7 +178,7 @@ class SessionLog:
             self._flush_replies()
         finally:
             self._open_replies.clear()
-            self._let_go()
+            self._release()
 
     def keep_partial(
         self, reply_id: str, parent: str | None, text: str, *, begins_again: bool = False
@@ -284,7 +284,7 @@ class SessionLog:
         for reply in self._open_replies.values():
             reply.flush()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._records is not None:
             self._records.close()
 

@@ -201,10 +201,10 @@ class Session:
         """
         if not self._refused:
             return {}
-        said = [record for record in self.path() if record.role != "system"]
+        records = [record for record in self.path() if record.role != "system"]
         return {
             record.id: self._refused[record.id]
-            for record, following in zip_longest(said, said[1:])
+            for record, following in zip_longest(records, records[1:])
             if record.id in self._refused and (following is None or following.role != "assistant")
         }
 

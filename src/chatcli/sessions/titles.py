@@ -22,8 +22,8 @@ def title_of(session: Session) -> str:
 
 def preview_of(session: Session) -> str:
     """Return the beginning of the last question or answer on one line, empty without one."""
-    said = (record.message for record in reversed(session.path()) if record.role != "system")
-    last = next((message for message in said if message.text), None)
+    messages = (record.message for record in reversed(session.path()) if record.role != "system")
+    last = next((message for message in messages if message.text), None)
     return "" if last is None else beginning_of(last, PREVIEW_CHARACTERS)
 
 

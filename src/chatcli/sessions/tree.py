@@ -78,23 +78,23 @@ class Tree:
 
 
 def _exchanges(session: Session) -> Iterator[Exchange]:
-    said = [record for record in session.messages() if record.role != "system"]
-    before = {record.id: _said_before(session, record) for record in said}
+    records = [record for record in session.messages() if record.role != "system"]
+    before = {record.id: _message_before(session, record) for record in records}
     questions: dict[str, MessageRecord] = {}  # for each message the question it is or answers
     answers: dict[str, list[MessageRecord]] = {}
-    for record in said:
+    for record in records:
         earlier = before[record.id]
         if record.role == "user":
             questions[record.id] = record
         elif earlier is not None and earlier in questions:
             questions[record.id] = answered = questions[earlier]
             answers.setdefault(answered.id, []).append(record)
-    followed = {before[record.id] for record in said if record.role == "user"}
+    followed = {before[record.id] for record in records if record.role == "user"}
     superseded = {
         part.id for siblings in answers.values() for part in _superseded(siblings) if part.id not in followed
     }
     number = 0
-    for record in said:
+    for record in records:
         question = questions.get(record.id)
         is_question = question is record
         if question is None or record.id in superseded:
@@ -107,7 +107,7 @@ def _exchanges(session: Session) -> Iterator[Exchange]:
         yield Exchange(number, before[question.id], question, None if is_question else record)
 
 
-def _said_before(session: Session, record: MessageRecord) -> str | None:
+def _message_before(session: Session, record: MessageRecord) -> str | None:
     parent = None if record.parent is None else session.message(record.parent)
     if parent is not None and parent.role != "system" and parent.id != record.id:
         return parent.id  # the usual case

@@ -168,7 +168,7 @@ class LineFollower:
         with file:
             status = os.fstat(file.fileno())
             identity = (status.st_dev, status.st_ino)
-            if identity != self._identity or not self._goes_on(file):
+            if identity != self._identity or not self._is_same_file(file):
                 self.rewind()
                 self._identity = identity
             self._go_to_new(file, status.st_size)
@@ -179,7 +179,7 @@ class LineFollower:
                 self.rewind()
                 raise
 
-    def _goes_on(self, file: BinaryIO) -> bool:
+    def _is_same_file(self, file: BinaryIO) -> bool:
         # A file that was replaced twice may have its old inode number again.
         file.seek(self._read_up_to - len(self._read_last))
         return file.read(len(self._read_last)) == self._read_last
@@ -230,7 +230,7 @@ class ExclusiveJsonLines:
         self._check = check
         self._follow_link = follow_link
         self._descriptor: int | None = None
-        self._seen_bytes: int | None = 0 if is_new else None
+        self._read_before_bytes: int | None = 0 if is_new else None
 
     def hold(self) -> bool:
         """Lock out other writers from now on; return ``False`` if one of them already holds the lock.
@@ -241,7 +241,7 @@ class ExclusiveJsonLines:
         try:
             self._descriptor = self._locked(open_existing(self.path, follow_link=self._follow_link))
         except FileNotFoundError:
-            self._seen_bytes = 0
+            self._read_before_bytes = 0
         except InUse:
             return False
         return True
@@ -263,12 +263,12 @@ class ExclusiveJsonLines:
         """Create the file with ``lines``; raise ``FileExistsError`` if it exists."""
         make_folder(self.path.parent)
         create(self.path, lines)
-        self._seen_bytes = len(lines)
+        self._read_before_bytes = len(lines)
 
     def close(self) -> None:
         """Close the file; the next append opens it again."""
         if self._descriptor is not None:
-            self._seen_bytes = os.fstat(self._descriptor).st_size
+            self._read_before_bytes = os.fstat(self._descriptor).st_size
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -284,7 +284,7 @@ class ExclusiveJsonLines:
         return descriptor
 
     def _refuse_anothers(self, descriptor: int) -> None:
-        has_changed = self._seen_bytes not in (None, os.fstat(descriptor).st_size)
+        has_changed = self._read_before_bytes not in (None, os.fstat(descriptor).st_size)
         if not _lock_soon(descriptor) or has_changed:
             raise InUse
 

@@ -60,25 +60,25 @@ class Redactor:
         self._sources: list[Callable[[], str | None]] = []
         self._known: dict[str, _Key] = {}
 
-    def know(self, key: str) -> None:
+    def add_key(self, key: str) -> None:
         if len(key) >= _SHORTEST and key not in self._known:
             self._known[key] = _known(key)
 
-    def know_later(self, source: Callable[[], str | None]) -> None:
+    def add_source(self, source: Callable[[], str | None]) -> None:
         """Redact the key that ``source`` returns when a text is redacted; ``None`` while no key has been fetched."""
         self._sources.append(source)
 
-    def know_variables(self, environment: Mapping[str, str]) -> None:
+    def add_variables(self, environment: Mapping[str, str]) -> None:
         """Redact the values of environment variables that hold keys of any program."""
         for name, value in environment.items():
             if len(value) >= _SHORTEST_INSIDE_WORDS and _SECRET_VARIABLE.search(name):
-                self.know(value)
+                self.add_key(value)
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every key, and every long enough part of one, replaced by a mark."""
         for source in self._sources:
             if (key := source()) is not None:
-                self.know(key)
+                self.add_key(key)
         if not text:
             return text
         spans = [match.span() for match in _USER_IN_URL.finditer(text)]

@@ -41,7 +41,7 @@ _UNSPACED: Final = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _RUN: Final = re.compile(f"[{_UNSPACED}]+")
-_PIECE: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
+_SEGMENT: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
 # The tokenizer ends a word at every character that is neither a letter nor a digit.
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -134,13 +134,13 @@ def distinct(words: str) -> list[str]:
 def terms(words: str) -> list[Term]:
     """Return the terms of a query, in order."""
     query = folded(words[:QUERY_CHARACTERS])
-    pieces = [piece for word in query.split() for piece in _PIECE.finditer(word)]
+    segments = [segment for word in query.split() for segment in _SEGMENT.finditer(word)]
     found = [
-        Term(piece.group(), is_prefix=piece.end("run") - piece.start("run") == 1, is_run=True)
-        if piece["run"]
-        else Term(piece.group(), is_prefix=False, is_run=False)
-        for piece in pieces
-        if any(map(str.isalnum, piece.group()))
+        Term(segment.group(), is_prefix=segment.end("run") - segment.start("run") == 1, is_run=True)
+        if segment["run"]
+        else Term(segment.group(), is_prefix=False, is_run=False)
+        for segment in segments
+        if any(map(str.isalnum, segment.group()))
     ]
     if found and not found[-1].is_run and query[-1:].isalnum():
         found[-1] = Term(found[-1].text, is_prefix=True, is_run=False)
@@ -190,12 +190,12 @@ def _pattern(term: Term) -> re.Pattern[str] | None:
     words = "".join(map(_folded_letter, term.text))
     if term.is_run:
         return re.compile(re.escape(words)) if words else None
-    pieces = [re.escape(piece) for piece in _SEPARATORS.split(words) if piece]
-    if not pieces:
+    segments = [re.escape(segment) for segment in _SEPARATORS.split(words) if segment]
+    if not segments:
         return None
     letter = rf"[^\W_{_UNSPACED}]"
     end = "" if term.is_prefix else f"(?!{letter})"
-    return re.compile(f"(?<!{letter}){_SEPARATORS.pattern.join(pieces)}{end}")
+    return re.compile(f"(?<!{letter}){_SEPARATORS.pattern.join(segments)}{end}")
 
 
 @lru_cache(maxsize=8_192)

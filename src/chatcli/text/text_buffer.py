@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_PIECES: Final = 256
+_CHUNKS_JOINED: Final = 256
 
 
 class TextBuffer:
@@ -15,26 +15,26 @@ class TextBuffer:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._pieces: list[str] = []
+        self._chunks: list[str] = []
 
     def __bool__(self) -> bool:
-        return bool(self._parts or self._pieces)
+        return bool(self._parts or self._chunks)
 
-    def append(self, piece: str) -> None:
-        self._pieces.append(piece)
-        if len(self._pieces) == _PIECES:
-            self._parts.append("".join(self._pieces))
-            self._pieces.clear()
+    def append(self, chunk: str) -> None:
+        self._chunks.append(chunk)
+        if len(self._chunks) == _CHUNKS_JOINED:
+            self._parts.append("".join(self._chunks))
+            self._chunks.clear()
 
     def drop_last(self, characters: int) -> None:
         """Remove the last ``characters``."""
         text = self.text
         self._parts = [text[: max(0, len(text) - characters)]]
-        self._pieces.clear()
+        self._chunks.clear()
 
     @property
     def text(self) -> str:
-        if self._pieces or len(self._parts) > 1:
-            self._parts = ["".join([*self._parts, *self._pieces])]
-            self._pieces.clear()
+        if self._chunks or len(self._parts) > 1:
+            self._parts = ["".join([*self._parts, *self._chunks])]
+            self._chunks.clear()
         return self._parts[0] if self._parts else ""

@@ -10,13 +10,13 @@ from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
 from chatcli.conversation.history import History
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.long_input.long_question import LongQuestion
-from chatcli.conversation.long_input.turn import Asked, long_turn
+from chatcli.conversation.long_input.turn import ReadingModel, long_turn
 from chatcli.core.events import Completion, TextDelta, TurnFinished, TurnResult, TurnStarted
 from chatcli.core.request import Parameters
 
 
 class AnsweringModel:
-    """A ``ChatModel`` that says what ``answer`` returns for a prompt, or raises it, and counts who asks at once."""
+    """A ``ChatModel`` that answers with ``answer(prompt)``, or raises it, and counts concurrent requests."""
 
     def __init__(self, answer):
         self.prompts = []
@@ -42,7 +42,7 @@ class AnsweringModel:
 
 
 class Reading:
-    """A turn that reads a long question; ``last`` is the question that was asked in the end."""
+    """A turn that reads a long question; ``last`` is the question sent in the end."""
 
     def __init__(self, question, counter, *, window_tokens, history=None):
         self.tokens = MessageTokens(counter)
@@ -57,8 +57,10 @@ class Reading:
 
     async def read(self, strategy, model, how=None):
         """Return the events of the whole turn."""
-        asked = Asked(model, "small", Parameters())
-        turn = long_turn(self._question, strategy, asked, how or LongInput(), session=None, send=self._send)
+        reading_model = ReadingModel(model, "small", Parameters())
+        turn = long_turn(
+            self._question, strategy, reading_model, how or LongInput(), session=None, send=self._send
+        )
         async with aclosing(turn) as events:
             return [event async for event in events]
 

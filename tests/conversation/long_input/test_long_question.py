@@ -1,4 +1,4 @@
-"""Reading a long text: that nothing is missed, nothing is too long, and it always ends."""
+"""Reading a long text: nothing is omitted, nothing is too long, and it always ends."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_costs_are_told_where_prices_are_known(reading):
     costs = [event.cost_usd for event in events if isinstance(event, LongProgress)]
     assert costs[0] is None
     assert all(before < after for before, after in itertools.pairwise(costs[1:]))
-    # The fake that asks last does not say what it took.
+    # The fake that answers the last question reports no usage.
     assert events[-1].result.cost_usd is None
     assert how.cost_of(Usage(1, 1)) == 2e-6
 

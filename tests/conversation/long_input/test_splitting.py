@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, Strength, pieces, split
+from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, Strength, segments, split
 from conversation.fakes import CharacterCounter
 
 FAMILY = "👨‍👩‍👧‍👦"
@@ -32,7 +32,7 @@ TEXTS = st.lists(WORDS, max_size=300).map("".join) | st.text(st.characters(), ma
 
 
 def joined(parts):
-    """Return what the parts have that the ones before them have not."""
+    """Return the parts joined without their overlaps."""
     return "".join(part.text[part.new_from - part.start :] for part in parts)
 
 
@@ -59,9 +59,9 @@ def test_no_character_is_missed_and_no_part_is_too_long(
 
 @given(text=TEXTS, longest=st.integers(1, 50))
 def test_pieces_are_the_text_without_a_gap(text, longest):
-    found = list(pieces(text, longest))
-    assert "".join(text[piece.start : piece.end] for piece in found) == text
-    assert all(piece.end == following.start for piece, following in itertools.pairwise(found))
+    found = list(segments(text, longest))
+    assert "".join(text[segment.start : segment.end] for segment in found) == text
+    assert all(segment.end == following.start for segment, following in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_pieces_are_the_text_without_a_gap(text, longest):
     ],
 )
 def test_structure_is_seen(text, strength):
-    assert list(pieces(text, 1_000))[1].strength is strength
+    assert list(segments(text, 1_000))[1].strength is strength
 
 
 def test_a_part_ends_before_a_heading_rather_than_where_it_is_full():

@@ -1,4 +1,4 @@
-"""Conversations of every kind, to be fitted into budgets of every size."""
+"""Conversations of every kind, for budgets of every size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Situation:
 
     @property
     def required(self) -> list[Message]:
-        """What must be sent whatever it costs."""
+        """The mandatory messages."""
         pinned = [turn for turn in self.history.turns if turn.pinned and turn.has_question]
         return [
             *self._instructions(),
@@ -68,13 +68,13 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class ReplSession:
-    """A conversation in which every question is asked in turn, fitted into the same budget."""
+class PlayedConversation:
+    """A conversation in which every question is asked in turn, within the same budget."""
 
     whole: Situation
 
     def played(self, strategy: Strategy, *, look: bool = False) -> Iterator[tuple[Situation, ContextPlan]]:
-        """Yield every question that could be sent, and what was sent with it."""
+        """Yield every question that could be sent, with its plan."""
         entries = self.whole.entries
         for at, entry in enumerate(entries):
             if entry.message.role == "user":
@@ -105,7 +105,7 @@ def situations(draw, *, most_entries: int = 12, summarized: bool = True) -> Situ
         st.lists(st.sampled_from(["user", "assistant", "user", "assistant", "system"]), max_size=most_entries)
     )
     entries = tuple(
-        # The number makes every message one of a kind, so that it can be told from the others in what is sent.
+        # The number makes every message unique, so that it can be recognized in the request.
         Entry(str(number), MAKERS[role](f"{number} " + draw(TEXTS)), draw(st.integers(0, 4)) == 0)
         for number, role in enumerate(roles)
     )
@@ -116,5 +116,5 @@ def situations(draw, *, most_entries: int = 12, summarized: bool = True) -> Situ
     return replace(situation, budget_tokens=draw(st.integers(least, most + 5) | st.integers(0, most * 4)))
 
 
-def talks() -> st.SearchStrategy[ReplSession]:
-    return st.builds(ReplSession, situations(most_entries=16))
+def conversations() -> st.SearchStrategy[PlayedConversation]:
+    return st.builds(PlayedConversation, situations(most_entries=16))

@@ -1,4 +1,4 @@
-"""A long conversation in two languages in which fifty facts are told, each once, and the questions that need them."""
+"""A long conversation in two languages that states fifty facts once each, with questions that need them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from chatcli.core.messages import answer, question
 
 
 class Fact(NamedTuple):
-    """``told`` once, needed by ``asked``; ``beside`` speaks of the same thing and tells nothing."""
+    """A fact, stated once; ``asked`` is a question that needs it, ``beside`` one on the same subject that does not."""
 
-    told: str
+    statement: str
     asked: str
     beside: str
 
@@ -202,22 +202,22 @@ _CHINESE_ANSWERED = (
 
 
 def long_conversation(turns: int, seed: int) -> tuple[History, dict[Fact, int]]:
-    """Return a conversation of ``turns`` turns and at which place each fact is told in it.
+    """Return a conversation of ``turns`` turns and the place of each fact in it.
 
-    What the facts are about is spoken of three more times each, without telling anything.
+    The subject of each fact is mentioned three more times without stating it.
     """
     chance = random.Random(seed)
     pairs = [_chatter(chance) for _ in range(turns)]
     places = chance.sample(range(turns - 100), len(FACTS) * 4)
-    told = dict(zip(FACTS, places, strict=False))
-    for fact, place in told.items():
-        pairs[place] = (fact.told, "好的，我记住了。" if fact.told[-1] == "。" else "Good to know.")
+    statement = dict(zip(FACTS, places, strict=False))
+    for fact, place in statement.items():
+        pairs[place] = (fact.statement, "好的，我记住了。" if fact.statement[-1] == "。" else "Good to know.")
     for place, fact in zip(places[len(FACTS) :], FACTS * 3, strict=True):
         pairs[place] = (fact.beside, pairs[place][1])
     entries = []
     for number, (asked, answered) in enumerate(pairs):
         entries += [Entry(f"q{number}", question(asked)), Entry(f"a{number}", answer(answered))]
-    return History(entries), told
+    return History(entries), statement
 
 
 def _chatter(chance: random.Random) -> tuple[str, str]:

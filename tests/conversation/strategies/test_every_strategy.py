@@ -1,4 +1,4 @@
-"""What the model sees, by every strategy and for any conversation."""
+"""Properties of the context under every strategy and for any conversation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import answer, question
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
 from conversation.fakes import CharacterCounter
-from conversation.strategies.situations import cost, situations, talks
+from conversation.strategies.situations import conversations, cost, situations
 
 LEAVING_OUT = [name for name in STRATEGIES if name != "none"]
 
 
-def said(plan, *, summary=True):
+def messages_of(plan, *, summary=True):
     return [message for part in plan.parts if summary or part.kind != "summary" for message in part.messages]
 
 
@@ -42,19 +42,19 @@ def test_the_default_is_in_the_table():
 
 
 @every_strategy
-@given(talk=talks())
-def test_the_budget_is_never_exceeded(name, talk):
-    for situation, plan in talk.played(STRATEGIES[name]()):
-        assert plan.sent_tokens == cost(join_neighbours(said(plan))) <= situation.budget_tokens
+@given(conversation=conversations())
+def test_the_budget_is_never_exceeded(name, conversation):
+    for situation, plan in conversation.played(STRATEGIES[name]()):
+        assert plan.sent_tokens == cost(join_neighbours(messages_of(plan))) <= situation.budget_tokens
         assert cost(plan.messages) <= plan.sent_tokens
         assert not plan.estimated
 
 
 @every_strategy
-@given(talk=talks())
-def test_system_prompt_notes_pinned_turns_and_question_are_always_sent(name, talk):
-    for situation, plan in talk.played(STRATEGIES[name]()):
-        sent = said(plan)
+@given(conversation=conversations())
+def test_system_prompt_notes_pinned_turns_and_question_are_always_sent(name, conversation):
+    for situation, plan in conversation.played(STRATEGIES[name]()):
+        sent = messages_of(plan)
         assert [message for message in sent if message in situation.required] == situation.required
         assert sent[-1] == situation.question
         if situation.history.system:
@@ -63,19 +63,19 @@ def test_system_prompt_notes_pinned_turns_and_question_are_always_sent(name, tal
 
 
 @every_strategy
-@given(talk=talks())
-def test_messages_keep_their_order(name, talk):
-    for situation, plan in talk.played(STRATEGIES[name]()):
+@given(conversation=conversations())
+def test_messages_keep_their_order(name, conversation):
+    for situation, plan in conversation.played(STRATEGIES[name]()):
         remaining = iter(situation.everything)
-        assert all(message in remaining for message in said(plan, summary=False))
+        assert all(message in remaining for message in messages_of(plan, summary=False))
 
 
 @every_strategy
-@given(talk=talks())
-def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(name, talk):
-    for situation, plan in talk.played(STRATEGIES[name]()):
+@given(conversation=conversations())
+def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(name, conversation):
+    for situation, plan in conversation.played(STRATEGIES[name]()):
         for turn in situation.history.turns:
-            present = [message in said(plan) for message in turn.messages]
+            present = [message in messages_of(plan) for message in turn.messages]
             assert all(present) or not any(present)
             assert turn.has_question or not any(present)
         roles = [message.role for message in plan.messages if message.role != "system"]
@@ -83,25 +83,25 @@ def test_turns_are_sent_whole_or_not_at_all_and_no_answer_without_its_question(n
 
 
 @every_strategy
-@given(talk=talks())
-def test_whatever_was_said_roles_alternate_and_a_question_is_the_first_and_the_last(name, talk):
-    for _, plan in talk.played(STRATEGIES[name]()):
+@given(conversation=conversations())
+def test_whatever_was_said_roles_alternate_and_a_question_is_the_first_and_the_last(name, conversation):
+    for _, plan in conversation.played(STRATEGIES[name]()):
         roles = [message.role for message in plan.messages]
-        told = roles[roles[0] == "system" :]
-        assert told == ["user", "assistant"] * (len(told) // 2) + ["user"]
+        rest = roles[roles[0] == "system" :]
+        assert rest == ["user", "assistant"] * (len(rest) // 2) + ["user"]
 
 
 @every_strategy
-@given(talk=talks())
-def test_what_is_joined_loses_no_word_and_says_none_twice(name, talk):
-    for _, plan in talk.played(STRATEGIES[name]()):
-        assert words(plan.messages) == words(said(plan))
+@given(conversation=conversations())
+def test_what_is_joined_loses_no_word_and_says_none_twice(name, conversation):
+    for _, plan in conversation.played(STRATEGIES[name]()):
+        assert words(plan.messages) == words(messages_of(plan))
 
 
 @every_strategy
-@given(talk=talks())
-def test_every_turn_is_either_a_part_or_left_out(name, talk):
-    for situation, plan in talk.played(STRATEGIES[name]()):
+@given(conversation=conversations())
+def test_every_turn_is_either_a_part_or_left_out(name, conversation):
+    for situation, plan in conversation.played(STRATEGIES[name]()):
         sent = [part.turn for part in plan.parts if part.turn is not None]
         absent = [number for gap in plan.left_out for number in range(gap.first, gap.last + 1)]
         assert sent == sorted(sent)
@@ -114,18 +114,18 @@ def test_every_turn_is_either_a_part_or_left_out(name, talk):
 
 
 @every_strategy
-@given(talk=talks())
-def test_the_same_talk_is_always_fitted_the_same(name, talk):
-    once, again = talk.played(STRATEGIES[name]()), talk.played(STRATEGIES[name]())
+@given(conversation=conversations())
+def test_the_same_talk_is_always_fitted_the_same(name, conversation):
+    once, again = conversation.played(STRATEGIES[name]()), conversation.played(STRATEGIES[name]())
     assert [plan for _, plan in once] == [plan for _, plan in again]
 
 
 @every_strategy
-@given(talk=talks())
-def test_looking_at_what_would_be_sent_changes_nothing(name, talk):
+@given(conversation=conversations())
+def test_looking_at_what_would_be_sent_changes_nothing(name, conversation):
     watched, alone = STRATEGIES[name](), STRATEGIES[name]()
-    looked = [plan for _, plan in talk.played(watched, look=True)]
-    assert looked == [plan for _, plan in talk.played(alone)]
+    looked = [plan for _, plan in conversation.played(watched, look=True)]
+    assert looked == [plan for _, plan in conversation.played(alone)]
 
 
 @every_strategy
@@ -166,7 +166,7 @@ def test_without_a_vocabulary_a_conversation_that_surely_fits_is_sent_whole_and_
     plan = situation.fit(STRATEGIES[name](), counter)
     assert plan.estimated
     assert not counter.counted
-    assert said(plan) == situation.everything
+    assert messages_of(plan) == situation.everything
     assert plan.sent_tokens <= bound
 
 

@@ -13,14 +13,14 @@ BUDGET_TOKENS = 4096
 
 @pytest.mark.parametrize("seed", range(3))
 def test_of_fifty_facts_told_once_in_2000_turns_those_asked_for_are_in_the_window(seed):
-    history, told = long_conversation(2_000, seed)
+    history, places = long_conversation(2_000, seed)
     strategy, tokens = Recall(), MessageTokens(EstimatingCounter())
     missed = []
     for fact in FACTS:
         plan = strategy.fit(history, question(fact.asked), BUDGET_TOKENS, tokens)
         assert plan.sent_tokens <= BUDGET_TOKENS
         strategy.sent(history, plan)
-        if told[fact] + 1 not in [part.turn for part in plan.parts]:
+        if places[fact] + 1 not in [part.turn for part in plan.parts]:
             missed.append(fact.asked)
     assert len(missed) <= len(FACTS) * 0.05, missed
 

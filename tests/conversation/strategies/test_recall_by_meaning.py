@@ -22,7 +22,7 @@ FOOD = ("salmon", "hungry", "cat")
 
 
 class TopicEmbedder:
-    """Knows two topics, and fails with ``error`` as long as there is one."""
+    """An embedder with two topics, which raises ``error`` if there is one."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -58,7 +58,7 @@ def small_talk(*texts, fillers=40):
 
 
 async def ask(strategy, history, asked, budget_tokens=BUDGET_TOKENS, tokens=TOKENS):
-    """Return what the person is told, and what is sent."""
+    """Return the notice for the person, and the plan."""
     notice = await strategy.prepare(history, budget_tokens, tokens, question(asked))
     return notice, strategy.fit(history, question(asked), budget_tokens, tokens)
 

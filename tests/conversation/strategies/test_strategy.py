@@ -1,4 +1,4 @@
-"""The strategies that only leave turns out."""
+"""Strategies that only leave out turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TestTruncate:
     def test_prompts_begin_alike_for_many_turns(self):
         sent = go_on(Truncate(), history_of(10), self.BUDGET_TOKENS, turns=60)
         begun = [len(list(same)) for _, same in itertools.groupby(plan.messages[0] for plan in sent)]
-        # The first and the last stretch are not whole.
+        # The first and the last stretch are incomplete.
         assert min(begun[1:-1]) >= 3
         assert all(len(numbers(plan)) >= 6 for plan in sent)
 

@@ -39,7 +39,7 @@ def test_what_is_folded_leaves_half_of_the_room_and_is_read_at_once():
     history = history_of(19)
     folded = fold(history)
     assert (folded.earlier, folded.end, len(folded.turns)) == (None, 9, 9)
-    # Half of the budget is what a model reads in one go: what is more comes next.
+    # A model reads half of the budget at once; the remainder is summarized next.
     assert len(fold(history_of(40)).turns) == 10
 
 

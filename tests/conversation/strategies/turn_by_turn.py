@@ -1,4 +1,4 @@
-"""A talk that goes on turn by turn, as a strategy sees it."""
+"""A conversation that continues turn by turn, as a strategy sees it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fit(strategy: Strategy, history: History, budget_tokens: int, asked: str = "
 
 
 def go_on(strategy: Strategy, history: History, budget_tokens: int, turns: int) -> list[ContextPlan]:
-    """Ask ``turns`` more questions, and return what was sent with each."""
+    """Ask ``turns`` more questions, and return the plan of each."""
     sent = []
     for _ in range(turns):
         asked, answered = turn_of(len(history.turns))

@@ -1,4 +1,4 @@
-"""Exports of other programs, made small."""
+"""Small exports of other programs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def message(role, *parts, content=None, at=BEGAN_S, recipient="all", **metadata)
 
 
 def chatgpt(*nodes, own="c1", title="Trip", current=None, **fields) -> dict[str, Any]:
-    """Return a conversation of ChatGPT's export with ``nodes``; their children are found by their parents."""
+    """Return a conversation of ChatGPT's export with ``nodes``; children are derived from parents."""
     mapping = {each["id"]: each for each in nodes}
     for each in nodes:
         parent = mapping.get(each["parent"])

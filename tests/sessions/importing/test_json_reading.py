@@ -18,7 +18,7 @@ values = st.recursive(
 
 
 class Dribble:
-    """Gives out ``content`` in pieces of some size, however much is asked for."""
+    """A stream that returns ``content`` in chunks of a fixed size, whatever size is requested."""
 
     def __init__(self, content, size):
         self._stream = io.BytesIO(content)

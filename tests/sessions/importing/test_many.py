@@ -1,4 +1,4 @@
-"""Years of conversations at once: how long it takes, and what it holds in memory."""
+"""Years of conversations at once: duration and memory."""
 
 from __future__ import annotations
 

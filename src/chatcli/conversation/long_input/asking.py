@@ -63,11 +63,11 @@ class LongInputUsage:
         self._cost_of = cost_of
         self._clock = clock
         self._began_s = clock()
-        self._asked = 0
+        self._answered = 0
 
     def note(self, usage: Usage, reported_cost_usd: float | None) -> None:
         """Add the usage of an answer."""
-        self._asked += 1
+        self._answered += 1
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
         self.estimated |= usage.estimated
@@ -76,7 +76,7 @@ class LongInputUsage:
 
     def added_to(self, result: TurnResult) -> TurnResult:
         """Return the result of the last request with the usage before it."""
-        if not self._asked:
+        if not self._answered:
             return result
         usage = replace(
             result.usage,
@@ -94,9 +94,9 @@ class LongInputUsage:
 
     def progress(self) -> LongProgress:
         left_s = None
-        if self._asked:
-            left_s = (self._clock() - self._began_s) / self._asked * max(0, self.total - self.done)
-        cost_usd = self.cost_usd if self._asked else None
+        if self._answered:
+            left_s = (self._clock() - self._began_s) / self._answered * max(0, self.total - self.done)
+        cost_usd = self.cost_usd if self._answered else None
         return LongProgress(
             self.done, self.total, self.input_tokens + self.output_tokens, cost_usd=cost_usd, left_s=left_s
         )
@@ -123,28 +123,28 @@ class PartReader:
         self._kept = kept
         self.spending = spending
         self._concurrency = concurrency
-        self._told: set[str] = set()
+        self._emitted_codes: set[str] = set()
 
     async def ask_all(self, asks: Iterable[Ask]) -> AsyncGenerator[Event | Answered]:
         """Yield answers as they arrive, with progress between them.
 
         The first error is raised and stops all other requests, as does closing the generator.
         """
-        told: asyncio.Queue[Event | Answered | asyncio.Task[None]] = asyncio.Queue()
+        queue: asyncio.Queue[Event | Answered | asyncio.Task[None]] = asyncio.Queue()
         waiting = iter(asks)
 
         async def work() -> None:
             # One iterator for all workers: each takes the next request.
             for ask in waiting:
-                await self._answer(ask, told.put_nowait)
+                await self._answer(ask, queue.put_nowait)
 
         workers = {asyncio.ensure_future(work()) for _ in range(self._concurrency)}
         for worker in workers:
-            worker.add_done_callback(told.put_nowait)
+            worker.add_done_callback(queue.put_nowait)
         at_work = set(workers)
         try:
             while at_work:
-                event = await told.get()
+                event = await queue.get()
                 if isinstance(event, asyncio.Task):
                     at_work.discard(event)
                     event.result()
@@ -155,30 +155,30 @@ class PartReader:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _answer(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> None:
-        text = await self._kept_or_asked(ask, tell)
+    async def _answer(self, ask: Ask, emit: Callable[[Event | Answered], None]) -> None:
+        text = await self._cached_or_asked(ask, emit)
         self.spending.done += 1
-        tell(Answered(ask, text))
-        tell(self.spending.progress())
+        emit(Answered(ask, text))
+        emit(self.spending.progress())
 
-    async def _kept_or_asked(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
+    async def _cached_or_asked(self, ask: Ask, emit: Callable[[Event | Answered], None]) -> str:
         key = key_of(self._model_name, repr(self._parameters), *ask.material)
         kept = self._kept.get(key, None) if self._kept is not None else None
         if isinstance(kept, str):
             return kept
         try:
-            text = await self._ask(ask, tell)
+            text = await self._ask(ask, emit)
         except ContextOverflow as error:
             smaller = ask.smaller()
             if not smaller:
                 raise
-            self._tell_once(Notice("context_overflow", f"{error.clause}; retrying with smaller parts"), tell)
-            text = "\n\n".join([await self._kept_or_asked(each, tell) for each in smaller])
+            self._emit_once(Notice("context_overflow", f"{error.clause}; retrying with smaller parts"), emit)
+            text = "\n\n".join([await self._cached_or_asked(each, emit) for each in smaller])
         if self._kept is not None:
             self._kept.put(key, text)
         return text
 
-    async def _ask(self, ask: Ask, tell: Callable[[Event | Answered], None]) -> str:
+    async def _ask(self, ask: Ask, emit: Callable[[Event | Answered], None]) -> str:
         gathered, done = TextBuffer(), None
         request = Request(self._model_name, ask.messages, self._parameters)
         async with aclosing(self._model.stream(request)) as events:
@@ -189,9 +189,9 @@ class PartReader:
                     case TextReclassified(text):
                         gathered.drop_last(len(text))
                     case Retrying():
-                        tell(event)
+                        emit(event)
                     case Notice():
-                        self._tell_once(event, tell)
+                        self._emit_once(event, emit)
                     case Completion():
                         done = event
                     case _:
@@ -205,7 +205,7 @@ class PartReader:
             cut = Notice(
                 "part_cut", "the answer to one part was cut off by the endpoint and may be incomplete"
             )
-            self._tell_once(cut, tell)
+            self._emit_once(cut, emit)
         return answer
 
     def _note_end(self, ask: Ask, answer: str, done: Completion) -> None:
@@ -213,10 +213,10 @@ class PartReader:
         if done.message.refusal is not None:
             raise _refused(ask, done.message.refusal)
 
-    def _tell_once(self, notice: Notice, tell: Callable[[Event | Answered], None]) -> None:
-        if notice.code not in self._told:
-            self._told.add(notice.code)
-            tell(notice)
+    def _emit_once(self, notice: Notice, emit: Callable[[Event | Answered], None]) -> None:
+        if notice.code not in self._emitted_codes:
+            self._emitted_codes.add(notice.code)
+            emit(notice)
 
     def _estimated(self, ask: Ask, answer: str) -> Usage:
         sent = sum(map(self._tokens, ask.messages))

@@ -67,7 +67,7 @@ def divide(question: Message, *, longest_words: int = LONGEST_QUESTION_CHARACTER
     sources = [_source(part.text) for part in texts if part.origin != "person"]
     words = own
     if not sources or len(own) > longest_words:
-        words, rest = _asked(own)
+        words, rest = _question_in(own)
         if rest:
             sources.insert(0, ("the text", rest))
     others = tuple(part for part in question.parts if not isinstance(part, TextPart))
@@ -87,7 +87,7 @@ def _joined(sources: list[tuple[str, str]]) -> LongText:
     return LongText("".join(texts), tuple(name for name, _ in sources), starts)
 
 
-def _asked(own: str) -> tuple[str, str]:
+def _question_in(own: str) -> tuple[str, str]:
     """Return the question inside the person's long text, and the remaining text."""
     text = own.strip()
     ends = list(_PARAGRAPH_END.finditer(text, max(0, len(text) - 2 * LONGEST_QUESTION_CHARACTERS)))

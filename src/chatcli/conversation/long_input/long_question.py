@@ -10,7 +10,7 @@ from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.conversation.long_input import prompts
 from chatcli.conversation.long_input.dividing import divide
 from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
-from chatcli.conversation.strategies.strategy import only_what_must_be_sent
+from chatcli.conversation.strategies.strategy import mandatory_only
 from chatcli.core import messages
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import Message, TextPart
@@ -56,7 +56,7 @@ class Budgets:
 def required_tokens(history: History, tokens: MessageTokens) -> int:
     """Return the tokens sent with every question: system prompt, notes, pinned turns, and the opening of the reply."""
     nothing = messages.question("")
-    return only_what_must_be_sent(history, nothing, tokens).sent_tokens - tokens(nothing)
+    return mandatory_only(history, nothing, tokens).sent_tokens - tokens(nothing)
 
 
 def budgets_for(
@@ -83,7 +83,7 @@ def budgets_for(
     return Budgets(asking, asking, final, notes)
 
 
-def asked(instructions: str, divided: Divided, name: str, text: str) -> tuple[Message, ...]:
+def part_messages(instructions: str, divided: Divided, name: str, text: str) -> tuple[Message, ...]:
     """Return the messages that ask about a part, or about notes."""
     # Pictures and other attachments go only with the last request, which produces the answer.
     texts = tuple(part for part in divided.about(name, text).parts if isinstance(part, TextPart))
@@ -139,21 +139,21 @@ def plan(
     if strategy == "map-reduce":
         parts = _parts(divided, counter, budgets.part_tokens)
         merges, last_tokens = _merges(len(parts), budgets)
-        asked = len(parts) + len(merges)
+        request_count = len(parts) + len(merges)
         sent = sum(part.tokens for part in parts) + sum(merges) + last_tokens
     elif strategy == "refine":
         parts = _parts(divided, counter, budgets.refine_tokens)
-        asked = len(parts) - 1
-        sent = sum(part.tokens for part in parts) + asked * (budgets.notes_tokens + HEADING_TOKENS)
+        request_count = len(parts) - 1
+        sent = sum(part.tokens for part in parts) + request_count * (budgets.notes_tokens + HEADING_TOKENS)
     else:
-        asked, sent = 0, min(text_tokens, budgets.final_tokens)
+        request_count, sent = 0, min(text_tokens, budgets.final_tokens)
     return Plan(
         strategy,
         text_tokens,
         tuple(parts),
-        asked + 1,
-        sent + asked * around_tokens + around_last_tokens,
-        asked * budgets.notes_tokens + window.answer_tokens,
+        request_count + 1,
+        sent + request_count * around_tokens + around_last_tokens,
+        request_count * budgets.notes_tokens + window.answer_tokens,
     )
 
 

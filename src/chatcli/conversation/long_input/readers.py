@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input import prompts
 from chatcli.conversation.long_input.asking import Answered, Ask
-from chatcli.conversation.long_input.long_question import asked
+from chatcli.conversation.long_input.long_question import part_messages
 from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, MeasuredText, halves
 from chatcli.core.events import Notice
 
@@ -134,7 +134,7 @@ def _part_asks(work: Work) -> list[Ask]:
 def _part_ask(work: Work, number: int, instructions: str, label: str, part: TextSlice) -> Ask:
     return Ask(
         number,
-        asked(instructions, work.divided, label, part.text),
+        part_messages(instructions, work.divided, label, part.text),
         (instructions, work.divided.words, part.text),
         smaller=lambda: [
             _part_ask(work, number, instructions, label, half) for half in halves(part, work.counter)
@@ -148,7 +148,7 @@ def _merge_asks(work: Work, groups: Sequence[Sequence[Notes]]) -> list[Ask]:
     return [
         Ask(
             number,
-            asked(instructions, work.divided, f"notes on {work.name}", text),
+            part_messages(instructions, work.divided, f"notes on {work.name}", text),
             (instructions, work.divided.words, text),
         )
         for number, text in enumerate(texts, start=1)
@@ -198,7 +198,7 @@ async def refine(work: Work) -> AsyncGenerator[Event | Message]:
     *before, last = work.plan.parts
     for number, part in enumerate(before, start=1):
         text = _with_notes(notes, part)
-        messages = asked(instructions, work.divided, _label(work, part, number), text)
+        messages = part_messages(instructions, work.divided, _label(work, part, number), text)
         ask = Ask(number, messages, (instructions, work.divided.words, text))
         async with aclosing(work.reader.ask_all([ask])) as events:
             async for event in events:

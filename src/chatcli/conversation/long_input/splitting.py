@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.core.ports import TokenCounter
 
 FEW_CHARACTERS: Final = 256
-"""Shorter groups of lines are one piece: cutting between them would gain nothing."""
+"""Shorter groups of lines are one segment: cutting between them would gain nothing."""
 
 _LONGEST_SIGN: Final = 64
 # A line with the empty ones after it, so that the end of a paragraph belongs to it.
@@ -31,7 +31,7 @@ _DEFINITION: Final = re.compile(
     r"|CREATE|defmodule|defn)\b"
 )
 # Western sentences end before a blank, Chinese and Japanese ones directly after their mark. The blank belongs
-# to the next sentence, as for tokenizers: pieces counted separately then have as many tokens as together.
+# to the next sentence, as for tokenizers: segments counted separately then have as many tokens as together.
 _SENTENCE_END: Final = re.compile(
     r"[.!?…]+[\"')\]»”’]*(?=\s)|[。！？｡．]+[」』）】》”’\"]*|[;:；：](?=\s)|\n+"
 )
@@ -39,7 +39,7 @@ _BLANKS: Final = re.compile(r"\s+(?=\S)")
 
 
 class Strength(IntEnum):
-    """How suitable the place before a piece is for a cut."""
+    """How suitable the place before a segment is for a cut."""
 
     CHARACTER = 0
     WORD = 1
@@ -50,7 +50,7 @@ class Strength(IntEnum):
     HEADING = 6
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """A section of the text, and how suitable the place before it is for a cut."""
 
     start: int
@@ -58,10 +58,10 @@ class Piece(NamedTuple):
     strength: Strength
 
 
-def pieces(text: str, longest_characters: int) -> Iterator[Piece]:
-    """Yield all of ``text`` in order, in pieces of at most ``longest_characters``, without a gap.
+def segments(text: str, longest_characters: int) -> Iterator[Segment]:
+    """Yield all of ``text`` in order, in segments of at most ``longest_characters``, without a gap.
 
-    Short lines that belong together are one piece.
+    Short lines that belong together are one segment.
     """
     start, strength, end = 0, Strength.HEADING, 0
     few = min(FEW_CHARACTERS, longest_characters)
@@ -107,13 +107,13 @@ def _strength(text: str, at: int) -> Strength:
     return Strength.PARAGRAPH if text.endswith("\n\n", max(0, at - 2), at) else Strength.LINE
 
 
-def _within(text: str, start: int, end: int, strength: Strength, longest: int) -> Iterator[Piece]:
+def _within(text: str, start: int, end: int, strength: Strength, longest: int) -> Iterator[Segment]:
     """Yield a section whole if it is short enough, else by its sentences, words or characters."""
     while end - start > longest:
         at, following = last_cut(text, start, start + longest)
-        yield Piece(start, at, strength)
+        yield Segment(start, at, strength)
         start, strength = at, following
-    yield Piece(start, end, strength)
+    yield Segment(start, end, strength)
 
 
 def last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
@@ -132,8 +132,8 @@ def last_cut(text: str, start: int, limit: int) -> tuple[int, Strength]:
 FEWEST_TOKENS: Final = 16
 """The smallest budget, which any one character fits."""
 
-_LONGEST_PIECE_CHARACTERS: Final = 2_000
-_PIECES_A_PART: Final = 8
+_LONGEST_SEGMENT_CHARACTERS: Final = 2_000
+_SEGMENTS_A_PART: Final = 8
 _SIGN_TOKENS: Final = 32
 """A character of many code points, such as a family emoji, is kept whole up to this length."""
 
@@ -153,7 +153,7 @@ class TextSlice:
 
 
 class MeasuredText:
-    """A text in pieces of at most ``grain_tokens``, each counted once."""
+    """A text in segments of at most ``grain_tokens``, each counted once."""
 
     def __init__(self, text: str, counter: TokenCounter, *, grain_tokens: int) -> None:
         self.text = text
@@ -162,9 +162,9 @@ class MeasuredText:
         self.starts: list[int] = []
         self.strengths: list[Strength] = []
         tokens: list[int] = []
-        # The usual length of an English piece; one with more tokens is divided again.
-        longest = min(_LONGEST_PIECE_CHARACTERS, 4 * self._grain_tokens)
-        for start, end, strength in pieces(text, longest):
+        # The usual length of an English segment; one with more tokens is divided again.
+        longest = min(_LONGEST_SEGMENT_CHARACTERS, 4 * self._grain_tokens)
+        for start, end, strength in segments(text, longest):
             for place, counted, found in self._counted(start, end, strength):
                 self.starts.append(place)
                 self.strengths.append(found)
@@ -176,11 +176,11 @@ class MeasuredText:
         return len(self.starts) - 1
 
     def tokens(self, first: int, last: int) -> int:
-        """Return the tokens of the pieces from ``first`` up to ``last``, each counted separately."""
+        """Return the tokens of the segments from ``first`` up to ``last``, each counted separately."""
         return self._sums[last] - self._sums[first]
 
     def count(self, first: int, last: int) -> int:
-        """Return the tokens of those pieces as one text."""
+        """Return the tokens of those segments as one text."""
         return self._counter.count(self.text[self.starts[first] : self.starts[last]])
 
     def _counted(self, start: int, end: int, strength: Strength) -> Iterator[tuple[int, int, Strength]]:
@@ -202,9 +202,9 @@ def split(
     """
     if budget_tokens < FEWEST_TOKENS:
         raise ValueError(f"a part needs room for {FEWEST_TOKENS} tokens")
-    grain_tokens = max(budget_tokens // _PIECES_A_PART, min(budget_tokens // 2, _SIGN_TOKENS))
+    grain_tokens = max(budget_tokens // _SEGMENTS_A_PART, min(budget_tokens // 2, _SIGN_TOKENS))
     if overlap_tokens:
-        # The overlap consists of whole pieces.
+        # The overlap consists of whole segments.
         grain_tokens = min(grain_tokens, max(overlap_tokens // 2, _SIGN_TOKENS))
     measured = MeasuredText(text, counter, grain_tokens=grain_tokens)
     overlap_tokens = min(overlap_tokens, budget_tokens // _OVERLAP_SHARE)
@@ -229,7 +229,7 @@ def halves(part: TextSlice, counter: TokenCounter) -> Sequence[TextSlice]:
 def _fitting(measured: MeasuredText, first: int, done: int, budget_tokens: int) -> tuple[int, int, int]:
     """Return the start, end and tokens of the next part, which extends beyond ``done``.
 
-    The sum of the pieces may be slightly less than the whole, so the whole is counted last.
+    The sum of the segments may be slightly less than the whole, so the whole is counted last.
     """
     end = _best_end(measured, first, done, budget_tokens)
     while (tokens := measured.count(first, end)) > budget_tokens:
@@ -238,7 +238,7 @@ def _fitting(measured: MeasuredText, first: int, done: int, budget_tokens: int) 
         elif first < done:
             first += 1
         else:
-            break  # one piece of one character: there is nothing smaller
+            break  # one segment of one character: there is nothing smaller
     return first, end, tokens
 
 

@@ -76,7 +76,7 @@ READERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReadingModel:
     """The model for the requests about parts, and its parameters."""
 
     model: ChatModel
@@ -87,7 +87,7 @@ class Asked:
 async def long_turn(
     question: LongQuestion,
     strategy: str,
-    asked: Asked,
+    reading_model: ReadingModel,
     how: LongInput,
     *,
     session: str | None,
@@ -100,11 +100,11 @@ async def long_turn(
     there.
     """
     began_s, work, last = clock(), None, None
-    yield TurnStarted(asked.model_name, session)
+    yield TurnStarted(reading_model.model_name, session)
     try:
         # Millions of characters take seconds to count; keys and signals are handled meanwhile.
-        work = await asyncio.to_thread(_work, question, strategy, asked, how)
-        yield Notice("long_input", told(work.plan, question.numbers))
+        work = await asyncio.to_thread(_work, question, strategy, reading_model, how)
+        yield Notice("long_input", plan_notice(work.plan, question.numbers))
         async with aclosing(_read(work)) as events:
             async for event in events:
                 if isinstance(event, Message):
@@ -114,7 +114,7 @@ async def long_turn(
     except ChatcliError as error:
         if work is not None and (kept := _kept_line(work, is_kept=how.kept is not None)):
             yield Notice("long_input_kept", kept)
-        result = TurnResult(text="", model=asked.model_name, session=session, error=error)
+        result = TurnResult(text="", model=reading_model.model_name, session=session, error=error)
         yield TurnFailed(work.reader.spending.added_to(replace(result, cost_usd=0.0)) if work else result)
     if work is not None and last is not None:
         spending = work.reader.spending
@@ -123,12 +123,12 @@ async def long_turn(
                 yield event
 
 
-def _work(question: LongQuestion, strategy: str, asked: Asked, how: LongInput) -> Work:
+def _work(question: LongQuestion, strategy: str, reading_model: ReadingModel, how: LongInput) -> Work:
     planned = question.plan(strategy)
     reader = PartReader(
-        asked.model,
-        asked.model_name,
-        asked.parameters,
+        reading_model.model,
+        reading_model.model_name,
+        reading_model.parameters,
         tokens=question.tokens,
         kept=how.kept,
         spending=LongInputUsage(planned.requests, cost_of=how.cost_of),
@@ -171,7 +171,7 @@ async def refused_turn(question: LongQuestion, model: str, *, session: str | Non
     yield TurnFailed(TurnResult(text="", model=model, session=session, error=question.refusal()))
 
 
-def told(planned: Plan, numbers: str) -> str:
+def plan_notice(planned: Plan, numbers: str) -> str:
     """Return the line that announces how the long text is handled."""
     if not planned.parts:
         return f"the question is too long ({numbers}): sending {LONG_INPUT_STRATEGIES[planned.strategy]}"

@@ -64,7 +64,7 @@ class Recall(Strategy):
             places = await self._vectors.nearest(history.turns, cut, question.person_text)
         except EndpointError as error:
             return self._vectors.failed(error)
-        self._near = _Near(_asked_in(history, question), places)
+        self._near = _Near(_question_key(history, question), places)
         return None
 
     async def _fill_index(self, history: History, end: int) -> None:
@@ -87,7 +87,7 @@ class Recall(Strategy):
     def _recall(self, selection: Selection, question: Message, cut: int) -> None:
         self._index = self._index or TurnIndex()
         self._index.take(selection.history.turns, cut)
-        by_meaning = self._near.places if self._near.asked == _asked_in(selection.history, question) else ()
+        by_meaning = self._near.places if self._near.key == _question_key(selection.history, question) else ()
         recalled = 0
         for number in _fused(self._index.nearest(question.person_text), by_meaning):
             tokens = selection.tokens_of(number)
@@ -99,13 +99,13 @@ class Recall(Strategy):
 
 
 class _Near(NamedTuple):
-    """The turns nearest by meaning, with the key of their question: see ``_asked_in``."""
+    """The turns nearest by meaning, with the key of their question: see ``_question_key``."""
 
-    asked: tuple[str | None, int, str] | None = None
+    key: tuple[str | None, int, str] | None = None
     places: Sequence[int] = ()
 
 
-def _asked_in(history: History, question: Message) -> tuple[str | None, int, str]:
+def _question_key(history: History, question: Message) -> tuple[str | None, int, str]:
     """Return a key that identifies a question and its conversation."""
     return history.head, len(history.turns), question.person_text
 

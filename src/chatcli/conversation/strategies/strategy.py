@@ -245,8 +245,8 @@ class Selection:
     def plan(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> ContextPlan:
         """Return the plan; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
-        said = (*self._opening, *(self._kept[number] for number in numbers), self._question)
-        parts, left_out = tuple(self._as_sent(said)), tuple(self._left_out(numbers, reason))
+        ordered = (*self._opening, *(self._kept[number] for number in numbers), self._question)
+        parts, left_out = tuple(self._as_sent(ordered)), tuple(self._left_out(numbers, reason))
         return ContextPlan(
             parts,
             left_out,
@@ -297,9 +297,7 @@ class Selection:
             yield LeftOut(summed_up + 1, end, reason)
 
 
-def only_what_must_be_sent(
-    history: History, question: Message, count: Callable[[Message], int]
-) -> ContextPlan:
+def mandatory_only(history: History, question: Message, count: Callable[[Message], int]) -> ContextPlan:
     """Return the system prompt, the notes, the pinned turns and the question, whatever their size."""
     return Selection(history, question, sys.maxsize, count).plan()
 
@@ -323,7 +321,7 @@ def does_not_fit(question: Message, history: History, budget_tokens: int, tokens
     # Merging makes the parts smaller when sent.
     if TOKENS_TO_OPEN_REPLY + tokens.upper_bound(*_must(history, question), *pinned) <= budget_tokens:
         return False
-    return only_what_must_be_sent(history, question, tokens).sent_tokens > budget_tokens
+    return mandatory_only(history, question, tokens).sent_tokens > budget_tokens
 
 
 def _must(history: History, question: Message) -> tuple[Message, ...]:

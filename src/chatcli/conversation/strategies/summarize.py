@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.history import Fold
 from chatcli.conversation.strategies.strategy import SHARE_AFTER_CUT, Selection, Strategy
-from chatcli.conversation.summarizing import SHARE_OF_FOLD, SHARE_OF_SUMMARY, read_at_once, summary_tokens
+from chatcli.conversation.summarizing import SHARE_OF_FOLD, SHARE_OF_SUMMARY, foldable_end, summary_tokens
 
 if TYPE_CHECKING:
     from chatcli.conversation.context import ContextPlan
@@ -51,7 +51,7 @@ class Summarize(Strategy):
         # The next question is about the newest turn.
         end = min(selection.newest_within(int(room * SHARE_AFTER_FOLDING), first), len(history.turns) - 1)
         most_read_tokens = int(budget_tokens * SHARE_OF_FOLD)
-        end = read_at_once(history, first, end, most_read_tokens, tokens)
+        end = foldable_end(history, first, end, most_read_tokens, tokens)
         most_tokens = summary_tokens(budget_tokens, tokens)
         if end <= first or most_tokens <= 0:
             return None

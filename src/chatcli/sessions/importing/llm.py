@@ -169,16 +169,16 @@ class _Thread:
 
     def _borrowed(self, payload: dict[str, Any], origin: Origin) -> Iterator[TextPart]:
         """Yield a composed text: the typed text and the attached fragments."""
-        pieces = payload.get("text_ref")
-        for piece in pieces if isinstance(pieces, list) else []:
-            if not isinstance(piece, dict):
+        texts = payload.get("text_ref")
+        for text in texts if isinstance(texts, list) else []:
+            if not isinstance(text, dict):
                 continue
-            if "fragment" not in piece:
+            if "fragment" not in text:
                 # Line feeds only separate it from the fragments, which become parts of their own.
-                yield TextPart(text_of(piece, "literal").strip("\n"), origin)
+                yield TextPart(text_of(text, "literal").strip("\n"), origin)
                 continue
             rows = self._database.rows_of(
-                "fragments", "select content from fragments where id = ?", _key(piece["fragment"])
+                "fragments", "select content from fragments where id = ?", _key(text["fragment"])
             )
             for row in rows:
                 yield TextPart(text_of(row, "content"), "document" if origin == "person" else origin)

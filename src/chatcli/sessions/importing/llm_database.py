@@ -117,8 +117,8 @@ def _count(value: Any) -> int | None:
 
 def attachment_line(row: dict[str, Any]) -> str:
     """Return the line that replaces an attachment, whose bytes are not imported."""
-    told = [text_of(row, name) for name in ("type", "url", "path")]
-    return f"[attachment: {', '.join([*filter(None, told), 'not imported'])}]"
+    details = [text_of(row, name) for name in ("type", "url", "path")]
+    return f"[attachment: {', '.join([*filter(None, details), 'not imported'])}]"
 
 
 _FRAGMENTS: Final = (
