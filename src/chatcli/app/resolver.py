@@ -402,7 +402,7 @@ def budget_of(
 
 
 DEFAULT_MODEL = "gpt-5-mini"
-"""What OpenAI's own endpoint is asked for when no model is named."""
+"""The model for OpenAI's own endpoint if none is named."""
 
 
 def endpoint_at(

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from chatcli.cost.model_table import ModelTable
 
 _OWNERS: Final = {"library": "Ollama", "organization_owner": "LM Studio", "llamacpp": "llama.cpp"}
-"""By whom the models are owned that a server lists which runs models itself."""
+"""Local model servers by the owner they list for their models."""
 _PORTS: Final = {11434: "Ollama", 1234: "LM Studio"}
-"""No other program takes these ports unless told so."""
+"""Default ports of local model servers."""
 MODEL_SERVERS: Final = frozenset(_OWNERS.values())
-"""The servers that ``client.catalog.served_window`` knows how to ask."""
+"""The servers that ``client.catalog.served_window`` supports."""
 
 _LIST_TIMEOUT_S: Final = 2.0
 _MOST_REQUESTED: Final = 40
 _SMALLEST_TOKENS, _LARGEST_TOKENS = 64, 10**9
 _WHOLE_SERVER: Final = ""
-"""The name under which it is remembered which server an endpoint is: no model is called so."""
+"""The key for the kind of server of an endpoint; not a valid model name."""
 
 
 class WindowFinder:
@@ -59,7 +59,7 @@ class WindowFinder:
 
     async def window_tokens(self, model: str, offered: Sequence[OfferedModel] = ()) -> int:
         """Return the window of ``model``; ``offered`` is the endpoint's list of models if it has been read."""
-        was_asked, remembered = self._windows.recall(model)
+        was_queried, remembered = self._windows.recall(model)
         # A size reported by the endpoint itself, lastly when a prompt was too long, outranks other sources.
         learned = remembered if _is_window(remembered) else None
         listed = _window_in(offered, model)
@@ -67,7 +67,7 @@ class WindowFinder:
         if self._table.knows_host(self._endpoint.host) and (tokens := learned or listed or known):
             return tokens
         server = self._remembered_server()
-        if server is None and not was_asked:
+        if server is None and not was_queried:
             try:
                 offered = offered or await self._list()
             except NetworkError:
@@ -84,7 +84,7 @@ class WindowFinder:
             reported = served.tokens if _is_window(served.tokens) else learned
             usual = _usual_tokens(served)
             is_unknown = reported is None
-        if not was_asked:
+        if not was_queried:
             self._remember(model, reported, server)
             if is_unknown:
                 self._notify(Notice("window_unknown", _unknown(model, usual)))

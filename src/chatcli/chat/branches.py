@@ -78,14 +78,14 @@ class Branches:
         """Return a question by its number in the conversation, from 1; the last without a number."""
         if number is None:
             return self.latest(1)[0]
-        questions, first = self._session.questions, self.first_known
+        questions, first = self._session.questions, self.first_in_context
         if not first <= number <= len(questions):
             hint = number_hint(first, len(questions)) if first <= len(questions) else "ask something first"
             raise UsageError(f"there is no question {number}", hint=hint, code="no_such_turn")
         return questions[number - 1]
 
     @property
-    def first_known(self) -> int:
+    def first_in_context(self) -> int:
         """The number of the first question in the context; one more than the number of questions if there is none."""
         known = sum(record.role == "user" for record in self._session.context())
         return len(self._session.questions) - known + 1

@@ -134,7 +134,7 @@ def _left_out(
     """Yield the turns that are not sent: excluded by the person, or for want of room."""
     known = {record.id for record in session.context()}
     cleared = tuple(number for message_id, number in numbers.items() if message_id not in known)
-    dropped = sorted(_known(numbers, known.intersection(session.dropped)))
+    dropped = sorted(_numbers_in_context(numbers, known.intersection(session.dropped)))
     if cleared:
         yield LeftOutTurns(cleared, "from before /clear")
     if dropped:
@@ -145,7 +145,7 @@ def _left_out(
                 (numbers[message_id],), _refusal_reason(numbers[message_id], len(numbers), reason)
             )
     for gap in plan.left_out:
-        yield LeftOutTurns(_known(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
+        yield LeftOutTurns(_numbers_in_context(numbers, map(_id_of, gap.of(turns))), gap.reason, gap.tokens)
 
 
 def _refusal_reason(number: int, newest: int, reason: str) -> str:
@@ -157,7 +157,7 @@ def _numbers(session: Session) -> dict[str, int]:
     return {record.id: number for number, record in enumerate(session.questions, start=1)}
 
 
-def _known(numbers: Mapping[str, int], ids: Iterable[str]) -> tuple[int, ...]:
+def _numbers_in_context(numbers: Mapping[str, int], ids: Iterable[str]) -> tuple[int, ...]:
     return tuple(numbers[message_id] for message_id in ids if message_id in numbers)
 
 

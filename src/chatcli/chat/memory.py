@@ -53,7 +53,7 @@ class Memory:
     @property
     def is_cleared(self) -> bool:
         """Whether nothing was asked since a ``clear`` that can be undone."""
-        return self._session.last_clear is not None and not self._is_anything_asked()
+        return self._session.last_clear is not None and not self._has_questions()
 
     def pin(self, number: int | None = None) -> int:
         """Pin the last turn, or the one with ``number``, so that it is always sent; return its number."""
@@ -120,17 +120,17 @@ class Memory:
     def undo_clear(self) -> None:
         """Undo the last ``clear``, if nothing was asked since."""
         cleared = self._session.last_clear
-        if cleared is None or self._is_anything_asked():
+        if cleared is None or self._has_questions():
             raise UsageError("there is no /clear to undo", hint="/undo takes back turns", code="not_cleared")
         self._mark("unclear", cleared)
 
-    def _is_anything_asked(self) -> bool:
+    def _has_questions(self) -> bool:
         return any(record.role == "user" for record in self._session.context())
 
     def _turns(self, ids: Collection[str]) -> tuple[NumberedTurn, ...]:
         if not ids:
             return ()
-        wanted, first = set(ids), self._branches.first_known
+        wanted, first = set(ids), self._branches.first_in_context
         numbered = enumerate(self._session.questions, start=1)
         return tuple(
             NumberedTurn(number, record)

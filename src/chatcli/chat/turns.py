@@ -79,7 +79,7 @@ class ModelInUse(NamedTuple):
     def long_questions(self) -> LongQuestions:
         return LongQuestions(self.target, self.tokens, self.window, self.manager)
 
-    def cannot_be_asked(self, question: Message, history: History) -> bool:
+    def cannot_fit(self, question: Message, history: History) -> bool:
         """Return whether ``question`` does not fit, whatever else is omitted."""
         return does_not_fit(question, history, self.window.budget_tokens, self.tokens)
 
@@ -98,14 +98,14 @@ class Turns:
         self._model: ModelInUse | None = None
         self._manager: ConversationManager | None = None
         self._long_questions: LongQuestions | None = None
-        self._known_changes = 0
+        self._applied_changes = 0
 
     @property
     def manager(self) -> ConversationManager:
         """The manager, with the current history."""
         if self._manager is None:
             raise _not_connected()
-        if self._known_changes != self._opened.changes:
+        if self._applied_changes != self._opened.changes:
             self._adopt_history(self._manager, self._history())
         return self._manager
 
@@ -133,7 +133,7 @@ class Turns:
         self.target = target
         self._model = self._model_at(target)
         self._long_questions = None
-        self._known_changes = self._opened.changes
+        self._applied_changes = self._opened.changes
         self._manager = self._model.manager(self._history(), self._opened.journal)
         self._opened.apply_system(target.default_system)
 
@@ -174,7 +174,7 @@ class Turns:
     def long(self, question: Message, history: History | None = None) -> LongQuestion | None:
         """Return ``question`` as a long question, ``None`` if it fits."""
         history = history or self.manager.history
-        is_long = self._connected_model.cannot_be_asked(question, history)
+        is_long = self._connected_model.cannot_fit(question, history)
         return self.long_questions.long(question, history) if is_long else None
 
     def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
@@ -194,7 +194,7 @@ class Turns:
             return self._ask_again(edited)
         stood = self._opened.session.head
         self._branches.go_before(edited)
-        return self._unless_unasked(self._asking(self.manager, whole, long), stood)
+        return self._restoring_if_unsent(self._asking(self.manager, whole, long), stood)
 
     def retry(self, target: ResolvedModel | None = None) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the current one.
@@ -254,7 +254,7 @@ class Turns:
             model = self._model_at(target)
             manager = model.manager(history, self._opened.journal)
         long, long_questions = None, None
-        if model.cannot_be_asked(question_record.message, history):
+        if model.cannot_fit(question_record.message, history):
             long_questions = self.long_questions if target is None else model.long_questions()
             long = long_questions.long(question_record.message, history, partial_answer=partial_answer)
         events = self._asking(
@@ -306,7 +306,7 @@ class Turns:
     def _adopt_history(self, manager: ConversationManager, history: History) -> None:
         manager.resume(history)
         if manager is self._manager:
-            self._known_changes = self._opened.changes
+            self._applied_changes = self._opened.changes
 
     def _with_attached(self, question: Message) -> Message:
         """Return ``question`` with those attachments of the question it replaces that are not attached anew."""
@@ -331,7 +331,7 @@ class Turns:
         finally:
             self._opened.changes += 1
 
-    async def _unless_unasked(
+    async def _restoring_if_unsent(
         self, events: AsyncGenerator[Event], stood: str | None
     ) -> AsyncGenerator[Event]:
         """Pass on a turn; if its question was not even stored, restore the conversation as it was."""

@@ -1,10 +1,9 @@
 """The bytes of an answer: read ahead, timed out, limited in size, and parsed as events.
 
-Bytes that have come meanwhile are handed on together, and many deltas at once as one. The format of server-sent events:
-https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments and ids are passed
-over, and so is an event that by its name only keeps the connection alive; other names repeat what the data says. Two habits
-of servers are no part of it: ``error: {…}`` lines, as llama.cpp wrote them, and one JSON object a line without blank lines
-between them.
+Bytes that arrive meanwhile are passed on together, and many deltas as one. The format of server-sent events:
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. Comments, ids
+and keep-alive events are ignored; other event names repeat the data. Two deviations of servers are supported:
+``error: {…}`` lines, as llama.cpp wrote them, and one JSON object a line without blank lines between them.
 """
 
 from __future__ import annotations
@@ -247,9 +246,9 @@ class ReadAhead:
     async def _read(self) -> None:
         try:
             async with aclosing(self._chunks):
-                asked_s = self._clock()
+                sent_s = self._clock()
                 async for chunk in self._chunks:
-                    has_waited = self._clock() - asked_s > _WAITED_S
+                    has_waited = self._clock() - sent_s > _WAITED_S
                     if not chunk:
                         continue
                     trickles = has_waited and self._bytes_since_wait < _FEW_BYTES
@@ -262,7 +261,7 @@ class ReadAhead:
                         await self._room.wait()
                     elif trickles:
                         await asyncio.sleep(TOGETHER_S)
-                    asked_s = self._clock()
+                    sent_s = self._clock()
         finally:
             self._news.set()
 

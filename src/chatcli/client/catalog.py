@@ -1,16 +1,16 @@
 """The models an endpoint offers, and the context windows of models on local servers.
 
-Such a window is as large as the model was loaded, not as it could be. What each server is asked:
+The window is the one the model was loaded with, not the largest possible. Requests by server:
 
-* Ollama ``GET /api/ps`` (``context_length`` of what is loaded) and ``POST /api/show`` (``num_ctx`` of the model file;
-  ``<architecture>.context_length`` is the most it could be given):
+* Ollama ``GET /api/ps`` (``context_length`` of loaded models) and ``POST /api/show`` (``num_ctx`` of the model file;
+  ``<architecture>.context_length`` is the maximum):
   https://github.com/ollama/ollama/blob/main/docs/api.md
 * llama.cpp ``GET /props`` (``default_generation_settings.n_ctx``):
   https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 * LM Studio ``GET /api/v0/models`` (``loaded_context_length``, ``max_context_length``):
   https://lmstudio.ai/docs/developer/rest/endpoints
 
-vLLM and SGLang say it in the list of models (``max_model_len``), and are not asked again.
+vLLM and SGLang report it in the list of models (``max_model_len``).
 """
 
 from __future__ import annotations

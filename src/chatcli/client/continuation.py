@@ -265,11 +265,11 @@ class OverlapRemover:
             return len(self._fence_again)
         longest = min(len(held), len(self._tail))
         for length in range(longest, 0, -1):
-            if self._tail.endswith(held[:length]) and self._is_telling(held, length):
+            if self._tail.endswith(held[:length]) and self._is_significant(held, length):
                 return length
         return 0
 
-    def _is_telling(self, held: str, length: int) -> bool:
+    def _is_significant(self, held: str, length: int) -> bool:
         """Return whether an overlap of ``length`` characters is a repetition and not an accident."""
         overlap = held[:length]
         before = self._tail[: len(self._tail) - length]

@@ -56,16 +56,15 @@ class Proxy:
 class Endpoint:
     """An OpenAI-compatible endpoint.
 
-    ``key`` is the one configured for this endpoint, or ``None`` where it needs none. ``withheld`` names the keys
-    that were found but belong to other endpoints. Times are in seconds: ``timeout_s`` bounds the wait for an answer
-    to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the way to the server. Of an answer of
-    more than ``largest_answer_mb`` megabytes the rest is not taken. ``proxy`` leads
-    there, never to loopback. ``ca_bundle`` is a PEM file of certificates to trust beside the system's.
-    ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths. ``runs_models``: nothing but a
-    server that runs models itself takes this port of this machine, so its answers cost nothing.
+    ``key`` is the one configured for this endpoint, or ``None`` if it needs none. ``withheld`` names keys
+    found for other endpoints. Times are in seconds: ``timeout_s`` bounds the wait for an answer
+    to begin, ``idle_timeout_s`` the silence within one, ``connect_timeout_s`` the connection. An answer is cut
+    after ``largest_answer_mb`` megabytes. ``proxy`` is never used for loopback. ``ca_bundle`` is a PEM file of certificates to trust beside the system's.
+    ``api_version`` makes it an Azure OpenAI endpoint with deployments in its paths. ``runs_models``: only model servers use
+    this port of this machine, so its answers are free.
 
-    The rest follows from these. ``host`` has its port where that is not the usual one: errors name the endpoint by it,
-    lines for the person by ``name``. ``is_azure``: it wants its key as Azure does
+    Other attributes are derived. ``host`` includes a non-default port and is used in errors; ``name`` is used in notices.
+    ``is_azure``: the key goes into Azure's header
     (https://learn.microsoft.com/azure/ai-foundry/openai/reference).
     """
 

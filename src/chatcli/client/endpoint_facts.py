@@ -288,7 +288,10 @@ def refused_field(error: RequestRefused, request: Request, without: frozenset[st
     if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {wording}"):
         return None
     optional = (
-        (_OPTIONAL | {_STREAM} | set(request.parameters.extra)) - _not_asked_for(request) - _NEEDED - without
+        (_OPTIONAL | {_STREAM} | set(request.parameters.extra))
+        - _left_to_endpoint(request)
+        - _NEEDED
+        - without
     )
     named = (word for text in (error.parameter or "", wording) for word in _WORD.findall(text))
     return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
@@ -300,7 +303,7 @@ def _in_snake_case(word: str) -> str:
     return _OTHER_WORDS.get(name, name)
 
 
-def _not_asked_for(request: Request) -> set[str]:
+def _left_to_endpoint(request: Request) -> set[str]:
     """Return the fields that ``request`` leaves to the endpoint, which need no omission."""
     parameters = request.parameters
     fields = {

@@ -247,7 +247,9 @@ def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
 def _first_text(found: Iterable[Mapping[str, Any]], names: Iterable[str], key: str | None) -> str:
     """Return the first text under one of ``names``, the best first: neither a number nor an event type."""
     values = (one.get(name) for name in names for one in found)
-    return next((_code(value, key) for value in values if isinstance(value, str) and _is_telling(value)), "")
+    return next(
+        (_code(value, key) for value in values if isinstance(value, str) and _is_significant(value)), ""
+    )
 
 
 def _best_number(numbers: Sequence[str]) -> str:
@@ -255,7 +257,7 @@ def _best_number(numbers: Sequence[str]) -> str:
     return next((number for number in numbers if http_status(number) is None), next(iter(numbers), ""))
 
 
-def _is_telling(text: str) -> bool:
+def _is_significant(text: str) -> bool:
     return bool(text.strip()) and text != "error" and not (text.isdigit() or text.startswith("response."))
 
 

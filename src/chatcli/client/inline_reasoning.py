@@ -3,8 +3,9 @@
 Servers without a reasoning parser leave it there in three forms: between ``<think>`` and ``</think>``; without the
 opening tag, where the chat template has put that into the prompt; and in the channels of gpt-oss
 (https://cookbook.openai.com/articles/openai-harmony). Tags count only at the beginning of the answer: further on, and
-in code, they are text. A tag that reasoning has opened within itself may be closed by a second one, behind what then was no
-answer yet. A message in the channels that is for a tool is a call of it, see ``tool_calls``. What comes out depends on the text alone, never on how it is cut into chunks.
+in code, they are text. A nested opening tag inside the reasoning may be closed by a second closing tag; the text before that is
+reasoning too. A message to a tool in the channels is a tool call, see ``tool_calls``. The result depends only on the
+text, never on how it is cut into chunks.
 """
 
 from __future__ import annotations

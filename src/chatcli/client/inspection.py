@@ -62,12 +62,12 @@ class _Headers:
     """Records the arrival time of a response's headers and the server's clock, both in seconds."""
 
     def __init__(self) -> None:
-        self.asked_s = 0.0
+        self.sent_s = 0.0
         self.latency_s: float | None = None
         self.clock_skew_s: float | None = None
 
     async def __call__(self, response: httpx2.Response) -> None:
-        self.latency_s = time.monotonic() - self.asked_s
+        self.latency_s = time.monotonic() - self.sent_s
         self.clock_skew_s = clock_skew_s(response.headers.get("date"), now_s=time.time())
 
 
@@ -77,7 +77,7 @@ async def visit(pool: Pool, endpoint: Endpoint, environment: Mapping[str, str], 
     entry = pool.entry(endpoint, environment, Hooks(watch, headers))
     async with pool:
         await entry.open()
-        headers.asked_s = time.monotonic()
+        headers.sent_s = time.monotonic()
         try:
             # The package's own limit is per read: a server that trickles would never reach it.
             async with asyncio.timeout(timeout_s):
@@ -105,15 +105,15 @@ async def time_answer(
     entry = pool.entry(endpoint, environment, Hooks(on_response=headers))
     async with entry.meter.call("probe") as call:
         await entry.open()
-        asked_s = headers.asked_s = time.monotonic()
+        sent_s = headers.sent_s = time.monotonic()
         model = OpenAIModel(endpoint, dialect, streamed=streamed)
         async with aclosing(model.answer(request, call)) as events:
             async for event in events:
                 if first_s is None and isinstance(event, TextDelta | ReasoningDelta):
-                    first_s = time.monotonic() - asked_s
+                    first_s = time.monotonic() - sent_s
                 if isinstance(event, Completion):
                     finish_reason = event.finish_reason
-        total_s = time.monotonic() - asked_s
+        total_s = time.monotonic() - sent_s
     return AnswerTimes(headers.latency_s or total_s, first_s, total_s, finish_reason)
 
 

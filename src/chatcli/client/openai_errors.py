@@ -128,12 +128,12 @@ def _with_details(
 
 def _wait_s(details: ErrorDetails, headers: Mapping[str, str]) -> float | None:
     """Return the delay from the headers, else from the body; a header without a time is ignored."""
-    asked_s = retry_after_s(headers)
-    if asked_s:
-        return asked_s
+    stated_s = retry_after_s(headers)
+    if stated_s:
+        return stated_s
     if details.wait_s is not None:
         return details.wait_s
-    return asked_s if details.resets_at_s is None else until_s(details.resets_at_s, headers)
+    return stated_s if details.resets_at_s is None else until_s(details.resets_at_s, headers)
 
 
 def _body(response: httpx2.Response) -> object:
@@ -222,7 +222,7 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
         BadResponse,
         "try again; if it persists, look the error up in the provider's documentation",
     ),
-    (lambda _status, _said: True, RequestRefused, ""),
+    (lambda _status, _details: True, RequestRefused, ""),
 )
 """Kinds of errors and their hints: the first row that matches."""
 

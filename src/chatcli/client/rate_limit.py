@@ -350,11 +350,13 @@ def _date(text: str | None) -> datetime | None:
     return date if date is None or date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def wait_hint(asked_s: float | None, now: datetime) -> str | None:
+def wait_hint(requested_s: float | None, now: datetime) -> str | None:
     """Return the time until which a server asks to wait, ``now`` being local time; ``None`` for a very short wait."""
-    if asked_s is None or asked_s < _WORTH_TELLING_S:
+    if requested_s is None or requested_s < _WORTH_TELLING_S:
         return None
-    return f"the server asks to wait {in_words(asked_s)}: try again after {_time_of_day(now, asked_s)}"
+    return (
+        f"the server asks to wait {in_words(requested_s)}: try again after {_time_of_day(now, requested_s)}"
+    )
 
 
 def in_words(time_s: float) -> str:

@@ -40,7 +40,7 @@ class ReasoningSeparatingModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         style = self._recalled(request.model)
-        is_looked_at = not _goes_on_in_answer(request, style)
+        is_looked_at = not _continues_answer(request, style)
         reasoning: _Separated | None = None
         try:
             async with aclosing(self._inner.stream(request)) as events:
@@ -150,6 +150,6 @@ class _Separated:
         return is_cut and self._reasoning.has_reasoning and not self._reasoning.has_text
 
 
-def _goes_on_in_answer(request: Request, style: str | None) -> bool:
+def _continues_answer(request: Request, style: str | None) -> bool:
     """Return whether ``request`` continues an answer, which cannot begin with reasoning."""
     return request.is_continuation and (style in {None, _NATIVE} or request.messages[-1].role == "assistant")

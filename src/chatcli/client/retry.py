@@ -110,7 +110,7 @@ class _WaitAsRequested(wait_base):
         self._otherwise = otherwise
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        return _asked_s(retry_state) or self._otherwise(retry_state)
+        return _requested_s(retry_state) or self._otherwise(retry_state)
 
 
 class _StopOverBudget(stop_base):
@@ -129,7 +129,7 @@ class _StopOverBudget(stop_base):
         return spent_s + retry_state.upcoming_sleep > self._budget_s
 
 
-def _asked_s(retry_state: RetryCallState) -> float | None:
+def _requested_s(retry_state: RetryCallState) -> float | None:
     error = retry_state.outcome.exception() if retry_state.outcome else None
     return error.retry_after_s if isinstance(error, EndpointError) else None
 

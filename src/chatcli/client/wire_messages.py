@@ -1,11 +1,11 @@
 """Messages in the form of each API, with the data its provider expects back. Unsupported parts are refused.
 
-What a provider wrote for itself, signatures and encrypted reasoning, goes back to the endpoint and model it came from,
-and to nobody else. The reasoning of an answer goes back with the tool calls it led to, which every provider that thinks
-wants, and with every answer where an endpoint has refused a request for the lack of it.
+A provider's private data, such as signatures and encrypted reasoning, goes back only to the endpoint and model it came
+from. The reasoning of an answer goes back with its tool calls, as all providers of reasoning models expect, and with
+every answer if the endpoint has refused a request without it.
 
-The system prompt is sent as ``system``, to an endpoint that refuses that role as ``developer``, and at last at the head
-of the first question. The names of the roles that are refused stand in ``Request.without``, beside those of fields.
+The system prompt is sent as ``system``, if that role is refused as ``developer``, and finally at the head of the first
+question. ``Request.without`` contains the refused roles, beside refused fields.
 """
 
 from __future__ import annotations
@@ -218,8 +218,8 @@ def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoi
     if data is None:
         return {}
     own = dict(data)
-    came_from = own.pop("endpoint", endpoint.host), own.pop("model", request.model)
-    return own if came_from == (endpoint.host, request.model) else {}
+    received_from = own.pop("endpoint", endpoint.host), own.pop("model", request.model)
+    return own if received_from == (endpoint.host, request.model) else {}
 
 
 def _words(result: ToolResultPart) -> str:

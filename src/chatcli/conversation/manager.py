@@ -345,7 +345,7 @@ class _RunningTurn:
         self._gathered = TextBuffer()
         self._attempts = 1
         self._completion: Completion | None = None
-        self._has_told_why = False
+        self._has_reported_error = False
 
     @property
     def text(self) -> str:
@@ -359,7 +359,7 @@ class _RunningTurn:
     @property
     def is_empty(self) -> bool:
         """Whether no answer was received and no failure was reported."""
-        return not self.text and not self._has_told_why
+        return not self.text and not self._has_reported_error
 
     @property
     def emptiness(self) -> str:
@@ -391,7 +391,7 @@ class _RunningTurn:
             case Completion():
                 self._completion = event
             case Notice("refusal" | "tool_calls" | "media_not_shown"):
-                self._has_told_why = True
+                self._has_reported_error = True
             case _:
                 pass
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Attachment, Origin, Part, Role
 
 _LARGEST_NUMBER: Final = 10**15
-"""No answer takes as many tokens, seconds or dollars, and all of them can be added up as floats."""
+"""Larger than any number of tokens, seconds or dollars, and safe to add as floats."""
 _HIGHEST_SOURCE: Final = 1_000_000
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
 _ORIGINS: Final = frozenset({"person", "model", "document", "tool"})

@@ -43,7 +43,7 @@ LONG_INPUT_STRATEGIES: Final[Mapping[str, str]] = MappingProxyType(
         "middle-out": "only the beginning and the end",
     }
 )
-"""What is read of a question that is too long for the window. ``conversation.long_input`` implements them."""
+"""How a question too long for the window is read. ``conversation.long_input`` implements them."""
 
 RECOMMENDED_LONG_INPUT: Final = "map-reduce"
 FAIL: Final = "fail"

@@ -236,7 +236,7 @@ class BudgetedModel:
         self._spending = budget.spending
         self._account = budget.account
         self._count = count
-        self._must_know = requires_price
+        self._requires_price = requires_price
         self._approved: tuple[Request, Decimal] | None = None
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
@@ -322,7 +322,7 @@ class BudgetedModel:
             if standing := self._passed(estimate_usd):
                 if not await self._is_approved(request, estimate_usd, standing):
                     raise _reached(estimate_usd, standing, refused=self._account.approve is not None)
-            elif estimate_usd is None and self._must_know and self._account.approve is None:
+            elif estimate_usd is None and self._requires_price and self._account.approve is None:
                 raise BudgetReached(
                     f"the price of {request.model} at {self._pricing.host} is unknown, so --max-cost cannot be enforced",
                     hint=_set_price(request.model) + ", or leave out --max-cost",

@@ -1,4 +1,4 @@
-"""What is known of models, host by host: the window, the price, the abilities. One file, read when it is asked.
+"""Facts about models by host: window, prices, abilities. One file, read on demand.
 
 ``models.jsonl`` is text in UTF-8. Its first line is an object, the header::
 
@@ -6,12 +6,12 @@
      "providers": {"openai": {"name": "OpenAI", "hosts": ["api.openai.com"], "vendor": true}}}
 
 Every other line is ``[name, {provider: [window, abilities, prices, source]}]``, in the order of its bytes, so that a name
-is found without reading the others. ``name`` is spelled as ``model_names.spelled`` does. ``window`` is in tokens, 0 where
-nobody knows it; ``abilities`` are letters of ``ABILITIES``, or null; ``prices`` are tables for ``Price.of``, each from the
-day ``from`` on, or null; ``source`` is the place of their source in the header. The provider ``*`` stands for none in
-particular. ``crc32`` is that of all lines but the first.
+is found without reading the others. ``name`` is spelled as by ``model_names.spelled``. ``window`` is in tokens, 0 if
+unknown; ``abilities`` are letters of ``ABILITIES``, or null; ``prices`` are tables for ``Price.of``, each from the
+day ``from`` on, or null; ``source`` is the index of the source in the header. The provider ``*`` means any.
+``crc32`` is that of all lines but the first.
 
-``scripts/model_table.py`` makes the file. A newer one may lie in the data folder (``chatcli models --update``).
+``scripts/model_table.py`` makes the file. A newer one may be in the data folder (``chatcli models --update``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class ModelTable:
             own = rows.get(self._content.provider_at(host) or "")
             if own is not None and own.window_tokens:
                 return own.window_tokens
-            if not _is_telling(name):
+            if not _is_specific(name):
                 continue
             known = [row.window_tokens for row in rows.values() if row.window_tokens]
             if known:
@@ -128,7 +128,7 @@ class ModelTable:
             own = rows.get(self._content.provider_at(host) or "")
             if own is not None and own.abilities is not None:
                 return own.abilities
-            if not _is_telling(name):
+            if not _is_specific(name):
                 continue
             known = [row.abilities for row in rows.values() if row.abilities is not None]
             if known:
@@ -299,7 +299,7 @@ def _names(model: str) -> tuple[str, ...]:
     return () if len(model) > LONGEST_NAME else tuple(priced_names(model))
 
 
-def _is_telling(name: str) -> bool:
+def _is_specific(name: str) -> bool:
     """Return whether a name denotes the same model everywhere, unlike ``auto`` or ``small``."""
     return "-" in name or _has_digit(name)
 

@@ -1,13 +1,13 @@
 """Export of sessions: a transcript for people, lossless JSON for programs.
 
-HTML is made of the same transcript by ``render/html_export``, where the libraries for that are. The JSON::
+``render/html_export`` makes HTML of the same transcript. The JSON::
 
     {"type": "chatcli_session", "version": 1, "name", "title", "records": [...]}
 
-``records`` are the lines of the session file, in order, as objects (``sessions/records.py`` says what is in each):
-ids, times, branches, marks and the fields of newer versions are all there. ``name`` is what the session was called,
-``title`` what a list shows for it; both only say so, and nothing is read back from ``title``. Several sessions are a
-list of such objects. Keys may be added; a reader passes over those it does not know.
+``records`` are the lines of the session file, in order, as objects (defined in ``sessions/records.py``), with all ids,
+times, branches, marks and the fields of newer versions. ``name`` is the name of the session, ``title`` its title in
+lists, which an import ignores. Several sessions are a list of such objects. Keys may be added; readers ignore unknown
+ones.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 ::
 
     NAME.jsonl              a name is a file name that works on every system and stays in the folder
-    NAME.files/<sha256>     what was attached, under the SHA-256 of its bytes
+    NAME.files/<sha256>     an attachment, named by the SHA-256 of its bytes
 """
 
 from __future__ import annotations

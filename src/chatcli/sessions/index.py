@@ -4,13 +4,13 @@
 
     <data>/sessions/.index.db           SQLite; with -wal and -shm beside it while it is open
 
-    sessions     a row a file: what the list shows of it, and the stamp that tells whether it has changed
-    texts        what was given to the two below, as it takes the very same to take it out again
-    words        FTS5: all that was said in a session, its title and its name, as one text
+    sessions     a row per file: its summary, and the stamp by which changes are detected
+    texts        the indexed texts of the two tables below, which are needed to remove their entries
+    words        FTS5: all messages of a session, its title and its name, as one text
     beginnings   FTS5: the first letters of those words, small enough for the first keys of a search
 
-The full-text tables keep no text. Whoever removes a session removes it from here to the last byte: its entries are
-merged away and the pages they were on are overwritten.
+The full-text tables store no text. Removing a session removes every byte of it from here: its entries are merged away
+and their pages overwritten.
 """
 
 from __future__ import annotations

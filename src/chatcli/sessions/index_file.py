@@ -96,7 +96,7 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
         _make_tables(connection)
-        _refuse_anothers(connection)
+        _refuse_foreign(connection)
     except BaseException:
         connection.close()
         raise
@@ -134,7 +134,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _refuse_anothers(connection: sqlite3.Connection) -> None:
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
     """Raise ``IndexBroken`` for a file marked as an index that has other tables, views or triggers."""
     shadows = {f"{table}_{shadow}" for table in ("words", "beginnings") for shadow in _SHADOWS}
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()

@@ -137,13 +137,13 @@ class SessionLog:
     def message(self, message: Message, *, parent: str | None) -> str:
         """Store a message of the person or the system and return its id."""
         record = MessageRecord(self._ids(), parent, self._now(), message)
-        self._keep(record, is_said=message.role != "system")
+        self._keep(record, has_messages=message.role != "system")
         return record.id
 
     def mark(self, kind: str, value: Any = None, *, parent: str | None, endpoint: str | None = None) -> str:
         """Store a mark after message ``parent`` and return its id; ``MarkRecord`` lists kinds and values."""
         record = MarkRecord(self._ids(), parent, self._now(), kind, value, endpoint)
-        self._keep(record, is_said=False)
+        self._keep(record, has_messages=False)
         return record.id
 
     def begin_reply(self, *, parent: str | None) -> SessionReply:
@@ -199,11 +199,11 @@ class SessionLog:
         self._keep(MessageRecord(reply_id, parent, self._now(), message, metadata))
         self._open_replies.pop(reply_id, None)
 
-    def _keep(self, record: MessageRecord | MarkRecord | PartialRecord, *, is_said: bool = True) -> None:
+    def _keep(self, record: MessageRecord | MarkRecord | PartialRecord, *, has_messages: bool = True) -> None:
         new = (record,) if self.session.header else (self._header(record.at), record)
         self._unwritten += new
         self.session.apply(*new)
-        if self._begun or is_said:
+        if self._begun or has_messages:
             self._begun = True
             self._write_all()
 

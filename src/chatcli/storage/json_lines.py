@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 LONGEST_LINE_BYTES: Final = 1 << 28
-"""A longer line is no record: memory is not endless."""
+"""A longer line is not a record: memory is limited."""
 
 _SKIPPED_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1 << 20
 _TOO_LONG: Final = b"\0"
-"""What stands for a line that is too long: no record either."""
+"""Yielded in place of a line that is too long; not a valid record either."""
 _COMPARED_BYTES: Final = 1_000
 _PATIENCE_S: Final = 0.05
-"""Whoever only looks whether a file is locked holds its lock for microseconds."""
+"""A process that only checks for a lock holds it for microseconds."""
 
 
 class InUse(Exception):
@@ -148,7 +148,7 @@ class LineFollower:
         self._read_up_to = 0
         self._read_last = b""
         self.unfinished = b""
-        """The last line, where it has no end yet: it is torn or on its way, and read again the next time."""
+        """The last line if it has no end yet: torn or incomplete, it is read again next time."""
 
     def rewind(self) -> None:
         """Read the file from its start next time."""
@@ -275,7 +275,7 @@ class ExclusiveJsonLines:
     def _locked(self, descriptor: int) -> int:
         """Lock an open file and return it; close it if that fails."""
         try:
-            self._refuse_anothers(descriptor)
+            self._refuse_foreign(descriptor)
             # The open file is checked, whatever was true of the path before.
             self._check(descriptor)
         except BaseException:
@@ -283,7 +283,7 @@ class ExclusiveJsonLines:
             raise
         return descriptor
 
-    def _refuse_anothers(self, descriptor: int) -> None:
+    def _refuse_foreign(self, descriptor: int) -> None:
         has_changed = self._read_before_bytes not in (None, os.fstat(descriptor).st_size)
         if not _lock_soon(descriptor) or has_changed:
             raise InUse

@@ -1,9 +1,9 @@
 r"""Frames around attached text, so that the model can distinguish it from the person's own words.
 
-A document is ``<document name="NAME">``, a line end, its text, ``</document>``. Neither can leave its place: in a name,
-what could end it is written as in HTML (``&quot;``), and a text that holds such a tag itself gets a backslash in it
-(``<\/document>``), or one more where it has some. All other text stays as it is. Equal documents have equal frames,
-different ones different frames, and a frame gives back exactly what was put in.
+A document is ``<document name="NAME">``, a line end, its text, ``</document>``. Names and texts
+cannot break out of the frame: characters that could end a name are escaped as in HTML (``&quot;``), and such a tag
+inside a text gets a backslash (``<\/document>``), or one more if it has some. All other text is unchanged. The mapping
+is one to one: a frame gives back exactly its name and text.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Redaction of keys in text that leaves the program, whatever its origin: a server, a proxy, an exception.
 
-Taken out is, whatever its case:
+Redacted, in any case:
 
-* a key as a whole; one below 8 characters only where it stands alone, one below 6 not at all: what a local server takes
-  for a key is a word;
-* 12 characters and more of what follows its public prefix (``sk-proj-``), which says whose key it is and no more;
-* both in hexadecimal and in base64, wherever in the encoded text the key begins (``Bearer sk-…``);
-* all of these with some or all characters escaped as in a URL, in JSON, in Python or in HTML;
-* what servers make of it to show which key they mean: its beginning and its end around a mask (``sk-abcd***wxyz``);
+* a key as a whole; below 8 characters only as a separate word, below 6 never, since a local server may take any word
+  as a key;
+* 12 or more characters of the key after its public prefix (``sk-proj-``);
+* both in hexadecimal and base64, at any offset in the encoded text (``Bearer sk-…``);
+* all of these with characters escaped as in URLs, JSON, Python or HTML;
+* a masked key, with its beginning and its end around a mask (``sk-abcd***wxyz``);
 
-and of any URL the user name and password.
+and the user name and password of any URL.
 """
 
 from __future__ import annotations

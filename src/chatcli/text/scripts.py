@@ -15,7 +15,7 @@ CJK_PUNCTUATION: Final = (
     "\u3001-\u3004\u3008-\u3020\u3030\u303d\u30a0\u30fb\ufe10-\ufe1f\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20"
     "\uff3b-\uff40\uff5b-\uff65\uffe0-\uffe6"
 )
-"""Punctuation that only these scripts use; they share the quotation marks, the dash and the ellipsis with others."""
+"""Punctuation exclusive to these scripts, without shared quotation marks, dashes and ellipses."""
 
 _LOOKED_AT_CHARACTERS: Final = 20_000
 _LETTERS_A_HAN: Final = 3

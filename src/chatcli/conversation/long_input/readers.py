@@ -98,7 +98,7 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
     notified_cut = False
     while not _fits(work, notes):
         # Merging ends only if notes are as short as requested; a model may not comply.
-        short = [_as_short_as_asked(work, each) for each in notes]
+        short = [_within_limit(work, each) for each in notes]
         if short != notes and not notified_cut:
             notified_cut = True
             yield Notice(
@@ -165,7 +165,7 @@ def _fits(work: Work, notes: Sequence[Notes]) -> bool:
     return work.counter.count(text) <= work.budgets.final_tokens
 
 
-def _as_short_as_asked(work: Work, notes: Notes) -> Notes:
+def _within_limit(work: Work, notes: Notes) -> Notes:
     text = shortened(notes.text, work.counter, work.budgets.notes_tokens)
     return notes if text == notes.text else Notes(notes.first, notes.last, notes.start, notes.end, text)
 

@@ -56,7 +56,7 @@ def _one_further_back(repl: ReplSession) -> int | None:
     if branches.editing is None:
         return None
     number = branches.number(branches.editing)
-    return number - 1 if number > branches.first_known else number
+    return number - 1 if number > branches.first_in_context else number
 
 
 async def _undo(repl: ReplSession, argument: str) -> None:
