@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.history import Fold, Summary
 from chatcli.core import messages
@@ -69,16 +69,8 @@ def foldable_end(history: History, first: int, end: int, most_tokens: int, token
     return end
 
 
-class Summarizer(Protocol):
-    """Extends a running summary."""
-
-    async def __call__(self, fold: Fold) -> str:
-        """Return the new summary of its former turns and those of ``fold``; raise a ``ChatcliError``."""
-        ...
-
-
 class ModelSummarizer:
-    """A ``Summarizer`` that asks ``model`` by the name ``model_name``."""
+    """Extends a running summary by asking ``model`` under the name ``model_name``."""
 
     def __init__(self, model: ChatModel, model_name: str, parameters: Parameters) -> None:
         self._model = model
@@ -86,6 +78,7 @@ class ModelSummarizer:
         self._parameters = parameters
 
     async def __call__(self, fold: Fold) -> str:
+        """Return the new summary of its former turns and those of ``fold``; raise a ``ChatcliError``."""
         order = _ORDER.format(words=max(1, int(fold.most_tokens * _WORDS_A_TOKEN)))
         thinking = min(_ROOM_TO_THINK_TOKENS, 2 * fold.most_tokens)
         request = Request(
