@@ -1,6 +1,7 @@
-"""Measurements as ratios: chatcli and its yardstick take turns in one run, and medians are compared.
+"""Benchmarks as ratios: chatcli and its yardstick alternate in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [models] [large] [load] [--runs N] [--tokens N] [--sessions N]
+usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [models] [large] [load] [--runs N]
+[--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def main() -> int:
 
 
 def oneshot(runs: int) -> None:
-    """One question and an answer of 200 tokens, against a plain script of the openai package."""
+    """One question with an answer of 200 tokens, against a plain script using the openai package."""
     with tempfile.TemporaryDirectory() as folder, bench_endpoint.serve_answers() as base_url:
         environment = bench_endpoint.environment(base_url, folder)
         python, chatcli = sys.executable, [sys.executable, "-m", "chatcli"]
@@ -94,7 +95,7 @@ def oneshot(runs: int) -> None:
 
 
 def long_conversations(runs: int) -> None:
-    """Measure what a turn costs in a very long conversation, and its resume."""
+    """Measure a turn in a very long conversation, and resuming it."""
     context(runs)
     resume(runs)
 
@@ -114,7 +115,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
 def measure(
     contenders: Sequence[Contender], runs: int, environment: Mapping[str, str]
 ) -> dict[str, list[Cost]]:
-    """Run the contenders in turn, so that a machine that slows down slows all of them."""
+    """Run the contenders alternately, so that a slowdown of the machine affects all of them."""
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     for run in range(runs + 1):
         for contender in contenders:

@@ -1,4 +1,4 @@
-"""A Markdown answer of any length, the same every time, with everything in it that answers have."""
+"""A reproducible Markdown answer of any length with every kind of Markdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CODE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``tokens`` joined are the text; ``marks`` are words of which each stands in it once, in this order."""
+    """``tokens`` joined are the text; ``marks`` are words that each occur once in it, in this order."""
 
     tokens: Sequence[str]
     marks: Sequence[str]
@@ -51,7 +51,7 @@ def marks_in(text: str) -> list[str]:
 
 
 def answer(tokens: int) -> Answer:
-    """Return an answer of about ``tokens`` tokens, every kind of block from the first thousand on."""
+    """Return an answer of about ``tokens`` tokens; the first thousand contain every kind of block."""
     writer = _Writer()
     blocks: list[str] = []
     count = 0
@@ -65,7 +65,7 @@ def answer(tokens: int) -> Answer:
 
 
 def numbered_words(count: int) -> list[str]:
-    """Return words of which each is a mark, in paragraphs of forty."""
+    """Return numbered words, each a mark, in paragraphs of forty."""
     return [f"x{number:05}x" + ("\n\n" if number % 40 == 0 else " ") for number in range(1, count + 1)]
 
 

@@ -1,4 +1,4 @@
-"""What fitting a conversation into the window costs a turn, in short and in very long conversations."""
+"""The cost per turn of fitting a conversation into the window, for short and very long ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REPEATED: Final = 15
 MOST: Final = 2.0
 """How many times as long a turn may take in a long conversation as in a short one."""
 
-# The CPU's, as other processes are no matter here; Windows tells it in steps longer than a turn.
+# CPU time, since other processes do not matter here; on Windows its steps are longer than a turn.
 _clock = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 _LEXICON_WORDS = 20_000
@@ -44,35 +44,35 @@ _QUESTION_WORDS, _ANSWER_WORDS = 30, 200
 
 
 def context(runs: int) -> None:
-    """Fit questions in conversations of each length by each strategy, and compare the medians with the shortest.
+    """Fit questions into conversations of each length by each strategy; compare with the shortest.
 
     recall is compared with the shortest that has outgrown the window.
     """
     counter = TiktokenCounter(O200K_BASE)
     counter.load()
     chance = random.Random(20)
-    said = {length: _said(chance, length) for length in LENGTHS}
-    new = _said(chance, 2 * TURNS)
+    histories = {length: _history(chance, length) for length in LENGTHS}
+    new = _history(chance, 2 * TURNS)
     print(
         f"  fitting a turn, microseconds of CPU; window of {WINDOW_TOKENS:,} tokens; medians of {runs * REPEATED * TURNS} turns"
     )
     print(f"  {'':<12}" + "".join(f"{f'{length:,} messages':>18}" for length in LENGTHS) + f"{'ratio':>8}")
     for name in STRATEGIES:
-        if name != "none":  # refuses the longer ones
-            _compare(name, counter, said, new, runs)
+        if name != "none":  # it refuses the longer ones
+            _compare(name, counter, histories, new, runs)
 
 
 def _compare(
-    name: str, counter: TiktokenCounter, said: Mapping[int, list[Entry]], new: list[Entry], runs: int
+    name: str, counter: TiktokenCounter, histories: Mapping[int, list[Entry]], new: list[Entry], runs: int
 ) -> None:
-    took_s: dict[int, list[float]] = {length: [] for length in said}
+    took_s: dict[int, list[float]] = {length: [] for length in histories}
     for run in range(runs + 1):
-        for length, entries in said.items():
+        for length, entries in histories.items():
             times = asyncio.run(_plan(name, counter, entries, new))
             if run:
                 took_s[length] += times
     medians_s = [statistics.median(times) for times in took_s.values()]
-    # There is nothing to look through as long as everything fits.
+    # Nothing is searched while everything fits.
     base_s = medians_s[1] if name == "recall" else medians_s[0]
     ratio = max(medians_s) / base_s
     is_met = "met" if ratio <= MOST else "NOT MET"
@@ -84,7 +84,7 @@ def _compare(
 
 
 async def _plan(name: str, counter: TiktokenCounter, entries: list[Entry], new: list[Entry]) -> list[float]:
-    """Return what each turn took: counting what is new, fitting it, and what the toolbar shows afterwards."""
+    """Return the time of each turn: counting the new message, fitting it, and the toolbar's report."""
     history, tokens, strategy = History(entries), MessageTokens(counter), STRATEGIES[name]()
     manager = ConversationManager(
         model=_Nobody(),
@@ -95,11 +95,11 @@ async def _plan(name: str, counter: TiktokenCounter, entries: list[Entry], new: 
         window=Window.of(WINDOW_TOKENS, None),
         strategy=strategy,
     )
-    # What is done once, as by the first question after a resume.
+    # Work done once, as by the first question after a resume.
     await manager.look_ahead()
     budget_tokens, took_s = manager.context_usage().budget_tokens, []
     for _ in range(REPEATED):
-        tokens_of_new = MessageTokens(counter)  # so that what is new is counted each time
+        tokens_of_new = MessageTokens(counter)  # a new cache, so that the new message is counted each time
         for asked, answered in zip(new[::2], new[1::2], strict=True):
             started_s = _clock()
             await manager.look_ahead()
@@ -118,8 +118,8 @@ async def _plan(name: str, counter: TiktokenCounter, entries: list[Entry], new: 
     return took_s
 
 
-def _said(chance: random.Random, messages: int) -> list[Entry]:
-    """Return messages whose words are as often as those of a language."""
+def _history(chance: random.Random, messages: int) -> list[Entry]:
+    """Return messages with the word frequencies of a language."""
     entries = []
     for number in range(messages):
         make, words = (answer, _ANSWER_WORDS) if number % 2 else (question, _QUESTION_WORDS)

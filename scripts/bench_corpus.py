@@ -1,4 +1,4 @@
-"""Ten thousand conversations as a person would have them: English, Chinese, code; written straight into files."""
+"""Ten thousand realistic conversations in English, Chinese and code, written straight into files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _CODE = (
 
 
 def write_corpus(sessions: Path, count: int, turns: int) -> None:
-    """Make ``sessions`` and fill it with ``count`` files whose times are spread over a year and more."""
+    """Create ``sessions`` with ``count`` files, dated over more than a year."""
     sessions.mkdir(parents=True)
     chance = random.Random(20)
     words = _vocabulary(chance)
@@ -136,16 +136,16 @@ def _vocabulary(chance: random.Random) -> list[str]:
 
 
 def _english(chance: random.Random, words: list[str]) -> str:
-    # Rare words are rare: an index of evenly spread ones would be another index.
-    said = [
+    # Rare words must be rare: evenly distributed ones would give another index.
+    chosen = [
         chance.choice(_COMMON)
         if chance.random() < _COMMON_SHARE
         else words[int(len(words) * chance.random() ** 4)]
         for _ in range(chance.randint(8, 40))
     ]
-    return " ".join(said).capitalize() + "."
+    return " ".join(chosen).capitalize() + "."
 
 
 def _chinese(chance: random.Random) -> str:
-    said = ("".join(chance.choices(_HAN, k=chance.randint(4, 14))) for _ in range(chance.randint(1, 8)))
-    return "，".join(said) + "。"
+    chosen = ("".join(chance.choices(_HAN, k=chance.randint(4, 14))) for _ in range(chance.randint(1, 8)))
+    return "，".join(chosen) + "。"

@@ -1,4 +1,4 @@
-"""What processes took, side by side."""
+"""The costs of processes, side by side."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process took, in seconds; ``cpu_s`` is user and system time, ``None`` where nobody tells."""
+    """The cost of a process in seconds; ``cpu_s`` is user and system time, ``None`` if unknown."""
 
     wall_s: float
     cpu_s: float | None
 
 
 def show(costs: Mapping[str, Sequence[Cost]]) -> None:
-    """Print medians, and each one's ratio to the first."""
+    """Print medians, and the ratio of each to the first."""
     names = list(costs)
     base_wall_s, base_cpu_s = medians(costs[names[0]])
     print(f"  {'':<22}{'wall s':>8}{'ratio':>7}{'cpu s':>9}{'ratio':>7}")

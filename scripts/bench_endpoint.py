@@ -1,4 +1,4 @@
-"""An endpoint on loopback that answers everything with the same stream, and an environment that leads to it."""
+"""A loopback endpoint that always answers with the same stream, and an environment for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = [f"word{number} " for number in range(200)]
 
 
 def environment(base_url: str, folder: str) -> dict[str, str]:
-    """Return this process's environment with nothing of chatcli's but the endpoint and folders of its own."""
+    """Return this process's environment without chatcli's variables but for the endpoint and new folders."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("CHATCLI_", "OPENAI_"))
     }
@@ -26,7 +26,7 @@ def environment(base_url: str, folder: str) -> dict[str, str]:
 
 
 class serve_answers:  # noqa: N801 - used as a function
-    """Serve ``answer``, in its pieces, on a free loopback port for the length of a ``with``; gives the base URL."""
+    """Serve the chunks of ``answer`` on a free loopback port while entered; yield the base URL."""
 
     def __init__(self, answer: Sequence[str] = ANSWER) -> None:
         self._answer = answer
@@ -43,10 +43,10 @@ class serve_answers:  # noqa: N801 - used as a function
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """Knows one model, and answers it with the same stream whatever was asked."""
+    """Offers one model, which answers every request with the same stream."""
 
     protocol_version = "HTTP/1.1"
-    pieces: Sequence[str] = ANSWER
+    chunks: Sequence[str] = ANSWER
 
     def do_GET(self) -> None:
         self.answer(
@@ -68,8 +68,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-def events(pieces: Sequence[str]) -> Iterator[bytes]:
-    deltas = [({"content": piece}, None) for piece in pieces]
+def events(chunks: Sequence[str]) -> Iterator[bytes]:
+    deltas = [({"content": chunk}, None) for chunk in chunks]
     for delta, finish_reason in [*deltas, ({}, "stop")]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         chunk = {

@@ -1,7 +1,6 @@
-"""Large texts: what four times the text costs, for each thing that is done to the whole of one.
+"""Large texts: the cost of four times the text, for each operation on a whole text.
 
-What looks at each character a fixed number of times costs about four times as much; what looks at the whole for each
-part of it costs sixteen times as much or more.
+A linear operation costs about four times as much, a quadratic one sixteen times as much or more.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _FAMILY = "👨‍👩‍👧"
 
 
 def large_texts(runs: int) -> None:
-    """Print the CPU time of each work at one size and at four times that size, and the ratio."""
+    """Print each operation's CPU time at one size and at four times that size, and the ratio."""
     print(
         f"  {'CPU time, medians of ' + str(runs):<36}{'1 x ms':>9}{f'{_GROWTH} x ms':>9}{'ratio':>7}  at most {_MOST:g}"
     )

@@ -1,4 +1,4 @@
-"""The first answer of a run on a busy machine: how long the screen stands still."""
+"""The first answer on a busy machine: how long the screen stands still."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(runs: int) -> None:
 
 
 def gaps_s(name: str, environment: Mapping[str, str]) -> list[float]:
-    """Return how long it was each time until more of the answer was shown, in seconds."""
+    """Return the times between updates of the answer on the screen, in seconds."""
     with Running([sys.executable, "-m", "chatcli", "--no-save", "-m", name], environment) as repl:
         repl.wait_for(PROMPT)
         repl.type(f"{QUESTION}\r")
@@ -50,7 +50,7 @@ def gaps_s(name: str, environment: Mapping[str, str]) -> list[float]:
 
 
 def growing_s(output: Output) -> list[float]:
-    """Return when a word was shown that had not been shown before."""
+    """Return the times at which a new word was shown."""
     times_s, newest = [], 0
     for at_s, content in output.pieces:
         shown = max((int(mark[1:-1]) for mark in marks_in(content.decode(errors="replace"))), default=0)

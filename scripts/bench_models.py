@@ -1,4 +1,4 @@
-"""What it costs to look a model up in the table of windows and prices, against parsing the whole of it."""
+"""The cost of looking up a model in the table of windows and prices, against parsing the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("gpt-6-sol-2026-10-01", "qwen3:8b-q4_K_M", "models/gemini-3.8-flash", "
 
 
 def models(runs: int) -> None:
-    """Print medians, of CPU time, of the first look-up of a process, of one that follows, and of what they are measured by."""
+    """Print median CPU times of the first and a later look-up of a process, and of the yardstick."""
     table = ModelTable()
     table.window_tokens("api.openai.com", NAMES[0])
     parse_ms, first_ms, next_ms = [], [], []
@@ -36,7 +36,7 @@ def models(runs: int) -> None:
 
 
 def look_up(table: ModelTable, name: str) -> None:
-    """Ask all that a turn asks of a model: its window and its price, at a host that is not in the table."""
+    """Look up everything a turn needs of a model: window and price, at a host that is not in the table."""
     table.window_tokens("models.example", name)
     table.passed_on_price("models.example", name)
 

@@ -1,4 +1,4 @@
-"""How soon the list of ten thousand sessions is drawn, and how soon it is drawn anew after each key of a search."""
+"""How soon the list of ten thousand sessions is drawn, and redrawn after each key of a search."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ ENTER = "\r"
 
 
 class Watched(Terminal):
-    """A terminal whose keys are timed until what they lead to is shown."""
+    """A terminal that times keys until their effect is shown."""
 
     def press(self, keys: str, *until: str) -> float:
-        """Return how long after ``keys`` lines that begin with each of ``until`` were there."""
+        """Return how long after ``keys`` lines beginning with each of ``until`` appeared."""
         written_s = time.perf_counter()
         os.write(self._descriptor, keys.encode())
         return max(self._wait_for(line) for line in until) - written_s
 
     def wait(self, until: str) -> float:
-        """Return how long after the process began a line that begins with ``until`` was there."""
+        """Return how long after the start of the process a line beginning with ``until`` appeared."""
         return self._wait_for(until) - self._started_s
 
 
 def picker(runs: int, folder: str) -> None:
-    """Open the list of the sessions in the data folder of ``folder`` and search it; their index is there."""
+    """Open and search the list of the sessions in the data folder of ``folder``, which is indexed."""
     with bench_endpoint.serve_answers() as base_url:
         environment = {
             **bench_endpoint.environment(base_url, folder),
@@ -58,7 +58,7 @@ def measure_opening(runs: int, environment: Mapping[str, str], everything: str) 
     for _ in range(runs):
         with Watched(REPL, environment) as terminal:
             prompt_s.append(terminal.wait_for_prompt())
-            terminal.watch(2.0)  # what is loaded after the prompt is another measurement's
+            terminal.watch(2.0)  # loading after the prompt is measured elsewhere
             opened_s.append(terminal.press("/sessions" + ENTER, everything))
         with Watched([*REPL, "--resume", "--all"], environment) as terminal:
             resumed_s.append(terminal.wait(everything))
@@ -79,7 +79,7 @@ def measure_opening(runs: int, environment: Mapping[str, str], everything: str) 
 def measure_keys(
     environment: Mapping[str, str], everything: str, counts: Mapping[str, int], *, total: int
 ) -> None:
-    """Type words; each key is timed until what is found for it is drawn."""
+    """Type words; time each key until its results are drawn."""
     took_ms: list[float] = []
     for word in WORDS:
         with Watched([*REPL, "--resume", "--all"], environment) as terminal:

@@ -1,4 +1,4 @@
-"""The yardstick: the openai package and nothing else, printing each piece of an answer of the model named."""
+"""The yardstick: the openai package alone, printing each delta of the named model's answer."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A process on a pseudo terminal whose reader takes what comes as fast as it comes."""
+"""A process on a pseudo-terminal that is read as fast as it writes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _ESCAPE: Final = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-?]*[ -/]
 
 @dataclass(slots=True)
 class Output:
-    """What came, each piece with the moment it came, on the clock of ``time.perf_counter``."""
+    """The output in chunks with their times, on the clock of ``time.perf_counter``."""
 
-    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    chunks: list[tuple[float, bytes]] = field(default_factory=list)
 
     @property
     def content(self) -> bytes:
-        return b"".join(piece for _, piece in self.pieces)
+        return b"".join(chunk for _, chunk in self.pieces)
 
     @property
     def text(self) -> str:
-        """All that was written, without escape sequences."""
+        """The whole output without escape sequences."""
         return _ESCAPE.sub("", self.content.decode(errors="replace"))
 
     def on_terminal(self) -> str:
-        """Return what a terminal shows of it, what it scrolled away included."""
+        """Return the output as a terminal shows it, including the scrolled part."""
         import pyte
 
         screen = pyte.HistoryScreen(COLUMNS, LINES, history=1_000_000)
@@ -46,17 +46,17 @@ class Output:
         return "\n".join([*scrolled, *screen.display])
 
     def came_s(self, word: str) -> float:
-        """Return when ``word`` was there."""
+        """Return the time at which ``word`` appeared."""
         end = self.content.index(word.encode()) + len(word.encode())
-        for at_s, piece in self.pieces:
-            end -= len(piece)
+        for at_s, chunk in self.pieces:
+            end -= len(chunk)
             if end <= 0:
                 return at_s
         raise AssertionError("the word is in no piece")
 
 
 class Running:
-    """A process for the length of a ``with``; it is given its end if it does not come to one."""
+    """A process that runs while entered, and is ended if it does not end by itself."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         import pty
@@ -91,7 +91,7 @@ class Running:
         self._process.send_signal(number)
 
     def wait_for(self, text: str) -> float:
-        """Return when ``text`` was there."""
+        """Return the time at which ``text`` appeared."""
         until_s = time.perf_counter() + PATIENCE_S
         while text.encode() not in self.output.content:
             if time.perf_counter() > until_s or not self._read():
@@ -104,7 +104,7 @@ class Running:
             pass
 
     def wait_for_exit(self) -> float:
-        """Return how long the process ran, in seconds."""
+        """Return the run time of the process in seconds."""
         until_s = time.perf_counter() + PATIENCE_S
         while self._read():
             if time.perf_counter() > until_s:
@@ -118,12 +118,12 @@ class Running:
         return wall_s
 
     def cpu_so_far_s(self) -> float:
-        """Return the CPU time the process took, as Linux tells it: in hundredths."""
+        """Return the CPU time of the process as Linux reports it: in hundredths."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _read(self) -> bool:
-        """Take what comes within a moment; return whether the terminal is still in use."""
+        """Read available output briefly; return whether the terminal is still in use."""
         came = select.select([self._descriptor], [], [], _LOOK_S)[0]
         at_s = time.perf_counter()
         if at_s - self._looked_s > _LOOK_S:
@@ -133,13 +133,13 @@ class Running:
             return True
         try:
             content = os.read(self._descriptor, 65_536)
-        except OSError:  # Linux's way to say that nobody has the terminal open any more
+        except OSError:  # Linux: the terminal is no longer open anywhere
             return False
         self.output.pieces.append((at_s, content))
         return bool(content)
 
     def _look_at_memory(self) -> None:
-        """Note the most the process ever had in memory, as long as there is somebody who tells."""
+        """Record the peak memory of the process, if the system reports it."""
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
         except FileNotFoundError:  # no Linux

@@ -1,4 +1,4 @@
-"""A long Markdown answer on a terminal, against those who print it as plain text."""
+"""A long Markdown answer on a terminal, compared with programs that print plain text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACED_TOKENS, PACE_A_SECOND = 800, 100
 SETTLED_AFTER_S = 5.0
 """By then the REPL has loaded all that it loads while nobody types."""
 
-# What each figure may be at most.
+# The limits of the figures.
 CPU_OF_LLM = 0.35
 LAG_S = 0.05
 CPU_GROWTH = 27 / 25
@@ -47,7 +47,7 @@ LLM_MODEL = '- model_id: "{name}"\n  model_name: "{name}"\n  api_base: "{base_ur
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """The name of a model and a question follow ``command``; ``shown`` makes lines of what it wrote."""
+    """A program to compare; model and question follow ``command``, ``shown`` splits its output in lines."""
 
     name: str
     command: Sequence[str]
@@ -56,7 +56,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """``lag_s`` is from the moment the client had taken the last token until the last word was on the terminal."""
+    """``lag_s`` is the time from the client's reading the last token to the last word on the terminal."""
 
     cost: Cost
     peak_bytes: int
@@ -64,7 +64,7 @@ class Run:
 
 
 def render(runs: int, tokens: int) -> None:
-    """Measure whole answers on a pseudo terminal, and the REPL at the pace of a quick model."""
+    """Measure whole answers on a pseudo-terminal, and the REPL at the pace of a fast model."""
     if sys.platform == "win32":
         print("  not measured: it needs a pseudo terminal, which Python does not have on Windows")
         return
@@ -87,7 +87,7 @@ def render(runs: int, tokens: int) -> None:
 
 
 def measure_answers(runs: int, tokens: int, server: serve_streams, environment: Mapping[str, str]) -> None:
-    """Let the contenders take turns, so that a machine that slows down slows all of them."""
+    """Run the contenders alternately, so that a slowdown of the machine affects all of them."""
     whole, part = answer(tokens), answer(FEWER_TOKENS)
     print(f"  {described(whole)}, in a terminal of {COLUMNS}x{LINES}")
     llm = Contender(
@@ -138,7 +138,7 @@ def show_targets(took: Mapping[tuple[str, str], Sequence[Run]], whole: Answer, p
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """The medians of some runs."""
+    """The medians of several runs."""
 
     cpu_s: float
     peak_bytes: float
@@ -158,7 +158,7 @@ def judge(what: str, figure: float, limit: float) -> None:
 
 
 def measure_pace(name: str, environment: Mapping[str, str]) -> None:
-    """Ask in the REPL, and watch what it takes while the answer comes at its pace."""
+    """Ask in the REPL, and measure it while the answer arrives at its pace."""
     with Running([sys.executable, "-m", "chatcli", "-m", name], environment) as repl:
         repl.wait_for(PROMPT)
         repl.watch(SETTLED_AFTER_S)
@@ -187,7 +187,7 @@ def run_once(
 
 
 def check(contender: Contender, output: Output, whole: Answer) -> None:
-    """Tell whether every marked line is shown once, in its order."""
+    """Return whether every marked line is shown once, in order."""
     shown = marks_in(contender.shown(output))
     missing, again = len(set(whole.marks) - set(shown)), len(shown) - len(set(shown))
     if shown == list(whole.marks):
@@ -197,7 +197,7 @@ def check(contender: Contender, output: Output, whole: Answer) -> None:
 
 
 def install_llm() -> None:
-    """Put the llm package into an environment of its own, once."""
+    """Install the llm package into an environment of its own, once."""
     if (LLM / ".ready").exists():
         return
     print("  installing llm into .bench/llm, for this bench alone …", flush=True)

@@ -1,4 +1,4 @@
-"""How long it takes to resume a conversation of a hundred thousand messages, against one of a single exchange."""
+"""Resuming a conversation of a hundred thousand messages, compared with one of a single exchange."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MESSAGES = 100_000
-MESSAGE_BYTES = 250  # what a record adds makes it half a kilobyte
+MESSAGE_BYTES = 250  # the record around it makes it half a kilobyte
 
 PROMPT_MS, ANSWER_MS, MEMORY_MB = 1000, 1000, 300
 """How much later than in a short conversation, and how much memory at all."""
@@ -37,10 +37,10 @@ _GREETING: Final = "/help lists"
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """When the prompt and then the last exchange were drawn, and how long a question asked then took; the most memory.
+    """The times until the prompt and the last exchange were drawn, of a question, and the peak memory.
 
-    ``cpu_s`` is what was worked until the prompt was there: on a busy machine everything takes longer, but no more work.
-    Where nobody tells, it is the time that passed.
+    ``cpu_s`` is the CPU time until the prompt was drawn: on a busy machine everything takes longer, but needs
+    no more work. If unknown, it is the elapsed time.
     """
 
     cpu_s: float
@@ -51,7 +51,7 @@ class Resumed:
 
 
 def resume(runs: int) -> None:
-    """Resume the long conversation and one of a single exchange by turns, and ask one question in each."""
+    """Resume the long conversation and a short one alternately, and ask one question in each."""
     if sys.platform == "win32":
         print("  resuming is not measured: it needs a pseudo terminal, which Python does not have on Windows")
         return
@@ -69,7 +69,7 @@ def resume(runs: int) -> None:
         reading_s: list[float] = []
         for run in range(runs + 1):
             for name, content in contents.items():
-                # Written anew each time: it is given an answer.
+                # Rewritten each time, because an answer is appended.
                 (sessions / f"{name}.jsonl").write_bytes(content)
                 resumed = _resumed(name, environment)
                 if run:
@@ -81,7 +81,7 @@ def resume(runs: int) -> None:
 
 
 def report(short: Sequence[Resumed], long: Sequence[Resumed], yardstick_ms: float) -> None:
-    """Tell what the long conversation took beyond the short one; the yardstick is reading its lines as JSON."""
+    """Print what the long conversation took beyond the short one, relative to reading its lines as JSON."""
     print(f"  json.loads of each line {yardstick_ms:.0f} ms of CPU time")
     for what, most_ms, times in (
         ("the prompt is drawn, of CPU time", PROMPT_MS, attrgetter("cpu_s")),
@@ -104,7 +104,7 @@ def report(short: Sequence[Resumed], long: Sequence[Resumed], yardstick_ms: floa
 
 
 def session_of(messages: int) -> bytes:
-    """Return a session file of so many messages."""
+    """Return a session file of ``messages`` messages."""
     pattern = random.Random(20261123)
     return b"".join(
         json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -151,7 +151,7 @@ def _resumed(name: str, environment: Mapping[str, str]) -> Resumed:
         prompt_s = terminal.wait_for(_GREETING) - terminal.started_s
         cpu_s = terminal.cpu_so_far_s() if sys.platform == "linux" else prompt_s
         recap_s = terminal.wait_for(_LAST) - terminal.started_s
-        # What is loaded behind the prompt is another measurement's.
+        # Loading after the prompt is measured elsewhere.
         terminal.watch(3.0)
         asked_s = time.perf_counter()
         terminal.type("hi\r")

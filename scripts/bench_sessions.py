@@ -1,4 +1,4 @@
-"""The list and the search of ten thousand conversations, against listing their folder and grepping through them."""
+"""Listing and searching ten thousand conversations, compared with listing the folder and grep."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Key:
 
 
 def sessions(runs: int, count: int) -> None:
-    """Fill a folder with ``count`` sessions, index it, and do what the picker does."""
+    """Create a folder with ``count`` sessions, index it, and do what the picker does."""
     with tempfile.TemporaryDirectory() as name:
         data = Path(name, "DATA")
         write_corpus(data / "sessions", count, TURNS)
@@ -75,7 +75,7 @@ def measure_building(library: Library, count: int, data: Path) -> None:
 
 
 def measure_opening(library: Library, runs: int, data: Path) -> None:
-    """Let the yardstick and the library take turns, so that a machine that slows down slows both."""
+    """Run yardstick and library alternately, so that a slowdown of the machine affects both."""
     folder = data / "sessions"
     changed = max(folder.glob("*.jsonl"))
     listing_ms, unchanged_ms, one_changed_ms, sessions_ms = [], [], [], []
@@ -109,7 +109,7 @@ def measure_opening(library: Library, runs: int, data: Path) -> None:
 
 
 def measure_keys(library: Library, runs: int, data: Path) -> None:
-    """Type character by character; each asks for the first hits and for how many there are."""
+    """Type character by character; each key requests the first hits and their number."""
     worst: list[Key] = []
     grep_ms = _grep_ms(data)
     if grep_ms is not None:

@@ -1,4 +1,4 @@
-"""How soon the prompt is drawn, how much memory it takes, and how soon a key shows while the rest loads."""
+"""How soon the prompt is drawn, how much memory it takes, and how soon keys show during loading."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MEMORY_MB = 45
 P99_S, WORST_S = 0.05, 0.15
 
 TYPED_STARTS = 5
-KEYS = "QXZJ" * 6  # letters that stand nowhere else on the screen
+KEYS = "QXZJ" * 6  # letters that occur nowhere else on the screen
 GAPS_S = (0.04, 0.4)
 SETTLED_AFTER_S = 3
 
 
 def start(runs: int) -> None:
-    """Measure the REPL on a pseudo terminal, its start against importing prompt_toolkit."""
+    """Measure the REPL on a pseudo-terminal, comparing its start with importing prompt_toolkit."""
     if sys.platform == "win32":
         print("  not measured: it needs a pseudo terminal, which Python does not have on Windows")
         return
@@ -52,7 +52,7 @@ def start(runs: int) -> None:
 
 
 def measure_drawing(runs: int, environment: Mapping[str, str]) -> None:
-    """Let the yardstick and the REPL take turns, so that a machine that slows down slows both."""
+    """Run yardstick and REPL alternately, so that a slowdown of the machine affects both."""
     import_s, drawn_s = [], []
     for run in range(runs + 1):
         import_once_s = time_import(environment)
@@ -70,7 +70,7 @@ def measure_drawing(runs: int, environment: Mapping[str, str]) -> None:
 
 
 def measure_loading(environment: Mapping[str, str]) -> None:
-    """Type from the moment the prompt is there, and look again when everything is loaded."""
+    """Type as soon as the prompt is drawn, and again when everything is loaded."""
     at_prompt_mb, loaded_mb, latencies_s = [], [], []
     for number in range(TYPED_STARTS):
         pattern = random.Random(number)
@@ -104,7 +104,7 @@ def percentile_ms(ordered_s: Sequence[float], percent: int) -> float:
 
 
 class Terminal:
-    """A process on a pseudo terminal for the length of a ``with``, and what a person sees of it."""
+    """A process on a pseudo-terminal while entered, and what a person sees of it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         import pty
@@ -131,11 +131,11 @@ class Terminal:
         os.close(self._descriptor)
 
     def wait_for_prompt(self) -> float:
-        """Return how long after the process began the prompt was there, in seconds."""
+        """Return how long after the start of the process the prompt was drawn, in seconds."""
         return self._wait_for(PROMPT) - self._started_s
 
     def type(self, keys: str, gaps_s: Sequence[float]) -> list[float]:
-        """Type each key after its gap, shown or not the one before; return how long each took to show."""
+        """Type each key after its gap, whether the previous one is shown or not; return the times to show."""
         written_s: list[float] = []
         shown_s: list[float] = []
         due_s = time.perf_counter()
@@ -157,7 +157,7 @@ class Terminal:
             self._read(left_s)
 
     def memory_mb(self) -> float:
-        """Return how much of the process is in memory (its resident set)."""
+        """Return the resident memory of the process."""
         process_id = self._process.pid
         try:
             status = Path(f"/proc/{process_id}/status").read_text("ascii")
@@ -168,7 +168,7 @@ class Terminal:
         return int(resident_kib) * 1024 / 1e6
 
     def _wait_for(self, text: str) -> float:
-        """Return when the line that begins with ``text`` was there."""
+        """Return when the line beginning with ``text`` appeared."""
         seen_s = time.perf_counter()
         while not self._shows(text):
             if time.perf_counter() - seen_s > PATIENCE_S:
@@ -177,13 +177,13 @@ class Terminal:
         return seen_s
 
     def _read(self, timeout_s: float) -> float:
-        """Take what comes within ``timeout_s`` and return when it came."""
+        """Read what arrives within ``timeout_s`` and return when it arrived."""
         came = select.select([self._descriptor], [], [], timeout_s)[0]
         seen_s = time.perf_counter()
         if came:
             try:
                 content = os.read(self._descriptor, 65_536)
-            except OSError:  # Linux's way to say that nobody has the terminal open any more
+            except OSError:  # Linux: the terminal is no longer open anywhere
                 content = b""
             if not content:
                 raise SystemExit(f"{' '.join(REPL)} ended:\n{self._shown()}")

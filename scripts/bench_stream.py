@@ -1,9 +1,9 @@
-"""A server in a process of its own that streams answers made beforehand, as fast as they are read or at a pace.
+"""A server process that streams prepared answers, as fast as they are read or at a given pace.
 
-It speaks HTTP as the servers of models do: chunked, an event a token, a chunk an event. Answers are named: the model
-``50000`` has about so many tokens, ``50000@100`` sends a hundred of them a second, and ``counted-1000`` is a thousand
-numbered words. On stdout the server tells its
-port, and then ``NAME SECONDS`` whenever a client took the last token of an answer from its socket.
+It uses HTTP like model servers: chunked, an event per token, a chunk per event. The model's name selects the
+answer: ``50000`` has about so many tokens, ``50000@100`` sends a hundred of them a second, and
+``counted-1000`` is a thousand numbered words. On stdout the server writes its port, and then ``NAME SECONDS``
+whenever a client has read the last token of an answer.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class serve_streams:  # noqa: N801 - used as a function
         self._server.wait()
 
     def taken_s(self, name: str) -> float:
-        """Wait until a client took the last token of ``name``; return when, on the clock of ``time.perf_counter``."""
-        while (told := self._line().split())[0] != name:
+        """Wait until a client has read the last token of ``name``; return the time of ``perf_counter``."""
+        while (fields := self._line().split())[0] != name:
             pass
-        return float(told[1])
+        return float(fields[1])
 
     def _line(self) -> str:
         assert self._server.stdout is not None
@@ -93,7 +93,7 @@ class Streams(http.server.BaseHTTPRequestHandler):
         self.wfile.write(end)
 
     def _due_s(self, after_s: float) -> float:
-        """Return how long it is until ``after_s`` seconds after the first call."""
+        """Return the time until ``after_s`` seconds after the first call."""
         now_s = time.perf_counter()
         if not after_s:
             self._began_s = now_s
@@ -105,7 +105,7 @@ class Streams(http.server.BaseHTTPRequestHandler):
 
 @functools.cache
 def stream(name: str) -> tuple[list[bytes], bytes]:
-    """Return the chunks of an answer's tokens, and what ends it."""
+    """Return the chunks of an answer's tokens, and those of its end."""
     length = name.partition("@")[0]
     counted = length.removeprefix(COUNTED)
     tokens = answer(int(length)).tokens if counted == length else numbered_words(int(counted))
@@ -123,7 +123,7 @@ def chunk(content: bytes) -> bytes:
 
 
 def event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-    told = {
+    fields = {
         "id": "chatcmpl-0123456789abcdefghijklmnop",
         "object": "chat.completion.chunk",
         "created": 1_764_000_000,
@@ -131,11 +131,11 @@ def event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
         "system_fingerprint": "fp_0123456789",
         "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
     }
-    return b"data: " + json.dumps(told, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json.dumps(fields, separators=(",", ":")).encode() + b"\n\n"
 
 
 def wait_until_taken(connection: socket.socket) -> None:
-    """Return once nothing waits for the client any more: on loopback, Linux tells what it has not read yet."""
+    """Return once the client has read everything: on loopback, Linux reports what is left."""
     ours, theirs = (f":{end[1]:04X}" for end in (connection.getsockname(), connection.getpeername()))
     until_s = time.perf_counter() + _PATIENCE_S
     while time.perf_counter() < until_s:
@@ -154,7 +154,7 @@ def wait_until_taken(connection: socket.socket) -> None:
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about those who leave in the middle."""
+        """Ignore clients that disconnect."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Fuzz the readers of what comes from outside, and of the files that are kept: guided by coverage where atheris installs, else by hypothesis.
+"""Fuzz the readers of external data and stored files, with atheris if it installs, else with hypothesis.
 
 What makes a reader fail is kept in ``tests/fuzz/findings``, where every run of the tests reads it again.
 """
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def has_atheris() -> bool:
-    """Tell whether atheris is there, after an attempt to install it: it has wheels for Linux alone."""
+    """Install atheris if possible (it has wheels for Linux only); return whether it is available."""
     if importlib.util.find_spec("atheris") is None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "atheris"]
         subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
@@ -50,7 +50,7 @@ def has_atheris() -> bool:
 
 
 def run_atheris(name: str, time_s: float) -> bool:
-    """Fuzz in a process of its own, which a finding ends; return whether there was none."""
+    """Fuzz in a child process, which a finding ends; return whether there was none."""
     with tempfile.TemporaryDirectory() as found:
         corpus = Path(found) / "corpus"
         corpus.mkdir()
@@ -82,13 +82,13 @@ def run_hypothesis(name: str, time_s: float) -> bool:
     from fuzz.targets import TARGETS
 
     seeds = [path.read_bytes() for path in (FUZZ / "corpus" / name).iterdir()]
-    pieces = st.binary(max_size=30) | st.sampled_from(
+    chunks = st.binary(max_size=30) | st.sampled_from(
         sorted({line for seed in seeds for line in seed.split(b"\n")})
     )
     until_s, runs, last = time.monotonic() + time_s, 0, b""
 
     @settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(pieces, max_size=30).map(b"\n".join))
+    @given(st.lists(chunks, max_size=30).map(b"\n".join))
     def examine(data: bytes) -> None:
         nonlocal runs, last
         runs, last = runs + 1, data

@@ -60,7 +60,7 @@ CHINESE_SHARE = 0.15
 HALF_WIDTH_KANA = "".join(map(chr, range(0xFF66, 0xFFA0)))
 FEWEST, DEAREST_PAIR, DEAREST_CHARACTER = 3, 7, 12
 MESSAGE = re.compile(r'^msgstr(?:\[\d\])? ((?:"(?:[^"\\]|\\.)*"\s*)+)', re.MULTILINE)
-# Names of variables and tags are the programs', not the language's.
+# Names of variables and tags belong to programs, not to the language.
 FOREIGN = re.compile(r"%\(\w+\)\w|%\w|\{[^}]*\}|<[^>]*>|\\[nt\"]|:\w+:|`[^`]*`|&\w+;")
 
 
@@ -137,7 +137,7 @@ def chinese() -> tuple[Counter[str], Counter[str]]:
 
 
 def japanese(chinese_counts: Counter[str]) -> Counter[str]:
-    """Return the characters of translations, with those that these lack as they are written in Chinese."""
+    """Return the characters of translations; missing ones are taken from Chinese."""
     counts = Counter("".join(texts(("ja",))))
     shared = Counter({c: n for c, n in chinese_counts.items() if is_in_jis(c)})
     share = CHINESE_SHARE * counts.total() / shared.total()
@@ -145,7 +145,7 @@ def japanese(chinese_counts: Counter[str]) -> Counter[str]:
 
 
 def half_width(text: str) -> dict[str, float]:
-    """Return what half-width katakana cost among each other; words in them are those of katakana."""
+    """Return the costs of half-width katakana pairs; words in them are those of katakana."""
     full = {unicodedata.normalize("NFKC", half): half for half in HALF_WIDTH_KANA}
     marks = {"\u3099": "ﾞ", "\u309a": "ﾟ"}
     counts = Counter(

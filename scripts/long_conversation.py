@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MAX_ANSWER_TOKENS = 16
 
-# The engine counts a little otherwise than the vocabulary that is at hand, and adds the roles of its own template.
+# The engine counts slightly differently from the local vocabulary, and adds its template's roles.
 COUNTED_OTHERWISE = 1.25
 
-_TOLD = "told"
+_NOTICES = "told"
 _PROMPT = b"You: "
 _PATIENCE_S = 120
 _TOPICS = (
@@ -50,7 +50,7 @@ _LEFT_OUT = re.compile(r"left out ([\d,]+) older turn", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Report:
-    """How it went. ``failures`` are what is not as it should be, in words."""
+    """The result. ``failures`` describe violated expectations."""
 
     turns: int
     window_tokens: int
@@ -76,11 +76,11 @@ def main() -> int:
 
 
 def hold(turns: int, window_tokens: int) -> Report:
-    """Ask as many questions as ``turns``, one after the other, and tell how it went."""
+    """Ask ``turns`` questions, one after the other, and return the result."""
     started_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="chatcli-long-") as name,
-        _talking(Path(name), window_tokens) as (process, keyboard),
+        _conversing(Path(name), window_tokens) as (process, keyboard),
     ):
         _wait_for_prompt(process)
         for number in range(turns):
@@ -97,19 +97,19 @@ def question(number: int) -> str:
 
 
 @contextmanager
-def _talking(folder: Path, window_tokens: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Start a conversation line by line; what is told beside the answers goes into a file of ``folder``."""
+def _conversing(folder: Path, window_tokens: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a conversation line by line; stderr goes to a file in ``folder``."""
     keyboard, terminal = pty.openpty()
     attributes = termios.tcgetattr(terminal)
-    attributes[3] &= ~termios.ECHO  # nobody reads what would come back
+    attributes[3] &= ~termios.ECHO  # the echo would never be read
     termios.tcsetattr(terminal, termios.TCSANOW, attributes)
     command = [sys.executable, "-m", "chatcli", "--plain", "--local", "--max-tokens", str(MAX_ANSWER_TOKENS)]
-    with (folder / _TOLD).open("wb") as told_file:
+    with (folder / _NOTICES).open("wb") as notices_file:
         process = subprocess.Popen(
             command,
             stdin=terminal,
             stdout=subprocess.PIPE,
-            stderr=told_file,
+            stderr=notices_file,
             cwd=folder,
             env=_environment(folder, window_tokens),
         )
@@ -133,21 +133,21 @@ def _wait_for_prompt(process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     seen = b""
     while not seen.endswith(_PROMPT):
-        piece = os.read(process.stdout.fileno(), 65_536)
-        if not piece:
+        chunk = os.read(process.stdout.fileno(), 65_536)
+        if not chunk:
             raise SystemExit(f"chatcli ended with {process.wait()}")
-        seen += piece
+        seen += chunk
 
 
 def _report(folder: Path, exit_code: int, *, seconds: float, turns: int, window_tokens: int) -> Report:
     (session,) = (folder / "data" / "sessions").glob("*.jsonl")
     records = [json.loads(line) for line in session.read_text("utf-8").splitlines()]
-    told = (folder / _TOLD).read_text("utf-8")
+    notices = (folder / _NOTICES).read_text("utf-8")
     messages = [record for record in records if record["type"] == "message"]
     asked = [_text(record) for record in messages if record["message"]["role"] == "user"]
     replies = [record for record in messages if record["message"]["role"] == "assistant"]
     input_tokens = [reply["usage"]["input_tokens"] for reply in replies]
-    left_out = [int(count.replace(",", "")) for count in _LEFT_OUT.findall(told)]
+    left_out = [int(count.replace(",", "")) for count in _LEFT_OUT.findall(notices)]
     most = max(input_tokens, default=0)
     expected = {
         f"chatcli ended with {exit_code}": exit_code == 0,
@@ -156,7 +156,7 @@ def _report(folder: Path, exit_code: int, *, seconds: float, turns: int, window_
         f"{turns - len(replies)} questions have no answer": len(replies) == turns,
         "an answer is empty": all(map(_text, replies)),
         "an answer was cut off": all(reply["finish_reason"] in {"stop", "length"} for reply in replies),
-        "an error was told": "rror: " not in told,
+        "an error was told": "rror: " not in notices,
         f"{most} tokens were sent to a window of {window_tokens}": most <= COUNTED_OTHERWISE * window_tokens,
         "nothing was said to be left out": bool(left_out),
     }

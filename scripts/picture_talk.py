@@ -71,18 +71,18 @@ def main() -> int:
 def steps_of(text: str) -> Iterator[tuple[str, str]]:
     for line in filter(None, text.splitlines()):
         word, _, rest = line.partition(" ")
-        # Only what is escaped is read so: the rest may be in any script.
+        # Only escapes are interpreted: the rest may be in any script.
         yield word, json.loads(f'"{rest.replace(chr(34), chr(92) + chr(34))}"')
 
 
 def make_session(home: Path, text: str) -> None:
-    hours, _, said = text.partition(" ")
+    hours, _, turns = text.partition(" ")
     file = SessionStore(home / "data").new()
     log = SessionLog(file, app="chatcli", folder=str(home / "work"))
     parent = None
-    for at, words in enumerate(said.split(" | ")):
-        said_now = messages.answer(words) if at % 2 else messages.question(words)
-        parent = log.message(said_now, parent=parent)
+    for at, words in enumerate(turns.split(" | ")):
+        said_at = messages.answer(words) if at % 2 else messages.question(words)
+        parent = log.message(said_at, parent=parent)
     log.close()
     then_s = time.time() - float(hours) * 3_600
     os.utime(file.path, (then_s, then_s))
@@ -137,7 +137,7 @@ def played(
 
 
 class Pane:
-    """A terminal of tmux with a server of its own, so that it meets no other session and no configuration."""
+    """A tmux terminal with a server of its own, isolated from other sessions and configuration."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self._columns, self._rows = columns, rows
@@ -169,7 +169,7 @@ class Pane:
     def close(self) -> None:
         pid = int(self._tmux("display-message", "-p", "#{pane_pid}"))
         self._tmux("kill-server")
-        # It may be writing to its folders still.
+        # It may still be writing to its folders.
         with contextlib.suppress(ProcessLookupError):
             while True:
                 os.kill(pid, 0)
@@ -184,7 +184,7 @@ class Pane:
 
 
 def serve(answers: list[tuple[str, str]]) -> str:
-    """Answer the questions one after the other; return the base URL."""
+    """Answer the questions in order; return the base URL."""
     prepared: list[tuple[str, float]] = []
     pause_s = 0.0
     for word, text in answers:

@@ -1,4 +1,4 @@
-"""Write the pages of ``docs/reference`` from the tables the program itself uses.
+"""Generate ``docs/reference`` from the program's own tables.
 
 usage: python scripts/reference.py [--check]
 """
@@ -93,7 +93,7 @@ for two seconds, stderr says so; `</dev/null` avoids the wait.
 
 
 def command_line() -> str:
-    # argparse wraps to the terminal it runs on; the page is the same wherever it is made.
+    # argparse wraps to the width of the terminal; the page must not depend on it.
     os.environ["COLUMNS"] = "100"
     settings = "\n".join(
         f"| `{setting.name}` | {', '.join(f'`{name}`' for name in setting.variables) or '–'} "

@@ -95,7 +95,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Hold a lock that the operating system lets go of when this process ends, however it ends."""
+    """Hold a lock that the operating system releases when this process ends."""
     with lock.open("w") as file:
         waiting = False
         while not try_to_lock(file.fileno()):

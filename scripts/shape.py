@@ -46,7 +46,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A file. ``path`` is relative to the package, ``name`` dotted, ``imports`` dotted names inside the package."""
+    """A file. ``path`` is relative to the package; ``name`` and ``imports`` are dotted, inside it."""
 
     path: str
     name: str
@@ -68,7 +68,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Offence:
-    """``rule`` is a key of ``ALLOWED``, ``name`` what would stand there."""
+    """``rule`` is a key of ``ALLOWED``, ``name`` the entry for this offence."""
 
     rule: str
     name: str
@@ -100,7 +100,7 @@ def show(lines: Iterator[str]) -> None:
 
 
 def read_package(folder: Path) -> list[Module]:
-    """Read every module below ``folder``, which is the package itself."""
+    """Read every module below ``folder``, the package itself."""
     paths = {dotted_name(path, folder): path for path in sorted(folder.rglob("*.py"))}
     return [read_module(name, path, folder, paths) for name, path in paths.items()]
 
@@ -127,7 +127,7 @@ def read_module(name: str, path: Path, folder: Path, known: Mapping[str, Path]) 
 
 
 def import_lines(tree: ast.Module) -> set[int]:
-    """Return the numbers of the lines of import statements, and of whole ``if TYPE_CHECKING:`` blocks."""
+    """Return the line numbers of import statements, and of whole ``if TYPE_CHECKING:`` blocks."""
     return {
         number
         for node in ast.walk(tree)
@@ -141,10 +141,10 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imported(tree: ast.Module, package: str, known: frozenset[str]) -> Iterator[str]:
-    """Give the modules of ``known`` that are imported anywhere, in functions and for typing too.
+    """Yield the modules of ``known`` that are imported anywhere, also in functions and for typing.
 
-    ``from a import b`` is an import of ``a.b`` where that is a module. The packages a module lies in do not count, though
-    Python runs them first.
+    ``from a import b`` is an import of ``a.b`` where that is a module. The packages a module lies in do not
+    count, though Python runs them first.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -163,7 +163,7 @@ def imported(tree: ast.Module, package: str, known: frozenset[str]) -> Iterator[
 
 
 def functions_of(node: ast.AST, prefix: str = "") -> Iterator[Function]:
-    """Give every function and method with its dotted name; its decorators do not count."""
+    """Yield every function and method with its dotted name; decorators do not count."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             name = f"{prefix}{child.name}"
@@ -175,7 +175,7 @@ def functions_of(node: ast.AST, prefix: str = "") -> Iterator[Function]:
 
 
 def is_of_a_table(node: ast.stmt) -> bool:
-    """Whether a statement may stand in a module that is nothing but a table: no function and no class."""
+    """Whether a statement may be in a module that is only a table: no function and no class."""
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return (
         is_text
@@ -185,7 +185,7 @@ def is_of_a_table(node: ast.stmt) -> bool:
 
 
 def check(modules: Sequence[Module], allowed: Mapping[str, frozenset[str]]) -> list[str]:
-    """Return a line for each offence that is not allowed, and for each entry of ``allowed`` that offends no longer."""
+    """Return a line for each offence that is not allowed, and for each unused entry of ``allowed``."""
     found = list(offences(modules))
     new = [offence.message for offence in sorted(found) if offence.name not in allowed[offence.rule]]
     names = {(offence.rule, offence.name) for offence in found}
@@ -223,14 +223,14 @@ def classes_twice(modules: Sequence[Module]) -> dict[str, list[str]]:
 
 
 def modules_twice(modules: Sequence[Module]) -> dict[str, list[str]]:
-    """Return names of modules and packages that occur twice; a command's own file and its package stand aside."""
+    """Return names of modules and packages that occur twice, except for commands' files and packages."""
     return occurring_twice(
         (module.name.rpartition(".")[2], module.path) for module in modules if not module.is_of_a_command
     )
 
 
 def occurring_twice(names: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
-    # Once a file: a class that each platform has its own of is one class.
+    # Once per file: a class defined separately for each platform is one class.
     places = defaultdict(set)
     for name, path in names:
         places[name].add(path)
@@ -238,7 +238,7 @@ def occurring_twice(names: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def cycles(modules: Sequence[Module]) -> list[list[str]]:
-    """Return the paths of modules that import each other, directly or not, one list for each such group (Tarjan)."""
+    """Return import cycles, direct or not, one list of paths for each (Tarjan)."""
     imports = {module.name: sorted(module.imports) for module in modules}
     paths = {module.name: module.path for module in modules}
     numbers: dict[str, int] = {}
@@ -266,7 +266,7 @@ def cycles(modules: Sequence[Module]) -> list[list[str]]:
 
 
 def shortest_loop(path: str, modules: Sequence[Module]) -> list[str]:
-    """Return the paths from a module that is in a cycle back to itself, each importing the next."""
+    """Return the paths from a module in a cycle back to itself, each importing the next."""
     by_name = {module.name: module for module in modules}
     start = next(module for module in modules if module.path == path)
     loops = [[start]]
@@ -282,7 +282,7 @@ def shortest_loop(path: str, modules: Sequence[Module]) -> list[str]:
 
 
 def small_files(modules: Sequence[Module]) -> list[tuple[str, str]]:
-    """Return files of under 40 lines that one other file imports, each with that one; packages and tables stand aside."""
+    """Return files of under 40 lines with one importer, and that importer; packages and tables are exempt."""
     importers = defaultdict(list)
     for module in modules:
         for target in module.imports:

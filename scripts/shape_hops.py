@@ -1,10 +1,9 @@
-"""Count the hops of a question: how often a call leads from one file of the package into a function of another.
+"""Count the hops of a question: calls from one file of the package into a function of another.
 
-A hop is a call that enters a function of the package whose file is not the caller's, be that one of the package or of a
-library. It is counted from the end of argument parsing (in the REPL: from Enter) to the first byte that is sent to the server,
-in all threads. What runs only because a module is imported is not on the way of the question and does not count, nor does a
-coroutine that goes on. The numbers are the same from run to run but for what a slow machine adds: an event more that tells of
-waiting is 7 hops.
+A hop is a call that enters a function of the package from another file, of the package or of a library. Hops
+are counted from the end of argument parsing (in the REPL: from Enter) to the first byte sent to the server,
+in all threads. Code that runs because a module is imported does not count, nor does a resumed coroutine. The
+numbers are reproducible, except that a slow machine adds an event about waiting, which is 7 hops.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _SENDING: Final = frozenset({"send", "sendall", "sendmsg", "sendto"})
 
 
 class Hops(NamedTuple):
-    """``files`` are those in which a function was entered."""
+    """The count; ``files`` are those in which a function was entered."""
 
     hops: int
     files: int
@@ -68,7 +67,7 @@ def spread(numbers: Sequence[int]) -> str:
 
 
 def hops_of_a_piped_question() -> Hops:
-    """Run chatcli once against a server of its own on loopback, in folders of its own."""
+    """Run chatcli once against a loopback server, in folders of its own."""
     with _counted() as (command, environment, result):
         run = subprocess.run(
             command,
@@ -86,7 +85,7 @@ def hops_of_a_piped_question() -> Hops:
 
 
 def hops_of_a_repl_question() -> Hops:
-    """Type a question on a pseudo terminal once everything has been loaded, and count from Enter on."""
+    """Type a question on a pseudo-terminal once everything is loaded, and count from Enter on."""
     from bench_pty import Running
 
     with _counted(on_signal=True) as (command, environment, result):
@@ -106,7 +105,7 @@ def hops_of_a_repl_question() -> Hops:
 
 @contextmanager
 def _counted(*, on_signal: bool = False) -> Iterator[tuple[list[str], dict[str, str], Callable[[], Hops]]]:
-    """Give a command that counts while it runs chatcli, its environment, and what reads the result afterwards."""
+    """Return a command that counts while running chatcli, its environment, and a reader of the result."""
     from bench_endpoint import MODEL, serve_answers
 
     with tempfile.TemporaryDirectory() as folder, serve_answers([ANSWER]) as base_url:
@@ -130,7 +129,7 @@ def _counted(*, on_signal: bool = False) -> Iterator[tuple[list[str], dict[str, 
 
 
 class HopCounter:
-    """A function for ``sys.setprofile`` that counts once ``begins`` has returned, until a byte goes to ``port``."""
+    """A function for ``sys.setprofile`` that counts after ``begins`` returns, until a byte goes to ``port``."""
 
     def __init__(self, package: Path, begins: CodeType | None, port: int) -> None:
         self.is_counting = False
@@ -160,7 +159,7 @@ class HopCounter:
         self.hops += caller is None or caller.f_code.co_filename != path
 
     def _is_aside(self, frame: FrameType | None) -> bool:
-        """Whether what runs here was called by a module of the package that is imported, or by the clock."""
+        """Whether the code runs on behalf of a module being imported, or of the clock."""
         while frame is not None:
             name, path = frame.f_code.co_name, frame.f_code.co_filename
             if name in _BY_THE_CLOCK or (name == "<module>" and path.startswith(self._package)):
@@ -179,12 +178,12 @@ class HopCounter:
 
 
 def _goes_on(frame: FrameType) -> bool:
-    """Whether a generator or a coroutine goes on where it had stopped: the argument of RESUME is 0 only at the start."""
+    """Whether a generator or coroutine is resumed: the argument of RESUME is 0 only at the start."""
     return frame.f_code.co_code[frame.f_lasti + 1] & 3 != 0
 
 
 def _main(port: str, counted: str, *on_signal: str) -> int:
-    """Run chatcli in this process, and write what was counted into a file. With ``on_signal`` SIGUSR1 begins it."""
+    """Run chatcli in this process and write the count to a file. With ``on_signal``, SIGUSR1 starts it."""
     import chatcli
     from chatcli.cli import options
     from chatcli.cli.main import main

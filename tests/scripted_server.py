@@ -206,12 +206,12 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
     if answer is SILENCE:
         await asyncio.Event().wait()
     if answer.is_raw:
-        await _play(answer.script, writer, lambda piece: piece)
+        await _play(answer.script, writer, lambda chunk: chunk)
         return
     head = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}"]
     head += [f"{name}: {value}" for name, value in headers.items()]
     writer.write("\r\n".join([*head, "", ""]).encode())
-    if await _play(answer.script, writer, lambda piece: b"%x\r\n%b\r\n" % (len(piece), piece)):
+    if await _play(answer.script, writer, lambda chunk: b"%x\r\n%b\r\n" % (len(chunk), chunk)):
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 

@@ -23,9 +23,9 @@ def test_a_file_that_cannot_be_is_an_error_and_no_crash(name):
 
 
 def test_a_pipe_is_read_to_its_end_without_a_word():
-    said = []
-    assert read_pipe(io.BytesIO(b"a\nb"), said.append).text == "a\nb"
-    assert said == []
+    notes = []
+    assert read_pipe(io.BytesIO(b"a\nb"), notes.append).text == "a\nb"
+    assert notes == []
 
 
 class Broken(io.RawIOBase):

@@ -98,8 +98,8 @@ def test_a_silent_terminal_is_not_waited_for_without_end():
 
 
 def test_an_answer_in_pieces_with_keys_around_it_is_put_together():
-    pieces = ("he", "\x1b]11;rgb:ff", 0.01, "ff/ffff/ffff\x1b", 0.01, "\\ll", "\x1b[?6", 0.01, "2co\x1b[A")
-    with answering(*pieces) as descriptor:
+    chunks = ("he", "\x1b]11;rgb:ff", 0.01, "ff/ffff/ffff\x1b", 0.01, "\\ll", "\x1b[?6", 0.01, "2co\x1b[A")
+    with answering(*chunks) as descriptor:
         assert ask(descriptor) == ("light", b"hello\x1b[A")
 
 

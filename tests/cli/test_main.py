@@ -105,7 +105,7 @@ def test_an_option_of_the_chat_is_unknown_to_a_command():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["sessions", "list", "-o", "json"], "error: unknown option -o\n→ did you mean --json?\n"),
         (
@@ -118,10 +118,10 @@ def test_an_option_of_the_chat_is_unknown_to_a_command():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_names_only_options_of_its_own(arguments, told):
+def test_a_command_names_only_options_of_its_own(arguments, message):
     recorded = terminal()
     assert main(arguments, recorded) == 2
-    assert recorded.err.startswith(told)
+    assert recorded.err.startswith(message)
 
 
 class Buggy:
@@ -158,11 +158,11 @@ def test_what_python_runs_out_of_is_a_bug_in_a_line(error):
     assert "Traceback" not in exhausted.terminal.err
 
 
-@pytest.mark.parametrize(("arguments", "is_told"), [(["hi", "--debug"], True), (["--", "--debug"], False)])
-def test_debug_is_an_option_only_before_the_words(arguments, is_told):
+@pytest.mark.parametrize(("arguments", "is_shown"), [(["hi", "--debug"], True), (["--", "--debug"], False)])
+def test_debug_is_an_option_only_before_the_words(arguments, is_shown):
     buggy = Buggy()
     assert main(arguments, buggy) == 1
-    assert ("Traceback" in buggy.terminal.err) == is_told
+    assert ("Traceback" in buggy.terminal.err) == is_shown
 
 
 def test_nobody_waits_for_an_event_loop_to_see_the_version():

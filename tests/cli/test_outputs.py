@@ -29,6 +29,7 @@ from cli.fakes import terminal
 from conversation.fakes import ManualClock
 
 NOWHERE = Path("/nowhere")
+
 ANSWER = "# T\n\n```py\nx\x1b\n```\n"
 
 
@@ -77,16 +78,16 @@ async def shown(arguments, terminal, *, text=ANSWER, error=None):
     ],
 )
 async def test_a_terminal_shows_markdown_unless_told_otherwise(arguments, environment, is_rendered):
-    told = terminal(is_terminal=True, **environment)
-    await shown(arguments, told)
-    assert ("# T" not in told.out) == is_rendered
+    streams = terminal(is_terminal=True, **environment)
+    await shown(arguments, streams)
+    assert ("# T" not in streams.out) == is_rendered
 
 
 @pytest.mark.parametrize(("arguments", "is_rendered"), [([], False), (["-o", "markdown"], True)])
 async def test_a_pipe_gets_text_unless_told_otherwise(arguments, is_rendered):
-    told = terminal()
-    await shown(arguments, told)
-    assert ("# T" not in told.out) == is_rendered
+    streams = terminal()
+    await shown(arguments, streams)
+    assert ("# T" not in streams.out) == is_rendered
 
 
 async def test_markdown_for_a_file_has_no_colours_whatever_the_terminal_can(tmp_path):
@@ -96,31 +97,31 @@ async def test_markdown_for_a_file_has_no_colours_whatever_the_terminal_can(tmp_
 
 
 async def test_extraction_waits_for_the_whole_block_and_sanitizes_it():
-    told = terminal()
-    assert await shown(["-x"], told) == 0
-    assert told.out == "x␛\n"
+    streams = terminal()
+    assert await shown(["-x"], streams) == 0
+    assert streams.out == "x␛\n"
     await shown(["-x", "--raw"], raw := terminal())
     assert raw.out == "x\x1b\n"
 
 
 async def test_an_answer_without_code_is_printed_whole_and_the_code_tells_so():
-    told = terminal()
-    assert await shown(["-x"], told, text="ls\x1b lists") == 10
-    assert told.out == "ls␛ lists\n"
-    assert told.err == "error: no code block found; printed the whole answer\n"
+    streams = terminal()
+    assert await shown(["-x"], streams, text="ls\x1b lists") == 10
+    assert streams.out == "ls␛ lists\n"
+    assert streams.err == "error: no code block found; printed the whole answer\n"
     assert await shown(["-x", "--raw"], raw := terminal(), text="ls\x1b\n") == 10
     assert raw.out == "ls\x1b\n"
 
 
 async def test_extraction_from_a_failed_turn_leaves_the_word_to_the_failure():
-    told = terminal()
-    assert await shown(["-x"], told, text="no code", error=NetworkError("gone")) == 0
-    assert (told.out, told.err) == ("", "")
+    streams = terminal()
+    assert await shown(["-x"], streams, text="no code", error=NetworkError("gone")) == 0
+    assert (streams.out, streams.err) == ("", "")
 
 
 async def test_json_is_one_object():
-    await shown(["-o", "json"], told := terminal())
-    assert json.loads(told.out)["text"] == ANSWER
+    await shown(["-o", "json"], streams := terminal())
+    assert json.loads(streams.out)["text"] == ANSWER
 
 
 async def test_a_file_takes_its_name_when_the_answer_is_complete(tmp_path):
@@ -182,37 +183,37 @@ def test_a_place_that_cannot_be_written_is_known_before_anything_is_asked(tmp_pa
 
 
 def test_a_notice_is_dim_on_a_terminal_and_cannot_act_there():
-    told = terminal(is_terminal=True)
-    telling(options(), told).tell(Notice("model_chosen", "model x\x1b[2J"))
-    assert told.err == "\x1b[2mmodel x␛[2J\x1b[0m\n"
+    streams = terminal(is_terminal=True)
+    telling(options(), streams).tell(Notice("model_chosen", "model x\x1b[2J"))
+    assert streams.err == "\x1b[2mmodel x␛[2J\x1b[0m\n"
 
 
 def test_quiet_says_no_notice():
-    told = terminal()
-    telling(options("-q"), told).tell(Notice("model_chosen", "model x"))
-    assert told.err == ""
+    streams = terminal()
+    telling(options("-q"), streams).tell(Notice("model_chosen", "model x"))
+    assert streams.err == ""
 
 
 async def test_plain_text_comes_in_sentences_from_who_speaks():
-    told = terminal(is_terminal=True)
-    with answering(options("--plain"), told, speaker="Assistant: ") as output:
+    streams = terminal(is_terminal=True)
+    with answering(options("--plain"), streams, speaker="Assistant: ") as output:
         await output(TextDelta("It is\nPar"))
-        assert told.out == "Assistant: It is\n"
+        assert streams.out == "Assistant: It is\n"
         await output(TextDelta("is."))
         await output(TurnFinished(TurnResult("", "small")))
-    assert told.out == "Assistant: It is\nParis.\nEnd of answer.\n"
+    assert streams.out == "Assistant: It is\nParis.\nEnd of answer.\n"
 
 
 async def test_plain_lines_beside_an_answer_are_sentences_without_colours():
-    told = terminal(is_terminal=True, FORCE_COLOR="1")
+    streams = terminal(is_terminal=True, FORCE_COLOR="1")
     events = [
         Notice("model_chosen", "the model is small"),
         Retrying(2, 60.0, "429"),
         Waiting(4.0, "waiting for api.example"),
         TurnFailed(TurnResult("", "small", error=NetworkError("gone", hint="wait"))),
     ]
-    await shown_beside(events, options("--plain"), told)
-    assert told.err.splitlines() == [
+    await shown_beside(events, options("--plain"), streams)
+    assert streams.err.splitlines() == [
         "The model is small.",
         "429, retrying in 60 s (attempt 2).",
         "Enter tries at once, Control C stops.",
@@ -223,10 +224,10 @@ async def test_plain_lines_beside_an_answer_are_sentences_without_colours():
 
 
 async def test_nobody_is_kept_company_where_nobody_waits():
-    told = terminal()
-    await shown_beside([Waiting(4.0, "")], options("--plain"), told)
+    streams = terminal()
+    await shown_beside([Waiting(4.0, "")], options("--plain"), streams)
     await shown_beside([Waiting(4.0, "")], options("--plain", "-q"), other := terminal(is_terminal=True))
-    assert (told.err, other.err) == ("", "")
+    assert (streams.err, other.err) == ("", "")
 
 
 def drawn(given, terminal):
@@ -250,21 +251,21 @@ class Full(io.RawIOBase):
 
 
 async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_told_once():
-    told = terminal()
-    told.stdout.file = Full()
-    assert await shown(["-o", "text"], told) == 8
-    assert told.err.count("error: the output cannot be written: No space left on device\n") == 1
+    streams = terminal()
+    streams.stdout.file = Full()
+    assert await shown(["-o", "text"], streams) == 8
+    assert streams.err.count("error: the output cannot be written: No space left on device\n") == 1
 
 
 async def test_debug_adds_where_a_failed_turn_failed():
-    told = terminal()
+    streams = terminal()
     failed = TurnFailed(TurnResult("", "small", error=NetworkError("gone")))
-    await shown_beside([failed], options("--debug"), told)
-    assert told.err.splitlines()[-1].endswith("NetworkError: gone")
+    await shown_beside([failed], options("--debug"), streams)
+    assert streams.err.splitlines()[-1].endswith("NetworkError: gone")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told_to", "notify", "written"),
+    ("arguments", "destination", "notify", "written"),
     [
         (
             [],
@@ -281,35 +282,37 @@ async def test_debug_adds_where_a_failed_turn_failed():
     ],
 )
 async def test_a_person_at_a_terminal_is_told_of_an_answer_that_took_long(
-    tmp_path, arguments, told_to, notify, written
+    tmp_path, arguments, destination, notify, written
 ):
-    told = terminal(**told_to)
+    streams = terminal(**destination)
     paths = find_paths({"CHATCLI_CONFIG_DIR": str(tmp_path)})
     flags = {"notify": notify, "notify_after_s": 20, "plain": "--plain" in arguments or None}
     settings = resolve(flags, {}, paths, tmp_path)
     clock = ManualClock()
-    for observer in notification_output(options(*arguments), settings, told, lambda: "Capitals", clock=clock):
+    for observer in notification_output(
+        options(*arguments), settings, streams, lambda: "Capitals", clock=clock
+    ):
         await observer(TurnStarted("small"))
         clock.now_s += 20
         await observer(TurnFinished(TurnResult("Paris.", "small", "stop")))
-    assert (told.out, told.err) == ("", written)
+    assert (streams.out, streams.err) == ("", written)
 
 
 @pytest.mark.parametrize(("arguments", "gap"), [([], "\n"), (["--plain"], "")])
 async def test_an_answer_is_set_apart_from_the_lines_above_it_once(arguments, gap):
-    told = terminal(is_terminal=True, NO_COLOR="1")
-    outputs = turn_outputs(options("-o", "text", *arguments), settings_of(options(*arguments)), told)
+    streams = terminal(is_terminal=True, NO_COLOR="1")
+    outputs = turn_outputs(options("-o", "text", *arguments), settings_of(options(*arguments)), streams)
     with closing(outputs.answer) as answer:
         await answer(TurnStarted("small"))
         outputs.status.remark("a fact")
         await answer(TextDelta("a"))
         await answer(TextDelta("b"))
-    assert told.err.lower().rstrip(".\n") == "a fact"
-    assert told.err[len(told.err.rstrip("\n")) + 1 :] == gap
+    assert streams.err.lower().rstrip(".\n") == "a fact"
+    assert streams.err[len(streams.err.rstrip("\n")) + 1 :] == gap
 
 
 async def test_an_answer_with_nothing_above_it_leaves_no_gap():
-    told = terminal(is_terminal=True)
-    with answering(options("-o", "text"), told) as answer:
+    streams = terminal(is_terminal=True)
+    with answering(options("-o", "text"), streams) as answer:
         await answer(TextDelta("a"))
-    assert told.err == ""
+    assert streams.err == ""

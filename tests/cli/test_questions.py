@@ -1,3 +1,5 @@
+"""The question of a one-shot call, with and without a template."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -5,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.cli.questions import compose, system_prompt
+from chatcli.app.run_context import RunContext
+from chatcli.cli.questions import chosen_template, compose, system_prompt
+from chatcli.config.paths import find_paths
 from chatcli.core.errors import UsageError
 from chatcli.core.messages import TextPart, question
+from chatcli.templates.template import read_template
 from cli.fakes import terminal
 
 
@@ -59,17 +64,17 @@ def test_piped_text_beside_words_is_a_document():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"one\ntwo\n", "stdin attached: 2 lines\n"),
         (b"one", "stdin attached: 1 line\n"),
         (b"\n \n", ""),
     ],
 )
-def test_a_file_on_stdin_beside_a_prompt_is_mentioned(file_on_stdin, content, told):
+def test_a_file_on_stdin_beside_a_prompt_is_mentioned(file_on_stdin, content, message):
     stdin = file_on_stdin(content)
     compose(options("count"), stdin)
-    assert stdin.err == told
+    assert stdin.err == message
 
 
 @pytest.mark.parametrize(
@@ -143,22 +148,22 @@ def test_a_keyboard_is_not_waited_for_when_something_was_asked():
 
 
 def test_a_guess_about_piped_text_is_told():
-    told = terminal("Café".encode("latin-1"))
-    assert compose(options(), told) == question("Café")
-    assert told.err.startswith("stdin is not UTF-8; ")
-    assert "set --encoding if it is wrong" in told.err
+    streams = terminal("Café".encode("latin-1"))
+    assert compose(options(), streams) == question("Café")
+    assert streams.err.startswith("stdin is not UTF-8; ")
+    assert "set --encoding if it is wrong" in streams.err
 
 
 def test_the_encoding_that_is_named_is_taken_without_a_word(tmp_path):
     (tmp_path / "names.txt").write_bytes("臼奨".encode("euc_jp"))
-    told = terminal("北京".encode("gb18030"))
+    streams = terminal("北京".encode("gb18030"))
     asked = options("Who?", encoding="gbk", files=[str(tmp_path / "names.txt")])
-    assert [part.text.splitlines()[-1] for part in compose(asked, told).parts] == [
+    assert [part.text.splitlines()[-1] for part in compose(asked, streams).parts] == [
         "Who?",
         "北京</document>",
         "北京</document>",
     ]
-    assert told.err == ""
+    assert streams.err == ""
 
 
 def test_an_encoding_there_is_not_is_a_mistake_with_a_suggestion():
@@ -179,17 +184,17 @@ class TestAFileThatMayBeInSeveralEncodings:
         return compose(options("Who?", files=[names]), asked).parts[1].text.splitlines()[-1], asked.err
 
     def test_is_asked_about_at_a_keyboard(self, names):
-        _, told = self.read(names, b"1\n")
-        heading, first = told.split(":\n")[0].split(), told.split(":\n")[1].splitlines()[0]
+        _, message = self.read(names, b"1\n")
+        heading, first = message.split(":\n")[0].split(), message.split(":\n")[1].splitlines()[0]
         assert " ".join(heading) == f"{names} is not UTF-8 and may be in any of these encodings"
         assert first.split() == ["1", "Simplified", "Chinese", "(GB18030)", "北京"]
-        assert "Which one reads right? [1-" in told
+        assert "Which one reads right? [1-" in message
 
     def test_reads_as_the_person_chooses(self, names):
-        (first, _), (second, told) = self.read(names, b"\n"), self.read(names, b"2\n")
+        (first, _), (second, message) = self.read(names, b"\n"), self.read(names, b"2\n")
         assert first == "北京</document>"
         assert second != first
-        assert second.removesuffix("</document>") in told
+        assert second.removesuffix("</document>") in message
 
     def test_is_asked_about_again_after_an_answer_that_is_none(self, names):
         assert self.read(names, b"9\nx\n1\n")[1].count("Which one reads right?") == 3
@@ -204,3 +209,121 @@ def test_a_system_prompt_is_its_text_or_a_file(tmp_path):
     (tmp_path / "pirate.txt").write_text("Arr", encoding="utf-8")
     assert system_prompt("Be brief", terminal()) == "Be brief"
     assert system_prompt(f"@{tmp_path / 'pirate.txt'}", terminal()) == "Arr"
+
+
+def template_options(*words, **given):
+    usual = {
+        "prompt": list(words),
+        "prompt_option": None,
+        "files": None,
+        "encoding": None,
+        "variables": None,
+        "template": None,
+        "output": None,
+        "extract": False,
+    }
+    return Namespace(**{"reads_stdin": True, "quiet": False, **usual, **given})
+
+
+def composed(text, *words, stdin=b"", is_terminal=False, **given):
+    asking = terminal(stdin, is_terminal=is_terminal)
+    return compose(template_options(*words, **given), asking, read_template("x", text, "x.md")).parts
+
+
+def test_piped_text_stands_where_the_input_does_as_a_document():
+    assert composed("Review {{ input }} well.", stdin=b"a,b") == (
+        TextPart("Review"),
+        TextPart('<document name="stdin">\na,b</document>', "document"),
+        TextPart("well."),
+    )
+
+
+def test_piped_text_is_attached_to_a_template_without_a_place_for_it():
+    assert [part.origin for part in composed("Review.", stdin=b"a,b")] == ["person", "document"]
+
+
+def test_a_file_stands_there_too_and_words_follow(tmp_path):
+    path = tmp_path / "notes.md"
+    path.write_text("Buy {{ milk }}", encoding="utf-8")
+    parts = composed("Sum up {{ input }}", "in", "two", "words", files=[str(path)])
+    assert "Buy {{ milk }}" in parts[1].text
+    assert parts[2] == TextPart("in two words")
+
+
+def test_words_are_the_input_where_nothing_else_is():
+    assert composed("Explain {{ input }}.", "two", "words") == (TextPart("Explain two words."),)
+    assert composed("Explain {{ input }}.", "words", prompt_option="more") == (
+        TextPart("Explain more\nwords."),
+    )
+
+
+def test_the_first_words_go_to_the_numbered_places():
+    text = "From {{ 1 }} to {{ 2 }}: {{ input }}"
+    assert composed(text, "a b", "c", "d", "e") == (TextPart("From a b to c: d e"),)
+
+
+def test_variables_are_given_by_their_names():
+    assert composed("To {{ to }} by {{ by }}", variables=["to=a=b", "by="]) == (TextPart("To a=b by "),)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [(["to"], "--var must be NAME=VALUE, not to"), (["ot=x"], "the template x has no variable ot")],
+)
+def test_a_variable_that_cannot_be_is_a_mistake(variables, message):
+    with pytest.raises(UsageError, match=message):
+        composed("{{ to }}", variables=variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("{{ to }}", "give it with --var to=VALUE"),
+        ("{{ 1 }}", "write it behind the options, as word 1"),
+        ("{{ input }}", "pipe it in, attach it with -f, or write it behind the options"),
+    ],
+)
+def test_in_a_pipe_what_is_missing_is_told_with_how_to_give_it(text, hint):
+    with pytest.raises(UsageError, match="the template x needs ") as caught:
+        composed(text)
+    assert (caught.value.hint, caught.value.code) == (hint, "missing_variable")
+
+
+def test_at_a_keyboard_what_is_missing_is_asked_for_beside_the_answer():
+    asking = terminal(b"French\nTCP\n", is_terminal=True)
+    template = read_template("x", '{{ 1 = "Say" }} in {{ to }}: {{ input }}', "x.md")
+    assert compose(template_options(), asking, template).text == "Say in French: TCP"
+    assert (asking.err, asking.out) == ("to: input: ", "")
+
+
+def test_a_person_who_gives_no_answer_is_told_what_is_missing():
+    with pytest.raises(UsageError, match="the template x needs to"):
+        composed("{{ to }}", is_terminal=True)
+
+
+@pytest.fixture
+def context(tmp_path):
+    environment = {
+        f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
+    }
+    folder = tmp_path / "CONFIG" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "mine.md").write_text(
+        '+++\nmodel = "small"\nextract = true\noutput = "json"\n+++\nHello', encoding="utf-8"
+    )
+    return RunContext(environment, find_paths(environment))
+
+
+def test_a_template_sets_what_the_person_does_not(context):
+    given = template_options(template="mine")
+    _, settings = chosen_template(given, context)
+    assert (settings.place, settings.table) == ("template mine", {"model": "small"})
+    assert (given.extract, given.output) == (True, "json")
+    given = template_options(template="mine", output="text")
+    chosen_template(given, context)
+    assert (given.extract, given.output) == (False, "text")
+
+
+def test_without_a_template_there_are_no_variables(context):
+    with pytest.raises(UsageError, match="--var only works with a template"):
+        chosen_template(template_options(variables=["a=b"]), context)

@@ -92,18 +92,18 @@ def test_outside_of_a_loop_a_signal_is_an_exception():
 
 
 @pytest.mark.parametrize(
-    ("closing", "said"),
+    ("closing", "output"),
     [("await asyncio.sleep(60)", b""), ("time.sleep(60)", b"abandoned\n")],
     ids=["cancelled again", "blocked"],
 )
-def test_a_second_signal_ends_a_slow_close_at_once(closing, said):
+def test_a_second_signal_ends_a_slow_close_at_once(closing, output):
     with started(SLOW_TO_CLOSE.format(closing=closing)) as process:
         assert process.stdout.readline() == b"working\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == b"closing\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
-        assert process.stdout.read() == said
+        assert process.stdout.read() == output
 
 
 def test_nobody_waits_for_a_thread_that_asks_a_name_server():

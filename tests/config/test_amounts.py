@@ -37,7 +37,7 @@ def test_a_budget_has_a_limit_for_each_period(machine):
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ("prices = 3", 'config.toml prices must be tables of prices, like [prices."gpt-5-mini"], not 3'),
         ("[prices]\ninput = 3", 'config.toml prices "input" must be a table of amounts'),
@@ -51,10 +51,10 @@ def test_a_budget_has_a_limit_for_each_period(machine):
         ("[profiles.work.budget]\nday = 5", "unknown setting 'budget'"),
     ],
 )
-def test_a_mistake_is_told_where_it_stands(machine, config, told):
+def test_a_mistake_is_told_where_it_stands(machine, config, message):
     with pytest.raises(ConfigurationError) as raised:
         machine.resolve(config=config)
-    assert told in raised.value.message
+    assert message in raised.value.message
 
 
 def test_a_limit_that_is_no_amount_is_bad_usage(machine):

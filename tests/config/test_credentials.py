@@ -1,4 +1,12 @@
+"""Keys: their endpoints, and the stored ones."""
+
 from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
 
 import keyring
 import pytest
@@ -8,9 +16,19 @@ from keyring.backend import KeyringBackend
 from keyring.backends import chainer, fail, null
 from keyring.errors import PasswordDeleteError
 
-from chatcli.config.credentials import KeyringFailed, Secret, bind, choose, system_keyring
-from chatcli.config.endpoints import origin_of
+from chatcli.config.credentials import (
+    IN_FILE,
+    IN_KEYRING,
+    KeyringFailed,
+    Secret,
+    StoredKeys,
+    bind,
+    choose,
+    system_keyring,
+)
+from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of
 from chatcli.core.errors import ConfigurationError
+from fake_keyring import FakeKeyring
 
 URLS = st.sampled_from(
     [
@@ -197,3 +215,182 @@ def test_of_a_chain_the_first_real_keyring_is_used(chosen):
 
 def test_tests_never_reach_the_keyring_of_the_machine_they_run_on():
     assert system_keyring() is None
+
+
+OPENAI = origin_of(OPENAI_URL)
+HOST = origin_of("https://host.example/v1")
+ORIGINS = st.builds(
+    EndpointOrigin, st.sampled_from(["http", "https"]), st.just("h.example"), st.integers(1, 9)
+)
+KEYS = st.from_regex(r"[!#-&(-_a-~]([!-~]*[!#-&(-_a-~])?", fullmatch=True)
+"""Keys, which neither begin nor end with a quote."""
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Return a maker of the keys of one folder, with a keyring or without one."""
+    return lambda keyring=None: StoredKeys(tmp_path, lambda: keyring)
+
+
+def revealed(keys: StoredKeys) -> dict[EndpointOrigin, tuple[str, str]]:
+    return {one.endpoint_origin: (one.secret.reveal(), one.source) for one in keys.credentials()}
+
+
+def test_without_a_file_there_are_no_keys(stored):
+    assert stored().credentials() == ()
+
+
+def test_without_a_keyring_a_key_is_kept_in_the_file(stored, tmp_path):
+    assert stored().store(OPENAI, KEY) == IN_FILE
+    assert revealed(stored()) == {OPENAI: (KEY, "keys.json")}
+    assert json.loads((tmp_path / "keys.json").read_text(encoding="utf-8")) == {
+        "format": 1,
+        "keys": {"https://api.openai.com": {"place": "file", "key": KEY}},
+    }
+
+
+def test_with_a_keyring_a_key_is_kept_there_and_the_file_only_says_so(stored, tmp_path):
+    keyring = FakeKeyring()
+    assert stored(keyring).store(OPENAI, KEY) == IN_KEYRING
+    assert keyring.keys == {"https://api.openai.com": KEY}
+    assert revealed(stored(keyring)) == {OPENAI: (KEY, "system keyring")}
+    assert KEY not in (tmp_path / "keys.json").read_text(encoding="utf-8")
+
+
+class Forgetful(FakeKeyring):
+    def set(self, user: str, key: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "keyring", [FakeKeyring("set"), FakeKeyring("get"), Forgetful()], ids=["set", "get", "forgetful"]
+)
+def test_a_keyring_that_does_not_keep_the_key_leaves_it_to_the_file(stored, keyring):
+    assert stored(keyring).store(OPENAI, KEY) == IN_FILE
+    assert revealed(stored()) == {OPENAI: (KEY, "keys.json")}
+
+
+def test_a_key_takes_the_place_of_the_older_one_of_its_endpoint_only(stored):
+    stored().store(OPENAI, "old")
+    stored().store(HOST, "other")
+    stored(FakeKeyring()).store(OPENAI, "new")
+    assert [(one.endpoint_origin, one.source) for one in stored().credentials()] == [
+        (OPENAI, "system keyring"),
+        (HOST, "keys.json"),
+    ]
+
+
+@pytest.mark.parametrize("keyring", [None, FakeKeyring()], ids=["file", "keyring"])
+def test_a_removed_key_is_nowhere(stored, tmp_path, keyring):
+    stored(keyring).store(OPENAI, KEY)
+    assert stored(keyring).remove(OPENAI) is True
+    assert stored(keyring).remove(OPENAI) is False
+    assert stored(keyring).credentials() == ()
+    assert KEY not in (tmp_path / "keys.json").read_text(encoding="utf-8")
+    assert keyring is None or keyring.keys == {}
+
+
+def test_a_key_the_keyring_does_not_let_go_stays_stored(stored):
+    keyring = FakeKeyring("delete")
+    stored(keyring).store(OPENAI, KEY)
+    with pytest.raises(ConfigurationError, match="did not remove the key") as caught:
+        stored(keyring).remove(OPENAI)
+    assert "unlock" in caught.value.hint
+    assert revealed(stored(keyring)) == {OPENAI: (KEY, "system keyring")}
+
+
+def test_a_key_of_a_keyring_that_is_gone_can_be_removed(stored):
+    stored(FakeKeyring()).store(OPENAI, KEY)
+    assert stored().remove(OPENAI) is True
+
+
+def test_the_keyring_is_asked_once_and_not_before_a_key_is_revealed(stored):
+    keyring = FakeKeyring()
+    stored(keyring).store(OPENAI, KEY)
+    keyring.asked.clear()
+    (credential,) = stored(keyring).credentials()
+    assert keyring.asked == []
+    assert KEY not in repr(credential)
+    assert [credential.secret.reveal(), str(credential.secret)] == [KEY, "sk-…ghij"]
+    assert keyring.asked == ["get"]
+
+
+@pytest.mark.parametrize(
+    ("keyring", "message"),
+    [
+        (None, "is not available"),
+        (FakeKeyring(), "no longer has the key"),
+        (FakeKeyring("get"), "KeyringLocked"),
+    ],
+    ids=["gone", "lost", "locked"],
+)
+def test_a_keyring_that_cannot_give_the_key_is_told_with_the_way_out(stored, keyring, message):
+    stored(FakeKeyring()).store(OPENAI, KEY)
+    (credential,) = stored(keyring).credentials()
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        credential.secret.reveal()
+    assert "chatcli config login" in caught.value.hint
+
+
+def test_reading_keys_does_not_load_the_keyring():
+    program = "import sys, chatcli.config.resolve; sys.exit('keyring' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"format": 1, "keys": []}',
+        b'{"format": 2, "keys": {}}',
+        b'{"format": 1, "keys": {"api.openai.com": {"place": "keyring"}}}',
+        b'{"format": 1, "keys": {"https://h.example": {"place": "moon", "key": "geheim"}}}',
+        b'{"format": 1, "keys": {"https://h.example": {"place": "file", "key": "geheim nis"}}}',
+        b'{"format": 1, "keys": {"https://h.example": "geheim"}}',
+    ],
+)
+def test_a_broken_file_is_named_with_the_way_out_and_left_alone(stored, tmp_path, content):
+    path = tmp_path / "keys.json"
+    path.write_bytes(content)
+    for use in (stored().credentials, lambda: stored().store(OPENAI, KEY), lambda: stored().remove(OPENAI)):
+        with pytest.raises(ConfigurationError, match=r"keys\.json is not a file of keys") as caught:
+            use()
+        assert "chatcli config login" in caught.value.hint
+        assert "geheim" not in caught.value.message
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_read_is_a_clear_error(stored, tmp_path):
+    (tmp_path / "keys.json").mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot read .*keys\.json"):
+        stored().credentials()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the rights of the user's profile")
+def test_a_file_others_could_read_is_closed_to_them(stored, tmp_path):
+    path = tmp_path / "keys.json"
+    stored().store(OPENAI, KEY)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    assert revealed(stored()) == {OPENAI: (KEY, "keys.json")}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@given(st.dictionaries(ORIGINS, st.tuples(KEYS, st.booleans())))
+def test_every_key_is_read_back_for_the_endpoint_it_was_stored_for(tmp_path_factory, keys):
+    folder, keyring = tmp_path_factory.mktemp("config"), FakeKeyring()
+    for origin, (key, in_keyring) in keys.items():
+        StoredKeys(folder, lambda found=in_keyring: keyring if found else None).store(origin, key)
+    assert revealed(StoredKeys(folder, lambda: keyring)) == {
+        origin: (key, IN_KEYRING if in_keyring else IN_FILE) for origin, (key, in_keyring) in keys.items()
+    }
+
+
+def test_a_pipe_in_the_place_of_the_file_is_a_clear_error(stored, tmp_path):
+    os.mkfifo(tmp_path / "keys.json")
+    with pytest.raises(ConfigurationError, match=r"keys\.json: it is a pipe, not a file"):
+        stored().credentials()

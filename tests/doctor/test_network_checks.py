@@ -36,7 +36,7 @@ def at(server, **variables):
 
 
 def statuses(findings):
-    return {name: told[-1].status for name, told in findings.items()}
+    return {name: finding[-1].status for name, finding in findings.items()}
 
 
 async def test_a_server_that_is_well_is_ok_in_every_line(found):
@@ -66,10 +66,10 @@ async def test_a_port_nobody_listens_on_ends_the_way(found):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     findings = await found({"CHATCLI_BASE_URL": f"http://127.0.0.1:{port}/v1"})
-    (told,) = findings["connect"]
-    assert told.status is Status.PROBLEM
-    assert "nothing is listening" in told.text
-    assert told.hint
+    (finding,) = findings["connect"]
+    assert finding.status is Status.PROBLEM
+    assert "nothing is listening" in finding.text
+    assert finding.hint
     assert {statuses(findings)[name] for name in AFTER_CONNECT} == {Status.SKIPPED}
 
 
@@ -79,8 +79,8 @@ async def test_a_name_nobody_knows_ends_the_way_and_nothing_later_is_waited_for(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     findings = await found({"CHATCLI_BASE_URL": "https://models.example/v1"})
-    (told,) = findings["dns"]
-    assert (told.status, told.text) == (Status.PROBLEM, "models.example: the name cannot be resolved")
+    (finding,) = findings["dns"]
+    assert (finding.status, finding.text) == (Status.PROBLEM, "models.example: the name cannot be resolved")
     assert {statuses(findings)[name] for name in ("connect", *AFTER_CONNECT)} == {Status.SKIPPED}
 
 
@@ -118,8 +118,8 @@ async def test_an_address_that_fails_before_one_that_answers_is_a_warning(found,
         monkeypatch.setattr(socket, "getaddrinfo", two)
         given = {"CHATCLI_BASE_URL": f"http://models.localhost:{server.port}/v1"}
         findings = await found({**given, "NO_PROXY": "*"})
-    told, passed_over = findings["connect"]
-    assert told.status is Status.OK
+    finding, passed_over = findings["connect"]
+    assert finding.status is Status.OK
     assert passed_over.status is Status.WARNING
     assert passed_over.text.startswith("127.0.0.9 does not answer")
 
@@ -131,9 +131,9 @@ async def test_a_trusted_certificate_is_described(found, authority, tmp_path):
     async with listening(speaking(MODELS), tls=context) as port:
         url = f"https://127.0.0.1:{port}/v1"
         findings = await found({"CHATCLI_BASE_URL": url, "CHATCLI_CA_BUNDLE": bundle})
-    (told,) = findings["tls"]
-    assert told.status is Status.OK
-    assert told.text == (
+    (finding,) = findings["tls"]
+    assert finding.status is Status.OK
+    assert finding.text == (
         "TLSv1.3, Models and Sons signed by Authority of the tests, 40 days left, "
         "trusted by the system's certificates and ca_bundle"
     )
@@ -159,9 +159,9 @@ async def test_a_certificate_that_is_not_trusted_is_shown_and_never_given_the_ke
 
     async with listening(listen, tls=context) as port:
         findings = await found({"CHATCLI_BASE_URL": f"https://127.0.0.1:{port}/v1", "CHATCLI_API_KEY": KEY})
-    told, certificate, *_ = findings["tls"]
-    assert told.status is Status.PROBLEM
-    assert "unable to get local issuer certificate" in told.text
+    finding, certificate, *_ = findings["tls"]
+    assert finding.status is Status.PROBLEM
+    assert "unable to get local issuer certificate" in finding.text
     assert "Models and Sons signed by Authority of the tests" in certificate.text
     assert {statuses(findings)[name] for name in ("clock", "auth", "models", "answer")} == {Status.SKIPPED}
     assert all(KEY.encode() not in head for head in asked)
@@ -170,9 +170,9 @@ async def test_a_certificate_that_is_not_trusted_is_shown_and_never_given_the_ke
 async def test_a_server_without_tls_where_it_is_expected_is_a_problem(found):
     async with listening(reject_immediately) as port:
         findings = await found({"CHATCLI_BASE_URL": f"https://127.0.0.1:{port}/v1"})
-    (told,) = findings["tls"]
-    assert told.status is Status.PROBLEM
-    assert "http://" in told.hint
+    (finding,) = findings["tls"]
+    assert finding.status is Status.PROBLEM
+    assert "http://" in finding.hint
 
 
 async def test_a_refused_key_is_a_problem_of_the_key_alone(found):
@@ -180,9 +180,9 @@ async def test_a_refused_key_is_a_problem_of_the_key_alone(found):
     async with serving(refused) as server:
         findings = await found(at(server, CHATCLI_API_KEY=KEY))
     assert statuses(findings)["tls"] is Status.OK
-    (told,) = findings["auth"]
-    assert told.status is Status.PROBLEM
-    assert "401 Unauthorized: Incorrect API key" in told.text
+    (finding,) = findings["auth"]
+    assert finding.status is Status.PROBLEM
+    assert "401 Unauthorized: Incorrect API key" in finding.text
     assert {statuses(findings)[name] for name in ("models", "answer")} == {Status.SKIPPED}
 
 
@@ -197,8 +197,8 @@ async def test_a_server_without_a_list_of_models_is_asked_all_the_same(found):
 async def test_a_model_that_is_not_offered_is_a_warning(found):
     async with serving(LIST, HI) as server:
         findings = await found(at(server, CHATCLI_MODEL="huge"))
-    (told,) = findings["models"]
-    assert (told.status, told.text) == (Status.WARNING, "2 offered, huge not among them")
+    (finding,) = findings["models"]
+    assert (finding.status, finding.text) == (Status.WARNING, "2 offered, huge not among them")
 
 
 async def test_a_server_with_no_model_is_a_problem(found):
@@ -222,9 +222,9 @@ async def test_a_server_with_no_model_is_a_problem(found):
 async def test_an_answer_that_does_not_end_well_is_a_problem(found, answer, text):
     async with serving(LIST, answer) as server:
         findings = await found(at(server))
-    (told,) = findings["answer"]
-    assert told.status is Status.PROBLEM
-    assert text in told.text
+    (finding,) = findings["answer"]
+    assert finding.status is Status.PROBLEM
+    assert text in finding.text
 
 
 async def test_a_model_that_needs_more_than_one_token_is_given_more(found):
@@ -239,9 +239,9 @@ async def test_a_model_that_needs_more_than_one_token_is_given_more(found):
 async def test_an_answer_that_never_comes_is_not_waited_for(found, silent):
     async with serving(LIST, silent) as server:
         findings = await found(at(server, CHATCLI_TIMEOUT_S="0.3"))
-    (told,) = findings["answer"]
-    assert told.status is Status.PROBLEM
-    assert "0.3 s" in told.text
+    (finding,) = findings["answer"]
+    assert finding.status is Status.PROBLEM
+    assert "0.3 s" in finding.text
 
 
 async def test_a_list_of_models_that_trickles_is_not_waited_for(found):
@@ -263,9 +263,9 @@ async def test_the_clock_is_compared_with_the_servers(found, ahead_s, status, te
     date = formatdate(time.time() + ahead_s, usegmt=True)
     async with serving(json_answer({"data": []}, date=date)) as server:
         findings = await found(at(server))
-    (told,) = findings["clock"]
-    assert told.status is status
-    assert text in told.text
+    (finding,) = findings["clock"]
+    assert finding.status is status
+    assert text in finding.text
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Nov 2026 10:00:00 GMT"])
@@ -303,9 +303,9 @@ async def test_a_proxy_that_wants_a_password_is_told_as_a_problem_of_the_proxy(f
         findings = await found(
             {"CHATCLI_BASE_URL": "https://models.example/v1", "HTTPS_PROXY": f"http://127.0.0.1:{port}"}
         )
-    _, told = findings["proxy"]
-    assert told.status is Status.PROBLEM
-    assert "needs a user name and password" in told.text
+    _, finding = findings["proxy"]
+    assert finding.status is Status.PROBLEM
+    assert "needs a user name and password" in finding.text
     assert statuses(findings)["tls"] is Status.SKIPPED
 
 

@@ -19,11 +19,11 @@ from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_
 
 ATTRIBUTES = "\x1b[?62;22c"
 LIGHT = "theme: light (auto: the terminal reports its background)"
-UNTOLD = "theme: dark (auto: the terminal did not report its background)"
+NO_REPLY = "theme: dark (auto: the terminal did not report its background)"
 
 
 @pytest.fixture
-def talking(program):
+def start_screen(program):
     @contextmanager
     def start(**environment):
         with (
@@ -46,34 +46,34 @@ def ends_well(screen):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES, LIGHT),
         ("\x1b]11;rgba:fdfd/f6f6/e3e3/ffff\x1b\\" + ATTRIBUTES, LIGHT),
         ("\x1b]11;#1e1e1e\x07" + ATTRIBUTES, "theme: dark (auto: the terminal reports its background)"),
-        (ATTRIBUTES, UNTOLD),
-        ("", UNTOLD),
+        (ATTRIBUTES, NO_REPLY),
+        ("", NO_REPLY),
     ],
     ids=["BEL", "ST", "dark", "only DA1", "silent"],
 )
-def test_what_the_terminal_answers_chooses_the_theme_and_is_no_key(talking, answer, told):
-    with talking() as screen:
+def test_what_the_terminal_answers_chooses_the_theme_and_is_no_key(start_screen, answer, message):
+    with start_screen() as screen:
         screen.wait_until_received(QUESTION)
         screen.type(answer + "/theme\r")
-        shown = screen.wait_for(told)
+        shown = screen.wait_for(message)
         assert "rgb" not in shown
         assert "62;22" not in shown
         assert screen.received.count(QUESTION.encode()) == 1
         assert ends_well(screen)
 
 
-def test_an_answer_in_pieces_among_keys_is_told_from_them(talking):
-    with talking() as screen:
+def test_an_answer_in_pieces_among_keys_is_told_from_them(start_screen):
+    with start_screen() as screen:
         screen.wait_until_received(QUESTION)
         screen.type("/th")
         screen.wait_for("> /th")
-        for piece in ("\x1b]11;rgb:ff", "ff/ffff/ffff\x1b", "\\em", "\x1b[?62", ";22ce"):
-            screen.type(piece)
+        for chunk in ("\x1b]11;rgb:ff", "ff/ffff/ffff\x1b", "\\em", "\x1b[?62", ";22ce"):
+            screen.type(chunk)
             screen.settle()
         screen.type("\r")
         screen.wait_for(LIGHT)
@@ -85,16 +85,16 @@ def test_an_answer_in_pieces_among_keys_is_told_from_them(talking):
     [{"COLORFGBG": "15;0"}, {"CHATCLI_THEME": "light"}, {"NO_COLOR": "1"}, {"TERM": "linux"}],
     ids=lambda environment: next(iter(environment)),
 )
-def test_who_has_told_already_or_cannot_tell_is_not_asked(talking, environment):
-    with talking(**environment) as screen:
+def test_who_has_told_already_or_cannot_tell_is_not_asked(start_screen, environment):
+    with start_screen(**environment) as screen:
         screen.type("/theme\r")
         screen.wait_for("theme: ")
         assert b"\x1b]11" not in screen.received
         assert ends_well(screen)
 
 
-def test_the_terminal_is_asked_once_it_is_to_decide(talking):
-    with talking(CHATCLI_THEME="dark") as screen:
+def test_the_terminal_is_asked_once_it_is_to_decide(start_screen):
+    with start_screen(CHATCLI_THEME="dark") as screen:
         screen.type("/theme auto\r")
         screen.wait_until_received(QUESTION)
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)

@@ -98,13 +98,13 @@ class TestWhatIsRead:
         assert long.stderr.startswith("error: the question is too long: ")
         assert server.requests == []
 
-    @pytest.mark.parametrize("way", [("-f", "{}"), ("-S", "@{}")], ids=["-f", "-S"])
+    @pytest.mark.parametrize("options", [("-f", "{}"), ("-S", "@{}")], ids=["-f", "-S"])
     @pytest.mark.parametrize(
         ("path", "what"),
         [("/", "cannot read /: Is a directory"), ("/dev/zero", "/dev/zero is longer than 64 MB")],
     )
-    def test_what_is_no_file_is_a_mistake(self, program, way, path, what):
-        done = program.run(*(word.format(path) for word in way), "Hi")
+    def test_what_is_no_file_is_a_mistake(self, program, options, path, what):
+        done = program.run(*(word.format(path) for word in options), "Hi")
         assert (done.exit_code, done.stdout) == (2, "")
         assert done.stderr.startswith(f"error: {what}")
 
@@ -122,8 +122,8 @@ class TestWhatIsRead:
         with serving_in_thread(PARIS) as server, program.started(server=server, stdin=reading) as process:
             os.close(reading)
             assert process.stderr.readline().startswith(b"waiting for text on stdin")
-            for piece in (b"Capital ", b"of France?"):
-                os.write(writing, piece)
+            for chunk in (b"Capital ", b"of France?"):
+                os.write(writing, chunk)
             os.close(writing)
             assert ended(process).stdout == "Paris.\n"
         assert asked(server) == [("user", "Capital of France?")]
@@ -264,7 +264,7 @@ class TestTheFileOfAnAnswer:
 class TestOddTerminals:
     @pytest.mark.parametrize("columns", [1, 2, 500])
     def test_any_width_will_do(self, program, columns):
-        self.talk(program, columns)
+        self.converse(program, columns)
 
     @pytest.mark.parametrize(
         "environment",
@@ -279,9 +279,9 @@ class TestOddTerminals:
         ids=str,
     )
     def test_any_description_of_it_will_do(self, program, environment):
-        self.talk(program, 80, **environment)
+        self.converse(program, 80, **environment)
 
-    def talk(self, program, columns, **environment):
+    def converse(self, program, columns, **environment):
         with (
             serving_in_thread(Answer(event_stream("# Capital\n\n* **Paris** 北京 👨‍👩‍👧\n"))) as server,
             on_terminal(

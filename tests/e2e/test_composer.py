@@ -243,14 +243,14 @@ class TestAttaching:
             screen.wait_for("Madrid.")
             assert questions(server) == ['Hi\n\n<document name="two.txt">\ntwo.txt</document>', "And?"]
 
-    @pytest.mark.parametrize("way", ["/file", "@"])
-    def test_what_is_no_text_is_refused_and_the_question_comes_back(self, program, terminal, way):
+    @pytest.mark.parametrize("attach_by", ["/file", "@"])
+    def test_what_is_no_text_is_refused_and_the_question_comes_back(self, program, terminal, attach_by):
         (program.working_folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
-            screen.type("/file photo.png" + ENTER if way == "/file" else "What is @photo.png?" + ENTER)
+            screen.type("/file photo.png" + ENTER if attach_by == "/file" else "What is @photo.png?" + ENTER)
             screen.wait_for("error: photo.png is not text: it looks like a PNG image")
-            if way == "@":
+            if attach_by == "@":
                 screen.wait_for("\n> What is @photo.png?")
             assert not [request for request in server.requests if request.method == "POST"]
 

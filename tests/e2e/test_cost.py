@@ -122,10 +122,10 @@ def test_a_price_nobody_knows_stops_a_run_that_sets_a_limit(program, configured)
 def test_a_dry_run_tells_what_the_question_would_cost(program, configured):
     configured()
     with serving_in_thread(PARIS) as server:
-        told = json.loads(program.run("--dry-run", "Capital?", server=server).stdout)
+        report = json.loads(program.run("--dry-run", "Capital?", server=server).stdout)
         limited = json.loads(program.run("--dry-run", "--max-tokens", "10", "Capital?", server=server).stdout)
-    assert told["cost_usd"] == pytest.approx(told["sent_tokens"] * 100 / 1e6)
-    assert told["cost_with_answer_usd"] is None
+    assert report["cost_usd"] == pytest.approx(report["sent_tokens"] * 100 / 1e6)
+    assert report["cost_with_answer_usd"] is None
     assert limited["cost_with_answer_usd"] == pytest.approx(limited["cost_usd"] + 0.01)
 
 

@@ -33,7 +33,7 @@ def session_of(path: Path) -> Session:
     return Session.replay(read_records(path.read_bytes()))
 
 
-def said(path: Path) -> list[str]:
+def texts_of(path: Path) -> list[str]:
     return [record.message.text for record in session_of(path).path()]
 
 
@@ -62,7 +62,7 @@ def assert_little_was_lost(program: Program, kills: int, seed: int) -> None:
     for number in range(kills):
         with counting(1000, 1 / words_a_second) as server:
             shown, path = killed_after(program, server, moments.uniform(0, 1.2), f"killed {number}")
-        question, *answer = said(path)
+        question, *answer = texts_of(path)
         assert question == "Count."
         kept = answer[0] if answer else ""
         assert shown.startswith(kept) or kept.startswith(shown)
@@ -70,7 +70,7 @@ def assert_little_was_lost(program: Program, kills: int, seed: int) -> None:
         assert len(shown.split()) - len(kept.split()) <= words_a_second * (KEEP_WITHIN_S + 0.5)
     with serving_in_thread(PARIS) as server:
         assert program.run("-s", "killed 0", "And now?", server=server).stdout == "Paris.\n"
-    assert said(program.data_folder / "sessions" / "killed 0.jsonl")[-2:] == ["And now?", "Paris."]
+    assert texts_of(program.data_folder / "sessions" / "killed 0.jsonl")[-2:] == ["And now?", "Paris."]
 
 
 @posix_only
@@ -112,14 +112,14 @@ def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_told_once(program, l
     assert done.stderr.decode().count("continuing in memory") == 1
     assert done.returncode == 8
     path = program.data_folder / "sessions" / "trip.jsonl"
-    kept = said(path)[1:] if path.exists() else []
+    kept = texts_of(path)[1:] if path.exists() else []
     assert (words + " ").startswith("".join(kept))
 
 
 TURNS = 500
 
 
-def talk(folder: Path, name: str, mark: str) -> SessionFile:
+def hold_conversation(folder: Path, name: str, mark: str) -> SessionFile:
     """Have a conversation of many turns, as a process of its own does; return where it is."""
     store = SessionStore(folder)
     log = SessionLog.resume(store.resolve(name), store.load, app="test")
@@ -133,8 +133,8 @@ _TALK = (
     "import sys\n"
     "from pathlib import Path\n"
     "sys.path.insert(0, sys.argv[1])\n"
-    "from e2e.test_disk import talk\n"
-    "print(talk(Path(sys.argv[2]), 'trip', sys.argv[3]).path)\n"
+    "from e2e.test_disk import hold_conversation\n"
+    "print(hold_conversation(Path(sys.argv[2]), 'trip', sys.argv[3]).path)\n"
 )
 
 
@@ -149,10 +149,12 @@ def test_two_processes_on_one_session_never_interleave(tmp_path):
         first, second = both.map(run, ("one", "two"))
     paths = [Path(done.stdout.decode().strip()) for done in (first, second)]
     for mark, path in zip(("one", "two"), paths, strict=True):
-        assert [text for text in said(path) if text.startswith(mark)] == [f"{mark} {n}" for n in range(TURNS)]
+        assert [text for text in texts_of(path) if text.startswith(mark)] == [
+            f"{mark} {n}" for n in range(TURNS)
+        ]
         assert path.read_bytes().endswith(b"\n")
         # Whoever came second may have read what the first had said by then, and nothing of it later.
-        runs = [mark for mark, _ in groupby(text.split()[0] for text in said(path))]
+        runs = [mark for mark, _ in groupby(text.split()[0] for text in texts_of(path))]
         assert len(runs) <= 2
 
 
@@ -231,8 +233,8 @@ def test_a_home_that_is_no_folder_costs_the_session_and_nothing_else(program, ho
         done = program.run("Capital?", server=server, HOME=home, **unset)
         named = program.run("-q", "-s", "trip", "Capital?", server=server, HOME=home, **unset)
     assert (done.stdout, done.exit_code) == ("Paris.\n", 0)
-    told, hint = done.stderr.splitlines()
-    assert told.startswith("this conversation cannot be saved in ")
+    message, hint = done.stderr.splitlines()
+    assert message.startswith("this conversation cannot be saved in ")
     assert hint.startswith("→ set HOME or CHATCLI_DATA_DIR")
     # A session that was named was part of what was asked for.
     assert (named.stdout, named.exit_code) == ("Paris.\n", 8)
@@ -282,4 +284,4 @@ def test_a_terminated_run_keeps_what_had_come(program):
         assert process.stdout.read(3) == b"Par"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
-    assert said(program.data_folder / "sessions" / "trip.jsonl") == ["Capital?", "Par"]
+    assert texts_of(program.data_folder / "sessions" / "trip.jsonl") == ["Capital?", "Par"]

@@ -84,9 +84,9 @@ def test_local_asks_the_embedded_model_whatever_else_is_configured(program, loca
     assert '<document name="stdin">\nThe capital of France is Paris.\n</document>' in program.saved[1][1]
 
 
-@pytest.mark.parametrize("way", ["name", "path", "continue"])
-def test_a_conversation_goes_on_with_what_was_said_before(program, served, way):
-    first = {"name": ("-s", "trip"), "path": ("-s", "./trip.jsonl"), "continue": ()}[way]
+@pytest.mark.parametrize("resume_by", ["name", "path", "continue"])
+def test_a_conversation_goes_on_with_what_was_said_before(program, served, resume_by):
+    first = {"name": ("-s", "trip"), "path": ("-s", "./trip.jsonl"), "continue": ()}[resume_by]
     asked = program.run(*PROFILE, "-o", "json", *first, QUESTION, server=served)
     again = program.run(
         *PROFILE, "-o", "json", *(first or ("-c",)), "What language do they speak there?", server=served
@@ -97,7 +97,7 @@ def test_a_conversation_goes_on_with_what_was_said_before(program, served, way):
     # The server counted both: what it read the second time holds the whole first exchange.
     said_before = earlier["usage"]["input_tokens"] + earlier["usage"]["output_tokens"]
     assert later["usage"]["input_tokens"] > said_before
-    path = program.working_folder / "trip.jsonl" if way == "path" else program.session_paths[0]
+    path = program.working_folder / "trip.jsonl" if resume_by == "path" else program.session_paths[0]
     assert [role for role, _ in messages_of(path)] == ["system", "user", "assistant", "user", "assistant"]
 
 
@@ -111,8 +111,8 @@ def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert first.stdout.strip()
     for done in (first, second):
-        told = re.fullmatch(r"left out 1\d older turns: (\d+|1,00\d) of 1,008 tokens sent\n", done.stderr)
-        assert told is not None, done.stderr
+        notice = re.fullmatch(r"left out 1\d older turns: (\d+|1,00\d) of 1,008 tokens sent\n", done.stderr)
+        assert notice is not None, done.stderr
     # The model's own tokenizer counts a little otherwise; the whole would be 2,600.
     # Each call empties a full window to 70 % anew.
     assert 500 < answer["usage"]["input_tokens"] < 1200

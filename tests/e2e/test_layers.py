@@ -59,8 +59,8 @@ def test_a_refused_parameter_is_not_sent_again_by_the_next_run(program):
 
 
 def test_a_limit_the_server_told_is_waited_for_and_said(program):
-    told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1200ms"}
-    cut = Answer([*text_events("Par"), CUT], headers=told)
+    limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1200ms"}
+    cut = Answer([*text_events("Par"), CUT], headers=limits)
     with serving_in_thread(cut, PARIS) as server:
         done = program.run("-o", "jsonl", "Capital?", server=server, CHATCLI_AUTO_CONTINUE="1")
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -283,10 +283,10 @@ def test_with_the_output_in_a_pipe_commands_are_taken_from_the_keyboard(program)
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 0
-    said = done.stdout.decode()
+    output = done.stdout.decode()
     # Nothing is cut where nobody knows how wide it will be shown.
-    assert f"file   {program.data_folder / 'sessions' / 'trip.jsonl'}\n\n> " in said
-    assert said.startswith("> Paris.\n\n> name   trip\n")
+    assert f"file   {program.data_folder / 'sessions' / 'trip.jsonl'}\n\n> " in output
+    assert output.startswith("> Paris.\n\n> name   trip\n")
     assert "to send it again: Capital of France?" in done.stderr.decode()
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stdout + done.stderr

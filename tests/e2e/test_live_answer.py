@@ -132,7 +132,7 @@ def test_resizing_in_the_middle_loses_and_repeats_no_finished_line(program, sock
         f"Mark {number:03} and words that wrap where it is narrow, 中文也一样。" for number in range(80)
     ]
     script = [
-        step for piece in event_stream(*(f"{text}\n\n" for text in paragraphs)) for step in (piece, 0.02)
+        step for chunk in event_stream(*(f"{text}\n\n" for text in paragraphs)) for step in (chunk, 0.02)
     ]
     widths = [60, 40, 100, 50, 80]
     with (

@@ -32,16 +32,16 @@ def text_with_facts(characters: int, facts: int, *, seed: int = 7) -> tuple[str,
         "```python\n" + CODE * 4 + "```\n\n",
         "## Section\n\n",
     ]
-    pieces, length = [], 0
+    chunks, length = [], 0
     while length < characters:
-        pieces.append(choose.choice(paragraphs))
-        length += len(pieces[-1])
-    text = "".join(pieces)[:characters]
+        chunks.append(choose.choice(paragraphs))
+        length += len(chunks[-1])
+    text = "".join(chunks)[:characters]
     planted = [f"FACT-{number:04}" for number in range(facts)]
     places = sorted(choose.sample(range(len(text)), facts))
     ends = [*places[1:], len(text)]
-    told = (f" {fact} {text[start:end]}" for fact, start, end in zip(planted, places, ends, strict=True))
-    return text[: places[0]] + "".join(told), planted
+    passages = (f" {fact} {text[start:end]}" for fact, start, end in zip(planted, places, ends, strict=True))
+    return text[: places[0]] + "".join(passages), planted
 
 
 def state_facts(request) -> Answer:
@@ -88,10 +88,10 @@ def test_in_a_pipe_it_is_refused_with_the_numbers_and_the_options(long, program)
     assert server.requests == []
 
 
-@pytest.mark.parametrize("way", ["map-reduce", "refine"])
-def test_every_part_is_read_and_none_is_too_long(long, program, o200k_counter, way):
+@pytest.mark.parametrize("strategy", ["map-reduce", "refine"])
+def test_every_part_is_read_and_none_is_too_long(long, program, o200k_counter, strategy):
     with serving_in_thread(choose=state_facts) as server:
-        done = long("--long", way, "Which facts?", server=server, stdin=TEXT)
+        done = long("--long", strategy, "Which facts?", server=server, stdin=TEXT)
     assert done.exit_code == 0, done.stderr
     assert FACT.findall(done.stdout) == FACTS
     assert_within_budget(server, o200k_counter, BUDGET_TOKENS)
@@ -124,10 +124,12 @@ def test_the_next_question_is_asked_without_the_text_but_with_the_answer(long, p
     assert FACTS[-1] in answer["content"]
 
 
-@pytest.mark.parametrize(("way", "begins", "ends"), [("head", 1, 0), ("tail", 0, 1), ("middle-out", 1, 1)])
-def test_a_text_can_be_cut_in_one_request(long, o200k_counter, way, begins, ends):
+@pytest.mark.parametrize(
+    ("strategy", "begins", "ends"), [("head", 1, 0), ("tail", 0, 1), ("middle-out", 1, 1)]
+)
+def test_a_text_can_be_cut_in_one_request(long, o200k_counter, strategy, begins, ends):
     with serving_in_thread(choose=state_facts) as server:
-        done = long("--long", way, "Which facts?", server=server, stdin=f"It begins.\n{TEXT}\nIt ends.")
+        done = long("--long", strategy, "Which facts?", server=server, stdin=f"It begins.\n{TEXT}\nIt ends.")
     assert done.exit_code == 0
     (prompt,) = prompts(server)
     assert ("It begins." in prompt, "It ends." in prompt) == (begins, ends)

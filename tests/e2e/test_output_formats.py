@@ -123,7 +123,7 @@ def test_retries_are_counted_and_told(program):
 
 def test_a_failure_before_there_is_a_turn_is_an_object_as_well(program):
     done = program.run("-o", "json", "Hi")
-    told = json.loads(done.stdout)
-    assert told["error"]["code"] == "nothing_configured"
-    assert told["text"] == ""
+    document = json.loads(done.stdout)
+    assert document["error"]["code"] == "nothing_configured"
+    assert document["text"] == ""
     assert done.exit_code == 3

@@ -200,7 +200,7 @@ class TestRefusing:
         assert "→ use -c for the session used last, or -s NAME" in done.stderr
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (["--resume", "Capital of France?"], "→ to ask one question in a session, use -s NAME or -c"),
             (["--resume", "-c"], "--continue and --resume cannot be combined"),
@@ -208,10 +208,10 @@ class TestRefusing:
             (["--all"], "→ chatcli --resume --all"),
         ],
     )
-    def test_what_does_not_go_together_is_refused(self, library, terminal, arguments, told):
+    def test_what_does_not_go_together_is_refused(self, library, terminal, arguments, message):
         with terminal(*arguments) as screen:
             assert screen.wait_for_exit() == 2
-        assert told in screen.shown
+        assert message in screen.shown
 
     def test_no_sessions_at_all_is_said(self, terminal):
         with terminal("--resume") as screen:

@@ -22,7 +22,9 @@ from scripted_server import (
 )
 
 PARIS = Answer(event_stream("Par", "is."))
+
 FULL_DISK = Path("/dev/full")
+
 DECEIVING = "a\x1b[2Jb\x1b]52;c;aGk=\x07c\u202ed\x9be"
 
 
@@ -148,11 +150,13 @@ def test_an_answer_in_one_piece_is_asked_for_and_shown(program):
     assert server.requests[0].json["stream"] is False
 
 
-@pytest.mark.parametrize("way", [(), ("-o", "markdown"), ("-o", "json")], ids=" ".join)
-def test_what_a_model_thinks_is_no_part_of_its_answer(program, way):
+@pytest.mark.parametrize("output_options", [(), ("-o", "markdown"), ("-o", "json")], ids=" ".join)
+def test_what_a_model_thinks_is_no_part_of_its_answer(program, output_options):
     thinking = Answer([*reasoning_events("A secret thought."), *event_stream("Paris.")])
     with serving_in_thread(thinking) as server:
-        ended = program.run(*way, "Capital of France?", server=server, CHATCLI_SHOW_REASONING="true")
+        ended = program.run(
+            *output_options, "Capital of France?", server=server, CHATCLI_SHOW_REASONING="true"
+        )
     assert "Paris." in ended.stdout
     assert "secret" not in ended.stdout
     assert [text for _, text in program.saved] == ["Capital of France?", "Paris."]
@@ -183,9 +187,9 @@ def test_question_and_answer_are_saved_by_themselves(program):
     assert program.saved == [("user", "Capital of France?"), ("assistant", "Paris.")]
 
 
-@pytest.mark.parametrize("way", ["name", "path", "continue"])
-def test_a_conversation_goes_on_with_what_was_said_before(program, way):
-    first = {"name": ("-s", "trip"), "path": ("-s", "./trip.jsonl"), "continue": ()}[way]
+@pytest.mark.parametrize("resume_by", ["name", "path", "continue"])
+def test_a_conversation_goes_on_with_what_was_said_before(program, resume_by):
+    first = {"name": ("-s", "trip"), "path": ("-s", "./trip.jsonl"), "continue": ()}[resume_by]
     with serving_in_thread(PARIS, Answer(event_stream("Madrid."))) as server:
         program.run(*first, "Capital of France?", server=server)
         program.run(*(first or ("-c",)), "And of Spain?", server=server)

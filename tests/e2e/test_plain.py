@@ -17,7 +17,7 @@ from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_
 PARIS = Answer(event_stream("It is **Par", "is**.\n\n| a | b |\n|---|---|\n", "| 1 | 2 |"))
 HELD = Answer([*text_events("# Capitals\n\nIt is **Par"), HOLD])
 LATER = Answer(status=429, headers={"retry-after": "60"})
-WISHES = [
+PLAIN_SETTINGS = [
     (["--plain"], {}),
     ([], {"CHATCLI_PLAIN": "true"}),
     ([], {"ACCESSIBLE": "1"}),
@@ -47,7 +47,7 @@ def terminal(program):
 SPOKEN = "It is Paris.\nTable, 2 columns: a, b.\nRow 1: a: 1; b: 2.\nEnd of table, 1 row.\nEnd of answer."
 
 
-@pytest.mark.parametrize(("arguments", "environment"), WISHES, ids=IDS)
+@pytest.mark.parametrize(("arguments", "environment"), PLAIN_SETTINGS, ids=IDS)
 def test_a_single_answer_is_read_in_words(terminal, arguments, environment):
     with serving_in_thread(PARIS) as server:
         with terminal("Capital of France?", *arguments, server=server, **environment) as screen:
@@ -62,7 +62,7 @@ def test_its_source_is_there_for_who_asks_for_text(terminal):
         assert screen.shown == "It is **Paris**.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
-@pytest.mark.parametrize(("arguments", "environment"), WISHES, ids=IDS)
+@pytest.mark.parametrize(("arguments", "environment"), PLAIN_SETTINGS, ids=IDS)
 def test_a_conversation_names_who_speaks(terminal, arguments, environment):
     with (
         serving_in_thread(PARIS) as server,

@@ -24,7 +24,7 @@ CODE = "```python\nx = 1\n```\n"
 OPENED = ("<think>\nh", "m\n</th", "ink>\n\nPa", "ris.")
 UNOPENED = ("hm", ", hm\n</th", "ink>\n\nPa", "ris.")
 CHANNELS = ("<|channel|>analysis<|message|>hm.<|end|><|start|>assistant<|channel|>final<|mess", "age|>Paris.")
-TOLD = "the text before </think> is reasoning, not the answer\n"
+NOTICE = "the text before </think> is reasoning, not the answer\n"
 
 MARKED = pytest.mark.parametrize("chunks", [OPENED, CHANNELS], ids=["tags", "channels"])
 
@@ -119,7 +119,7 @@ class TestWithoutItsOpeningTag:
         with serving_in_thread(answer(*UNOPENED)) as server:
             first = program.run("Capital?", server=server)
             second = program.run("Capital?", server=server)
-        assert (first.stdout, first.stderr) == ("hm, hm\n</think>\n\nParis.\n", TOLD)
+        assert (first.stdout, first.stderr) == ("hm, hm\n</think>\n\nParis.\n", NOTICE)
         assert (second.stdout, second.stderr) == ("Paris.\n", "")
         assert [message for path in program.session_paths for message in _answers(path)] == ["Paris."] * 2
 
@@ -142,7 +142,7 @@ class TestWithoutItsOpeningTag:
     def test_rendered_it_is_closed_off_as_well(self, program):
         with serving_in_thread(answer(*UNOPENED)) as server:
             done = program.run("-o", "markdown", "Capital?", server=server)
-        assert (done.stdout, done.stderr) == ("hm, hm\n</think>\n\nParis.\n", TOLD)
+        assert (done.stdout, done.stderr) == ("hm, hm\n</think>\n\nParis.\n", NOTICE)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a process is ended otherwise there")
     def test_a_killed_program_leaves_none_of_it_in_the_session(self, program):

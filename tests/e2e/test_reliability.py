@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- the table is written by tests/e2e/test_reliability.py -->", "<!-- end of the table -->"
-THE_WAY, THIS_MACHINE = "The way to the server", "This machine"
+NETWORK, THIS_MACHINE = "The way to the server", "This machine"
 WINDOW = {"CHATCLI_CONTEXT_WINDOW": "4096"}
 HEAD = "| fault | what the person sees | exit code | requests | on disk |\n|---|---|---|---|---|\n"
 
@@ -77,10 +77,10 @@ def kept(program: Program) -> str:
         is_refused = any(record.get("kind") == "refused" for record in records_of(path))
         return "the question, not sent again" if is_refused else "the question"
     (reply,) = [record for record in records_of(path) if record.get("finish_reason")]
-    said = " ".join(replies["assistant"].split())
+    shown = " ".join(replies["assistant"].split())
     if any(part["type"] == "tool_call" for part in reply["message"]["parts"]):
         return f"the question, the call ({reply['finish_reason']})"
-    return f"the question, `{said}` ({reply['finish_reason']})"
+    return f"the question, `{shown}` ({reply['finish_reason']})"
 
 
 def written_table() -> str:
@@ -93,7 +93,7 @@ def written_table() -> str:
 def rows():
     """Collect what is seen; written at the end where that is asked for."""
     groups = [*dict.fromkeys(fault.group for fault in FAULTS)]
-    seen: dict[str, list[str]] = {group: [] for group in (THE_WAY, *groups, THIS_MACHINE)}
+    seen: dict[str, list[str]] = {group: [] for group in (NETWORK, *groups, THIS_MACHINE)}
     yield seen
     if os.environ.get("WRITE_RELIABILITY"):
         table = "\n\n".join(f"### {group}\n\n{HEAD}{chr(10).join(rows)}" for group, rows in seen.items())
@@ -128,7 +128,7 @@ def at_port(handler: Handler, url: str = "http://127.0.0.1:{}/v1", names: str = 
         yield url.format(port)
 
 
-WAYS: dict[str, Callable[[], AbstractContextManager[str]]] = {
+NETWORK_FAULTS: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "the name of the host is not known": lambda: nullcontext("http://host.invalid/v1"),
     "nothing listens": nobody,
     "https:// where the server speaks http": lambda: at_port(reject_immediately, "https://127.0.0.1:{}/v1"),
@@ -136,12 +136,12 @@ WAYS: dict[str, Callable[[], AbstractContextManager[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", NETWORK_FAULTS)
 def test_every_way_that_is_blocked_comes_to_what_the_table_says(program, name, rows):
-    with WAYS[name]() as base_url:
+    with NETWORK_FAULTS[name]() as base_url:
         done = program.run("--base-url", base_url, "-m", "small", "Hi", CHATCLI_RETRIES="0", **WINDOW)
     seen = Outcome(done.stdout, steady(done.stderr), done.exit_code, 0, kept(program))
-    assert is_in_table(seen.row(name), THE_WAY, rows)
+    assert is_in_table(seen.row(name), NETWORK, rows)
 
 
 PROXIES: dict[str, Callable[[], AbstractContextManager[str]]] = {
@@ -157,7 +157,7 @@ def test_every_proxy_in_the_way_comes_to_what_the_table_says(program, name, rows
         settings = {"HTTPS_PROXY": proxy, "CHATCLI_RETRIES": "0", **WINDOW}
         done = program.run("--base-url", "https://models.example/v1", "-m", "small", "Hi", **settings)
     seen = Outcome(done.stdout, steady(done.stderr), done.exit_code, 0, kept(program))
-    assert is_in_table(seen.row(name), THE_WAY, rows)
+    assert is_in_table(seen.row(name), NETWORK, rows)
 
 
 def without_a_folder(program: Program) -> dict[str, Any]:

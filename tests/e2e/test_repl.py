@@ -158,13 +158,13 @@ class TestCtrlC:
             screen.wait_for("Paris.")
             assert asked(server) == [("user", "Capital of France?")]
 
-    @pytest.mark.parametrize("way", ["key", "signal"])
-    def test_stops_an_answer_keeps_what_had_come_and_hangs_up_at_once(self, program, terminal, way):
+    @pytest.mark.parametrize("sent_as", ["key", "signal"])
+    def test_stops_an_answer_keeps_what_had_come_and_hangs_up_at_once(self, program, terminal, sent_as):
         with serving_in_thread(HELD, PARIS) as server, terminal("-s", "trip", server=server) as screen:
             screen.wait_for(READY)
             screen.type("Capitals?" + ENTER)
             screen.wait_for("unfinished")
-            screen.type(CTRL_C) if way == "key" else screen.send_signal(signal.SIGINT)
+            screen.type(CTRL_C) if sent_as == "key" else screen.send_signal(signal.SIGINT)
             assert server.requests[0].closed.result(timeout=1) is False
             screen.wait_for("• unfinished\nstopped; the partial answer is kept (/continue)\n\n>")
             screen.type("Capital of France?" + ENTER)
@@ -270,9 +270,9 @@ class TestResuming:
             program.run("-s", "trip", "And of Spain?", server=server)
             yield server
 
-    @pytest.mark.parametrize("way", [("-s", "trip"), ("-c",)])
-    def test_shows_the_title_how_much_came_before_and_the_last_exchange(self, terminal, server, way):
-        with terminal(*way, server=server) as screen:
+    @pytest.mark.parametrize("options", [("-s", "trip"), ("-c",)])
+    def test_shows_the_title_how_much_came_before_and_the_last_exchange(self, terminal, server, options):
+        with terminal(*options, server=server) as screen:
             shown = screen.wait_for("> And of Spain?\n\nMadrid.\n\n>")
             assert "resuming: Capital of France?, 1 earlier turn" in shown
             assert "> Capital of France?" not in shown

@@ -75,9 +75,9 @@ def test_after_any_fault_the_prompt_is_back_and_the_next_turn_works(program, gro
             assert "Traceback" not in screen.shown, fault.name
         screen.type(CTRL_D)
         assert screen.wait_for_exit() == 0
-    said = [record["message"]["parts"][0]["text"] for record in questions(program)]
+    texts = [record["message"]["parts"][0]["text"] for record in questions(program)]
     asked = [[f"fault {number}", f"next {number}"] for number in range(len(faults))]
-    assert said == [text for pair in asked for text in pair]
+    assert texts == [text for pair in asked for text in pair]
 
 
 def questions(program):

@@ -34,7 +34,7 @@ def socket():
 
 def test_no_committed_line_is_lost_and_at_most_one_stale_tail_a_step_is_left(program, socket):
     script = [
-        step for piece in event_stream(*(f"{text}\n\n" for text in PARAGRAPHS)) for step in (piece, 0.02)
+        step for chunk in event_stream(*(f"{text}\n\n" for text in PARAGRAPHS)) for step in (chunk, 0.02)
     ]
     widths = [60, 40, 100, 50, 80]
     with (

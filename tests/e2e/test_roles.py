@@ -14,6 +14,7 @@ from scripted_server import SILENCE, Answer, event_stream, json_answer, serving_
 from sessions.importing.exports import chatgpt, message, node
 
 PARIS, MADRID = Answer(event_stream("Paris.")), Answer(event_stream("Madrid."))
+
 ENTER = "\r"
 
 
@@ -32,8 +33,8 @@ class StrictTemplate:
 
     def __call__(self, request):
         roles = [message["role"] for message in request.json["messages"]]
-        told = roles[roles[0] == "system" :]
-        if told != ["user", "assistant"] * (len(told) // 2) + ["user"]:
+        following = roles[roles[0] == "system" :]
+        if following != ["user", "assistant"] * (len(following) // 2) + ["user"]:
             return NOT_ALTERNATING
         return self._before.pop(0) if self._before else PARIS
 
@@ -116,22 +117,22 @@ class KnowsOnly:
 
 
 @pytest.mark.parametrize(
-    ("roles", "told", "sent"),
+    ("roles", "refused", "sent"),
     [
         (("developer", "user"), ["the system role"], [("developer", "Be brief."), ("user", "Spain?")]),
         (("user",), ["the system role", "the developer role"], [("user", "Be brief.\n\nSpain?")]),
     ],
 )
-def test_a_system_prompt_finds_its_place_at_an_endpoint_without_such_a_role(program, roles, told, sent):
+def test_a_system_prompt_finds_its_place_at_an_endpoint_without_such_a_role(program, roles, refused, sent):
     with serving_in_thread(choose=KnowsOnly(*roles)) as server:
         first = program.run("-S", "Be brief.", "France?", server=server)
         requests = len(server.requests)
         again = program.run("-S", "Be brief.", "Spain?", server=server)
         assert len(server.requests) == requests + 1
     assert (first.exit_code, first.stdout) == (again.exit_code, again.stdout) == (0, "Paris.\n")
-    assert requests == 1 + len(told)
-    assert [line.count("does not accept") for line in first.stderr.splitlines()] == [1] * len(told)
-    assert all(role in first.stderr for role in told)
+    assert requests == 1 + len(refused)
+    assert [line.count("does not accept") for line in first.stderr.splitlines()] == [1] * len(refused)
+    assert all(role in first.stderr for role in refused)
     assert again.stderr == ""
     assert asked(server) == sent
     roles_kept = [role for role, _ in messages_of(program.session_paths[0])]

@@ -107,7 +107,7 @@ def test_whatever_is_searched_for_is_words(sessions, stored, words):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["search"], "search for what?"),
         (["search", "a", "--limit", "0"], "--limit 0 is too small"),
@@ -119,10 +119,10 @@ def test_whatever_is_searched_for_is_words(sessions, stored, words):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_missing_is_asked_for(sessions, arguments, said):
+def test_what_is_missing_is_asked_for(sessions, arguments, message):
     done = sessions(*arguments)
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.startswith(f"error: {message}")
     assert "\n→ " in done.stderr
 
 

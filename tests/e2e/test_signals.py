@@ -262,15 +262,15 @@ class TestTheScreen:
         if typed == "Hi" + ENTER:
             assert program.saved == [("user", "Hi")]
 
-    @pytest.mark.parametrize("way", ["key", "signal"])
+    @pytest.mark.parametrize("sent_as", ["key", "signal"])
     @pytest.mark.parametrize("state", REPL_STATES)
-    def test_ctrl_c_is_back_at_the_prompt(self, terminal, state, way):
+    def test_ctrl_c_is_back_at_the_prompt(self, terminal, state, sent_as):
         answer, typed, shown = REPL_STATES[state]
         with serving_in_thread(answer, PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
             screen.type(typed)
             screen.wait_for(shown)
-            screen.type(CTRL_C) if way == "key" else screen.send_signal(signal.SIGINT)
+            screen.type(CTRL_C) if sent_as == "key" else screen.send_signal(signal.SIGINT)
             wait_for_disappearance(screen, shown)
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.\n\n>")

@@ -69,7 +69,7 @@ def test_a_path_is_a_template_too(program):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "told"),
+    ("arguments", "exit_code", "message"),
     [
         (["-T", "letter"], 2, "error: the template letter needs name\n→ give it with --var name=VALUE\n"),
         (["-T", "review"], 2, "error: the template review needs input\n→ pipe it in"),
@@ -80,7 +80,7 @@ def test_a_path_is_a_template_too(program):
         (["--var", "a=b", "Hi"], 2, "error: --var only works with a template\n"),
     ],
 )
-def test_what_cannot_be_is_told_with_what_to_do(program, arguments, exit_code, told):
+def test_what_cannot_be_is_told_with_what_to_do(program, arguments, exit_code, message):
     write(program, "letter.md", "Dear {{ name }}")
     write(program, "odd.md", "Hello\n{{ oops")
     write(program, "hot.md", "+++\ntemperature = 9\n+++\nHello")
@@ -88,7 +88,7 @@ def test_what_cannot_be_is_told_with_what_to_do(program, arguments, exit_code, t
     with serving_in_thread(FINE) as server:
         done = program.run(*arguments, server=server)
     assert (done.exit_code, done.stdout, server.requests) == (exit_code, "", [])
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_templates_are_listed_shown_and_removed(program):

@@ -122,7 +122,7 @@ def test_trusted_folders_are_listed_and_removed(program):
 
 
 @pytest.mark.parametrize(
-    ("dotenv", "arguments", "exit_code", "said"),
+    ("dotenv", "arguments", "exit_code", "message"),
     [
         (None, [], 3, "there is no .env in"),
         (None, ["--yes", "missing"], 3, "there is no .env in"),
@@ -132,13 +132,13 @@ def test_trusted_folders_are_listed_and_removed(program):
         ("CHATCLI_SYSTEM=a", ["--yes", "other.env"], 2, "only a file named .env is read"),
     ],
 )
-def test_what_cannot_be_trusted_says_why(program, dotenv, arguments, exit_code, said):
+def test_what_cannot_be_trusted_says_why(program, dotenv, arguments, exit_code, message):
     (program.working_folder / "other.env").touch()
     if dotenv is not None:
         (program.working_folder / ".env").write_text(dotenv)
     done = program.run("trust", *arguments)
     assert done.exit_code == exit_code
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (program.config_folder / "trusted-folders.json").exists()
 
 

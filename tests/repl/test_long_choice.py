@@ -36,21 +36,21 @@ async def choice(*answers, cost_usd=0.05):
 async def test_a_way_is_chosen_by_number_or_name_and_enter_takes_the_first(answer, strategy):
     chosen, frontend = await choice(answer)
     assert chosen == strategy
-    assert frontend.said[0] == "This question is too long: 20,000 tokens, room for 1,500."
-    assert len(frontend.said) == 1 + len(LONG_INPUT_STRATEGIES)
+    assert frontend.output[0] == "This question is too long: 20,000 tokens, room for 1,500."
+    assert len(frontend.output) == 1 + len(LONG_INPUT_STRATEGIES)
 
 
 @pytest.mark.parametrize("answer", ["0", "6", "all of it", "²"])
 async def test_anything_else_is_asked_again(answer):
     chosen, frontend = await choice(answer, "1")
     assert chosen == "map-reduce"
-    assert frontend.said[-1] == "type a number from 1 to 5"
+    assert frontend.output[-1] == "type a number from 1 to 5"
 
 
 async def test_enter_takes_nothing_where_the_cost_is_unknown():
     chosen, frontend = await choice("", "1", cost_usd=None)
     assert chosen == "map-reduce"
-    assert frontend.said[-1] == "type a number from 1 to 5"
+    assert frontend.output[-1] == "type a number from 1 to 5"
     assert [label for label, _ in frontend.asked] == ["Which? [1-5, Ctrl-C cancels] "] * 2
     _, frontend = await choice("", cost_usd=0.0)
     assert [label for label, _ in frontend.asked] == ["Which? [1-5, Enter = 1, Ctrl-C cancels] "]

@@ -10,7 +10,7 @@ from chatcli.repl.onboarding import onboard
 from chatcli.text.typed_answers import number_meant
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import MODELS, PARIS
-from repl.test_repl_session import talking as talking  # noqa: PLC0414 - a fixture
+from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
 from scripted_server import json_answer, serving
 
 KEY = "sk-1234567890"
@@ -18,8 +18,8 @@ ONE = json_answer({"data": [{"id": "small"}]})
 NEVER_ANSWERS = "127.0.0.1:1"
 
 
-def first_run(talking, *answers, **flags):
-    return talking(frontend=KeptFrontend(*answers), base_url=None, model=None, **flags)
+def first_run(start_repl, *answers, **flags):
+    return start_repl(frontend=KeptFrontend(*answers), base_url=None, model=None, **flags)
 
 
 def config_of(repl):
@@ -44,31 +44,31 @@ def config_of(repl):
         (KEY,),
     ],
 )
-async def test_any_answer_is_survived_and_nothing_is_written(talking, answers):
-    repl = first_run(talking, *answers)
+async def test_any_answer_is_survived_and_nothing_is_written(start_repl, answers):
+    repl = first_run(start_repl, *answers)
     assert not await onboard(repl)
-    assert repl.frontend.said[-1].startswith("nothing was set up; /login brings this menu back")
+    assert repl.frontend.output[-1].startswith("nothing was set up; /login brings this menu back")
     assert config_of(repl) == ""
     await repl.connection.close()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=20).filter(lambda text: "." not in text and ":" not in text), max_size=4))
-async def test_no_text_is_more_than_a_wrong_answer(talking, answers):
+async def test_no_text_is_more_than_a_wrong_answer(start_repl, answers):
     kept = [answer for answer in answers if number_meant(answer, 6) is None and "/" not in answer]
-    repl = first_run(talking, *kept, None)
+    repl = first_run(start_repl, *kept, None)
     await onboard(repl)
     assert config_of(repl) == ""
 
 
-async def test_three_wrong_answers_end_it(talking):
-    repl = first_run(talking, "x", "y", "z", "1")
+async def test_three_wrong_answers_end_it(start_repl):
+    repl = first_run(start_repl, "x", "y", "z", "1")
     assert not await onboard(repl)
     assert len(repl.frontend.asked) == 3
 
 
-async def test_commands_are_run_and_do_not_count(talking):
-    repl = first_run(talking, "/help", "?", "/nonsense", "/help edit", "/keys", None)
+async def test_commands_are_run_and_do_not_count(start_repl):
+    repl = first_run(start_repl, "/help", "?", "/nonsense", "/help edit", "/keys", None)
     assert not await onboard(repl)
     assert len(repl.frontend.asked) == 6
     assert "questions and answers" in repl.frontend.text
@@ -76,20 +76,20 @@ async def test_commands_are_run_and_do_not_count(talking):
 
 
 @pytest.mark.parametrize("farewell", ["exit", "quit", "/exit", "/quit"])
-async def test_a_farewell_leaves(talking, farewell):
-    repl = first_run(talking, farewell)
+async def test_a_farewell_leaves(start_repl, farewell):
+    repl = first_run(start_repl, farewell)
     assert not await onboard(repl)
     assert repl.is_leaving
 
 
-async def test_an_address_alone_is_taken_for_one_and_is_completed(talking):
+async def test_an_address_alone_is_taken_for_one_and_is_completed(start_repl):
     found = {"/v1/models": ONE, "/v1/chat/completions": PARIS}
 
     def answer(request):
         return found.get(request.path, json_answer("404 page not found", status=404))
 
     async with serving(choose=answer) as server:
-        repl = first_run(talking, f"localhost:{server.port}", "")
+        repl = first_run(start_repl, f"localhost:{server.port}", "")
         assert await onboard(repl)
         assert config_of(repl) == f'base_url = "http://localhost:{server.port}/v1"\n'
         await repl.take("Capital of France?")
@@ -100,9 +100,9 @@ async def test_an_address_alone_is_taken_for_one_and_is_completed(talking):
 @pytest.mark.parametrize(
     ("answer", "model"), [("2", "large"), ("large", "large"), ("", "small"), (None, "small"), ("9", "small")]
 )
-async def test_of_several_models_one_is_chosen_after_the_key_was_checked(talking, answer, model):
+async def test_of_several_models_one_is_chosen_after_the_key_was_checked(start_repl, answer, model):
     async with serving(MODELS, MODELS, PARIS) as server:
-        repl = first_run(talking, "2", server.base_url, KEY, answer)
+        repl = first_run(start_repl, "2", server.base_url, KEY, answer)
         assert await onboard(repl)
         assert repl.chat.turns.connected.model_name == model
         await repl.take("Capital of France?")
@@ -118,18 +118,18 @@ async def test_of_several_models_one_is_chosen_after_the_key_was_checked(talking
     assert f'model = "{model}"' in config_of(repl)
 
 
-async def test_a_model_for_something_else_is_not_what_enter_takes(talking):
+async def test_a_model_for_something_else_is_not_what_enter_takes(start_repl):
     models = json_answer({"data": [{"id": "nomic-embed-text"}, {"id": "llama"}]})
     async with serving(models, models) as server:
-        repl = first_run(talking, server.base_url, "", "")
+        repl = first_run(start_repl, server.base_url, "", "")
         assert await onboard(repl)
         assert repl.chat.turns.connected.model_name == "llama"
         await repl.connection.close()
 
 
-async def test_a_model_of_another_server_is_not_asked_for_here(talking):
+async def test_a_model_of_another_server_is_not_asked_for_here(start_repl):
     async with serving(ONE, ONE) as server:
-        repl = first_run(talking, server.base_url, "")
+        repl = first_run(start_repl, server.base_url, "")
         repl.context.paths.config.mkdir(parents=True, exist_ok=True)
         (repl.context.paths.config / "config.toml").write_text('model = "gone"\n')
         await repl.take("/config theme dark")
@@ -138,27 +138,27 @@ async def test_a_model_of_another_server_is_not_asked_for_here(talking):
         await repl.connection.close()
 
 
-async def test_a_key_typed_in_the_open_is_not_used(talking):
-    repl = first_run(talking, KEY, None)
+async def test_a_key_typed_in_the_open_is_not_used(start_repl):
+    repl = first_run(start_repl, KEY, None)
     await onboard(repl)
     assert "error: that looks like a key" in repl.frontend.text
     assert not (repl.context.paths.config / "keys.json").exists()
 
 
-async def test_what_comes_first_all_the_same_is_said(talking):
+async def test_what_comes_first_all_the_same_is_said(start_repl):
     async with serving(ONE, ONE) as server:
-        repl = talking(frontend=KeptFrontend(server.base_url, ""), base_url="http://127.0.0.1:1/v1")
+        repl = start_repl(frontend=KeptFrontend(server.base_url, ""), base_url="http://127.0.0.1:1/v1")
         assert await onboard(repl)
-        assert repl.frontend.said[-1] == "flag --base-url comes first: base_url = http://127.0.0.1:1/v1"
+        assert repl.frontend.output[-1] == "flag --base-url comes first: base_url = http://127.0.0.1:1/v1"
         await repl.connection.close()
 
 
 @pytest.mark.parametrize(("answer", "is_replaced"), [("y", True), ("", False)])
 async def test_stored_keys_that_cannot_be_read_are_replaced_only_where_the_person_says_so(
-    talking, answer, is_replaced
+    start_repl, answer, is_replaced
 ):
     async with serving(ONE, ONE) as server:
-        repl = first_run(talking, server.base_url, KEY, answer)
+        repl = first_run(start_repl, server.base_url, KEY, answer)
         folder = repl.context.paths.config
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "keys.json").write_text("{broken")

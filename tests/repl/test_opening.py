@@ -12,15 +12,15 @@ from chatcli.repl.opening import choose_session, farewell, onboard_first_run
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from repl.fakes import KeptFrontend
-from repl.test_repl_session import talking  # noqa: F401 - the fixture
+from repl.test_repl_session import start_repl  # noqa: F401 - the fixture
 
 
 @pytest.fixture
-def kept(talking):  # noqa: F811
+def kept(start_repl):  # noqa: F811
     """Return a function that opens a conversation beside one that is kept, in which ``chooses`` is chosen."""
 
     def start(chooses):
-        there = talking(frontend=KeptFrontend(chooses=chooses))
+        there = start_repl(frontend=KeptFrontend(chooses=chooses))
         store = SessionStore(there.context.paths.data)
         with closing(SessionLog.resume(store.resolve("trip"), store.load, app="x")) as log:
             log.message(question("Capital of France?"), parent=None)
@@ -51,18 +51,18 @@ async def test_the_last_words_name_a_session_that_is_kept(kept):
     assert farewell(there) == "resume with: chatcli -s trip"
 
 
-async def test_who_has_a_model_is_asked_nothing(talking):  # noqa: F811
-    there = talking()
+async def test_who_has_a_model_is_asked_nothing(start_repl):  # noqa: F811
+    there = start_repl()
     await onboard_first_run(there)
-    assert there.frontend.said == []
+    assert there.frontend.output == []
 
 
 @pytest.mark.parametrize("ends_the_input", [True, False])
-async def test_only_who_ends_the_input_leaves_without_a_model(talking, ends_the_input):  # noqa: F811
-    there = talking(frontend=KeptFrontend(None), base_url=None, model=None)
+async def test_only_who_ends_the_input_leaves_without_a_model(start_repl, ends_the_input):  # noqa: F811
+    there = start_repl(frontend=KeptFrontend(None), base_url=None, model=None)
     there.frontend.was_left = ends_the_input
     await onboard_first_run(there)
-    assert there.frontend.said[0] == NO_MODEL_YET
+    assert there.frontend.output[0] == NO_MODEL_YET
     assert there.is_leaving is ends_the_input
 
 

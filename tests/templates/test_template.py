@@ -1,4 +1,8 @@
+"""Front matter, placeholders, and the question a template makes."""
+
 from __future__ import annotations
+
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -6,7 +10,14 @@ from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import TextPart
-from chatcli.templates.template import Filling, read_template
+from chatcli.templates.template import (
+    Filling,
+    FrontMatter,
+    Placeholder,
+    read_places,
+    read_template,
+    split_front_matter,
+)
 
 DOCUMENT = '<document name="stdin">\na,b</document>'
 
@@ -127,3 +138,121 @@ def test_filling_in_never_fails(text, filling):
     message = read.question(filling)
     assert message.parts
     assert {part.text for part in message.documents} == set(filling.documents)
+
+
+FULL = """\
++++
+description = "Say  it"
+model = "small"
+temperature = 0
+extract = true
+output = "text"
+[defaults]
+to = "English"
++++
+
+Hello +++
+"""
+
+
+def test_what_stands_above_the_words_is_read():
+    matter, body, line = split_front_matter(FULL, "x.md")
+    assert matter == FrontMatter(
+        description="Say it",
+        settings={"model": "small", "temperature": 0},
+        extract=True,
+        output="text",
+        defaults={"to": "English"},
+    )
+    assert (body, line) == ("\nHello +++\n", 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello", "", "Hello\n+++\nx = 1\n+++", "--- \nA line\n---\nwords", "++++\n"]
+)
+def test_a_text_may_have_none(text):
+    assert split_front_matter(text, "x.md") == (FrontMatter(), text, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("+++\nmodel = 1", "not closed"),
+        ("+++\nmodel = a\n+++\n", "not valid TOML"),
+        ("+++\napi_key = 'x'\n+++\n", "unknown key 'api_key'"),
+        ("+++\nbase_url = 'https://host.example'\n+++\n", "unknown key 'base_url'"),
+        ("+++\ndescription = 1\n+++\n", "description must be a text"),
+        ("+++\nextract = 'yes'\n+++\n", "extract must be true or false"),
+        ("+++\noutput = 'pdf'\n+++\n", "unknown output 'pdf'"),
+        ("+++\ndefaults = 1\n+++\n", "defaults must be a table"),
+        ("+++\n[defaults]\nn = 1\n+++\n", "defaults must be a table"),
+        ("---\ndescription: x\nmodel: y\n---\nHello", "stands between lines of ---"),
+    ],
+)
+def test_a_mistake_is_told_with_the_file_and_what_to_do(text, message):
+    with pytest.raises(ConfigurationError, match=r"^x\.md.*") as caught:
+        split_front_matter(text, "x.md")
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_mistyped_key_names_the_nearest():
+    with pytest.raises(ConfigurationError) as caught:
+        split_front_matter("+++\ntemprature = 1\n+++\n", "x.md")
+    assert caught.value.hint == "did you mean temperature?"
+
+
+@given(st.text())
+def test_reading_never_fails_but_by_the_error_that_is_meant_for_it(toml):
+    with suppress(ConfigurationError):
+        split_front_matter(f"+++\n{toml}\n+++\nHello", "x.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("Hello", ("Hello",)),
+        ("{{ input }}", (Placeholder("input"),)),
+        ("{{input}} and {{ to }}.", (Placeholder("input"), " and ", Placeholder("to"), ".")),
+        ('{{ to = "English" }}', (Placeholder("to", "English"),)),
+        ('{{to="a \\"b\\" }}\\n"}}', (Placeholder("to", 'a "b" }}\n'),)),
+        ("{{ 1 }}{{ 12 }}", (Placeholder("1"), Placeholder("12"))),
+        ("{{ 语言 }} {{ max-length }}", (Placeholder("语言"), " ", Placeholder("max-length"))),
+        ('{{ "{{" }} x }}', ("{{", " x }}")),
+        ("$1 $HOME ${x} {x} } } }}", ("$1 $HOME ${x} {x} } } }}",)),
+        ("", ()),
+    ],
+)
+def test_a_text_is_read_as_words_and_places(text, segments):
+    assert read_places(text, "x.md") == segments
+
+
+@pytest.mark.parametrize(
+    "braces",
+    [
+        "{{",
+        "{{ }}",
+        "{{ 0 }}",
+        "{{ a.b }}",
+        "{{ a | upper }}",
+        "{{ a = b }}",
+        "{{ a = 'b' }}",
+        '{{ "open }}',
+        '{{ "\\x" }}',
+        "{{ import os }}",
+        "{{{ a }}}",
+    ],
+)
+def test_braces_that_are_no_place_are_told_with_their_line(braces):
+    with pytest.raises(ConfigurationError, match=r"x\.md, line 5: cannot read \{\{") as caught:
+        read_places(f"one\ntwo\n{braces}", "x.md", first_line=3)
+    assert "{{ input }}" in caught.value.hint
+
+
+@given(st.text(st.sampled_from('{}"\\=|1a input\n') | st.characters()))
+def test_reading_ends_in_segments_or_in_the_error_that_is_meant_for_it(text):
+    try:
+        segments = read_places(text, "x.md")
+    except ConfigurationError:
+        return
+    assert "{{" in text or "".join(map(str, segments)) == text

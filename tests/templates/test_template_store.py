@@ -91,7 +91,7 @@ def test_only_templates_of_the_persons_own_are_removed(store, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"\xff\xfe\xff", "is not UTF-8"),
         (b"x" * 1_000_001, "is too long"),
@@ -99,15 +99,15 @@ def test_only_templates_of_the_persons_own_are_removed(store, tmp_path, monkeypa
         (None, "cannot read the template"),
     ],
 )
-def test_one_that_cannot_be_used_says_why_and_hides_no_other(store, content, told):
+def test_one_that_cannot_be_used_says_why_and_hides_no_other(store, content, message):
     store.folder.mkdir()
     if content is not None:
         (store.folder / "odd.md").write_bytes(content)
         (entry,) = [entry for entry in store.entries() if not entry.is_shipped]
-        assert told in entry.summary()
+        assert message in entry.summary()
     with pytest.raises(ConfigurationError) as caught:
         store.find(str(store.folder / "odd.md")).template()
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.hint
 
 

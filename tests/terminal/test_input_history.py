@@ -1,3 +1,5 @@
+"""The input history: its file, and suggestions from it."""
+
 from __future__ import annotations
 
 import json
@@ -14,6 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit import PromptSession
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
@@ -53,13 +57,13 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def told():
+def reported():
     return []
 
 
 @pytest.fixture
-def history(path, told):
-    return InputHistory(HistoryFile(path), told.append)
+def history(path, reported):
+    return InputHistory(HistoryFile(path), reported.append)
 
 
 async def loaded(history):
@@ -70,11 +74,11 @@ def entries(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-async def test_the_next_session_finds_what_was_typed_the_newest_first(history, path, told):
+async def test_the_next_session_finds_what_was_typed_the_newest_first(history, path, reported):
     history.append_string("first")
     history.append_string("second")
-    assert await loaded(input_history(path, told.append)) == ["second", "first"]
-    assert told == []
+    assert await loaded(input_history(path, reported.append)) == ["second", "first"]
+    assert reported == []
 
 
 async def test_what_was_just_typed_is_found_at_once(history):
@@ -84,10 +88,10 @@ async def test_what_was_just_typed_is_found_at_once(history):
     assert await loaded(history) == ["first"]
 
 
-async def test_what_another_copy_took_in_meanwhile_is_found_at_the_next_load(history, path, told):
+async def test_what_another_copy_took_in_meanwhile_is_found_at_the_next_load(history, path, reported):
     history.append_string("mine")
     assert await loaded(history) == ["mine"]
-    other = input_history(path, told.append)
+    other = input_history(path, reported.append)
     other.append_string("theirs")
     history.append_string("mine again")
     assert await loaded(history) == ["mine again", "theirs", "mine"]
@@ -135,9 +139,9 @@ def test_any_text_comes_back_as_it_was(texts):
 @pytest.mark.parametrize(
     "text", ["two\nlines", "in 北京 and 東京", "👩‍👩‍👧", "\ud83d", "\x1b[31mred", "a\u2028b\r\n", "null\0"]
 )
-async def test_lines_emoji_and_what_no_encoding_has_survive(history, path, told, text):
+async def test_lines_emoji_and_what_no_encoding_has_survive(history, path, reported, text):
     history.append_string(text)
-    assert await loaded(input_history(path, told.append)) == [text]
+    assert await loaded(input_history(path, reported.append)) == [text]
 
 
 @pytest.mark.parametrize(
@@ -196,17 +200,17 @@ def test_a_text_that_would_push_all_others_out_is_not_kept(path):
     assert list(file.texts()) == ["small"]
 
 
-async def test_a_file_grown_too_large_is_shortened_to_its_newest_texts(path, told):
+async def test_a_file_grown_too_large_is_shortened_to_its_newest_texts(path, reported):
     file = HistoryFile(path, limits=SMALL)
     for number in range(40):
         file.append([f"question {number}"])
     assert path.stat().st_size > SMALL.file_bytes
     newest = ["question 39", "question 38", "question 37"]
-    history = InputHistory(file, told.append)
+    history = InputHistory(file, reported.append)
     assert await loaded(history) == newest
     assert [entry["text"] for entry in entries(path)] == newest[::-1]
     assert await loaded(history) == newest
-    assert told == []
+    assert reported == []
 
 
 def test_a_file_that_is_not_too_large_is_left_alone(path):
@@ -240,22 +244,22 @@ async def test_a_file_somebody_removed_is_forgotten_and_begun_anew(history, path
     assert await loaded(history) == ["new"]
 
 
-async def test_a_place_that_cannot_be_used_is_told_once_and_texts_stay_in_memory(tmp_path, told):
+async def test_a_place_that_cannot_be_used_is_told_once_and_texts_stay_in_memory(tmp_path, reported):
     (tmp_path / "data").touch()
-    history = input_history(tmp_path / "data" / "input-history.jsonl", told.append)
+    history = input_history(tmp_path / "data" / "input-history.jsonl", reported.append)
     assert await loaded(history) == []
     history.append_string("first")
     history.append_string("second")
     assert await loaded(history) == ["second", "first"]
-    assert len(told) == 1
-    assert "cannot use the input history" in told[0]
-    assert "readable and writable" in told[0]
+    assert len(reported) == 1
+    assert "cannot use the input history" in reported[0]
+    assert "readable and writable" in reported[0]
 
 
-async def test_texts_that_could_not_be_written_are_written_when_it_works_again(tmp_path, told):
+async def test_texts_that_could_not_be_written_are_written_when_it_works_again(tmp_path, reported):
     (tmp_path / "data").touch()
     path = tmp_path / "data" / "input-history.jsonl"
-    history = input_history(path, told.append)
+    history = input_history(path, reported.append)
     history.append_string("first")
     (tmp_path / "data").unlink()
     history.append_string("second")
@@ -265,26 +269,26 @@ async def test_texts_that_could_not_be_written_are_written_when_it_works_again(t
 
 @posix_only
 @not_root
-async def test_a_file_that_cannot_be_written_is_still_read(history, path, told):
+async def test_a_file_that_cannot_be_written_is_still_read(history, path, reported):
     history.append_string("kept")
     path.chmod(0o400)
-    again = input_history(path, told.append)
+    again = input_history(path, reported.append)
     again.append_string("new")
     assert await loaded(again) == ["new", "kept"]
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
-async def test_a_full_disk_is_told(tmp_path, told):
+async def test_a_full_disk_is_told(tmp_path, reported):
     path = tmp_path / "input-history.jsonl"
     path.symlink_to("/dev/full")
-    history = input_history(path, told.append)
+    history = input_history(path, reported.append)
     history.append_string("hi")
-    assert "No space left" in told[0]
+    assert "No space left" in reported[0]
 
 
-async def test_without_a_path_nothing_is_written(told, tmp_path):
-    history = input_history(None, told.append)
+async def test_without_a_path_nothing_is_written(reported, tmp_path):
+    history = input_history(None, reported.append)
     assert isinstance(history, InMemoryHistory)
     history.append_string("private")
     assert await loaded(history) == ["private"]
@@ -358,10 +362,60 @@ def test_copies_that_write_while_one_shortens_lose_nothing(path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
 def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
-    path, told = tmp_path / "input-history.jsonl", []
+    path, reported = tmp_path / "input-history.jsonl", []
     os.mkfifo(path)
-    history = InputHistory(HistoryFile(path), told.append)
+    history = InputHistory(HistoryFile(path), reported.append)
     assert list(history.load_history_strings()) == []
-    assert "it is a pipe" in told[0]
+    assert "it is a pipe" in reported[0]
     history.store_string("Rome")
     assert list(history.load_history_strings()) == ["Rome"]
+
+
+def suggested(text, *earlier, cursor=None):
+    """Return what is suggested after ``text``, ``None`` for nothing, when ``earlier`` was typed, oldest first."""
+    history = InMemoryHistory()
+    for entry in earlier:
+        history.append_string(entry)
+    suggestion = HistorySuggestions().get_suggestion(Buffer(history=history), Document(text, cursor))
+    return suggestion and suggestion.text
+
+
+def test_the_newest_text_that_begins_so_goes_on():
+    assert suggested("what is", "what is it", "what is that", "who") == " that"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_nothing_is_suggested_before_something_is_written(text):
+    assert suggested(text, " hello", "\nhello") is None
+
+
+def test_nothing_is_suggested_inside_the_text():
+    assert suggested("what", "what is it", cursor=2) is None
+
+
+def test_nothing_is_suggested_when_nothing_began_so():
+    assert suggested("why", "what is it", "and why") is None
+
+
+def test_a_text_that_is_already_whole_lets_an_older_one_go_on():
+    assert suggested("hi", "hi there", "hi") == " there"
+    assert suggested("hi", "hi") is None
+
+
+def test_only_the_line_being_written_goes_on():
+    assert suggested("def", "def f():\n    return 1") == " f():"
+    assert suggested("def f():\n    re", "def f():\n    return 1\n") == "turn 1"
+    assert suggested("def f():", "def f():\n    return 1") is None
+
+
+def test_commands_go_on_like_any_text():
+    assert suggested("/mod", "/model small") == "el small"
+
+
+@given(st.lists(st.text("ab\n", min_size=1)), st.text("ab\n"))
+def test_a_suggestion_is_always_the_way_an_earlier_text_goes_on(earlier, text):
+    rest = suggested(text, *earlier)
+    if rest is not None:
+        assert rest
+        assert "\n" not in rest
+        assert any(f"{entry}\n".startswith(f"{text}{rest}\n") for entry in earlier)

@@ -9,7 +9,14 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.keys import Keys
 
-from chatcli.terminal.key_decoding import CTRL_ENTER, PASTE_BEGIN, PASTE_END, SHIFT_ENTER, KeyDecoder
+from chatcli.terminal.key_decoding import (
+    CTRL_ENTER,
+    PASTE_BEGIN,
+    PASTE_END,
+    SHIFT_ENTER,
+    KeyDecoder,
+    PasteGatherer,
+)
 
 SEQUENCES = (
     "\x1b[13;2u", "\x1b[27;2;13~", "\x1bOq", "\x1bOM", "\x1b[O", "\x1b[I", "\x1b[99;5u", "\x1b[1;5A", "\x1b[3~", "\x1b[A",
@@ -158,3 +165,46 @@ def test_each_sequence_of_the_parser_is_left_to_it():
         if key in {Keys.Ignore, Keys.BracketedPaste} or ("13" in sequence and key is Keys.ControlM):
             continue
         assert keys_of(decoded(sequence)) == keys_of(sequence), repr(sequence)
+
+
+CHUNKS = st.lists(
+    st.sampled_from([PASTE_BEGIN, PASTE_END, "text", "\x1b", "[20", "1~", "0~", "世界", "\r"]), max_size=12
+)
+
+
+def keys_gathered(chunks, gatherer):
+    keys = []
+    parser = Vt100Parser(keys.append)
+    for chunk in chunks:
+        parser.feed(gatherer.feed(chunk) if gatherer else chunk)
+    parser.flush()
+    return [(press.key, press.data) for press in keys]
+
+
+@given(CHUNKS)
+def test_keys_and_pastes_are_the_same_however_they_come(chunks):
+    # What never ends is waited for in both; what is held back at the end is not compared.
+    ended = [*chunks, PASTE_END, PASTE_END]
+    assert keys_gathered(ended, PasteGatherer()) == keys_gathered(ended, None)
+
+
+@given(st.text("ab\x1b[201~", max_size=30), st.integers(1, 7))
+def test_an_end_may_be_cut_anywhere(text, size):
+    sent = f"x{PASTE_BEGIN}{text}{PASTE_END}y"
+    chunks = [sent[at : at + size] for at in range(0, len(sent), size)]
+    assert keys_gathered(chunks, PasteGatherer()) == keys_gathered([sent], None)
+
+
+def test_it_ends_with_the_last_byte_of_its_end():
+    gatherer = PasteGatherer()
+    assert [gatherer.feed(chunk) for chunk in [f"a{PASTE_BEGIN}", *"text", *PASTE_END]] == [
+        "a",
+        *[""] * 9,
+        f"{PASTE_BEGIN}text{PASTE_END}",
+    ]
+
+
+def test_megabytes_are_one_paste():
+    sent = PASTE_BEGIN + "世界 x\r" * 1_000_000 + PASTE_END
+    keys = keys_gathered([sent[at : at + 1_000] for at in range(0, len(sent), 1_000)], PasteGatherer())
+    assert [key for key, _ in keys] == [Keys.BracketedPaste]

@@ -154,13 +154,13 @@ TYPED = st.text(st.characters(exclude_characters="a\n\r世"), max_size=8)
 
 
 @given(st.lists(st.tuples(TYPED, st.text("a\n\r世", min_size=2001, max_size=2100)), max_size=4))
-def test_what_is_folded_is_unfolded_as_it_was(pieces):
+def test_what_is_folded_is_unfolded_as_it_was(chunks):
     pastes, draft, text = Pastes(), "", ""
-    for typed, data in pieces:
+    for typed, data in chunks:
         draft += typed + pastes.folded(data, beside=draft)
         text += typed + data
     assert pastes.whole(draft) == text
-    assert pastes.refolded(text, before=draft) == draft or len({data for _, data in pieces}) < len(pieces)
+    assert pastes.refolded(text, before=draft) == draft or len({data for _, data in chunks}) < len(chunks)
 
 
 @pytest.mark.parametrize("typed", ["", "see ", "größer", "上下文 👨‍👩‍👧"])

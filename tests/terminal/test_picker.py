@@ -11,7 +11,7 @@ import pytest
 from chatcli.render.themes import theme
 from chatcli.terminal.picker.picker_drawing import unmarked
 from chatcli.terminal.picker.picking import pick_session
-from repl.picker_world import FakeLibrary, pickable, summary
+from repl.picker_fakes import FakeLibrary, pickable, summary
 from terminal.test_screen import CTRL_C, CTRL_D, ENTER, desk
 
 ESCAPE, TAB, CTRL_R, CTRL_U = "\x1b", "\t", "\x12", "\x15"

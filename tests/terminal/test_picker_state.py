@@ -9,7 +9,7 @@ import pytest
 from chatcli.core.errors import UsageError
 from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing, PickerState
-from repl.picker_world import HERE, NOW, FakeLibrary, pickable, summary
+from repl.picker_fakes import HERE, NOW, FakeLibrary, pickable, summary
 
 TOKYO = timezone(timedelta(hours=9))
 

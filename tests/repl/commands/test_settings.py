@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repl.test_repl_session import completions, messages
-from repl.test_repl_session import talking as talking  # noqa: PLC0414 - a fixture
+from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
 from scripted_server import Answer, event_stream, serving
 
 PARIS = Answer(event_stream("Paris."))
@@ -28,10 +28,10 @@ def profiles(tmp_path):
     return write
 
 
-async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, profiles):
+async def test_model_endpoint_and_system_prompt_follow_and_come_back(start_repl, profiles):
     async with serving(PARIS) as first, serving(PARIS) as second:
         profiles(second)
-        repl = talking(first)
+        repl = start_repl(first)
         await repl.take("/profile desk")
         await repl.take("Hi")
         await repl.take("/profile none")
@@ -40,16 +40,16 @@ async def test_model_endpoint_and_system_prompt_follow_and_come_back(talking, pr
     at_desk, outside = second.requests[-1].json, first.requests[-1].json
     assert (at_desk["model"], at_desk["temperature"]) == ("qwen3", 0)
     assert messages(second)[0] == ("system", "Be brief.")
-    assert f"model: qwen3 at 127.0.0.1:{second.port} (profile desk)" in repl.frontend.said
+    assert f"model: qwen3 at 127.0.0.1:{second.port} (profile desk)" in repl.frontend.output
     assert outside["model"] == "small"
     assert "temperature" not in outside
     assert messages(first)[0] == ("system", "Outside.")
 
 
-async def test_what_was_said_last_counts(talking, profiles):
+async def test_what_was_said_last_counts(start_repl, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/model large")
         await repl.take("/profile desk")
         assert repl.chat.turns.connected.model_name == "qwen3"
@@ -60,10 +60,10 @@ async def test_what_was_said_last_counts(talking, profiles):
         await repl.connection.close()
 
 
-async def test_the_model_of_the_session_stays_where_the_profile_names_none(talking, profiles):
+async def test_the_model_of_the_session_stays_where_the_profile_names_none(start_repl, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/model large")
         await repl.take("Hi")
         await repl.take("/profile warm")
@@ -71,17 +71,17 @@ async def test_the_model_of_the_session_stays_where_the_profile_names_none(talki
         await repl.connection.close()
 
 
-async def test_a_system_prompt_of_the_conversation_stays_where_the_profile_has_none(talking, profiles):
+async def test_a_system_prompt_of_the_conversation_stays_where_the_profile_has_none(start_repl, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/system Talk like a pirate.")
         await repl.take("/profile warm")
         assert repl.chat.opened.system == "Talk like a pirate."
         await repl.connection.close()
 
 
-async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_path):
+async def test_where_it_fails_everything_is_as_it_was(start_repl, profiles, tmp_path):
     async with serving(PARIS) as server:
         profiles(server)
         path = tmp_path / "CONFIG" / "config.toml"
@@ -91,7 +91,7 @@ async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_pat
             + "[profiles.wrong]\ntemperature = 9\n",
             encoding="utf-8",
         )
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("Hi")
         for name in ("keyless", "wrong"):
             await repl.take(f"/profile {name}")
@@ -100,32 +100,32 @@ async def test_where_it_fails_everything_is_as_it_was(talking, profiles, tmp_pat
         assert (repl.settings.profile, repl.chat.turns.connected.model_name) == (None, "small")
         assert repl.chat.opened.system == "Outside."
         await repl.take("Hi again")
-        assert repl.frontend.said[-1] == "Paris."
+        assert repl.frontend.output[-1] == "Paris."
         await repl.connection.close()
 
 
-async def test_a_profile_taken_as_a_setting_brings_its_system_prompt_too(talking, profiles):
+async def test_a_profile_taken_as_a_setting_brings_its_system_prompt_too(start_repl, profiles):
     async with serving(PARIS) as server:
         profiles(server)
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/config profile desk")
         assert (repl.settings.profile, repl.chat.opened.system) == ("desk", "Be brief.")
         await repl.connection.close()
 
 
-async def test_an_unknown_profile_names_the_nearest(talking, profiles):
+async def test_an_unknown_profile_names_the_nearest(start_repl, profiles):
     profiles()
-    repl = talking()
+    repl = start_repl()
     await repl.take("/profile dsek")
-    assert "error: there is no profile dsek" in repl.frontend.said
-    assert "→ did you mean desk?" in repl.frontend.said
+    assert "error: there is no profile dsek" in repl.frontend.output
+    assert "→ did you mean desk?" in repl.frontend.output
 
 
-async def test_profiles_are_listed_and_completed(talking, profiles):
+async def test_profiles_are_listed_and_completed(start_repl, profiles):
     profiles()
-    repl = talking(profile="desk")
+    repl = start_repl(profile="desk")
     await repl.take("/profile")
-    assert "→  desk  qwen3  127.0.0.1:1  Be brief.\n   warm" in repl.frontend.said
+    assert "→  desk  qwen3  127.0.0.1:1  Be brief.\n   warm" in repl.frontend.output
     assert await completions(repl, "/profile ") == [
         ("desk", "qwen3 at 127.0.0.1:1"),
         ("warm", ""),
@@ -133,8 +133,8 @@ async def test_profiles_are_listed_and_completed(talking, profiles):
     ]
 
 
-async def test_without_profiles_the_way_to_one_is_told(talking):
-    repl = talking()
+async def test_without_profiles_the_way_to_one_is_told(start_repl):
+    repl = start_repl()
     await repl.take("/profile")
-    assert "a table [profiles.NAME] in " in repl.frontend.said[-1]
+    assert "a table [profiles.NAME] in " in repl.frontend.output[-1]
     assert await completions(repl, "/profile ") == []

@@ -10,7 +10,7 @@ import pytest
 from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
 from chatcli.repl.commands import named
 from repl.fakes import KeptFrontend
-from repl.test_repl_session import talking  # noqa: F401 - a fixture
+from repl.test_repl_session import start_repl  # noqa: F401 - a fixture
 from scripted_server import Answer, event_stream, serving
 
 PARIS = Answer(event_stream("Paris."))
@@ -18,14 +18,14 @@ PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}
 
 
 @pytest.fixture
-def repl(talking):  # noqa: F811
-    return talking
+def repl(start_repl):  # noqa: F811
+    return start_repl
 
 
 async def shown(repl):
-    repl.frontend.said.clear()
+    repl.frontend.output.clear()
     await repl.take("/cost")
-    return [line for said in repl.frontend.said[1:] for line in said.splitlines()]
+    return [line for said in repl.frontend.output[1:] for line in said.splitlines()]
 
 
 async def test_before_anything_was_spent_it_says_so(repl):
@@ -91,15 +91,15 @@ def test_it_is_a_row_of_the_table_of_commands():
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
-async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name_is_lost(talking, columns):  # noqa: F811
-    there = talking(frontend=KeptFrontend(columns=columns), budget={"month": 100.0})
+async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name_is_lost(start_repl, columns):  # noqa: F811
+    there = start_repl(frontend=KeptFrontend(columns=columns), budget={"month": 100.0})
     ledger = Ledger(there.context.paths.data / FILE_NAME)
     for model in ("a-vendor/with-a-long-name/large-2026-11-01", "small"):
         for cost_usd in (Decimal("12345.25"), None):
             ledger.append(Expense(local_now(), model, "models.example", cost_usd))
     lines = await shown(there)
     assert all(len(line) <= columns for line in lines)
-    told = " ".join(" ".join(lines).split())
-    assert "2 requests at an unknown price" in told
-    assert "$24,690.50" in told
-    assert "large-2026-11-01" in told
+    text = " ".join(" ".join(lines).split())
+    assert "2 requests at an unknown price" in text
+    assert "$24,690.50" in text
+    assert "large-2026-11-01" in text

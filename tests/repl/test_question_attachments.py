@@ -6,7 +6,7 @@ import pytest
 
 from chatcli.repl.question_attachments import Attachments
 from repl.fakes import KeptFrontend
-from repl.test_repl_session import PARIS, messages, talking  # noqa: F401 - the fixture
+from repl.test_repl_session import PARIS, messages, start_repl  # noqa: F401 - the fixture
 from scripted_server import serving
 
 
@@ -29,25 +29,25 @@ def last_asked(server):
     return server.requests[-1].json["messages"][-1]["content"]
 
 
-async def test_a_mentioned_file_goes_along_and_is_no_word_of_the_persons(talking):  # noqa: F811
+async def test_a_mentioned_file_goes_along_and_is_no_word_of_the_persons(start_repl):  # noqa: F811
     async with serving(PARIS) as server:
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("What is in @one.txt?")
         assert last_asked(server) == f"What is in @one.txt?\n\n{framed('one.txt', 'one')}"
-        assert "attached: one.txt 3 B" in repl.frontend.said
+        assert "attached: one.txt 3 B" in repl.frontend.output
         (asked,) = repl.chat.session.questions
         assert [part.origin for part in asked.message.parts] == ["person", "document"]
 
 
-async def test_what_is_folded_mentions_nothing(talking):  # noqa: F811
+async def test_what_is_folded_mentions_nothing(start_repl):  # noqa: F811
     async with serving(PARIS) as server:
-        await talking(server).take("a log with @one.txt in it", shown="[pasted 200 lines]")
+        await start_repl(server).take("a log with @one.txt in it", shown="[pasted 200 lines]")
         assert last_asked(server) == "a log with @one.txt in it"
 
 
-async def test_a_named_file_goes_with_the_next_question_alone(talking):  # noqa: F811
+async def test_a_named_file_goes_with_the_next_question_alone(start_repl):  # noqa: F811
     async with serving(PARIS) as server:
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/file one.txt 'two.txt'")
         await repl.take("Compare with @one.txt")
         both = framed("one.txt", "one") + "\n\n" + framed("two.txt", "two\n")
@@ -56,8 +56,8 @@ async def test_a_named_file_goes_with_the_next_question_alone(talking):  # noqa:
         assert last_asked(server) == "And?"
 
 
-async def test_it_stays_until_the_question_is_sent(talking):  # noqa: F811
-    repl = talking()
+async def test_it_stays_until_the_question_is_sent(start_repl):  # noqa: F811
+    repl = start_repl()
     await repl.take("/file one.txt")
     await repl.take("@photo.png?")
     assert repl.frontend.drafted == "@photo.png?"
@@ -67,15 +67,15 @@ async def test_it_stays_until_the_question_is_sent(talking):  # noqa: F811
     assert not repl.chat.session.questions
 
 
-async def test_it_can_be_taken_away(talking):  # noqa: F811
-    repl = talking()
+async def test_it_can_be_taken_away(start_repl):  # noqa: F811
+    repl = start_repl()
     await repl.take("/file one.txt two.txt")
     await repl.take("/file -one.txt")
     await repl.take("/file -gone.txt")
     assert [attached.name for attached in repl.attachments.named] == ["two.txt"]
     assert "error: gone.txt is not attached" in repl.frontend.text
     await repl.take("/file -all")
-    assert repl.frontend.said[-1] == "removed all attachments"
+    assert repl.frontend.output[-1] == "removed all attachments"
 
 
 @pytest.mark.parametrize(
@@ -87,59 +87,61 @@ async def test_it_can_be_taken_away(talking):  # noqa: F811
         ("'one.txt", "unbalanced quote in 'one.txt"),
     ],
 )
-async def test_what_cannot_be_attached_is_told_at_once(talking, argument, reason):  # noqa: F811
-    repl = talking()
+async def test_what_cannot_be_attached_is_told_at_once(start_repl, argument, reason):  # noqa: F811
+    repl = start_repl()
     await repl.take(f"/file {argument}")
     assert f"error: {reason}" in repl.frontend.text
     assert not repl.attachments.named
 
 
-async def test_a_file_that_changed_is_read_as_it_is_when_it_is_sent(talking, folder):  # noqa: F811
+async def test_a_file_that_changed_is_read_as_it_is_when_it_is_sent(start_repl, folder):  # noqa: F811
     async with serving(PARIS) as server:
-        repl = talking(server)
+        repl = start_repl(server)
         await repl.take("/file one.txt")
         (folder / "one.txt").write_text("other", encoding="utf-8")
         await repl.take("Hi")
         assert last_asked(server) == f"Hi\n\n{framed('one.txt', 'other')}"
 
 
-async def test_a_question_that_is_too_long_keeps_what_goes_with_it(talking, folder):  # noqa: F811
+async def test_a_question_that_is_too_long_keeps_what_goes_with_it(start_repl, folder):  # noqa: F811
     (folder / "long.txt").write_text("word " * 5000, encoding="utf-8")
     async with serving(PARIS) as server:
-        repl = talking(server, context_window=1000)
+        repl = start_repl(server, context_window=1000)
         await repl.take("/file long.txt")
         await repl.take("Hi")
         assert repl.frontend.drafted == "Hi"
         assert [attached.name for attached in repl.attachments.named] == ["long.txt"]
 
 
-async def test_keys_are_listed_with_what_was_changed(talking):  # noqa: F811
-    repl = talking(keys={"leave": (), "send": "f5"})
+async def test_keys_are_listed_with_what_was_changed(start_repl):  # noqa: F811
+    repl = start_repl(keys={"leave": (), "send": "f5"})
     await repl.take("/keys")
-    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in repl.frontend.said[1].split("\n")}
+    lines = {
+        line.split("  ")[0]: line.split("  ")[-1].strip() for line in repl.frontend.output[1].split("\n")
+    }
     assert lines["F5"] == "send; while an answer streams, queue (changed)"
     assert lines["no key"] == "leave, with an empty composer (changed)"
 
 
-async def test_there_are_no_keys_line_by_line(talking):  # noqa: F811
-    repl = talking(frontend=KeptFrontend(draws=False))
+async def test_there_are_no_keys_line_by_line(start_repl):  # noqa: F811
+    repl = start_repl(frontend=KeptFrontend(draws=False))
     await repl.take("/keys")
     assert "error: /keys: line by line the only keys are" in repl.frontend.text
 
 
-async def test_a_file_that_may_be_in_several_encodings_is_asked_about(talking, folder):  # noqa: F811
+async def test_a_file_that_may_be_in_several_encodings_is_asked_about(start_repl, folder):  # noqa: F811
     (folder / "names.txt").write_bytes("北京".encode("gb18030"))
     async with serving(PARIS) as server:
-        repl = talking(server, frontend=KeptFrontend("7", "1"))
+        repl = start_repl(server, frontend=KeptFrontend("7", "1"))
         await repl.take("Who is in @names.txt?")
         assert last_asked(server).endswith(framed("names.txt", "北京"))
     assert "names.txt is not UTF-8 and may be in any of these encodings:" in repl.frontend.text
 
 
-async def test_what_is_turned_down_there_sends_nothing(talking, folder):  # noqa: F811
+async def test_what_is_turned_down_there_sends_nothing(start_repl, folder):  # noqa: F811
     (folder / "names.txt").write_bytes("北京".encode("gb18030"))
     async with serving(PARIS) as server:
-        repl = talking(server, frontend=KeptFrontend(None))
+        repl = start_repl(server, frontend=KeptFrontend(None))
         await repl.take("Who is in @names.txt?")
         assert [request for request in server.requests if request.method == "POST"] == []
     assert "no encoding was chosen for names.txt" in repl.frontend.text

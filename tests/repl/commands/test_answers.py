@@ -10,7 +10,7 @@ import pytest
 
 from chatcli.repl.clipboard import osc_52
 from repl.fakes import KeptFrontend
-from repl.test_repl_session import talking  # noqa: F401 - the fixture
+from repl.test_repl_session import start_repl  # noqa: F401 - the fixture
 from scripted_server import Answer, event_stream, serving
 
 ANSWER = "Two ways:\n\n```python\nprint('你好')\n```\n\nor\n\n```sh\nls\n```\n"
@@ -23,16 +23,16 @@ def copied(frontend):
 
 
 @pytest.fixture
-def answered(talking, tmp_path):  # noqa: F811
+def answered(start_repl, tmp_path):  # noqa: F811
     """Return a function that has a question answered and then says other lines."""
 
     async def say(*lines, environment=None, frontend=None):
         frontend = frontend or KeptFrontend()
         async with serving(CODE) as server:
-            repl = talking(server, frontend=frontend, context_window=4096)
+            repl = start_repl(server, frontend=frontend, context_window=4096)
             repl.context.environment.update({"PATH": str(tmp_path / "bin"), **(environment or {})})
             await repl.take("How?")
-            frontend.said.clear()
+            frontend.output.clear()
             for line in lines:
                 await repl.take(line)
             await repl.connection.close()
@@ -154,11 +154,11 @@ class TestSavingABlock:
 
 
 async def test_the_last_answer_is_read_again(answered):
-    assert ANSWER in (await answered("/last")).said
+    assert ANSWER in (await answered("/last")).output
 
 
 @pytest.mark.parametrize("command", ["/copy", "/last"])
-async def test_without_an_answer_that_is_said(talking, command):  # noqa: F811
-    repl = talking()
+async def test_without_an_answer_that_is_said(start_repl, command):  # noqa: F811
+    repl = start_repl()
     await repl.take(command)
     assert "there is no answer yet" in repl.frontend.text

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from repl.test_repl_session import completions, messages
-from repl.test_repl_session import talking as talking  # noqa: PLC0414 - a fixture
+from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
 from scripted_server import Answer, event_stream, json_answer, serving
 
 LONG = Answer(event_stream("word " * 300))
 SUMMARY = Answer(event_stream("They spoke of words."))
 
 
-async def test_older_turns_are_summed_up_between_two_questions(talking):
+async def test_older_turns_are_summed_up_between_two_questions(start_repl):
     async with serving(LONG, LONG, LONG, LONG, SUMMARY, LONG) as server:
-        repl = talking(server, context_window=2000, context="summarize")
+        repl = start_repl(server, context_window=2000, context="summarize")
         for number in range(4):
             await repl.take(f"question {number}")
         await repl.between_turns.settle()
@@ -28,9 +28,9 @@ async def test_older_turns_are_summed_up_between_two_questions(talking):
         await repl.connection.close()
 
 
-async def test_it_is_edited_in_the_composer_changed_and_taken_away(talking):
+async def test_it_is_edited_in_the_composer_changed_and_taken_away(start_repl):
     async with serving(LONG, LONG, LONG, LONG, SUMMARY) as server:
-        repl = talking(server, context_window=2000, context="summarize")
+        repl = start_repl(server, context_window=2000, context="summarize")
         for number in range(4):
             await repl.take(f"question {number}")
         await repl.between_turns.settle()
@@ -48,11 +48,11 @@ async def test_it_is_edited_in_the_composer_changed_and_taken_away(talking):
         await repl.connection.close()
 
 
-async def test_without_one_it_tells_how_there_can_be_one(talking):
+async def test_without_one_it_tells_how_there_can_be_one(start_repl):
     async with serving(LONG) as server:
-        repl = talking(server, context_window=2000)
+        repl = start_repl(server, context_window=2000)
         await repl.take("/summary")
-        assert "/context use summarize" in repl.frontend.said[-1]
+        assert "/context use summarize" in repl.frontend.output[-1]
         await repl.take("/summary edit")
         assert "there is no summary to edit" in repl.frontend.text
         await repl.take("/summary x")
@@ -60,14 +60,14 @@ async def test_without_one_it_tells_how_there_can_be_one(talking):
         await repl.connection.close()
 
 
-async def test_compact_sums_up_all_but_the_newest_turn_now_and_that_is_sent(talking):
+async def test_compact_sums_up_all_but_the_newest_turn_now_and_that_is_sent(start_repl):
     async with serving(LONG, LONG, LONG, SUMMARY, LONG) as server:
-        repl = talking(server, context_window=32_768)
+        repl = start_repl(server, context_window=32_768)
         for number in range(3):
             await repl.take(f"question {number}")
         await repl.take("/compact")
         assert repl.settings.context == "summarize"
-        assert "summed up 2 turns: ~" in repl.frontend.said[-1]
+        assert "summed up 2 turns: ~" in repl.frontend.output[-1]
         await repl.take("one more")
         sent = [text for _, text in messages(server)]
         assert sent[:3] == ["Sum up what we said before.", "They spoke of words.", "question 2"]
@@ -79,9 +79,9 @@ async def test_compact_sums_up_all_but_the_newest_turn_now_and_that_is_sent(talk
         await repl.connection.close()
 
 
-async def test_what_was_compacted_is_compacted_on_resuming_and_goes_on(talking):
+async def test_what_was_compacted_is_compacted_on_resuming_and_goes_on(start_repl):
     async with serving(LONG, LONG, LONG, SUMMARY, LONG, Answer(event_stream("More words."))) as server:
-        repl = talking(server, context_window=32_768, context="summarize")
+        repl = start_repl(server, context_window=32_768, context="summarize")
         for number in range(3):
             await repl.take(f"question {number}")
         await repl.take("/compact")
@@ -93,17 +93,17 @@ async def test_what_was_compacted_is_compacted_on_resuming_and_goes_on(talking):
         await repl.take("one more")
         assert [text for _, text in messages(server)][1] == "They spoke of words."
         await repl.take("/compact")
-        assert "summed up 1 turn: " in repl.frontend.said[-1]
+        assert "summed up 1 turn: " in repl.frontend.output[-1]
         assert repl.chat.summaries.current.text == "More words."
         await repl.take("/compact")
-        assert repl.frontend.said[-1] == "nothing more to sum up: the newest turn stays as it is"
+        assert repl.frontend.output[-1] == "nothing more to sum up: the newest turn stays as it is"
         await repl.between_turns.stop()
         await repl.connection.close()
 
 
-async def test_a_long_conversation_is_compacted_in_steps(talking):
+async def test_a_long_conversation_is_compacted_in_steps(start_repl):
     async with serving(*[LONG] * 6, SUMMARY) as server:
-        repl = talking(server, context_window=4000)
+        repl = start_repl(server, context_window=4000)
         for number in range(6):
             await repl.take(f"question {number}")
         await repl.take("/compact")
@@ -112,15 +112,15 @@ async def test_a_long_conversation_is_compacted_in_steps(talking):
         await repl.connection.close()
 
 
-async def test_compacting_that_fails_changes_nothing(talking):
+async def test_compacting_that_fails_changes_nothing(start_repl):
     async with serving(LONG, LONG, json_answer({"error": {"message": "no"}}, status=400)) as server:
-        repl = talking(server, context_window=32_768, context="summarize")
+        repl = start_repl(server, context_window=32_768, context="summarize")
         await repl.take("/compact")
         assert "error: /compact: there are no older turns yet" in repl.frontend.text
         for number in range(2):
             await repl.take(f"question {number}")
         await repl.take("/compact")
-        assert any(line.startswith("error: ") and "400" in line for line in repl.frontend.said)
+        assert any(line.startswith("error: ") and "400" in line for line in repl.frontend.output)
         assert repl.chat.summaries.current is None
         await repl.between_turns.stop()
         await repl.connection.close()
