@@ -102,11 +102,10 @@ class KeptFrontend(Frontend):
         self.sequences.append(sequence)
         return self.draws
 
-    def hold(self):
+    def hold(self, draft=""):
         self.holds += 1
-
-    def set_aside(self, text):
-        self.aside = text
+        if draft:
+            self.aside = draft
 
     def draft(self, text):
         self.drafted = text

@@ -53,7 +53,6 @@ _END_OF_ALPHABETS: Final = "\u0e80"
 _SIGN_COSTS: Final = {sign: cost for cost, signs in _SIGNS for sign in signs}
 _OTHER_SIGN_COST: Final = 9.0
 
-_CHINESE: Final = ("zh-Hans", "zh-Hant")
 _CANTONESE: Final = "喺嘅啲哋嚟咗嘢冇佢唔咁嗰乜攞㗎噉咩啱嘥瞓諗揾搵脷冚嗌咪喎嘞喇囉吖嘛咧冧孖餸嚿啖掂"
 _CANTONESE_COST: Final = 7.0
 _HALF_WIDTH_KANA: Final = frozenset(map(chr, range(0xFF66, 0xFFA0)))

@@ -184,11 +184,10 @@ class LineFrontend(Frontend):
             self._terminal.stdout.write(sequence)
         return takes_it
 
-    def hold(self) -> None:
-        """Do nothing: lines are read one at a time."""
-
-    def set_aside(self, text: str) -> None:
-        self.draft(text)
+    def hold(self, draft: str = "") -> None:
+        """Show ``draft``: lines are read one at a time, so there is no queue."""
+        if draft:
+            self.draft(draft)
 
     def draft(self, text: str) -> None:
         if not self._options.quiet:

@@ -1,4 +1,4 @@
-"""Where an answer goes and in which form; where the lines beside it go."""
+"""The outputs of a turn: the answer's destination and format, and the lines about it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 
 _LOOK_AGAIN_S: Final = 0.05
-_LONGEST_PART: Final = 1_000  # in UTF-8 not more than a pipe that has room at all takes at once
+_LONGEST_PART: Final = 1_000  # in UTF-8 at most what a pipe with room accepts at once
 
 
 class _Destination(NamedTuple):
-    """Where an answer is written; what is done at its end, and when somebody else is to read the keyboard before that."""
+    """The answer's destination, with callbacks for its end and for releasing the keyboard before that."""
 
     file: Stream | OutputFile
     at_close: ExitStack
@@ -54,8 +54,8 @@ class _Destination(NamedTuple):
 class AnswerOutput:
     """An observer that shows the answer on stdout, or writes it to the file of ``--out``.
 
-    Where that fails, ``complain`` is given the error, and the turn goes on: what is paid for is kept in the session.
-    ``before_text`` is called once, when the first of the answer comes. Whoever makes one has to ``close`` it.
+    If that fails, ``complain`` is given the error and the turn goes on: a paid answer is saved in the
+    session. ``before_text`` is called once, before the first text. The caller must ``close`` it.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class AnswerOutput:
             for part in _parts(event):
                 if self._failed:
                     return
-                # The loop goes on while nobody reads: what came is stored, and a signal is heard.
+                # The loop keeps running while nobody reads: deltas are stored, and signals are handled.
                 while not self._destination.file.has_room:  # noqa: ASYNC110 - no event tells that a pipe was read
                     await asyncio.sleep(_LOOK_AGAIN_S)
                 await self._render(part)
@@ -99,11 +99,11 @@ class AnswerOutput:
         self._destination.file.write(text)
 
     def free_keyboard(self) -> None:
-        """Let somebody else read what is typed: a question to the person."""
+        """Release the keyboard for a question to the person."""
         self._destination.keyboard.close()
 
     def exit_code(self) -> ExitCode:
-        """Return what the output itself has to say about success: it may be full, or lack what was to be extracted."""
+        """Return the output's own exit code: it may have failed, or found nothing to extract."""
         if self._failed:
             return ExitCode.LOCAL_IO
         return self._render.exit_code if isinstance(self._render, _Extraction) else ExitCode.DONE
@@ -114,7 +114,7 @@ class AnswerOutput:
 
 
 def _parts(event: Event) -> Iterator[Event]:
-    """Yield a long text in parts, none of which waits in the middle of being written."""
+    """Yield a long text in parts that are each written without blocking."""
     if isinstance(event, TextDelta) and len(event.text) > _LONGEST_PART:
         for at in range(0, len(event.text), _LONGEST_PART):
             yield TextDelta(event.text[at : at + _LONGEST_PART])
@@ -123,7 +123,7 @@ def _parts(event: Event) -> Iterator[Event]:
 
 
 def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
-    """Return what writes a line beside the answer; a ``plain`` one is a sentence to be read aloud."""
+    """Return a function that writes a line beside the answer; ``plain`` makes it a sentence."""
     return (lambda line: terminal.warn(sentence(line), whole=True)) if plain else terminal.warn
 
 
@@ -163,7 +163,7 @@ class _Extraction:
 
 
 class Outputs(NamedTuple):
-    """Where a turn is shown: its answer and the lines about it, which ``always`` are among what watches it."""
+    """The outputs of a turn: its answer and the lines about it; ``always`` are further observers."""
 
     answer: AnswerOutput
     status: StatusRenderer
@@ -179,10 +179,10 @@ class Outputs(NamedTuple):
         *,
         keep: Callable[[bytes], object] | None = None,
     ) -> tuple[Observer, ...]:
-        """Return what watches a turn, in the order in which each is given an event.
+        """Return the observers of a turn, in the order in which each is given an event.
 
-        ``hurry`` is called when the person at the keyboard presses Enter while another attempt is waited for, and
-        ``keep`` is given what they type besides. ``about`` says what the answer is about.
+        ``retry_now`` is called when the person presses Enter while a retry is pending; ``keep`` is given
+        anything else they type. ``about`` returns the subject of the answer.
         """
         around = self.options, self.settings, self.terminal
         waiting = waiting_output(*around, retry_now, keep=keep)
@@ -198,9 +198,9 @@ def turn_outputs(
     is_one_shot: bool = False,
     speaker: str = "",
 ) -> Outputs:
-    """Return the outputs the options ask for: Markdown on a terminal, text otherwise, and lines on stderr.
+    """Return the outputs of the options: Markdown on a terminal, else text, and lines on stderr.
 
-    ``verbose`` is as the options say unless it was changed since; ``speaker`` is written before a plain answer.
+    ``verbose`` overrides the option of that name; ``speaker`` is written before a plain answer.
     """
     status = status_output(options, settings, terminal, verbose=verbose, is_one_shot=is_one_shot)
     destination = _Destination(terminal.stdout, ExitStack(), ExitStack())
@@ -209,7 +209,7 @@ def turn_outputs(
         destination = destination._replace(file=file)
         destination.at_close.callback(file.close)
     say = line_writer(terminal, plain=settings.plain)
-    # A person who sees both in one place tells them apart by the gap; a voice needs none.
+    # On a screen a gap separates answer and lines; it means nothing when read aloud.
     shows_gap = terminal.stderr.is_terminal and terminal.stdout.is_terminal and not settings.plain
 
     def complain(error: LocalIOError) -> None:
@@ -221,7 +221,7 @@ def turn_outputs(
             terminal.warn("")
 
     render = _renderer(options, settings, terminal, destination, speaker)
-    # Pushed last, it is done first.
+    # Pushed last, it is called first.
     destination.at_close.callback(destination.keyboard.close)
     answer = AnswerOutput(render, destination, complain=complain, before_text=leave_gap)
     always: tuple[Observer, ...] = (answer, status, *_beside(options, settings, terminal))
@@ -236,7 +236,7 @@ def status_output(
     verbose: bool | None = None,
     is_one_shot: bool = False,
 ) -> StatusRenderer:
-    """Return what writes lines about turns to stderr."""
+    """Return the renderer that writes lines about turns to stderr."""
     return StatusRenderer(
         line_writer(terminal, plain=settings.plain),
         dim=terminal.stderr_colors is not None and not settings.plain,
@@ -249,7 +249,7 @@ def status_output(
 
 
 def _beside(options: Namespace, settings: Settings, terminal: Terminal) -> Iterator[Observer]:
-    """Yield what tells more than the lines about a turn: to a voice that a wait goes on, with ``--debug`` what failed."""
+    """Yield further observers: spoken progress in plain mode, and failures with ``--debug``."""
     if settings.plain and not options.quiet and terminal.stderr.is_terminal:
         keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
         yield SpokenWaiting(terminal.warn, hint=f"{keys}Control C stops.")
@@ -271,7 +271,7 @@ def waiting_output(
     *,
     keep: Callable[[bytes], object] | None = None,
 ) -> tuple[Observer, ...]:
-    """Return what accompanies waiting: a line on a terminal that can take it back, and an ear for Enter."""
+    """Return the observers of a wait: a line that is redrawn on a terminal, and a listener for Enter."""
     line = _waiting_line(options, settings, terminal)
 
     def retry_now_below_line() -> None:
@@ -291,7 +291,7 @@ def notification_output(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Observer, ...]:
-    """Return what tells the person at a terminal of an answer that took long; ``about`` says what it is about."""
+    """Return the observer that notifies the person at a terminal of a slow answer about ``about``."""
     watched = terminal.stderr.is_terminal and not terminal.is_dumb and not options.quiet
     if not watched or settings.notify == "off":
         return ()
@@ -300,7 +300,7 @@ def notification_output(
     on_desktop = settings.notify == "desktop" and not settings.plain
 
     def tell(text: str) -> None:
-        # That nobody hears of it changes nothing about the answer.
+        # A notification that fails must not affect the answer.
         with suppress(ClosedPipe, LocalIOError):
             terminal.stderr.write(notification(text, terminal.environment) if on_desktop else BELL)
 
@@ -318,7 +318,7 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
 
 
 def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:
-    """Whether one line that is redrawn shows what is waited for."""
+    """Whether waiting is shown in a line that is redrawn."""
     return not (quiet or plain or terminal.is_dumb) and terminal.stderr.is_terminal
 
 
@@ -368,7 +368,7 @@ def _renderer(
 def _text_renderer(
     options: Namespace, settings: Settings, terminal: Terminal, write: Callable[[str], None], speaker: str
 ) -> Observer:
-    """Return what writes text: read aloud at a terminal, else as it comes, or in whole lines for who reads plain ones."""
+    """Return the renderer for text: spoken in plain mode, whole lines in a plain pipe, else as it arrives."""
     say = line_writer(terminal, plain=settings.plain)
     is_spoken = settings.plain and terminal.stdout.is_terminal
     if is_spoken and not (options.output or options.out or options.raw):
@@ -382,7 +382,7 @@ def _text_renderer(
 
 
 def _live_answer(settings: Settings, terminal: Terminal, destination: _Destination) -> Observer:
-    """Return what redraws the end of the answer while it comes."""
+    """Return the renderer that redraws the end of the answer as it arrives."""
     from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
     from chatcli.render.reasoning import Reasoning  # noqa: PLC0415

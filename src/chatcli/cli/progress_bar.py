@@ -1,4 +1,4 @@
-"""A bar of rich on stderr, for what takes long at a terminal."""
+"""A progress bar on stderr, drawn by rich."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def can_be_redrawn(terminal: Terminal) -> bool:
 
 @contextmanager
 def progress_bar(terminal: Terminal, *, in_bytes: bool = False) -> Iterator[Show]:
-    """Draw a bar, in percent or ``in_bytes``, and give out what moves it on; nothing of it stays on the screen."""
-    # A pipe sees none of it.
+    """Draw a bar, in percent or ``in_bytes``; yield the function that advances it, and erase it after."""
+    # Nothing is drawn in a pipe.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -64,7 +64,7 @@ def progress_bar(terminal: Terminal, *, in_bytes: bool = False) -> Iterator[Show
 
 
 class _AsFile:
-    """A stream of the terminal as rich wants one. Nothing is lost for what only says that it is coming."""
+    """A stream of the terminal with rich's interface; a failing progress bar loses nothing."""
 
     encoding = "utf-8"
 

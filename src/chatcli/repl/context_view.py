@@ -1,4 +1,4 @@
-"""What a model sees of a conversation, for the person: a bar of its window, and a table of its parts."""
+"""The model's context for display: a bar of its window, and a table of its parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SIGNS: Final[dict[str, tuple[str, Role]]] = {
     "free": (".", "rule"),
     "answer": ("A", "address"),
 }
-# Every other turn is drawn so, that they can be told apart.
+# Alternate turns are drawn differently, to tell them apart.
 _OTHER_TURN: Final = ("t", "address")
 
 _RANGE: Final = re.compile(r"(?<=\d)–(?=\d)")
@@ -57,7 +57,7 @@ def context_view(report: ContextReport, columns: int) -> list[StyledRow]:
 
 
 def context_sentences(report: ContextReport) -> str:
-    """Return what the model sees as it is read aloud: a line a part."""
+    """Return the context for reading aloud: a line per part."""
     about = "about " if report.estimated else ""
     lines = []
     for row in _all_rows(report):
@@ -70,7 +70,7 @@ def context_sentences(report: ContextReport) -> str:
 
 
 def left_out_lines(report: ContextReport) -> Iterator[str]:
-    """Yield what the model does not see, and why."""
+    """Yield lines about what is left out, and why."""
     for gap in report.left_out:
         turns = ranges(gap.turns)
         named = "" if not turns else f"turn {turns}" if len(gap.turns) == 1 else f"turns {turns}"
@@ -79,7 +79,7 @@ def left_out_lines(report: ContextReport) -> Iterator[str]:
 
 
 def comparison(now: ContextReport, then: ContextReport, columns: int) -> str:
-    """Return a table of what is sent now and what would be."""
+    """Return a table that compares the context now sent with another."""
     return table(_compared_rows(now, then), columns, right={1, 2})
 
 
@@ -99,7 +99,7 @@ def _compared_rows(now: ContextReport, then: ContextReport) -> list[tuple[str, s
 
 
 def comparison_sentences(now: ContextReport, then: ContextReport) -> str:
-    """Return the same as it is read aloud."""
+    """Return the comparison for reading aloud."""
     (_, name, other), *rows = _compared_rows(now, then)
     return "\n".join(
         f"{_capital(label)}: {count} with {name}, {other_count} with {other}."
@@ -108,7 +108,7 @@ def comparison_sentences(now: ContextReport, then: ContextReport) -> str:
 
 
 def differences(now: ContextReport, then: ContextReport) -> Iterator[str]:
-    """Yield which turns would be sent that are not, and the other way round."""
+    """Yield which turns would be sent in addition, and which no longer."""
     more, fewer = then.turns - now.turns, now.turns - then.turns
     if more:
         yield f"it would also send {_turns(sorted(more))}"
@@ -152,7 +152,7 @@ def _parts_table(report: ContextReport, columns: int) -> str:
     costs = ["" if row.cost_usd is None else dollars(row.cost_usd) for row in rows]
     if columns < _NARROW_COLUMNS or not any(row.cost_usd for row in rows):
         costs = [""] * len(rows)
-    # What is counted is seen whole, whatever is said of it.
+    # Numbers are never cut, their notes may be.
     taken = 1 + max(map(len, numbers)) + max(map(len, costs)) + 3 * 2
     room = max(8, columns - taken)
     cells = [
@@ -225,7 +225,7 @@ LONGEST_BAR: Final = 78
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of the window: the sign it is drawn with, its role in the theme, and its length."""
+    """A stretch of the window: its sign, its role in the theme, and its length."""
 
     sign: str
     role: Role
@@ -233,9 +233,10 @@ class Stretch:
 
 
 def bar(parts: Sequence[Stretch], columns: int) -> StyledRow:
-    """Return the parts side by side between brackets, in one row of at most ``columns``.
+    """Return the parts side by side in brackets, in one row of at most ``columns``.
 
-    Each that is not empty has a cell at least, as long as there are cells; the rest goes by the tokens.
+    Each part that is not empty gets at least one cell, as long as there are cells; the rest is divided by
+    tokens.
     """
     shown = [part for part in parts if part.tokens > 0]
     cells = shares([part.tokens for part in shown], max(1, min(columns, LONGEST_BAR) - 2))
@@ -245,7 +246,7 @@ def bar(parts: Sequence[Stretch], columns: int) -> StyledRow:
 
 
 def shares(weights: Sequence[int], cells: int) -> list[int]:
-    """Divide ``cells`` by ``weights``: one for each where there are enough, then by the largest remainder."""
+    """Divide ``cells`` by ``weights``: at least one each if there are enough, then by largest remainder."""
     if len(weights) > cells:
         heaviest = sorted(range(len(weights)), key=lambda at: -weights[at])[:cells]
         return [int(at in heaviest) for at in range(len(weights))]

@@ -145,12 +145,11 @@ class Frontend(Protocol):
         """Send the terminal an invisible sequence; return whether it understands such sequences."""
         ...
 
-    def hold(self) -> None:
-        """Hold the queue until the person releases it, because the work before it failed."""
-        ...
+    def hold(self, draft: str = "") -> None:
+        """Hold the queue until the person releases it, ``draft`` first.
 
-    def set_aside(self, text: str) -> None:
-        """Keep ``text`` to send later; the person may write something else first."""
+        The work before it failed; the person may write something else first.
+        """
         ...
 
     def draft(self, text: str) -> None:

@@ -226,8 +226,7 @@ class ReplSession:
         except ChatcliError as error:
             self.complain(error)
             # The hint is a command, so there is nothing to edit.
-            self.frontend.set_aside(draft)
-            self.frontend.hold()
+            self.frontend.hold(draft)
             return
         except CancelledError:
             self._stop_before_sending(draft)

@@ -1,4 +1,4 @@
-"""The tree of a conversation, drawn in rows: the conversation straight down, its other branches moved in."""
+"""The tree of a conversation in rows: the current path straight down, other branches indented."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NARROW_COLUMNS: Final = 60
 _ROWS_SHOWN_WHOLE: Final = 30
 _CODE_OR_TABLE: Final = re.compile(r"^ *(?:```|~~~|\|)", re.MULTILINE)
 _LINE_MARKS: Final = re.compile(r"^ *(?:#+|>) ", re.MULTILINE)
-_UNKNOWN: Final = "…"  # no message has this id: what stands above is not listed
+_UNKNOWN: Final = "…"  # no message has this id: its parent is not listed
 
 
 class _TreeRow:
-    """An exchange and how deep its branch is moved in; ``begins`` says that it is the first of that branch."""
+    """An exchange and its indent; ``begins`` marks the first of a branch."""
 
     def __init__(self, exchange: Exchange, depth: int, *, begins: bool) -> None:
         self.exchange = exchange
@@ -37,9 +37,9 @@ class _TreeRow:
 
 
 def tree_rows(tree: Tree, columns: int) -> str:
-    """Return the tree in rows of at most ``columns``; each begins with the number its exchange is called by.
+    """Return the tree in rows of at most ``columns``; each begins with the number of its exchange.
 
-    A filled dot is on the path of the conversation. Of a long stretch without branches only its ends are shown.
+    A filled dot marks the current path. Of a long stretch without branches only the ends are shown.
     """
     on_path = {exchange.id for exchange in tree.path}
     last = tree.path[-1].id if tree.path else None
@@ -59,7 +59,7 @@ def tree_rows(tree: Tree, columns: int) -> str:
 
 
 def tree_sentences(tree: Tree) -> str:
-    """Return the tree as it is read aloud: a line an exchange, with what it follows where that is not the one before."""
+    """Return the tree for reading aloud: a line per exchange, with its parent unless that is just above."""
     on_path = {exchange.id for exchange in tree.path}
     last = tree.path[-1].id if tree.path else None
     by_id = {exchange.id: exchange for exchange in tree.exchanges}
@@ -101,7 +101,7 @@ def _words(exchange: Exchange, columns: int) -> str:
     asked = beginning_of(exchange.question.message, _PREVIEW_CHARACTERS)
     if exchange.answer is None:
         return f"{asked} (no answer)"
-    # Both are to be seen where there is room for both.
+    # Both are shown if there is room.
     room = max(12, columns // 2 - 8)
     shown = asked if columns < _NARROW_COLUMNS else shortened(asked, room)
     model = exchange.answer.reply.model if exchange.answer.reply else None
@@ -110,7 +110,7 @@ def _words(exchange: Exchange, columns: int) -> str:
 
 
 def _rows(tree: Tree, on_path: set[str]) -> Iterator[_TreeRow]:
-    """Yield the rows from the top; of alternatives the one on the path, or else the newest, goes straight on."""
+    """Yield the rows from the top; of alternatives, the one on the path, else the newest, goes straight on."""
     waiting: list[_TreeRow | tuple[Exchange | None, int]] = [(None, 0)]
     seen: set[str] = set()
     while waiting:
@@ -131,7 +131,7 @@ def _rows(tree: Tree, on_path: set[str]) -> Iterator[_TreeRow]:
 
 
 def _shortened(rows: Sequence[_TreeRow], last: str | None) -> Iterator[_TreeRow | int]:
-    """Yield the rows, and in place of the middle of a long stretch how many it has."""
+    """Yield the rows, with a count in place of the middle of a long stretch."""
     at = 0
     while at < len(rows):
         end = at + 1

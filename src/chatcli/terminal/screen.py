@@ -302,13 +302,11 @@ class Screen:
         if self._work is not None:
             self._work.cancel()
 
-    def hold(self) -> None:
-        """Hold the queue until the person releases it."""
+    def hold(self, draft: str = "") -> None:
+        """Hold the queue until the person releases it, ``draft`` first; the composer stays free."""
+        if draft:
+            self._queue.hold_first(self.composer.as_taken(draft))
         self._queue.hold()
-
-    def set_aside(self, text: str) -> None:
-        """Put ``text`` first in the queue, held; the composer stays free."""
-        self._queue.hold_first(self.composer.as_taken(text))
 
     def edit_queued(self) -> None:
         if written := self._queue.take_newest():

@@ -1,4 +1,4 @@
-"""The rows at the bottom of the screen, from the tail of an answer down to the toolbar, and how they look."""
+"""The rows at the bottom of the screen, from the tail of an answer to the toolbar, and their styles."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the rows show, asked with every frame; one that says nothing takes no room.
+    """The content of the rows, queried with every frame; an empty row takes no room.
 
-    ``panel`` stands in the place of all but the tail.
+    ``panel`` replaces all but the tail.
     """
 
     tail: Callable[[], Sequence[Painted]]
@@ -51,7 +51,7 @@ class Shown:
 
 
 def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: HistorySearch) -> HSplit:
-    """Return the rows; ``search`` or a question of the program, ``answer``, stands in the place of the composer."""
+    """Return the rows; ``search`` or ``answer``, a question of the program, replaces the composer."""
     asking = Condition(lambda: answer.is_open)
     searching = Condition(lambda: search.is_open)
     choosing = Condition(lambda: shown.panel() is not None)
@@ -95,7 +95,7 @@ _MENU_ROWS: Final = 8
 
 
 def completion_menu() -> HSplit:
-    """Return the menu for what is offered where the cursor is."""
+    """Return the completion menu at the cursor."""
     more = Window(
         FormattedTextControl(_more),
         style="class:completion-menu.more",
@@ -117,7 +117,7 @@ def _more() -> str:
 
 
 class TailControl(UIControl):
-    """Shows the last of the ``rows`` that there is room for."""
+    """Shows the last of the ``rows`` that fit."""
 
     def __init__(self, rows: Callable[[], Sequence[Painted]]) -> None:
         self._rows = rows
@@ -155,9 +155,9 @@ _NOT_SENT: Final = "not sent: "
 
 
 def queue_rows(queue: MessageQueue, columns: int, screen_rows: int, *, sign: str) -> list[str]:
-    """Return a row for each of the first texts, and how many more there are; on a low screen a single row.
+    """Return a row for each of the first texts, and the number of the others; a single row on a low screen.
 
-    ``sign`` stands before the first.
+    ``sign`` precedes the first.
     """
     shown = list(queue)[: _MOST_QUEUED if screen_rows > _LOW_SCREEN_ROWS else 1]
     if not shown:
@@ -180,7 +180,7 @@ def _queue_row(label: str, written: Submission, end: str, columns: int) -> str:
     return clip(label + text + lines + end, 0, columns)
 
 
-# A class of the screen, the role of the theme it is like, and what is added to that.
+# A class of the screen, the corresponding role of the theme, and additional styles.
 _CLASSES: Final = (
     ("prompt", "marker", "bold"),
     ("question", "marker", ""),
@@ -209,7 +209,7 @@ _ATTRIBUTES: Final = frozenset({"bold", "dim", "italic", "underline", "strike"})
 
 @functools.cache
 def screen_style(name: Background, color_system: ColorSystem | None) -> Style:
-    """Return the style sheet for a background; without colours only what is bold is told apart."""
+    """Return the style sheet for a background; without colours only bold remains."""
     roles = {role: few if color_system == "standard" else chosen for role, chosen, few in PALETTES[name]}
     styles = dict(_FIXED)
     for element, role, more in _CLASSES:
@@ -219,7 +219,7 @@ def screen_style(name: Background, color_system: ColorSystem | None) -> Style:
 
 @functools.cache
 def _style_of(style: AnswerStyle) -> str:
-    """Return a style of the theme in prompt_toolkit's words for it."""
+    """Return a style of the theme in prompt_toolkit's words."""
     words = [word for word in sorted(_ATTRIBUTES) if getattr(style, word)]
     if style.color is not None:
         is_own = style.color.is_system_defined and not style.color.is_default
@@ -228,7 +228,7 @@ def _style_of(style: AnswerStyle) -> str:
 
 
 def _word_of_style(word: str) -> str:
-    """Return a word of a palette as prompt_toolkit has it: the sixteen colours go by other names there."""
+    """Return a word of a palette as prompt_toolkit calls it: its sixteen colours have other names."""
     if word in _ATTRIBUTES or word.startswith("#"):
         return word
     return f"ansi{word.replace('_', '')}"

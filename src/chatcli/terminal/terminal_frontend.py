@@ -218,11 +218,8 @@ class TerminalFrontend(Frontend):
             self._screen.signal(sequence)
         return self._takes_commands
 
-    def hold(self) -> None:
-        self._screen.hold()
-
-    def set_aside(self, text: str) -> None:
-        self._screen.set_aside(text)
+    def hold(self, draft: str = "") -> None:
+        self._screen.hold(draft)
 
     def draft(self, text: str) -> None:
         self._screen.composer.put(text)

@@ -1,4 +1,4 @@
-"""The toolbar: which model, how full its window is, what it cost, which session, what is being edited."""
+"""The toolbar: the model, how full its window is, the cost, the session, and what is being edited."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _FILLING: Final = 0.7
 _FULL: Final = 0.9
 _SHORTEST_TITLE: Final = 8
 _SURELY: Final = 1.3
-"""By how much an estimate must exceed the room, so that counting would say so too."""
+"""How far an estimate must exceed the room to be sure without counting."""
 
 _LEFT_OUT_LAST: Final = ("too long", "spent", "to send", "editing", "model", "window", "title")
-"""What keeps its place the longest where there is no room for all: from the end of this, each gives way to those before."""
+"""Parts by priority: if there is no room, those earlier in this list give way to later ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the toolbar, by its ``name`` in the table of what gives way, and its role in the theme.
+    """A part of the toolbar, by its ``name`` in the table of priorities, with its role in the theme.
 
-    ``bar`` stands before it, full and empty.
+    ``bar`` is drawn before it, full and empty.
     """
 
     name: str
@@ -54,7 +54,7 @@ class _Part:
 
 
 def is_too_long(chat: Conversation, draft_tokens: int) -> bool:
-    """Whether a question that is about so long cannot be sent."""
+    """Whether a question of about this length cannot be sent."""
     return chat.target is not None and draft_tokens > _room_tokens(chat.manager.context_usage())
 
 
@@ -63,7 +63,7 @@ def _room_tokens(usage: ContextUsage) -> int:
 
 
 class Toolbar:
-    """One line of ANSI text. Where there is no room for all of it, the less important parts are left out.
+    """A line of ANSI text, without its less important parts if they do not fit.
 
     ``unicode`` says whether the terminal can show more than ASCII.
     """
@@ -76,7 +76,8 @@ class Toolbar:
     ) -> str:
         """Return the line.
 
-        ``expected_model`` is shown until there is one to ask; ``draft_tokens`` is about how long what would be sent is.
+        ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
+        draft.
         """
         model = chat.target.model_name if chat.target else expected_model
         parts = [
@@ -129,7 +130,7 @@ class Toolbar:
 
 
 def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
-    """Return the parts there is room for, the most important of them at least; a title is shortened first."""
+    """Return the parts that fit, at least the most important one; a title is shortened first."""
     while len(parts) > 1:
         wide = sum(part.columns for part in parts) + len(_BETWEEN) * (len(parts) - 1)
         if wide <= columns:
@@ -144,7 +145,7 @@ def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
 
 
 def _shortened(name: str, columns: int) -> str:
-    """Return a name as long as a terminal has room for, without its vendor where that is narrow."""
+    """Return a name as long as the terminal has room for, without its vendor in a narrow one."""
     if columns >= _NARROW_COLUMNS or width(name) <= columns // 3:
         longest = _LONGEST_NAME if columns < _NARROW_COLUMNS * 2 else columns // 3
     else:
@@ -154,14 +155,14 @@ def _shortened(name: str, columns: int) -> str:
 
 def _spent(chat: Conversation) -> str:
     cost_usd = chat.session.cost_usd
-    # What is free needs no room, and of what is unknown there is nothing to say.
+    # Free models need no room, and unknown prices say nothing.
     return f"{dollars(cost_usd)} spent" if cost_usd else ""
 
 
 def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
-    """Return about what it will cost to send what is being written, nothing where that is free or unknown.
+    """Return about the cost of sending the draft, empty if free or unknown.
 
-    The answer is taken to be as long as the budget expects it.
+    The answer is assumed to have the length the budget expects.
     """
     target = chat.target
     if target is None or not draft_tokens:

@@ -8,7 +8,6 @@ from chatcli.cli.commands import COMMANDS
 from chatcli.cli.options import RESERVED_OPTIONS, main_parser
 from chatcli.cli.shell_completion.grammar import (
     ANYTHING,
-    DYNAMIC,
     FILES,
     FILES_AFTER_AT,
     PROFILES,
@@ -84,7 +83,7 @@ SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", 
 
 def test_names_of_sessions_profiles_and_templates_are_found_where_they_are(tmp_path):
     environment = {"CHATCLI_DATA_DIR": str(tmp_path), "CHATCLI_CONFIG_DIR": str(tmp_path)}
-    assert [values(kind, environment) for kind in DYNAMIC] == [[], [], SHIPPED]
+    assert [values(kind, environment) for kind in (SESSIONS, PROFILES, TEMPLATES)] == [[], [], SHIPPED]
     (tmp_path / "sessions").mkdir()
     for name in ("work", "a trip", "bad\nname"):
         (tmp_path / "sessions" / f"{name}.jsonl").touch()

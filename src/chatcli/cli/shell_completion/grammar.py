@@ -30,8 +30,6 @@ SESSIONS: Final = "sessions"
 PROFILES: Final = "profiles"
 TEMPLATES: Final = "templates"
 ANYTHING: Final = "anything"
-DYNAMIC: Final = (SESSIONS, PROFILES, TEMPLATES)
-"""Kinds whose values only the program knows."""
 _BY_DESTINATION: Final = {
     "session": SESSIONS,
     "sessions": SESSIONS,

@@ -1,4 +1,4 @@
-"""The picker on the screen: the line searched for, the list, the footer, as text with the colours of a theme."""
+"""The picker on the screen: the search line, the list and the footer, in the colours of a theme."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
 
 ROOMY_COLUMNS: Final = 60
 ROOMY_ROWS: Final = 12
-"""From this size on every session has two rows; where there is less room only the marked one has."""
+"""From this height on every session has two rows; below it only the marked one has."""
 _BETWEEN: Final = " · "
 _GAP: Final = "  "
 _INDENT: Final = 2
 _TURNS_COLUMNS: Final = len("1,234 turns")
-_TITLE_COLUMNS: Final = 8  # without so many a title says nothing, and the age makes room
+_TITLE_COLUMNS: Final = 8  # a shorter title says nothing, so the age is left out instead
 _LEAD: Final = 3
-"""A hit that does not fit stands behind so much of the row: one in so many parts of it."""
+"""A hit that does not fit is shown after this fraction of the row."""
 _LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
 _HEADING: Final = re.compile(r"(?:(?<=\s)|\A)#{1,6} ")
 _FENCE: Final = re.compile(r"```+\w*|~~~+\w*")
 _MARKED: Final = re.compile(
     r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)|(?<![\w*_])(\*\*\*|\*\*|\*|_)(?=[^\s*_])(.+?)(?<=[^\s*_])\3(?![\w*_])"
 )
-# Longer than any row. What is behind it need not even be looked at.
+# Longer than any row; text beyond it is never processed.
 _LONGEST_CHARACTERS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """``rows`` are ANSI text of one line each; the one at ``edited_at`` makes room for a title that is written."""
+    """``rows`` are single lines of ANSI text; row ``edited_at`` leaves room for the title being edited."""
 
     rows: tuple[str, ...]
     edited_at: int | None = None
@@ -64,7 +64,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The characters that not every terminal can show. ``pointer`` is as wide as an indent."""
+    """Characters that not every terminal can show. ``pointer`` is as wide as an indent."""
 
     pointer: str
     cut: str
@@ -76,7 +76,7 @@ ASCII: Final = Glyphs("> ", "~")
 
 @dataclass(frozen=True, slots=True)
 class PickerDrawing:
-    """Draws into ``columns`` and so many ``rows`` of sessions. ``now`` is the person's time, with its zone."""
+    """Draws at most ``rows`` of sessions in ``columns``. ``now`` is the local time, with its zone."""
 
     theme: Theme
     glyphs: Glyphs
@@ -103,7 +103,7 @@ class PickerDrawing:
         return Drawn(tuple(rows[: self.rows]), edited_at)
 
     def footer(self, state: PickerState) -> tuple[str, str]:
-        """Return what there is, and what the keys do."""
+        """Return the number of sessions and the keys."""
         if state.error:
             return self.theme.paint(self._cut(f"error: {state.error}"), "code.error"), self._dim(
                 self._keys(state)
@@ -112,7 +112,7 @@ class PickerDrawing:
 
     @property
     def pointer(self) -> str:
-        """What stands before the marked session."""
+        """The sign before the marked session."""
         return self.theme.paint(self.glyphs.pointer, "marker")
 
     @property
@@ -120,7 +120,7 @@ class PickerDrawing:
         return self.columns >= ROOMY_COLUMNS and self.rows >= ROOMY_ROWS
 
     def _fitting(self) -> int:
-        """Return how many sessions there is room for."""
+        """Return how many sessions fit."""
         return self.rows // 2 if self._is_roomy else self.rows - 1
 
     def _title(self, session: SessionSummary, *, is_marked: bool) -> str:
@@ -151,13 +151,13 @@ class PickerDrawing:
             return indent + self.theme.paint(question, "code.error")
         turns = "" if self._is_roomy else _turns(session) + _BETWEEN
         name = session.name + (f" (copy of {session.forked_from})" if session.forked_from else "")
-        # Where the name is the title already, only a copy has more to say.
+        # If the name is the title already, only a copy's number adds something.
         named = f"{name}{_BETWEEN}" if session.title or session.forked_from else ""
         before = self._cut(turns + named, columns)
         return indent + self._dim(before) + self._excerpt(session, hit, columns - width(before))
 
     def _excerpt(self, session: SessionSummary, hit: SearchHit | None, columns: int) -> str:
-        """Return what was said: at the words that were found, else at the beginning."""
+        """Return an excerpt: around the hit, else from the beginning."""
         if hit is None or not hit.excerpt:
             return self._dim(self._cut(unmarked(session.preview), columns))
         start, end = hit.at
@@ -166,7 +166,7 @@ class PickerDrawing:
             for part in (hit.excerpt[:start], hit.excerpt[start:end], hit.excerpt[end:])
         )
         if width(before) + width(found) > columns:
-            # Of what stands before it only the end: the hit is what was looked for.
+            # Only the end of the text before the hit, which is what matters.
             lead = max(0, columns // _LEAD)
             before = self.glyphs.cut + _last(before, lead)
         found = self._cut(found, columns - width(before))
@@ -184,7 +184,7 @@ class PickerDrawing:
         return self._joined(("Enter opens", escape, *scope, "Ctrl-R renames", "Ctrl-D deletes"))
 
     def _joined(self, parts: Iterable[str]) -> str:
-        """Return as many parts as there is room for, the most important first."""
+        """Return as many parts as fit, the most important first."""
         line = ""
         for part in parts:
             longer = line + _BETWEEN + part if line else self._cut(part)
@@ -196,13 +196,13 @@ class PickerDrawing:
         return self.theme.paint(text, "label")
 
     def _cut(self, text: str, columns: int | None = None) -> str:
-        """Return ``text`` as a terminal may show it, cut where there is no room for all of it."""
+        """Return ``text`` sanitized and cut to fit."""
         columns = self.columns if columns is None else max(0, columns)
         return shortened(_shown(text), columns, mark=self.glyphs.cut)
 
 
 def unmarked(text: str) -> str:
-    """Return a line of Markdown as it reads: without marks of emphasis, code, headings and links."""
+    """Return a line of Markdown without its marks of emphasis, code, headings and links."""
     text = _LINK.sub(r"\1", _HEADING.sub("", text))
     return _FENCE.sub("", _MARKED.sub(lambda marked: marked[2] or marked[4], text))
 
@@ -233,7 +233,7 @@ def _counts(state: PickerState) -> Sequence[str]:
 
 
 def _nothing(state: PickerState) -> Sequence[str]:
-    """Return what to do where nothing is listed."""
+    """Return the hint for an empty list."""
     listing = state.listing
     if listing is None or state.progress is not None:
         return ("reading the sessions …",)
@@ -248,9 +248,9 @@ def _nothing(state: PickerState) -> Sequence[str]:
 
 
 class PickerPanel:
-    """Shows ``state`` as ``drawing`` draws it now; ``looked_for`` is told the words whenever they change.
+    """Shows ``state`` as drawn by ``drawing``; ``looked_for`` is given the words whenever they change.
 
-    ``search`` is where the person types what to look for, ``title`` the new title of a session.
+    ``search`` is the input for the words, ``title`` the one for a session's new title.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class PickerPanel:
     ) -> None:
         self._state = state
         self._drawing = drawing
-        # The list keeps the height it once had: a footer that jumps with every letter could not be read.
+        # The list never shrinks: a footer that jumps with every letter could not be read.
         self._tallest = 0
         self._frame: int | None = None
         self._last_drawn = Drawn(())
@@ -288,7 +288,7 @@ class PickerPanel:
         )
 
     def _drawn(self) -> Drawn:
-        # prompt_toolkit asks for heights and rows a dozen times a frame.
+        # prompt_toolkit asks for heights and rows a dozen times per frame.
         frame = get_app().render_counter
         if self._frame != frame:
             drawing = self._drawing()

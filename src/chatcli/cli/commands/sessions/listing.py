@@ -43,7 +43,7 @@ _SEARCH_LIMIT: Final = 20
 
 
 def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None:
-    """Write a line a session: name, when it was used last, turns, title, which is below where there is no room."""
+    """Write a row per session: name, last use, turns, and the title, below the row if there is no room."""
     names = [sanitize_line(summary.name) for summary in summaries]
     name_columns = max(map(width, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
@@ -58,7 +58,7 @@ def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None
 
 
 def warn_of_damage(damaged: Mapping[str, int], terminal: Terminal) -> None:
-    """Tell which sessions have damaged records, and how many; without any, nothing."""
+    """Report the number of sessions with damaged records, and their names, if there are any."""
     for name, count in damaged.items():
         if count:
             terminal.warn(f"{sanitize_line(name)} has {damage(count)}")
@@ -67,7 +67,7 @@ def warn_of_damage(damaged: Mapping[str, int], terminal: Terminal) -> None:
 
 
 def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
-    """Tell of the files beside the sessions that are none, and what to do with them."""
+    """Report files among the sessions that are not sessions, with a hint."""
     names = library.unreadable()
     for name in names[:_SHOWN_NAMES]:
         file = library.store.resolve(str(library.store.folder / f"{name}{SUFFIX}"))
@@ -82,7 +82,7 @@ def warn_of_unreadable(library: Library, terminal: Terminal) -> None:
 
 
 def write_found(found: SearchHit, terminal: Terminal) -> None:
-    """Write a hit of a search: name, when it was used last and title, and below it the words around."""
+    """Write a search hit: name, last use and title, and the excerpt below."""
     summary = found.summary
     line = (
         f"{sanitize_line(summary.name)}  {when(summary)}  {sanitize_line(_remarks(summary) + summary.title)}"
@@ -93,9 +93,9 @@ def write_found(found: SearchHit, terminal: Terminal) -> None:
 
 
 def _excerpt(found: SearchHit, terminal: Terminal) -> str:
-    """Return the excerpt as far as it fits, the hit in bold where there are colours."""
+    """Return the excerpt as far as it fits, the hit in bold if there are colours."""
     start, end = found.at
-    # Each piece by itself: what is made visible is longer than what it was.
+    # Each part separately: sanitizing lengthens text.
     before, hit, after = map(
         sanitize_line, (found.excerpt[:start], found.excerpt[start:end], found.excerpt[end:])
     )
@@ -108,7 +108,7 @@ def _excerpt(found: SearchHit, terminal: Terminal) -> str:
 
 
 def _remarks(summary: SessionSummary) -> str:
-    """Return what stands before a title of a session that is not as all others are."""
+    """Return the remarks before the title of an unusual session."""
     answering = "(answering) " if summary.is_being_answered(local_now()) else ""
     return answering + ("(damaged) " if summary.damaged_records else "")
 
@@ -123,7 +123,7 @@ def fitting(line: str, terminal: Terminal) -> str:
 
 
 def json_fields(summary: SessionSummary) -> dict[str, Any]:
-    """Return what scripts get of a session; keys may be added, never changed."""
+    """Return a session's fields for scripts; keys may be added, never changed."""
     return {
         "name": summary.name,
         "path": str(summary.path),
@@ -141,7 +141,7 @@ def add_here_option(parser: Parser) -> None:
 
 
 def folder_of(options: Namespace, terminal: Terminal) -> str | None:
-    """Return the folder the person is in, ``None`` where they did not ask for it."""
+    """Return the working folder, ``None`` unless it was asked for."""
     if not options.here:
         return None
     folder = run_context(terminal).folder
@@ -157,7 +157,7 @@ def refresh(
     *,
     monotonic_s: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Refresh the library; after a second, a line on a terminal counts what is read."""
+    """Refresh the library; after a second, show a count of files read on a terminal."""
     is_shown = terminal.stderr.is_terminal and not terminal.is_dumb and not options.quiet
     counter = _Counter(terminal, monotonic_s, is_shown=is_shown)
     try:
@@ -186,7 +186,7 @@ class _Counter:
             self._write(f"\r{'':<{self._columns}}\r")
 
     def _write(self, text: str) -> None:
-        # Nobody loses the list for what only says that it is coming.
+        # The list must not fail because of its progress line.
         with suppress(ClosedPipe, LocalIOError):
             self._terminal.stderr.write(text)
 
@@ -250,7 +250,7 @@ def _search(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
         raise UsageError(f"--limit {options.limit} is too small", hint="use 1 or more")
     folder = folder_of(options, terminal)
     refresh(library, options, terminal)
-    # A library without a word to look for shows all it has, which nobody asked for here.
+    # Without a search word the library would list everything, which was not asked for here.
     found = library.search(words, folder=folder, limit=options.limit) if terms(words) else []
     if options.json:
         listed = [{**json_fields(hit.summary), "excerpt": hit.excerpt, "at": list(hit.at)} for hit in found]
@@ -270,7 +270,7 @@ def add_sessions_argument(parser: Parser) -> None:
 
 
 def named_sessions(options: Namespace, action: str) -> list[str]:
-    """Return the sessions that were named; raise ``UsageError`` where none was."""
+    """Return the named sessions; raise ``UsageError`` if there are none."""
     if not options.sessions:
         raise UsageError(
             f"which session? chatcli sessions {action} NAME",
