@@ -33,7 +33,7 @@ values = st.one_of(
 
 @st.composite
 def damaged(draw: Any, sound: Any, *, times: int = 2) -> Any:
-    """Draw a copy of ``sound``, a JSON value, with any value in a few of its places."""
+    """Draw a copy of ``sound``, a JSON value, with arbitrary values in a few places."""
     value = copy.deepcopy(draw(st.sampled_from(sound)))
     for _ in range(draw(st.integers(1, times))):
         places = list(_places(value))
@@ -53,7 +53,7 @@ def damaged(draw: Any, sound: Any, *, times: int = 2) -> Any:
 
 
 def dumped(value: Any) -> bytes:
-    """Return ``value`` as a line of JSON, with what only Python's own reader takes (NaN, lone surrogates)."""
+    """Return ``value`` as a line of JSON, including what only Python reads (NaN, lone surrogates)."""
     return json.dumps(value, ensure_ascii=True).encode()
 
 

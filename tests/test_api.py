@@ -1,4 +1,4 @@
-"""The Python API: what a script sees of it."""
+"""The Python API, as scripts use it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARIS = Answer(event_stream("Pa", "ris."))
 
 @pytest.fixture(autouse=True)
 def folders(monkeypatch, tmp_path):
-    """Give a person folders of their own, and an environment in which nothing else is set."""
+    """Set folders of its own and otherwise empty variables."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CHATCLI_MODEL", "CHATCLI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     for kind in ("CONFIG", "DATA", "CACHE", "LOCAL"):
@@ -39,7 +39,7 @@ def folders(monkeypatch, tmp_path):
 
 
 def asked(server):
-    """Return the questions; a server on loopback is asked for its windows as well."""
+    """Return the questions; a loopback server is also asked for its windows."""
     return [request for request in server.requests if request.method == "POST"]
 
 

@@ -267,7 +267,7 @@ def test_what_cannot_be_a_key_is_refused_without_repeating_it(text):
     assert "geheim" not in f"{caught.value} {caught.value.hint}"
 
 
-# What there is without a key.
+# Options without a key.
 
 
 async def test_a_port_nobody_listens_at_is_no_way_in(context):

@@ -1,7 +1,7 @@
-"""Readable texts of many languages in the encodings people have them in: whole, cut at both ends, with one damaged byte.
+"""Texts of many languages in their usual encodings: whole, cut at both ends, with one damaged byte.
 
-``corpus/tuned.txt`` is what the recognition was made with, ``corpus/held_out.txt`` was written before and never looked at
-while it was made. A record is a line ``%% LANGUAGE KIND`` and the text below it.
+``corpus/tuned.txt`` was used to tune the recognition; ``corpus/held_out.txt`` was written before and never
+used for it. A record is a line ``%% LANGUAGE KIND`` and the text below it.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ ENCODINGS = {
     "fa": ("utf_16_le",),
     "he": ("cp1255", "iso8859_8"),
 }
-# What a cut or a damaged byte may cost: the characters around it, and a mark in their place.
+# The cost of a cut or damaged byte: the characters around it, and a replacement character.
 _LOST_AT_ONE_PLACE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One text in one encoding, as it was left: ``whole``, ``cut`` or ``damaged``."""
+    """A text in an encoding, in a state: ``whole``, ``cut`` or ``damaged``."""
 
     language: str
     kind: str
@@ -60,15 +60,15 @@ class Case:
         return f"{self.language} {self.kind}, {self.encoding}, {self.state}"
 
     def is_right(self, decoded: str) -> bool:
-        """Return whether ``decoded`` is the text, but for what was cut off or damaged."""
-        # Windows-1258 writes a letter and its tone apart.
+        """Return whether ``decoded`` is the text, apart from what was cut off or damaged."""
+        # Windows-1258 writes a letter and its tone separately.
         text, decoded = unicodedata.normalize("NFC", self.text), unicodedata.normalize("NFC", decoded)
         if self.state == "whole":
             return decoded == text
         if self.state == "cut":
             return any(
                 text[start : start + len(kept)] == kept
-                # The second byte of a cut character may be a letter of ASCII.
+                # The second byte of a cut character may be an ASCII letter.
                 for kept in (decoded.strip("\ufffd"), decoded[1:].strip("\ufffd"))
                 for start in range(_LOST_AT_ONE_PLACE)
                 if len(kept) >= len(text) - 2 * _LOST_AT_ONE_PLACE
@@ -79,7 +79,7 @@ class Case:
 
 
 def cases(half: str) -> Iterator[Case]:
-    """Yield the texts of a half in every encoding that can hold them, each sequence of bytes once."""
+    """Yield the texts of a half in every encoding that can represent them, each byte sequence once."""
     for record in (CORPUS / f"{half}.txt").read_text(encoding="utf-8").split("%% ")[1:]:
         heading, _, body = record.partition("\n")
         language, _, kind = heading.partition(" ")
@@ -120,7 +120,7 @@ def _states(content: bytes, encoding: str, heading: str) -> Iterator[tuple[str, 
     yield "whole", content
     chance = random.Random(f"{heading} {encoding}")
     if len(content) >= 20:
-        # In the middle of a character, where characters are of several bytes.
+        # In the middle of a character, in multi-byte encodings.
         yield "cut", content[1:-1]
     inner = [at for at in range(2, len(content) - 2) if content[at] >= 0x80]
     if len(content) >= 20 and inner and not encoding.startswith(("utf_16", "iso2022")):
@@ -130,7 +130,7 @@ def _states(content: bytes, encoding: str, heading: str) -> Iterator[tuple[str, 
 
 
 def _same_length(one: str, other: str) -> int:
-    """Return how many characters ``one`` and ``other`` begin with in common."""
+    """Return the length of the common beginning of ``one`` and ``other``."""
     return next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )

@@ -382,7 +382,7 @@ class TestTheThresholdOfBinary:
 
 
 class TestTheThresholdOfDamagedUtf8:
-    """It is UTF-8 where there are four characters that are not ASCII for each place that is damaged."""
+    """UTF-8 needs four non-ASCII characters for each damaged place."""
 
     def test_four_for_one_are_enough(self):
         assert decode("дело".encode() + b" \xff.", "notes").text == "дело \ufffd."

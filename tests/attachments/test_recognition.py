@@ -1,4 +1,4 @@
-"""How many of the texts of the corpus are read right, of those the recognition was made with and of others."""
+"""How many texts of the corpus are decoded correctly, both tuned and held-out ones."""
 
 from __future__ import annotations
 

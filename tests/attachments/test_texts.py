@@ -39,7 +39,7 @@ def test_a_pipe_that_breaks_is_a_local_error():
 
 
 class Endless(io.RawIOBase):
-    """A pipe that never ends; it counts what was taken of it."""
+    """An endless pipe that counts the bytes read."""
 
     def __init__(self):
         self.taken_bytes = 0

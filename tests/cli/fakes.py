@@ -1,4 +1,4 @@
-"""A terminal made of memory."""
+"""A terminal in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Recorded(Terminal):
 
 
 def terminal(stdin: bytes | None = b"", *, is_terminal: bool = False, **environment: str) -> Recorded:
-    """Return a terminal with ``stdin`` waiting to be read; ``None`` closes it."""
+    """Return a terminal with ``stdin`` ready to be read; ``None`` closes it."""
     return Recorded(
         stdin=None if stdin is None else io.BytesIO(stdin),
         stdin_is_terminal=is_terminal,

@@ -1,4 +1,4 @@
-"""A terminal of any size, without a keyboard, that writes into a file."""
+"""A terminal of any size, without a keyboard, that writes to a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SizedTerminal(Terminal):
-    """Its size is what a test sets."""
+    """Its size is set by the test."""
 
     def __init__(self, file: BinaryIO, columns: int, lines: int) -> None:
         super().__init__(
@@ -26,7 +26,7 @@ class SizedTerminal(Terminal):
         self.resize(columns, lines)
 
     def resize(self, columns: int, lines: int) -> None:
-        # The one thing of a terminal that can change.
+        # The only property of a terminal that can change.
         self.environment["size"] = os.terminal_size((columns, lines))
 
     def size(self) -> os.terminal_size:

@@ -1,4 +1,4 @@
-"""Asking for the background on a real terminal, at whose other end something answers."""
+"""Querying the background of a real terminal with a simulated reply."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ATTRIBUTES = "\x1b[?62;22c"
 
 @contextmanager
 def answering(*answer):
-    """Yield a terminal's descriptor; who reads the question there writes ``answer``, waiting at each number of seconds."""
+    """Yield a terminal's descriptor; a thread replies to the query with ``answer``, pausing at numbers."""
     ours, theirs = pty.openpty()
 
     def act():
@@ -53,7 +53,7 @@ def answering(*answer):
 
 
 def ask(descriptor):
-    """Return what is answered, and what was typed in the meantime."""
+    """Return the reply, and what was typed in the meantime."""
     before = termios.tcgetattr(descriptor)
     question = BackgroundQuery(descriptor, lambda text: os.write(descriptor, text.encode()))
     found = question.answer()
@@ -84,7 +84,7 @@ def test_a_terminal_that_answers_is_believed(color, end, expected):
 
 
 def test_a_terminal_that_does_not_know_the_question_costs_no_wait(monkeypatch):
-    # Who waited for the answer would wait until the test is ended.
+    # Waiting for the reply would last until the end of the test.
     monkeypatch.setattr(background_query, "ANSWERED_WITHIN_S", 10_000)
     with answering(ATTRIBUTES) as descriptor:
         assert ask(descriptor) == (None, b"")
@@ -131,7 +131,7 @@ def test_nobody_is_asked_where_there_is_no_terminal(term):
 
 @dataclass
 class Chosen:
-    """Settings, as far as a theme depends on them."""
+    """The settings a theme depends on."""
 
     theme: str
 
@@ -174,7 +174,7 @@ def test_keys_typed_while_it_is_asked_reach_who_reads_next(tmp_path, monkeypatch
         shown = screen.wait_for("read '")
         assert (
             "read 'ls -l\\n'" in shown or "read ' -l\\n'" in shown
-        )  # the system may not let keys be given back
+        )  # the system may not allow keys to be returned
 
 
 @pytest.mark.parametrize("term", ["linux", "dumb"])

@@ -14,7 +14,7 @@ from cli.fakes import terminal
 
 @pytest.fixture
 def surface_on(tmp_path):
-    """Return a function that makes a frontend on a terminal of memory."""
+    """Return a function that makes a frontend on an in-memory terminal."""
 
     def start(shown, *, plain=False, quiet=False, clock=lambda: 0.0):
         environment = {

@@ -1,4 +1,4 @@
-"""What is redrawn on standard output, read back with a terminal emulator."""
+"""Redrawing on standard output, read back with a terminal emulator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROW = st.text("abc 中", max_size=10)
 
 
 class Pen:
-    """A ``LiveScreen`` and what a terminal makes of it."""
+    """A ``LiveScreen`` and the emulated terminal it draws on."""
 
     def __init__(self, columns=COLUMNS):
         self.clock = ManualClock()

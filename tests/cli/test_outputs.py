@@ -50,7 +50,7 @@ def telling(given, terminal):
 
 
 async def shown_beside(events, given, terminal):
-    """Show events to what writes about a turn beside its answer."""
+    """Show events to the observers beside the answer."""
     outputs = turn_outputs(given, settings_of(given), terminal)
     for event in events:
         for observe in outputs.always[1:]:
@@ -58,7 +58,7 @@ async def shown_beside(events, given, terminal):
 
 
 async def shown(arguments, terminal, *, text=ANSWER, error=None):
-    """Show an answer that came in two pieces; return what the output says of success."""
+    """Show an answer of two deltas; return the output's exit code."""
     result = TurnResult(text, "small", "stop", error=error)
     with answering(options(*arguments), terminal) as output:
         await output(TurnStarted("small"))

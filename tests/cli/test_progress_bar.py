@@ -1,4 +1,4 @@
-"""What takes long, as a terminal shows it."""
+"""Progress bars, as a terminal shows them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = 6
 
 
 class Bar:
-    """A terminal that something takes long at, and what stands on it."""
+    """A terminal with a progress bar, and its screen."""
 
     def __init__(self, columns, **environment):
         self.columns = columns

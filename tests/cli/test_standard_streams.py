@@ -12,7 +12,7 @@ from cli.fakes import terminal
 
 
 class Narrow(io.BytesIO):
-    """A file that takes three bytes at a time, as an unbuffered one may."""
+    """A file that accepts three bytes at a time, as an unbuffered one may."""
 
     def write(self, content):
         return super().write(bytes(content[:3]))
@@ -27,7 +27,7 @@ class Failing(io.RawIOBase):
 
 
 class Stalled(io.RawIOBase):
-    """A file that does not block and has no room."""
+    """A non-blocking file without room."""
 
     def write(self, content):
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """A folder with everything settings can come from; each call writes the files it is given."""
+    """A folder with every source of settings; each call writes the given files."""
 
     root: Path
     keyring: FakeKeyring = field(default_factory=FakeKeyring)
@@ -60,9 +60,9 @@ class Machine:
         template: TemplateSettings | None = None,
         changes: Mapping[str, object] | None = None,
     ) -> Settings:
-        """Settle the settings; ``keys`` are stored ones by URL, ``None`` for one in the keyring.
+        """Resolve the settings; ``keys`` are stored keys by URL, ``None`` for one in the keyring.
 
-        ``dotenv`` is the ``.env`` of the working folder as it came, ``trusted_dotenv`` one the person trusts.
+        ``dotenv`` is an untrusted ``.env`` of the working folder, ``trusted_dotenv`` a trusted one.
         """
         contents = {
             self.env_file: env_file,

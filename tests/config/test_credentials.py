@@ -105,7 +105,7 @@ def test_no_representation_tells_more_than_seven_characters(value):
     assert sum(map(len, shown)) <= min(7, len(value) // 2)
 
 
-# One that is fetched when it is needed.
+# A key that is fetched when needed.
 
 
 def locked() -> str:
@@ -134,7 +134,7 @@ def test_what_fetches_a_value_is_called_once_and_only_to_reveal_it():
 
 
 class Kept(KeyringBackend):
-    """A backend like that of an operating system."""
+    """A backend like an operating system's."""
 
     priority = 5
 
@@ -172,7 +172,7 @@ class Chain(chainer.ChainerBackend):
 
 @pytest.fixture
 def chosen():
-    """Return what makes a backend the one of this system."""
+    """Return a function that makes a backend the system's."""
     before = keyring.get_keyring()
     yield keyring.set_keyring
     keyring.set_keyring(before)
@@ -228,7 +228,7 @@ KEYS = st.from_regex(r"[!#-&(-_a-~]([!-~]*[!#-&(-_a-~])?", fullmatch=True)
 
 @pytest.fixture
 def stored(tmp_path):
-    """Return a maker of the keys of one folder, with a keyring or without one."""
+    """Return a function that makes the keys of a folder, with or without a keyring."""
     return lambda keyring=None: StoredKeys(tmp_path, lambda: keyring)
 
 

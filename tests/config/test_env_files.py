@@ -343,7 +343,7 @@ def test_trust_can_be_taken_back(machine):
     assert trusted.all() == {}
 
 
-# Nobody named the file, so it stops nobody.
+# Nobody named the file, so it must not stop anybody.
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_a_key_whose_address_cannot_be_read_goes_nowhere(machine, place, odd):
     assert any("the line with its base_url is unreadable" in warning for warning in settings.warnings)
 
 
-# What a person is shown before they trust it.
+# The preview shown before a person trusts it.
 
 
 def test_what_would_change_shows_hosts_and_beginnings_and_no_secret(machine):
@@ -426,7 +426,7 @@ def test_what_cannot_be_remembered_is_mentioned_again(machine):
     assert mention_once(untrusted, machine.paths, remember=True)
 
 
-# And whatever the file holds.
+# And for any content of the file.
 
 VALUES = st.text(st.characters(exclude_characters="'\\\r\n\0", exclude_categories=["Cs"]), max_size=20)
 VARIABLES = st.dictionaries(

@@ -1,4 +1,4 @@
-"""A key is only ever sent to the endpoint it was configured with: every place of a key by every place of a URL."""
+"""A key is only sent to the endpoint it was configured with: all sources of keys with all sources of URLs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER = "https://other.example/v1"
 OPENAI = origin_of(OPENAI_URL)
 
 
-# Within one set of variables: which URL beside which key.
+# Within one set of variables: the URL of each key.
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_variable_belongs_to_the_url_beside_it(place, urls, chatcli_goes_to, o
     ]
 
 
-# Within config.toml: a table, the top level around a profile, a variable that is pointed to.
+# Within config.toml: a table, the top level around a profile, a referenced variable.
 
 
 @pytest.mark.parametrize("key", [{"api_key": "k"}, {"api_key_env": "WORK_KEY"}])
@@ -100,7 +100,7 @@ def test_a_bad_value_of_a_variable_pointed_to_is_told_without_repeating_it(machi
     assert "geheim" not in caught.value.message
 
 
-# Across places: a key in one place, the endpoint from another.
+# Across sources: a key in one, the endpoint in another.
 
 KEYS = {
     "environment": {"environment": {"OPENAI_API_KEY": "k"}},
@@ -221,7 +221,7 @@ def test_a_stronger_key_of_another_endpoint_does_not_hide_the_fitting_one(machin
     assert [one.source for one in settings.withheld] == ["environment OPENAI_API_KEY"]
 
 
-# And whatever the machine looks like.
+# And for any combination.
 
 URL_TEXTS = st.none() | st.sampled_from([HOST, OTHER, "http://localhost:1/v1", OPENAI_URL])
 

@@ -25,7 +25,7 @@ PLACES = {
 
 
 def arguments(places):
-    """Say the model from each of the places, each naming itself."""
+    """Set the model in each source to that source's own name."""
     top = 'model = "config"\n' if "config" in places else ""
     profile = 'model = "profile"\n' if "profile" in places else ""
     return {

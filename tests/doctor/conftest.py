@@ -44,7 +44,7 @@ def paths(tmp_path) -> Paths:
 
 @pytest.fixture
 def examination(paths, tmp_path) -> Callable[..., Examination]:
-    """Return what makes an examination from variables, with whatever else is given."""
+    """Return a function that makes an examination from variables and other fields."""
 
     def make(environment=None, terminal=PLAIN, **fields):
         variables = {"CHATCLI_CONNECT_TIMEOUT_S": "5", "CHATCLI_TIMEOUT_S": "5", **(environment or {})}
@@ -56,7 +56,7 @@ def examination(paths, tmp_path) -> Callable[..., Examination]:
 
 @pytest.fixture
 def found(examination) -> Callable[..., dict[str, list[Finding]]]:
-    """Return what makes the whole examination and gives its findings by check."""
+    """Return a function that runs the whole examination and returns its findings by check."""
 
     async def find(environment=None, **fields):
         findings: dict[str, list[Finding]] = {}

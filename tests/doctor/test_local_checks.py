@@ -1,4 +1,4 @@
-"""The checks that look at nothing but this machine."""
+"""The checks of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of the way to the server and of the server itself, against servers that are unwell."""
+"""The checks of the network and the server, against faulty servers."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def program(tmp_path) -> Program:
 
 @pytest.fixture
 def terminal(program):
-    """Return a function that runs chatcli on a terminal of its own, and gives the terminal."""
+    """Return a function that runs chatcli on a terminal of its own and returns the terminal."""
     from e2e.pseudo_terminal import COLUMNS, LINES, on_terminal  # noqa: PLC0415 - POSIX only
 
     @contextmanager

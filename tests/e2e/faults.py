@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the way to an answer, as rows of a table: what the server does, and how it is asked."""
+"""All failures of a request, as rows of a table: the server's behaviour, and the question."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _PATIENCE_S = 20
 
 
 def interrupted(program: Program, number: int, *arguments: str, server: ScriptedServer) -> Ended:
-    """Return how a run ended that was sent the signal once the text it had got was on disk."""
+    """Return how a run ended after a signal, sent once its partial text was on disk."""
     with program.started(*arguments, server=server) as process:
         _wait_for_partial(program, process)
         process.send_signal(number)
@@ -29,7 +29,7 @@ def interrupted(program: Program, number: int, *arguments: str, server: Scripted
 def interrupted_before_the_first_word(
     program: Program, number: int, *arguments: str, server: ScriptedServer
 ) -> Ended:
-    """Return how a run ended that was sent the signal once its question was with the server."""
+    """Return how a run ended after a signal, sent once its question had reached the server."""
     before = len(server.requests)
     with program.started(*arguments, server=server) as process:
         until_s = time.monotonic() + _PATIENCE_S

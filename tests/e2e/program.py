@@ -1,4 +1,4 @@
-"""The real program, in a process and in folders of its own."""
+"""The real program, in a process and folders of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """For a process that may write no more than so much: Python would leave modules cut short for all after it."""
 
 _TIMEOUT_S = 60
-# What a process needs to run at all, on the platforms there are.
+# What a process needs to run at all, on each platform.
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 
 
@@ -39,7 +39,7 @@ class Ended:
 
 
 class Program:
-    """chatcli with a home of its own: nothing of the person who runs the tests is read or written."""
+    """chatcli with a home of its own: nothing of the person running the tests is read or written."""
 
     def __init__(self, folder: Path) -> None:
         self.working_folder = folder / "work"
@@ -56,7 +56,7 @@ class Program:
 
     @property
     def saved(self) -> list[tuple[str, str]]:
-        """The roles and texts of the only session there is."""
+        """The roles and texts of the only session."""
         (path,) = self.session_paths
         return messages_of(path)
 
@@ -77,7 +77,7 @@ class Program:
             "CHATCLI_DATA_DIR": str(self.data_folder),
             "CHATCLI_CACHE_DIR": str(self.cache_folder),
             "CHATCLI_LOCAL_DIR": str(self.local_folder),
-            # The keys of whoever runs the tests are out of reach.
+            # The keys of the person running the tests are out of reach.
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             **pointed,
             **changes,
@@ -91,7 +91,7 @@ class Program:
         stdout: int | IO[bytes] = subprocess.PIPE,
         **environment: str,
     ) -> Ended:
-        """Run to the end; ``server`` is the endpoint that is configured."""
+        """Run to the end; ``server`` is the configured endpoint."""
         variables = self.environment(server, **environment)
         if stdout == subprocess.PIPE and IS_SUPPORTED and not depends_on_its_start(variables):
             return self._forked(arguments, variables, stdin.encode() if isinstance(stdin, str) else stdin)
@@ -131,7 +131,7 @@ class Program:
         stdin: int = subprocess.DEVNULL,
         **environment: str,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the program; it is killed if the test leaves it behind."""
+        """Start the program; it is killed at the end of the test if it is still running."""
         process = subprocess.Popen(
             command(*arguments),
             stdin=stdin,
@@ -167,7 +167,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def ended(process: subprocess.Popen[bytes], already_read: bytes = b"") -> Ended:
-    """Return how a started program ended, with what was read of its output before."""
+    """Return how a started program ended, with the output read before."""
     stdout, stderr = process.communicate(timeout=_TIMEOUT_S)
     return Ended(process.returncode, (already_read + stdout).decode(), stderr.decode())
 
@@ -186,6 +186,6 @@ def messages_of(path: Path) -> list[tuple[str, str]]:
 
 
 def asked(server: ScriptedServer, number: int = -1) -> list[tuple[str, str]]:
-    """Return the roles and texts the server was sent, in one of the requests for an answer."""
+    """Return the roles and texts sent to the server in one of the requests."""
     posted = [request for request in server.requests if request.method == "POST"]
     return [(message["role"], message["content"]) for message in posted[number].json["messages"]]

@@ -24,14 +24,14 @@ COLUMNS, LINES = 80, 24
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 _PATIENCE_S = 20
-# The program itself must be the one the terminal sends Ctrl-C to.
+# The terminal sends Ctrl-C to the program itself.
 _BECOME_FOREGROUND = (
     "import fcntl, os, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     "os.execv(sys.argv[1], sys.argv[1:])\n"
 )
 
-# As a shell does it: a job of its own in the terminal's foreground, which stops and goes on as a whole.
+# As in a shell: a job of its own in the terminal's foreground, which stops and continues as a whole.
 _START_JOB = (
     "import fcntl, os, signal, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
@@ -47,7 +47,7 @@ _START_JOB = (
 
 
 class PseudoTerminal:
-    """What is shown, and a keyboard."""
+    """The screen and a keyboard."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class PseudoTerminal:
 
     @property
     def attributes(self) -> list[object]:
-        """How the terminal treats what is typed and written."""
+        """The mode of the terminal."""
         return termios.tcgetattr(self._descriptor)
 
     @property
     def process_id(self) -> int:
-        """Of the program itself."""
+        """The program's own process id."""
         if not self._is_job:
             return self._process.pid
         command = ["pgrep", "-P", str(self._process.pid)]
@@ -89,23 +89,23 @@ class PseudoTerminal:
             self._read()
 
     def forget(self) -> None:
-        """Wipe the screen, to see what is drawn from here on."""
+        """Clear the emulated screen, to see what is drawn from here on."""
         self._screen.reset()
 
     @property
     def shown(self) -> str:
-        """The lines on the screen, without blanks at their ends and empty lines below."""
+        """The lines on the screen, without trailing blanks and empty lines below."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
     def everything(self) -> list[str]:
-        """All lines, from the first that scrolled away on, without blanks at their ends."""
+        """All lines, including scrolled ones, without trailing blanks."""
         columns = range(self._screen.columns)
         above = ["".join(line[at].data for at in columns) for line in self._screen.history.top]
         return [line.rstrip() for line in [*above, *self._screen.display]]
 
     def is_dim(self, text: str) -> bool:
-        """Whether ``text`` came in the style for what is not the answer, which pyte does not keep."""
+        """Whether ``text`` was written dimmed, which pyte does not record."""
         return f"\x1b[2m{text}".encode() in self.received
 
     def type(self, keys: str) -> None:
@@ -115,16 +115,16 @@ class PseudoTerminal:
             assert time.monotonic() < until_s, f"nobody reads what is typed:\n{self.shown}"
             if select.select([], [self._descriptor], [], 0.1)[1]:
                 remaining = remaining[os.write(self._descriptor, remaining) :]
-            else:  # perhaps the program waits for a reader of its own
+            else:  # the program may wait for a reader of its own
                 self._read()
 
     def settle(self) -> None:
-        """Let what was typed arrive by itself, and what it leads to."""
+        """Let the typed keys and their effects arrive."""
         self._read()
         self._read()
 
     def wait_for(self, text: str) -> str:
-        """Return what is shown once it holds ``text``."""
+        """Return the screen once it contains ``text``."""
         until_s = time.monotonic() + _PATIENCE_S
         while text not in self.shown:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
@@ -132,7 +132,7 @@ class PseudoTerminal:
         return self.shown
 
     def press_until(self, key: str, text: str) -> None:
-        """Press ``key`` again and again until ``text`` is shown."""
+        """Press ``key`` repeatedly until ``text`` is shown."""
         until_s = time.monotonic() + _PATIENCE_S
         while text not in self.shown:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
@@ -140,7 +140,7 @@ class PseudoTerminal:
             assert all(self._read() for _ in range(3)), f"ended without {text!r}:\n{self.shown}"
 
     def wait_until_received(self, text: str) -> None:
-        """Return once ``text`` has come, wherever it is shown."""
+        """Return once ``text`` was written, wherever it is shown."""
         until_s = time.monotonic() + _PATIENCE_S
         while text.encode() not in self.received:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
@@ -153,12 +153,12 @@ class PseudoTerminal:
         return self._process.wait(timeout=_PATIENCE_S)
 
     def _read(self) -> bool:
-        """Take what comes within a moment; return whether the terminal is still in use."""
+        """Read available output briefly; return whether the terminal is still in use."""
         if not select.select([self._descriptor], [], [], 0.1)[0]:
             return True
         try:
             content = os.read(self._descriptor, 65_536)
-        except OSError:  # Linux's way to say that nobody has the terminal open any more
+        except OSError:  # Linux: the terminal is no longer open anywhere
             return False
         self.received += content
         self._stream.feed(content)
@@ -175,7 +175,7 @@ def on_terminal(
     lines: int = LINES,
     job: bool = False,
 ) -> Iterator[PseudoTerminal]:
-    """Run ``command`` on a terminal; as a ``job`` it can be stopped and go on, as under a shell."""
+    """Run ``command`` on a terminal; a ``job`` can be stopped and continued, as under a shell."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {"TERM": "xterm-256color", **environment}
@@ -189,7 +189,7 @@ def on_terminal(
         start_new_session=True,
     )
     os.close(theirs)
-    os.set_blocking(ours, False)  # or typing to a program that has stopped reading would hold up the test
+    os.set_blocking(ours, False)  # or typing to a program that has stopped reading would block the test
     with process:
         try:
             yield PseudoTerminal(ours, process, columns, lines, is_job=job)

@@ -15,7 +15,7 @@ _BLOCK_BYTES = 65_536
 
 
 class Relay:
-    """Passes one connection on to the server at ``base_url``; reach that server at the relay's own ``base_url``."""
+    """Passes one connection on to the server at ``base_url``; its own ``base_url`` is the relay's."""
 
     def __init__(self, base_url: str) -> None:
         parts = urlsplit(base_url)
@@ -34,7 +34,7 @@ class Relay:
                 answering.join()
 
     def close(self) -> None:
-        # Wakes an accept that nobody came to.
+        # Wakes an accept without a client.
         with suppress(OSError), socket.create_connection(self._listener.getsockname()):
             pass
 

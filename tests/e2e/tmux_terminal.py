@@ -1,4 +1,4 @@
-"""A program in a tmux of its own: a terminal that reflows when it is resized, and remembers what scrolled away."""
+"""A program in its own tmux: a terminal that reflows when resized, and keeps scrolled lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POLL_S = 0.05
 
 
 class Tmux:
-    """What is shown and what scrolled away, a keyboard, and a window whose size can be changed."""
+    """The screen with scrolled lines, a keyboard, and a resizable window."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -32,7 +32,7 @@ class Tmux:
 
     @property
     def everything(self) -> str:
-        """All lines, from the first that scrolled away on; those the terminal wrapped are joined."""
+        """All lines, including scrolled ones; wrapped lines are joined."""
         return self.run("capture-pane", "-p", "-J", "-S", "-")
 
     def type(self, keys: str) -> None:
@@ -42,7 +42,7 @@ class Tmux:
         self.run("resize-window", "-x", str(columns), "-y", str(LINES))
 
     def wait_for(self, text: str) -> str:
-        """Return everything once it holds ``text``."""
+        """Return everything once it contains ``text``."""
         until_s = time.monotonic() + _PATIENCE_S
         while text not in (shown := self.everything):
             assert time.monotonic() < until_s, f"no {text!r} in:\n{shown}"

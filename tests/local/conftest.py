@@ -46,7 +46,7 @@ def weights_folder() -> Path:
 
 @pytest.fixture
 def fake_weights_folder(tmp_path: Path) -> Path:
-    """Return a folder with a file that is named like the weights and is none."""
+    """Return a folder with a file named like the weights that is not the weights."""
     folder = tmp_path / "weights"
     folder.mkdir()
     status(folder).path.write_bytes(b"these are no weights")
@@ -55,7 +55,7 @@ def fake_weights_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def module_environment(tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """Return what makes an environment where a Python finds ``name`` to be ``source``."""
+    """Return a function that makes an environment in which module ``name`` has ``source``."""
 
     def make(name: str, source: str, **more: str) -> dict[str, str]:
         folder = tmp_path / "modules"
@@ -82,7 +82,7 @@ def make_server(tmp_path: Path) -> Callable[..., LocalServer]:
 
 @pytest.fixture
 def make_server_with(make_server, fake_weights_folder, module_environment) -> Callable[..., LocalServer]:
-    """Return what makes a server whose engine is ``source`` and knows ``environment``."""
+    """Return a function that makes a server with ``source`` as its engine and ``environment``."""
 
     def make(source: str, environment: dict[str, str] | None = None, **options) -> LocalServer:
         found = module_environment("xllamacpp", source, **(environment or {}))
@@ -93,7 +93,7 @@ def make_server_with(make_server, fake_weights_folder, module_environment) -> Ca
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """Return what waits, at most 20 s, until a condition that another process brings about holds."""
+    """Return a function that waits up to 20 s for a condition set by another process."""
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + 20
@@ -106,7 +106,7 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 
 @pytest.fixture
 def until_closed(wait_until) -> Callable[[int], None]:
-    """Return what waits until nothing listens on a loopback port any more."""
+    """Return a function that waits until a loopback port is closed."""
 
     def refused(port: int) -> bool:
         try:
@@ -120,5 +120,5 @@ def until_closed(wait_until) -> Callable[[int], None]:
 
 @pytest.fixture
 def hanging_engine() -> str:
-    """Return the source of an engine that writes what it saw to the file ``SEEN`` and is never ready."""
+    """Return the source of an engine that records its order in the file ``SEEN`` and never gets ready."""
     return HANGING_ENGINE

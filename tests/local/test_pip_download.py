@@ -26,7 +26,7 @@ time.sleep(600)
 
 
 def write_wheel(folder):
-    """Make a wheel that pip takes for a real one, with a dependency that exists nowhere."""
+    """Make a wheel that pip accepts, with a dependency that does not exist."""
     metadata = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\nRequires-Dist: nowhere-to-be-found\n"
     with zipfile.ZipFile(folder / TINY.wheel.name, "w") as archive:
         archive.writestr("tiny/tiny.gguf", b"GGUF")

@@ -1,4 +1,4 @@
-"""A frontend that keeps what it is given, for conversations without a terminal."""
+"""A frontend that records its output, for conversations without a terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chatcli.repl.queue import Submission
 
 
 class KeptFrontend(Frontend):
-    """``answers`` are given to what is asked, the last ``None`` turns the rest down.
+    """``answers`` are given to questions; a final ``None`` declines all further ones.
 
-    ``chooses`` is the session that is chosen from those ``offered``.
+    ``chooses`` is the session chosen from those ``offered``.
     """
 
     def __init__(self, *answers, lines=(), columns=80, draws=True, chooses=None, color_system=None):

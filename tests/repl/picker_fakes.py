@@ -23,7 +23,7 @@ def summary(name, title="", *, folder=HERE, turns=1, hours=0, preview=""):
 
 
 class FakeLibrary:
-    """A ``Library``. ``unread`` is found by the next refresh, which ``may_go_on`` can hold up."""
+    """A ``Library``. ``unread`` is found by the next refresh, which blocks until ``may_go_on``."""
 
     def __init__(self, *summaries, unread=()):
         self.kept = list(summaries)
@@ -74,7 +74,7 @@ class FakeLibrary:
 
 
 class HeldChat:
-    """What ``PickableSessions`` needs of a ``Conversation``."""
+    """The part of a ``Conversation`` that ``PickableSessions`` uses."""
 
     def __init__(self, name=None):
         self.file = SessionFile(name, Path(f"/data/{name}.jsonl")) if name else None

@@ -9,7 +9,7 @@ from chatcli.repl.between_turns import BetweenTurns
 
 
 class GettingReady:
-    """What of a ``Conversation`` is got ready: ``work`` is awaited, and ``happened`` keeps how it ended."""
+    """The preparation of a ``Conversation``: ``work`` is awaited, and ``happened`` records how it ended."""
 
     def __init__(self, work):
         self.happened = []

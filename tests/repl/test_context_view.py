@@ -1,4 +1,4 @@
-"""What ``/context`` draws."""
+"""The drawing of ``/context``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The menu of ways to a model: any answer is survived, and it ends in a state that is said."""
+"""The login menu: any answer is accepted, and the outcome is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a conversation and leaving it, whatever it is held on."""
+"""Opening and leaving a conversation, with any frontend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from repl.test_repl_session import start_repl  # noqa: F401 - the fixture
 
 @pytest.fixture
 def kept(start_repl):  # noqa: F811
-    """Return a function that opens a conversation beside one that is kept, in which ``chooses`` is chosen."""
+    """Return a function that opens a conversation beside a saved one, choosing ``chooses``."""
 
     def start(chooses):
         there = start_repl(frontend=KeptFrontend(chooses=chooses))

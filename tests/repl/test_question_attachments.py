@@ -1,4 +1,4 @@
-"""Files that go with a question: named with ``/file`` or mentioned, read when it is sent."""
+"""Attachments of a question: named with ``/file`` or mentioned, read when it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typing ahead: what is handed over while something goes on waits, is seen, can be changed, and is never lost."""
+"""Typing ahead: text submitted during work is queued, visible, editable, and never lost."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def store(tmp_path):
 
 
 def begin(store, *, partial=""):
-    """Begin a conversation in another program, as far as a part of the answer, and return its log."""
+    """Begin a conversation in another process, up to a part of the answer, and return its log."""
     log = SessionLog.resume(store.resolve("trip"), store.load, app="other")
     asked = log.message(question("Capital?"), parent=None)
     if partial:

@@ -27,7 +27,7 @@ MODELS = json_answer({"data": [{"id": "small", "context_length": 4096}, {"id": "
 
 @pytest.fixture
 def start_repl(tmp_path):
-    """Return a function that opens a conversation with a server, or with an address where nobody listens."""
+    """Return a function that opens a conversation with a server, or with an address without one."""
     opened = []
 
     def start(server=None, frontend=None, ask=None, **flags):

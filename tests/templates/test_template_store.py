@@ -23,7 +23,7 @@ def test_some_come_with_the_program_and_all_can_be_used(store):
         template = entry.template()
         assert entry.is_shipped
         assert template.takes_input
-        # Piped input is all they need: whatever else can be said has a default.
+        # They need only piped input: everything else has a default.
         assert (
             template.missing(type("Given", (), {"typed": "", "documents": ["x"], "words": (), "values": {}}))
             == ()

@@ -1,4 +1,4 @@
-"""What is drawn: widths, tables, the moving line, the tail, the toolbar."""
+"""Drawing: widths, tables, the activity line, the tail, the toolbar."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WORDS = st.lists(
 
 
 def shown(text):
-    """Return how ``text`` is drawn, and the two ways between the places of the text and of what is drawn."""
+    """Return the drawn form of ``text``, and both mappings between positions in the text and in it."""
     source = TransformationInput(
         BufferControl(Buffer()), Document(text), 0, lambda at: at, [("", text)], 80, 24
     )

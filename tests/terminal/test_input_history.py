@@ -126,7 +126,7 @@ def test_only_the_owner_can_read_it(history, path):
 
 @given(st.lists(st.text(st.characters(codec=None), min_size=1), max_size=8))
 def test_any_text_comes_back_as_it_was(texts):
-    # JSON cannot keep two surrogates that make a pair apart: they are the character they encode.
+    # JSON cannot keep the two surrogates of a pair apart: they become the character they encode.
     texts = [text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") for text in texts]
     once = [text for text, before in zip(texts, [None, *texts], strict=False) if text != before]
     with TemporaryDirectory() as folder:
@@ -325,7 +325,7 @@ async def test_the_suggestion_from_it_can_be_taken(history):
 
 
 def _once(action):
-    """Return a handler of prompt_toolkit's events that acts the first time only."""
+    """Return an event handler that acts only the first time."""
     actions = [action]
     return lambda _: actions and actions.pop()()
 
@@ -372,7 +372,7 @@ def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
 
 
 def suggested(text, *earlier, cursor=None):
-    """Return what is suggested after ``text``, ``None`` for nothing, when ``earlier`` was typed, oldest first."""
+    """Return the suggestion after ``text``, ``None`` without one, given ``earlier`` texts, oldest first."""
     history = InMemoryHistory()
     for entry in earlier:
         history.append_string(entry)

@@ -1,4 +1,4 @@
-"""Ctrl-R: a list of what was typed before, searched while one types."""
+"""Ctrl-R: the list of earlier texts, searched as the person types."""
 
 from __future__ import annotations
 

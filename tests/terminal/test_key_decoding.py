@@ -1,4 +1,4 @@
-"""Keys in every encoding terminals have for them, and what is none."""
+"""Keys in every encoding of terminals, and sequences that are no keys."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_paste_passes_as_it_is():
 def test_ctrl_c_ends_a_paste_whose_end_was_lost_once_nothing_more_comes():
     decoder = KeyDecoder()
     assert decoder.feed(f"{PASTE_BEGIN}abc") == f"{PASTE_BEGIN}abc"
-    assert decoder.feed("\x03") == "\x03"  # in one go with the rest it is part of the paste
+    assert decoder.feed("\x03") == "\x03"  # directly after the rest, it is part of the paste
     assert decoder.flush() == ""
     assert decoder.feed("\x03") == PASTE_END
     assert decoder.feed("\x03") == "\x03"
@@ -161,7 +161,7 @@ def test_nothing_that_is_sent_types_part_of_a_sequence(sent, size):
 
 def test_each_sequence_of_the_parser_is_left_to_it():
     for sequence, key in ANSI_SEQUENCES.items():
-        # Enter with a modifier is a key of its own here, and what is ignored need not be handed on.
+        # Enter with a modifier is a key of its own here, and ignored sequences need not be passed on.
         if key in {Keys.Ignore, Keys.BracketedPaste} or ("13" in sequence and key is Keys.ControlM):
             continue
         assert keys_of(decoded(sequence)) == keys_of(sequence), repr(sequence)
@@ -183,7 +183,7 @@ def keys_gathered(chunks, gatherer):
 
 @given(CHUNKS)
 def test_keys_and_pastes_are_the_same_however_they_come(chunks):
-    # What never ends is waited for in both; what is held back at the end is not compared.
+    # Unterminated sequences are held back by both; what is left at the end is not compared.
     ended = [*chunks, PASTE_END, PASTE_END]
     assert keys_gathered(ended, PasteGatherer()) == keys_gathered(ended, None)
 

@@ -1,4 +1,4 @@
-"""The keys of a real terminal, from before the program has it."""
+"""The keys of a real terminal, including those typed before the program is ready."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pagers are 
 
 @pytest.fixture
 def kept(tmp_path):
-    """Return what shows a text in a pager that keeps how it was started, and what it was given."""
+    """Return a function that shows a text in a pager which records its arguments and input."""
     program = tmp_path / "pager"
     program.write_text(
         f'#!/bin/sh\n(echo "$LESS $LESSCHARSET $LANG"; cat) > {tmp_path}/kept\n', encoding="utf-8"

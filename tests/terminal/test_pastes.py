@@ -1,4 +1,4 @@
-"""Long pastes are folded, sent whole exactly once, and come and go as one."""
+"""Long pastes are folded, sent in full exactly once, and edited as a whole."""
 
 from __future__ import annotations
 
@@ -168,6 +168,6 @@ def test_a_draft_is_as_long_as_what_is_folded_in_it(typed):
     pastes = Pastes()
     mark = pastes.folded(LINES, beside="")
     whole = likely_tokens(typed) + likely_tokens(LINES)
-    # The character that stands for a paste is counted too.
+    # The placeholder character counts as well.
     assert whole <= pastes.likely_tokens(typed + mark) <= whole + 1
     assert pastes.likely_tokens(mark * 2) >= 2 * likely_tokens(LINES)

@@ -1,4 +1,4 @@
-"""The picker with real keys, on a glass that keeps what it is shown."""
+"""The picker with real keys, on a terminal that records its output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Picking:
         await self.rest()
 
     async def rest(self):
-        """Let the threads of what was typed end, and their results be drawn."""
+        """Wait for the threads of searches, and let their results be drawn."""
         before = None
         for at in range(100):
             await self.desk.settle()
@@ -44,7 +44,7 @@ class Picking:
             before = self.desk.glass.shown
 
     async def until(self, is_so):
-        """Wait for what a busy machine does late."""
+        """Wait for something that may be late on a busy machine."""
         await self.desk.until(is_so)
 
     async def chosen(self):
@@ -181,7 +181,7 @@ async def test_the_list_can_be_used_while_it_is_still_filling():
         assert "> Old words" in picked.shown
         library.may_go_on.set()
         await picked.until(lambda: "New words" in picked.shown and "indexing" not in picked.shown)
-        # What was marked stays marked.
+        # The mark stays on its session.
         await picked.type(ENTER)
         assert await picked.chosen() == "old"
 

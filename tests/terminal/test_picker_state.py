@@ -1,4 +1,4 @@
-"""Where choosing a session stands, without a terminal and without files."""
+"""The state of the session picker, without a terminal and without files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_marked_session_is_always_in_the_window():
     assert state.place == 3
     state.last()
     assert list(state.window(4)) == [6, 7, 8, 9]
-    # A window that grows shows no emptiness below the last one.
+    # A growing window shows no empty rows below the last session.
     assert list(state.window(6)) == [4, 5, 6, 7, 8, 9]
     assert list(state.window(0)) == [9]
 

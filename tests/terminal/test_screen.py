@@ -1,4 +1,4 @@
-"""The screen with real keys and a terminal that keeps what it is shown."""
+"""The screen with real keys, on a terminal that records its output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENTER, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\x1b\r", "\x03", "\x04"
 
 
 class Glass(StringIO):
-    """A terminal: every write as it came, and what is to be seen."""
+    """A terminal: every write, and what is visible."""
 
     encoding = "utf-8"
 
@@ -56,7 +56,7 @@ class Glass(StringIO):
 
 
 class Desk:
-    """A running screen, its keyboard and its glass; ``waits`` is another attempt that is waited for."""
+    """A running screen, its keyboard and its terminal; ``waits`` is a pending retry."""
 
     def __init__(self, screen, keys, glass, history):
         self.waits = False
@@ -75,7 +75,7 @@ class Desk:
 
     @asynccontextmanager
     async def working(self):
-        """Let something go on until it is stopped."""
+        """Run work until it is stopped."""
         work = asyncio.ensure_future(self.screen.work(asyncio.Event().wait(), "working"))
         await self.settle()
         yield work
@@ -97,7 +97,7 @@ class Desk:
         await self.settle()
 
     async def until(self, shown):
-        """Wait for what a busy machine shows late: ``shown`` is asked until it is so."""
+        """Wait until ``shown`` returns true, which may take a while on a busy machine."""
         for _ in range(500):
             if shown():
                 return
@@ -358,7 +358,7 @@ async def test_nothing_is_drawn_while_the_size_changes_and_nothing_is_lost():
         found.glass.writes.clear()
         found.draw("printed meanwhile\n", ["tail"])
         await found.type("x")
-        # On a busy machine the size may have stood still for long enough by now.
+        # On a busy machine the size may have been stable for long enough by now.
         assert application._resizing is None or not found.glass.writes
         await found.until(lambda: "printed meanwhile\ntail\n> x\ntoolbar" in found.glass.shown)
 

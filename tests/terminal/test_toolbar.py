@@ -1,4 +1,4 @@
-"""The line below the composer."""
+"""The toolbar below the composer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of vi: the mode is seen, Escape is quick, and Alt still is Alt."""
+"""The keys of vi: the mode is visible, Escape is fast, and Alt is still Alt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def vi(**options):
 
 
 async def started(found):
-    """Let the screen wait for a line, as the editing mode counts from the next one on."""
+    """Let the screen wait for a line, as the editing mode takes effect with the next one."""
     reading = asyncio.ensure_future(found.screen.line())
     await found.settle()
     return reading

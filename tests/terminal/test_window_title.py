@@ -9,7 +9,7 @@ from chatcli.terminal.window_title import COLUMNS, WindowTitle
 
 
 class Window:
-    """What is written to a terminal whose conversation is called ``name``."""
+    """The output to a terminal whose conversation is called ``name``."""
 
     def __init__(self, name="chatcli: Capitals"):
         self.name = name

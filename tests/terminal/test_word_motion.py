@@ -32,7 +32,7 @@ MIXED = st.text(
 
 
 def words(text, *, big=False):
-    """Return the words that the motions forward pass, one after the other."""
+    """Return the words that successive forward motions pass."""
     found, at = [], 0
     while end := WordDocument(text, at).find_next_word_ending(include_current_position=True, WORD=big):
         found.append(text[at : at + end].strip())
@@ -92,7 +92,7 @@ def test_forwards_and_backwards_pass_the_same_words_and_miss_no_letter(text, big
     covered = {place for start, end in spans for place in range(start, end)}
     assert covered == {place for place, letter in enumerate(text) if not letter.isspace()}
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    # From anywhere within it, a word has the same bounds: they depend on the text alone.
+    # A word has the same bounds from anywhere inside it: they depend on the text alone.
     for start, end in spans:
         for at in range(start, end):
             document = WordDocument(text, at)

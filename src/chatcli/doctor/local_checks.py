@@ -243,7 +243,7 @@ def _damage_of(path: Path) -> str | None:
 
 
 def _last_session(data: Path, reported: set[Path]) -> Iterable[Finding]:
-    """Load the whole last session, as ``-c`` does, unless it was already reported in ``told``."""
+    """Load the whole last session, as ``-c`` does, unless it was among the ``reported``."""
     store = SessionStore(data)
     file = store.last_used()
     if file is None or file.path in reported:
@@ -265,7 +265,7 @@ async def check_configuration(examination: Examination) -> Iterable[Finding]:
     if settings is None:
         error = examination.error
         return [of_error(_CONFIG, error) if error else problem(_CONFIG, "the settings cannot be read")]
-    findings = [warning(_CONFIG, told) for told in settings.warnings]
+    findings = [warning(_CONFIG, line) for line in settings.warnings]
     if settings.unreadable_keys is not None:
         findings.append(of_error(_CONFIG, settings.unreadable_keys))
     if settings.untrusted is not None:

@@ -1,16 +1,16 @@
 """Words of the line editor: where Ctrl-W, Alt-B, Alt-F, Alt-D and Alt-Backspace, and vi's motions, stop.
 
-Chinese and Japanese have no blanks between words. A dictionary would be needed to find them all; these rules need none,
-and the boundaries depend on the text alone, never on the cursor:
+Chinese and Japanese have no blanks between words. Finding them all would need a dictionary; these rules do
+without, and the boundaries depend on the text alone, never on the cursor:
 
 * a run of one script is a word: hiragana, katakana, Hangul, or letters and digits of any other script;
-* kanji go with the hiragana behind them, as in Emacs: 学校へ, 食べる;
-* Han characters go two at a time from the start of their run, as most Chinese words have two: 今天 天气 很好;
-* a run of punctuation is a word of its own, so that no deletion goes past a mark of Chinese or Japanese;
+* kanji form a word with the hiragana after them, as in Emacs: 学校へ, 食べる;
+* Han characters are split into pairs from the start of their run, as most Chinese words have two: 今天 天气 很好;
+* a run of punctuation is a word, so that no deletion crosses a Chinese or Japanese punctuation mark;
 * a folded paste is a word.
 
-Ctrl-W and vi's WORDs are longer where there are blanks: they take ``src/main.py`` whole, and follow the same rules in
-Chinese and Japanese.
+Ctrl-W and vi's WORDs are longer in text with blanks: they take ``src/main.py`` whole, and follow the same rules
+in Chinese and Japanese.
 """
 
 # ruff: noqa: N803 - WORD is prompt_toolkit's name

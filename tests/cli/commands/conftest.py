@@ -8,7 +8,7 @@ from cli.fakes import terminal
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """Return a function that runs a command in folders of its own, and gives its code and its terminal."""
+    """Return a function that runs a command in new folders; it returns its exit code and terminal."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.chdir(tmp_path)
     folders = {

@@ -1,4 +1,4 @@
-"""The scripts in the shells they are for, as far as those are here."""
+"""The scripts in their shells, if those are installed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scripts(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Give an empty folder to stand in, with a chatcli that knows some names and notes that it was asked."""
+    """Yield an empty working folder, with a chatcli that knows some names and records calls."""
     program = tmp_path / "bin" / "chatcli"
     program.parent.mkdir()
     program.write_text(
@@ -56,7 +56,7 @@ def in_bash(scripts, *words):
 
 
 def in_zsh(scripts, *words):
-    # compadd and its likes only work while a key is answered; what they are given is what is looked at.
+    # compadd and the like work only while a key is handled; their arguments are compared instead.
     line = rf"""
         compdef() {{ : }}
         compadd() {{ while [[ $1 == -* ]]; do [[ $1 == -- ]] && {{ shift; break }}; shift; done; offered+=("$@") }}

@@ -1,4 +1,4 @@
-"""Copying out: the clipboard, code blocks in files."""
+"""Copying answers to the clipboard, and code blocks to files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def copied(frontend):
 
 @pytest.fixture
 def answered(start_repl, tmp_path):  # noqa: F811
-    """Return a function that has a question answered and then says other lines."""
+    """Return a function that asks a question and then enters further lines."""
 
     async def say(*lines, environment=None, frontend=None):
         frontend = frontend or KeptFrontend()
@@ -43,7 +43,7 @@ def answered(start_repl, tmp_path):  # noqa: F811
 
 @pytest.fixture
 def program(tmp_path):
-    """Return a function that installs a program which keeps its input in a file, and ends with a code."""
+    """Return a function that installs a program which saves its input to a file, with an exit code."""
     if sys.platform == "win32":
         pytest.skip("a shell script")
 

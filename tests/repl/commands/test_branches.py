@@ -1,4 +1,4 @@
-"""The commands that go back in a conversation and across."""
+"""The commands that go back in a conversation, and between its branches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROME = Answer(event_stream("Rome."))
 
 
 async def output_of(repl, *lines):
-    """Return what is shown for ``lines``."""
+    """Return the output for ``lines``."""
     before = len(repl.frontend.output)
     for line in lines:
         await repl.take(line)

@@ -1,4 +1,4 @@
-"""``/summary``: shown, changed, taken away; and that older turns are summed up between two questions."""
+"""``/summary``: shown, changed, removed; and summarizing between two questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/cost``: what was spent, and at which price."""
+"""``/cost``: spending and prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/help``, and what names a command answers to."""
+"""``/help``, and the names of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/t``: a question as a template says it."""
+"""``/t``: asking with a template."""
 
 from __future__ import annotations
 

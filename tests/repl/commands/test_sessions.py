@@ -1,4 +1,4 @@
-"""``/title``: shown, set, and asked for."""
+"""``/title``: shown, set, and generated."""
 
 from __future__ import annotations
 

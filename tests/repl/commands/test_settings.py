@@ -1,4 +1,4 @@
-"""``/profile``: a set of settings is taken for this run."""
+"""``/profile``: using a set of settings for this run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARIS = Answer(event_stream("Paris."))
 
 @pytest.fixture
 def profiles(tmp_path):
-    """Return a function that writes config.toml with two profiles: one at ``server``, one that says little."""
+    """Return a function that writes config.toml with two profiles: one at ``server``, one nearly empty."""
 
     def write(server=None):
         (tmp_path / "CONFIG").mkdir()

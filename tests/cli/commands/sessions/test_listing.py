@@ -1,4 +1,4 @@
-"""What is shown while the sessions are read."""
+"""The progress shown while the sessions are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE = "reading conversations: "
 
 
 class SlowLibrary:
-    """A library that takes so many seconds for each of three files."""
+    """A library that takes this many seconds for each of three files."""
 
     def __init__(self, each_s: float, *, interrupted: bool = False) -> None:
         self.now_s = 0.0
