@@ -55,7 +55,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.answer("text/event-stream", b"".join(events(self.pieces)))
+        self.answer("text/event-stream", b"".join(events(self.chunks)))
 
     def answer(self, content_type: str, content: bytes) -> None:
         self.send_response(200)

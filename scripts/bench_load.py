@@ -52,7 +52,7 @@ def gaps_s(name: str, environment: Mapping[str, str]) -> list[float]:
 def growing_s(output: Output) -> list[float]:
     """Return the times at which a new word was shown."""
     times_s, newest = [], 0
-    for at_s, content in output.pieces:
+    for at_s, content in output.chunks:
         shown = max((int(mark[1:-1]) for mark in marks_in(content.decode(errors="replace"))), default=0)
         if shown > newest:
             newest = shown

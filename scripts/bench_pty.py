@@ -29,7 +29,7 @@ class Output:
 
     @property
     def content(self) -> bytes:
-        return b"".join(chunk for _, chunk in self.pieces)
+        return b"".join(chunk for _, chunk in self.chunks)
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ class Output:
     def came_s(self, word: str) -> float:
         """Return the time at which ``word`` appeared."""
         end = self.content.index(word.encode()) + len(word.encode())
-        for at_s, chunk in self.pieces:
+        for at_s, chunk in self.chunks:
             end -= len(chunk)
             if end <= 0:
                 return at_s
@@ -135,7 +135,7 @@ class Running:
             content = os.read(self._descriptor, 65_536)
         except OSError:  # Linux: the terminal is no longer open anywhere
             return False
-        self.output.pieces.append((at_s, content))
+        self.output.chunks.append((at_s, content))
         return bool(content)
 
     def _look_at_memory(self) -> None:
