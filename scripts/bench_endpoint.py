@@ -32,7 +32,7 @@ class serve_answers:  # noqa: N801 - used as a function
         self._answer = answer
 
     def __enter__(self) -> str:
-        handler = type("Handler", (Answers,), {"pieces": self._answer})
+        handler = type("Handler", (Answers,), {"chunks": self._answer})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}/v1"
