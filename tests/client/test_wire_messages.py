@@ -165,7 +165,7 @@ def test_tools_and_a_response_format_are_sent_as_each_api_wants_them():
     assert not {"tools", "response_format"} & plain.keys()
 
 
-SAID = request(reply(ReasoningPart("hm"), TextPart("Rain.", "model")), question("And tomorrow?"))
+SAID = request(reply(ReasoningPart("hm", OWN), TextPart("Rain.", "model")), question("And tomorrow?"))
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,23 @@ async def test_who_wants_reasoning_back_gets_it_which_is_said_once_and_remembere
 async def test_an_answer_whose_reasoning_nobody_kept_is_sent_with_a_blank():
     wording = request(answer("Rain."), question("And?"), without=frozenset({ANSWER_ALONE}))
     assert chat_messages(wording, ENDPOINT)[1]["reasoning_content"] == " "
+
+
+@pytest.mark.parametrize("endpoint", [ENDPOINT, ELSEWHERE])
+@pytest.mark.parametrize("model", ["m", "another"])
+async def test_the_reasoning_of_an_answer_goes_to_nobody_but_the_model_it_came_from(endpoint, model):
+    asked = replace(SAID, model=model, without=frozenset({ANSWER_ALONE}))
+    sent = chat_messages(asked, endpoint)[1]["reasoning_content"]
+    assert sent == ("hm" if (endpoint, model) == (ENDPOINT, "m") else " ")
+
+
+async def test_reasoning_of_unknown_origin_is_sent_to_nobody():
+    asked = request(
+        reply(ReasoningPart("hm"), TextPart("Rain.", "model")),
+        question("And?"),
+        without=frozenset({ANSWER_ALONE}),
+    )
+    assert chat_messages(asked, ENDPOINT)[1]["reasoning_content"] == " "
 
 
 @pytest.mark.parametrize(

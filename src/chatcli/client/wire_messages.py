@@ -179,10 +179,11 @@ def _chat_message(message: Message, role: str, request: Request, endpoint: Endpo
 def _reasoning_fields(message: Message, request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the reasoning of an answer in the field its endpoint expects, empty if it expects none."""
     part = next((part for part in message.parts if isinstance(part, ReasoningPart)), None)
+    is_own = part is not None and _is_from(part.provider_data, request, endpoint)
     data = dict(_data_for(part.provider_data, request, endpoint)) if part is not None else {}
     field = data.pop("field", None)
     if ANSWER_ALONE in request.without:
-        text = part.text if part is not None else ""
+        text = part.text if part is not None and is_own else ""
         return {**data, field or _REASONING_FIELD: wire_text(text) or _PLACEHOLDER}
     if part is None or not message.tool_calls:
         return {}
@@ -215,11 +216,17 @@ def _items(message: Message, role: str, request: Request, endpoint: Endpoint) ->
 
 def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the provider data that goes back to this endpoint and model."""
-    if data is None:
+    if data is None or not _is_from(data, request, endpoint):
         return {}
-    own = dict(data)
-    received_from = own.pop("endpoint", endpoint.host), own.pop("model", request.model)
-    return own if received_from == (endpoint.host, request.model) else {}
+    return {name: value for name, value in data.items() if name not in {"endpoint", "model"}}
+
+
+def _is_from(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> bool:
+    """Tell whether what a provider wants back came from this endpoint and model; without data nobody knows."""
+    if data is None:
+        return False
+    origin = data.get("endpoint", endpoint.host), data.get("model", request.model)
+    return origin == (endpoint.host, request.model)
 
 
 def _words(result: ToolResultPart) -> str:
