@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ import pytest
 import chatcli
 from scripted_server import (
     CUT,
+    HOLD,
     Answer,
     event_stream,
     json_answer,
@@ -41,6 +45,11 @@ def folders(monkeypatch, tmp_path):
 def asked(server):
     """Return the questions; a loopback server is also asked for its windows."""
     return [request for request in server.requests if request.method == "POST"]
+
+
+def wait_until_asked(server):
+    while not asked(server):
+        time.sleep(0.01)
 
 
 def files(folder):
@@ -203,6 +212,122 @@ async def test_conversations_at_once_do_not_mix():
 
         spoken = await asyncio.gather(*(one(str(number)) for number in range(4)))
     assert spoken == [[str(number), "Paris."] for number in range(4)]
+
+
+async def test_a_second_question_waits_for_the_first():
+    with serving_in_thread(Answer([*text_events("Pa"), 0.1, *event_stream("ris.")])) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+            await asyncio.gather(chat.ask("one"), chat.ask("two"))
+            texts = [message.text for message in chat.messages]
+    assert texts == ["one", "Paris.", "two", "Paris."]
+
+
+async def test_a_loop_that_is_broken_off_keeps_the_question_and_what_had_come():
+    dripping = Answer([*text_events("Pa"), HOLD])
+    with serving_in_thread(dripping, PARIS) as server:
+        async with chatcli.open_chat(
+            model="small", base_url=server.base_url, settings={"context_window": 4096}
+        ) as chat:
+            async for event in chat.stream("one"):
+                if isinstance(event, chatcli.TextDelta):
+                    break
+            await chat.ask("two")
+            texts = [message.text for message in chat.messages]
+    assert texts == ["one", "Pa", "two", "Paris."]
+
+
+async def test_a_stream_that_is_kept_unread_does_not_block_the_next_question():
+    with serving_in_thread(Answer([*text_events("Pa"), HOLD])) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+            kept = chat.stream("one")
+            await anext(kept)
+            with pytest.raises(chatcli.UsageError, match="not been read to its end"):
+                await chat.ask("two")
+            await kept.aclose()
+
+
+async def test_after_its_block_a_conversation_is_closed_and_what_was_asked_is_stopped():
+    with serving_in_thread(Answer([*text_events("Pa"), HOLD])) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url) as chat:
+            task = asyncio.create_task(chat.ask("one"))
+            await asyncio.to_thread(wait_until_asked, server)
+        assert task.cancelled()
+        with pytest.raises(chatcli.UsageError, match="closed"):
+            await chat.ask("two")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "  ",
+        None,
+        3,
+        b"x",
+        ["x"],
+        chatcli.Message("user", ()),
+        chatcli.Message("system", (chatcli.TextPart("x"),)),
+    ],
+)
+def test_what_is_no_question_is_refused_in_words(prompt):
+    with pytest.raises(chatcli.UsageError) as raised:
+        chatcli.ask(prompt, model="small", base_url="http://127.0.0.1:9/v1")
+    assert raised.value.code == "no_prompt"
+
+
+@pytest.mark.parametrize("settings", [[1], {1: 1}, "x"])
+def test_settings_that_are_no_mapping_are_refused_in_words(settings):
+    with pytest.raises(chatcli.UsageError, match="mapping"):
+        chatcli.ask("Hi", settings=settings)
+
+
+async def test_conversations_of_one_loop_share_the_limits_of_an_endpoint():
+    with serving_in_thread(PARIS) as server:
+        options = {"model": "small", "base_url": server.base_url, "settings": {"requests_per_minute": 1}}
+        async with chatcli.open_chat(**options) as first, chatcli.open_chat(**options) as second:
+            await first.ask("one")
+            waiting = [event async for event in _until_waiting(second.stream("two"))]
+    assert isinstance(waiting[-1], chatcli.Waiting)
+    assert len(asked(server)) == 1
+
+
+async def _until_waiting(stream):
+    async with contextlib.aclosing(stream) as events:
+        async for event in events:
+            yield event
+            if isinstance(event, chatcli.Waiting):
+                return
+
+
+def test_questions_of_a_script_share_the_limits_of_an_endpoint():
+    with serving_in_thread(PARIS) as server:
+        options = {"model": "small", "base_url": server.base_url, "settings": {"requests_per_minute": 1}}
+        chatcli.ask("one", **options)
+        second = threading.Thread(target=lambda: chatcli.ask("two", **options), daemon=True)
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    assert len(asked(server)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_what_went_on_beside_the_answer_is_told():
+    with serving_in_thread(PARIS) as server:
+        async with chatcli.open_chat(
+            model="small", base_url=server.base_url, session="/proc/x.jsonl"
+        ) as chat:
+            answer = await chat.ask("Hi")
+            assert chat.session is None
+    assert str(answer) == "Paris."
+    assert "session_not_written" in [notice.code for notice in answer.notices]
+
+
+async def test_a_key_over_plain_http_needs_permission():
+    options = {"model": "gpt-4o", "base_url": "http://192.0.2.1/v1", "api_key": "sk-0123456789abcdef"}
+    with pytest.raises(chatcli.ConfigurationError) as raised:
+        async with chatcli.open_chat(**options):
+            pass
+    assert "insecure_http=True" in raised.value.hint
 
 
 def test_every_public_name_is_there_and_known_to_type_checkers():
