@@ -199,7 +199,7 @@ def _read_answer(dialect: Dialect, values: list[dict[str, Any]]) -> None:
     for value in values:
         if (said := dialect.error_in(value)) is not None:
             error_details(said)
-        pieces = reader.pieces
+        pieces = reader.chunks
         events = [*reader.read_event(value), *dialect.reader(_REQUEST).read_whole(value)]
         assert all(isinstance(event, TextDelta | ReasoningDelta) and event.text for event in events)
         assert reader.pieces >= pieces
