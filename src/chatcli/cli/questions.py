@@ -20,6 +20,7 @@ from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.templates.template import INPUT, Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
+from chatcli.text.counts import counted
 from chatcli.text.documents import document
 from chatcli.text.sanitizer import sanitize_line
 
@@ -130,7 +131,7 @@ def _tell_attached(piped: str, terminal: Terminal) -> None:
     if not terminal.stdin_is_file:
         return
     lines = len(piped.splitlines())
-    terminal.warn(f"stdin attached: {lines:,} line{'' if lines == 1 else 's'}")
+    terminal.warn(f"stdin attached: {counted(lines, 'line')}")
 
 
 def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:

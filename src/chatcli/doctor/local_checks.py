@@ -26,6 +26,7 @@ from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import check_regular, open_regular
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -253,7 +254,7 @@ def _last_session(data: Path, reported: set[Path]) -> Iterable[Finding]:
     except ConfigurationError as error:
         yield problem(_SESSIONS, error.message, error.hint)
     else:
-        yield ok(_SESSIONS, f"the last one, {file.name}, has {turns} question{'' if turns == 1 else 's'}")
+        yield ok(_SESSIONS, f"the last one, {file.name}, has {counted(turns, 'question')}")
 
 
 _CONFIG = "config"

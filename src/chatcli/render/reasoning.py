@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rich.segment import Segment
 from wcwidth import iter_graphemes, width
 
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import TerminalSanitizer
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Reasoning:
         """Return all that was thought as one line, without its end: how long it took, and how much it was."""
         self._is_over = True
         count = self._words.count
-        words = f" ({count:,} word{'' if count == 1 else 's'})" if count else ""
+        words = f" ({counted(count, 'word')})" if count else ""
         if elapsed_s < _BRIEF_S:
             return self._theme.segment(f"thought briefly{words}", "reasoning")
         return self._theme.segment(f"thought for {elapsed_s:.0f} s{words}", "reasoning")

@@ -19,6 +19,7 @@ from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
 from chatcli.render.sentence_ends import Stretches, sentence_end
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import TerminalSanitizer
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class SpokenAnswer:
         if waiting is not None:
             if columns_of(line) and len(columns_of(line)) == len(cells_of(waiting)):
                 self._header, self._rows = [self._plain(cell) for cell in cells_of(waiting)], 0
-                self._write_line(f"Table, {_count(len(self._header), 'column')}: {', '.join(self._header)}.")
+                self._write_line(f"Table, {counted(len(self._header), 'column')}: {', '.join(self._header)}.")
                 return
             self._say_line(waiting)
         text = _LEAD.sub("", line, count=1)
@@ -197,7 +198,7 @@ class SpokenAnswer:
     def _end_table(self) -> None:
         if self._header is not None:
             self._header = None
-            self._write_line(f"End of table, {_count(self._rows, 'row')}.")
+            self._write_line(f"End of table, {counted(self._rows, 'row')}.")
 
     def _add_code(self, line: str) -> None:
         if is_closing_fence(line.strip(), self._fence):
@@ -212,12 +213,12 @@ class SpokenAnswer:
     def _end_code(self) -> None:
         name = f"Code, {self._language}" if self._language else "Code"
         if self._code is not None:
-            self._write_line(f"{name}, {_count(self._code_lines, 'line')}:")
+            self._write_line(f"{name}, {counted(self._code_lines, 'line')}:")
             for line in self._code:
                 self._write_line(line)
             self._write_line("End of code.")
         else:
-            self._write_line(f"End of code, {_count(self._code_lines, 'line')}.")
+            self._write_line(f"End of code, {counted(self._code_lines, 'line')}.")
         self._fence, self._code = "", None
 
     def _say_begun_code(self) -> None:
@@ -339,7 +340,3 @@ class SpokenAnswer:
         self._write(f"{'' if self._has_spoken else self._speaker}{line}\n")
         self._has_spoken = True
         self._spoken_s = self._clock()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import Cancelled
+from chatcli.text.counts import counted
 from chatcli.text.documents import name_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def recap(chat: Conversation, frontend: Frontend, *, titled: bool = True) -> Non
     if not questions:
         return
     earlier = len(questions) - 1
-    before = f"{earlier} earlier turn{'' if earlier == 1 else 's'}" if earlier else ""
+    before = f"{counted(earlier, 'earlier turn')}" if earlier else ""
     if titled:
         frontend.remark(", ".join(filter(None, [f"resuming: {chat.opened.title}", before])))
         frontend.pause()

@@ -9,6 +9,7 @@ from chatcli.render.markdown.inline import words_alone
 from chatcli.render.text_columns import table
 from chatcli.repl.pickable_sessions import age
 from chatcli.repl.threads import in_thread
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend
@@ -119,7 +120,7 @@ def _excerpt(listing: Listing, session: SessionSummary) -> str:
     hit = listing.hits.get(session.name)
     if hit is not None and hit.excerpt:
         return hit.excerpt
-    return f"{session.turns:,} turn{'' if session.turns == 1 else 's'}"
+    return f"{counted(session.turns, 'turn')}"
 
 
 def _question(count: int) -> str:

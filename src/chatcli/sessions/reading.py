@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +72,7 @@ def find_header(content: bytes, path: Path) -> HeaderRecord | None:
 
 def damage(count: int) -> str:
     """Return the message about a session with ``count`` damaged records."""
-    return f"{count:,} damaged record{'' if count == 1 else 's'}"
+    return f"{counted(count, 'damaged record')}"
 
 
 def not_a_session(path: Path) -> ConfigurationError:

@@ -20,6 +20,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, Status, TerminalFacts
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -159,14 +160,10 @@ def _as_json(findings: Iterable[Finding]) -> str:
 
 def _summary(findings: list[Finding]) -> str:
     problems, warnings = (_count(findings, status) for status in (Status.PROBLEM, Status.WARNING))
-    counts = [_plural(problems, "problem") if problems else "no problem"]
+    counts = [counted(problems, "problem") if problems else "no problem"]
     if warnings:
-        counts.append(_plural(warnings, "warning"))
+        counts.append(counted(warnings, "warning"))
     return ", ".join(counts)
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _count(findings: Iterable[Finding], status: Status) -> int:

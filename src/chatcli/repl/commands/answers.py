@@ -9,6 +9,7 @@ from chatcli.core.errors import UsageError
 from chatcli.render.extract import code_blocks
 from chatcli.repl.clipboard import TERMINAL_TAKES_BYTES, copy
 from chatcli.repl.commands.command import Choice, Command, whole_number
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def _copy(repl: ReplSession, argument: str) -> None:
     where = await copy(text, repl.context.environment, repl.frontend.to_terminal, hint=hint)
     what = f"code block {argument}" if argument else "the answer"
     lines = text.count("\n") + (not text.endswith("\n"))
-    repl.frontend.remark(f"copied {what} ({lines:,} line{'' if lines == 1 else 's'}) to {where}")
+    repl.frontend.remark(f"copied {what} ({counted(lines, 'line')}) to {where}")
     size = len(text.encode("utf-8", "replace"))
     if where.startswith("the terminal") and size > TERMINAL_TAKES_BYTES:
         repl.frontend.remark("some terminals ignore more than 75 kB")

@@ -12,6 +12,7 @@ from chatcli.repl.commands.settings import models_to_choose
 from chatcli.repl.recap import show_exchange
 from chatcli.repl.tree_view import tree_rows, tree_sentences
 from chatcli.sessions.titles import beginning_of
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +67,7 @@ async def _undo(repl: ReplSession, argument: str) -> None:
         return
     taken_back = repl.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
-    repl.frontend.remark(f"took back {count} turn{'' if count == 1 else 's'} (still in /tree)")
+    repl.frontend.remark(f"took back {counted(count, 'turn')} (still in /tree)")
     repl.frontend.draft(taken_back[0].person_text)
 
 
@@ -80,7 +81,7 @@ async def _alternative(repl: ReplSession, argument: str) -> None:
     exchange = place.chosen
     parts = [f"answer {place.at + 1} of {len(place.exchanges)} to question {place.turn}", _model_of(exchange)]
     if place.later_turns:
-        parts.append(f"{place.later_turns} later turn{'' if place.later_turns == 1 else 's'} with it")
+        parts.append(f"{counted(place.later_turns, 'later turn')} with it")
     repl.frontend.remark(" · ".join(filter(None, parts)))
     is_reworded = before is not None and before.chosen.question.message != exchange.question.message
     show_exchange(repl.frontend, exchange, with_question=is_reworded)

@@ -18,6 +18,7 @@ from wcwidth import clip, width
 from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import SteadyWidths, steady
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
 
@@ -216,7 +217,7 @@ def _last(text: str, columns: int) -> str:
 
 
 def _turns(session: SessionSummary) -> str:
-    return f"{session.turns:,} turn{'' if session.turns == 1 else 's'}"
+    return f"{counted(session.turns, 'turn')}"
 
 
 def _counts(state: PickerState) -> Sequence[str]:
@@ -226,7 +227,7 @@ def _counts(state: PickerState) -> Sequence[str]:
         if listing.words.strip():
             parts.append(f"{listing.found:,} of {listing.total:,}{where}")
         else:
-            parts.append(f"{listing.total:,} session{'' if listing.total == 1 else 's'}{where}")
+            parts.append(f"{counted(listing.total, 'session')}{where}")
     if state.progress is not None:
         parts.append("indexing {:,} of {:,}".format(*state.progress))
     return parts

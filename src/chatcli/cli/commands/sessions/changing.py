@@ -12,6 +12,7 @@ from chatcli.cli.commands.sessions.listing import add_sessions_argument, named_s
 from chatcli.cli.typed_lines import agrees
 from chatcli.core.errors import UsageError
 from chatcli.core.exit_codes import ExitCode
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _total(summaries: Sequence[SessionSummary]) -> str:
 
 
 def _counted(count: int) -> str:
-    return f"{count:,} session{'' if count == 1 else 's'}"
+    return f"{counted(count, 'session')}"
 
 
 def _size_bytes(summary: SessionSummary) -> int:

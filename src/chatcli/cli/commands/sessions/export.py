@@ -15,6 +15,7 @@ from chatcli.cli.output_file import OutputFile
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
     if options.all:
         warn_of_unreadable(library, terminal)
     if written and not options.quiet:
-        count = f"{len(files)} session{'' if len(files) == 1 else 's'}"
+        count = f"{counted(len(files), 'session')}"
         terminal.warn(f"exported {count} to {sanitize_line(str(out))}")
     return ExitCode.DONE
 

@@ -15,6 +15,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.core.version import __version__
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.importer import Importer, Progress
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -108,13 +109,13 @@ def _shown(progress: Progress, terminal: Terminal, *, is_quiet: bool) -> Iterato
         return
     with progress_bar(terminal) as show:
         yield lambda summary: show(
-            _counted(summary.imported + summary.here, "conversation"), progress.done, progress.total
+            counted(summary.imported + summary.here, "conversation"), progress.done, progress.total
         )
 
 
 def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool) -> Iterator[str]:
     done = "would import" if options.dry_run else "imported"
-    parts = [f"{done} {_counted(summary.imported, 'conversation')}"]
+    parts = [f"{done} {counted(summary.imported, 'conversation')}"]
     if summary.here:
         parts.append(f"{summary.here:,} {'was' if summary.here == 1 else 'were'} here already")
     if summary.empty:
@@ -130,13 +131,9 @@ def _closing_lines(summary: ImportSummary, options: Namespace, is_stopped: bool)
         yield f"left out, not supported in a session: {kinds}"
     if summary.first_damage is not None:
         damage = f"{summary.first_damage.where}: {summary.first_damage.reason}"
-        yield f"could not be read: {_counted(summary.damaged, 'entry', 'entries')}; the first is {damage}"
+        yield f"could not be read: {counted(summary.damaged, 'entry', 'entries')}; the first is {damage}"
     if is_stopped:
         yield "stopped; run the same command to continue"
-
-
-def _counted(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.sessions.records import local_now
+from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize, sanitize_line
 from chatcli.text.search_text import terms
 from chatcli.text.shortening import shortened, shortened_before
@@ -47,7 +48,7 @@ def write_table(summaries: Sequence[SessionSummary], terminal: Terminal) -> None
     names = [sanitize_line(summary.name) for summary in summaries]
     name_columns = max(map(width, names), default=0)
     for name, summary in zip(names, summaries, strict=True):
-        turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
+        turns = f"{counted(summary.turns, 'turn')}"
         title = sanitize_line(f"{_remarks(summary)}{summary.title}")
         head = f"{ljust(name, name_columns)}  {when(summary)}  {turns:>9}"
         if terminal.stdout.is_terminal and width(head) + _LEAST_ROOM > terminal.columns():
