@@ -199,10 +199,10 @@ def _read_answer(dialect: Dialect, values: list[dict[str, Any]]) -> None:
     for value in values:
         if (said := dialect.error_in(value)) is not None:
             error_details(said)
-        pieces = reader.chunks
+        chunks = reader.chunks
         events = [*reader.read_event(value), *dialect.reader(_REQUEST).read_whole(value)]
         assert all(isinstance(event, TextDelta | ReasoningDelta) and event.text for event in events)
-        assert reader.pieces >= pieces
+        assert reader.chunks >= chunks
     assert all(isinstance(event, TextDelta | Notice) for event in reader.rest())
     end = reader.completion()
     assert end is None or (isinstance(end, Completion) and isinstance(end.finish_reason, str))
