@@ -16,12 +16,13 @@ Whatever is used of it is loaded then: ``import chatcli`` alone loads no library
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
 from chatcli.core.version import __version__ as __version__
 
+# Not imported from typing: the program starts here, and Ctrl-C in these milliseconds would be a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from chatcli.api import Answer, AskOptions, Chat, ask, open_chat
     from chatcli.core.errors import (
         AnswerTooLarge,
@@ -134,6 +135,8 @@ _MODULES: Final = ("core.messages", "core.events", "core.errors", "core.usage", 
 
 def __getattr__(name: str) -> Any:
     """Load a name of the API when it is first used (PEP 562)."""
+    from importlib import import_module  # noqa: PLC0415 - as above
+
     if name in __all__:
         for module in _MODULES:
             found = getattr(import_module(f"{__name__}.{module}"), name, None)

@@ -68,7 +68,7 @@ END = event_stream()[-2:]
 DONE = END[-1]
 PICTURE = {"image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
 FEW = {"CHATCLI_RETRIES": "1", "CHATCLI_RETRY_BUDGET_S": "30"}
-IMPATIENT = {"CHATCLI_TIMEOUT_S": "0.4", "CHATCLI_RETRIES": "0"}
+IMPATIENT = {"CHATCLI_TIMEOUT_S": "1", "CHATCLI_RETRIES": "0"}
 IDLE = {"CHATCLI_IDLE_TIMEOUT_S": "0.4"}
 NONE = {"CHATCLI_RETRIES": "0"}
 
