@@ -70,7 +70,7 @@ def _draft(size: int) -> Callable[[], object]:
 
     pastes = Pastes()
     draft = "größer " * size + pastes.folded("x" * size * 5, beside="")
-    return lambda: pastes.about_bytes(draft)
+    return lambda: pastes.likely_tokens(draft)
 
 
 def _deltas(size: int) -> Callable[[], object]:
