@@ -34,6 +34,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "cycle": frozenset(),
     "module length": frozenset(),
     "function length": frozenset(),
+    "small file": frozenset(),
 }
 """What broke a rule before there was one, by the rule. An entry that breaks it no longer has to leave."""
 
@@ -207,6 +208,9 @@ def offences(modules: Sequence[Module]) -> Iterator[Offence]:
         for path in group:
             loop = " > ".join(shortest_loop(path, modules))
             yield Offence("cycle", path, f"import cycle: {loop}: let one of them not know the other")
+    for path, importer in small_files(modules):
+        message = f"{path} has under {SMALL_FILE_LINES} lines and one importer: put it into {importer}"
+        yield Offence("small file", path, message)
     for module in modules:
         if module.lines > MODULE_LINES:
             message = f"{module.path} has {module.lines} lines: split it (at most {MODULE_LINES})"

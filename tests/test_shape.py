@@ -44,7 +44,13 @@ def test_the_source_breaks_no_rule_beyond_what_is_still_allowed():
 
 
 def test_a_package_of_unlike_names_is_fine(package):
-    assert complaints(package(a="class A: ...", b="from house.a import A\nclass B(A): ...")) == []
+    importing = "from house.a import A\nclass {}(A): ..."
+    assert complaints(package(a="class A: ...", b=importing.format("B"), c=importing.format("C"))) == []
+
+
+def test_a_small_file_with_one_importer_is_found(package):
+    (complaint,) = complaints(package(a="class A: ...", b="from house.a import A\nclass B(A): ..."))
+    assert complaint == "a.py has under 40 lines and one importer: put it into b.py"
 
 
 def test_a_class_name_that_occurs_in_two_files_is_found(package):

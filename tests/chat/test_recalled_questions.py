@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.conversation.long_input.recalling import recalled
+from chatcli.chat.session_history import recalled
 from chatcli.core.messages import answer, question
 from chatcli.text.documents import document
 
