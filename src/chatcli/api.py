@@ -108,7 +108,7 @@ class Answer(TurnResult):
 
 
 class Chat:
-    """An open conversation, made by ``open_chat``. It answers one question after another, whoever asks."""
+    """An open conversation, made by ``open_chat``. It answers one question at a time, even if several tasks ask."""
 
     def __init__(self, conversation: Conversation, notices: list[Notice]) -> None:
         self._conversation = conversation
@@ -295,7 +295,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _question(prompt: str | Message) -> Message:
-    """Return the message of a prompt. Raise ``UsageError`` for what is no question."""
+    """Return the message of a prompt. Raise ``UsageError`` if it is not a question."""
     if isinstance(prompt, str):
         if prompt.strip():
             return question(prompt)

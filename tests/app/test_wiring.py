@@ -234,8 +234,8 @@ class TestTwoConversationsAtOneEndpoint:
         asked = []
 
         def approving(name, answer):
-            async def approve(told):
-                asked.append((name, "this session's" in told))
+            async def approve(message):
+                asked.append((name, "this session's" in message))
                 return answer
 
             return approve

@@ -79,9 +79,9 @@ async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_ag
     for number in ("two", "three"):
         chat.turns.connect(replace(target(), model=ScriptedModel((refused,))))
         await ask(chat, number)
-    told = [(gap.turns, gap.reason) for gap in chat.turns.report().left_out]
-    assert [turns for turns, _ in told] == [(2,), (3,)]
-    (_, earlier), (_, newest) = told
+    gaps = [(gap.turns, gap.reason) for gap in chat.turns.report().left_out]
+    assert [turns for turns, _ in gaps] == [(2,), (3,)]
+    (_, earlier), (_, newest) = gaps
     assert earlier.startswith("refused (models.example: 400 Bad Request: too many pictures too many")
     assert earlier.endswith("…), /edit 2 asks it again")
     assert newest.endswith("…), /retry asks it again")

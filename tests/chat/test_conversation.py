@@ -1030,8 +1030,8 @@ class AlternatingModel(ScriptedModel):
 
     async def stream(self, request):
         roles = [message.role for message in request.messages]
-        told = roles[roles[0] == "system" :]
-        assert told == ["user", "assistant"] * (len(told) // 2) + ["user"]
+        sent_roles = roles[roles[0] == "system" :]
+        assert sent_roles == ["user", "assistant"] * (len(sent_roles) // 2) + ["user"]
         async with aclosing(super().stream(request)) as events:
             async for event in events:
                 yield event

@@ -20,7 +20,7 @@ import termios
 
 from chatcli.cli import background_query
 from chatcli.cli.background_query import BackgroundQuery, answer_theme, answers_queries
-from chatcli.render.background import QUESTION
+from chatcli.render.background import BACKGROUND_QUERY
 from cli.fakes import terminal
 from e2e.pseudo_terminal import on_terminal
 
@@ -34,7 +34,7 @@ def answering(*answer):
 
     def act():
         asked = ""
-        while QUESTION not in asked:
+        while BACKGROUND_QUERY not in asked:
             asked += os.read(ours, 100).decode()
         for part in answer:
             if isinstance(part, str):
@@ -167,7 +167,7 @@ if answers_queries(here):
 
 def test_keys_typed_while_it_is_asked_reach_who_reads_next(tmp_path, monkeypatch):
     with on_terminal([sys.executable, "-c", ASKING], environment=dict(os.environ), folder=tmp_path) as screen:
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07ls" + ATTRIBUTES)
         screen.wait_for("light")
         screen.type(" -l\n")

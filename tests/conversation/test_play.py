@@ -123,7 +123,7 @@ async def test_a_turn_cancelled_before_the_first_word_has_no_text():
 
 
 async def test_a_cancellation_while_the_turn_itself_awaits_is_told_too():
-    reached, told = asyncio.Event(), []
+    reached, events = asyncio.Event(), []
 
     async def turn():
         yield STARTED
@@ -132,15 +132,15 @@ async def test_a_cancellation_while_the_turn_itself_awaits_is_told_too():
         await asyncio.Event().wait()
 
     async def observe(event):
-        told.append(event)
+        events.append(event)
 
     task = asyncio.create_task(play(turn(), observe))
     await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert told[:-1] == [STARTED, TextDelta("Par")]
-    assert told[-1].result.text == "Par"
+    assert events[:-1] == [STARTED, TextDelta("Par")]
+    assert events[-1].result.text == "Par"
 
 
 @pytest.mark.parametrize("end", [FINISHED, FAILED])

@@ -66,8 +66,8 @@ class BudgetedRun:
     def booked(self):
         return [(each.model, each.cost_usd) for each in self.ledger.expenses()]
 
-    async def _approve(self, told):
-        self.asked.append(told)
+    async def _approve(self, message):
+        self.asked.append(message)
         return self._answers.pop(0)
 
 
@@ -142,8 +142,8 @@ async def test_an_attempt_that_brought_nothing_costs_nothing(budgeted):
 async def test_a_ledger_that_cannot_be_written_is_told_once_and_counted_all_the_same(budgeted):
     run = budgeted(PARIS, PARIS, limits={"run": 0.65})
     run.ledger.path.mkdir()
-    told = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
-    assert [notice.code for notice in told] == ["spending_unwritten"]
+    notices = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
+    assert [notice.code for notice in notices] == ["spending_unwritten"]
     assert "$0.40 of this run's $0.65" in (await run.failure()).message
 
 
@@ -154,9 +154,9 @@ class TestBudget:
     ):
         run = budgeted(PARIS, PARIS, limits={period: 9})
         run.ledger.path.write_bytes(b'{"at":"2026-11\n\xff\xfe\0\n')
-        told = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
-        assert [notice.code for notice in told] == codes
-        assert [notice.message for notice in told] == [
+        notices = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
+        assert [notice.code for notice in notices] == codes
+        assert [notice.message for notice in notices] == [
             f"2 lines of {run.ledger.path} cannot be read; budgets do not count what was recorded there"
         ][: len(codes)]
 
@@ -258,9 +258,9 @@ class TestAsking:
 class TestUnknownPrice:
     async def test_it_is_told_once_that_the_budget_is_not_kept(self, budgeted):
         run = budgeted(PARIS, PARIS, own={}, limits={"day": 1.0})
-        told = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
-        assert [notice.code for notice in told] == ["price_unknown"]
-        assert '[prices."small"]' in told[0].message
+        notices = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
+        assert [notice.code for notice in notices] == ["price_unknown"]
+        assert '[prices."small"]' in notices[0].message
 
     async def test_where_the_limit_is_asked_for_and_nobody_is_there_nothing_is_sent(self, budgeted):
         run = budgeted(PARIS, own={}, limits={"run": 1.0}, requires_price=True)

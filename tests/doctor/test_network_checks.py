@@ -42,8 +42,8 @@ def statuses(findings):
 async def test_a_server_that_is_well_is_ok_in_every_line(found):
     async with serving(LIST, HI) as server:
         findings = await found(at(server, CHATCLI_API_KEY=KEY))
-    way = ("proxy", "dns", "connect", "tls", "auth", "models", "answer")
-    assert {statuses(findings)[name] for name in way} == {Status.OK}
+    route = ("proxy", "dns", "connect", "tls", "auth", "models", "answer")
+    assert {statuses(findings)[name] for name in route} == {Status.OK}
     assert findings["connect"][0].text.startswith(f"127.0.0.1:{server.port} (")
     assert findings["tls"][0].text == "not used: this address is http"
     assert findings["auth"][0].text.startswith("the key is accepted (")

@@ -11,7 +11,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
 
-from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION
+from chatcli.render.background import ANSWERED_WITHIN_S, BACKGROUND_QUERY
 from chatcli.render.themes import theme
 from e2e.program import command
 from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
@@ -58,18 +58,18 @@ def ends_well(screen):
 )
 def test_what_the_terminal_answers_chooses_the_theme_and_is_no_key(start_screen, answer, message):
     with start_screen() as screen:
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.type(answer + "/theme\r")
         shown = screen.wait_for(message)
         assert "rgb" not in shown
         assert "62;22" not in shown
-        assert screen.received.count(QUESTION.encode()) == 1
+        assert screen.received.count(BACKGROUND_QUERY.encode()) == 1
         assert ends_well(screen)
 
 
 def test_an_answer_in_pieces_among_keys_is_told_from_them(start_screen):
     with start_screen() as screen:
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.type("/th")
         screen.wait_for("> /th")
         for chunk in ("\x1b]11;rgb:ff", "ff/ffff/ffff\x1b", "\\em", "\x1b[?62", ";22ce"):
@@ -96,7 +96,7 @@ def test_who_has_told_already_or_cannot_tell_is_not_asked(start_screen, environm
 def test_the_terminal_is_asked_once_it_is_to_decide(start_screen):
     with start_screen(CHATCLI_THEME="dark") as screen:
         screen.type("/theme auto\r")
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)
         screen.wait_for(LIGHT)
         screen.type("/theme dark\r")
@@ -136,7 +136,7 @@ TITLE = Answer(event_stream("## Paris\n"))
 def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, name):
     with asking(answer=TITLE) as screen:
         before = screen.attributes
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.type(answer)
         screen.wait_for("Paris")
         assert screen.wait_for_exit() == 0
@@ -150,7 +150,7 @@ def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, nam
 def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking, late_s):
     with asking(answer=Answer([*text_events("## Paris\n\nand"), HOLD])) as screen:
         before = screen.attributes
-        screen.wait_until_received(QUESTION)
+        screen.wait_until_received(BACKGROUND_QUERY)
         screen.wait_for("Paris")
         time.sleep(late_s)
         screen.type("\x1b]11;rgb:ffff/ffff/ffff\x07" + ATTRIBUTES)

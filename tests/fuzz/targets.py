@@ -51,7 +51,7 @@ def sse(data: bytes) -> None:
     cuts, stream = data[:4], data[4:]
     expected = list(_events_of_the_format(stream))
     assert _read([stream]) == expected
-    assert _read(_pieces(stream, cuts)) == expected
+    assert _read(_chunks(stream, cuts)) == expected
 
 
 def answers(data: bytes) -> None:
@@ -74,7 +74,7 @@ def sessions(data: bytes) -> None:
     records = list(read_records(data))
     for record in records:
         assert decode(encode(record).removesuffix(b"\n")) == record
-    said = _texts(Session.replay(records))
+    texts = _texts(Session.replay(records))
     path = Path(_FOLDER.name) / "fuzzed.jsonl"
     path.write_bytes(data)
     store = SessionStore(Path(_FOLDER.name))
@@ -90,7 +90,7 @@ def sessions(data: bytes) -> None:
     again = store.load(file)
     assert path.read_bytes().startswith(data)
     if again.message(added) is not None and again.head == added:
-        assert _texts(again) == [*said, "added"]
+        assert _texts(again) == [*texts, "added"]
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
@@ -118,7 +118,7 @@ def _drained(events: AsyncGenerator[T]) -> Iterator[T]:
             return
 
 
-def _pieces(stream: bytes, cuts: bytes) -> list[bytes]:
+def _chunks(stream: bytes, cuts: bytes) -> list[bytes]:
     places = sorted(cut % (len(stream) + 1) for cut in cuts)
     return [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
 
@@ -197,8 +197,8 @@ def _json_values(data: bytes) -> Iterator[dict[str, Any]]:
 def _read_answer(dialect: Dialect, values: list[dict[str, Any]]) -> None:
     reader = dialect.reader(_REQUEST)
     for value in values:
-        if (said := dialect.error_in(value)) is not None:
-            error_details(said)
+        if (error := dialect.error_in(value)) is not None:
+            error_details(error)
         chunks = reader.chunks
         events = [*reader.read_event(value), *dialect.reader(_REQUEST).read_whole(value)]
         assert all(isinstance(event, TextDelta | ReasoningDelta) and event.text for event in events)

@@ -1,4 +1,4 @@
-"""A terminal that keeps what each of its cells is drawn in, and the links."""
+"""A terminal that records the style and the link of each of its cells."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PARAMETERS = {5: 1, 2: 3}
 
 
 class Cell(NamedTuple):
-    """The fields of ``pyte.screens.Char``, set by pyte under these names, and two that pyte does not have.
+    """The fields of ``pyte.screens.Char``, set by pyte under these names, and two of its own.
 
-    What takes no column is part of the cell before it, at the beginning of a row of the first one. The second cell of a
-    wide character is empty.
+    A zero-width character is part of the cell before it, or of the first cell at the beginning of a row. The
+    second cell of a wide character is empty.
     """
 
     data: str = " "
@@ -40,7 +40,7 @@ class Cell(NamedTuple):
 
     @property
     def style(self) -> str:
-        """What it is drawn in, in words."""
+        """The style of the cell in words."""
         if self[1:-1] == BLANK[1:-1]:
             return ""
         words = [_NAMES.get(name, name) for name in _ATTRIBUTES if getattr(self, name)]
@@ -59,7 +59,7 @@ def _color(name: str) -> str:
 
 
 class Row(NamedTuple):
-    """A row of a screen; ``wraps`` where it is full and the text goes on in the next one."""
+    """A row of a screen; ``wraps`` if it is full and its text continues in the next one."""
 
     cells: tuple[Cell, ...]
     wraps: bool
@@ -70,14 +70,14 @@ class Row(NamedTuple):
 
 
 class CellScreen(pyte.Screen):
-    """pyte's screen, which also keeps what is dim and what is a link, and counts columns in graphemes."""
+    """pyte's screen, extended by dim text and links, with columns counted in graphemes."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self._link = ""
         self._joins_next = ""
         self._wrapped: set[int] = set()
         super().__init__(columns, lines)
-        self.set_mode(modes.LNM)  # as a terminal's driver makes it: a line feed begins a new row
+        self.set_mode(modes.LNM)  # as a terminal's driver does: a line feed begins a new row
         self._stream = pyte.Stream(self)
 
     @property
@@ -98,7 +98,7 @@ class CellScreen(pyte.Screen):
         self._stream.feed(text[at:])
 
     def rows(self) -> list[Row]:
-        """Return the rows above the cursor, without the blanks at their ends."""
+        """Return the rows above the cursor, without trailing blanks."""
         return [self._row(y) for y in range(self.cursor.y + (self.cursor.x > 0))]
 
     def _row(self, y: int) -> Row:
@@ -107,7 +107,7 @@ class CellScreen(pyte.Screen):
         return Row(tuple(line[x] for x in range(end)), y in self._wrapped)
 
     def draw(self, data: str) -> None:
-        # pyte's own takes what is joined to an emoji, or has no width, for the end of the text.
+        # pyte would end the text at a character joined to an emoji, or without width.
         look = (*self.cursor.attrs[1:-1], self._link)
         for grapheme in data if data.isascii() else iter_graphemes(data):
             columns = 1 if grapheme.isascii() else width(grapheme)

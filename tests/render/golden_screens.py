@@ -1,11 +1,11 @@
-"""What answers look like on a terminal, cell by cell, held against files that say so in words.
+"""Answers on a terminal, cell by cell, compared with golden files that describe them in words.
 
-Behind ``==`` stands the name of an answer, behind ``--`` the widths of the terminals that show the rows below. A row of
-the terminal follows ``|``, or ``+`` where it is full and the terminal itself goes on in the next one; ``‹2068›`` is a
-character that nobody sees. The line under a row tells what its columns, counted from one, are drawn in, and where links
-lead; what a blank is drawn in is left out where it does not show. A style goes by what it is on a dark background; the
-file begins with what it is in the other modes. Without colours there are no styles; the rows are there where their text
-is another.
+``==`` precedes the name of an answer, ``--`` the widths of the terminals that show the rows below it. A row
+of the terminal follows ``|``, or ``+`` if it is full and the terminal wraps it; ``‹2068›`` is an invisible
+character. The line below a row lists the styles of its columns, counted from one, and the targets of its
+links; the style of a blank is omitted if it does not show. Styles have the names they have on a dark
+background; the file begins with their definitions in the other modes. Without colours there are no styles,
+and only rows with another text are listed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _LONGEST_DIFF: Final = 60
 
 
 async def drawn(
-    pieces: Iterable[str],
+    chunks: Iterable[str],
     look: Theme,
     columns: int,
     *,
@@ -62,9 +62,9 @@ async def drawn(
     shows_thoughts: bool = True,
     frames: bool = False,
 ) -> list[Row]:
-    """Return the rows that a question on the command line leaves on a terminal, drawn by what draws them there.
+    """Return the rows that a one-shot question leaves on a terminal, drawn by the program's own renderers.
 
-    ``frames``: after each of the pieces the end of the answer is drawn, and later drawn over.
+    With ``frames``, the tail of the answer is drawn after each chunk, and later overwritten.
     """
     file, clock = io.BytesIO(), ManualClock()
     clock.now_s = -1.0  # before the first frame is due
@@ -78,22 +78,22 @@ async def drawn(
     )
     if thoughts:
         await answer(ReasoningDelta(thoughts))
-    for piece in pieces:
+    for chunk in chunks:
         clock.now_s += 2 * frames
-        await answer(TextDelta(piece))
+        await answer(TextDelta(chunk))
     await answer(TurnFinished(TurnResult("", "m")))
     return shown(file.getvalue().decode(), columns)
 
 
 def shown(written: str, columns: int) -> list[Row]:
-    """Return the rows that a terminal shows which nothing scrolls out of."""
+    """Return the rows of a terminal that is tall enough for all of them."""
     screen = CellScreen(columns, _LINES + written.count("\n") + len(written) // columns)
     screen.feed(written)
     return screen.rows()
 
 
 class Described(NamedTuple):
-    """An answer on terminals of one width: its rows in every mode with colours, and those without any."""
+    """An answer on terminals of one width: its rows in each coloured mode, and those without colours."""
 
     text: Sequence[str]
     runs: Sequence[Sequence[Run]]
@@ -101,7 +101,7 @@ class Described(NamedTuple):
 
 
 class Run(NamedTuple):
-    """``styles`` and ``link`` are what the columns from ``first`` to ``last`` are drawn in, a style for each mode."""
+    """The style of columns ``first`` to ``last``, one for each mode, and their ``link``."""
 
     first: int
     last: int
@@ -110,7 +110,7 @@ class Run(NamedTuple):
 
 
 def described(colored: Mapping[str, Sequence[Row]], uncolored: Sequence[Row]) -> Described:
-    """Put what the modes show on top of each other."""
+    """Overlay the rows of all modes."""
     (mode, rows), *others = colored.items()
     text = [_text(row) for row in rows]
     for other, other_rows in others:
@@ -123,7 +123,7 @@ def described(colored: Mapping[str, Sequence[Row]], uncolored: Sequence[Row]) ->
 
 
 def _text(row: Row) -> str:
-    """Return the text with everything visible in it that is not."""
+    """Return the text with invisible characters made visible."""
     visible = (
         char
         if char == " " or unicodedata.category(char)[0] not in "CZ" or char == "\u200d"
@@ -137,7 +137,7 @@ def _runs(stacked: Sequence[Row]) -> list[Run]:
     columns = list(zip_longest(*(row.cells for row in stacked), fillvalue=BLANK))
     runs: list[Run] = []
     first = 1
-    for looks, group in groupby(_as_seen(columns)):
+    for looks, group in groupby(_appearance(columns)):
         end = first + len(list(group))
         styles, links = zip(*((Cell("", *look).style, look[-1]) for look in looks), strict=True)
         assert len(set(links)) == 1, f"the modes have other links: {links}"
@@ -147,8 +147,8 @@ def _runs(stacked: Sequence[Row]) -> list[Run]:
     return runs
 
 
-def _as_seen(columns: Sequence[tuple[Cell, ...]]) -> list[tuple[Look, ...]]:
-    """Return how each column looks in every mode; blanks that show nothing look like what is on both sides, or like nothing."""
+def _appearance(columns: Sequence[tuple[Cell, ...]]) -> list[tuple[Look, ...]]:
+    """Return the look of each column in every mode; an invisible blank takes that of equal neighbours."""
     nothing = (BLANK[1:],) * len(columns[0]) if columns else ()
     looks = [tuple(cell[1:] for cell in cells) for cells in columns]
     seen: list[tuple[Look, ...]] = []
@@ -170,7 +170,7 @@ def _shows_nothing(cells: tuple[Cell, ...]) -> bool:
 
 
 def _is_marked(looks: Iterable[Look]) -> bool:
-    """Whether a blank that looks like that could be told from another."""
+    """Whether a blank with this style looks different from a plain one."""
     return any(
         cell.underscore or cell.strikethrough or cell.reverse or cell.bg != BLANK.bg or cell.link
         for cell in (Cell(" ", *look) for look in looks)
@@ -196,14 +196,14 @@ class Golden:
             lines["", columns] = [
                 line
                 for row, runs in zip(screen.text, screen.runs, strict=True)
-                for line in (row, self._told(runs))
+                for line in (row, self._described(runs))
                 if line
             ]
             if screen.uncolored != screen.text:
                 lines["without colours ", columns] = list(screen.uncolored)
         return dict(sorted(lines.items(), key=lambda item: item[0][0] != ""))
 
-    def _told(self, runs: Sequence[Run]) -> str:
+    def _described(self, runs: Sequence[Run]) -> str:
         return "".join(f"  {self._run(run)}" for run in runs)
 
     def _run(self, run: Run) -> str:
@@ -220,7 +220,7 @@ class Golden:
         return self._names[styles] if any(styles) else ""
 
     def check(self) -> None:
-        """Hold the screens against the file; write it instead where that is asked for."""
+        """Compare the screens with the file, or write the file if that is requested."""
         styles = sorted(
             f"{name} = {' / '.join(style or 'plain' for style in styles)}"
             for styles, name in self._names.items()
@@ -245,7 +245,7 @@ class Golden:
 
 
 def _by_width(lines: Mapping[tuple[str, int], list[str]]) -> Iterable[list[str]]:
-    """Yield what is to be read for each width, once for widths that show the same."""
+    """Yield the description for each width, once for widths with equal screens."""
     for (mode, rows), keys in _grouped(lines).items():
         yield [f"-- {mode}{' '.join(str(columns) for columns in keys)}", *rows]
 
@@ -270,7 +270,7 @@ def _read(path: Path) -> dict[str, list[str]]:
 
 
 def _differences(recorded: Mapping[str, list[str]], now: Mapping[str, list[str]]) -> list[str]:
-    """Return what differs in each answer, rows with a few around them."""
+    """Return the differences in each answer, with some rows around them."""
     return [
         _difference(name, recorded.get(name, []), now.get(name, []))
         for name in dict.fromkeys([*recorded, *now])

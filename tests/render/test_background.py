@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.render.background import ReplyFilter, background_of, told_background
+from chatcli.render.background import ReplyFilter, background_from_environment, background_of
 
 ESCAPE_SEQUENCES = [
     "\x1b",
@@ -43,11 +43,11 @@ REPLIES = {
     ],
 )
 def test_the_variable_names_the_background_last(value, background):
-    assert told_background({"COLORFGBG": value}) == background
+    assert background_from_environment({"COLORFGBG": value}) == background
 
 
-def test_without_the_variable_nothing_is_told():
-    assert told_background({}) is None
+def test_without_the_variable_nothing_is_known():
+    assert background_from_environment({}) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_colour_is_dark_or_light(color, background):
     assert background_of(color) == background
 
 
-def pieces(text, cuts):
+def chunks(text, cuts):
     ends = sorted({min(cut, len(text)) for cut in cuts})
     return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
@@ -99,19 +99,19 @@ keys = st.lists(
 def test_an_answer_is_taken_out_of_the_keys_however_it_is_cut(before, reply, after, cuts):
     answers = []
     replies = ReplyFilter(answers.append)
-    typed = "".join(replies.feed(piece) for piece in pieces(before + reply + after, cuts)) + replies.flush()
+    typed = "".join(replies.feed(chunk) for chunk in chunks(before + reply + after, cuts)) + replies.flush()
     assert typed == before + after
     assert answers == REPLIES[reply]
 
 
 @given(keys.map("".join), st.lists(st.integers(0, 80)))
-def test_what_is_no_answer_passes(typed, cuts):
+def test_text_that_is_no_reply_passes(typed, cuts):
     replies = ReplyFilter(pytest.fail)
-    assert "".join(replies.feed(piece) for piece in pieces(typed, cuts)) + replies.flush() == typed
+    assert "".join(replies.feed(chunk) for chunk in chunks(typed, cuts)) + replies.flush() == typed
 
 
 @pytest.mark.parametrize("key", ["\x1b", "\x1b[", "\x1b]"])
-def test_a_key_that_could_begin_an_answer_comes_when_nothing_follows(key):
+def test_a_key_that_could_start_a_reply_passes_if_nothing_follows(key):
     replies = ReplyFilter(pytest.fail)
     assert replies.feed("a" + key) == "a"
     assert replies.flush() == key
@@ -127,7 +127,7 @@ def test_an_answer_on_its_way_is_waited_for(begun):
     assert replies.flush() == ""
 
 
-def test_of_an_answer_that_was_cut_nothing_becomes_a_key():
+def test_no_part_of_a_cut_reply_becomes_a_key():
     replies = ReplyFilter(pytest.fail)
     assert replies.feed("\x1b]11;rgb:ff") == ""
     assert replies.feed("hello\r") == "hello\r"

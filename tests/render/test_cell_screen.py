@@ -1,4 +1,4 @@
-"""The terminal that golden screens are read from: what it keeps that pyte does not."""
+"""The recording terminal for golden screens: its additions to pyte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rows(written, columns=10):
         ("95", "brightmagenta"),
     ],
 )
-def test_a_style_is_told_in_words(codes, style):
+def test_a_style_is_described_in_words(codes, style):
     (row,) = rows(f"\x1b[{codes}mx\x1b[0my")
     assert [cell.style for cell in row.cells] == [style, ""]
 
@@ -36,12 +36,12 @@ def test_a_link_holds_until_it_is_ended_whatever_the_style():
     assert [cell.link for cell in row.cells] == ["https://a.b"] * 3 + [""]
 
 
-def test_what_is_joined_is_one_character_and_what_has_no_width_takes_no_column():
+def test_joined_characters_are_one_and_zero_width_takes_no_column():
     (row,) = rows("\u2068👨\u200d👩\u200d👧é\u2069!")
     assert [cell.data for cell in row.cells] == ["\u2068👨\u200d👩\u200d👧", "", "é\u2069", "!"]
 
 
-def test_a_full_row_goes_on_in_the_next_and_says_so():
+def test_a_full_row_continues_in_the_next_and_is_marked():
     assert [(row.text, row.wraps) for row in rows("123456789中\nab\n")] == [
         ("123456789", True),
         ("中", False),
@@ -53,6 +53,6 @@ def test_where_rows_do_not_wrap_the_last_column_is_written_over():
     assert [row.text for row in rows("\x1b[?7l1234567890ab")] == ["123456789b"]
 
 
-def test_what_is_erased_is_gone():
+def test_erased_text_is_gone():
     (row,) = rows("123456789012\r\x1b[2K\x1b[A\x1b[2Kab")
     assert (row.text, row.wraps) == ("ab", False)

@@ -1,4 +1,4 @@
-"""Code taken out of an answer."""
+"""Extraction of code from an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of golden screens: what is a difference, and what is said of it."""
+"""Golden screen files: what counts as a difference, and how it is reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record(path, monkeypatch, *rows, **options):
 
 
 def check(path, *rows, light=None):
-    """Hold the same bytes against ``path`` in both modes, on a terminal of 20 columns; in light ones ``light``."""
+    """Compare bytes with ``path`` in both modes, in 20 columns; ``light`` replaces them in the light one."""
     golden = Golden(path, MODES)
     for number, row in enumerate(rows, start=1):
         colored = {"dark": shown(row, 20), "light": shown(light or row, 20)}
@@ -46,14 +46,14 @@ def test_how_a_style_is_switched_on_and_off_makes_no_difference(tmp_path, monkey
         "\x1b[1;36mtwo words\x1b[0m\n\n",
     ],
 )
-def test_what_is_seen_makes_one(tmp_path, monkeypatch, row):
+def test_a_visible_change_is_a_difference(tmp_path, monkeypatch, row):
     path = tmp_path / "screens.txt"
     record(path, monkeypatch, "\x1b[1;36mtwo words\x1b[0m\n")
     with pytest.raises(AssertionError, match="not as recorded"):
         check(path, row)
 
 
-def test_a_style_of_one_mode_is_told_once(tmp_path, monkeypatch):
+def test_a_style_of_one_mode_is_recorded_once(tmp_path, monkeypatch):
     path = tmp_path / "screens.txt"
     record(path, monkeypatch, "\x1b[36mword\x1b[0m\n", light="\x1b[34mword\x1b[0m\n")
     assert path.read_text("utf-8").split("\n") == [

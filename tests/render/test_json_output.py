@@ -19,9 +19,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 async def written(renderer_type, events):
-    pieces = []
-    await show(renderer_type(pieces.append), events)
-    return "".join(pieces)
+    chunks = []
+    await show(renderer_type(chunks.append), events)
+    return "".join(chunks)
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -53,7 +53,7 @@ def test_an_error_that_is_not_the_endpoints_has_the_same_keys():
     }
 
 
-def test_what_came_beside_the_text_has_the_keys_of_the_format():
+def test_parts_beside_the_text_have_the_keys_of_the_format():
     result = TurnResult(
         "",
         "m",
@@ -61,11 +61,11 @@ def test_what_came_beside_the_text_has_the_keys_of_the_format():
         tool_calls=(ToolCallPart("call_1", "search", '{"q": "a"}'),),
         sources=(CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")),
     )
-    told = result_object(result)
-    assert list(told)[-4:] == ["error", "refusal", "tool_calls", "sources"]
-    assert told["refusal"] == "No."
-    assert told["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": '{"q": "a"}'}]
-    assert told["sources"] == [
+    shown = result_object(result)
+    assert list(shown)[-4:] == ["error", "refusal", "tool_calls", "sources"]
+    assert shown["refusal"] == "No."
+    assert shown["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": '{"q": "a"}'}]
+    assert shown["sources"] == [
         {"n": 1, "title": "Paris", "url": "https://example.com"},
         {"n": 2, "title": "deep.pdf", "path": "deep.pdf"},
     ]

@@ -1,4 +1,4 @@
-"""An answer on a canvas: what is printed for good, what is redrawn, and when."""
+"""An answer on a canvas: its printed rows, its redrawn tail, and its timing."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_the_first_text_and_the_last_are_shown_at_once_and_the_rest_in_fra
     assert paper.tails[-1] == []
 
 
-async def test_what_comes_between_two_frames_is_drawn_without_another_event():
+async def test_text_between_two_frames_is_drawn_without_another_event():
     answer, paper, _ = start()
     await answer(TextDelta("One "))
     await answer(TextDelta("two"))
@@ -91,8 +91,8 @@ async def test_what_comes_between_two_frames_is_drawn_without_another_event():
     st.lists(st.sampled_from(["# A\n\n", "word ", "\n\n", "- item\n", "```\ncode\n", "```\n", "中文 "])),
     st.integers(1, 9),
 )
-async def test_the_whole_text_is_printed_however_it_was_cut(pieces, length):
-    text = "".join(pieces)
+async def test_the_whole_text_is_printed_however_it_was_cut(chunks, length):
+    text = "".join(chunks)
     answer, paper, clock = start()
     for at in range(0, len(text), length):
         clock.now_s += 1
@@ -102,7 +102,7 @@ async def test_the_whole_text_is_printed_however_it_was_cut(pieces, length):
 
 
 @pytest.mark.parametrize("end", [TurnFinished, TurnFailed, TurnCancelled])
-async def test_what_had_come_is_printed_however_the_turn_ends(end):
+async def test_all_received_text_is_printed_however_the_turn_ends(end):
     answer, paper, _ = start()
     await answer(TextDelta("Hel"))
     await answer(TextDelta("lo"))
@@ -131,7 +131,7 @@ async def test_nothing_is_drawn_while_the_canvas_is_not_ready():
     assert paper.tails == [["One"]]
 
 
-async def test_a_canvas_that_fails_between_events_is_told_with_the_next():
+async def test_a_canvas_failure_between_events_is_raised_by_the_next():
     answer, paper, _ = start()
     await answer(TextDelta("One "))
     await answer(TextDelta("two"))
@@ -152,7 +152,7 @@ class TestReasoning:
         await answer(END)
         assert paper.text == "thought for 12 s (3 words)\n\nHi\n"
 
-    async def test_is_shown_while_it_comes_where_it_is_wanted(self):
+    async def test_is_shown_while_it_streams_if_requested(self):
         answer, paper, clock = start(shows_reasoning=True)
         await answer(ReasoningDelta("Let me\nthink."))
         assert paper.text == "┊ Let me\n"
@@ -195,7 +195,7 @@ class TestReasoning:
 
 class TestWhereNothingElseTellsWhatIsGoingOn:
     async def test_a_row_says_that_the_model_thinks(self):
-        answer, paper, clock = start(tells_activity=True)
+        answer, paper, clock = start(shows_activity=True)
         await answer(ReasoningDelta("hm"))
         clock.now_s += 4
         await answer(ReasoningDelta("hm"))
@@ -204,8 +204,8 @@ class TestWhereNothingElseTellsWhatIsGoingOn:
         await answer(END)
         assert paper.text == "thought for 4 s (1 word)\n\nHi\n"
 
-    async def test_a_row_says_that_nothing_more_comes(self):
-        answer, paper, clock = start(tells_activity=True, silence_after_s=0.05)
+    async def test_a_row_shows_that_nothing_new_arrives(self):
+        answer, paper, clock = start(shows_activity=True, silence_after_s=0.05)
         await answer(TextDelta("Hi"))
         clock.now_s += 5
         await asyncio.sleep(0.1)

@@ -21,7 +21,7 @@ from chatcli.render.markdown_ending import ended
         "1. ```\n   x",
     ],
 )
-def test_what_leaves_nothing_open_stays_as_it_is(text):
+def test_text_with_nothing_open_is_unchanged(text):
     assert ended(text) == text
 
 
@@ -39,11 +39,11 @@ def test_what_leaves_nothing_open_stays_as_it_is(text):
         ("<![CDATA[ x", "]]>"),
     ],
 )
-def test_what_is_open_is_closed(text, end):
+def test_an_open_construct_is_closed(text, end):
     assert ended(text) == f"{text}\n{end}"
 
 
-pieces = st.sampled_from(
+chunks = st.sampled_from(
     [
         "```",
         "~~~",
@@ -65,7 +65,7 @@ pieces = st.sampled_from(
 )
 
 
-@given(st.lists(pieces).map("".join))
+@given(st.lists(chunks).map("".join))
 def test_a_heading_can_follow_whatever_it_is(text):
     tokens = MarkdownIt("commonmark").parse(f"{ended(text)}\n\n## next\n")
     assert [token.type for token in tokens[-3:]] == ["heading_open", "inline", "heading_close"]

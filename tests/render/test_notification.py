@@ -16,8 +16,8 @@ OSC_9 = "\x1b]9;chatcli: done\x1b\\"
 OSC_777 = "\x1b]777;notify;chatcli;done\x1b\\"
 
 
-async def told(end, *, took_s, after_s=20.0, about="Capitals"):
-    """Return what a person is told of a turn that took so long."""
+async def notifications(end, *, took_s, after_s=20.0, about="Capitals"):
+    """Return the notifications of a turn that took this long."""
     texts, clock = [], ManualClock()
     notifier = Notifier(texts.append, after_s=after_s, about=lambda: about, clock=clock)
     clock.now_s += 100
@@ -27,22 +27,22 @@ async def told(end, *, took_s, after_s=20.0, about="Capitals"):
     return texts
 
 
-async def test_a_long_answer_is_told_of_and_a_short_one_is_not():
-    assert await told(DONE, took_s=20) == ["answered: Capitals"]
-    assert await told(DONE, took_s=19.9) == []
+async def test_a_long_answer_is_notified_and_a_short_one_is_not():
+    assert await notifications(DONE, took_s=20) == ["answered: Capitals"]
+    assert await notifications(DONE, took_s=19.9) == []
 
 
-async def test_a_failure_after_a_long_wait_is_told_of():
-    assert await told(FAILED, took_s=60) == ["no answer: Capitals"]
-    assert await told(FAILED, took_s=60, about="") == ["no answer"]
+async def test_a_failure_after_a_long_wait_is_notified():
+    assert await notifications(FAILED, took_s=60) == ["no answer: Capitals"]
+    assert await notifications(FAILED, took_s=60, about="") == ["no answer"]
 
 
-async def test_who_stopped_the_answer_is_told_nothing():
-    assert await told(TurnCancelled(RESULT), took_s=60) == []
+async def test_a_stopped_answer_is_not_notified():
+    assert await notifications(TurnCancelled(RESULT), took_s=60) == []
 
 
 async def test_after_no_time_at_all_stands_for_never():
-    assert await told(DONE, took_s=60, after_s=0) == []
+    assert await notifications(DONE, took_s=60, after_s=0) == []
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ async def test_after_no_time_at_all_stands_for_never():
     ],
     ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
 )
-def test_each_terminal_is_told_in_its_own_way_or_rings(environment, shown):
+def test_each_terminal_gets_its_own_sequence_or_rings(environment, shown):
     assert notification("done", environment) == shown
 
 

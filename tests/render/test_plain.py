@@ -20,9 +20,9 @@ END = TurnFinished(TurnResult("", "m"))
 
 
 async def written(*texts, sanitize=True, end=END):
-    pieces = []
-    await show(PlainRenderer(pieces.append, sanitize=sanitize), [*map(TextDelta, texts), end])
-    return pieces
+    chunks = []
+    await show(PlainRenderer(chunks.append, sanitize=sanitize), [*map(TextDelta, texts), end])
+    return chunks
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_the_answer_ends_in_exactly_the_newline_it_lacks(texts, shown):
     assert "".join(await written(*texts)) == shown
 
 
-async def test_each_piece_is_written_as_it_comes():
+async def test_each_chunk_is_written_as_it_arrives():
     assert await written("Par", "is") == ["Par", "is", "\n"]
 
 
@@ -60,21 +60,21 @@ async def test_an_escape_cut_in_two_does_not_get_through():
 
 
 async def test_reasoning_is_not_the_answer():
-    pieces = []
-    await show(PlainRenderer(pieces.append, sanitize=True), [ReasoningDelta("hm"), END])
-    assert pieces == []
+    chunks = []
+    await show(PlainRenderer(chunks.append, sanitize=True), [ReasoningDelta("hm"), END])
+    assert chunks == []
 
 
 async def test_the_next_turn_starts_anew():
-    pieces = []
-    await show(PlainRenderer(pieces.append, sanitize=True), [TextDelta("a"), END, END, TextDelta("b"), END])
-    assert "".join(pieces) == "a\nb\n"
+    chunks = []
+    await show(PlainRenderer(chunks.append, sanitize=True), [TextDelta("a"), END, END, TextDelta("b"), END])
+    assert "".join(chunks) == "a\nb\n"
 
 
 @pytest.mark.parametrize("text", ["hm", "hm\n"])
-async def test_text_that_was_reasoning_is_closed_off_and_that_is_said(text):
-    pieces, said = [], []
-    renderer = PlainRenderer(pieces.append, sanitize=True, say=said.append)
+async def test_text_that_was_reasoning_is_closed_off_and_reported(text):
+    chunks, reports = [], []
+    renderer = PlainRenderer(chunks.append, sanitize=True, say=reports.append)
     await show(renderer, [TextDelta(text), TextReclassified(text), TextDelta("Paris."), END])
-    assert "".join(pieces) == "hm\n</think>\n\nParis.\n"
-    assert said == ["the text before </think> is reasoning, not the answer"]
+    assert "".join(chunks) == "hm\n</think>\n\nParis.\n"
+    assert reports == ["the text before </think> is reasoning, not the answer"]

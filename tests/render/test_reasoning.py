@@ -17,7 +17,7 @@ TEXTS = st.lists(CHARACTERS, max_size=60).map("".join)
 
 
 class WrittenReasoning:
-    """``Reasoning`` whose lines are what a terminal is sent for them."""
+    """``Reasoning`` with its lines as terminal output."""
 
     def __init__(self, theme):
         self._reasoning = Reasoning(theme)
@@ -40,11 +40,11 @@ def reasoning(theme=PLAIN):
 
 
 def lines_of(text, columns, *, cuts=()):
-    """Return all lines of ``text``, which comes in pieces."""
+    """Return all lines of ``text``, fed in chunks."""
     thoughts = reasoning()
     places = sorted({0, *(cut % (len(text) + 1) for cut in cuts), len(text)})
-    pieces = [text[start:end] for start, end in pairwise(places)]
-    printed = "".join(thoughts.feed(piece, columns) for piece in pieces) + thoughts.finish(columns)
+    chunks = [text[start:end] for start, end in pairwise(places)]
+    printed = "".join(thoughts.feed(chunk, columns) for chunk in chunks) + thoughts.finish(columns)
     assert printed == "" or printed.endswith("\n")
     return printed.split("\n")[:-1]
 
@@ -93,7 +93,7 @@ def test_every_line_is_painted_for_itself():
     assert thoughts.fold(1) == "thought for 1 s (2 words)".join(style)
 
 
-def test_what_would_act_on_the_terminal_is_made_visible():
+def test_control_characters_are_made_visible():
     assert lines_of("a\x1b[2Jb", 20) == ["┊ a␛[2Jb"]
 
 
@@ -113,7 +113,7 @@ def test_thoughts_that_are_kept_secret_have_no_words():
     assert reasoning().fold(3) == "thought for 3 s"
 
 
-def test_what_comes_after_the_end_begins_anew():
+def test_text_after_the_end_starts_anew():
     thoughts = reasoning()
     thoughts.feed("one", 20)
     thoughts.fold(1)
@@ -164,12 +164,12 @@ class TestAThoughtWithoutAnEnd:
             given = 0
             for start in range(0, len(text), 40):
                 given += thoughts.feed(text[start : start + 40], 42).count("\n")
-                # What a frame has to do with stays small, however long the text is.
+                # The work for a frame stays small, however long the text is.
                 assert len(thoughts.tail(42, 99)) <= 2
             assert given > len(text) / 42 / 40
             thoughts.fold(1)
 
-    def test_may_also_come_in_one_piece(self):
+    def test_may_also_arrive_in_one_chunk(self):
         thoughts = reasoning()
         assert thoughts.feed("x" * 50_000, 42).count("\n") == 1249
         assert thoughts.tail(42, 5) == ["┊ " + "x" * 40]

@@ -1,6 +1,6 @@
-"""What answers look like, cell by cell: texts, colours and links, at several widths and in every mode.
+"""Answers on a terminal, cell by cell: texts, colours and links, at several widths and in every mode.
 
-To record the screens anew: ``WRITE_SCREENS=1 scripts/test tests/render/test_screens.py``.
+To update the golden files: ``WRITE_SCREENS=1 scripts/test tests/render/test_screens.py``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class TestAreAsRecorded:
         await check("long-answer", {"long": answer(1_500).text})
 
     async def test_for_code_in_many_languages(self):
-        # No width but the terminal's own has a say in it.
+        # Only the terminal's own width matters.
         samples = {language: f"```{language}{text}```\n" for language, text in SAMPLES.items()}
         await check("code", samples, widths=[140])
 
@@ -101,10 +101,10 @@ class TestAreTheSame:
 
     @pytest.mark.parametrize("name", ANSWERS)
     async def test_where_nothing_is_redrawn(self, name):
-        pieces = []
-        renderer = MarkdownRenderer(pieces.append, COLORED["dark"], width=lambda: 79)
+        chunks = []
+        renderer = MarkdownRenderer(chunks.append, COLORED["dark"], width=lambda: 79)
         await show(renderer, [TextDelta(ANSWERS[name]), TurnFinished(TurnResult("", "m"))])
-        assert shown("".join(pieces), 80) == await drawn([ANSWERS[name]], COLORED["dark"], 80)
+        assert shown("".join(chunks), 80) == await drawn([ANSWERS[name]], COLORED["dark"], 80)
 
     @pytest.mark.parametrize("name", ANSWERS)
     async def test_above_the_line_a_person_writes_in(self, name):

@@ -1,4 +1,4 @@
-"""What a voice reads: sentences, and in words what cannot be seen."""
+"""Answers for reading aloud: sentences, and visual structure in words."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ END = TurnFinished(TurnResult("", "m"))
 
 
 def start(speaker=""):
-    said, remarks, clock = [], [], ManualClock()
-    return SpokenAnswer(said.append, remarks.append, speaker=speaker, clock=clock), said, remarks, clock
+    written, remarks, clock = [], [], ManualClock()
+    return SpokenAnswer(written.append, remarks.append, speaker=speaker, clock=clock), written, remarks, clock
 
 
 async def spoken(*texts, end=END):
-    answer, said, _, _ = start()
+    answer, written, _, _ = start()
     for text in texts:
         await answer(TextDelta(text))
     await answer(end)
-    return "".join(said).split("\n")[:-1]
+    return "".join(written).split("\n")[:-1]
 
 
 @pytest.mark.parametrize(
@@ -89,39 +89,39 @@ async def test_an_answer_is_read_in_words(text, lines):
     assert await spoken(text) == [*lines, "End of answer."]
 
 
-async def test_a_sentence_is_said_as_soon_as_it_has_come_and_not_before():
-    answer, said, _, _ = start("Assistant: ")
+async def test_a_sentence_is_written_as_soon_as_it_is_complete_and_not_before():
+    answer, written, _, _ = start("Assistant: ")
     await answer(TextDelta("It is Par"))
-    assert said == []
+    assert written == []
     await answer(TextDelta("is. And"))
-    assert said == ["Assistant: It is Paris.\n"]
+    assert written == ["Assistant: It is Paris.\n"]
     await answer(END)
-    assert said[1:] == ["And\n", "End of answer.\n"]
+    assert written[1:] == ["And\n", "End of answer.\n"]
 
 
 async def test_words_do_not_wait_for_the_end_of_a_long_sentence():
-    answer, said, _, clock = start()
+    answer, written, _, clock = start()
     await answer(TextDelta("one two thr"))
     clock.now_s += SPOKEN_AFTER_S
     answer.look()
-    assert said == ["one two\n"]
+    assert written == ["one two\n"]
     await answer(TextDelta("ee.\n"))
     await answer(END)
-    assert said[1] == "three.\n"
+    assert written[1] == "three.\n"
 
 
-async def test_code_that_comes_slowly_is_begun_without_its_number_of_lines():
-    answer, said, _, clock = start()
+async def test_slow_code_is_begun_without_its_number_of_lines():
+    answer, written, _, clock = start()
     await answer(TextDelta("```sh\nls\n"))
     clock.now_s += SPOKEN_AFTER_S
     answer.look()
-    assert said == ["Code, sh:\n", "ls\n"]
+    assert written == ["Code, sh:\n", "ls\n"]
     await answer(TextDelta("pwd\n```\n"))
     await answer(END)
-    assert said[2:] == ["pwd\n", "End of code, 2 lines.\n", "End of answer.\n"]
+    assert written[2:] == ["pwd\n", "End of code, 2 lines.\n", "End of answer.\n"]
 
 
-async def test_silence_and_thinking_are_said_ever_more_rarely():
+async def test_silence_and_thinking_are_reported_ever_more_rarely():
     answer, _, remarks, clock = start()
     await answer(ReasoningDelta("hm"))
     for _ in range(15):
@@ -138,29 +138,29 @@ async def test_silence_and_thinking_are_said_ever_more_rarely():
 
 
 async def test_an_answer_that_was_stopped_has_no_end_and_the_next_one_a_speaker():
-    answer, said, _, _ = start("Assistant: ")
+    answer, written, _, _ = start("Assistant: ")
     await answer(TextDelta("It is"))
     await answer(TurnCancelled(TurnResult("", "m")))
     await answer(TextDelta("Paris."))
     await answer(END)
-    assert said == ["Assistant: It is\n", "Assistant: Paris.\n", "End of answer.\n"]
+    assert written == ["Assistant: It is\n", "Assistant: Paris.\n", "End of answer.\n"]
     await asyncio.sleep(0)
 
 
-async def test_words_that_turn_out_to_be_reasoning_are_said_to_be():
-    answer, said, remarks, _ = start("Assistant: ")
+async def test_words_that_turn_out_to_be_reasoning_are_reported():
+    answer, written, remarks, _ = start("Assistant: ")
     await answer(TextDelta("hm, hm"))
     await answer(TextReclassified("hm, hm"))
     await answer(TextDelta("Paris."))
     await answer(END)
-    assert said == ["Assistant: hm, hm\n", "Assistant: Paris.\n", "End of answer.\n"]
+    assert written == ["Assistant: hm, hm\n", "Assistant: Paris.\n", "End of answer.\n"]
     assert remarks == ["the text before is reasoning, the answer follows"]
 
 
 @given(st.lists(st.text("ab .!?\n-#*>。", max_size=20), max_size=8))
 async def test_no_letter_is_lost(texts):
-    said = re.sub("Heading: |End of answer.", "", "".join(await spoken(*texts)))
-    assert re.sub("[^ab]", "", said) == re.sub("[^ab]", "", "".join(texts))
+    written = re.sub("Heading: |End of answer.", "", "".join(await spoken(*texts)))
+    assert re.sub("[^ab]", "", written) == re.sub("[^ab]", "", "".join(texts))
 
 
 PARTS = (
@@ -197,7 +197,7 @@ PARTS = (
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=10), st.integers(1, 7))
-async def test_what_is_said_does_not_depend_on_how_it_was_cut(parts, size):
+async def test_the_lines_do_not_depend_on_how_the_text_was_cut(parts, size):
     text = "".join(parts)
     whole = await spoken(text)
     assert await spoken(*(text[at : at + size] for at in range(0, len(text), size))) == whole

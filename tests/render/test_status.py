@@ -1,4 +1,4 @@
-"""What is told beside the answer."""
+"""Status lines beside the answer."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from render.turns import CANCELLED, FAILED, FINISHED, show
         ("kept", "kept", "kept"),
     ],
 )
-def test_back_in_the_shell_only_what_can_be_done_there_is_said(line, kept, lost):
+def test_in_the_shell_a_line_offers_only_what_works_there(line, kept, lost):
     assert for_the_shell(line, is_kept=True) == kept
     assert for_the_shell(line, is_kept=False) == lost
 
 
-async def told(*events, dim=False, verbose=False, quiet=False):
+async def status_lines(*events, dim=False, verbose=False, quiet=False):
     lines = []
     await show(StatusRenderer(lines.append, dim=dim, verbose=verbose, quiet=quiet), events)
     return lines
@@ -74,10 +74,10 @@ async def told(*events, dim=False, verbose=False, quiet=False):
         (TurnFinished(TurnResult("a", "m", "tool_calls")), "the model called a tool without naming it"),
     ],
 )
-async def test_what_a_person_should_know_is_one_line(event, line):
-    assert await told(event) == [line]
-    assert await told(event, dim=True) == [f"\x1b[2m{line}\x1b[0m"]
-    assert await told(event, quiet=True) == []
+async def test_each_event_is_one_line(event, line):
+    assert await status_lines(event) == [line]
+    assert await status_lines(event, dim=True) == [f"\x1b[2m{line}\x1b[0m"]
+    assert await status_lines(event, quiet=True) == []
 
 
 CITED = TurnFinished(
@@ -94,34 +94,34 @@ CITED = TurnFinished(
 )
 
 
-async def test_what_an_answer_cites_is_listed_below_it_and_cannot_act_on_the_terminal():
-    assert await told(CITED) == [
+async def test_sources_are_listed_below_an_answer_and_cannot_act_on_the_terminal():
+    assert await status_lines(CITED) == [
         "sources:",
         "[1] Paris ␛]0;x · https://example.com/paris",
         "[3] https://example.com/<U+202E>france",
         "[4] deep.pdf",
     ]
-    assert await told(CITED, quiet=True) == []
+    assert await status_lines(CITED, quiet=True) == []
 
 
-async def test_what_an_answer_cites_is_not_listed_where_the_answer_itself_tells_of_it():
+async def test_sources_are_not_listed_if_the_answer_lists_them():
     lines = []
     await show(StatusRenderer(lines.append, dim=False, lists_sources=False), [CITED])
     assert lines == []
 
 
-async def test_what_is_said_of_an_answer_comes_below_its_last_line():
+async def test_notices_about_an_answer_are_below_its_last_line():
     notice, other = Notice("refusal", "the model refused to answer: No."), Notice("x", "at once")
-    assert await told(notice, other) == ["at once"]
-    assert await told(notice, other, TurnFinished(TurnResult("Par", "m", "stop"))) == [
+    assert await status_lines(notice, other) == ["at once"]
+    assert await status_lines(notice, other, TurnFinished(TurnResult("Par", "m", "stop"))) == [
         "at once",
         "the model refused to answer: No.",
     ]
-    assert await told(notice, CANCELLED[-1], quiet=True) == []
+    assert await status_lines(notice, CANCELLED[-1], quiet=True) == []
 
 
-async def test_a_stopped_turn_is_said_in_a_line():
-    assert await told(CANCELLED[-1]) == ["stopped; the partial answer is kept (/continue)"]
+async def test_a_stopped_turn_is_one_line():
+    assert await status_lines(CANCELLED[-1]) == ["stopped; the partial answer is kept (/continue)"]
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ async def test_a_stopped_turn_is_said_in_a_line():
         object(),
     ],
 )
-async def test_what_is_as_expected_is_not_told(event):
-    assert await told(event) == []
+async def test_expected_events_are_not_written(event):
+    assert await status_lines(event) == []
 
 
-async def test_an_error_says_what_happened_and_then_what_to_do():
+async def test_an_error_is_followed_by_its_hint():
     lines = ["error: host is busy (request req_1)", "→ try again in a minute"]
-    assert await told(*FAILED) == lines
-    assert await told(*FAILED, quiet=True, dim=True) == lines
+    assert await status_lines(*FAILED) == lines
+    assert await status_lines(*FAILED, quiet=True, dim=True) == lines
 
 
 def test_an_error_without_hint_or_status_is_one_line():
@@ -151,19 +151,19 @@ def test_an_error_without_hint_or_status_is_one_line():
 
 async def test_an_error_body_cannot_act_on_the_terminal():
     error = NetworkError("a\r\nb\x1b[2J", hint="\u202ec", request_id="\x07")
-    lines = await told(TurnFailed(TurnResult("", "m", error=error)))
+    lines = await status_lines(TurnFailed(TurnResult("", "m", error=error)))
     assert lines == ["error: a b␛[2J (request ␇)", "→ <U+202E>c"]
 
 
 async def test_verbose_ends_with_the_numbers_of_the_turn():
-    assert (await told(*FINISHED, verbose=True))[-1] == (
+    assert (await status_lines(*FINISHED, verbose=True))[-1] == (
         "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · 2 attempts · smollm2"
     )
-    assert (await told(*CANCELLED, verbose=True))[-1] == "~8 in · ~1 out · 0.5 s · smollm2"
-    assert (await told(*FAILED, verbose=True))[-1] == "1 s · 3 attempts · smollm2"
+    assert (await status_lines(*CANCELLED, verbose=True))[-1] == "~8 in · ~1 out · 0.5 s · smollm2"
+    assert (await status_lines(*FAILED, verbose=True))[-1] == "1 s · 3 attempts · smollm2"
 
 
-def test_numbers_nobody_knows_are_left_out():
+def test_unknown_numbers_are_left_out():
     assert measurements(TurnResult("", "m\x1b", usage=Usage(output_tokens=3), cached=True)) == (
         "3 out · from the cache · m␛"
     )

@@ -1,4 +1,4 @@
-"""Rows that fit a terminal: tables, and lists to choose from."""
+"""Rows that fit a terminal: tables, and lists of choices."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_table_has_a_line_a_row_and_none_is_too_wide_or_ends_in_blanks(rows, c
     assert all(width(line) <= columns and line == line.rstrip() for line in lines)
 
 
-def test_what_follows_the_first_row_of_a_choice_hangs_under_it():
+def test_later_rows_of_a_choice_hang_under_the_first():
     assert numbered(["the built-in model: small, just for trying", "b"], 30) == [
         "  1  the built-in model:",
         "     small, just for trying",
@@ -80,15 +80,15 @@ def test_no_row_of_a_list_is_wider_than_the_terminal_and_nothing_is_lost(columns
     rows = numbered(choices, columns)
     # A single character may be wider than a terminal of one column.
     assert all(width(row) <= max(columns, 2) for row in rows)
-    told = "".join(f"{number}{choice}" for number, choice in enumerate(choices, start=1))
-    assert "".join("".join(rows).split()) == "".join(told.split())
+    expected = "".join(f"{number}{choice}" for number, choice in enumerate(choices, start=1))
+    assert "".join("".join(rows).split()) == "".join(expected.split())
 
 
 def test_a_head_that_leaves_no_room_is_hung_under_a_little():
     assert hanging("a head of many letters ", "and text", 26) == ["a head of many letters and", "  text"]
 
 
-def test_a_value_without_room_beside_its_label_goes_on_under_itself_and_a_path_stands_whole():
+def test_a_value_without_room_wraps_under_itself_and_a_path_stays_whole():
     rows = [
         ("name", "trip"),
         ("title", "What is the capital of France?"),

@@ -95,7 +95,7 @@ def test_without_colours_there_is_no_escape_sequence(name):
     assert all(plain.paint("x", role) == "x" for role, _, _ in PALETTES[name])
 
 
-def test_what_is_drawn_for_one_kind_of_terminal_is_not_drawn_so_for_another():
+def test_styles_of_one_kind_of_terminal_are_not_reused_for_another():
     drawn = [theme("dark", system).segment("x", "heading1").style.render("x") for system in SYSTEMS * 2]
     assert len(set(drawn)) == len(SYSTEMS)
 

@@ -16,9 +16,9 @@ from render.turns import show
 
 
 async def written(*events, color=False, columns=80):
-    pieces = []
-    await show(WaitingLine(pieces.append, color=color, columns=lambda: columns), events)
-    return pieces
+    chunks = []
+    await show(WaitingLine(chunks.append, color=color, columns=lambda: columns), events)
+    return chunks
 
 
 async def test_one_line_is_redrawn_and_taken_back_before_anything_else():
@@ -49,13 +49,13 @@ async def test_on_a_narrow_terminal_the_line_does_not_wrap():
 
 
 class Countdown:
-    """A clock that moves while somebody sleeps, and what was written meanwhile."""
+    """A clock that advances while a task sleeps, and the output meanwhile."""
 
     def __init__(self):
         self.now_s = 0.0
-        self.pieces = []
+        self.chunks = []
         self.line = WaitingLine(
-            self.pieces.append,
+            self.chunks.append,
             color=False,
             columns=lambda: 80,
             hints=("Enter tries now",),
@@ -71,10 +71,10 @@ class Countdown:
 async def test_the_wait_for_another_attempt_is_counted_down():
     countdown = Countdown()
     await countdown.line(Retrying(2, 2.5, "429"))
-    assert countdown.pieces == []
+    assert countdown.chunks == []
     for _ in range(20):
         await asyncio.sleep(0)
-    assert [piece[1:-3] for piece in countdown.pieces] == [
+    assert [chunk[1:-3] for chunk in countdown.chunks] == [
         "429, retrying in 3 s (attempt 2) · Enter tries now",
         "429, retrying in 2 s (attempt 2) · Enter tries now",
         "429, retrying in 1 s (attempt 2) · Enter tries now",
@@ -82,14 +82,14 @@ async def test_the_wait_for_another_attempt_is_counted_down():
     ]
 
 
-async def test_a_countdown_ends_with_what_comes_next():
+async def test_a_countdown_ends_with_the_next_event():
     countdown = Countdown()
     await countdown.line(Retrying(2, 60.0, "429"))
     await asyncio.sleep(0)
     await countdown.line(TextDelta("a"))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert [piece[1:-3] for piece in countdown.pieces] == [
+    assert [chunk[1:-3] for chunk in countdown.chunks] == [
         "429, retrying in 60 s (attempt 2) · Enter tries now",
         "",
     ]
@@ -132,7 +132,7 @@ HALF = LongProgress(5, 10, 12_345, cost_usd=0.0123, left_s=75)
         (LongProgress(9, 10, 5, cost_usd=0, left_s=3), "9 of 10 · 5 tokens · 3 s left"),
     ],
 )
-def test_what_is_known_is_told(progress, shown):
+def test_known_progress_is_shown(progress, shown):
     assert progress_facts(progress) == shown
 
 
@@ -142,18 +142,18 @@ def test_a_bar_fills():
 
 
 async def test_how_far_a_text_is_read_is_redrawn_and_taken_back():
-    pieces = []
-    line = WaitingLine(pieces.append, color=False, columns=lambda: 200)
+    chunks = []
+    line = WaitingLine(chunks.append, color=False, columns=lambda: 200)
     await line(Waiting(1.0, "turn"))
     await line(HALF)
     await line(HALF)
     await line(TextDelta("x"))
     await line(TextDelta("y"))
-    assert [text.startswith("\r━") for text in pieces] == [False, True, True, False]
-    assert pieces[-1] == "\r\x1b[K"
+    assert [text.startswith("\r━") for text in chunks] == [False, True, True, False]
+    assert chunks[-1] == "\r\x1b[K"
 
 
 async def test_how_far_a_text_is_read_never_wraps():
-    pieces = []
-    await WaitingLine(pieces.append, color=True, columns=lambda: 30)(HALF)
-    assert len(pieces[0].removeprefix("\r\x1b[2m").removesuffix("\x1b[0m\x1b[K")) == 29
+    chunks = []
+    await WaitingLine(chunks.append, color=True, columns=lambda: 30)(HALF)
+    assert len(chunks[0].removeprefix("\r\x1b[2m").removesuffix("\x1b[0m\x1b[K")) == 29

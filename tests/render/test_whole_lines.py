@@ -8,11 +8,11 @@ from chatcli.render.plain import WholeLines
 
 
 def written(*texts, **named):
-    pieces = []
-    write = WholeLines(pieces.append, **named)
+    chunks = []
+    write = WholeLines(chunks.append, **named)
     for text in texts:
         write(text)
-    return pieces
+    return chunks
 
 
 def test_half_a_line_is_held_back():
@@ -21,10 +21,10 @@ def test_half_a_line_is_held_back():
 
 @given(st.lists(st.text(alphabet="ab \n")))
 def test_every_whole_line_is_passed_on_as_it_is(texts):
-    pieces = written(*texts)
+    chunks = written(*texts)
     whole = "".join(texts)
-    assert "".join(pieces) == whole[: whole.rfind("\n") + 1]
-    assert all(piece.endswith("\n") for piece in pieces)
+    assert "".join(chunks) == whole[: whole.rfind("\n") + 1]
+    assert all(chunk.endswith("\n") for chunk in chunks)
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_every_whole_line_is_passed_on_as_it_is(texts):
         ([], ""),
     ],
 )
-def test_who_speaks_is_named_once(texts, shown):
+def test_the_speaker_is_named_once(texts, shown):
     assert "".join(written(*texts, speaker="Assistant: ")) == shown

@@ -1,4 +1,4 @@
-"""Whole turns as the renderers see them: an answer, a failure, a stop."""
+"""The events of whole turns: an answer, a failure, a stop."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def answer_record(own, parent, finish_reason="stop"):
 
 
 def words(turns):
-    return [turn.pieces[0].text for turn in turns]
+    return [turn.parts[0].text for turn in turns]
 
 
 def test_it_is_the_conversation_as_it_stands():
@@ -88,7 +88,7 @@ def test_the_whole_tree_says_of_each_message_where_it_belongs():
 def test_a_document_is_known_by_its_frame():
     document = '<document name="notes.md">\none\ntwo\n</document>'
     (turn,) = transcript(replay(question_record("q", None, document, "unframed"))).turns
-    assert [(piece.kind, piece.name, piece.text) for piece in turn.pieces] == [
+    assert [(part.kind, part.name, part.text) for part in turn.parts] == [
         ("words", "", "q"),
         ("document", "notes.md", "one\ntwo\n"),
         ("document", "", "unframed"),
@@ -98,7 +98,7 @@ def test_a_document_is_known_by_its_frame():
 def test_what_was_attached_and_is_no_text_is_named():
     message = Message("user", (TextPart("look"), FilePart("0" * 64, "application/pdf", "c.pdf")))
     (turn,) = transcript(replay(MessageRecord("q", None, AT, message))).turns
-    assert turn.pieces[1].name == "c.pdf (application/pdf)"
+    assert turn.parts[1].name == "c.pdf (application/pdf)"
 
 
 def test_an_interrupted_reply_and_one_that_was_cut_off_say_so():
@@ -123,8 +123,8 @@ def test_a_refusal_is_said_to_be_one_and_what_an_answer_cites_stands_behind_it()
         )
     ).turns
     assert turns[1].facts[-1] == "refused to answer"
-    assert [piece.text for piece in turns[1].pieces] == ["Well, ", "no."]
-    assert turns[2].pieces[1] == TranscriptPart("sources", "[1] Paris · https://example.com")
+    assert [part.text for part in turns[1].parts] == ["Well, ", "no."]
+    assert turns[2].parts[1] == TranscriptPart("sources", "[1] Paris · https://example.com")
 
 
 def test_a_system_prompt_that_was_taken_away_is_told():
@@ -148,8 +148,8 @@ def test_every_message_is_in_the_whole_tree_once(session):
     assert len(transcript(session).turns) == len(session.path())
 
 
-def markdown_of(*pieces, title="Trip", speaker="You"):
-    turn = TranscriptTurn(speaker, ("then", "small"), pieces)
+def markdown_of(*parts, title="Trip", speaker="You"):
+    turn = TranscriptTurn(speaker, ("then", "small"), parts)
     return to_markdown(Transcript(title, (("Model", "small"),), (turn,)), ended=ended)
 
 

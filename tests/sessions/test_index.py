@@ -104,14 +104,14 @@ def test_a_folder_narrows_list_search_and_count(stored, index, find):
 
 
 def test_only_what_has_changed_is_read_again_the_newest_first(stored, index, find):
-    told = []
+    progress = []
     for number in range(3):
         stored.add(f"s{number}", "Rome", used_s=1_000 + number)
-    index.refresh(lambda done, total: told.append((done, total)))
-    index.refresh(lambda done, total: told.append((done, total)))
+    index.refresh(lambda done, total: progress.append((done, total)))
+    index.refresh(lambda done, total: progress.append((done, total)))
     stored.add("s0", "Paris", used_s=5_000)
-    index.refresh(lambda done, total: told.append((done, total)))
-    assert told == [(0, 3), (3, 3), (0, 1), (1, 1)]
+    index.refresh(lambda done, total: progress.append((done, total)))
+    assert progress == [(0, 3), (3, 3), (0, 1), (1, 1)]
     assert find("paris") == ["s0"]
     assert find("rome") == ["s0", "s2", "s1"]
 
@@ -157,11 +157,11 @@ def test_what_is_no_session_is_left_out_and_not_read_again(stored, index, find):
     stored.add("trip", "Rome")
     (stored.folder / "notes.jsonl").write_text("Dear diary, Rome\n")
     (stored.folder / "folder.jsonl").mkdir()
-    told = []
+    progress = []
     index.refresh()
-    index.refresh(lambda done, total: told.append((done, total)))
+    index.refresh(lambda done, total: progress.append((done, total)))
     assert names(index.summaries()) == find("rome") == ["trip"]
-    assert told == []
+    assert progress == []
 
 
 def test_a_torn_line_hides_only_itself(stored, index, find):

@@ -269,9 +269,9 @@ def test_damaged_files_are_left_out(stored, library):
 
 def test_progress_is_told_and_what_it_raises_ends_the_refresh(stored, library):
     stored.add("trip", "Rome")
-    told = []
-    library.refresh(lambda done, total: told.append((done, total)))
-    assert told[-1] == (1, 1)
+    progress = []
+    library.refresh(lambda done, total: progress.append((done, total)))
+    assert progress[-1] == (1, 1)
     stored.add("more", "Rome")
 
     def stop(_done, _total):

@@ -172,7 +172,7 @@ def test_without_a_loop_a_reply_can_be_kept_too(path):
     assert texts(replayed(path)) == ["Paris"]
 
 
-def told(log):
+def notice_codes(log):
     codes = [notice.code for notice in log.notices]
     log.notices.clear()
     return codes
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_session_is_never_written_to(runtime, path, content):
     log = runtime.log(path, Session())
     log.message(question("Hi"), parent=None)
     assert path.read_bytes() == content
-    assert len(told(log)) == 1
+    assert len(notice_codes(log)) == 1
     assert log.name is None
 
 
@@ -213,7 +213,7 @@ def test_no_file_is_made_or_written_through_a_link(runtime, tmp_path):
     (tmp_path / "elsewhere").touch()
     log = runtime.log(tmp_path / "trip.jsonl")
     log.message(question("Hi"), parent=None)
-    assert told(log) == ["session_not_written"]
+    assert notice_codes(log) == ["session_not_written"]
     assert (tmp_path / "elsewhere").read_bytes() == b""
 
 
@@ -243,7 +243,7 @@ def test_what_a_full_disk_kept_waiting_is_written_when_there_is_room_again(log, 
         assert "No space left on device" in log.notices.pop().message
         assert texts(replayed(path)) == ["first"]
     log.message(question("third"), parent=second)
-    assert told(log) == ["session_written"]
+    assert notice_codes(log) == ["session_written"]
     assert texts(replayed(path)) == ["first", "second", "third"]
     assert log.name == "trip"
 
@@ -261,7 +261,7 @@ def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
     runtime.wait(1)
-    assert told(log) == ["session_not_written"]
+    assert notice_codes(log) == ["session_not_written"]
     path.rmdir()
     reply.extend("is")
     runtime.wait(1)
@@ -328,7 +328,7 @@ class TestASessionTwoProcessesWant:
         second.message(question("from two"), parent=None)
         second.close()
         first.message(question("from one"), parent=None)
-        assert told(first) == ["session_forked"]
+        assert notice_codes(first) == ["session_forked"]
         assert texts(replayed(path)) == ["from two"]
         assert texts(replayed(path.with_name("trip-2.jsonl"))) == ["from one"]
 

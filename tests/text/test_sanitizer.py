@@ -28,9 +28,9 @@ ingredients = st.sampled_from(
 texts = st.lists(ingredients, max_size=30).map("".join) | st.text()
 
 
-def fed(pieces):
+def fed(chunks):
     sanitizer = TerminalSanitizer()
-    return "".join([*map(sanitizer.feed, pieces), sanitizer.finish()])
+    return "".join([*map(sanitizer.feed, chunks), sanitizer.finish()])
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_the_result_does_not_depend_on_how_the_text_is_cut(text, data):
         assert fed(text) == sanitize(text)
         return
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert fed(pieces) == sanitize(text)
+    chunks = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert fed(chunks) == sanitize(text)
     assert fed(text) == sanitize(text)
 
 

@@ -376,14 +376,14 @@ def _decode_guessing(content: bytes, name: str, hints: EncodingHints) -> Text:
 
 def _readings(content: bytes, found: Sequence[Likelihood]) -> Iterator[Reading]:
     """Yield the readings that are about as likely as the best, each once."""
-    seen: set[str] = set()
+    samples: set[str] = set()
     for likelihood in found:
-        if likelihood.cost > found[0].cost + _UNCERTAIN or len(seen) == _MOST_READINGS:
+        if likelihood.cost > found[0].cost + _UNCERTAIN or len(samples) == _MOST_READINGS:
             return
         # Damaged readings are not offered beside an undamaged one.
         is_worse = REPLACEMENT in likelihood.sample and REPLACEMENT not in found[0].sample
-        if likelihood.sample not in seen and not is_worse:
-            seen.add(likelihood.sample)
+        if likelihood.sample not in samples and not is_worse:
+            samples.add(likelihood.sample)
             encoding = likelihood.candidate.encoding
             yield Reading(encoding, likelihood.candidate.title, decode_tolerantly(content, encoding))
 

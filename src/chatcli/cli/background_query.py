@@ -11,7 +11,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of, told_background
+from chatcli.render.background import (
+    ANSWERED_WITHIN_S,
+    BACKGROUND_QUERY,
+    ReplyFilter,
+    background_from_environment,
+    background_of,
+)
 from chatcli.render.theme_in_force import ThemeInForce
 
 if TYPE_CHECKING:
@@ -102,7 +108,7 @@ else:
                 self._quieten()
                 # Keys typed before the query stay in place only if nothing is read.
                 if not self._waiting_bytes():
-                    self._write(QUESTION)
+                    self._write(BACKGROUND_QUERY)
                     self._queried_s, self.is_awaited = self._clock(), True
                     self._listen(until_s=self._queried_s + ANSWERED_WITHIN_S)
             except (OSError, termios.error):
@@ -199,7 +205,7 @@ def answer_theme(
     """
     in_force = ThemeInForce(lambda: settings.theme, color_system, links=terminal.takes_commands)
     if in_force.follows_background and in_force.has_colors:
-        background = told_background(terminal.environment)
+        background = background_from_environment(terminal.environment)
         # Over a slow line the reply would come too late.
         is_asked = not terminal.is_remote and answers_queries(terminal)
         if background is None and terminal.stdin is not None and is_asked:

@@ -111,7 +111,7 @@ def _command_parser(program: str, description: str, module: CommandModule) -> Pa
 def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
     if "-h" in arguments or "--help" in arguments:
         # A command must be able to show its help even when its required words are missing.
-        for action in parser._actions:  # noqa: SLF001 - argparse cannot be told otherwise
+        for action in parser._actions:  # noqa: SLF001 - argparse has no public API for this
             action.required = False
     # Everything after -- is words; intermixed parsing would treat it as options again.
     return (

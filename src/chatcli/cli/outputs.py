@@ -399,7 +399,7 @@ def _live_answer(settings: Settings, terminal: Terminal, destination: _Destinati
         line_breaks=settings.line_breaks,
         reasoning=reasoning,
         shows_reasoning=settings.show_reasoning,
-        tells_activity=True,
+        shows_activity=True,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Stream, Terminal
 
     Show: TypeAlias = Callable[[str, int, int], None]
-    """Shows what is being done, how much of it is done, and of how much, 0 for what nobody knows."""
+    """Shows an activity, its progress and its total, 0 if unknown."""
 
 _WIDEST_BAR: Final = 40
 

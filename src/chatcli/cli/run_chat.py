@@ -26,7 +26,7 @@ from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budget import longest_answer_tokens
-from chatcli.render.background import told_background
+from chatcli.render.background import background_from_environment
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore
 from chatcli.text.sanitizer import sanitize_line
@@ -128,7 +128,7 @@ def _repl(options: Namespace, settings: Settings, context: RunContext, terminal:
         sys.stdout,
         terminal.environment.get("TERM"),
         terminal.stdout_colors,
-        background=told_background(terminal.environment),
+        background=background_from_environment(terminal.environment),
         answers_queries=answers_queries(terminal),
         is_remote=terminal.is_remote,
         encoding_hints=hints_of(terminal, options.encoding),

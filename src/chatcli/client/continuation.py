@@ -305,7 +305,7 @@ def _columns(text: str) -> int:
 
 
 def _prefill_for(endpoint: Endpoint) -> Mapping[str, Any] | None:
-    """Return the fields such an endpoint requires with a final assistant message; ``None`` if it starts anew."""
+    """Return the fields such an endpoint requires with a final assistant message; ``None`` if it starts over."""
     if endpoint.embedded:
         # llama.cpp continues a conversation that ends in an assistant message.
         return {}

@@ -5,12 +5,12 @@ code               retryable  what happened
 =================  =========  ====================================================================
 ``dns``            yes        the host's name cannot be resolved
 ``refused``        yes        nothing listens on the port
-``unreachable``    yes        no way leads to the host
+``unreachable``    yes        there is no route to the host
 ``reset``          yes        the connection was cut
 ``tls``            no         no encrypted connection could be made, as where the server speaks plain HTTP
-``tls_certificate``  no       the server's certificate is not believed
+``tls_certificate``  no       the server's certificate is not trusted
 ``not_http``       yes        something answered that does not speak HTTP
-``proxy``          mostly     the proxy is not reached, or refuses to lead to the server
+``proxy``          mostly     the proxy cannot be reached, or refuses the connection
 ``proxy_auth``     no         the proxy wants a user name and password
 ``timed_out``      yes        too long without a connection, or without an answer
 ``network``        yes        anything else

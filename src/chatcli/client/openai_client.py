@@ -69,7 +69,7 @@ def connect(
     is_openai = endpoint.is_openai
     client.organization = environment.get("OPENAI_ORG_ID") if is_openai else None
     client.project = environment.get("OPENAI_PROJECT_ID") if is_openai else None
-    # There is no public way to ignore OPENAI_CUSTOM_HEADERS, which may hold an Authorization for another
+    # There is no public option to ignore OPENAI_CUSTOM_HEADERS, which may hold an Authorization for another
     # host.
     client._custom_headers = {}  # noqa: SLF001
     return client
@@ -168,7 +168,7 @@ _LONGEST_LIST_BYTES: Final = 32 * 1024 * 1024
 _LONGEST_ERROR_S: Final = 5.0
 _SHARE_OF_TIMEOUT: Final = 0.5
 """An error is reported by its status in time, however slowly its body arrives."""
-_PIECE_BYTES: Final = 64 * 1024
+_UNPACKED_BYTES: Final = 64 * 1024
 _PACKED: Final = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
@@ -214,11 +214,11 @@ class _Unpacked(httpx2.AsyncByteStream):
             packed = chunk
             while packed:
                 try:
-                    piece = unpacker.decompress(packed, _PIECE_BYTES)
+                    unpacked = unpacker.decompress(packed, _UNPACKED_BYTES)
                 except zlib.error as error:
                     raise httpx2.DecodingError("a body that cannot be unpacked") from error
                 packed = unpacker.unconsumed_tail
-                yield piece
+                yield unpacked
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -292,7 +292,7 @@ class OpenAIModel:
         return value
 
     def _is_first_report(self) -> bool:
-        """Return, once, that the way this endpoint ends its answers was not reported yet."""
+        """Return, once, that how this endpoint ends its answers was not reported yet."""
         was_reported = self._has_reported_endings
         if not was_reported and self._endings is not None:
             was_reported, _ = self._endings.recall(_ANY_MODEL)

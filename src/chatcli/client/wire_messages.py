@@ -68,11 +68,11 @@ _PLACEHOLDER: Final = " "
 _REASONING_FIELD: Final = "reasoning_content"
 _REFUSED_WITH: Final = {200, 400, 422}
 _WANTS_REASONING: Final = re.compile(
-    # As DeepSeek says it: "The `reasoning_content` in the thinking mode must be passed back to the API."
+    # As DeepSeek writes: "The `reasoning_content` in the thinking mode must be passed back to the API."
     r"\b(?:reasoning|thinking)\w*\b[^.]{0,80}?\b(?:must be (?:passed|sent|returned|provided|included|set)"
-    # As Moonshot says it: "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
+    # As Moonshot writes: "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
     r"|is (?:missing|required))\b"
-    # As DeepSeek said it before: "Missing `reasoning_content` field in the assistant message at message index 1"
+    # As DeepSeek wrote earlier: "Missing `reasoning_content` field in the assistant message at message index 1"
     r"|\bmissing\W{1,3}(?:field\W{1,3})?(?:reasoning|thinking)\w*",
     re.IGNORECASE,
 )
@@ -222,7 +222,7 @@ def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoi
 
 
 def _is_from(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> bool:
-    """Tell whether what a provider wants back came from this endpoint and model; without data nobody knows."""
+    """Whether a provider's private data came from this endpoint and model; ``False`` without data."""
     if data is None:
         return False
     origin = data.get("endpoint", endpoint.host), data.get("model", request.model)

@@ -164,7 +164,7 @@ def system_keyring() -> Keyring | None:
         # A chain also contains backends that store keys in plain text.
         candidates = chosen.backends if isinstance(chosen, ChainerBackend) else [chosen]
         backend = next(filter(_is_real, candidates), None)
-    except Exception:  # noqa: BLE001 -- somebody else's code, chosen by the machine, may fail in any way
+    except Exception:  # noqa: BLE001 -- third-party code may raise anything
         return None
     return None if backend is None else SystemKeyring(backend)
 

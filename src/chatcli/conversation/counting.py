@@ -141,8 +141,8 @@ class TiktokenCounter:
 
     def count(self, text: str) -> int:
         encode = (self._encoding or self.load()).encode_ordinary
-        pieces = (text[at : at + _CHARACTERS_AT_ONCE] for at in range(0, len(text), _CHARACTERS_AT_ONCE))
-        return sum(len(encode(piece)) for piece in pieces)
+        parts = (text[at : at + _CHARACTERS_AT_ONCE] for at in range(0, len(text), _CHARACTERS_AT_ONCE))
+        return sum(len(encode(part)) for part in parts)
 
 
 class EstimatingCounter:

@@ -89,7 +89,7 @@ class TurnIndex:
 
 
 def _connect() -> sqlite3.Connection:
-    import sqlite3  # noqa: PLC0415 - nobody waits for it whose conversation fits
+    import sqlite3  # noqa: PLC0415 - only a conversation that does not fit needs it
 
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 

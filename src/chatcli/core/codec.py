@@ -11,7 +11,7 @@
     usage     {"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated"}
     source    {"n", "title", "url" | "path"}
 
-Reading passes over what it does not know. Where a field that it knows has a type that cannot be, it raises ``TypeError``.
+Reading ignores unknown fields, and raises ``TypeError`` if a known field has an invalid type.
 """
 
 from __future__ import annotations

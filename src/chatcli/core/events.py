@@ -6,7 +6,7 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
     progress := ContextFitted | LongProgress | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
               | TextReclassified
 
-``TurnCancelled`` is told by ``play`` when the person stopped the turn. A reader ignores types it does not know.
+``play`` emits ``TurnCancelled`` when the person stops the turn. A reader ignores types it does not know.
 """
 
 from __future__ import annotations

@@ -73,13 +73,13 @@ def names_of_base(name: str) -> Iterator[str]:
     ``qwen3:8b-q4_K_M`` is ``qwen3:8b``, that is ``qwen3-8b``, and that is ``qwen3``.
     """
     fine_tuned = _FINE_TUNED.fullmatch(name.strip().lower())
-    seen: set[str] = set()
+    visited: set[str] = set()
     waiting = [spelled(fine_tuned[1] if fine_tuned else name)]
-    while waiting and len(seen) < _MOST_NAMES:
+    while waiting and len(visited) < _MOST_NAMES:
         shorter = waiting.pop(0)
-        if not shorter or shorter in seen:
+        if not shorter or shorter in visited:
             continue
-        seen.add(shorter)
+        visited.add(shorter)
         yield shorter
         # Ollama puts the size into the tag, others into the name.
         if ":" in shorter:

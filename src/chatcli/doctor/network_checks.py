@@ -293,8 +293,8 @@ async def _shortest_answer(
         return await ask(request)
     except RequestRefused as error:
         # Reasoning models reject a limit that leaves no room for reasoning.
-        said = error.provider_message or error.message
-        if "limit" not in said and "token" not in said:
+        reason = error.provider_message or error.message
+        if "limit" not in reason and "token" not in reason:
             raise
     roomy = replace(request, parameters=replace(parameters, max_tokens=_MORE_TOKENS))
     return await ask(roomy)

@@ -51,7 +51,7 @@ def main() -> int:
     parent.start()
     try:
         server = serve(EngineOrder.from_line(line))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
+    except Exception as error:  # noqa: BLE001 - every failure is reported to the parent
         missing = isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp"
         _answer(answers, error=ENGINE_MISSING if missing else str(error))
         return 1

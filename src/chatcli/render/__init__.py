@@ -1,1 +1,1 @@
-"""How a turn is shown: observers of the one stream of events."""
+"""Renderers of a turn: observers of its event stream."""

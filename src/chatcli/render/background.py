@@ -1,8 +1,8 @@
-"""Whether a terminal's background is dark or light, from what the terminal says about it.
+"""Whether a terminal's background is dark or light, as reported by the terminal.
 
-Three places tell: the variable ``COLORFGBG``, which rxvt and Konsole set; the colour a terminal answers to OSC 11
-(https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, "Operating System Commands"); and, by their silence on that,
-terminals that answer only to DA1, which all know.
+There are three sources: the variable ``COLORFGBG``, set by rxvt and Konsole; the colour in the reply to OSC
+11 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, "Operating System Commands"); and a missing reply
+to it from a terminal that has answered DA1, which all terminals know.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from chatcli.render.themes import Background
 
-QUESTION: Final = "\x1b]11;?\x07\x1b[c"
-"""What is the background's colour? And, so that who does not know the question answers at once too: what are you?"""
+BACKGROUND_QUERY: Final = "\x1b]11;?\x07\x1b[c"
+"""OSC 11 asks for the background colour; DA1 makes a terminal without OSC 11 reply at once too."""
 
 ANSWERED_WITHIN_S: Final = 0.1
 
 _LIGHT_COLORS: Final = frozenset({7, *range(9, 16)})  # of the sixteen
 _COLORS: Final = 16
-# Above this relative luminance black text has more contrast than white (WCAG 2.2).
+# Above this relative luminance, black text has more contrast than white (WCAG 2.2).
 _LIGHT_LUMINANCE: Final = 0.179
 
-# XParseColor(3): one to four hexadecimal digits a part.
+# XParseColor(3): one to four hexadecimal digits per part.
 _PARTED: Final = re.compile(
     r"rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})(?:/[0-9a-f]{1,4})?", re.IGNORECASE
 )
@@ -33,17 +33,17 @@ _JOINED: Final = re.compile(r"#((?:[0-9a-f]{3}){1,4})", re.IGNORECASE)
 
 _COLOR_REPLY: Final = r"\x1b\]11;(?P<color>[rgba:#/0-9a-fA-F]{0,64}+)"
 _STRING_END: Final = r"(?:\x07|\x1b\\|\x9c)"
-# A reply that goes on as none does was cut: what there is of it is no key either.
+# A reply without its proper end was cut; what arrived of it is not typed text either.
 _REPLY: Final = re.compile(
     rf"{_COLOR_REPLY}(?P<end>{_STRING_END}|(?!\x1b?\Z))|(?P<attributes>\x1b\[\?[0-9;]{{0,64}}c)"
 )
 _BEGUN: Final = re.compile(rf"(?:{_COLOR_REPLY}\x1b?|\x1b\]11?|\x1b\[\?[0-9;]{{0,64}}|\x1b[\[\]]?)\Z")
 _LONGEST_KEYS: Final = 2
-"""Of what may be the beginning of a reply, how much may also be a key on its own: Escape, Alt-[ and Alt-]."""
+"""The longest start of a reply that may also be a key of its own: Escape, Alt-[ and Alt-]."""
 
 
-def told_background(environment: Mapping[str, str]) -> Background | None:
-    """Return what ``COLORFGBG`` says, as in ``15;0`` or ``15;default;0``: the last is the background's number."""
+def background_from_environment(environment: Mapping[str, str]) -> Background | None:
+    """Return the background by ``COLORFGBG``, as in ``15;0`` or ``15;default;0``, with its colour last."""
     last = environment.get("COLORFGBG", "").rpartition(";")[2]
     if not (last.isascii() and last.isdecimal()) or int(last) >= _COLORS:
         return None
@@ -51,7 +51,7 @@ def told_background(environment: Mapping[str, str]) -> Background | None:
 
 
 def background_of(color: str) -> Background | None:
-    """Return what a colour is, as terminals write them: ``rgb:1e1e/1e1e/1e1e``, ``rgba:…`` or ``#1e1e1e``."""
+    """Classify a colour as terminals write it: ``rgb:1e1e/1e1e/1e1e``, ``rgba:…`` or ``#1e1e1e``."""
     if parted := _PARTED.fullmatch(color):
         digits = parted.groups()
     elif joined := _JOINED.fullmatch(color):
@@ -64,14 +64,14 @@ def background_of(color: str) -> Background | None:
 
 
 def _linear(part: float) -> float:
-    """Return how bright a part of an sRGB colour is, as in https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    """Linearize an sRGB component, as in https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
     return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
 
 
 class ReplyFilter:
-    """Takes the answers to ``QUESTION`` out of what a terminal sends, however late, in pieces, or among keys.
+    """Removes replies to ``BACKGROUND_QUERY`` from terminal input, even if they are late, cut, or among keys.
 
-    ``answered`` is given the colour, and ``None`` when the terminal has answered all it will.
+    ``answered`` receives the colour, and ``None`` once the terminal has sent its last reply.
     """
 
     def __init__(self, answered: Callable[[str | None], object]) -> None:
@@ -79,14 +79,14 @@ class ReplyFilter:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Return what of ``text`` is keys; what may be the beginning of an answer is held back."""
+        """Return the keys in ``text``; a possible start of a reply is held back."""
         keys = _REPLY.sub(self._take, self._held + text)
         begun = _BEGUN.search(keys)
         self._held = begun[0] if begun else ""
         return keys[: len(keys) - len(self._held)]
 
     def flush(self) -> str:
-        """Return what was held back and is a key after all, as nothing followed it."""
+        """Return the text held back if it is a key after all, because nothing has followed it."""
         if len(self._held) > _LONGEST_KEYS:
             return ""
         keys, self._held = self._held, ""

@@ -1,16 +1,16 @@
-"""The code inside an answer."""
+"""Extraction of code from an answer."""
 
 from __future__ import annotations
 
 
 def code_blocks(markdown: str) -> list[str]:
-    """Return the code of the fenced blocks in order, each ending in a newline: block 1, block 2 and so on.
+    """Return the code of the fenced blocks in order, each with a final newline.
 
-    Fences are those of CommonMark 0.31 §4.5, in lists and quotes too; one that is never closed runs to the end
-    of what holds it. In a block of Markdown an inner fence with an info string opens a block that belongs to it.
-    The fence lines and their indentation are not part of the code.
+    Fences follow CommonMark 0.31 §4.5, in lists and quotes too; an unclosed one extends to the end of its
+    container. In a block of Markdown, an inner fence with an info string starts a block that belongs to it.
+    Fence lines and their indentation are not included.
     """
-    # Here, so that a start does not wait for the whole of Markdown.
+    # Imported late, so that the start does not wait for the Markdown engine.
     from chatcli.render.markdown.block_stream import blocks_of  # noqa: PLC0415
     from chatcli.render.markdown.blocks import CodeStart, CodeText, FormulaStart, HtmlStart  # noqa: PLC0415
 
@@ -30,5 +30,5 @@ def code_blocks(markdown: str) -> list[str]:
 
 
 def first_code_block(markdown: str) -> str | None:
-    """Return the first of the ``code_blocks``, ``None`` where there is no fence."""
+    """Return the first of ``code_blocks``, ``None`` if there is none."""
     return next(iter(code_blocks(markdown)), None)

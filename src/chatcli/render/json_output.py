@@ -1,7 +1,7 @@
-r"""A turn for programs: one JSON object (``-o json``) or one a line (``-o jsonl``).
+r"""A turn for programs: one JSON object (``-o json``), or one per line (``-o jsonl``).
 
-Every character of the answer is kept. Those that would act or hide on a terminal are written as ``\uXXXX``,
-which a JSON reader turns back; lone surrogates, which UTF-8 cannot hold, are among them.
+Every character of the answer is kept. Those that a terminal would act on or hide are written as ``\uXXXX``,
+which JSON readers decode; so are lone surrogates, which UTF-8 cannot hold.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in 
 
 
 class JsonRenderer:
-    """Writes one JSON object, on one line, when the turn ends; also when it failed or was stopped.
+    """Writes one JSON object, on one line, when the turn ends, even if it failed or was stopped.
 
-    ``redact`` takes keys out of what is not the answer.
+    ``redact`` removes keys from everything but the answer.
     """
 
     def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
@@ -73,9 +73,9 @@ class JsonRenderer:
 
 
 class JsonLinesRenderer:
-    """Writes each event as a JSON object on its own line; the last carries the keys of ``-o json``.
+    """Writes each event as a JSON object on its own line; the last has the fields of ``-o json``.
 
-    ``redact`` takes keys out of what is not the answer.
+    ``redact`` removes keys from everything but the answer.
     """
 
     def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
@@ -89,7 +89,7 @@ class JsonLinesRenderer:
 
 
 def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return the object of ``-o json``; its keys and their order are part of the public surface.
+    """Return the object of ``-o json``. Its fields and their order are part of the public surface.
 
     Times are in seconds, to the millisecond.
     """
@@ -112,12 +112,12 @@ def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dic
 
 
 def to_json(value: dict[str, Any]) -> str:
-    """Return ``value`` on one line of JSON that is safe to show and can always be encoded."""
+    """Return ``value`` as one line of JSON that is safe to display and can always be encoded."""
     return SUSPICIOUS.sub(_escape, json.dumps(value, ensure_ascii=False))
 
 
 def _event_object(event: Event, redact: Callable[[str], str]) -> dict[str, Any] | None:
-    """Return the object of one line; ``None`` for an event this format does not know."""
+    """Return the object of one line, ``None`` for an event that has none."""
     kind = type(event)
     if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
         return {"type": _ENDS[kind], **result_object(event.result, redact)}
@@ -133,13 +133,15 @@ def _event_object(event: Event, redact: Callable[[str], str]) -> dict[str, Any] 
 
 
 def _error_object(error: ChatcliError, redact: Callable[[str], str]) -> dict[str, Any]:
-    told = error if isinstance(error, EndpointError) else None
+    endpoint_error = error if isinstance(error, EndpointError) else None
     return {
         "code": error.code,
         "message": redact(error.message),
         "hint": error.hint and redact(error.hint),
-        "status": told.status if told else None,
-        "request_id": told.request_id and redact(told.request_id) if told else None,
+        "status": endpoint_error.status if endpoint_error else None,
+        "request_id": endpoint_error.request_id and redact(endpoint_error.request_id)
+        if endpoint_error
+        else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""The end of a Markdown text, so that something can follow it."""
+"""Closing the end of a Markdown text, so that other Markdown can follow it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
     from markdown_it import MarkdownIt
 
-# Without any of these at the beginning of a line, nothing can stay open.
+# Without any of these at the start of a line, nothing can stay open.
 _OPENER: Final = re.compile(r"^[ \t>*+\-.)0-9]*(?:```|~~~|<)", re.MULTILINE)
-# The kinds of HTML blocks that a blank line does not end (CommonMark 4.6): some tags, and what has an end of its own.
+# HTML blocks that a blank line does not end (CommonMark 0.31 §4.6): some tags, and those with an end mark.
 _RAW_TAGS: Final = ("script", "pre", "style", "textarea")
 _HTML_ENDS: Final = ("-->", "?>", "]]>", ">")
 _PROBE: Final = "chatcli"
 
 
 def ended(text: str) -> str:
-    """Return ``text`` with what it leaves open closed: a fence, a comment, a block of HTML.
+    """Return ``text`` with its open fence, comment or HTML block closed.
 
-    A heading below it is then a heading. A text that leaves nothing open is returned as it is.
+    A heading below it is then a heading. A text with nothing open is returned unchanged.
     """
     if _OPENER.search(text) is None:
         return text
@@ -49,7 +49,7 @@ def _lets_follow(text: str) -> bool:
 
 @cache
 def _parser() -> MarkdownIt:
-    # Loaded where Markdown is written to a file, which is seldom.
+    # Imported late: Markdown is seldom written to a file.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
     return MarkdownIt("commonmark").disable("inline")

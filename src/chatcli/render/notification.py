@@ -1,4 +1,4 @@
-"""Telling a person who looks elsewhere that a long answer is there: a bell, or a notification of the desktop."""
+"""Notifying a person of a finished answer: with the bell, or with a desktop notification."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 BELL: Final = "\x07"
 _COLUMNS: Final = 100
 
-# What a text of OSC 9 may not begin with is a number, which stands for something else in ConEmu; it begins with a name.
+# In OSC 9, text that begins with a number is a ConEmu command; a leading name prevents that.
 _OSC_9: Final = "\x1b]9;chatcli: {}\x1b\\"
 _OSC_777: Final = "\x1b]777;notify;chatcli;{}\x1b\\"
 
 
 @dataclass(frozen=True, slots=True)
 class _Terminal:
-    """A terminal that is known by a variable which begins with a text, and what it takes for a notification.
+    """A terminal, recognized by the start of a variable's value, and its notification sequence.
 
-    Where it is not ``certain`` to show one, because only some versions do or an extension is needed, the bell rings too.
+    Without ``certain``, some versions show nothing or need an extension, so the bell rings too.
     """
 
     variable: str
@@ -37,7 +37,7 @@ class _Terminal:
     certain: bool = True
 
 
-# In this order: TERM says which terminal this is, the others are inherited by what is started from one.
+# In this order: TERM names this terminal, while the others are inherited from a parent terminal.
 _TERMINALS: Final = (
     _Terminal("TERM", "foot", _OSC_777),
     _Terminal("TERM", "rxvt", _OSC_777, certain=False),
@@ -55,9 +55,10 @@ _TERMINALS: Final = (
 
 
 class Notifier:
-    """An observer that calls ``tell`` when an answer that took at least ``after_s`` is there, or failed.
+    """An observer that calls ``tell`` when an answer that took at least ``after_s`` is finished or failed.
 
-    ``about`` says what it was about. Who stopped the answer knows. Times are read from ``clock``.
+    ``about`` returns the subject of the answer. A stopped answer needs no notification. Times come from
+    ``clock``.
     """
 
     def __init__(
@@ -92,21 +93,21 @@ class Notifier:
 
 
 def notification(text: str, environment: Mapping[str, str]) -> str:
-    """Return what makes the terminal the environment describes show ``text``; else a bell."""
+    """Return the sequence that makes this environment's terminal show ``text``, otherwise a bell."""
     terminal = _terminal(environment)
     if terminal is None:
         return BELL
-    # A semicolon would begin another field.
+    # A semicolon would start another field.
     shown = terminal.form.format(clip(sanitize_line(text).replace(";", ","), 0, _COLUMNS).rstrip())
     if "TMUX" in environment:
-        # It lets this pass to the terminal around it only where allow-passthrough is on.
+        # tmux passes this to the outer terminal only with allow-passthrough on.
         escaped = shown.replace("\x1b", "\x1b\x1b")
         return f"\x1bPtmux;{escaped}\x1b\\{BELL}"
     return shown if terminal.certain else shown + BELL
 
 
 def _terminal(environment: Mapping[str, str]) -> _Terminal | None:
-    # GNU screen shows nothing it does not know, and lets nothing pass that is this long.
+    # GNU screen drops unknown sequences, and passes none of this length through.
     if "STY" in environment or not takes_commands(environment.get("TERM", "")):
         return None
     for terminal in _TERMINALS:

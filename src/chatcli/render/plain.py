@@ -1,4 +1,4 @@
-"""The answer as text: for pipes, files and ``-o text``."""
+"""The answer as plain text: for pipes, files and ``-o text``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 AFTER_REASONING: Final = "</think>\n\n"
-"""What is written behind text that turns out to be reasoning, as the model has written it: a script can tell by it."""
+"""Written after text that turns out to be reasoning, as models write it, so that scripts can detect it."""
 
 REASONING_WRITTEN: Final = "the text before </think> is reasoning, not the answer"
 
 
 class PlainRenderer:
-    """Writes the answer as it arrives and, where it lacks one, a newline at its end; nothing for no answer.
+    """Writes the answer as it arrives, and a final newline if it has none; nothing for no answer.
 
-    ``sanitize=False`` is ``--raw``: every character as received. ``say`` is given a line about what was written and
-    turns out to be reasoning: it cannot be taken back.
+    ``sanitize=False`` is ``--raw``: every character as received. ``say`` receives a line if the text written
+    turns out to be reasoning, as it cannot be erased.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class PlainRenderer:
 
 
 class WholeLines:
-    """A ``write`` that passes text on in whole lines, ``speaker`` before the first that says something.
+    """A ``write`` that passes on whole lines, with ``speaker`` before the first one that is not blank.
 
-    A line is held back until its end comes; who writes to it ends the last one.
+    A line is held back until its end arrives; the caller must end the last one.
     """
 
     def __init__(self, write: Callable[[str], object], *, speaker: str = "") -> None:
@@ -71,13 +71,13 @@ class WholeLines:
     def __call__(self, text: str) -> None:
         lines, end, begun = text.rpartition("\n")
         if end:
-            self._write(self._spoken("".join([*self._begun, lines, end])))
+            self._write(self._with_speaker("".join([*self._begun, lines, end])))
             self._begun.clear()
         self._begun.append(begun)
 
-    def _spoken(self, lines: str) -> str:
-        said = lines.lstrip("\n")
-        if not said:
+    def _with_speaker(self, lines: str) -> str:
+        content = lines.lstrip("\n")
+        if not content:
             return lines
         speaker, self._speaker = self._speaker, ""
-        return lines[: len(lines) - len(said)] + speaker + said
+        return lines[: len(lines) - len(content)] + speaker + content

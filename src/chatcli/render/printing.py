@@ -1,4 +1,4 @@
-"""Segments of styled text on their way to a terminal: the one console of rich that a run prints with."""
+"""Writing styled segments to a terminal, through the run's one rich console."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
     Painted: TypeAlias = Sequence[Segment]
-    """Styled text, commands to the terminal between it as control segments."""
+    """Styled text; terminal commands in it are control segments."""
 
-_ANY_SIZE: Final = (
-    80,
-    25,
-)  # nothing is wrapped or cropped; without a size rich would ask some terminal for one
+# Arbitrary, as nothing is wrapped or cropped; without a size, rich would query a terminal.
+_ANY_SIZE: Final = (80, 25)
 
 
 class SegmentPrinter:
-    """Gives ``write`` what a terminal is sent for segments, all of a call in one piece.
+    """Passes the terminal output for segments to ``write``, one call for all of them.
 
-    The segments have styles that the terminal can show, and what wraps is wrapped.
+    The segments must have styles the terminal supports, and must be wrapped already.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._printed = _Printed()
+        self._buffer = _Buffer()
         self._console: Console | None = None
 
     def __call__(self, segments: Painted) -> None:
@@ -36,56 +34,56 @@ class SegmentPrinter:
 
         if not segments:
             return
-        console = self._console = self._console or _console(self._printed)
+        console = self._console = self._console or _console(self._buffer)
         console.print(Segments(segments), end="", soft_wrap=True)
-        self._write(self._printed.taken())
+        self._write(self._buffer.drain())
 
 
 def command(sequence: str) -> Segment:
-    """Return what a terminal does rather than shows."""
+    """Return a control segment: a terminal command rather than text."""
     from rich.segment import Segment  # noqa: PLC0415 - as below
 
     return Segment(sequence, None, ())
 
 
 def as_written(segments: Painted) -> str:
-    """Return what a terminal is sent for ``segments``."""
-    pieces: list[str] = []
-    SegmentPrinter(pieces.append)(segments)
-    return "".join(pieces)
+    """Return the terminal output for ``segments``."""
+    chunks: list[str] = []
+    SegmentPrinter(chunks.append)(segments)
+    return "".join(chunks)
 
 
 def plain_lines(renderable: RenderableType, columns: int) -> list[str]:
-    """Return what rich makes of ``renderable`` on a terminal of so many columns without colours, as lines of text."""
-    console = _console(_Printed())
+    """Return ``renderable`` as lines of uncoloured text for a terminal of ``columns``."""
+    console = _console(_Buffer())
     lines = console.render_lines(renderable, console.options.update_width(columns), pad=False)
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
-class _Printed:
-    """A file that keeps what is printed: a write that fails inside of rich would be printed again the next time."""
+class _Buffer:
+    """An in-memory file for rich, which would repeat its output after a failed write to a real one."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
+        self._chunks: list[str] = []
 
     def write(self, text: str) -> int:
-        self._pieces.append(text)
+        self._chunks.append(text)
         return len(text)
 
     def flush(self) -> None:
         return
 
-    def taken(self) -> str:
-        text = "".join(self._pieces)
-        self._pieces.clear()
+    def drain(self) -> str:
+        text = "".join(self._chunks)
+        self._chunks.clear()
         return text
 
 
-def _console(file: _Printed) -> Console:
-    """Return a console that knows nothing of this process: neither its streams nor its environment."""
-    # Here, so that the first prompt and a pipe need not wait for it.
+def _console(file: _Buffer) -> Console:
+    """Return a console independent of this process's streams and environment."""
+    # Imported late, so that neither the first prompt nor a pipe waits for rich.
     from rich.console import Console  # noqa: PLC0415
 
     columns, lines = _ANY_SIZE

@@ -1,4 +1,4 @@
-"""What a model thinks before it answers: whole lines while it comes, or one line about it."""
+"""A model's reasoning before its answer: whole lines while it streams, or one line about it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ BAR: Final = "┊ "
 _TAB: Final = "    "
 _BRIEF_S: Final = 0.5
 _LONGEST_CHARACTER: Final = 32
-"""How many code points are one character at most: a row of marks without end must not grow without bound."""
+"""The maximum code points of one character: an endless row of marks must not grow without bound."""
 
-# CJK is written without blanks: each of its characters counts as a word, as word processors have it.
+# CJK text has no blanks: each character counts as a word, as in word processors.
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD: Final = re.compile(f"[{_CJK}]|[^\\s{_CJK}]+")
 _ENDS_NO_ROW: Final = frozenset("（「『【《〈")
@@ -32,12 +32,11 @@ _BEGINS_NO_ROW: Final = frozenset("、。，．！？：；）」』】》〉")
 
 
 class Reasoning:
-    """Takes a model's thoughts in pieces of any size and gives them back as lines behind a bar.
+    """Turns a model's reasoning, given in chunks, into lines behind a bar.
 
-    A line is given back once nothing that follows can change it, so what was given back
-    depends on the text and the width only, never on how the text was cut; the work for a piece depends on its own
-    length. Widths are in columns, the bar included. ``finish`` and ``fold`` end the thoughts; what is fed next
-    begins new ones.
+    A line is returned once no later text can change it. So the lines depend on the text and the width only,
+    not on how the text was cut, and the cost of a chunk depends on its own length. Widths are in columns, the
+    bar included. ``finish`` and ``fold`` end the reasoning; text fed afterwards starts a new one.
     """
 
     def __init__(self, theme: Theme) -> None:
@@ -46,7 +45,7 @@ class Reasoning:
         self._begin()
 
     def feed(self, text: str, width: int) -> list[Segment]:
-        """Return the lines that are finished for good, each with its end."""
+        """Return the finished lines, each with its end."""
         if self._is_over:
             self._begin()
         safe = self._sanitizer.feed(text)
@@ -54,7 +53,7 @@ class Reasoning:
         return self._printed(self._rows.feed(safe, self._room(width)))
 
     def finish(self, width: int) -> list[Segment]:
-        """Return the lines that are left, each with its end: nothing more comes."""
+        """End the reasoning and return the remaining lines, each with its end."""
         safe = self._sanitizer.finish()
         self._words.feed(safe)
         rows = self._rows.feed(safe, self._room(width))
@@ -63,14 +62,14 @@ class Reasoning:
         return self._printed(rows)
 
     def tail(self, width: int, rows: int) -> list[list[Segment]]:
-        """Return the last ``rows`` lines of what is not finished, without their ends."""
+        """Return the last ``rows`` of the unfinished lines, without their ends."""
         if self._is_over:
             return []
         lines = self._rows.unfinished(self._room(width))
         return [[self._line(line)] for line in lines[max(0, len(lines) - rows) :]]
 
     def fold(self, elapsed_s: float) -> Segment:
-        """Return all that was thought as one line, without its end: how long it took, and how much it was."""
+        """Return a one-line summary without a line end: how long the reasoning took, and its word count."""
         self._is_over = True
         count = self._words.count
         words = f" ({counted(count, 'word')})" if count else ""
@@ -81,8 +80,8 @@ class Reasoning:
     def _begin(self) -> None:
         self._is_over = False
         self._sanitizer = TerminalSanitizer()
-        self._words = _Words()
-        self._rows = _Rows()
+        self._words = _WordCounter()
+        self._rows = _RowWrapper()
 
     def _room(self, columns: int) -> int:
         return max(1, columns - width(BAR))
@@ -94,8 +93,8 @@ class Reasoning:
         return self._theme.segment((BAR + row).rstrip(), "reasoning")
 
 
-class _Words:
-    """Counts the words of a text that comes in pieces."""
+class _WordCounter:
+    """Counts the words of a text given in chunks."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -105,7 +104,7 @@ class _Words:
         if not text:
             return
         self.count += len(_WORD.findall(text))
-        # A word that was cut in two was counted twice.
+        # A word cut in two was counted twice.
         self.count -= (
             len(_WORD.findall(self._last))
             + len(_WORD.findall(text[0]))
@@ -114,26 +113,26 @@ class _Words:
         self._last = text[-1]
 
 
-class _Rows:
-    """Wraps a text that comes in pieces: between words and beside wide characters, within a word where it must.
+class _RowWrapper:
+    """Wraps a text given in chunks: between words and next to wide characters, within a word if it must.
 
-    Blanks where a row is wrapped are left out, empty lines at the beginning and the end as well, and of several in
-    a row all but one.
+    Blanks at a wrap are dropped, as are empty lines at the start and the end, and all but one of several in a
+    row.
     """
 
     def __init__(self) -> None:
         self._done: list[str] = []
-        self._held = ""  # a character that may not be complete yet
+        self._held = ""  # a character that may be incomplete
         self._row = ""
         self._width = 0
         self._last_width = 0
-        self._break_at = 0  # what of the row would stay when it is broken between words; 0 for nothing
+        self._break_at = 0  # the length of the row after a break between words; 0 for none
         self._is_wrapped = False
         self._has_begun = False
         self._has_gap = False
 
     def feed(self, text: str, room: int) -> list[str]:
-        """Return the rows that are complete."""
+        """Return the completed rows."""
         self._fit(room)
         text = (self._held + text).replace("\t", _TAB)
         self._held = ""
@@ -142,19 +141,19 @@ class _Rows:
                 self._held = character
             else:
                 self._put(character, room)
-        return self._taken()
+        return self._take_done()
 
     def finish(self, room: int) -> list[str]:
-        """Return the rows that are left."""
+        """Return the remaining rows."""
         self._fit(room)
         held, self._held = self._held, ""
         if held:
             self._put(held, room)
         self._put("\n", room)
-        return self._taken()
+        return self._take_done()
 
     def unfinished(self, room: int) -> list[str]:
-        """Return what ``finish`` would, and finish nothing."""
+        """Return the rows ``finish`` would return, without finishing."""
         rehearsal = copy(self)
         rehearsal._done = []  # noqa: SLF001 - of this very class
         return rehearsal.finish(room)
@@ -218,25 +217,25 @@ class _Rows:
         self._has_gap, self._has_begun = False, True
 
     def _fit(self, room: int) -> None:
-        """Wrap the row anew where there is less room than when it was begun."""
+        """Rewrap the current row if there is less room than when it was begun."""
         if self._width > room:
             row = self._row
             self._start_row("")
             for character, _ in _characters(row):
                 self._put(character, room)
 
-    def _taken(self) -> list[str]:
+    def _take_done(self) -> list[str]:
         done, self._done = self._done, []
         return done
 
 
 def _columns(character: str) -> int:
-    # A mark without a letter takes no room, but a row has to end some time.
+    # A mark without a letter takes no room, but counts, so that rows end.
     return max(1, width(character))
 
 
 def _characters(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what is seen as one character, and whether what follows ``text`` may still belong to it."""
+    """Yield grapheme clusters, and whether text after ``text`` may still extend each."""
     at = 0
     while at < len(text):
         character = next(iter_graphemes(text[at : at + _LONGEST_CHARACTER + 1]))[:_LONGEST_CHARACTER]

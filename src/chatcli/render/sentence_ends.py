@@ -1,11 +1,11 @@
-"""Where a sentence ends in a line of Markdown that may still be coming: the same place however it was cut."""
+"""Sentence ends in a line of Markdown that is still arriving, independent of how it was cut."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# A mark ends a sentence only once it is known what follows: more marks, or another sentence.
+# A mark ends a sentence only once the text after it is known: more marks, or another sentence.
 _END: Final = re.compile(
     r"""[.!?…]+["'”’)\]*_]*(?=\s+(?P<next>\S))|[。！？…]+[”’」』）*_]*(?=[^。！？…”’」』）*_])"""
 )
@@ -34,7 +34,7 @@ _ABBREVIATIONS: Final = {
         "sra",
     ),
 }
-"""Words whose full stop ends no sentence where a name or a number follows; others are known by their form."""
+"""Words whose full stop ends no sentence before a name or a number; others are recognized by their form."""
 _BEFORE_A_NUMBER: Final = {
     "no",
     "nos",
@@ -52,7 +52,7 @@ _BEFORE_A_NUMBER: Final = {
     "mar",
     "co",
 }
-"""Those that are words as well: they are abbreviations before a number alone."""
+"""Abbreviations that are also words: they count as abbreviations only before a number."""
 
 _OPENING: Final = re.compile(
     r"\\\[(?!\\[^a-zA-Z{|,:;!])|\\\((?!\\[^a-zA-Z{|,:;!])|\\.|\$\$|\$(?=[^\s$\d])|`+|\[", re.DOTALL
@@ -61,25 +61,25 @@ _CLOSING: Final = {
     "\\[": re.compile(r"\\\]"),
     "\\(": re.compile(r"\\\)"),
     "$$": re.compile(r"\$\$"),
-    # Unlike the others it has to stand in the same line, and what follows it says whether it is one.
+    # Unlike the others, it must be closed in the same line, and the character after it decides.
     "$": re.compile(r"(?<=[^\s\\$])\$(?![\d$])"),
     "[": re.compile(r"\](?:\([^()\s]*\))?"),
 }
 _DISPLAYED: Final = {"\\[", "$$"}
 _FARTHEST: Final = 600
 _LONGEST_DISPLAYED: Final = 4_000
-"""How far a mark may be from its end; beyond that it is text."""
+"""The maximum distance of a mark from its end; beyond it the mark is text."""
 
 
-class Stretches:
-    """What of ``line`` is code, a formula or a link, and so is one word, whatever stands in it."""
+class UnbreakableSpans:
+    """The code, formulas and links in ``line``; each is one word, whatever it contains."""
 
     def __init__(self, line: str) -> None:
         self.spans: list[tuple[int, int]] = []
         self.first_open = len(line)
-        """Where the first mark stands whose end has not come; the end of the line where there is none."""
+        """The start of the first mark whose end has not arrived, otherwise the end of the line."""
         self.formulas: list[tuple[int, int]] = []
-        """Those that may be of several lines."""
+        """The formulas that may span lines."""
         self.opens_formula = False
         at = 0
         while match := _OPENING.search(line, at):
@@ -106,26 +106,26 @@ class Stretches:
 
 
 def sentence_end(line: str, start: int, *, is_whole: bool) -> int:
-    """Return where the first sentence in ``line`` ends, searched from ``start``; 0 where none does yet.
+    """Return the end of the first sentence in ``line`` from ``start`` on, 0 if there is none yet.
 
-    Of a line that is not whole only what no later text can change is told.
+    In a line that is not whole, an end counts only if no later text can change it.
     """
-    stretches: Stretches | None = None
+    unbreakable: UnbreakableSpans | None = None
     for match in _END.finditer(line, start):
         if not _is_end(line, match):
             continue
-        stretches = stretches or Stretches(line)
+        unbreakable = unbreakable or UnbreakableSpans(line)
         end = match.end()
-        if any(begin < end < close for begin, close in stretches.spans):
+        if any(begin < end < close for begin, close in unbreakable.spans):
             continue
-        if not is_whole and end > stretches.first_open:
+        if not is_whole and end > unbreakable.first_open:
             return 0
         return end
     return 0
 
 
 def _is_end(line: str, match: re.Match[str]) -> bool:
-    """Whether the marks end a sentence, and are neither an abbreviation's nor in the middle of one."""
+    """Whether the marks end a sentence, rather than an abbreviation or a part of a sentence."""
     following = match["next"]
     if following is None:
         return True

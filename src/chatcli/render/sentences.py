@@ -1,4 +1,4 @@
-"""Lines about a turn as sentences: without signs that are read aloud as their names, or not at all."""
+"""Status lines as sentences, without signs that screen readers spell out or skip."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _SPOKEN: Final = (
     (re.compile(r"(?<=\d)–(?=\d)"), " to "),
     (_CTRL, "Control "),
 )
-# A name such as gpt-5 or config.toml is written as it is.
+# A name such as gpt-5 or config.toml stays as written.
 _FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,;]|\Z)")
 _OPEN_END: Final = re.compile(r"[\w)%]\Z")
 _ADDRESS_AT_END: Final = re.compile(r"https?://\S+\Z")
-"""What is copied or opened, and would not be found with a full stop."""
+"""A URL to copy or open would break with a full stop."""
 
 
 def with_keys_spoken(text: str) -> str:
-    """Return ``text`` with the names of keys as they are said."""
+    """Return ``text`` with the names of keys in words."""
     return _CTRL.sub("Control ", text)
 
 
 def sentence(line: str) -> str:
-    """Return ``line`` as it is to be read aloud."""
+    """Return ``line`` as a sentence for reading aloud."""
     for sign, spoken in _SPOKEN:
         line = sign.sub(spoken, line)
     line = _FIRST_WORD.sub(lambda word: word[0].capitalize(), line)

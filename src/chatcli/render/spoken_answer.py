@@ -1,4 +1,4 @@
-"""An answer as it is read aloud: a sentence at a time, with what a voice cannot show said in words."""
+"""An answer for reading aloud: sentence by sentence, with visual structure put into words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatcli.core.events import (
 from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
-from chatcli.render.sentence_ends import Stretches, sentence_end
+from chatcli.render.sentence_ends import UnbreakableSpans, sentence_end
 from chatcli.text.counts import counted
 from chatcli.text.sanitizer import TerminalSanitizer
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
 
 SPOKEN_AFTER_S: Final = 3.0
-"""How long words wait for the end of their sentence."""
+"""The maximum time words wait for the end of their sentence."""
 
 _SILENT_AFTER_S: Final = 5.0
 _LEAD: Final = re.compile(r"\A(?:(?:[ \t]*>)+[ \t]?|[ \t]+)")
@@ -37,11 +37,11 @@ _MARKS: Final = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|`")
 
 
 class SpokenAnswer:
-    """An observer that writes lines a voice reads well.
+    """An observer that writes an answer as lines for a screen reader.
 
-    Text comes sentence by sentence, and what of a sentence has come at the latest after ``SPOKEN_AFTER_S``. Code is
-    announced with its language and its number of lines, a table is read as records, marks are left out. That nothing
-    more comes for a while, or that the model only thinks, is said through ``remark``. ``speaker`` stands before the first
+    Text is written sentence by sentence; an unfinished sentence is written after ``SPOKEN_AFTER_S``. Code is
+    announced with its language and number of lines, a table is read as records, marks are dropped. ``remark``
+    receives a line while nothing new arrives or the model only reasons. ``speaker`` goes before the first
     words.
     """
 
@@ -60,9 +60,9 @@ class SpokenAnswer:
         self._clock = clock
         self._sanitizer = TerminalSanitizer()
         self._inline = Inline({}, shows_code_marks=False)
-        self._line = ""  # what has come of the line, without what of it was said
-        self._is_begun = False  # whether some of the line was said
-        self._indents: list[int] = []  # of the text in the list items that are open
+        self._line = ""  # the unwritten part of the current line
+        self._is_begun = False  # whether part of the current line was written
+        self._indents: list[int] = []  # of the text in the open list items
         self._waiting_header: str | None = None
         self._header: list[str] | None = None
         self._rows = 0
@@ -77,7 +77,7 @@ class SpokenAnswer:
         self._timer: asyncio.TimerHandle | None = None
 
     def speak(self, text: str) -> None:
-        """Say a whole answer from before."""
+        """Write a whole earlier answer."""
         self._take(self._sanitizer.feed(text))
         self._end(is_whole=True)
 
@@ -111,7 +111,7 @@ class SpokenAnswer:
             self._timer = asyncio.get_running_loop().call_later(SPOKEN_AFTER_S / 3, self.look)
 
     def look(self) -> None:
-        """Say what waits for too long, or that nothing comes."""
+        """Write text that has waited too long, or a remark that nothing arrives."""
         self._timer = None
         self._watch()
         now_s = self._clock()
@@ -143,10 +143,10 @@ class SpokenAnswer:
         is_begun, self._is_begun = self._is_begun, False
         if self._fence:
             self._add_code(line)
-        elif "\n" in line and (stretches := Stretches(line)).opens_formula:
-            # It was never closed.
-            self._say_text(line[: stretches.first_open])
-            for row in line[stretches.first_open :].splitlines():
+        elif "\n" in line and (unbreakable := UnbreakableSpans(line)).opens_formula:
+            # The formula was never closed.
+            self._say_text(line[: unbreakable.first_open])
+            for row in line[unbreakable.first_open :].splitlines():
                 self._write_line(row)
         elif is_begun:
             self._say_text(line)
@@ -154,10 +154,10 @@ class SpokenAnswer:
             self._read_line(line)
 
     def _is_in_formula(self) -> bool:
-        """Whether the line that has come goes on: a formula is open in it. A blank line ends one."""
+        """Whether a formula is open at the end of the line, so that it continues. A blank line ends one."""
         if self._fence or self._header is not None:
             return False
-        return bool(self._line.rpartition("\n")[2].strip()) and Stretches(self._line).opens_formula
+        return bool(self._line.rpartition("\n")[2].strip()) and UnbreakableSpans(self._line).opens_formula
 
     def _read_line(self, line: str) -> None:
         waiting, self._waiting_header = self._waiting_header, None
@@ -222,7 +222,7 @@ class SpokenAnswer:
         self._fence, self._code = "", None
 
     def _say_begun_code(self) -> None:
-        """Begin with code whose number of lines nobody knows yet."""
+        """Start writing code whose number of lines is still unknown."""
         if self._code:
             self._write_line(f"Code, {self._language}:" if self._language else "Code:")
             for line in self._code:
@@ -230,7 +230,7 @@ class SpokenAnswer:
             self._code = None
 
     def _say_sentences(self) -> None:
-        """Say the sentences that are complete, however the line goes on."""
+        """Write the complete sentences of an incomplete line."""
         if not self._is_begun and not self._may_be_begun():
             return
         start = self._text_start()
@@ -241,18 +241,18 @@ class SpokenAnswer:
     def _say_begun_words(self) -> None:
         if self._fence or self._header is not None or not (self._is_begun or self._may_be_begun()):
             return
-        end = self._line.rfind(" ", 0, Stretches(self._line).first_open)
+        end = self._line.rfind(" ", 0, UnbreakableSpans(self._line).first_open)
         if end > 0 and self._line[self._text_start() : end].strip():
             self._say_beginning(end)
 
     def _say_beginning(self, end: int) -> None:
-        """Say the line up to ``end``, while the rest of it comes."""
+        """Write the line up to ``end``, while its rest is still arriving."""
         say = self._say if self._is_begun else self._say_item
         words, self._line, self._is_begun = self._line[:end], self._line[end:].lstrip(" "), True
         say(words)
 
     def _text_start(self) -> int:
-        """Where the text of the line begins, behind the mark of a list item."""
+        """Return the start of the line's text, after the mark of a list item."""
         if self._is_begun:
             return 0
         lead = _LEAD.match(self._line)
@@ -261,12 +261,12 @@ class SpokenAnswer:
         return item.end() if item else start
 
     def _may_be_begun(self) -> bool:
-        """Whether the line is text, however it goes on."""
+        """Whether the line is text, however it continues."""
         text = self._line[self._text_start() :]
         return not text.startswith(("|", "`", "~", "#")) and self._waiting_header is None
 
     def _say_line(self, line: str) -> None:
-        """Say a line of which nothing was said, sentence by sentence."""
+        """Write a line, none of which was written, sentence by sentence."""
         self._line = line
         if end := sentence_end(line, self._text_start(), is_whole=True):
             self._say_beginning(end)
@@ -283,7 +283,7 @@ class SpokenAnswer:
         self._say(text)
 
     def _say_item(self, line: str) -> None:
-        """Say what begins a line, with the mark and the level of a list item in words."""
+        """Write the start of a line, with the mark and level of a list item in words."""
         indent = len(line) - len(line.lstrip(" \t"))
         text = _LEAD.sub("", line, count=1)
         item = _ITEM.match(text)
@@ -306,10 +306,10 @@ class SpokenAnswer:
             self._write_line(text.strip())
 
     def _plain(self, text: str) -> str:
-        """Return ``text`` without marks, links as their text and their address; code and formulas as they are."""
+        """Return ``text`` without marks; links keep text and address, code and formulas stay as they are."""
         parts: list[str] = []
         start = 0
-        for begin, end in Stretches(text).formulas:
+        for begin, end in UnbreakableSpans(text).formulas:
             parts += self._without_marks(text[start:begin]), text[begin:end]
             start = end
         return "".join([*parts, self._without_marks(text[start:])]).strip()

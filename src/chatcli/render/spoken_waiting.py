@@ -1,4 +1,4 @@
-"""What is said while an answer is waited for, where no line can be redrawn."""
+"""Spoken progress while waiting for an answer, where no line can be redrawn."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FIRST_AFTER_S: Final = 3.0
 
 
 class SpokenWaiting:
-    """Says that the wait goes on, each time after twice as long, and ``hint`` when another attempt is waited for.
+    """Reports the wait at doubling intervals, and ``hint`` before another attempt.
 
-    How far a long text is read it says at each quarter.
+    The progress of reading a long text is reported at each quarter.
     """
 
     def __init__(self, write_line: Callable[[str], object], *, hint: str) -> None:

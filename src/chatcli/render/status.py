@@ -1,4 +1,4 @@
-"""What is told about a turn beside the answer: one line each, for stderr."""
+"""Status lines about a turn, for stderr."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _CONTINUE: Final = re.compile(
     r"→ /continue .*|; /continue gets the rest|; the partial answer is kept \(/continue\)"
 )
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
-"""Notices about an answer of which the last lines may not be printed yet; they wait for the end of the turn."""
+"""Notices that wait for the end of the turn, as the last lines of the answer may not be printed yet."""
 
 
 class StatusRenderer:
-    """Tells of left-out turns, retries, notices, errors, cut answers and what an answer cites.
+    """Writes left-out turns, retries, notices, errors, cut answers and the sources of an answer.
 
-    ``has_written`` says whether it has written a line yet.
-
-    ``verbose`` adds a line with the turn's numbers, ``quiet`` leaves only errors, ``dim`` styles what is not an
-    error; ``lists_retries`` is off where a line that is redrawn shows them, ``lists_sources`` is off where the answer itself tells of them. ``reword`` returns what is written of a line, nothing for none. It belongs after the renderer of the answer, which ends its last line first.
+    ``has_written`` is whether it has written a line yet. ``verbose`` adds a line with the turn's measurements,
+    ``quiet`` leaves only errors, ``dim`` styles everything but errors. ``lists_retries`` is off if a redrawn
+    line shows them, ``lists_sources`` if the answer itself lists them. ``reword`` returns the text to write for
+    a line, empty for none. The renderer of the answer, which ends its last line first, must precede it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class StatusRenderer:
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TurnFailed) and event.result.error is not None:
-            self._tell_error(event.result.error)
+            self._write_error(event.result.error)
         if isinstance(event, Notice) and event.code in _AFTER_ANSWER:
             self._waiting.append(event)
             return
@@ -81,28 +81,28 @@ class StatusRenderer:
         if not self._quiet:
             if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
                 for notice in self._waiting:
-                    self._tell(_remark(notice))
-            self._tell(_remark(event))
+                    self._write_dimmed(_remark(notice))
+            self._write_dimmed(_remark(event))
             if self._lists_sources and isinstance(event, TurnFinished):
                 for line in source_lines(event.result.sources):
-                    self._tell(line)
+                    self._write_dimmed(line)
         if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._tell(measurements(event.result))
+            self._write_dimmed(measurements(event.result))
 
     def tell(self, notice: Notice) -> None:
-        """Write a notice before there is a turn."""
+        """Write a notice from outside a turn."""
         self.remark(notice.message)
 
     def remark(self, text: str) -> None:
-        """Write a line about anything; ``quiet`` leaves it out."""
+        """Write a line about anything, unless ``quiet``."""
         if not self._quiet:
-            self._tell(sanitize_line(text))
+            self._write_dimmed(sanitize_line(text))
 
-    def _tell(self, line: str | None) -> None:
+    def _write_dimmed(self, line: str | None) -> None:
         if line is not None:
             self._write(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
 
-    def _tell_error(self, error: ChatcliError) -> None:
+    def _write_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):
             self._write(line)
 
@@ -113,9 +113,9 @@ class StatusRenderer:
 
 
 class AnswerGap:
-    """An observer that leaves a gap between an answer and the lines above it, where ``is_due`` says there are some.
+    """An observer that leaves a gap before an answer if ``is_due``, that is, if there are lines above it.
 
-    It belongs before the renderer of the answer.
+    It must precede the renderer of the answer.
     """
 
     def __init__(self, leave_gap: Callable[[], object], *, is_due: Callable[[], bool]) -> None:
@@ -132,15 +132,15 @@ class AnswerGap:
 
 
 def for_the_shell(line: str, *, is_kept: bool) -> str:
-    """Return ``line`` for who is back in the shell after one answer; nothing where it says only what cannot be done there.
+    """Reword ``line`` for a one-shot run, empty if it only offers what the shell cannot do.
 
-    ``/continue`` is a command of a conversation, and there is one to go on with only where the session ``is_kept``.
+    ``/continue`` is a command of a conversation, which can be resumed only if the session ``is_kept``.
     """
     return line.replace("/continue", "chatcli -c, then /continue") if is_kept else _CONTINUE.sub("", line)
 
 
 def error_lines(error: ChatcliError) -> list[str]:
-    """Return what happened and, on a line of its own, what to do about it."""
+    """Return the error and, on a line of its own, its hint."""
     reference = _reference(error)
     lines = [f"error: {sanitize_line(error.clause if reference else error.message)}{reference}"]
     if error.hint:
@@ -149,15 +149,15 @@ def error_lines(error: ChatcliError) -> list[str]:
 
 
 def source_lines(sources: Sequence[CitedSource]) -> list[str]:
-    """Return what an answer cites, a line each, under a heading; nothing for none."""
+    """Return the sources of an answer under a heading, one per line; nothing if there are none."""
     if not sources:
         return []
     return ["sources:", *(sanitize_line(source.line) for source in sources)]
 
 
 def measurements(result: TurnResult) -> str:
-    """Return the tokens, times, cost and model of a turn on one line; what is not known is left out."""
-    told = (
+    """Return the known tokens, times, cost and model of a turn on one line."""
+    facts = (
         _input(result.usage),
         _output(result.usage),
         None if result.latency_s is None else _seconds(result.latency_s),
@@ -167,7 +167,7 @@ def measurements(result: TurnResult) -> str:
         f"{result.attempts:,} attempts" if result.attempts > 1 else None,
         sanitize_line(result.model),
     )
-    return " · ".join(each for each in told if each)
+    return " · ".join(each for each in facts if each)
 
 
 def _cost(cost_usd: float | None) -> str | None:
@@ -206,7 +206,7 @@ def _unnamed_call(result: TurnResult) -> str | None:
 
 
 def _reference(error: ChatcliError) -> str:
-    """Return what a provider's support asks for, where it is known."""
+    """Return the request id that a provider's support needs, empty if unknown."""
     request_id = error.request_id if isinstance(error, EndpointError) else None
     return f" (request {sanitize_line(request_id)})" if request_id else ""
 
@@ -219,12 +219,14 @@ def _output(usage: Usage) -> str | None:
     return _tokens(usage.output_tokens, "out", usage.reasoning_tokens, "reasoning", estimated=usage.estimated)
 
 
-def _tokens(count: int | None, way: str, part: int | None, part_name: str, *, estimated: bool) -> str | None:
+def _tokens(
+    count: int | None, direction: str, part: int | None, part_name: str, *, estimated: bool
+) -> str | None:
     if count is None:
         return None
     about = "~" if estimated else ""
     of_which = f" ({part:,} {part_name})" if part else ""
-    return f"{about}{count:,} {way}{of_which}"
+    return f"{about}{count:,} {direction}{of_which}"
 
 
 def _seconds(time_s: float) -> str:

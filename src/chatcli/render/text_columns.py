@@ -1,4 +1,4 @@
-"""Rows of short texts in columns, as wide as a terminal shows them."""
+"""Short texts laid out in columns for a terminal."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 _GAP: Final = "  "
 _LEAST_COLUMNS: Final = 8
-"""How much of a cell is shown at least."""
+"""The minimum width of a shown cell."""
 _LEAST_ROOM: Final = 16
-"""How many columns must be left for text that hangs under its beginning."""
+"""The minimum width left for text that hangs under its beginning."""
 
 
 def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
-    """Return ``rows`` one below the other, in lines of at most ``columns``; the cells of ``right`` end in line.
+    """Return ``rows`` as lines of at most ``columns``; the columns ``right`` are aligned right.
 
-    Where there is no room for all, the cells of later columns are cut, but not to nothing, and those of ``right`` last.
+    If there is too little room, the cells of later columns are cut, though not to nothing, and those of
+    ``right`` last.
     """
-    # Here, so that nobody who hears or sees no table waits for it.
+    # Imported late: only a table on a screen needs it.
     from rich.table import Table  # noqa: PLC0415
 
     cells = zip(*([sanitize_line(cell) for cell in row] for row in rows), strict=True)
@@ -45,7 +46,7 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
 
 
 def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
-    """Give each what it wants, the first first, as long as those that follow get a little as well."""
+    """Give each column its wanted width in order, as long as the later ones keep a minimum."""
     given: dict[int, int] = {}
     left, least = room, sum(min(columns, _LEAST_COLUMNS) for columns in wanted.values())
     for at, columns in wanted.items():
@@ -57,7 +58,7 @@ def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
 
 
 class _Column:
-    """The cells of a column, one line each, measured as all other text is; to rich, which takes long for a cell, one cell."""
+    """The cells of a column as lines of a single cell for rich, which is slow per cell."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -71,11 +72,11 @@ class _Column:
 
 
 def sentences(rows: Iterable[Sequence[str]]) -> str:
-    """Return ``rows`` to be read aloud: a sentence each, what it is about and then what there is to say of that."""
+    """Return ``rows`` as sentences to be read aloud: a subject and its details."""
     lines = []
     for first, *rest in rows:
-        said = ", ".join(filter(None, map(sanitize_line, rest)))
-        line = f"{sanitize_line(first)}: {said}" if said else sanitize_line(first)
+        details = ", ".join(filter(None, map(sanitize_line, rest)))
+        line = f"{sanitize_line(first)}: {details}" if details else sanitize_line(first)
         lines.append(line if line.endswith((".", "!", "?", ELLIPSIS)) else f"{line}.")
     return "\n".join(lines)
 
@@ -83,8 +84,8 @@ def sentences(rows: Iterable[Sequence[str]]) -> str:
 def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection[str] = ()) -> str:
     """Return labels with their values, none of them cut.
 
-    A value without room beside its label goes on under its own beginning. One of the labels ``whole``, as a path, stands
-    unbroken below it instead: so it can be copied.
+    A value without room next to its label wraps under its own beginning. The value of a label in ``whole``,
+    such as a path, goes unbroken on the next line instead, so that it can be copied.
     """
     label_width = max((width(label) for label, _ in rows), default=0)
     lines: list[str] = []
@@ -98,7 +99,7 @@ def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection
 
 
 def numbered(choices: Sequence[str], columns: int) -> list[str]:
-    """Return the rows of a list to choose from; what follows the first row of a choice hangs under it."""
+    """Return the rows of a numbered list of choices; wrapped rows hang under the first."""
     digits = len(str(len(choices)))
     rows: list[str] = []
     for number, choice in enumerate(choices, start=1):
@@ -107,7 +108,7 @@ def numbered(choices: Sequence[str], columns: int) -> list[str]:
 
 
 def hanging(head: str, text: str, columns: int) -> list[str]:
-    """Return ``text`` behind ``head``, in rows that hang under its beginning as long as that leaves room."""
+    """Return ``text`` after ``head``, wrapped under its beginning as long as that leaves room."""
     indent = width(head) if width(head) + _LEAST_ROOM <= columns else min(len(_GAP), columns - 1)
     return wrap(
         head + sanitize_line(text),

@@ -1,9 +1,9 @@
-"""How each part of an answer looks: two palettes, for dark and for light backgrounds.
+"""The look of each part of an answer: one palette for dark backgrounds and one for light ones.
 
-Where there are 256 colours or more, the palettes choose their own; the contrast of each against the usual
-backgrounds is held by the tests. Of the sixteen colours, whose look is up to the terminal, they use only those that
-stand out from such a background nearly everywhere: no blue on dark, no yellow, green or cyan for text on light, and no
-bright black, which Solarized makes the background.
+With 256 colours or more, the palettes use their own; tests check the contrast of each on the usual
+backgrounds. Of the sixteen colours, which each terminal defines, they use only those that stand out nearly
+everywhere: no blue on dark, no yellow, green or cyan for text on light, and no bright black, which Solarized
+uses as the background.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from rich.theme import Theme as StylesByRole
 
     AnswerStyle: TypeAlias = Style
-    """For those who only read it."""
+    """For importers that only read it."""
 
 Role: TypeAlias = str
 ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 Background: TypeAlias = Literal["dark", "light"]
 StyledRow: TypeAlias = "Sequence[tuple[str, Role]]"
-"""A row as its texts, each with its role; one that is in no palette, such as an empty one, is that of any text."""
+"""A row as texts with roles; a role in no palette, such as an empty one, is plain text."""
 
 
 class Theme:
-    """What each role looks like on one kind of terminal: as a style of rich, ``None`` where it looks like any text.
+    """The look of each role on one kind of terminal: a rich style, ``None`` for plain text.
 
-    Where ``color_system`` is ``None``, all do. ``links`` says whether other escape sequences, such as OSC 8, may be
-    written at all.
+    Without a ``color_system`` every role is plain. ``links`` is whether other escape sequences, such as OSC
+    8, may be written at all.
     """
 
     def __init__(self, name: Background, color_system: ColorSystem | None, *, links: bool = True) -> None:
@@ -44,8 +44,8 @@ class Theme:
 
     @functools.cached_property
     def styles(self) -> StylesByRole:
-        """The styles by role, in colours that the terminal has."""
-        # Here, so that nobody who sees no colours pays for it.
+        """The styles by role, in colours the terminal supports."""
+        # Imported late: only coloured output needs it.
         from rich.theme import Theme as StylesByRole  # noqa: PLC0415
 
         if self.color_system is None:
@@ -55,7 +55,7 @@ class Theme:
         return StylesByRole({role: _style(style, system) for role, style in words.items()}, inherit=False)
 
     def style(self, roles: tuple[Role, ...]) -> Style | None:
-        """Return the style of all ``roles`` together, the later over the earlier."""
+        """Return the combined style of ``roles``; later roles override earlier ones."""
         try:
             return self._of_roles[roles]
         except KeyError:
@@ -68,12 +68,12 @@ class Theme:
         return Segment(text, self.style(roles))
 
     def paint(self, text: str, *roles: Role) -> str:
-        """Return ``text`` for a terminal that is written to directly, reset behind it."""
+        """Return ``text`` with escape sequences for its style and a reset after it."""
         style = self.style(roles)
         return style.render(text) if style is not None else text
 
     def painted(self, rows: Iterable[StyledRow]) -> str:
-        """Return ``rows``, which fit and are safe, in lines."""
+        """Return ``rows``, which must fit and be safe, as lines."""
         return "\n".join("".join([self.paint(text, role) for text, role in row]) for row in rows)
 
     def _combined(self, roles: tuple[Role, ...]) -> Style | None:
@@ -87,17 +87,17 @@ class Theme:
 
 @functools.cache
 def theme(name: Background, color_system: ColorSystem | None, *, links: bool = True) -> Theme:
-    """Return the theme for a background; ``color_system=None`` uses no escape sequence at all.
+    """Return the theme for a background; without a ``color_system`` it writes no escape sequences.
 
-    ``links``: whether the terminal reads the commands that make links.
+    ``links`` is whether the terminal understands link commands.
     """
     return Theme(name, color_system, links=links)
 
 
 def _style(words: str, color_system: ColorSystem) -> Style:
-    """Return a style of attributes and at most one colour, which is brought down to what there is.
+    """Return a style of attributes and at most one colour, reduced to those of ``color_system``.
 
-    That is done here rather than where it is printed because a style keeps the codes it was first printed with.
+    It is reduced here, not on printing, because a style caches the codes of its first use.
     """
     from rich.color import ColorSystem as Colors  # noqa: PLC0415 - as above
     from rich.style import Style  # noqa: PLC0415
@@ -109,7 +109,7 @@ def _style(words: str, color_system: ColorSystem) -> Style:
     return style.without_color + Style.from_color(style.color.downgrade(systems[color_system]))
 
 
-# A role, its style where a colour can be chosen, and its style with the terminal's own sixteen colours.
+# A role, its style with 256 colours or more, and its style with the terminal's own sixteen.
 _DARK: Final = (
     ("heading1", "bold #8cc8ff", "bold cyan"),
     ("heading2", "bold #8cc8ff", "bold cyan"),

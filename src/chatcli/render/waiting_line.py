@@ -1,4 +1,4 @@
-"""The line that shows, on a terminal, what is waited for: an answer, another attempt, the parts of a long text."""
+"""The progress line of a terminal: for an answer, another attempt, or the parts of a long text."""
 
 from __future__ import annotations
 
@@ -29,31 +29,32 @@ _MINUTE_S: Final = 60
 
 STOP_HINT: Final = "Ctrl-C stops"
 RETRY_HINTS: Final = ("Enter tries now", STOP_HINT)
-"""What the keys do while another attempt is waited for."""
+"""What the keys do while waiting for another attempt."""
 
 
 def retry_line(reason: str, attempt: int, left_s: float, hints: Sequence[str], columns: int) -> str:
-    """Return why and when another attempt is made, and what the keys do meanwhile, in so many columns.
+    """Return why and when another attempt is made, and what the keys do meanwhile, in ``columns``.
 
-    The reason is cut before anything else is left out, but its beginning is worth more than the last of ``hints``.
+    The reason is shortened before anything else is left out, but its beginning outranks the last of
+    ``hints``.
     """
     when = f"retrying in {max(0, math.ceil(left_s))} s" if left_s > 0 else "retrying now"
     number = f"(attempt {attempt})"
-    said = clause(sanitize_line(reason)).strip(".!?:;, ") or "failed"
+    shown = clause(sanitize_line(reason)).strip(".!?:;, ") or "failed"
     ends = [" · ".join([f"{when} {number}", *hints[:count]]) for count in range(len(hints), 0, -1)]
     shorter = [f"{when} · {hints[0]}"] if hints else []
     for end in [*ends, *shorter, f"{when} {number}", when]:
         room = columns - width(end) - len(", ")
-        if room >= min(width(said), _SHORTEST_REASON):
-            return f"{shortened(said, room)}, {end}"
+        if room >= min(width(shown), _SHORTEST_REASON):
+            return f"{shortened(shown, room)}, {end}"
     return shortened(when, columns)
 
 
 class WaitingLine:
-    """Redraws one line while the turn waits, or a text is read in parts, and takes it back before anything else is shown.
+    """Redraws one line while the turn waits or a text is read in parts, and erases it before other output.
 
-    Only for a terminal, and first among the observers: what they write starts where this line was. ``hints`` say
-    what the person can do while another attempt is waited for.
+    It is for terminals only, and must be the first observer: the others write where the line was. ``hints``
+    says what the person can do while waiting for another attempt.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class WaitingLine:
         self._stop_counting()
         match event:
             case Waiting(elapsed_s, reason):
-                told = sanitize_line(reason)[:_REASON_LENGTH]
-                self._draw(f"waiting {elapsed_s:.0f} s…" + (f" ({told})" if told else ""))
+                shown = sanitize_line(reason)[:_REASON_LENGTH]
+                self._draw(f"waiting {elapsed_s:.0f} s…" + (f" ({shown})" if shown else ""))
             case Retrying():
                 self._take_back()
-                # The first drawing comes after the other observers have shown what they have to.
+                # Draw after the other observers have written.
                 self._counting = asyncio.ensure_future(self._count_down(event))
             case LongProgress():
                 self._draw(f"{progress_bar(event)} {progress_facts(event)} · {STOP_HINT}")
@@ -91,7 +92,7 @@ class WaitingLine:
                 self._take_back()
 
     def move_up(self) -> None:
-        """Make up for the Enter that the terminal has shown by going to the next line."""
+        """Undo the line feed of an Enter that the terminal has echoed."""
         if self._shown:
             self._write(_UP)
 
@@ -111,7 +112,7 @@ class WaitingLine:
             self._counting = None
 
     def _draw(self, line: str) -> None:
-        # A line that wrapped could not be taken back.
+        # A wrapped line could not be erased.
         line = clip(line, 0, self._columns() - 1)
         styled = f"\x1b[2m{line}\x1b[0m" if self._color else line
         self._write(_TO_LINE_START + styled + _CLEAR_TO_LINE_END)
@@ -129,7 +130,7 @@ def progress_bar(progress: LongProgress) -> str:
 
 
 def progress_facts(progress: LongProgress) -> str:
-    """Return how far it is: requests, tokens, cost and the time left, as far as they are known."""
+    """Return the known progress: requests, tokens, cost and the time left."""
     known = (
         f"{progress.done:,} of {progress.total:,}",
         f"{progress.tokens:,} tokens" if progress.tokens else None,

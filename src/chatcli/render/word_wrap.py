@@ -1,4 +1,4 @@
-"""Breaking lines between words, so that what a person may copy stays in one piece."""
+"""Word wrapping that keeps commands, paths and addresses whole, so that they can be copied."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _TAKES_A_VALUE: Final = re.compile(r"(?:\A| )[-/]\S*\Z")
 _OPTION: Final = re.compile(r"--?\w")
 _VALUE: Final = re.compile(r"[A-Z]{2,}|\"")
 _TYPED: Final = re.compile(r"(?:[-/~\\]|\S*[/\\])[!-~]*")
-"""An option, a slash command, a path or an address: who copies it needs it in one piece."""
-_HELD_SPACE: Final = "\ue000"  # as wide as a space, and no place to end a row
+"""An option, a slash command, a path or an address, which must stay whole to be copied."""
+_HELD_SPACE: Final = "\ue000"  # as wide as a space, but not a break opportunity
 
 
 def wrapped(text: str, columns: int) -> str:
-    """Break the lines of ``text`` between words, or within them where one is wider than ``columns``.
+    """Break the lines of ``text`` between words, or within a word wider than ``columns``.
 
-    Nothing is broken at a hyphen, a command keeps its options, and a path or an address that fits on no row stays whole.
-    What follows the first row of an indented line keeps its indent.
+    Nothing is broken at a hyphen, a command keeps its options, and a path or an address too long for a row
+    stays whole. Later rows of an indented line keep its indent.
     """
     rows: list[str] = []
     for line in text.split("\n"):
         words = line.lstrip(" ")
-        # Where it would leave no room for a wide character, there is no indent.
+        # No indent if it would leave no room for a wide character.
         indent = min(len(line) - len(words), max(0, columns - 2)) * " "
         rows += _rows(words, max(1, columns), indent) or [""]
     return "\n".join(rows)
@@ -45,7 +45,7 @@ def _rows(words: str, columns: int, indent: str) -> list[str]:
 
 
 def _held_together(words: str, room: int) -> list[str]:
-    """Return the words, a command with its options and what they are given as one, as long as that fits on a row."""
+    """Join a command with its options and their values to one word, if that fits on a row."""
     together: list[str] = []
     for word in words.split(" "):
         before = together[-1].replace(_HELD_SPACE, " ") if together else ""

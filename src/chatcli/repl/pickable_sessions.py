@@ -1,4 +1,4 @@
-"""The saved sessions, as seen from the current conversation."""
+"""The saved sessions, relative to the current conversation."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class PickableSessions:
 
 @contextmanager
 def pickable_sessions(context: RunContext, chat: Conversation) -> Iterator[PickableSessions]:
-    """Open the sessions of ``context``, as seen from ``chat``."""
+    """Open the sessions of ``context``, relative to ``chat``."""
     from chatcli.sessions.library import Library  # noqa: PLC0415 - many conversations never need its database
 
     library = Library.of(context.paths.data)

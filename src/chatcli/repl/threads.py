@@ -35,7 +35,7 @@ async def in_thread(work: Callable[[], _T]) -> _T:
         result: _T | None = None
         try:
             result = work()
-        except BaseException as raised:  # noqa: BLE001 - whoever waits is given it
+        except BaseException as raised:  # noqa: BLE001 - passed to the waiting task
             error = raised
         # The loop may have ended meanwhile, with nobody waiting.
         with suppress(RuntimeError):

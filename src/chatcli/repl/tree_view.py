@@ -91,8 +91,8 @@ def _spoken_words(exchange: Exchange) -> str:
         return f"{asked} No answer."
     model = exchange.answer.reply.model if exchange.answer.reply else None
     by = f" by {model}" if model else ""
-    said = _CODE_OR_TABLE.split(exchange.answer.message.text, maxsplit=1)[0]
-    begun = _LINE_MARKS.sub("", said[: 10 * _PREVIEW_CHARACTERS])
+    prose = _CODE_OR_TABLE.split(exchange.answer.message.text, maxsplit=1)[0]
+    begun = _LINE_MARKS.sub("", prose[: 10 * _PREVIEW_CHARACTERS])
     words = one_line(words_alone(begun), _PREVIEW_CHARACTERS) or "code or a table"
     return f"{asked} Answer{by}: {words}"
 
@@ -112,15 +112,15 @@ def _words(exchange: Exchange, columns: int) -> str:
 def _rows(tree: Tree, on_path: set[str]) -> Iterator[_TreeRow]:
     """Yield the rows from the top; of alternatives, the one on the path, else the newest, goes straight on."""
     waiting: list[_TreeRow | tuple[Exchange | None, int]] = [(None, 0)]
-    seen: set[str] = set()
+    visited: set[str] = set()
     while waiting:
         item = waiting.pop()
         if isinstance(item, _TreeRow):
             yield item
             continue
         exchange, depth = item
-        following = [later for later in tree.following(exchange) if later.id not in seen]
-        seen.update(later.id for later in following)
+        following = [later for later in tree.following(exchange) if later.id not in visited]
+        visited.update(later.id for later in following)
         if not following:
             continue
         straight = next((later for later in following if later.id in on_path), following[-1])

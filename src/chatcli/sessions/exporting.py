@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import MessageRecord, Record
     from chatcli.sessions.session import Session
 
-    PieceKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment", "sources"]
+    TranscriptPartKind: TypeAlias = Literal["words", "markdown", "document", "tool", "attachment", "sources"]
 
 DOCUMENT_TYPE: Final = "chatcli_session"
 VERSION: Final = 1
@@ -128,7 +128,7 @@ class TranscriptPart:
     the arguments of a call. An ``attachment`` is not text; it has no ``text`` here.
     """
 
-    kind: PieceKind
+    kind: TranscriptPartKind
     text: str
     name: str = ""
 
@@ -139,7 +139,7 @@ class TranscriptTurn:
 
     speaker: str
     facts: tuple[str, ...]
-    pieces: tuple[TranscriptPart, ...]
+    parts: tuple[TranscriptPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,8 @@ class Transcript:
 def transcript(session: Session, *, whole_tree: bool = False) -> Transcript:
     """Return the current path as a transcript.
 
-    With ``whole_tree`` all branches, each turn with its place in the tree.
-
-    Branches follow one another, each from the point where it leaves the one before.
+    With ``whole_tree``, return all branches, each turn with its place in the tree. Branches follow one
+    another, each from the point where it leaves the one before.
     """
     if whole_tree:
         places = list(_depth_first(session))
@@ -191,7 +190,7 @@ def _turn(record: MessageRecord, *facts: str) -> TranscriptTurn:
     return TranscriptTurn(
         _SPEAKERS[record.role],
         (*remarks, *facts),
-        (*(piece for part in record.message.parts for piece in _pieces(part)), *_sources(record)),
+        (*(shown for part in record.message.parts for shown in _transcript_parts(part)), *_sources(record)),
     )
 
 
@@ -205,7 +204,7 @@ def _moment(at: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else at
 
 
-def _pieces(part: Part) -> Iterator[TranscriptPart]:
+def _transcript_parts(part: Part) -> Iterator[TranscriptPart]:
     match part:
         case TextPart(text, "document"):
             name, text = read_document(text) or ("", text)
@@ -220,7 +219,7 @@ def _pieces(part: Part) -> Iterator[TranscriptPart]:
             yield TranscriptPart("tool", part.arguments, part.name)
         case ToolResultPart():
             for returned in part.parts:
-                yield from _pieces(returned)
+                yield from _transcript_parts(returned)
         case ReasoningPart():
             pass  # not part of the conversation
         case _:
@@ -314,27 +313,27 @@ def _turn_blocks(turn: TranscriptTurn, ended: Callable[[str], str]) -> Iterator[
     yield "---"
     yield f"## {turn.speaker}"
     yield f"*{_plain(' · '.join(turn.facts))}*"
-    for piece in turn.pieces:
-        yield from _piece_blocks(piece, ended)
+    for part in turn.parts:
+        yield from _part_blocks(part, ended)
 
 
-def _piece_blocks(piece: TranscriptPart, ended: Callable[[str], str]) -> Iterator[str]:
-    text = sanitize(piece.text)
-    match piece.kind:
+def _part_blocks(part: TranscriptPart, ended: Callable[[str], str]) -> Iterator[str]:
+    text = sanitize(part.text)
+    match part.kind:
         case "words" | "markdown":
             yield ended(text.rstrip("\n"))
         case "document":
-            yield f"**Attached: {_plain(piece.name)}**" if piece.name else "**Attached:**"
+            yield f"**Attached: {_plain(part.name)}**" if part.name else "**Attached:**"
             yield _fenced(text)
         case "tool":
-            yield f"**Called {_plain(piece.name)}:**" if piece.name else "**From a tool:**"
+            yield f"**Called {_plain(part.name)}:**" if part.name else "**From a tool:**"
             yield _fenced(text)
         case "sources":
             # Fenced, so that addresses stay literal.
             yield "**Sources:**"
             yield _fenced(text)
         case "attachment":
-            yield f"**Attached, not in this file: {_plain(piece.name)}**"
+            yield f"**Attached, not in this file: {_plain(part.name)}**"
 
 
 def _plain(text: str) -> str:

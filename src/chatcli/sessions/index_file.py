@@ -78,7 +78,7 @@ class IndexFile:
 
 
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
-    import sqlite3  # noqa: PLC0415 - nobody waits for it who does not look at the list
+    import sqlite3  # noqa: PLC0415 - only the list needs it
 
     try:
         # Created before SQLite does, with access for the owner only; SQLite gives its other files the same

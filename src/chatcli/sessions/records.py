@@ -13,9 +13,9 @@
 
 Ids are opaque, ``at`` is RFC 3339 in UTC with milliseconds. A line is UTF-8 and ends in a line feed.
 
-Reading is total: ``decode`` makes of any line a record, and nothing that is read from one raises later, whatever types
-its fields have. What cannot be read is kept as it is in the file and counts as damage; what a newer version may have
-written does not.
+Reading is total: ``decode`` returns a record for any line, and reading its fields never raises later, whatever
+their types. Unreadable lines are kept unchanged in the file and count as damage; records of a newer version do
+not.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class PartialRecord(_AsRead):
 class MarkRecord(_AsRead):
     """A change of the conversation other than a message.
 
-    ``endpoint`` stands in a ``model`` mark: the host whose model it is, with its port where that is not the usual one.
+    ``endpoint`` is for ``model`` marks: the host of the model, with its port unless that is the default.
 
     ``value`` by ``kind``: ``title``, ``note``: a text; ``unnote``: the id of the mark with the note; ``pin``, ``unpin``:
     a message id; ``drop``, ``undrop``: the id of a question; ``head``: the message id the conversation continues from,
@@ -313,7 +313,7 @@ class UnknownRecord(_AsRead):
 class UnreadableRecord(_AsRead):
     """A line that is not a JSON object, or nests too deep: kept as it is, skipped by the replay.
 
-    A line torn when its writer died is not damage: no caller was told that it was stored.
+    A line torn when its writer died is not damage: storing it was never confirmed.
     """
 
     def fields(self) -> dict[str, Any]:
@@ -405,7 +405,7 @@ def _read(fields: dict[str, Any]) -> Record:
         return UnknownRecord(fields)
     except (TypeError, ValueError):
         return _damaged(UnknownRecord(fields))
-    # A message can be damaged in more ways, and has checked itself.
+    # Messages validate the rest themselves.
     if isinstance(record, MessageRecord) or _is_text_or_none(fields.get("parent")):
         return record
     return _damaged(record)

@@ -79,7 +79,7 @@ class Session:
         self._parents: dict[str, str | None] = {}
         self._cleared: set[str] = set()
         self._path: list[MessageRecord] | None = []
-        """The path to the head, ``None`` if it must be walked anew."""
+        """The path to the head, ``None`` if it must be walked again."""
 
     @classmethod
     def replay(cls, records: Iterable[Record]) -> Session:
@@ -140,10 +140,10 @@ class Session:
 
     def line_to(self, message_id: str | None) -> Iterator[MessageRecord]:
         """Yield a message and its ancestors, back to the beginning."""
-        seen: set[str] = set()
+        visited: set[str] = set()
         current = message_id
-        while current is not None and current not in seen:
-            seen.add(current)
+        while current is not None and current not in visited:
+            visited.add(current)
             if (record := self.message(current)) is not None:
                 yield record
             current = self._parents.get(current)
@@ -309,7 +309,7 @@ class Session:
                 self._path = None
 
     def _lengthen_path(self, record: MessageRecord | PartialRecord) -> None:
-        """Extend the path by the next message, since walking a long conversation anew takes a tenth of a second.
+        """Extend the path by the next message, as walking a long conversation again takes 0.1 s.
 
         Any other record makes the path outdated; it is walked again on the next access.
         """

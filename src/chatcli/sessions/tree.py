@@ -66,13 +66,13 @@ class Tree:
 
     def newest_after(self, exchange: Exchange) -> Exchange:
         """Return the end of the most recently written branch after ``exchange``: itself if nothing follows."""
-        newest, waiting, seen = exchange, [exchange], {exchange.id}
+        newest, waiting, visited = exchange, [exchange], {exchange.id}
         while waiting:
             found = waiting.pop()
             newest = max(newest, found, key=lambda candidate: candidate.number)
             # A damaged file may have a cycle of parents.
-            following = [later for later in self._following.get(found.id, ()) if later.id not in seen]
-            seen.update(later.id for later in following)
+            following = [later for later in self._following.get(found.id, ()) if later.id not in visited]
+            visited.update(later.id for later in following)
             waiting += following
         return newest
 

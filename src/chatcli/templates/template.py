@@ -8,7 +8,7 @@ The front matter is TOML between two lines of ``+++``, the language of config.to
     {{ 1 }}                the first of the words that were typed
     {{ "{{" }}             text as it stands between the quotes
 
-That is all there is: no expressions, no code. What is filled in is never looked at again.
+There is nothing else: no expressions, no code. Inserted values are never parsed again.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from chatcli.render.background import ANSWERED_WITHIN_S, QUESTION, ReplyFilter, background_of
+from chatcli.render.background import ANSWERED_WITHIN_S, BACKGROUND_QUERY, ReplyFilter, background_of
 from chatcli.terminal.key_decoding import KeyDecoder, PasteGatherer
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class BackgroundQuestion:
 
         def write(_: object) -> None:
             application.after_render -= write
-            application.output.write_raw(QUESTION)
+            application.output.write_raw(BACKGROUND_QUERY)
             application.output.flush()
 
         application.after_render += write

@@ -225,7 +225,7 @@ class TerminalFrontend(Frontend):
         self._screen.composer.put(text)
 
     def _print_status(self, line: str) -> None:
-        """Print a line about a turn, dimmed unless it is an error or a way out of one."""
+        """Print a line about a turn, dimmed unless it is an error."""
         self._has_remarked = True
         shown = wrapped(line, self.columns())
         self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))

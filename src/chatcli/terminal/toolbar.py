@@ -28,7 +28,7 @@ _SURELY: Final = 1.3
 """How far an estimate must exceed the room to be sure without counting."""
 
 _LEFT_OUT_LAST: Final = ("too long", "spent", "to send", "editing", "model", "window", "title")
-"""Parts by priority: if there is no room, those earlier in this list give way to later ones."""
+"""Parts in order of priority, lowest first: without room, the lowest are left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class ViCursor(CursorShapeConfig):
 
     def get_cursor_shape(self, application: Application[Any]) -> CursorShape:
         if application.editing_mode != EditingMode.VI:
-            return CursorShape._NEVER_CHANGE  # noqa: SLF001 - the only way to say it
+            return CursorShape._NEVER_CHANGE  # noqa: SLF001 - there is no public name
         return self._modal.get_cursor_shape(application)
 
 

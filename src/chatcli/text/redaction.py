@@ -251,11 +251,11 @@ def _lengths(characters: str) -> dict[str, tuple[int, ...]]:
 
 def _marked(text: str, spans: list[Span]) -> str:
     """Return ``text`` with one mark in place of each group of touching spans."""
-    pieces: list[str] = []
+    parts: list[str] = []
     done = 0
     for start, end in sorted(spans):
-        if start > done or not pieces:
-            pieces += [text[done:start], MARK]
+        if start > done or not parts:
+            parts += [text[done:start], MARK]
         done = max(done, end)
-    pieces.append(text[done:])
-    return "".join(pieces)
+    parts.append(text[done:])
+    return "".join(parts)

@@ -1,14 +1,14 @@
 """Sanitizing of text from models and servers for a terminal: active and invisible characters become visible.
 
-Visible become, by code point:
+These become visible, by code point:
 
 * C0 but newline and tab, and DEL, as their Unicode control pictures (``␛``, ``␡``); a carriage return
   before a newline is dropped, any other is shown as ``␍``;
 * C1, lone surrogates, noncharacters, line and paragraph separators, bidirectional controls, interlinear
   annotations and every default-ignorable character, as ``<U+202E>``. That includes zero-width characters,
-  tags, soft hyphens and Hangul fillers: invisible text is how orders are smuggled past a reader.
+  tags, soft hyphens and Hangul fillers: invisible text can smuggle instructions past a reader.
 
-Kept are invisible characters where they shape what is seen:
+Invisible characters are kept where they affect rendering:
 
 * ZWJ, U+FE0E, U+FE0F and tags inside a well-formed emoji sequence (UTS #51; tags only as the subdivision
   flags, three to six letters and digits after U+1F3F4);
@@ -61,7 +61,7 @@ _TAG_END: Final = "\U000e007f"
 _BEFORE: Final = 8
 """The longest look-behind in characters: black flag, six tags, end of tags."""
 
-# Each looks at the suspicious character where it stands, with its neighbours; lookbehinds need a fixed width.
+# Each matches the suspicious character with its neighbours; lookbehinds need a fixed width.
 _EMOJI_JOINER: Final = re.compile(
     f"\u200d(?:(?<=[{_PICTOGRAPH}].)|(?<=[{_PICTOGRAPH}][\ufe0f{_SKIN_TONE}].)"
     f"|(?<=[{_PICTOGRAPH}]\ufe0f[{_SKIN_TONE}].)|(?<=[{_PICTOGRAPH}][{_SKIN_TONE}]\ufe0f.))(?=[{_PICTOGRAPH}])"
@@ -160,14 +160,14 @@ def sanitize_line(text: str) -> str:
 
 def _visible(window: str, start: int, end: int) -> str:
     """Sanitize ``window[start:end]``, taking its neighbours in ``window`` into account."""
-    pieces: list[str] = []
+    parts: list[str] = []
     done = start
     for match in SUSPICIOUS.finditer(window, start, end):
         at = match.start()
-        pieces += window[done:at], _shown(window, at)
+        parts += window[done:at], _shown(window, at)
         done = at + 1
-    pieces.append(window[done:end])
-    return "".join(pieces)
+    parts.append(window[done:end])
+    return "".join(parts)
 
 
 def _shown(window: str, at: int) -> str:

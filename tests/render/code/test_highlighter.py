@@ -62,7 +62,7 @@ def shown(lines: list[list[tuple[str, str]]]) -> list[list[tuple[str, str]]]:
 
 
 def highlighted_whole(language: str, code: str) -> list[list[tuple[str, str]]]:
-    """Return what Pygments makes of all the lines at once."""
+    """Return the tokens of Pygments for all lines at once."""
     roles = Roles()
     lines: list[list[tuple[str, str]]] = [[]]
     for _, kind, value in lexer_for(language).get_tokens_unprocessed(code):
@@ -142,7 +142,7 @@ def test_every_line_of_a_long_comment_or_string_is_known_as_such(language, befor
         ("php", "function f() {}\n", 0, "without its opening tag, PHP is read as such nevertheless"),
     ],
 )
-def test_what_only_a_look_ahead_would_tell_stays_different(language, code, line, why):
+def test_results_that_depend_on_lookahead_stay_different(language, code, line, why):
     assert shown(highlighted(language, code))[line] != shown(highlighted_whole(language, code))[line], why
 
 
@@ -213,7 +213,7 @@ def test_kinds_of_tokens_have_roles():
         ("h", "C"),
     ],
 )
-def test_a_language_is_the_first_word_of_what_a_fence_says(info, title):
+def test_a_language_is_the_first_word_of_an_info_string(info, title):
     assert lexer_for(info).name == title
 
 
@@ -222,7 +222,7 @@ def test_code_without_a_known_language_is_plain(info):
     assert highlighted(info, "\tdef f(): # x\n") == [[("", "\tdef f(): # x")], []]
 
 
-def test_a_copy_goes_on_by_itself():
+def test_a_copy_continues_independently():
     for language, code in SAMPLES.items():
         lines = code.split("\n")
         expected = highlighted(language, code)
@@ -282,13 +282,13 @@ def test_a_lexer_that_fails_leaves_the_code_plain_from_there_on():
 
 
 class Sparse:
-    """Leaves gaps, overlaps, and goes over the line at both ends."""
+    """Leaves gaps, overlaps, and crosses the line at both ends."""
 
     def tokens(self, line: str) -> list[tuple[int, object, str]]:
         return [(-2, Comment, "xxa"), (2, Comment, "c"), (2, Text, "cd"), (6, Comment, "yy")]
 
 
-def test_what_no_token_covers_is_plain():
+def test_text_outside_all_tokens_is_plain():
     highlighter = CodeHighlighter("python")
     highlighter._lines = Sparse()
     assert highlighter.line("abcdef") == [
@@ -310,7 +310,7 @@ def test_a_lexer_that_takes_no_character_is_stopped():
 
 
 class Counting(RegexLexer):
-    """Counts the characters it is given, in a long comment above all."""
+    """Counts the characters passed to it, mainly in a long comment."""
 
     lexed = 0
 

@@ -1,4 +1,4 @@
-"""What the highlighter takes from Pygments beyond its public names."""
+"""The parts of Pygments beyond its public names that the highlighter relies on."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ ALLOWED_ATTRIBUTES = {
 
 
 class Looked(HTMLParser):
-    """What a browser would see."""
+    """The content a browser would show."""
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
@@ -134,7 +134,7 @@ def refuse_anything_active(html):
 
 
 class Nesting(HTMLParser):
-    """Complains about an element that is not closed, or not in its turn."""
+    """Reports an element that is not closed, or not in order."""
 
     def __init__(self):
         super().__init__()
@@ -157,7 +157,7 @@ def refuse_loose_ends(html):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("kind", ["markdown", "words", "document", "tool", "attachment"])
-def test_nothing_that_was_said_runs_or_is_fetched(attack, kind):
+def test_no_message_runs_or_fetches_anything(attack, kind):
     refuse_anything_active(page(TranscriptPart(kind, attack, attack), title=attack, facts=(attack,)))
 
 
@@ -183,7 +183,7 @@ def test_an_answer_is_drawn_from_markdown():
         assert drawn in html
 
 
-def test_what_was_typed_is_shown_as_it_was_typed():
+def test_typed_text_is_shown_as_typed():
     assert ">a *b*\n  c &lt; d</div>" in page(TranscriptPart("words", "a *b*\n  c < d"))
 
 
@@ -204,7 +204,7 @@ def test_direction_characters_are_shown_even_where_the_parser_makes_them():
     assert "\u202e" not in unescape(html)
 
 
-def test_a_turn_says_whose_it_is_and_what_is_to_be_said_of_it():
+def test_a_turn_shows_its_speaker_and_facts():
     html = page(TranscriptPart("words", "Hi"), facts=("then", "interrupted"), speaker="You")
     assert '<section class="turn you">\n<h2>You</h2>\n<p class="facts">then · interrupted</p>' in html
 
@@ -217,7 +217,7 @@ def test_attached_text_is_folded_under_its_name():
     assert "Attached, not in this file: a.png (image/png)" in html
 
 
-def test_what_an_answer_cites_is_text_and_no_link():
+def test_sources_are_text_and_no_link():
     html = page(TranscriptPart("sources", "[1] <b>Paris</b> · https://example.com/paris"))
     assert "[1] &lt;b&gt;Paris&lt;/b&gt; · https://example.com/paris</div>" in html
     assert 'href="https://example.com' not in html
@@ -283,7 +283,7 @@ def test_an_english_document_names_its_language_once():
 
 
 @given(sessions())
-def test_whatever_was_said_is_safe_and_every_question_is_there(session):
+def test_any_message_is_safe_and_every_question_is_there(session):
     html = to_html(transcript(session, whole_tree=True))
     refuse_anything_active(html)
     for record in session.questions:

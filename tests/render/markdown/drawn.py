@@ -1,4 +1,4 @@
-"""Markdown drawn whole, in pieces, and as another parser reads it."""
+"""Markdown rendered whole, in chunks, and by another parser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
 
 
 class _Writer:
-    """Says what a terminal is sent for segments, with one console for all of a run."""
+    """Returns the terminal output for segments, with one console for a whole run."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -39,11 +39,11 @@ written = _Writer()
 
 
 class WrittenStream:
-    """A ``MarkdownStream`` whose rows are what a terminal is sent for them."""
+    """A ``MarkdownStream`` that returns its rows as terminal output."""
 
     def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto") -> None:
         self._stream = MarkdownStream(theme, line_breaks)
-        self.go_on_after = self._stream.go_on_after
+        self.continue_after = self._stream.continue_after
 
     def feed(self, text: str, columns: int) -> str:
         return written(self._stream.feed(text, columns))
@@ -56,7 +56,7 @@ class WrittenStream:
 
 
 def rendered(markdown: str, theme: Theme, columns: int, line_breaks: LineBreaks = "auto") -> str:
-    """Return what a terminal is sent for the whole of ``markdown``."""
+    """Return the terminal output for the whole of ``markdown``."""
     stream = WrittenStream(theme, line_breaks)
     return stream.feed(markdown, columns) + stream.finish(columns)
 
@@ -66,14 +66,14 @@ def lines(markdown: str, columns: int = 60, line_breaks: LineBreaks = "auto") ->
     return rendered(markdown, PLAIN, columns, line_breaks).split("\n")[:-1]
 
 
-def in_pieces(
-    pieces: Iterable[str], columns: int, theme: Theme = COLORED, line_breaks: LineBreaks = "auto"
+def in_chunks(
+    chunks: Iterable[str], columns: int, theme: Theme = COLORED, line_breaks: LineBreaks = "auto"
 ) -> str:
-    """Return what the terminal's scrollback holds at the end, with a tail drawn after every piece."""
+    """Return the final scrollback of a terminal that drew a tail after each chunk."""
     stream = WrittenStream(theme, line_breaks)
     shown = []
-    for piece in pieces:
-        shown.append(stream.feed(piece, columns))
+    for chunk in chunks:
+        shown.append(stream.feed(chunk, columns))
         stream.tail(columns, 12)
     return "".join([*shown, stream.finish(columns)])
 

@@ -1,4 +1,4 @@
-"""Blocks as HTML, to compare them with what the specification and other parsers say."""
+"""Blocks as HTML, to compare them with the specification and other parsers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def html_of(blocks: Iterable[Block], references: References) -> str:
-    """Return the blocks as the reference implementation of CommonMark writes them."""
+    """Return the blocks as CommonMark's reference implementation writes them."""
     return _Writer(references).written(blocks)
 
 
@@ -40,7 +40,7 @@ class _Writer:
     def __init__(self, references: References) -> None:
         self._inline = MarkdownIt("commonmark").enable(["strikethrough"])
         self._references = references
-        self._pieces: list[str] = []
+        self._chunks: list[str] = []
         self._ends: list[str] = []
         self._lists: list[ListStart] = []
         self._in_html = False
@@ -49,15 +49,15 @@ class _Writer:
     def written(self, blocks: Iterable[Block]) -> str:
         for block in blocks:
             self._write(block)
-        return "".join(self._pieces)
+        return "".join(self._chunks)
 
     def _text(self, text: str) -> str:
         return self._inline.renderInline(text, {"references": self._references})
 
     def _line(self, text: str) -> None:
-        if self._pieces and not self._pieces[-1].endswith("\n"):
-            self._pieces.append("\n")
-        self._pieces.append(text)
+        if self._chunks and not self._chunks[-1].endswith("\n"):
+            self._chunks.append("\n")
+        self._chunks.append(text)
 
     def _open(self, start: str, end: str) -> None:
         self._line(start)
@@ -86,15 +86,15 @@ class _Writer:
                 if end in {"</ul>\n", "</ol>\n"}:
                     self._lists.pop()
                 if end == "</li>\n":
-                    self._pieces.append(end)
+                    self._chunks.append(end)
                 else:
                     self._line(end)
-            case Paragraph(text=text, goes_on=goes_on):
+            case Paragraph(text=text, continues=continues):
                 self._paragraph += text
-                if not goes_on:
+                if not continues:
                     inner, self._paragraph = self._text(self._paragraph.strip()), ""
                     if self._ends[-1:] == ["</li>\n"] and not self._lists[-1].kind.is_loose:
-                        (self._pieces.append if self._pieces[-1] == "<li>" else self._line)(inner)
+                        (self._chunks.append if self._chunks[-1] == "<li>" else self._line)(inner)
                     else:
                         self._line(f"<p>{inner}</p>\n")
             case Heading(level=level, text=text):
@@ -109,10 +109,10 @@ class _Writer:
                 self._in_html = True
                 self._line("")
             case CodeText(text=text):
-                self._pieces.append((text if self._in_html else escapeHtml(text)) + "\n")
+                self._chunks.append((text if self._in_html else escapeHtml(text)) + "\n")
             case CodeEnd():
                 if not self._in_html:
-                    self._pieces.append("</code></pre>\n")
+                    self._chunks.append("</code></pre>\n")
                 self._in_html = False
             case Table(header=header, rows=rows):
                 self._table = block

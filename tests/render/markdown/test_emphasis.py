@@ -1,4 +1,4 @@
-"""Emphasis beside wide scripts; everything else reads as the specification says."""
+"""Emphasis next to wide scripts; all other emphasis follows the specification."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def test_is_read_as_its_author_meant_it(text, html):
 
 
 @given(st.text("ab *_~.,(\"'é—“”\n", max_size=40))
-def test_of_other_scripts_is_what_the_specification_says(text):
+def test_of_other_scripts_follows_the_specification(text):
     assert CJK.renderInline(text) == PLAIN.renderInline(text)

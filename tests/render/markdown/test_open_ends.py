@@ -1,4 +1,4 @@
-"""The end of a text that is still coming: drawn as if it ended well."""
+"""The end of an incomplete text, completed for the tail."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ SOURCE = re.compile(r"\*|__|~~|\]\(|\[[a-z]|`{2,}|\|[ :]?-|^\s*[|#]|={3}|\bhttps
         ("", ""),
     ],
 )
-def test_what_is_open_is_closed_or_left_out(text, shown):
+def test_open_marks_are_closed_or_removed(text, shown):
     assert closed(text) == shown
 
 

@@ -1,4 +1,4 @@
-"""Markdown where nothing can be redrawn, and what no answer may do to a terminal."""
+"""Markdown where nothing can be redrawn, and output that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ END = TurnFinished(TurnResult("", "m"))
 
 
 async def written(*texts, theme=PLAIN, width=60, end=END):
-    pieces = []
-    renderer = MarkdownRenderer(pieces.append, theme, width=lambda: width)
+    chunks = []
+    renderer = MarkdownRenderer(chunks.append, theme, width=lambda: width)
     await show(renderer, [*map(TextDelta, texts), end])
-    return pieces
+    return chunks
 
 
 async def test_rows_are_written_once_when_they_are_finished():
-    pieces = []
-    renderer = MarkdownRenderer(pieces.append, PLAIN, width=lambda: 60)
+    chunks = []
+    renderer = MarkdownRenderer(chunks.append, PLAIN, width=lambda: 60)
     await show(renderer, [TextDelta("one\n"), TextDelta("\ntw")])
-    assert pieces == ["one\n"]
+    assert chunks == ["one\n"]
     await show(renderer, [TextDelta("o"), END])
-    assert pieces == ["one\n", "\ntwo\n"]
+    assert chunks == ["one\n", "\ntwo\n"]
 
 
 async def test_an_answer_that_is_continued_is_not_written_again():
-    pieces = []
-    renderer = MarkdownRenderer(pieces.append, PLAIN, width=lambda: 60)
+    chunks = []
+    renderer = MarkdownRenderer(chunks.append, PLAIN, width=lambda: 60)
     await show(renderer, [AnswerContinued("```\none\n"), TextDelta("*two*"), END])
-    assert pieces == ["*two*\n"]
+    assert chunks == ["*two*\n"]
 
 
 @pytest.mark.parametrize("end", [TurnFinished, TurnFailed, TurnCancelled])
-async def test_what_is_unfinished_is_written_when_the_turn_ends(end):
+async def test_unfinished_text_is_written_when_the_turn_ends(end):
     assert await written("```\nx = 1", end=end(TurnResult("", "m"))) == ["── 1 ──\n", "x = 1\n"]
 
 
@@ -58,10 +58,10 @@ async def test_no_answer_writes_nothing():
 
 async def test_the_width_is_asked_for_each_block():
     widths = iter([20, 40, 60])
-    pieces = []
-    renderer = MarkdownRenderer(pieces.append, PLAIN, width=lambda: next(widths))
+    chunks = []
+    renderer = MarkdownRenderer(chunks.append, PLAIN, width=lambda: next(widths))
     await show(renderer, [TextDelta("***\n\n"), TextDelta("***\n"), END])
-    assert [len(piece.strip()) for piece in pieces] == [20, 40]
+    assert [len(chunk.strip()) for chunk in chunks] == [20, 40]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ async def test_whatever_a_model_writes_ends_in_a_newline_and_is_safe(source, wid
     shown = "".join(await written(source, width=width))
     assert not set(shown) & set("\x1b\u202e")
     assert not shown or shown.endswith("\n")
-    if not set("[|`") & set(source):  # of these, what a link or a fence is made of is not shown
+    if not set("[|`") & set(source):  # the marks of links and fences are not shown
         assert shown.count("日") == source.count("日")
 
 
-def test_nobody_pays_for_markdown_before_it_is_shown():
+def test_markdown_is_not_loaded_before_it_is_shown():
     program = (
         "import sys, chatcli.render.extract, chatcli.render.status, chatcli.render.json_output, chatcli.render.plain,"
         "chatcli.render.waiting_line, chatcli.render.theme_in_force;"

@@ -1,4 +1,4 @@
-"""The engine: rows that are given out once, a tail that is what would come, and how each block looks."""
+"""The Markdown engine: final rows, the previewed tail, and the look of each block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wcwidth import width
 
 from chatcli.render.themes import theme
-from render.markdown.drawn import COLORED, PLAIN, WrittenStream, in_pieces, lines, rendered, without_styles
+from render.markdown.drawn import COLORED, PLAIN, WrittenStream, in_chunks, lines, rendered, without_styles
 from render.markdown.specification import EXAMPLES
 from render.markdown.test_block_stream import DOCUMENTS, cut
 
@@ -37,15 +37,15 @@ TENS = ["\n\n".join(_TEXTS[at : at + 10]) for at in range(0, len(_TEXTS), 10)]
 class TestHoweverTheTextIsCut:
     @given(st.sampled_from(EXAMPLES), WIDTHS, st.lists(st.integers(0, 300)))
     def test_an_example_of_the_specification_ends_up_the_same(self, example, columns, ends):
-        assert in_pieces(cut(example.markdown, ends), columns) == rendered(example.markdown, COLORED, columns)
+        assert in_chunks(cut(example.markdown, ends), columns) == rendered(example.markdown, COLORED, columns)
 
     @given(DOCUMENTS, WIDTHS, st.lists(st.integers(0, 300)))
     def test_any_text_ends_up_the_same(self, text, columns, ends):
-        assert in_pieces(cut(text, ends), columns) == rendered(text, COLORED, columns)
+        assert in_chunks(cut(text, ends), columns) == rendered(text, COLORED, columns)
 
     @given(WIDTHS, st.lists(st.integers(0, len(LONG)), max_size=60))
     def test_a_long_answer_ends_up_the_same(self, columns, ends):
-        assert in_pieces(cut(LONG, ends), columns) == rendered(LONG, COLORED, columns)
+        assert in_chunks(cut(LONG, ends), columns) == rendered(LONG, COLORED, columns)
 
     @pytest.mark.parametrize("columns", [34, 80])
     @pytest.mark.parametrize("text", TENS, ids=range(len(TENS)))
@@ -56,11 +56,11 @@ class TestHoweverTheTextIsCut:
 
     @given(st.sampled_from(TENS), st.sampled_from([34, 80]), st.lists(st.integers(0, 5_000), max_size=20))
     def test_ten_examples_in_a_row_end_up_the_same(self, text, columns, ends):
-        assert in_pieces(cut(text, ends), columns) == rendered(text, COLORED, columns)
+        assert in_chunks(cut(text, ends), columns) == rendered(text, COLORED, columns)
 
-    def test_a_link_whose_definition_comes_too_late_is_text_however_it_was_cut(self):
+    def test_a_link_with_a_late_definition_is_text_however_it_was_cut(self):
         text = "Foo [bar] here\n\n" + "A paragraph of its own.\n\n" * 12 + "[bar]: /url\n"
-        assert rendered(text, PLAIN, 80) == in_pieces(text, 80, PLAIN)
+        assert rendered(text, PLAIN, 80) == in_chunks(text, 80, PLAIN)
         assert rendered(text, PLAIN, 80).startswith("Foo [bar] here\n")
 
     @pytest.mark.parametrize("columns", [20, 39, 80, 200])
@@ -72,12 +72,12 @@ class TestHoweverTheTextIsCut:
 
 class TestTheTail:
     @given(DOCUMENTS, WIDTHS)
-    def test_of_whole_blocks_is_what_would_be_given_out_if_nothing_more_came(self, text, columns):
+    def test_of_whole_blocks_equals_the_finished_rows(self, text, columns):
         stream = WrittenStream(PLAIN)
         stream.feed(text + "\n", columns)
         tail = stream.tail(columns, 1_000)
         rest = stream.finish(columns).split("\n")[:-1]
-        # A terminal goes on in the next line where a row of code is too wide, and its tabs are eight columns wide.
+        # A terminal wraps a row of code that is too wide, and its tabs are eight columns wide.
         spread = [row.expandtabs(8) for row in rest]
         assert tail == [
             row[at : at + columns] for row in spread for at in range(0, max(1, len(row)), columns)
@@ -93,12 +93,12 @@ class TestTheTail:
         assert not any("\n" in row or "\t" in row for row in tail)
 
     def test_stays_small_whatever_grows(self):
-        for piece in ("word ", "x", "- item\n", "> quote\n", "| a |\n", "中", "[a](", "*", "```\n"):
+        for chunk in ("word ", "x", "- item\n", "> quote\n", "| a |\n", "中", "[a](", "*", "```\n"):
             stream = WrittenStream(PLAIN)
-            stream.feed("| a |\n|---|\n" if "|" in piece else "", 80)
+            stream.feed("| a |\n|---|\n" if "|" in chunk else "", 80)
             for _ in range(20):
-                stream.feed(piece * 200, 80)
-                assert len(stream.tail(80, 10_000)) < 150, piece
+                stream.feed(chunk * 200, 80)
+                assert len(stream.tail(80, 10_000)) < 150, chunk
 
     def test_holds_no_links(self):
         stream = WrittenStream(COLORED)
@@ -107,7 +107,7 @@ class TestTheTail:
 
 
 class TestAResize:
-    def test_wraps_what_is_not_given_out_yet(self):
+    def test_wraps_unfinished_rows(self):
         stream = WrittenStream(PLAIN)
         text = "word " * 400
         before = stream.feed(text[:1_000], 80)
@@ -198,7 +198,7 @@ class TestBlocks:
         assert lines("- \\[\n  x_1 * y_1 * z\n  \\]\n") == [r"• \[", "  x_1 * y_1 * z", r"  \]"]
         assert lines("$$ a *b*\n*c* $$\n*d*") == ["$$ a *b*", "*c* $$", "", "d"]
 
-    def test_what_is_no_formula_of_several_lines_is_text(self):
+    def test_an_invalid_display_formula_is_text(self):
         assert lines("$$ is the *pid*\n\nand *so*") == ["$$ is the *pid*", "", "and so"]
         assert lines("the pid is\n$$ in *sh*") == ["the pid is", "$$ in sh"]
         assert lines("$$a*b*c$$ is *one*") == ["$$a*b*c$$ is one"]
@@ -215,12 +215,12 @@ class TestBlocks:
             "w",
         ]
 
-    def test_the_rest_of_a_code_block_is_code_and_what_was_shown_is_not_shown_again(self):
+    def test_the_rest_of_a_code_block_is_code_and_earlier_text_is_not_repeated(self):
         stream = WrittenStream(PLAIN)
-        stream.go_on_after("See:\n\n```c\na\n```\n\n```python\nx = *1*\n")
+        stream.continue_after("See:\n\n```c\na\n```\n\n```python\nx = *1*\n")
         assert stream.feed("y = *2*\n```\nDone.\n\n```\nz\n", 60) == "y = *2*\n\nDone.\n\n── 3 ──\nz\n"
         stream = WrittenStream(PLAIN)
-        stream.go_on_after("So ")
+        stream.continue_after("So ")
         assert stream.feed("it is.\n\n", 60) == "it is.\n"
 
     def test_no_text_is_nothing(self):
@@ -296,7 +296,7 @@ class TestLineBreaks:
         assert lines("Regards,\nAnna\nExample Street 5") == ["Regards,", "Anna", "Example Street 5"]
         assert lines("> *one*\n> two\n\n- three\n  four") == ["│ one", "│ two", "", "• three", "  four"]
 
-    def test_of_somebody_who_wrapped_by_hand_are_joined(self):
+    def test_of_text_wrapped_by_hand_are_joined(self):
         assert lines(WRAPPED, 200) == [WRAPPED.replace("\n", " ")]
 
     @pytest.mark.parametrize(("columns", "count"), [(51, 2), (52, 1)])
@@ -309,7 +309,7 @@ class TestLineBreaks:
         assert lines(WRAPPED, 200, "keep") == WRAPPED.split("\n")
         assert lines(VERSES, 200, "join") == [VERSES.replace("\n", " ")]
 
-    def test_do_not_part_what_one_mark_holds_together(self):
+    def test_do_not_separate_a_pair_of_marks(self):
         assert lines("see `a\nb` and [c\nd](/u)") == ["see `a b` and c", "d (/u)"]
 
     @given(
@@ -320,7 +320,7 @@ class TestLineBreaks:
     def test_are_the_same_however_a_long_paragraph_is_cut(self, words, ends, line_breaks):
         text = re.sub("\n+", "\n", "".join(words))
         shown = rendered(text, PLAIN, 60, line_breaks)
-        assert in_pieces(cut(text, ends), 60, PLAIN, line_breaks) == shown
+        assert in_chunks(cut(text, ends), 60, PLAIN, line_breaks) == shown
 
     def test_of_a_hand_wrapped_paragraph_of_any_length_are_all_joined(self):
         text = "\n".join(["word " * 14 + "end"] * 60)

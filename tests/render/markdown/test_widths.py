@@ -1,4 +1,4 @@
-"""Where a line may be broken, in text of one script and of several."""
+"""Break opportunities in text of one script and of several."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_no_pair_of_characters_is_broken_where_the_rules_forbid_it():
 
 @given(st.text("中文字のカa1bZ9、。，）》％（《“”,.", max_size=80), st.integers(12, 40))
 def test_so_it_is_on_the_screen_as_well(text, columns):
-    # A word that is wider than the row has to be broken somewhere.
+    # A word wider than the row must be broken somewhere.
     assume(max(map(columns_of, words_of("中" + text))) <= columns)
     for before, after in pairwise(lines("中" + text, columns)):
         assert columns_of(before) <= columns

@@ -192,7 +192,7 @@ def _final(work: Work, notes: Sequence[Notes]) -> Message:
 
 
 async def refine(work: Work) -> AsyncGenerator[Event | Message]:
-    """Yield progress and, last, the question with the last part and the notes on all before it, which fits."""
+    """Yield progress and, last, the question that fits: the last part with the notes on all before it."""
     instructions = prompts.refine_instructions(work.budgets.notes_tokens)
     notes, notified_cut = "", False
     *before, last = work.plan.parts
@@ -228,7 +228,7 @@ def _with_notes(notes: str, part: TextSlice) -> str:
     )
 
 
-_PIECES: Final = 64
+_SEGMENTS_IN_BUDGET: Final = 64
 _MARK_TOKENS: Final = 32
 """More than the mark has, whatever its numbers."""
 
@@ -244,22 +244,22 @@ async def cut_to_fit(work: Work) -> AsyncGenerator[Event | Message]:
 
 
 def cut(text: str, counter: TokenCounter, budget_tokens: int, *, head_share: float) -> str:
-    """Return at most ``budget_tokens`` of ``text``, with ``head_share`` of them from its beginning and the others from its end."""
+    """Return the beginning and the end of ``text`` within ``budget_tokens``, ``head_share`` for the first."""
     if counter.count(text) <= budget_tokens:
         return text
-    measured = MeasuredText(text, counter, grain_tokens=max(1, budget_tokens // _PIECES))
+    measured = MeasuredText(text, counter, grain_tokens=max(1, budget_tokens // _SEGMENTS_IN_BUDGET))
     room = budget_tokens - _MARK_TOKENS
     while True:
         head, tail = _ends(measured, room, head_share)
         shown = _marked(measured, head, tail)
-        # The sum of the pieces may have been slightly less.
+        # The sum of the segments may have been slightly less.
         if counter.count(shown) <= budget_tokens or not (head or tail < len(measured)):
             return shown
-        room -= max(1, room // _PIECES)
+        room -= max(1, room // _SEGMENTS_IN_BUDGET)
 
 
 def _ends(measured: MeasuredText, room: int, head_share: float) -> tuple[int, int]:
-    """Return where the beginning ends and where the end begins, as piece indexes."""
+    """Return the end of the beginning and the start of the end, as segment indexes."""
     head = 0
     while head < len(measured) and measured.tokens(0, head + 1) <= room * head_share:
         head += 1
@@ -273,5 +273,5 @@ def _ends(measured: MeasuredText, room: int, head_share: float) -> tuple[int, in
 def _marked(measured: MeasuredText, head: int, tail: int) -> str:
     start, stop = measured.starts[head], measured.starts[tail]
     mark = prompts.left_out(stop - start, measured.tokens(head, tail))
-    pieces = (measured.text[:start].rstrip(), mark, measured.text[stop:].lstrip("\n"))
-    return "\n\n".join(piece for piece in pieces if piece)
+    parts = (measured.text[:start].rstrip(), mark, measured.text[stop:].lstrip("\n"))
+    return "\n\n".join(part for part in parts if part)

@@ -1,1 +1,1 @@
-"""Code line by line, in the colours of its language."""
+"""Line-by-line syntax highlighting."""

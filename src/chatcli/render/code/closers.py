@@ -1,4 +1,4 @@
-"""What would close the comments and strings that a piece of code may leave open."""
+"""Closing marks for the comments and strings that a fragment of code may leave open."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ _OPENER: Final = re.compile(
 
 
 def closers(code: str) -> str:
-    """Return lines that close whatever may be open at the end of ``code``, by the look of it alone.
+    """Return lines that close whatever ``code`` may leave open, judged by its opening marks alone.
 
-    Closers of what is not open do no harm there: only a match that goes on over the end of the line sees them.
+    A closer without an opener is harmless: only a match that crosses the end of the line reaches it.
     """
     found = dict.fromkeys(_closer(opener) for opener in _OPENER.finditer(code))
     return "".join(f"{closer}\n" for closer in (*_completions(code), *islice(found, _MOST)))
@@ -61,7 +61,7 @@ def _closer(opener: re.Match[str]) -> str:
 
 
 def _completions(code: str) -> Iterator[str]:
-    """Complete what only the next line makes whole: a line that goes on there, a function of C by its brace."""
+    """Yield completions for a match that needs the next line: a continued line, or a C function's brace."""
     if code.endswith("\\\n"):
         yield "..."
     code = code.rstrip()

@@ -1,4 +1,4 @@
-"""Highlighting of code while it streams: each line once, when it is complete, and right for good."""
+"""Syntax highlighting of streamed code: each complete line once, with its final colours."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ if TYPE_CHECKING:
     from chatcli.render.code.machine import Token
     from chatcli.render.code.tokens import Lines
 
-_LONGEST_LINE: Final = 1_000  # some regular expressions take time with the square of the length
+_LONGEST_LINE: Final = 1_000  # some regular expressions take quadratic time
 _ROLES: Final = Roles()
 
 
 class CodeHighlighter:
     """Highlights code line by line.
 
-    How a line looks follows from it and the lines before. It costs the same, however many these are.
+    The colours of a line depend on it and the lines before it. Its cost does not depend on their number.
     """
 
     def __init__(self, language: str) -> None:
-        """Take the info string of a fence; if no language is known by it, everything is plain."""
+        """Take the info string of a fence; code in an unknown language is plain."""
         self._lines = _lines_of(language) if language.strip() else None
 
     def copy(self) -> CodeHighlighter:
-        """Return a highlighter that goes on from here by itself."""
+        """Return an independent copy that continues from here."""
         twin = copy.copy(self)
         twin._lines = self._lines and self._lines.copy()  # noqa: SLF001 - one of its own kind
         return twin
 
     def line(self, text: str) -> list[tuple[str, str]]:
-        """Return the next line, given without its newline, as runs of ``(role, text)``."""
+        """Return the next line, given without its line end, as runs of ``(role, text)``."""
         if self._lines is None or len(text) > _LONGEST_LINE:
             return [(PLAIN, text)] if text else []
         try:
             tokens = self._lines.tokens(text)
-        except Exception:  # noqa: BLE001 - whatever is wrong with a lexer, the code is to be read
+        except Exception:  # noqa: BLE001 - whatever is wrong with a lexer, the code is shown
             self._lines = None
             tokens = []
         return _runs(text, tokens)
 
 
 def _lines_of(language: str) -> Lines | None:
-    from chatcli.render.code.tokens import lines_of  # noqa: PLC0415 - Pygments is for those who see code
+    from chatcli.render.code.tokens import lines_of  # noqa: PLC0415 - only code needs Pygments
 
     return lines_of(language)
 
 
 def _runs(line: str, tokens: list[Token]) -> list[tuple[str, str]]:
-    """Cut ``line`` where the role changes; what no token covers is plain."""
+    """Cut ``line`` where the role changes; text outside all tokens is plain."""
     runs: list[tuple[str, str]] = []
-    for role, text in _pieces(line, tokens):
+    for role, text in _parts(line, tokens):
         if runs and runs[-1][0] == role:
             runs[-1] = (role, runs[-1][1] + text)
         else:
@@ -62,7 +62,7 @@ def _runs(line: str, tokens: list[Token]) -> list[tuple[str, str]]:
     return runs
 
 
-def _pieces(line: str, tokens: list[Token]) -> Iterator[tuple[str, str]]:
+def _parts(line: str, tokens: list[Token]) -> Iterator[tuple[str, str]]:
     at = 0
     for start, kind, text in tokens:
         end = min(start + len(text), len(line))

@@ -1,4 +1,4 @@
-"""The lexer for the language that a fence names."""
+"""Pygments lexers by the language that a fence names."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _OTHER_NAMES: Final = {
     "svelte": "vue",
     "terminal": "console",
 }
-# Nothing to colour; a time that grows with the cube of the length of a line.
+# The first has nothing to colour; the second takes cubic time in the length of a line.
 _LEFT_OUT: Final = {"Text only", "Easytrieve"}
 
 
 def lexer_for(info: str) -> Any | None:
-    """Return a Pygments lexer for a fence's info string (``{.python}``, ``py title=x``), or None.
+    """Return a Pygments lexer for a fence's info string (``{.python}``, ``py title=x``), ``None`` if unknown.
 
-    Imports the module of that one lexer. Lexers of plugins are left out: to look for them, metadata of every
-    installed package would be read at each unknown word.
+    Only the module of that lexer is imported. Lexers of plugins are excluded: each unknown word would cause a
+    search through the metadata of every installed package.
     """
     word = _WORD.match(info)
     if word is None:

@@ -1,14 +1,14 @@
-"""A `RegexLexer` of Pygments whose state is carried from line to line.
+"""A Pygments `RegexLexer` whose state is carried from line to line.
 
-Such a lexer is a machine: at a position, the rules of the state on top of a stack are tried in turn. Here that
-machine stops at the end of each line. Two things make the outcome that of the whole text:
+Such a lexer is a state machine: at each position it tries the rules of the state on top of a stack. Here the
+machine stops at the end of each line. Two measures give the tokens of the whole text:
 
-* What one rule matches may go on in lines to come (`/* ... */`). So a line is followed by what would close it,
-  and the rule matches already now.
-* The last match of a line is tried again with the next line behind it, and so on while it reaches the end. Of a
-  match of many lines only the first few and the last are kept: what is between decides nothing.
+* A rule may match across lines (`/* ... */`). Closing marks are appended to each line, so that the rule
+  matches at once.
+* The last match of a line is retried with the next line appended, for as long as it reaches the end. Of a
+  match of many lines, only the first few and the last are kept; those between decide nothing.
 
-What stays different is what only a look ahead could tell.
+Only results that depend on lookahead may differ.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 Token: TypeAlias = tuple[int, Any, str]
-"""Where it starts in its line (before 0, if in an earlier one), its kind, its text."""
+"""Its start in the line (negative if in an earlier one), its kind, its text."""
 
 Stack: TypeAlias = tuple[str, ...]
 Rules: TypeAlias = "list[tuple[Callable[..., re.Match[str] | None], Any, Any]]"
@@ -39,32 +39,32 @@ _EVERYTHING: Final = re.compile(r"[\s\S]+").match
 _FIRST_LINE: Final = re.compile(r"\s*[^\n]*\n")
 
 _KEPT_LENGTH: Final = 400
-"""Characters of a match of many lines that are tried again."""
+"""The characters kept of a match of many lines for the retry."""
 _LONGEST_STANDSTILL: Final = 1_000
-"""Rules in a row that take no character; after more of them there will be no end."""
+"""The rules in a row that may match without consuming text; more of them mean an endless loop."""
 
 _EMBEDDED: Final = object()
-"""The action for code of another language, which is lexed by lines of its own."""
+"""The action for embedded code, which a separate `RegexLines` lexes."""
 
 _EMBEDDINGS: Final = {"script-content": ("script", "javascript"), "style-content": ("style", "css")}
-"""States of HTML with embedded code: its tag, its language."""
+"""HTML states with embedded code: the tag and the language."""
 
 
 class LexerStuck(Exception):
-    """A lexer changes its state for ever and takes no character."""
+    """A lexer changes its state for ever without consuming text."""
 
 
 @dataclass
 class RegexLines:
-    """Code for a `RegexLexer`, each line lexed once."""
+    """Code for a `RegexLexer`; each line is lexed once."""
 
     lexer: Any
     stack: Stack = ("root",)
     context: Any = None
-    """What an `ExtendedRegexLexer` knows besides."""
-    again: str = ""
-    """The last match, to be tried again, and the character before it."""
-    again_start: int = 0
+    """Additional state of an `ExtendedRegexLexer`."""
+    retried: str = ""
+    """The last match, to be retried, and the character before it."""
+    retried_start: int = 0
     embedded: RegexLines | None = None
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class RegexLines:
 
     @staticmethod
     def can_run(lexer: Any) -> bool:
-        """Whether ``lexer`` works by its table of rules, whatever it does to the tokens after that."""
+        """Whether ``lexer`` runs on its table of rules, even if it changes the tokens afterwards."""
         ran: list[str] = []
 
         def run(text: str, _context: Any) -> Iterator[Token]:
@@ -87,9 +87,9 @@ class RegexLines:
         return replace(self, embedded=self.embedded and self.embedded.copy())
 
     def tokens(self, line: str) -> list[Token]:
-        """Return the tokens of the next line. Raises whatever a lexer may raise."""
-        start = len(self.again)
-        text = f"{self.again}{line}\n"
+        """Return the tokens of the next line. Any exception of the lexer is raised."""
+        start = len(self.retried)
+        text = f"{self.retried}{line}\n"
         end = len(text)
         text += closers(text)
         run = partial(self._run, end)
@@ -100,7 +100,7 @@ class RegexLines:
         if context is not None:
             context = _copied(self.context or context)
             context.text, context.end = text, len(text)
-        position = self.again_start
+        position = self.retried_start
         stack = self.stack
         mark, standstill = -1, 0
         while position < end:
@@ -123,15 +123,15 @@ class RegexLines:
             if transition is not None:
                 stack = _after(stack, transition)
         self.stack, self.context = mark_stack, mark_context
-        self.again_start = min(1, mark)
-        self.again = _shortened(text[mark - self.again_start : end], self.again_start)
+        self.retried_start = min(1, mark)
+        self.retried = _shortened(text[mark - self.retried_start : end], self.retried_start)
         if stack[-1] not in _EMBEDDINGS:
             self.embedded = None
 
     def _act(
         self, action: Any, found: re.Match[str], stack: Stack, context: Any
     ) -> Generator[Token, None, tuple[int, Stack]]:
-        """Yield what a callback makes of a match; return where to go on, and with which stack."""
+        """Yield the tokens of a callback for a match; return the position and the stack to continue with."""
         if action is _EMBEDDED:
             yield from self._embed(found, *_EMBEDDINGS[stack[-1]])
         elif action is not None and context is not None:
@@ -152,8 +152,8 @@ class RegexLines:
 def _tokens(lexer: Any, text: str, run: Callable[[str, Any], Iterator[Token]]) -> Iterator[Token]:
     """Return the tokens that ``lexer`` makes of those of ``run``.
 
-    Many lexers change the tokens that their rules bring forth (names of the standard library). They get them
-    from the base class, so that has to find one rule, whose callback does all the work.
+    Many lexers modify the tokens of their rules, such as names of the standard library. They read them from
+    the base class, which here finds a single rule; its callback does all the work.
     """
     if type(lexer).get_tokens_unprocessed is RegexLexer.get_tokens_unprocessed:
         return run(text, None)
@@ -177,7 +177,7 @@ def _first_match(rules: Rules, text: str, position: int) -> tuple[re.Match[str] 
 
 
 def _after(stack: Stack, transition: Any) -> Stack:
-    """Return ``stack`` after the transition of a rule: a count of states to pop, or what to push."""
+    """Return ``stack`` after a rule's transition: a number of states to pop, or states to push."""
     if isinstance(transition, int):
         return stack[:transition] or stack[:1]
     for state in (transition,) if isinstance(transition, str) else transition:
@@ -192,7 +192,7 @@ def _after(stack: Stack, transition: Any) -> Stack:
 
 
 def _copied(context: Any) -> Any:
-    """Return a context that goes on by itself; its lists hold only values."""
+    """Return an independent copy of a context; its lists hold only values."""
     twin = copy.copy(context)
     for name, value in vars(context).items():
         if isinstance(value, list):
@@ -201,7 +201,7 @@ def _copied(context: Any) -> Any:
 
 
 def _shortened(code: str, start: int) -> str:
-    """Return what is tried again from ``start`` on: of many lines those that opened the match, and the last."""
+    """Shorten the text to retry from ``start``: keep its first lines and its last."""
     if len(code) <= _KEPT_LENGTH:
         return code
     half = _KEPT_LENGTH // 2
@@ -212,9 +212,9 @@ def _shortened(code: str, start: int) -> str:
 
 
 def _rules_by_line(lexer: Any) -> dict[str, Rules]:
-    """Return the rules of a lexer, with the code that HTML embeds taken line by line.
+    """Return the rules of a lexer, changed to take HTML's embedded code line by line.
 
-    Pygments has no public name for them, but lexers of others rely on this one, too.
+    Pygments has no public name for them, but lexers of third parties rely on this one as well.
     """
     rules: dict[str, Rules] = lexer._tokens  # noqa: SLF001
     embedding = {

@@ -1,16 +1,16 @@
-"""Roles of code for a theme to look up, and which kind of token has which."""
+"""The theme roles of code, by the kind of token."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 PLAIN: Final = ""
-"""The role of everything without one."""
+"""The role of text without a specific one."""
 
 _ROLES: Final = {
     "Token": PLAIN,
     "Token.Comment": "code.comment",
-    "Token.Comment.Preproc": "code.keyword",  # `#include`, `#[derive]`, `<?php`: directives, not remarks
+    "Token.Comment.Preproc": "code.keyword",  # directives such as `#include`, `#[derive]`, `<?php`
     "Token.Comment.PreprocFile": "code.string",
     "Token.Generic.Deleted": "code.deleted",
     "Token.Generic.Error": "code.error",
@@ -29,12 +29,12 @@ _ROLES: Final = {
     "Token.Name.Function": "code.name",
     "Token.Name.Tag": "code.tag",
     "Token.Operator": "code.operator",
-    "Token.Operator.Word": "code.keyword",  # `and`, `in`: words are read as keywords
+    "Token.Operator.Word": "code.keyword",  # `and`, `in`
 }
 
 
 class Roles(dict[Any, str]):
-    """The role of each kind of token that Pygments tells apart: its own, or that of the nearest parent."""
+    """The role of each Pygments token kind: its own, or that of its nearest parent."""
 
     def __missing__(self, kind: Any) -> str:
         role = _ROLES.get(str(kind))

@@ -1,4 +1,4 @@
-"""Code to tokens, line by line, whatever kind of lexer Pygments has for the language."""
+"""Tokens of code, line by line, for every kind of Pygments lexer."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 _FENCE: Final = re.compile(r"\s*```\s*([\w-]*)[^`]*$")
 _CLOSING_FENCE: Final = re.compile(r"\s*```$")
 _LONGEST_WINDOW: Final = 40
-"""Lines of a window: so often is a line lexed at most."""
+"""The lines of a window, and so the number of times a line is lexed at most."""
 _LARGEST_WINDOW: Final = 4_000
-"""Characters of a window."""
+"""The characters of a window."""
 _WITHOUT_MEMORY: Final = {"JSON", "JSON-LD"}
 
 
 class Lines(Protocol):
-    """Code that comes line by line."""
+    """Code given line by line."""
 
     def tokens(self, line: str) -> list[Token]:
-        """Return the tokens of the next line in order. There may be gaps; what is outside the line is no part of it."""
+        """Return the tokens of the next line in order.
+
+        They may leave gaps, and may reach beyond the line.
+        """
         ...
 
     def copy(self) -> Lines: ...
 
 
 def lines_of(info: str) -> Lines | None:
-    """Return what lexes code in the language that a fence's ``info`` names, or None if there is no lexer for it."""
+    """Return a line lexer for the language that a fence's ``info`` names, ``None`` if there is none."""
     lexer = lexer_for(info)
     if lexer is None:
         return None
@@ -48,7 +51,7 @@ def lines_of(info: str) -> Lines | None:
 
 @dataclass
 class FencedLines:
-    """Prose with fenced code in it: a lexer for the prose, and one of its own for the code of each fence."""
+    """Prose with fenced code: one lexer for the prose, and one for the code of each fence."""
 
     prose: Lines
     code: Lines | None = None
@@ -71,7 +74,7 @@ class FencedLines:
 
 @dataclass
 class PhpLines:
-    """PHP, which is only read as such after ``<?php``; in a fence that is often left out."""
+    """PHP, which needs a leading ``<?php`` that fenced code often omits."""
 
     lexer: Any
     lines: RegexLines | None = None
@@ -88,10 +91,10 @@ class PhpLines:
 
 @dataclass
 class WindowLines:
-    """Code for a lexer that wants whole texts: it gets a window of the last lines.
+    """Code for a lexer that needs whole texts: it gets a window of the last lines.
 
-    So a line is lexed many times, but not more often the more lines there are; and colours may be wrong if what
-    decides about them left the window.
+    A line is lexed several times, but no more often in longer code. Colours may be wrong if the text that
+    decides them has left the window.
     """
 
     lexer: Any
@@ -111,7 +114,7 @@ class WindowLines:
         return found
 
     def _starts_anew(self, line: str, found: list[Token]) -> bool:
-        """Whether nothing before the next line matters to it, as after the comma or brace that ends a line of JSON."""
+        """Whether the next line is independent of all before it, as after JSON's punctuation."""
         if self.lexer.name not in _WITHOUT_MEMORY:
             return False
         shown = [kind for start, kind, text in found if 0 <= start < len(line) and not text.isspace()]
@@ -119,7 +122,7 @@ class WindowLines:
 
 
 def _narrowed(window: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``window``, or its later part when it is full, from a blank line on if there is one."""
+    """Return ``window``, or its later part if it is full, preferably from a blank line on."""
     if len(window) <= _LONGEST_WINDOW and sum(map(len, window)) <= _LARGEST_WINDOW:
         return window
     half = len(window) // 2

@@ -1,4 +1,4 @@
-"""A conversation as one HTML file: complete in itself, with nothing in it that runs or is fetched."""
+"""A conversation as one self-contained HTML file: no scripts, nothing fetched."""
 
 from chatcli.render.html_export.document import to_html
 

@@ -1,4 +1,4 @@
-"""The HTML document around a conversation."""
+"""The HTML document of a conversation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from chatcli.text.scripts import language_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Should anything ever get past the escaping, the browser still runs nothing and fetches nothing. A policy in a file
-# cannot forbid its being framed, which is of no use to anybody here.
+# Should anything ever get past the escaping, the browser still runs and fetches nothing. A policy in a file
+# cannot forbid framing, which does no harm here.
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 )
 _OWN_LANGUAGE: Final = "en"
-_SPOKEN: Final = frozenset({"markdown", "words"})
-_OF_EACH_CHARACTERS: Final = 1_000  # so that no long answer speaks for all the others
+_MESSAGE_KINDS: Final = frozenset({"markdown", "words"})
+_SAMPLE_CHARACTERS: Final = 1_000  # per part, so that no long answer decides for all
 
 
 class ExportedPart(Protocol):
-    """A part of a turn: ``words`` and ``markdown`` are what was said, anything else stands under its ``name``."""
+    """A part of a turn: message text (``words`` or ``markdown``), or another kind under its ``name``."""
 
     @property
     def kind(self) -> str: ...
@@ -35,18 +35,18 @@ class ExportedPart(Protocol):
 
 
 class ExportedTurn(Protocol):
-    """What one speaker said, with short remarks on it."""
+    """The message of one speaker; ``facts`` are short remarks on it."""
 
     @property
     def speaker(self) -> str: ...
     @property
     def facts(self) -> Sequence[str]: ...
     @property
-    def pieces(self) -> Sequence[ExportedPart]: ...
+    def parts(self) -> Sequence[ExportedPart]: ...
 
 
 class ExportedConversation(Protocol):
-    """What is exported; ``facts`` are pairs of a label and what is true of the whole."""
+    """The conversation to export; ``facts`` are pairs of a label and a value."""
 
     @property
     def title(self) -> str: ...
@@ -57,22 +57,24 @@ class ExportedConversation(Protocol):
 
 
 def to_html(conversation: ExportedConversation) -> str:
-    """Return one HTML document that needs nothing beside it.
+    """Return one self-contained HTML document.
 
-    Every text is untrusted, whoever wrote it: control and direction characters are made visible, everything is
-    escaped, HTML in Markdown stays text, and a link leads to http, https or mailto or is none.
+    All text is untrusted: control and direction characters are made visible, everything is escaped, HTML in
+    Markdown stays text, and links lead only to http, https or mailto.
     """
     return "\n".join(_lines(conversation)) + "\n"
 
 
 def _lines(conversation: ExportedConversation) -> Iterator[str]:
     title = _line(conversation.title)
-    spoken = (piece.text for turn in conversation.turns for piece in turn.pieces if piece.kind in _SPOKEN)
-    language = language_of("\n".join(text[:_OF_EACH_CHARACTERS] for text in spoken))
+    messages = (
+        part.text for turn in conversation.turns for part in turn.parts if part.kind in _MESSAGE_KINDS
+    )
+    language = language_of("\n".join(text[:_SAMPLE_CHARACTERS] for text in messages))
     yield "<!DOCTYPE html>"
     yield f'<html lang="{language}">'
     yield "<head>"
-    # Before the title: a browser reads the text that follows by it.
+    # Before the title: the browser decodes the following text by it.
     yield '<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -102,43 +104,43 @@ def _turn_lines(turn: ExportedTurn, language: str) -> Iterator[str]:
     yield f'<section class="turn {speaker.lower()}">'
     yield f"<h2{_own(language)}>{speaker}</h2>"
     yield f'<p class="facts"{_own(language)}>{_line(" · ".join(turn.facts))}</p>'
-    for piece in turn.pieces:
-        yield from _piece_lines(piece, language)
+    for part in turn.parts:
+        yield from _part_lines(part, language)
     yield "</section>"
 
 
-def _piece_lines(piece: ExportedPart, language: str) -> Iterator[str]:
-    lang = _lang(piece.text, language)
-    match piece.kind:
+def _part_lines(part: ExportedPart, language: str) -> Iterator[str]:
+    lang = _lang(part.text, language)
+    match part.kind:
         case "markdown":
-            yield f'<div{lang} dir="auto">\n{markdown_to_html(sanitize(piece.text))}</div>'
+            yield f'<div{lang} dir="auto">\n{markdown_to_html(sanitize(part.text))}</div>'
         case "words":
-            # As it was typed: few people mean Markdown by what they ask.
-            yield f'<div class="words"{lang} dir="auto">{escape(sanitize(piece.text))}</div>'
+            # As typed: few people mean Markdown in their questions.
+            yield f'<div class="words"{lang} dir="auto">{escape(sanitize(part.text))}</div>'
         case "sources":
-            yield f'<div class="words"{lang} dir="auto">{escape(sanitize(piece.text))}</div>'
+            yield f'<div class="words"{lang} dir="auto">{escape(sanitize(part.text))}</div>'
         case "attachment":
-            yield f'<p class="attached"{_own(language)}>Attached, not in this file: {_line(piece.name)}</p>'
+            yield f'<p class="attached"{_own(language)}>Attached, not in this file: {_line(part.name)}</p>'
         case "tool":
-            title = f"Called {piece.name}" if piece.name else "From a tool"
-            yield from _folded(title, piece.text, language)
+            title = f"Called {part.name}" if part.name else "From a tool"
+            yield from _folded(title, part.text, language)
         case _:
-            yield from _folded(f"Attached: {piece.name}" if piece.name else "Attached", piece.text, language)
+            yield from _folded(f"Attached: {part.name}" if part.name else "Attached", part.text, language)
 
 
 def _folded(title: str, text: str, language: str) -> Iterator[str]:
-    # The first line feed in a <pre> is not shown: one more keeps that of the text.
+    # A <pre> drops its first line feed: add one to keep that of the text.
     yield f'<details class="attached" open><summary{_own(language)}>{_line(title)}</summary>'
     yield f'<pre{_lang(text, language)} dir="auto">\n{escape(sanitize(text))}</pre></details>'
 
 
 def _own(language: str) -> str:
-    """Return the attribute for words of this program in a document in ``language``."""
+    """Return the ``lang`` attribute for this program's own words in a document in ``language``."""
     return "" if language == _OWN_LANGUAGE else f' lang="{_OWN_LANGUAGE}"'
 
 
 def _lang(text: str, language: str) -> str:
-    """Return the attribute for ``text`` in a document in ``language``: none where it is in the same one."""
+    """Return the ``lang`` attribute for ``text`` in a document in ``language``, empty if it is the same."""
     own = language_of(text)
     return "" if own == language or not text.strip() else f' lang="{own}"'
 

@@ -1,4 +1,4 @@
-"""Markdown of whoever wrote it, as HTML that is safe to open: the same blocks and marks as the terminal draws."""
+"""Untrusted Markdown as safe HTML, with the same blocks and marks as on the terminal."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.blocks import Block, ListKind
     from chatcli.render.markdown.references import References
 
-# A relative address would lead into the folder where the file happens to lie.
+# A relative address would lead into the folder of the file.
 _SAFE_LINK: Final = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _LONGEST_HIGHLIGHTED: Final = 200_000
-"""Characters of a block of code: a longer one is data, and its colours would be most of the file."""
+"""The characters of a code block: a longer one is data, and its colours would fill the file."""
 _FIRST_HEADING: Final = 3  # below those of the document
 _TAGS: Final = {
     "strong_open": "<strong>",
@@ -58,13 +58,13 @@ _TAGS: Final = {
 
 
 def markdown_to_html(text: str) -> str:
-    """Return Markdown, sanitized before, as HTML elements.
+    """Return sanitized Markdown as HTML elements.
 
-    HTML in it is shown as text, formulas as they are written. An image becomes a link to it, as nothing may be fetched.
+    HTML in it is shown as text, formulas as written. An image becomes a link, as nothing may be fetched.
     Headings begin at the third level, below those of the document.
     """
     references: References = {}
-    # Definitions may stand behind what refers to them.
+    # Definitions may follow their references.
     for _ in _blocks(text, references):
         pass
     return "".join(_Writer(references).written(_blocks(text, references)))
@@ -77,7 +77,7 @@ def _blocks(text: str, references: References) -> Iterator[Block]:
 
 
 class _Writer:
-    """Writes one text. ``_ends`` are the tags that close what is open."""
+    """Writes one text. ``_ends`` holds the closing tags of the open elements."""
 
     def __init__(self, references: References) -> None:
         self._inline = Inline(references, shows_code_marks=False)
@@ -110,8 +110,8 @@ class _Writer:
             case CodeStart() | HtmlStart() | FormulaStart():
                 self._verbatim_start = block
                 self._verbatim.clear()
-            case CodeText(text=text, is_whole_line=is_whole_line):
-                self._verbatim += (text, "\n" * is_whole_line)
+            case CodeText(text=text):
+                self._verbatim += (text, "\n")
             case CodeEnd():
                 yield _verbatim(self._verbatim_start, "".join(self._verbatim))
             case Table(header=header, rows=rows):
@@ -148,7 +148,7 @@ class _Writer:
         if not self._in_paragraph:
             yield "" if is_tight else "<p>"
         yield _inline(self._inline.paragraph_tokens(paragraph))
-        self._in_paragraph = paragraph.goes_on
+        self._in_paragraph = paragraph.continues
         if not self._in_paragraph:
             yield "\n" if is_tight else "</p>\n"
 
@@ -165,7 +165,7 @@ class _Writer:
 
 
 def _first_in_item(block: Block, kind: ListKind) -> tuple[str, Block]:
-    """Return the tag of an item that begins with ``block``, and the block with a box for the mark of a task."""
+    """Return the tag of an item that begins with ``block``, and the block with a checkbox for a task."""
     task = TASK.match(block.text) if isinstance(block, Paragraph) else None
     if task is None or not isinstance(block, Paragraph):
         return "<li>", block
@@ -181,7 +181,7 @@ def _verbatim(start: CodeStart | HtmlStart | FormulaStart, text: str) -> str:
         case CodeStart(info=info):
             return f'<pre class="code"><code>{_highlighted(text, info or "")}</code></pre>\n'
         case FormulaStart():
-            # The first line feed in a <pre> is not shown.
+            # A <pre> drops its first line feed.
             return f'<pre class="formula">\n{escape(text)}</pre>\n'
         case HtmlStart():
             return f'<div class="words">{escape(text.rstrip())}</div>\n'
@@ -201,35 +201,35 @@ def _run(role: str, text: str) -> str:
 
 
 def _inline(tokens: Iterable[Token]) -> str:
-    pieces: list[str] = []
-    links: list[str] = []  # what closes each that is open
+    chunks: list[str] = []
+    links: list[str] = []  # the closing tags of the open links
     for token in tokens:
         match token.type:
             case "link_open":
                 opening, closing = _link(token.attrGet("href"), token.attrGet("title"))
-                pieces.append(opening)
+                chunks.append(opening)
                 links.append(closing)
             case "link_close":
-                pieces.append(links.pop())
+                chunks.append(links.pop())
             case "image":
                 source = token.attrGet("src")
                 words = _without_marks(token.children or ()) or str(source)
                 opening, closing = _link(source, token.attrGet("title"))
-                pieces += opening, "Image: ", _shown(words), closing
+                chunks += opening, "Image: ", _shown(words), closing
             case "code_inline":
-                pieces.append(f"<code>{_shown(token.content)}</code>")
+                chunks.append(f"<code>{_shown(token.content)}</code>")
             case "html_inline" if _LINE_BREAK.fullmatch(token.content):
-                pieces.append("<br>\n")
+                chunks.append("<br>\n")
             case kind:
-                pieces.append(_TAGS.get(kind) or _shown(token.content))
-    return "".join(pieces)
+                chunks.append(_TAGS.get(kind) or _shown(token.content))
+    return "".join(chunks)
 
 
 def _link(address: object, title: object) -> tuple[str, str]:
-    """Return what opens and closes a link; an address that nobody should follow stands behind its text, as text."""
+    """Return the opening and closing tag of a link; an unsafe address becomes text after the link text."""
     if not _SAFE_LINK.match(str(address)):
         return "", f" ({_shown(str(address))})" if address else ""
-    # Sanitized once more: a percent escape or an entity can hold what the text did not.
+    # Sanitized again: a percent escape or an entity can decode to an unsafe character.
     named = f' title="{_shown(str(title))}"' if title else ""
     return f'<a href="{_shown(str(address))}"{named} rel="noopener noreferrer nofollow">', "</a>"
 

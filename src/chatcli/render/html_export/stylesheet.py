@@ -1,4 +1,4 @@
-"""How an exported conversation looks: on light and on dark screens, and on paper."""
+"""The style sheet of an exported conversation: for light and dark screens, and for print."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ a[href^="http"]::after { content: " (" attr(href) ")"; font-size: .85em; }
 
 
 def stylesheet() -> str:
-    """Return the style sheet. Code has the colours that the terminal has for light and for dark backgrounds."""
+    """Return the style sheet; code has the terminal's colours for light and dark backgrounds."""
     light, dark = (_code_rules(background) for background in ("light", "dark"))
     # Paper is light, whatever the screen is.
     return f"{_LAYOUT}{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n{_PAPER}"
 
 
 def class_of(role: Role) -> str:
-    """Return the class of a piece of code in ``role``."""
+    """Return the class of code in ``role``."""
     return role.replace(".", "-")
 
 

@@ -1,1 +1,1 @@
-"""Markdown while it streams: its blocks, what stands in them, and how a terminal shows both."""
+"""Streaming Markdown: its blocks, their inline content, and their rendering on a terminal."""

@@ -1,8 +1,8 @@
-"""Blocks out of a text that comes in pieces, however it was cut.
+"""Markdown blocks parsed from a text that arrives in chunks.
 
-What a block is may depend on what follows it: a list on whether a blank line comes, a link on its definition, a
-paragraph on an underline. Such a block waits for a fixed stretch of source, the look-ahead; then it is what it is by
-then. So what is told is a function of the text alone.
+The kind of a block may depend on the text after it: a list on a blank line, a link on its definition, a
+paragraph on an underline. Such a block waits for a fixed amount of source, the look-ahead, and is decided by
+then. So the emitted blocks depend on the text alone, not on how it was cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.blocks import Block, ListKind, ListStart, texts_of
 from chatcli.render.markdown.cutting import cut_at
-from chatcli.render.markdown.open_ends import ended_well, is_beginning, table_lines
+from chatcli.render.markdown.open_ends import is_beginning, table_lines, with_end_closed
 from chatcli.render.markdown.parser import BlockParser
 from chatcli.render.markdown.references import waits_for_definition
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOOK_AHEAD_CHARACTERS: Final = 800
 LOOK_AHEAD_LINES: Final = 12
-"""A block waits until this much of the source has come after it, whichever is first."""
+"""A block waits until this many characters or lines of source have followed it, whichever comes first."""
 
 _LONGEST_DRAWN: Final = 4 * LOOK_AHEAD_CHARACTERS
 
@@ -37,7 +37,7 @@ class _Waiting:
 
 
 class BlockStream:
-    """Takes a text in pieces and tells its blocks, each as soon as nothing that follows can change it.
+    """Parses a text given in chunks and emits each block as soon as no later text can change it.
 
     ``references`` is filled with the definitions of links.
     """
@@ -50,14 +50,14 @@ class BlockStream:
         self._lines = 0
         self._line: list[str] = []
         self._line_length = 0
-        # A line longer than the look-ahead is begun before its end is known, if it is text.
+        # A line longer than the look-ahead is parsed before its end is known, if it is text.
         self._is_begun = False
 
     def feed(self, text: str) -> Iterator[Block]:
-        """Yield the blocks that are certain now, each before the text behind it is read.
+        """Yield the blocks that are certain now, each before the text after it is parsed.
 
-        So whoever draws a block while it is yielded knows the same definitions however the text was cut. Nothing is
-        read beyond the last block that is taken.
+        A caller that draws each block as it is yielded therefore knows the same definitions however the text
+        was cut. Nothing is parsed beyond the last block taken.
         """
         for at, part in enumerate(text.split("\n")):
             if at:
@@ -67,16 +67,16 @@ class BlockStream:
                 yield from self._certain()
 
     def finish(self) -> list[Block]:
-        """Tell the rest: nothing more comes."""
+        """End the text and return the remaining blocks."""
         if self._line_length and not self._is_begun:
             self._wait(self._parser.line("".join(self._line)))
         self._wait(self._parser.finish())
-        told = [waiting.block for waiting in self._waiting]
+        emitted = [waiting.block for waiting in self._waiting]
         self._waiting.clear()
-        return told
+        return emitted
 
-    def ahead(self) -> list[Block]:
-        """Return what ``finish`` would yield now if the text ended well: with nothing open that is closed by a mark."""
+    def preview(self) -> list[Block]:
+        """Return the blocks ``finish`` would return now if the text ended with all its marks closed."""
         kinds: dict[ListKind, ListKind] = {}
         parser = self._parser.copy(kinds)
         blocks = [_with_own_kind(waiting.block, kinds) for waiting in self._waiting]
@@ -92,18 +92,18 @@ class BlockStream:
         ending = rest if any(map(texts_of, rest)) else coming if line else []
         for at in range(len(ending) - 1, -1, -1):
             if texts_of(ending[at]):
-                ending[at] = ended_well(ending[at])
+                ending[at] = with_end_closed(ending[at])
                 break
         return blocks + coming + rest
 
     @property
     def open_fence(self) -> str | None:
-        """The line that opened the code block that is not closed yet."""
+        """The opening line of the code block that is still open."""
         return self._parser.open_fence
 
     def _add(self, part: str) -> bool:
-        """Add to the line that is coming; return whether that may have told something."""
-        has_told = False
+        """Append to the current line; return whether that may have emitted a block."""
+        has_emitted = False
         while part:
             if not self._is_begun and self._line_length < LOOK_AHEAD_CHARACTERS:
                 room = LOOK_AHEAD_CHARACTERS - self._line_length
@@ -112,22 +112,22 @@ class BlockStream:
                 part = part[room:]
                 if self._line_length == LOOK_AHEAD_CHARACTERS:
                     self._begin_line()
-                    has_told = True
+                    has_emitted = True
             elif self._is_begun:
                 room = LOOK_AHEAD_CHARACTERS - len(self._parser.paragraph or "")
                 self._parser.extend_paragraph(part[:room])
                 self._characters += min(room, len(part))
                 part = part[room:]
                 self._cut_paragraph()
-                has_told = True
+                has_emitted = True
             else:
                 self._line.append(part)
                 self._line_length += len(part)
                 part = ""
-        return has_told
+        return has_emitted
 
     def _begin_line(self) -> None:
-        """Go on with a long line as text, if its beginning says that it is."""
+        """Start parsing a long line as text, if its beginning shows that it is text."""
         line = "".join(self._line)
         trial = self._parser.copy({})
         trial.line(line)
@@ -173,7 +173,7 @@ class BlockStream:
 
 
 def blocks_of(text: str) -> Iterator[Block]:
-    """Yield the blocks of a whole text."""
+    """Yield the blocks of a complete text."""
     stream = BlockStream({})
     yield from stream.feed(text)
     yield from stream.finish()

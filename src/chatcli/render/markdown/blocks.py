@@ -1,4 +1,4 @@
-"""The blocks of a Markdown text, as a flat sequence of what begins, is, and ends."""
+"""The blocks of a Markdown text, as a flat sequence of starts, contents and ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class ListKind:
-    """What the items of one list have in common. Whether it is loose is only known after a while."""
+    """The common properties of the items of one list. ``is_loose`` is final once ``is_decided``."""
 
     marker: str
     start: int | None
@@ -41,14 +41,14 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph or, of a very long one, a part: ``goes_on`` when another part follows.
+    """A paragraph, or one part of a very long one: ``continues`` if another part follows.
 
-    ``line_before`` is what an earlier part has of the line of source that ``text`` begins in, ``word_after`` the word
-    that the next part begins with.
+    ``line_before`` is what an earlier part holds of the source line in which ``text`` begins, ``word_after``
+    the first word of the next part.
     """
 
     text: str
-    goes_on: bool = False
+    continues: bool = False
     line_before: str = ""
     word_after: str = ""
 
@@ -66,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CodeStart:
-    """The first line of code; ``info`` is what stands behind the fence, ``None`` for code that is indented."""
+    """The start of a code block. ``info`` is the fence's info string, ``None`` for indented code."""
 
     info: str | None
 
@@ -78,15 +78,14 @@ class HtmlStart:
 
 @dataclass(frozen=True, slots=True)
 class FormulaStart:
-    """The first line of a formula that stands by itself; its lines, marks included, follow as ``CodeText``."""
+    """The start of a display formula; its lines, marks included, follow as ``CodeText``."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeText:
-    """Code, HTML or a formula. Without ``is_whole_line`` more of the same line follows."""
+    """A line of code, HTML or a formula, without its end."""
 
     text: str
-    is_whole_line: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class CodeEnd:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The beginning of a table: ``header`` and ``rows`` have a cell for each of the columns."""
+    """The start of a table. ``header`` and each of ``rows`` have one cell per column."""
 
     alignments: tuple[Alignment, ...]
     header: tuple[str, ...]
@@ -105,7 +104,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row that came after the beginning was told."""
+    """A row that follows the emitted start of a table."""
 
     cells: tuple[str, ...]
 
@@ -135,7 +134,7 @@ Block: TypeAlias = (
 
 
 def texts_of(block: Block) -> tuple[str, ...]:
-    """Return what in ``block`` has marks of its own."""
+    """Return the texts of ``block`` that hold inline Markdown."""
     match block:
         case Paragraph(text=text) | Heading(text=text):
             return (text,)

@@ -1,4 +1,4 @@
-"""Where a paragraph that is too long to wait for may be cut in two."""
+"""Cutting a paragraph that is too long to hold back."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from typing import Final
 
 _MARK: Final = re.compile(r"\\.|`+|[*_]+|~~|!?\[|\]\(|\]|\)|<[^<>\s]+>|\s+", re.DOTALL)
-# What closes what; the others are closed by what opens them.
+# The opener a closing mark belongs to; all other marks close themselves.
 _OPENERS: Final = {"](": "[", "]": "[", ")": "("}
 
 
 def cut_at(text: str) -> int:
-    """Return the end of the first part: behind the last white space outside of all marks.
+    """Return the end of the first part: after the last white space outside all marks.
 
-    Where everything is inside of one, it is the last white space, else the end. The parts are read each for itself, so
-    what a cut runs through stays as it is written.
+    If all white space is inside marks, cut at the last of it, otherwise at the end. Each part is parsed by
+    itself, so marks that a cut separates are shown as written.
     """
     outside = spaces = at = 0
     marks = _OpenMarks()
@@ -26,9 +26,9 @@ def cut_at(text: str) -> int:
         elif match[0][0] == "`":
             at = _end_of_code(text, match[0], at) or at
             if at == match.end():
-                marks.open.append(match[0])  # its end may be beyond what is known
+                marks.open.append(match[0])  # it may be closed by later text
         else:
-            marks.see(match[0], before=text[match.start() - 1 : match.start()], after=text[at : at + 1])
+            marks.track(match[0], before=text[match.start() - 1 : match.start()], after=text[at : at + 1])
     return outside or spaces or len(text)
 
 
@@ -36,16 +36,16 @@ class _OpenMarks:
     def __init__(self) -> None:
         self.open: list[str] = []
 
-    def see(self, mark: str, *, before: str, after: str) -> None:
+    def track(self, mark: str, *, before: str, after: str) -> None:
         if mark[0] in "*_~":
-            self._see_emphasis(mark, before.strip(), after.strip())
+            self._track_emphasis(mark, before.strip(), after.strip())
         elif mark in {"[", "!["}:
             self.open.append("[")
         elif self._close(_OPENERS.get(mark, mark)) and mark == "](":
             self.open.append("(")
 
-    def _see_emphasis(self, mark: str, before: str, after: str) -> None:
-        """Open or close an emphasis by what stands beside its mark (CommonMark 0.31 §6.2, roughly)."""
+    def _track_emphasis(self, mark: str, before: str, after: str) -> None:
+        """Open or close emphasis by the characters around its mark (CommonMark 0.31 §6.2, roughly)."""
         if before and self._close(mark):
             return
         if after and not (mark[0] == "_" and before.isalnum()):

@@ -1,4 +1,4 @@
-"""Blocks as rows: what holds them, what stands between them, and each kind of leaf."""
+"""Blocks as rows: containers, the gaps between blocks, and each kind of leaf."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _BAR: Final = (Run("│ ", ("quote.bar",)),)
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A quote, a list or an item around what is drawn.
+    """An open quote, list or item.
 
-    ``lead`` stands before its first row, ``indent`` before the others, both ``columns`` wide.
+    ``lead`` goes before its first row, ``indent`` before the others; both are ``columns`` wide.
     """
 
     lead: tuple[Run, ...] = ()
@@ -59,12 +59,12 @@ class _Level:
     items: int = 0
     columns: int = 0
     is_quote: bool = False
-    is_led: bool = False  # the lead is drawn
+    is_lead_drawn: bool = False
     has_child: bool = False
 
 
 class Drawing:
-    """Draws blocks in the order they come. A copy goes on by itself, to show what is not sure yet."""
+    """Draws blocks in order. A copy continues independently, to preview uncertain blocks."""
 
     def __init__(self, inline: Inline) -> None:
         self._inline = inline
@@ -72,7 +72,7 @@ class Drawing:
         self._code_blocks = 0
         self._code: CodeHighlighter | None = None  # None in HTML and in a formula
         self._verbatim: Role = "html"
-        self._wrapper: Wrapper | None = None  # a paragraph of which more comes
+        self._wrapper: Wrapper | None = None  # of a paragraph with more parts to come
         self._table: TableLayout | None = None
 
     def copy(self) -> Drawing:
@@ -86,16 +86,16 @@ class Drawing:
         return copied
 
     def forget_gap(self) -> None:
-        """Have what is drawn next stand first."""
+        """Draw the next block without a gap before it."""
         self._levels[-1] = replace(self._levels[-1], has_child=False)
 
     def reopen_code(self, info: str) -> None:
-        """Go on in a code block whose beginning is drawn."""
+        """Continue a code block whose beginning was drawn elsewhere."""
         self._code = CodeHighlighter(info)
         self._levels[-1] = replace(self._levels[-1], has_child=True)
 
     def draw(self, blocks: Iterable[Block], columns: int) -> list[Row]:
-        """Return the rows that are complete; the last may still be growing where a paragraph goes on."""
+        """Return the completed rows; the last row of an unfinished paragraph is held back."""
         rows: list[Row] = []
         for block in blocks:
             self._draw(block, columns, rows)
@@ -155,15 +155,15 @@ class Drawing:
         full, self._wrapper = self._wrapper.resized(self._room(columns))
         roles: tuple[Role, ...] = ("quote",) if any(level.is_quote for level in self._levels) else ()
         full += self._wrapper.add(self._inline.paragraph(paragraph, *roles))
-        if not paragraph.goes_on:
+        if not paragraph.continues:
             full += self._wrapper.finish()
             self._wrapper = None
         self._add(full, columns, rows)
 
     def _without_task(self, text: str) -> str:
-        """Make a box of the mark of a task, in place of the item's bullet."""
+        """Replace the bullet of a task item by a checkbox; return the text without the task mark."""
         item = self._levels[-1]
-        task = TASK.match(text) if item.lead and not item.is_quote and not item.is_led else None
+        task = TASK.match(text) if item.lead and not item.is_quote and not item.is_lead_drawn else None
         if task is None:
             return text
         box = "☐ " if task["mark"] == " " else "☑ "
@@ -182,14 +182,14 @@ class Drawing:
         return rows
 
     def _label(self, info: str) -> Row:
-        """Return the line above a code block: its number, by which it can be named, and its language."""
+        """Return the line above a code block: its number, used by commands, and its language."""
         self._code_blocks += 1
         language = info.split(maxsplit=1)[0][:_LONGEST_LANGUAGE] if info else ""
         name = f"{self._code_blocks} · {language}" if language else str(self._code_blocks)
         return [Run(f"── {name} ──", ("label",))]
 
     def _begin(self, rows: list[Row]) -> None:
-        """Leave a gap before the next block of the innermost level, where there is to be one."""
+        """Add a gap before the next block of the innermost level, if one is due."""
         around = self._levels[-1]
         if around.has_child and not self._is_tight():
             rows.append(without_ending_blanks([run for level in self._levels for run in level.indent]))
@@ -214,16 +214,16 @@ class Drawing:
         self._levels.append(_item_level((Run(f"{mark} ", ("marker",)),)))
 
     def _end_level(self, columns: int, rows: list[Row]) -> None:
-        if self._levels[-1].lead and not self._levels[-1].is_led:
+        if self._levels[-1].lead and not self._levels[-1].is_lead_drawn:
             self._add([[]], columns, rows)  # an empty item, an empty quote
         self._levels.pop()
 
     def _room(self, columns: int) -> int:
-        """How many columns there are for text."""
+        """Return how many columns are left for text."""
         return max(1, columns - sum(level.columns for level in self._shown(columns)))
 
     def _shown(self, columns: int) -> list[_Level]:
-        """Return the levels there is room to draw: the inner ones, where there are too many."""
+        """Return the levels there is room to draw: the innermost ones, if there are too many."""
         left = max(columns - _NARROWEST_TEXT, columns // 2)
         for at in range(len(self._levels) - 1, -1, -1):
             left -= self._levels[at].columns
@@ -237,9 +237,9 @@ class Drawing:
         for row in drawn:
             before: list[Run] = []
             for at, level in enumerate(self._levels):
-                if level.lead and not level.is_led:
+                if level.lead and not level.is_lead_drawn:
                     before += level.lead
-                    self._levels[at] = replace(level, is_led=True)
+                    self._levels[at] = replace(level, is_lead_drawn=True)
                 elif at >= first:
                     before += level.indent
             rows.append(without_ending_blanks([*before, *row]))

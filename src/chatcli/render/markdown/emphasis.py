@@ -1,9 +1,10 @@
-"""Emphasis beside Chinese, Japanese and Korean text.
+"""Emphasis next to Chinese, Japanese and Korean text.
 
-CommonMark's rule for what may open and close emphasis looks for white space and punctuation, which those scripts use
-otherwise: ``**「安全性」**であり`` stays literal. The amendment to it is https://github.com/tats-u/markdown-cjk-friendly
-(specification.md): their punctuation counts as a letter, and punctuation of other scripts may stand beside theirs. Text
-without such a character reads as CommonMark 0.31 §6.2 says.
+CommonMark decides by white space and punctuation whether a mark opens or closes emphasis. Those scripts use
+both differently: ``**「安全性」**であり`` stays literal. This module follows the amendment in
+https://github.com/tats-u/markdown-cjk-friendly (specification.md): CJK punctuation counts as a letter, and
+other punctuation may be next to a CJK character. Text without CJK characters is read as in CommonMark 0.31
+§6.2.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 _IDEOGRAPHIC_VARIANTS: Final = range(0xE0100, 0xE01F0)
 _SYMBOLS_OF_THEIR_OWN: Final = range(0x2E80, 0x1F000)
-"""What is wide and a symbol outside of these is an emoji."""
+"""A wide symbol outside this range is an emoji."""
 
 
 def with_cjk_emphasis(parser: MarkdownIt) -> MarkdownIt:
-    """Make ``parser`` read emphasis beside wide scripts, and return it. Rules are added to it as usual."""
+    """Make ``parser`` read emphasis next to wide scripts, and return it. Rules can still be added to it."""
     inline = _InlineParser()
     inline.ruler, inline.ruler2 = parser.inline.ruler, parser.inline.ruler2
     parser.inline = inline
@@ -51,8 +52,12 @@ class _State(StateInline):
             end += 1
         before = self.src[start - 1] if start else " "
         after = self.src[end] if end < self.posMax else " "
-        opens = not isWhiteSpace(ord(after)) and (not _is_other_punctuation(after) or _gives_way(before))
-        closes = not isWhiteSpace(ord(before)) and (not _is_other_punctuation(before) or _gives_way(after))
+        opens = not isWhiteSpace(ord(after)) and (
+            not _is_other_punctuation(after) or _permits_punctuation(before)
+        )
+        closes = not isWhiteSpace(ord(before)) and (
+            not _is_other_punctuation(before) or _permits_punctuation(after)
+        )
         return Scanned(
             opens and (canSplitWord or not closes or _is_punctuation(before)),
             closes and (canSplitWord or not opens or _is_punctuation(after)),
@@ -60,8 +65,8 @@ class _State(StateInline):
         )
 
 
-def _gives_way(character: str) -> bool:
-    """Whether punctuation on the other side of a mark leaves the mark its meaning."""
+def _permits_punctuation(character: str) -> bool:
+    """Whether a mark keeps its meaning with punctuation on its other side."""
     return isWhiteSpace(ord(character)) or _is_punctuation(character) or _is_cjk(character)
 
 

@@ -1,4 +1,4 @@
-"""What stands in a paragraph, a heading or a cell: text with its roles, and where links lead."""
+"""The inline content of a paragraph, a heading or a cell: text with roles and link targets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.references import References
     from chatcli.render.themes import Role
 
-# Text without any of these is only text.
+# Text without any of these has no marks.
 _MARKS: Final = re.compile(r"[\\`*_~\[\]<&$]|  \n")
 _LINE_END: Final = re.compile(r" *\n[ \t]*")
 _LINE_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -32,11 +32,11 @@ _FOOTNOTE_LINE: Final = re.compile(r"\n(?=\[\^[^\s\[\]^]+\]:)")
 _ROLES: Final = {"strong_open": "strong", "em_open": "emphasis", "s_open": "strike"}
 _ENDS: Final = {"strong_close", "em_close", "s_close"}
 _DEEPEST: Final = 100
-_LONGEST_READ: Final = 10_000  # only a heading or a cell can be as long, and a parser may take seconds for it
+_LONGEST_READ: Final = 10_000  # only headings and cells get longer; parsing them may take seconds
 
 
 class Run(NamedTuple):
-    """Text that looks alike, or ``LINE_BREAK``. ``link`` is where http or https leads."""
+    """Text with the same look, or ``LINE_BREAK``. ``link`` is its http or https target."""
 
     text: str
     roles: tuple[Role, ...] = ()
@@ -46,9 +46,9 @@ class Run(NamedTuple):
 LINE_BREAK: Final = Run("\n")
 
 LineBreaks: TypeAlias = Literal["auto", "keep", "join"]
-"""What becomes of a line break within a paragraph: it is kept, joined with a blank as CommonMark says, or either.
+"""How line breaks in a paragraph are shown: ``keep``, ``join`` with a blank (CommonMark), or ``auto``.
 
-``auto`` joins where somebody seems to have wrapped by hand: where the next line's first word would not have fitted into
+``auto`` joins lines that look wrapped by hand: the next line's first word would not have fitted into
 ``WRAPPED_BY_HAND`` columns. So verses and addresses stay lines.
 """
 
@@ -56,9 +56,9 @@ WRAPPED_BY_HAND: Final = 60
 
 
 class Inline:
-    """Reads what stands in a leaf, with the ``references`` that are defined by then.
+    """Parses inline content, with the ``references`` defined so far.
 
-    ``shows_code_marks`` keeps the backticks of code, for terminals that could not tell it from text otherwise.
+    ``shows_code_marks`` keeps the backticks of code, for terminals that cannot style it.
     """
 
     def __init__(
@@ -69,22 +69,22 @@ class Inline:
         self._code_mark = "`" if shows_code_marks else ""
 
     def paragraph(self, paragraph: Paragraph, *roles: Role) -> list[Run]:
-        """Return the text of ``paragraph`` as ``runs`` does, with the line breaks that are kept."""
+        """Return the text of ``paragraph`` as ``runs`` does, keeping line breaks by ``LineBreaks``."""
         return self._runs(paragraph.text, roles, self._environment(paragraph))
 
     def paragraph_tokens(self, paragraph: Paragraph) -> list[Token]:
-        """Return ``paragraph`` as ``tokens`` does, with a ``hardbreak`` for a line break that is kept."""
+        """Return ``paragraph`` as ``tokens`` does, with a ``hardbreak`` for each kept line break."""
         return self._parsed(paragraph.text, self._environment(paragraph))
 
     def tokens(self, text: str) -> list[Token]:
-        """Return ``text`` as markdown-it's tokens, with ``formula`` and ``footnote`` beside its own."""
+        """Return ``text`` as markdown-it tokens, extended by ``formula`` and ``footnote``."""
         return self._parsed(text, {})
 
     def runs(self, text: str, *roles: Role) -> list[Run]:
-        """Return ``text``, sanitized before, as runs that all have ``roles`` to begin with.
+        """Return sanitized ``text`` as runs that all have at least ``roles``.
 
-        What the parser decodes (``&#x202E;``, ``%1B`` in an address) is sanitized as well. HTML is shown as it is
-        written, and so is a text that the parser fails at.
+        Text the parser decodes (``&#x202E;``, ``%1B`` in an address) is sanitized again. HTML, and any text
+        the parser fails on, is shown as written.
         """
         return self._runs(text, roles, {})
 
@@ -107,16 +107,16 @@ class Inline:
         tokens: list[Token] = []
         parser = _parser()
         if len(text) <= _LONGEST_READ:
-            marked = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each on a line of its own
+            marked = _FOOTNOTE_LINE.sub("\\\\\n", text)  # each footnote on its own line
             try:
                 parser.inline.parse(marked, parser, {"references": self._references, **environment}, tokens)
-            except Exception:  # noqa: BLE001 - whatever a library does with odd input, the answer is shown
+            except Exception:  # noqa: BLE001 - whatever the parser raises, the answer is shown
                 tokens.clear()
         return tokens or [Token("text", "", 0, content=_LINE_END.sub(" ", text))]
 
 
 def words_alone(text: str) -> str:
-    """Return ``text``, which may be cut out of a longer one, without its marks: of a link its text."""
+    """Return ``text``, possibly cut out of a longer one, without its marks; a link becomes its text."""
     runs = Inline({}, shows_code_marks=False, line_breaks="join").runs(with_emphasis_closed(text))
     return "".join(run.text for run in runs if "address" not in run.roles)
 
@@ -176,7 +176,7 @@ class _Reader:
         self._roles = (*self._roles, "link")
 
     def close_link(self, _: Token) -> None:
-        """Show the address behind the text, unless the text is it: nobody is led where they do not see."""
+        """Show the address after the link text, unless they are equal, so that no target is hidden."""
         address, first = self._links.pop()
         self._roles = self._roles[:-1]
         text = "".join(run.text for run in self._runs[first:])
@@ -216,7 +216,7 @@ def _always(_text: str, _at: int) -> bool:
 
 
 def _newline(state: StateInline, silent: bool) -> bool:
-    """Read a line end as markdown-it does, and make a hard break of one that is kept."""
+    """Parse a line end as markdown-it does, and make a kept one a hard break."""
     from markdown_it.rules_inline import newline  # noqa: PLC0415 - as below
 
     at, count = state.pos, len(state.tokens)
@@ -245,7 +245,7 @@ def _texts(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
-    """Leave a formula as it is written: its marks mean something else there."""
+    """Keep a formula as written: Markdown's marks mean something else in it."""
     if state.src[state.pos] not in "$\\":
         return False
     match = FORMULA_IN_TEXT.match(state.src, state.pos, state.posMax)
@@ -258,7 +258,7 @@ def _formula(state: StateInline, silent: bool) -> bool:
 
 
 def _footnote(state: StateInline, silent: bool) -> bool:
-    """Show the mark of a footnote, ``[^1]``, as what it is: neither a link nor its definition."""
+    """Show a footnote mark ``[^1]`` as text; it is neither a link nor a definition."""
     if not state.src.startswith("[^", state.pos):
         return False
     match = _FOOTNOTE.match(state.src, state.pos, state.posMax)
@@ -272,7 +272,7 @@ def _footnote(state: StateInline, silent: bool) -> bool:
 
 @cache
 def _parser() -> MarkdownIt:
-    # Here, so that nobody who does not render Markdown pays for it.
+    # Imported late: only rendering Markdown needs the parser.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
     from chatcli.render.markdown.emphasis import with_cjk_emphasis  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""What of a Markdown text is open between two lines: containers, and the leaf within them.
+"""The blocks that are open between two lines: containers, and the leaf within them.
 
-Each can be copied, so that a parser can be asked what would come if the text ended here.
+Each can be copied, so that a copy of the parser can be finished for a preview.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ItemList:
     kind: ListKind
 
     def copy(self, kinds: dict[ListKind, ListKind]) -> ItemList:
-        """Return a list of a kind of its own, which ``kinds`` takes up."""
+        """Return a list with its own copy of ``kind``, which is added to ``kinds``."""
         kinds[self.kind] = replace(self.kind)
         return ItemList(kinds[self.kind])
 
@@ -45,8 +45,8 @@ class Item:
 @dataclass(slots=True)
 class ParagraphLines:
     lines: list[str]
-    is_cut: bool = False  # a part of it is told already
-    line_before: str = ""  # what of the first line was in that part
+    is_cut: bool = False  # a first part has been emitted
+    line_before: str = ""  # the start of the first line, emitted in the previous part
     last_is_lazy: bool = False
 
     def copy(self) -> Self:
@@ -55,7 +55,7 @@ class ParagraphLines:
 
 @dataclass(slots=True)
 class Fenced:
-    """``inner`` are the fences that are open in it, where it holds Markdown."""
+    """A fenced code block. If it holds Markdown, ``inner`` are the fences open within it."""
 
     fence: str
     indent: int
@@ -66,15 +66,15 @@ class Fenced:
         return replace(self, inner=list(self.inner))
 
     def is_closed_by(self, text: str, indent: int) -> bool:
-        """Read a line that is ``indent`` columns in; return whether it closes this block.
+        """Read a line with ``indent`` columns of indent; return whether it closes this block.
 
-        In Markdown a fence with an info string opens a block of its own, which the next bare fence closes.
+        In Markdown, a fence with an info string opens an inner block, which the next bare fence closes.
         """
         closes = indent < CODE_INDENT and is_closing_fence(text, self.fence)
         if not holds_markdown(self.info):
             return closes
         if self.inner and is_closing_fence(text, self.inner[-1]):
-            # A fence that is too long for the inner block is the end of the outer one.
+            # A fence too long for the inner block closes the outer one.
             if closes and len(self.fence) > len(self.inner[-1]):
                 return True
             self.inner.pop()
@@ -88,7 +88,7 @@ class Fenced:
 
 @dataclass(slots=True)
 class Indented:
-    blank_lines: list[str] = field(default_factory=list)  # part of it if more code follows
+    blank_lines: list[str] = field(default_factory=list)  # part of the block if more code follows
 
     def copy(self) -> Indented:
         return Indented(list(self.blank_lines))
@@ -112,12 +112,12 @@ class Formula:
 
 @dataclass(slots=True)
 class Rows:
-    """A table; ``rows`` are those that came before its beginning was told."""
+    """A table. ``rows`` are held back until its start is emitted."""
 
     alignments: tuple[Alignment, ...]
     header: tuple[str, ...]
     rows: list[tuple[str, ...]] = field(default_factory=list)
-    is_told: bool = False
+    is_emitted: bool = False
 
     def copy(self) -> Self:
         return replace(self, rows=list(self.rows))

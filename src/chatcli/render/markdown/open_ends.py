@@ -1,6 +1,6 @@
-"""The end of a text that is still coming, drawn as if it ended well: nothing flashes as source.
+"""Closing open marks at the end of an incomplete text, so that no source flashes up.
 
-This is for the tail only, which is drawn anew with each frame. What is given out for good never comes through here.
+Only the tail, which is redrawn with each frame, uses this. Finished rows never do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from chatcli.render.markdown.syntax import FORMULA_IN_TEXT, cells_of
 if TYPE_CHECKING:
     from chatcli.render.markdown.blocks import Block
 
-# A line of nothing else is the beginning of something that only its rest tells: a fence, a rule, an underline, an item.
+# A line with nothing else may start a fence, a rule, an underline or an item; only its rest decides.
 _BEGINNING: Final = re.compile(r"[ \t]*(?:[-=*_+]{1,2}|[`~]{1,2}|#{1,6}|\d{1,9}[.)]|[|<!\[]|\$)[ \t]*$")
 _DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$|[ \t]*\|[ \t]*:?$")
 _CONTAINERS: Final = re.compile(r"(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?=[ \t])))*[ \t]*", re.ASCII)
@@ -27,15 +27,15 @@ _UNFINISHED: Final = re.compile(r"(?:\\|<[a-zA-Z/][^<>\s]*|&#?\w{0,8})$")
 
 
 def is_beginning(line: str) -> bool:
-    """Whether ``line``, which is not complete, is better not shown before more of it has come."""
+    """Whether the incomplete ``line`` should stay hidden until more of it has arrived."""
     return _BEGINNING.match(line) is not None or _within(line)[1].strip(" \t") == "|"
 
 
 def table_lines(last: str | None, line: str, container: str) -> tuple[str, ...] | None:
-    """Return the lines that make a table of its header, before the row below it has come; ``None`` where none begins.
+    """Return the lines that complete a table header before its delimiter row; ``None`` if none begins.
 
-    ``last`` is the last line of the open paragraph, ``line`` the one that is coming. ``container`` goes before a line of
-    the quotes and items that are open.
+    ``last`` is the last line of the open paragraph, ``line`` the incomplete one. ``container`` is the prefix
+    of a line in the open quotes and items.
     """
     before, row = _within(line)
     if last is not None and last.lstrip().startswith("|") and (not row or _DELIMITERS.match(row)):
@@ -46,7 +46,7 @@ def table_lines(last: str | None, line: str, container: str) -> tuple[str, ...] 
 
 
 def _within(line: str) -> tuple[str, str]:
-    """Return the marks of quotes and items that ``line`` begins with, and what they hold."""
+    """Split ``line`` into its leading quote and item marks and its content."""
     match = _CONTAINERS.match(line)
     end = match.end() if match else 0
     return line[:end], line[end:]
@@ -56,8 +56,8 @@ def _delimiter_row(header: str) -> str:
     return "|" + "---|" * max(1, len(cells_of(header)))
 
 
-def ended_well(block: Block) -> Block:
-    """Return ``block``, the last one of a text, with what is open at its end closed or left out."""
+def with_end_closed(block: Block) -> Block:
+    """Return the last ``block`` of a text with its open marks closed or removed."""
     match block:
         case Paragraph(text=text) | Heading(text=text):
             return replace(block, text=closed(text))
@@ -72,13 +72,13 @@ def ended_well(block: Block) -> Block:
 
 
 def _with_last_closed(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Close the last cell that has come; the cells behind it are still empty."""
+    """Close the last cell with content; the cells after it have not arrived yet."""
     at = max((at for at, cell in enumerate(cells) if cell), default=0)
     return (*cells[:at], closed(cells[at]), *cells[at + 1 :])
 
 
 def closed(text: str) -> str:
-    """Return ``text`` with its open marks closed: half a link is its text, and a mark behind which nothing came is none."""
+    """Return ``text`` with its open marks closed; half a link becomes its text, a final mark is dropped."""
     text, code = _without_open_code(text)
     if code:
         return text + code
@@ -89,14 +89,14 @@ def closed(text: str) -> str:
     for match in _MARK.finditer(_with_code_blanked(text)):
         mark, at = match[0], match.start()
         if match["emphasis"]:
-            _see_emphasis(open_marks, mark, at, text)
+            _track_emphasis(open_marks, mark, at, text)
         elif match["link"]:
             links.append(at)
         elif mark == "]" and links:
             closed_links.append((links.pop(), match.end()))
     removed = {at: len(_link_mark(text, at)) for at in links}
     if closed_links and closed_links[-1][1] == len(text.rstrip()):
-        # Its address may follow, so that it is shown as its text.
+        # Its address may follow; show it as its text until then.
         start, end = closed_links[-1]
         removed |= {start: len(_link_mark(text, start)), end - 1: 1}
     end = len(text.rstrip())
@@ -108,7 +108,7 @@ def closed(text: str) -> str:
             closers.insert(0, mark)
     kept = "".join(_without(text, removed)).rstrip()
     while closers and kept.endswith(closers[0][0]):
-        kept = kept[:-1]  # half of what closes it
+        kept = kept[:-1]  # half of its closing mark
     return kept + "".join(closers)
 
 
@@ -126,16 +126,16 @@ def _without(text: str, removed: dict[int, int]) -> list[str]:
 
 
 def with_emphasis_closed(text: str) -> str:
-    """Return ``text``, of which no more comes, with its open emphasis closed: it is a sentence out of the middle of it."""
+    """Return ``text``, a sentence cut out of a longer text, with its open emphasis closed."""
     open_marks: list[tuple[str, int]] = []
     for match in _MARK.finditer(_with_code_blanked(text)):
         if match["emphasis"]:
-            _see_emphasis(open_marks, match[0], match.start(), text)
+            _track_emphasis(open_marks, match[0], match.start(), text)
     return text + "".join(mark for mark, at in reversed(open_marks) if text[at + len(mark) :].strip())
 
 
-def _see_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: str) -> None:
-    """Open or close an emphasis by what stands beside its mark (CommonMark 0.31 §6.2, roughly)."""
+def _track_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: str) -> None:
+    """Open or close emphasis by the characters around its mark (CommonMark 0.31 §6.2, roughly)."""
     before, after = text[at - 1 : at], text[at + len(mark) : at + len(mark) + 1]
     if before.strip():
         for place in range(len(open_marks) - 1, -1, -1):
@@ -148,7 +148,7 @@ def _see_emphasis(open_marks: list[tuple[str, int]], mark: str, at: int, text: s
 
 
 def _with_code_blanked(text: str) -> str:
-    """Return ``text`` of the same length, in which marks within code and formulas are none."""
+    """Return ``text`` at the same length, with code and formulas overwritten."""
     parts: list[str] = []
     start = 0
     for begin, end in _code_spans(text)[0]:
@@ -158,7 +158,7 @@ def _with_code_blanked(text: str) -> str:
 
 
 def _without_open_code(text: str) -> tuple[str, str]:
-    """Return ``text`` and the backticks that close the code it ends in; without those behind which nothing came."""
+    """Return ``text`` and the backticks that close its open code; a mark without content is dropped."""
     open_at = _code_spans(text)[1]
     if open_at is None:
         return text, ""
@@ -171,7 +171,7 @@ def _without_open_code(text: str) -> tuple[str, str]:
 
 
 def _code_spans(text: str) -> tuple[list[tuple[int, int]], tuple[int, str] | None]:
-    """Return where code stands, marks included, and the mark that is open at the end."""
+    """Return the code spans, marks included, and the mark still open at the end."""
     spans: list[tuple[int, int]] = []
     at = 0
     while match := _CODE.search(text, at):

@@ -1,4 +1,4 @@
-"""Rows as segments of rich: styles, links, and right-to-left text kept to itself."""
+"""Rows as rich segments: styles, links, and isolated right-to-left text."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from chatcli.render.themes import Theme
 
 BAR: Final = Run(" │ ", ("border",))
-"""What stands between the columns of a table."""
+"""The border between two columns of a table."""
 
 _LOOK: Final = attrgetter("roles", "link")
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-# UAX #9: what stands between the two has no influence on the order of what is around it.
+# UAX #9: isolated text does not affect the order of the text around it.
 _ISOLATED: Final = "\u2068{}\u2069"
-# rich's own links are numbered by a counter of the process, so that the same text would give other bytes.
+# rich numbers its links with a process-wide counter, so equal texts would give different bytes.
 _LINK: Final = "\x1b]8;;{}\x1b\\"
 _LINK_END: Final = command("\x1b]8;;\x1b\\")
 _UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
-# Terminals disagree about how wide these are: emoji, what joins them, and what asks for one.
+# Terminals disagree about the width of these: emoji, joiners, and variation selectors for emoji.
 _DISPUTED_WIDTH: Final = re.compile(
     "[\u200d\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55"
     "\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
@@ -44,8 +44,8 @@ _TAB_WIDTH: Final = 8
 def painted(row: Row, theme: Theme, *, has_links: bool = True) -> list[Segment]:
     """Return ``row`` in the styles of ``theme``.
 
-    Where the terminal is written to directly, ``has_links`` makes links that can be followed (OSC 8), and a bar of a
-    table behind an emoji is placed by its column, so that it stands straight whatever the terminal takes the emoji for.
+    ``has_links``, for text written directly to the terminal, makes links clickable (OSC 8). It also moves the
+    cursor to each table border after an emoji, so that borders line up however wide the terminal draws it.
     """
     has_links = has_links and theme.links
     if has_links and BAR in row and any(_DISPUTED_WIDTH.search(run.text) for run in row):
@@ -64,7 +64,7 @@ def painted(row: Row, theme: Theme, *, has_links: bool = True) -> list[Segment]:
 
 
 def _placed(row: Row, theme: Theme) -> list[Segment]:
-    """Return the row of a table, before each of its bars the command that moves to its column."""
+    """Return a table row with a cursor movement before each border."""
     segments: list[Segment] = []
     column = 0
     for is_bar, group in groupby(row, key=BAR.__eq__):
@@ -87,36 +87,36 @@ def without_ending_blanks(row: Row) -> Row:
 
 
 def folded(row: Row, columns: int) -> list[Row]:
-    """Cut ``row`` where a terminal of ``columns`` would go on in the next line; tabs become blanks."""
+    """Cut ``row`` where a terminal of ``columns`` would wrap it; tabs become blanks."""
     if sum(columns_of(run.text) for run in row) <= columns and not any("\t" in run.text for run in row):
         return [row]
     rows: list[Row] = [[]]
     used = 0
     for run in row:
         text = _without_tabs(run.text, used)
-        for at, piece in enumerate(chopped(text, columns, max(0, columns - used))):
+        for at, chunk in enumerate(chopped(text, columns, max(0, columns - used))):
             if at:
                 rows.append([])
                 used = 0
-            if piece:
-                rows[-1].append(Run(piece, run.roles, run.link))
-                used += columns_of(piece)
+            if chunk:
+                rows[-1].append(Run(chunk, run.roles, run.link))
+                used += columns_of(chunk)
     return rows
 
 
 def _without_tabs(text: str, column: int) -> str:
     first, *others = text.split("\t")
-    pieces = [first]
+    chunks = [first]
     column += columns_of(first)
     for other in others:
         blanks = _TAB_WIDTH - column % _TAB_WIDTH
-        pieces += " " * blanks, other
+        chunks += " " * blanks, other
         column += blanks + columns_of(other)
-    return "".join(pieces)
+    return "".join(chunks)
 
 
 def last_folded(rows: Sequence[Row], columns: int, count: int) -> list[Row]:
-    """Return the last ``count`` rows of what a terminal of ``columns`` makes of ``rows``."""
+    """Return the last ``count`` rows after a terminal of ``columns`` has wrapped ``rows``."""
     last: list[Row] = []
     for row in reversed(rows):
         if len(last) >= count:

@@ -1,8 +1,8 @@
-"""The blocks of Markdown, line by line: CommonMark 0.31 with GitHub's tables.
+"""A line-by-line parser for Markdown blocks: CommonMark 0.31 with GitHub's tables.
 
-The algorithm is the one in the specification's appendix: each line first continues the open containers, then may
-begin new ones, and what is left of it belongs to a leaf (https://spec.commonmark.org/0.31.2/#appendix-a-parsing-strategy).
-Nothing is looked at twice, so a line costs the same however much came before it.
+It follows the specification's appendix (https://spec.commonmark.org/0.31.2/#appendix-a-parsing-strategy):
+each line first continues open containers, then may open new ones, and its rest belongs to a leaf. Nothing is
+parsed twice, so the cost of a line does not depend on the text before it.
 """
 
 from __future__ import annotations
@@ -64,17 +64,17 @@ if TYPE_CHECKING:
     import re
 
 DEEPEST: Final = 50
-"""How many quotes, lists and items may hold each other; what would open another one is text."""
+"""The maximum nesting depth of quotes, lists and items; a deeper opener is text."""
 
 _LONGEST_WORD: Final = 100
-"""How much of a line of source is remembered beyond the part of the paragraph it belongs to: nobody asks for more."""
+"""The maximum length kept of the source line around a cut; its consumers need no more."""
 
 FIRST_ROWS: Final = 20
-"""How many rows of a table are waited for before its beginning is told."""
+"""A table is held back until it has this many rows."""
 
 
 class BlockParser:
-    """Takes lines without their ends and tells the blocks that begin, grow and end with each.
+    """Takes lines without their ends and emits the blocks each starts, extends and ends.
 
     ``references`` is filled with the definitions of links.
     """
@@ -84,10 +84,10 @@ class BlockParser:
         self._open: list[Container] = []
         self._leaf: Leaf | None = None
         self._after_blank = False
-        self._told: list[Block] = []
+        self._emitted: list[Block] = []
 
     def copy(self, kinds: dict[ListKind, ListKind]) -> BlockParser:
-        """Return a parser that goes on by itself; ``kinds`` is filled with its copies of the lists that are open."""
+        """Return an independent copy; ``kinds`` maps the kinds of open lists to their copies."""
         copied = BlockParser(dict(self._references))
         copied._open = [container.copy(kinds) for container in self._open]
         copied._leaf = self._leaf.copy() if self._leaf else None
@@ -95,26 +95,26 @@ class BlockParser:
         return copied
 
     def line(self, line: str) -> list[Block]:
-        """Return what ``line`` tells."""
+        """Return the blocks that ``line`` emits."""
         cursor = Cursor(line)
         kept = self._continued(cursor)
         if not self._takes_verbatim(cursor, kept):
             self._read(cursor, kept)
-        return self._taken()
+        return self._take_emitted()
 
     def finish(self) -> list[Block]:
-        """End everything that is open: nothing more comes."""
+        """Close everything that is open and return the emitted blocks."""
         self._close_to(0)
-        return self._taken()
+        return self._take_emitted()
 
     @property
     def paragraph(self) -> str | None:
-        """What was not told yet of the paragraph that is open."""
+        """The text of the open paragraph that has not been emitted."""
         return "\n".join(self._leaf.lines) if isinstance(self._leaf, ParagraphLines) else None
 
     @property
     def continuation(self) -> str:
-        """What goes before a line of the quotes and items that are open."""
+        """The prefix of a line that continues the open quotes and items."""
         return "".join(
             "> " if isinstance(container, Quote) else " " * container.content_indent
             for container in self._open
@@ -122,40 +122,40 @@ class BlockParser:
         )
 
     def may_begin(self, line: str) -> bool:
-        """Whether ``line`` may begin something: it does not belong to code, HTML, a formula or a table."""
+        """Whether ``line`` may start a block: it is not inside code, HTML, a formula or a table."""
         if not isinstance(self._leaf, Fenced | Indented | Html | Formula | Rows):
             return True
         return self._continued(Cursor(line)) < len(self._open)
 
     @property
     def open_fence(self) -> str | None:
-        """The line that opened the code block that is open, without its indent."""
+        """The opening line of the open code block, without its indent."""
         return self._leaf.fence + self._leaf.info if isinstance(self._leaf, Fenced) else None
 
     def extend_paragraph(self, text: str) -> None:
-        """Add to the last line of the open paragraph."""
+        """Append to the last line of the open paragraph."""
         if isinstance(self._leaf, ParagraphLines):
             self._leaf.lines[-1] += text
 
     def cut_paragraph(self, at: int) -> list[Block]:
-        """Tell the first ``at`` characters of the open paragraph. From then on it can be nothing else."""
+        """Emit the first ``at`` characters of the open paragraph, which is then certainly a paragraph."""
         if isinstance(self._leaf, ParagraphLines):
             text, before = "\n".join(self._leaf.lines), self._leaf.line_before
             word_after = text[at : at + _LONGEST_WORD].split(maxsplit=1)[:1]
-            self._told.append(Paragraph(text[:at], True, before, "".join(word_after)))
+            self._emitted.append(Paragraph(text[:at], True, before, "".join(word_after)))
             self._leaf.lines = text[at:].split("\n")
             self._leaf.is_cut = True
             cut_line = text[:at].rpartition("\n")
             line = cut_line[2] if cut_line[1] else before + cut_line[2]
             self._leaf.line_before = line[-_LONGEST_WORD:]
-        return self._taken()
+        return self._take_emitted()
 
-    def _taken(self) -> list[Block]:
-        told, self._told = self._told, []
-        return told
+    def _take_emitted(self) -> list[Block]:
+        emitted, self._emitted = self._emitted, []
+        return emitted
 
     def _continued(self, cursor: Cursor) -> int:
-        """Pass over what continues the open containers; return how many of them go on."""
+        """Skip the marks that continue open containers; return how many containers continue."""
         for at, container in enumerate(self._open):
             if isinstance(container, Quote):
                 if not _takes_quote_mark(cursor):
@@ -170,7 +170,7 @@ class BlockParser:
         return len(self._open)
 
     def _takes_verbatim(self, cursor: Cursor, kept: int) -> bool:
-        """Add the line to code or HTML that goes on."""
+        """Add the line to open code or HTML; return whether it belongs there."""
         if kept < len(self._open):
             return False
         match self._leaf:
@@ -179,7 +179,7 @@ class BlockParser:
                     self._close_leaf()
                 else:
                     cursor.skip_indent(fenced.indent)
-                    self._told.append(CodeText(cursor.rest))
+                    self._emitted.append(CodeText(cursor.rest))
             case Html(end=end) | Formula(end=end):
                 if cursor.is_blank and (end is BLANK_LINE or isinstance(self._leaf, Formula)):
                     return False
@@ -190,7 +190,7 @@ class BlockParser:
         return True
 
     def _add_verbatim(self, line: str, end: re.Pattern[str]) -> None:
-        self._told.append(CodeText(line))
+        self._emitted.append(CodeText(line))
         if end is not BLANK_LINE and end.search(line):
             self._close_leaf()
 
@@ -219,14 +219,14 @@ class BlockParser:
             self._make_room(kept)
             _takes_quote_mark(cursor)
             self._open.append(Quote())
-            self._told.append(QuoteStart())
+            self._emitted.append(QuoteStart())
             self._after_blank = False
             return True
         marker = marker_in(text)
         if marker is None or RULE.match(text) or self._is_heading(text, kept, has_opened=has_opened):
             return False
         if self._is_in_paragraph(kept, has_opened=has_opened):
-            # Only what surely is a list may end a paragraph (§5.2, §5.3).
+            # Only an unmistakable list item may interrupt a paragraph (§5.2, §5.3).
             is_empty = not text[marker.width :].strip(" \t")
             if is_empty or marker.number not in {None, 1} or self._table_under(cursor):
                 return False
@@ -240,44 +240,44 @@ class BlockParser:
         cursor.skip(marker.width)
         space = cursor.indent
         if cursor.is_blank or space > CODE_INDENT:
-            space = 1  # what follows is an indented code block, or nothing
+            space = 1  # followed by indented code, or by nothing
         cursor.skip_indent(space)
         if not (self._open and isinstance(self._open[-1], ItemList)):
             kind = ListKind(marker.kind, marker.number)
             self._open.append(ItemList(kind))
-            self._told.append(ListStart(kind))
+            self._emitted.append(ListStart(kind))
         self._open.append(Item(indent + marker.width + space))
-        self._told.append(ItemStart(marker.number))
+        self._emitted.append(ItemStart(marker.number))
         self._after_blank = False
 
     def _is_leaf_of_its_own(self, cursor: Cursor, kept: int, *, has_opened: bool) -> bool:
-        """Tell a block that starts whatever came before: a heading, a rule, a fence, HTML, a table."""
+        """Start a leaf that needs no context: a heading, a rule, a fence, HTML, a table."""
         text = cursor.text
         if heading := heading_in(text):
             self._make_room(kept)
-            self._told.append(Heading(*heading))
+            self._emitted.append(Heading(*heading))
         elif fence := FENCE.match(text):
             self._make_room(kept)
             self._leaf = Fenced(fence["fence"], cursor.indent, fence["info"].strip(" \t"))
-            self._told.append(CodeStart(self._leaf.info))
+            self._emitted.append(CodeStart(self._leaf.info))
         elif end := html_end(text, in_paragraph=not has_opened and self._has_text):
             self._make_room(kept)
             self._leaf = Html(end)
-            self._told.append(HtmlStart())
+            self._emitted.append(HtmlStart())
             self._add_verbatim(cursor.rest, end)
         elif end := formula_end(text, in_paragraph=not has_opened and self._has_text):
             self._make_room(kept)
             self._leaf = Formula(end)
-            self._told.append(FormulaStart())
-            # Its own mark does not end it.
-            self._told.append(CodeText(cursor.rest))
+            self._emitted.append(FormulaStart())
+            # Its opening mark does not close it.
+            self._emitted.append(CodeText(cursor.rest))
         elif self._is_heading(text, kept, has_opened=has_opened):
             self._underline(2 if text.startswith("-") else 1)
         elif not has_opened and kept == len(self._open) and self._table_under(cursor):
             self._begin_table(columns_of(text))
         elif RULE.match(text):
             self._make_room(kept)
-            self._told.append(Rule())
+            self._emitted.append(Rule())
         else:
             return False
         return True
@@ -305,15 +305,15 @@ class BlockParser:
         if isinstance(self._leaf, ParagraphLines):
             text = "\n".join(self._leaf.lines).strip(" \t")
             self._leaf = None
-            self._told.append(Heading(level, text))
+            self._emitted.append(Heading(level, text))
 
     def _table_under(self, cursor: Cursor) -> bool:
-        """Whether the line is the delimiter row to a header that the open paragraph ends in."""
+        """Whether the line is a delimiter row below a header at the end of the open paragraph."""
         leaf = self._leaf
         if not isinstance(leaf, ParagraphLines) or leaf.last_is_lazy or "|" not in leaf.lines[-1]:
             return False
         if leaf.is_cut and len(leaf.lines) == 1:
-            return False  # its beginning may be told already
+            return False  # its beginning may have been emitted
         columns = columns_of(cursor.text)
         return bool(columns) and len(columns) == len(cells_of(leaf.lines[-1]))
 
@@ -339,23 +339,23 @@ class BlockParser:
 
     def _add_text(self, cursor: Cursor, kept: int, *, has_opened: bool) -> None:
         is_code = cursor.indent >= CODE_INDENT
-        goes_on = not has_opened and kept == len(self._open)
+        continues = not has_opened and kept == len(self._open)
         leaf = self._leaf
         if isinstance(leaf, ParagraphLines) and not has_opened:
-            # Also where a container has ended: a paragraph may be continued lazily (§5.1).
+            # Even if a container has ended: a paragraph may be continued lazily (§5.1).
             leaf.lines.append(cursor.text)
             leaf.last_is_lazy = kept < len(self._open) or is_code
-        elif isinstance(leaf, Rows) and goes_on and not is_code:
+        elif isinstance(leaf, Rows) and continues and not is_code:
             self._add_row(leaf, cursor.text)
         elif is_code:
-            if not (isinstance(leaf, Indented) and goes_on):
+            if not (isinstance(leaf, Indented) and continues):
                 self._make_room(kept)
                 leaf = self._leaf = Indented()
-                self._told.append(CodeStart(None))
-            self._told += (CodeText(line) for line in leaf.blank_lines)
+                self._emitted.append(CodeStart(None))
+            self._emitted += (CodeText(line) for line in leaf.blank_lines)
             leaf.blank_lines.clear()
             cursor.skip_indent(CODE_INDENT)
-            self._told.append(CodeText(cursor.rest))
+            self._emitted.append(CodeText(cursor.rest))
         else:
             self._make_room(kept)
             self._leaf = ParagraphLines([cursor.text])
@@ -363,23 +363,23 @@ class BlockParser:
     def _add_row(self, table: Rows, line: str) -> None:
         cells = cells_of(line)
         columns = len(table.alignments)
-        # An unescaped | in code makes a cell too many; it is shown all the same.
+        # An unescaped | in code makes an extra cell; its text is still shown.
         surplus = cells[columns - 1 :] if len(cells) > columns else []
         cells = [*cells[: columns - 1], " | ".join(surplus)] if surplus else cells
         row = tuple(cells) + ("",) * (columns - len(cells))
-        if table.is_told:
-            self._told.append(TableRow(row))
+        if table.is_emitted:
+            self._emitted.append(TableRow(row))
             return
         table.rows.append(row)
         if len(table.rows) == FIRST_ROWS:
-            self._tell_table(table)
+            self._emit_table(table)
 
-    def _tell_table(self, table: Rows) -> None:
-        self._told.append(Table(table.alignments, table.header, tuple(table.rows)))
-        table.is_told = True
+    def _emit_table(self, table: Rows) -> None:
+        self._emitted.append(Table(table.alignments, table.header, tuple(table.rows)))
+        table.is_emitted = True
 
     def _make_room(self, kept: int, marker: Marker | None = None) -> None:
-        """Close what does not hold the block about to begin, and note what that says of the list around it."""
+        """Close what cannot hold the next block, and update the looseness of the list around it."""
         self._close_leaf()
         self._close_to(kept)
         if self._open and isinstance(self._open[-1], ItemList):
@@ -402,7 +402,7 @@ class BlockParser:
             closed = self._open.pop()
             if isinstance(closed, ItemList):
                 closed.kind.is_decided = True
-            self._told.append(End())
+            self._emitted.append(End())
 
     def _close_leaf(self) -> None:
         leaf, self._leaf = self._leaf, None
@@ -411,13 +411,13 @@ class BlockParser:
                 lines = lines if is_cut else without_definitions(lines, self._references)
                 if lines:
                     text = "\n".join(lines).rstrip(" \t")
-                    self._told.append(Paragraph(text, line_before=before))
+                    self._emitted.append(Paragraph(text, line_before=before))
             case Fenced() | Indented() | Html() | Formula():
-                self._told.append(CodeEnd())
-            case Rows(is_told=is_told):
-                if not is_told:
-                    self._tell_table(leaf)
-                self._told.append(TableEnd())
+                self._emitted.append(CodeEnd())
+            case Rows(is_emitted=is_emitted):
+                if not is_emitted:
+                    self._emit_table(leaf)
+                self._emitted.append(TableEnd())
 
 
 def _takes_quote_mark(cursor: Cursor) -> bool:

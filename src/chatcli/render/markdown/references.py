@@ -1,4 +1,4 @@
-"""Definitions of links, ``[label]: address "title"``: where they stand, and whether a text waits for one."""
+"""Link definitions, ``[label]: address "title"``: collecting them, and waiting for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 References: TypeAlias = dict[str, dict[str, Any]]
-"""What markdown-it keeps of them: by normalized label, ``href`` and ``title``."""
+"""Definitions as markdown-it keeps them: by normalized label, ``href`` and ``title``."""
 
 _CODE_OR_ESCAPED: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)|\\.|<[a-zA-Z][^<>\s]*>", re.DOTALL)
 _LINK: Final = re.compile(r"\[[^\[\]]*\]\(\s*(?:<[^<>\n]*>|[^\s<>()]*)(?:\s+\"[^\"]*\"|\s+'[^']*')?\s*\)")
@@ -21,7 +21,7 @@ _TASK: Final = re.compile(r"\[[ xX]\](?=\s)")
 
 
 def without_definitions(lines: Sequence[str], references: References) -> list[str]:
-    """Return the ``lines`` of a paragraph after the definitions it begins with, which ``references`` takes up."""
+    """Return ``lines`` of a paragraph without its leading definitions, which are added to ``references``."""
     if not lines[0].startswith("[") or lines[0].startswith("[^"):  # the latter is a footnote
         return list(lines)
     tokens = _parser().parse("\n".join(lines), env := {"references": references})
@@ -31,7 +31,7 @@ def without_definitions(lines: Sequence[str], references: References) -> list[st
 
 
 def waits_for_definition(text: str, references: References) -> bool:
-    """Whether ``text`` may hold a link whose definition has not come yet."""
+    """Whether ``text`` may hold a link whose definition has not arrived yet."""
     if "[" not in text:
         return False
     from markdown_it.common.utils import normalizeReference  # noqa: PLC0415 - as below
@@ -42,7 +42,7 @@ def waits_for_definition(text: str, references: References) -> bool:
 
 @cache
 def _parser() -> MarkdownIt:
-    # Here, so that nobody who does not render Markdown pays for the parser.
+    # Imported late: only rendering Markdown needs the parser.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
     parser = MarkdownIt("zero")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class MarkdownRenderer:
-    """Writes the rows of one answer, each once it is finished. ``width`` is asked for each, in columns.
+    """Writes each row of an answer once it is finished. ``width`` returns the columns for each write.
 
-    ``say`` is given a line about what was written and turns out to be reasoning.
+    ``say`` receives a line if the text written turns out to be reasoning.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class MarkdownRenderer:
         match event:
             case AnswerContinued(text):
                 self._answer_so_far = text
-                self._stream.go_on_after(text)
+                self._stream.continue_after(text)
             case TextDelta(text):
                 self._print(self._stream.feed(text, self._width()))
             case TextReclassified():
@@ -61,7 +61,7 @@ class MarkdownRenderer:
                 self._say(REASONING_WRITTEN)
                 self._stream = self._begin_stream()
                 if self._answer_so_far:
-                    self._stream.go_on_after(self._answer_so_far)
+                    self._stream.continue_after(self._answer_so_far)
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._print(self._stream.finish(self._width()))
             case _:

@@ -1,7 +1,7 @@
-"""The Markdown engine: text comes in pieces, rows of styled segments go out.
+"""The Markdown engine: chunks of text in, rows of styled segments out.
 
-What is given out is finished: a function of the text so far, the width and the theme, never of how the text was cut,
-of time, or of the height of the screen.
+Every returned row is final. It depends on the text so far, the width and the theme, never on how the text was
+cut, on time, or on the height of the screen.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ANY_WIDTH: Final = 80
 
 
 class MarkdownStream:
-    """One answer. Widths are in columns of the terminal; rows given out end in a line end."""
+    """The stream of one answer. Widths are in columns; each returned row ends in a line end."""
 
     def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto") -> None:
         references: References = {}
@@ -46,21 +46,21 @@ class MarkdownStream:
         return self._painted(self._blocks.feed(self._sanitizer.feed(text)), columns)
 
     def finish(self, columns: int) -> list[Segment]:
-        """Return the rest: nothing more comes."""
+        """End the text and return the remaining rows."""
         rest = self._painted(self._blocks.feed(self._sanitizer.finish()), columns)
         return rest + self._painted(self._blocks.finish(), columns)
 
     def tail(self, columns: int, count: int) -> list[list[Segment]]:
-        """Return the last ``count`` rows of what ``finish`` would give out if the text ended well; see ``BlockStream.ahead``.
+        """Return the last ``count`` rows of a preview of ``finish``, see ``BlockStream.preview``.
 
-        Without line ends; none is wider than ``columns``.
+        The rows have no line ends; none is wider than ``columns``.
         """
-        rows = self._drawing.copy().draw(self._blocks.ahead(), columns)
-        # prompt_toolkit, which may draw them, knows styles only.
+        rows = self._drawing.copy().draw(self._blocks.preview(), columns)
+        # prompt_toolkit may draw these rows, and it knows only styles.
         return [painted(row, self._theme, has_links=False) for row in last_folded(rows, columns, count)]
 
-    def go_on_after(self, text: str) -> None:
-        """Take ``text`` as the beginning of the answer, shown before: the rest of a code block is code."""
+    def continue_after(self, text: str) -> None:
+        """Continue after ``text``, shown earlier: the rest of an open code block is code."""
         before = BlockStream({})
         self._drawing.draw(before.feed(sanitize(text)), _ANY_WIDTH)
         fence = before.open_fence
@@ -80,6 +80,6 @@ class MarkdownStream:
 
 
 def rendered(markdown: str, theme: Theme, columns: int, line_breaks: LineBreaks = "auto") -> list[Segment]:
-    """Return the whole of ``markdown``."""
+    """Return all rows of ``markdown``."""
     stream = MarkdownStream(theme, line_breaks)
     return stream.feed(markdown, columns) + stream.finish(columns)

@@ -1,6 +1,6 @@
-"""What one line of Markdown may be: CommonMark 0.31 with GitHub's tables.
+"""The syntax of one line of Markdown: CommonMark 0.31 with GitHub's tables.
 
-Sections (§) are those of https://spec.commonmark.org/0.31.2/.
+Sections (§) refer to https://spec.commonmark.org/0.31.2/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Alignment: TypeAlias = Literal["", "left", "center", "right"]
 CODE_INDENT: Final = 4
 TAB_WIDTH: Final = 4
 
-# All of these look at a line without its indent.
+# These match a line without its indent.
 FENCE: Final = re.compile(r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
 HEADING: Final = re.compile(r"(?P<marks>#{1,6})(?:[ \t]+(?P<text>.*))?$")
 _CLOSING_MARKS: Final = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
@@ -27,7 +27,7 @@ _DELIMITER_ROW: Final = re.compile(r"[|:-][-:|\s]*$")
 _DELIMITER: Final = re.compile(r":?-+:?$")
 _PIPE: Final = re.compile(r"(?<!\\)\|")
 
-# §4.6: HTML that only its own end closes, then HTML that a blank line closes.
+# §4.6: HTML with its own end mark, then HTML that ends at a blank line.
 _HTML_TO_ITS_END: Final = tuple(
     (re.compile(start, re.IGNORECASE), re.compile(end, re.IGNORECASE))
     for start, end in (
@@ -51,22 +51,22 @@ _HTML_LONE_TAG: Final = re.compile(
 )
 BLANK_LINE: Final = re.compile(r"[ \t]*$")
 
-# Within text a formula has no blank beside its dollars, and no digit behind them: "$5 and $10" is none (as in pandoc's
-# Markdown). Behind \( and \[ stands a TeX command or no backslash, or else they are escaped marks.
+# An inline formula has no blank inside its dollars and no digit after them: "$5 and $10" is text, as in
+# pandoc's Markdown. A backslash after \( and \[ starts a TeX command, otherwise they are escaped marks.
 FORMULA_IN_TEXT: Final = re.compile(
     r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])"
     r"|\\\((?!\\[^a-zA-Z{|,:;!]).+?\\\)|\\\[(?!\\[^a-zA-Z{|,:;!]).+?\\\]",
     re.DOTALL,
 )
 
-# A formula of several lines begins with its mark alone or, where no paragraph is open, with text behind it.
+# A display formula starts with its mark alone or, outside a paragraph, with text after it.
 _FORMULA: Final = re.compile(r"(?P<mark>\$\$|\\\[)(?P<text>[ \t]*(?!\$).*)$")
 _FORMULA_ENDS: Final = {"$$": re.compile(r"\$\$[ \t]*$"), "\\[": re.compile(r"\\\][ \t]*$")}
 _MARKDOWN_LANGUAGES: Final = {"markdown", "md", "mdx", "commonmark", "gfm"}
 
 
 class Cursor:
-    """The rest of a line, and the column it starts in: tabs reach to columns that are multiples of four (§2.2)."""
+    """The rest of a line and its column; tab stops are multiples of four columns (§2.2)."""
 
     __slots__ = ("_column", "rest")
 
@@ -80,7 +80,7 @@ class Cursor:
 
     @property
     def indent(self) -> int:
-        """How many columns of white space come next."""
+        """The columns of white space before the text."""
         column = self._column
         for character in self.rest:
             if character == " ":
@@ -97,7 +97,7 @@ class Cursor:
         return self.rest.lstrip(" \t")
 
     def skip_indent(self, columns: int) -> None:
-        """Pass over white space of up to ``columns``; what is left of a tab stays as blanks."""
+        """Skip white space of up to ``columns``; the rest of a partly skipped tab becomes blanks."""
         at, passed = 0, 0
         while passed < columns and at < len(self.rest) and self.rest[at] in " \t":
             column = self._column + passed
@@ -107,14 +107,14 @@ class Cursor:
         self._column += min(passed, columns)
 
     def skip(self, characters: int) -> None:
-        """Pass over ``characters`` that are no tabs."""
+        """Skip ``characters`` that are not tabs."""
         self.rest = self.rest[characters:]
         self._column += characters
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """The start of a list item (§5.2): ``kind`` is its bullet, or what follows its ``number``."""
+    """The start of a list item (§5.2): ``kind`` is its bullet, or the delimiter after its ``number``."""
 
     kind: str
     number: int | None
@@ -130,7 +130,7 @@ def marker_in(text: str) -> Marker | None:
 
 
 def heading_in(text: str) -> tuple[int, str] | None:
-    """Return the level and the text of an ATX heading (§4.2)."""
+    """Return the level and text of an ATX heading (§4.2)."""
     match = HEADING.match(text)
     if match is None:
         return None
@@ -143,7 +143,7 @@ def is_closing_fence(text: str, fence: str) -> bool:
 
 
 def html_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
-    """Return what ends the block of HTML that starts with ``text``, ``None`` where none does (§4.6)."""
+    """Return the end pattern of the HTML block that ``text`` starts, ``None`` if it starts none (§4.6)."""
     if not text.startswith("<"):
         return None
     for start, end in _HTML_TO_ITS_END:
@@ -155,9 +155,9 @@ def html_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
 
 
 def formula_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
-    """Return what ends the formula of several lines that starts with ``text``, ``None`` where none does.
+    """Return the end pattern of the display formula that ``text`` starts, ``None`` if it starts none.
 
-    A blank line ends it as well: TeX allows none in a formula.
+    A blank line ends it too: TeX allows none in a formula.
     """
     match = _FORMULA.match(text) if text.startswith(("$$", "\\[")) else None
     if match is None:
@@ -169,12 +169,12 @@ def formula_end(text: str, *, in_paragraph: bool) -> re.Pattern[str] | None:
 
 
 def holds_markdown(info: str) -> bool:
-    """Whether the code behind a fence with this ``info`` is Markdown, and so may have fences of its own."""
+    """Whether the code of a fence with this ``info`` is Markdown and may hold fences itself."""
     return info.split(maxsplit=1)[:1] != [] and info.split(maxsplit=1)[0].lower() in _MARKDOWN_LANGUAGES
 
 
 def columns_of(delimiter_row: str) -> tuple[Alignment, ...]:
-    """Return how the columns of a table are aligned; empty for a line that is no delimiter row."""
+    """Return the alignments of a table's columns; empty if the line is not a delimiter row."""
     row = delimiter_row.strip(" \t")
     # A lone "-" before a blank is a list item.
     if not _DELIMITER_ROW.match(row) or len(row) < 2 or row.startswith(("- ", "-\t")):  # noqa: PLR2004
@@ -194,7 +194,7 @@ def _alignment(delimiter: str) -> Alignment:
 
 
 def cells_of(row: str) -> list[str]:
-    """Return the cells of a row of a table, an escaped pipe as the pipe it stands for."""
+    """Return the cells of a table row, with escaped pipes unescaped."""
     cells = [cell.replace("\\|", "|") for cell in _PIPE.split(row.strip(" \t"))]
     if cells and not cells[0]:
         del cells[0]

@@ -1,4 +1,4 @@
-"""How a table stands on a terminal: columns as wide as their cells, else cells that wrap, else a list."""
+"""Table layout: columns at their natural width, otherwise wrapped cells, otherwise a list of records."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.syntax import Alignment
 
 NARROWEST: Final = 8
-"""A table becomes a list of records where one of its columns would be narrower than this, and than what it holds."""
+"""A table becomes a list of records if a column would be narrower than this and than its content."""
 
 _UNDER_HEADER: Final = "─"
 _BETWEEN_ROWS: Final = "╌"
 
 
 class TableLayout:
-    """The rows of one table in ``columns``: how wide each of its columns is follows from its beginning."""
+    """The rows of one table in ``columns``; its column widths follow from its first rows."""
 
     def __init__(self, table: Table, inline: Inline, columns: int) -> None:
         self.table = table
@@ -40,7 +40,7 @@ class TableLayout:
         self._is_list = sum(self._widths) > room or any(
             given < min(wanted, NARROWEST) for given, wanted in zip(self._widths, natural, strict=True)
         )
-        # Where cells wrap, it takes a line to see where a row ends.
+        # Rules separate the rows if cells wrap.
         self._is_ruled = self._widths != natural
 
     def beginning(self) -> Iterator[Row]:
@@ -79,7 +79,7 @@ class TableLayout:
         return [Run(f"{line}┼{line}".join(line * width for width in self._widths), ("border",))]
 
     def _record(self, cells: Sequence[str]) -> Iterator[Row]:
-        """Yield a row as a list of what it says of each column."""
+        """Yield a row as a list of column names and values."""
         for name, cell in zip(self.table.header, cells, strict=True):
             label = self._cell(name, "table.header")
             value = self._cell(cell)
@@ -89,7 +89,7 @@ class TableLayout:
 
 
 def _natural_width(cell: Sequence[Run]) -> int:
-    """Return the width of the widest line a cell has of itself, at least one column."""
+    """Return the width of a cell's widest line, at least one column."""
     widest = line = 0
     for run in cell:
         line = 0 if run is LINE_BREAK else line + columns_of(run.text)
@@ -98,7 +98,7 @@ def _natural_width(cell: Sequence[Run]) -> int:
 
 
 def _narrowed(widths: Sequence[int], room: int) -> list[int]:
-    """Give every column what it wants, as far as all can have as much; the widest share what is left."""
+    """Divide ``room`` among columns: narrow ones get their width, the widest share the rest equally."""
     narrowed = list(widths)
     left, wider = room, sorted(range(len(widths)), key=lambda at: widths[at])
     for done, at in enumerate(wider):

@@ -1,4 +1,4 @@
-"""How many columns a text takes on a terminal, and where it may be broken."""
+"""The width of text on a terminal, and where it may be broken."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 
 from wcwidth import iter_graphemes, width
 
-# What is not surely one column wide.
+# Characters that are not certainly one column wide.
 _OTHER_WIDTH: Final = re.compile(
     "[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2015\u2018-\u201f\u2026\u2500-\u257f]"
 )
-# Wide characters a line may be broken between. Korean has blanks for that.
+# Wide characters a line may be broken between. Korean breaks at blanks.
 _WIDE: Final = (
     "\u2e80-\u303e\u3041-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003fffd"
 )
-# No line begins with these, and none ends with those (JIS X 4051 §§4.1, 6.1; GB/T 15834-2011 §5.1), as far as one
-# character goes.
+# Characters that no line begins with, and those that no line ends with, as far as single characters go
+# (JIS X 4051 §§4.1, 6.1; GB/T 15834-2011 §5.1).
 _CLOSING: Final = (
     "、。，．：；？！‼⁇⁈⁉）］｝｠〕〉》」』】〙〗〟’”»›…‥·・／～〜％‰℃°′″ーヽヾゝゞ々〻ぁぃぅぇぉっゃゅょゎゕゖ"
     "ァィゥェォッャュョヮヵヶㇰ-ㇿ゛゜｡｣､･ｰ,.:;?!/)\\]}%"
@@ -44,28 +44,28 @@ def columns_of(text: str) -> int:
 
 
 def words_of(text: str) -> list[str]:
-    """Cut ``text`` where a line may end: around blanks, and between the characters of Chinese and Japanese."""
+    """Cut ``text`` where a line may end: around blanks, and between Chinese and Japanese characters."""
     if _WIDE_TEXT.search(text) is None:
-        return [piece for piece in re.split("( +)", text) if piece]
+        return [chunk for chunk in re.split("( +)", text) if chunk]
     return _WORD.findall(text)
 
 
 def chopped(text: str, columns: int, first_columns: int | None = None) -> list[str]:
-    """Cut ``text`` into pieces of at most ``columns``, the first of at most ``first_columns``; never within a character.
+    """Cut ``text`` into chunks of at most ``columns``, the first of at most ``first_columns``.
 
-    A character that is wider than there is room for has a piece of its own.
+    Grapheme clusters stay whole; one that is wider than the room forms its own chunk.
     """
     room = columns if first_columns is None else first_columns
     if text.isascii():
         return [text[:room], *(text[at : at + columns] for at in range(room, len(text), columns))]
-    pieces: list[str] = []
-    piece: list[str] = []
+    chunks: list[str] = []
+    chunk: list[str] = []
     used = 0
     for grapheme in iter_graphemes(text):
         taken = columns_of(grapheme)
-        if used + taken > room and (piece or room < columns):
-            pieces.append("".join(piece))
-            piece, used, room = [], 0, columns
-        piece.append(grapheme)
+        if used + taken > room and (chunk or room < columns):
+            chunks.append("".join(chunk))
+            chunk, used, room = [], 0, columns
+        chunk.append(grapheme)
         used += taken
-    return [*pieces, "".join(piece)]
+    return [*chunks, "".join(chunk)]

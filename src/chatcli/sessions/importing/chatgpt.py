@@ -250,12 +250,12 @@ class _ConversationReader:
         beginnings = [key for key, node in self._nodes.items() if _parent(node) not in self._nodes]
         # Nodes in a cycle are unreachable from any beginning, and come last.
         waiting = [*reversed(self._nodes), *reversed(beginnings)]
-        seen: set[str] = set()
+        visited: set[str] = set()
         while waiting:
             node_id = waiting.pop()
-            if node_id in seen:
+            if node_id in visited:
                 continue
-            seen.add(node_id)
+            visited.add(node_id)
             yield node_id
             children = self._nodes[node_id].get("children")
             if isinstance(children, list):
@@ -268,11 +268,11 @@ class _ConversationReader:
 
     def _kept(self, node_id: str | None) -> str | None:
         """Return ``node_id`` or its nearest imported ancestor."""
-        seen: set[str] = set()
-        while node_id in self._nodes and node_id not in seen:
+        visited: set[str] = set()
+        while node_id in self._nodes and node_id not in visited:
             if node_id in self._contents:
                 return node_id
-            seen.add(node_id)
+            visited.add(node_id)
             node_id = _parent(self._nodes[node_id])
         return None
 

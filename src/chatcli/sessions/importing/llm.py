@@ -129,17 +129,17 @@ class _Thread:
         """Yield every message after the one it follows, in the order of the calls."""
         replies = {str(turn["tip_message_hash"]): reply_of(turn) for turn in self._turns}
         ends = [(str(turn["tip_message_hash"]), moment_of(turn, "datetime_utc")) for turn in self._turns]
-        seen: set[str] = set()
+        visited: set[str] = set()
         for end, at in [*ends, (tip, moment_of(self._row, "datetime_utc"))]:
-            for message_hash in reversed(list(self._unseen(end, seen))):
+            for message_hash in reversed(list(self._unvisited(end, visited))):
                 row = self._rows[message_hash]
                 message = self._message(message_hash, text_of(row, "role"))
                 parent = _text_or_none(row["parent_hash"])
                 yield MessageRecord(message_hash, parent, timestamp(at), message, replies.get(message_hash))
 
-    def _unseen(self, message_hash: Any, seen: set[str]) -> Iterator[str]:
-        while message_hash in self._rows and message_hash not in seen:
-            seen.add(message_hash)
+    def _unvisited(self, message_hash: Any, visited: set[str]) -> Iterator[str]:
+        while message_hash in self._rows and message_hash not in visited:
+            visited.add(message_hash)
             yield message_hash
             message_hash = _text_or_none(self._rows[message_hash]["parent_hash"])
 
