@@ -14,7 +14,7 @@ from chatcli.conversation.context import Window
 from chatcli.conversation.counting import O200K_BASE, MessageTokens, TiktokenCounter
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.manager import ConversationManager
-from chatcli.conversation.strategies import STRATEGIES
+from chatcli.conversation.strategies.strategy import STRATEGIES
 from chatcli.core.messages import answer, question
 from chatcli.sessions.log import SessionLog
 

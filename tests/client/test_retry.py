@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.chat.resolved_model import InterruptibleSleep
-from chatcli.client.retry import Fallback, FallbackModel, RetryingModel
+from chatcli.client.retry import Fallback, FallbackModel, InterruptibleSleep, RetryingModel
 from chatcli.core.errors import (
     BadResponse,
     ConfigurationError,

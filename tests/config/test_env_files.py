@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.env_files import EnvFile, TrustedFolders, env_file_of, mention_once, read_env_file
+from chatcli.config.env_files import EnvFile, TrustedFolders, mention_once, read_env_file
 from chatcli.config.paths import Paths
 from chatcli.config.report import changes
 from chatcli.config.resolve import resolve
@@ -138,16 +138,6 @@ def test_a_missing_file_is_a_clear_error(tmp_path):
 def test_a_file_that_is_not_text_is_a_clear_error(read):
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read(b"MODEL=\xff\xfe")
-
-
-def test_a_folder_named_dotenv_is_no_env_file(tmp_path):
-    (tmp_path / ".env").mkdir()
-    assert env_file_of(tmp_path) is None
-
-
-def test_a_folder_without_one_has_no_env_file(tmp_path):
-    assert env_file_of(tmp_path) is None
-    assert env_file_of(tmp_path / "missing") is None
 
 
 HOST = "https://host.example/v1"

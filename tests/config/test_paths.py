@@ -7,7 +7,13 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from chatcli.config.paths import PATH_VARIABLES, ensure_private_folder, find_paths, write_private_file
+from chatcli.config.paths import (
+    PATH_VARIABLES,
+    ensure_private_folder,
+    env_file_of,
+    find_paths,
+    write_private_file,
+)
 from chatcli.core.errors import ConfigurationError, LocalIOError
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
@@ -123,3 +129,13 @@ def test_a_place_that_cannot_be_written_is_a_clear_error_and_leaves_nothing(tmp_
     with pytest.raises(LocalIOError, match=r"cannot write .*keys\.json"):
         write_private_file(tmp_path / "keys.json", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_a_folder_named_dotenv_is_no_env_file(tmp_path):
+    (tmp_path / ".env").mkdir()
+    assert env_file_of(tmp_path) is None
+
+
+def test_a_folder_without_one_has_no_env_file(tmp_path):
+    assert env_file_of(tmp_path) is None
+    assert env_file_of(tmp_path / "missing") is None

@@ -12,8 +12,7 @@ from chatcli.conversation.counting import MessageTokens
 from chatcli.conversation.history import Entry, History, Summary, Turn
 from chatcli.conversation.manager import REFITS, ConversationManager
 from chatcli.conversation.play import play
-from chatcli.conversation.strategies import STRATEGIES
-from chatcli.conversation.strategies.strategy import Truncate
+from chatcli.conversation.strategies.strategy import STRATEGIES, Truncate
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chatcli.app.windows import WindowFinder
-from chatcli.chat.resolved_model import InterruptibleSleep, ResolvedModel, usd_of
+from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
 from chatcli.config.paths import ensure_private_folder
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.pool import PoolEntry
-    from chatcli.client.retry import Fallback
+    from chatcli.client.retry import Fallback, InterruptibleSleep
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.cost.budget import Approve
@@ -110,6 +110,8 @@ class ModelResolver:
             window_tokens = settings.window_for(name) or await WindowFinder(
                 entry, self._facts(entry).windows, table=self._context.table, notify=self._notify
             ).window_tokens(name, offered)
+        from chatcli.client.retry import InterruptibleSleep  # noqa: PLC0415 - as in ``_model``
+
         endpoint = entry.endpoint
         terms = self._terms(chat, entry, InterruptibleSleep())
         pricing = terms.pricing
@@ -121,7 +123,7 @@ class ModelResolver:
             window_tokens=window_tokens,
             parameters=_parameters(settings, embedded=endpoint.embedded),
             endpoint=endpoint,
-            pause=terms.pause,
+            retry_now=terms.pause.cut_short,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
             pricing=pricing,
             budget=terms.budget,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chatcli.chat.branches import Branches
 from chatcli.chat.memory import Memory
 from chatcli.chat.open_session import OpenSession
 from chatcli.chat.session_history import history_of
@@ -13,6 +12,7 @@ from chatcli.chat.summaries import Summaries
 from chatcli.chat.turns import Turns
 
 if TYPE_CHECKING:
+    from chatcli.chat.branches import Branches
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.messages import Message
@@ -35,8 +35,11 @@ class Conversation:
     def __init__(self, log: SessionLog, store: SessionStore, *, system: str | None = None) -> None:
         self.session: Session = log.session
         self.opened = OpenSession(log, store, system=system)
-        self.branches = Branches(self.opened)
-        self.turns = Turns(self.opened, self.branches)
+        self.turns = Turns(self.opened)
+
+    @property
+    def branches(self) -> Branches:
+        return self.turns.branches
 
     @cached_property
     def memory(self) -> Memory:

@@ -50,8 +50,11 @@ class Branches:
 
     def __init__(self, opened: OpenSession) -> None:
         self._opened = opened
-        self.editing: MessageRecord | None = None
+
+    @property
+    def editing(self) -> MessageRecord | None:
         """The question that the next one replaces."""
+        return self._opened.editing
 
     @property
     def tree(self) -> Tree:
@@ -114,13 +117,13 @@ class Branches:
 
     def edit(self, number: int | None = None) -> MessageRecord:
         """Make the next question replace this one, as a sibling of it, and return this question."""
-        self.editing = self.numbered(number)
-        return self.editing
+        self._opened.editing = edited = self.numbered(number)
+        return edited
 
     def stop_editing(self) -> bool:
         """Cancel editing; return whether a question was being edited."""
         was_editing = self.editing is not None
-        self.editing = None
+        self._opened.editing = None
         return was_editing
 
     def alternatives(self) -> Alternatives | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.ports import Journal
     from chatcli.sessions.log import SessionLog
+    from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile, SessionStore
 
@@ -34,6 +35,8 @@ class OpenSession:
         """The journal of the coming turns."""
         self.notices: list[Notice] = log.notices
         """Notices about the file that the person has not seen; whoever shows one removes it."""
+        self.editing: MessageRecord | None = None
+        """The question that the next one replaces."""
         self.changes = 0
         self._log = log
         self._requested_system = system

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,8 @@ from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import LearnedCounts
     from chatcli.conversation.turn_vectors import TurnVectors
@@ -21,32 +21,11 @@ if TYPE_CHECKING:
     from chatcli.cost.pricing import Pricing
 
 
-class InterruptibleSleep:
-    """A sleep like ``asyncio.sleep`` that ``cut_short`` ends early."""
-
-    def __init__(self) -> None:
-        self._sleeping: set[asyncio.Event] = set()
-
-    async def sleep(self, time_s: float) -> None:
-        over = asyncio.Event()
-        self._sleeping.add(over)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(time_s):
-                    await over.wait()
-        finally:
-            self._sleeping.discard(over)
-
-    def cut_short(self) -> bool:
-        """End every sleep now; return whether there was one."""
-        for over in self._sleeping:
-            over.set()
-        return bool(self._sleeping)
-
-
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """The model of a conversation and how it is asked. ``pause`` is the wait between attempts.
+    """The model of a conversation and how it is asked.
+
+    ``retry_now`` ends the wait before another attempt, and returns whether there was one.
 
     ``counts`` knows how the endpoint counts, ``pricing`` its prices, ``budget`` the limits. ``context`` names
     the context strategy, ``summary_model`` the model that summarizes, ``None`` for the model itself,
@@ -60,7 +39,7 @@ class ResolvedModel:
     window_tokens: int
     parameters: Parameters
     endpoint: Endpoint
-    pause: InterruptibleSleep = field(default_factory=InterruptibleSleep)
+    retry_now: Callable[[], bool] = lambda: False
     default_system: str | None = None
     pricing: Pricing | None = None
     budget: Budget | None = None

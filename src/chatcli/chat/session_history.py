@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 from chatcli.conversation.counting import BYTES_A_TOKEN, utf_8_length
 from chatcli.conversation.history import FOLLOWING, History, Summary, Turn
 from chatcli.core.messages import Message, TextPart
-from chatcli.sessions.garbage_collection import garbage_collection_paused
+from chatcli.sessions.session import garbage_collection_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import context_report
@@ -15,8 +15,7 @@ from chatcli.conversation.context import Window
 from chatcli.conversation.counting import VocabularyTokens
 from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
-from chatcli.conversation.strategies import STRATEGIES
-from chatcli.conversation.strategies.strategy import does_not_fit
+from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.events import ContextFitted, TurnStarted
@@ -90,15 +89,21 @@ class Turns:
     The model always sees the conversation as the session defines it, after any undo, pin or drop.
     """
 
-    def __init__(self, opened: OpenSession, branches: Branches) -> None:
+    def __init__(self, opened: OpenSession) -> None:
         self.target: ResolvedModel | None = None
         self._opened = opened
-        self._branches = branches
         self._vocabularies = VocabularyTokens()
         self._model: ModelInUse | None = None
         self._manager: ConversationManager | None = None
         self._long_questions: LongQuestions | None = None
         self._applied_changes = 0
+
+    @cached_property
+    def branches(self) -> Branches:
+        # Imported on first use: a question that is simply asked moves to no other branch.
+        from chatcli.chat.branches import Branches  # noqa: PLC0415
+
+        return Branches(self._opened)
 
     @property
     def manager(self) -> ConversationManager:
@@ -150,7 +155,7 @@ class Turns:
 
     def retry_now(self) -> bool:
         """End the wait before the next attempt; return whether there was one."""
-        return self.target is not None and self.target.pause.cut_short()
+        return self.target is not None and self.target.retry_now()
 
     def report(self, target: ResolvedModel | None = None, question: Message | None = None) -> ContextReport:
         """Return the context of the model, or of another ``target``, with ``question`` or the next one."""
@@ -187,13 +192,13 @@ class Turns:
         else:
             whole = self._with_attached(question)
             long = self.long(whole)
-        edited = self._branches.editing
+        edited = self._opened.editing
         if edited is None:
             return self._remembering(self._asking(self.manager, whole, long))
         if edited.message == whole:
             return self._ask_again(edited)
         stood = self._opened.session.head
-        self._branches.go_before(edited)
+        self.branches.go_before(edited)
         return self._restoring_if_unsent(self._asking(self.manager, whole, long), stood)
 
     def retry(self, target: ResolvedModel | None = None) -> AsyncGenerator[Event]:
@@ -202,7 +207,7 @@ class Turns:
         The old answer stays in the session as a sibling, and becomes current again if the new one fails.
         ``target`` replaces the conversation's model for this answer.
         """
-        return self._ask_again(self._branches.latest(1)[0], target=target)
+        return self._ask_again(self.branches.latest(1)[0], target=target)
 
     def continue_answer(self) -> AsyncGenerator[Event]:
         """Request the remainder of a cut last answer, and store the whole in its place."""
@@ -220,7 +225,7 @@ class Turns:
                 hint="ask for more in your own words",
                 code="complete_answer",
             )
-        return self._ask_again(self._branches.latest(1)[0], partial_answer=last[0].message.text)
+        return self._ask_again(self.branches.latest(1)[0], partial_answer=last[0].message.text)
 
     def aside(
         self, question: Message, *, system: str | None = None, with_history: bool = True
@@ -239,16 +244,16 @@ class Turns:
         self, question_record: MessageRecord, *, partial_answer: str = "", target: ResolvedModel | None = None
     ) -> AsyncGenerator[Event]:
         session, path = self._opened.session, self._opened.session.path()
-        stood, at = session.head, self._branches.place(question_record)
+        stood, at = session.head, self.branches.place(question_record)
         if question_record.id in session.dropped:
             # A retried question is sent even if the person had dropped it.
             self._opened.mark("undrop", question_record.id)
         # If the system prompt was set after the question, the question is asked anew after it.
         stored_id = None if any(record.role == "system" for record in path[at:]) else question_record.id
         if stored_id is None:
-            self._branches.go_before(question_record)
+            self.branches.go_before(question_record)
         else:
-            self._branches.go_on_from(question_record.id)
+            self.branches.go_on_from(question_record.id)
         model, manager, history = self._connected_model, self.manager, self.manager.history
         if target is not None:
             model = self._model_at(target)
@@ -310,7 +315,7 @@ class Turns:
 
     def _with_attached(self, question: Message) -> Message:
         """Return ``question`` with those attachments of the question it replaces that are not attached anew."""
-        edited = self._branches.editing
+        edited = self._opened.editing
         if edited is None:
             return question
         anew = {name_of(part.text) for part in question.documents}

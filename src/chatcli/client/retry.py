@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -201,3 +201,26 @@ def _named(event: ModelEvent, to_send: Request) -> ModelEvent:
     if isinstance(event, Completion) and event.model is None:
         return replace(event, model=to_send.model)
     return event
+
+
+class InterruptibleSleep:
+    """A sleep like ``asyncio.sleep`` that ``cut_short`` ends early."""
+
+    def __init__(self) -> None:
+        self._sleeping: set[asyncio.Event] = set()
+
+    async def sleep(self, time_s: float) -> None:
+        over = asyncio.Event()
+        self._sleeping.add(over)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(time_s):
+                    await over.wait()
+        finally:
+            self._sleeping.discard(over)
+
+    def cut_short(self) -> bool:
+        """End every sleep now; return whether there was one."""
+        for over in self._sleeping:
+            over.set()
+        return bool(self._sleeping)

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Untrusted
 
-DOT_ENV: Final = ".env"
-"""The name of the file, and of the origin of its values."""
-
 _MOST_BYTES: Final = 262_144
 _MOST_BYTES_OF_FOLDERS: Final = 10_000_000
 _MOST_MENTIONED: Final = 500
@@ -72,18 +69,6 @@ class EnvFile:
     sha256: str
     odd_lines: tuple[int, ...] = ()
     odd_names: frozenset[str] = field(default_factory=frozenset)
-
-
-def env_file_of(folder: Path) -> Path | None:
-    """Return the ``.env`` of a folder, ``None`` if it has none or it cannot be accessed.
-
-    A folder of that name is a Python environment, and ignored.
-    """
-    path = folder / DOT_ENV
-    with contextlib.suppress(OSError):
-        if path.exists() and not path.is_dir():
-            return path
-    return None
 
 
 def read_env_file(path: Path, *, may_be_pipe: bool = False) -> EnvFile:

@@ -1,12 +1,13 @@
-"""The program's folders, and private files in them."""
+"""The program's folders, private files in them, and the ``.env`` of a working folder."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.storage.private_files import make_folder, replace
@@ -20,6 +21,9 @@ PATH_VARIABLES: Mapping[str, str] = {
     "CHATCLI_CACHE_DIR": "Folder of caches",
     "CHATCLI_LOCAL_DIR": "Folder of the embedded model (default: local in the data folder)",
 }
+
+DOT_ENV: Final = ".env"
+"""The name of the file, and of the origin of its values."""
 
 _PRIVATE = 0o700
 
@@ -47,6 +51,18 @@ def find_paths(environment: Mapping[str, str]) -> Paths:
         cache=_folder(environment, "CHATCLI_CACHE_DIR", "user_cache_path"),
         local=Path(local) if local else data / "local",
     )
+
+
+def env_file_of(folder: Path) -> Path | None:
+    """Return the ``.env`` of a folder, ``None`` if it has none or it cannot be accessed.
+
+    A folder of that name is a Python environment, and ignored.
+    """
+    path = folder / DOT_ENV
+    with suppress(OSError):
+        if path.exists() and not path.is_dir():
+            return path
+    return None
 
 
 def obstacle(folder: Path) -> str | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.config.config_file import beginning
 from chatcli.config.endpoints import origin_of
-from chatcli.config.env_files import DOT_ENV, known_variables
+from chatcli.config.env_files import known_variables
+from chatcli.config.paths import DOT_ENV
 from chatcli.config.resolve import env_file_source
 from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
 

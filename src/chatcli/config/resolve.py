@@ -16,15 +16,13 @@ from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, rea
 from chatcli.config.credentials import Credential, StoredKeys, bind, choose, system_keyring
 from chatcli.config.endpoints import OPENAI_URL, MistypedValue, origin_of
 from chatcli.config.env_files import (
-    DOT_ENV,
     TrustedFolders,
-    env_file_of,
     names_unread_endpoint,
     odd_lines,
     permitted,
     read_env_file,
 )
-from chatcli.config.paths import PATH_VARIABLES
+from chatcli.config.paths import DOT_ENV, PATH_VARIABLES, env_file_of
 from chatcli.config.settings import (
     PARSERS_BY_VARIABLE,
     SETTINGS,

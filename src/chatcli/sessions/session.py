@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -326,3 +328,24 @@ class Session:
 
     def _is_message(self, message_id: str) -> bool:
         return message_id in self._messages or message_id in self._partials
+
+
+@contextmanager
+def garbage_collection_paused() -> Iterator[None]:
+    """Pause the search for reference cycles: code that makes many objects and no cycles runs nearly twice as fast."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def exempt_from_garbage_collection() -> None:
+    """Exclude all objects that exist now from the search for reference cycles.
+
+    Searching the objects of a long session takes as long as one frame may, and happens while the person types.
+    They are still freed when their last reference goes away.
+    """
+    gc.freeze()

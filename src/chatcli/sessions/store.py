@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.sessions.folder import SUFFIX, checked_name, is_path, moment_of, remove_attachments
-from chatcli.sessions.garbage_collection import exempt_from_garbage_collection, garbage_collection_paused
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
-from chatcli.sessions.session import Session
+from chatcli.sessions.session import Session, exempt_from_garbage_collection, garbage_collection_paused
 from chatcli.sessions.titles import preview_of, title_of
 from chatcli.storage import private_files
 from chatcli.storage.file_lock import is_locked

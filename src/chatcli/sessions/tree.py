@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.sessions.garbage_collection import garbage_collection_paused
+from chatcli.sessions.session import garbage_collection_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

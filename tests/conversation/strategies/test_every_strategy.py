@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from chatcli.conversation.context import LeftOut, join_neighbours
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY, MessageTokens
 from chatcli.conversation.history import Entry, History
-from chatcli.conversation.strategies import STRATEGIES
-from chatcli.conversation.strategies.strategy import Strategy
+from chatcli.conversation.strategies.strategy import STRATEGIES, Strategy
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import answer, question
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY

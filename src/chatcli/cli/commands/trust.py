@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.setup import run_context
 from chatcli.cli.typed_lines import agrees
-from chatcli.config.env_files import DOT_ENV, TrustedFolders, env_file_of, odd_lines, read_env_file
+from chatcli.config.env_files import TrustedFolders, odd_lines, read_env_file
+from chatcli.config.paths import DOT_ENV, env_file_of
 from chatcli.config.report import changes
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.exit_codes import ExitCode

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
 
 from chatcli.conversation.context import (
     IN_SUMMARY,
@@ -20,9 +22,10 @@ from chatcli.conversation.context import (
 )
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from chatcli.conversation.context import PartKind
     from chatcli.conversation.counting import MessageTokens
@@ -337,3 +340,14 @@ def surely_fits(history: History, question: Message, budget_tokens: int, tokens:
             break
         left -= tokens.upper_bound(*turn.messages) if turn.has_question else 0
     return left >= 0
+
+
+def _made(implementation: str, *arguments: object) -> Strategy:
+    module, _, name = implementation.partition(":")
+    return cast("Strategy", getattr(import_module(f"{__package__}.{module}"), name)(*arguments))
+
+
+STRATEGIES: Final[Mapping[str, Callable[..., Strategy]]] = {
+    name: partial(_made, row.implementation) for name, row in CONTEXT_STRATEGIES.items()
+}
+"""Constructors: called with the turn vectors, if any, they return a strategy for one conversation."""
