@@ -341,6 +341,7 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
     inner = ScriptedModel(
         [refusal("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")],
         [refusal("Unrecognized request argument supplied: max_completion_tokens")],
+        [refusal("Unrecognized request argument supplied: max_output_tokens")],
         PARIS,
     )
     reported = [
@@ -350,7 +351,8 @@ async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():
     ]
     assert reported == [
         "small does not accept max_tokens; retried with max_completion_tokens",
-        "small does not accept max_completion_tokens; retried without it",
+        "small does not accept max_completion_tokens; retried with max_output_tokens",
+        "small does not accept max_output_tokens; retried without it",
     ]
 
 
@@ -370,6 +372,8 @@ async def test_a_field_that_is_refused_again_is_a_failure():
         (refusal("stream_options.include_usage is not supported", status=422), "stream_options"),
         (refusal('[{"type": "extra_forbidden", "loc": ["body", "seed"]}]', status=422), "seed"),
         (refusal("Unknown parameter: 'store'.", "unknown_parameter", "store"), "store"),
+        (refusal("Use max_output_tokens; max_tokens is not supported"), "max_tokens"),
+        (refusal("You cannot use max_tokens: not supported"), "max_tokens"),
         (refusal("Model grok does not support parameter topP."), None),
         (refusal("Model grok does not support parameter topK."), "top_k"),
         (refusal("invalid temperature: only 1 is allowed for this model"), "temperature"),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from chatcli.client.endpoint import Endpoint, Proxy
-from chatcli.client.endpoint_facts import Facts
+from chatcli.client.endpoint_facts import Facts, UnsupportedParametersModel
 from chatcli.client.rate_limit import Claim
 from chatcli.core.errors import (
     AnswerTooLarge,
@@ -28,7 +28,7 @@ from chatcli.core.errors import (
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.exit_codes import ExitCode
 from chatcli.core.messages import Message, TextPart, answer, question, system
-from chatcli.core.request import Parameters, Request
+from chatcli.core.request import LIMIT_FIELDS, Parameters, Request
 from chatcli.core.usage import Usage
 from chatcli.storage.cache import JsonFileCache
 from client.wire import (
@@ -786,6 +786,29 @@ async def test_what_the_endpoint_refuses_is_left_out_or_spelled_otherwise(chat, 
     await events_of(chat, Request("small", (question("Hi"),), parameters, without=refused))
     body = body_of(route)
     assert body.keys() == {"model", "messages", "stream", "seed", "max_completion_tokens", "min_p"}
+
+
+async def test_a_server_that_wants_max_output_tokens_gets_it_as_the_third_try(network):
+    def answer(request):
+        limit = next((name for name in LIMIT_FIELDS if name in json.loads(request.content)), None)
+        if limit == "max_output_tokens":
+            return httpx.Response(200, json=completion("Paris"))
+        text = f"{limit} is unknown here, use max_output_tokens instead"
+        return httpx.Response(400, json={"error": {"message": text, "code": "unsupported_field"}})
+
+    route = network.post("https://api.example-ai.com/v1/chat/completions").mock(side_effect=answer)
+    async with chat_at(Endpoint("https://api.example-ai.com/v1", key="sk-e"), streamed=False) as chat:
+        model = UnsupportedParametersModel(chat, Facts())
+        first, second = (
+            await events_of(model, asked(max_tokens=9)),
+            await events_of(model, asked(max_tokens=9)),
+        )
+    assert [event.message for event in first if isinstance(event, Notice)] == [
+        "small does not accept max_tokens; retried with max_completion_tokens",
+        "small does not accept max_completion_tokens; retried with max_output_tokens",
+    ]
+    assert second == PARIS
+    assert body_of(route)["max_output_tokens"] == 9
 
 
 def choice(finish_reason=None, **fields):

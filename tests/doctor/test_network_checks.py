@@ -73,7 +73,7 @@ async def test_a_port_nobody_listens_on_ends_the_way(found):
     assert {statuses(findings)[name] for name in AFTER_CONNECT} == {Status.SKIPPED}
 
 
-async def test_a_name_nobody_knows_ends_the_way_and_nothing_later_is_waited_for(found, monkeypatch):
+async def test_an_unresolvable_name_skips_all_later_checks(found, monkeypatch):
     def unknown(*_arguments, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -54,7 +54,7 @@ async def test_any_answer_is_survived_and_nothing_is_written(start_repl, answers
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=20).filter(lambda text: "." not in text and ":" not in text), max_size=4))
-async def test_no_text_is_more_than_a_wrong_answer(start_repl, answers):
+async def test_arbitrary_text_at_the_menu_saves_nothing(start_repl, answers):
     kept = [answer for answer in answers if number_meant(answer, 6) is None and "/" not in answer]
     repl = first_run(start_repl, *kept, None)
     await onboard(repl)
@@ -118,7 +118,7 @@ async def test_of_several_models_one_is_chosen_after_the_key_was_checked(start_r
     assert f'model = "{model}"' in config_of(repl)
 
 
-async def test_a_model_for_something_else_is_not_what_enter_takes(start_repl):
+async def test_enter_does_not_choose_an_embedding_model(start_repl):
     models = json_answer({"data": [{"id": "nomic-embed-text"}, {"id": "llama"}]})
     async with serving(models, models) as server:
         repl = first_run(start_repl, server.base_url, "", "")
@@ -145,7 +145,7 @@ async def test_a_key_typed_in_the_open_is_not_used(start_repl):
     assert not (repl.context.paths.config / "keys.json").exists()
 
 
-async def test_what_comes_first_all_the_same_is_said(start_repl):
+async def test_a_setting_that_overrides_the_choice_is_named(start_repl):
     async with serving(ONE, ONE) as server:
         repl = start_repl(frontend=KeptFrontend(server.base_url, ""), base_url="http://127.0.0.1:1/v1")
         assert await onboard(repl)

@@ -552,7 +552,7 @@ async def test_a_refusal_is_no_answer_to_copy_and_is_shown_as_one_on_resuming(st
         await repl.take("How?")
         first = repl.chat.opened.name
         await repl.take("/copy")
-        assert "the model refused, so there is no answer to copy" in repl.frontend.text
+        assert "the model refused, so there is no answer" in repl.frontend.text
         assert not repl.frontend.sequences
         assert await completions(repl, "/copy ") == []
         await repl.take("/session trip")

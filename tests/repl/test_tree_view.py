@@ -96,7 +96,7 @@ def test_rows_are_no_wider_than_the_terminal_in_any_script():
         assert all(width(row) <= columns for row in rows(*talk[0], *talk[1], columns=columns))
 
 
-def test_of_a_long_stretch_the_ends_are_shown_and_where_the_talk_is():
+def test_a_long_stretch_shows_its_ends_and_the_current_turn():
     talk = [record for at in range(1, 41) for record in exchange(at, at - 1 or None)]
     shown = rows(*talk, MarkRecord("m", None, AT, "head", "a20"))
     numbers = [line.split()[0] for line in shown]

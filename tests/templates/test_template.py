@@ -83,7 +83,7 @@ def test_dollars_and_braces_of_the_text_stay_as_they_are():
     )
 
 
-def test_nothing_filled_in_with_nothing_is_not_sent():
+def test_an_empty_filled_template_is_refused():
     with pytest.raises(UsageError, match="is empty once filled in"):
         asked("{{ x }} {{ y }}", values={"x": " ", "y": ""})
 

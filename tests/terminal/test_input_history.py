@@ -380,7 +380,7 @@ def suggested(text, *earlier, cursor=None):
     return suggestion and suggestion.text
 
 
-def test_the_newest_text_that_begins_so_goes_on():
+def test_the_newest_text_with_this_beginning_is_proposed():
     assert suggested("what is", "what is it", "what is that", "who") == " that"
 
 

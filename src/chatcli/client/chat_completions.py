@@ -11,6 +11,7 @@ from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.wire_messages import as_json, chat_messages, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.request import LIMIT_FIELDS
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request, ResponseFormat
 
 _HIGHEST_COST_USD: Final = 1e6  # a larger number is not a price
-
-_SPELLINGS: Final = ("max_tokens", "max_completion_tokens")
 
 # OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
 _BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
@@ -74,8 +73,8 @@ class ChatCompletions:
 def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
     """Return the JSON body of ``request``.
 
-    OpenAI requires ``max_completion_tokens``; every other server knows the older ``max_tokens``. A server
-    that refused one gets the other.
+    OpenAI requires ``max_completion_tokens``; most other servers know the older ``max_tokens``, a few only
+    ``max_output_tokens``. A server that refused one gets the next.
     """
     parameters = request.parameters
     named = {
@@ -107,8 +106,8 @@ def _response_format(wanted: ResponseFormat | None) -> dict[str, Any] | None:
 
 
 def _name_of_limit(request: Request, *, is_openai: bool) -> str:
-    first, second = reversed(_SPELLINGS) if is_openai else _SPELLINGS
-    return second if first in request.without else first
+    names = ("max_completion_tokens", *LIMIT_FIELDS) if is_openai else LIMIT_FIELDS
+    return next((name for name in names if name not in request.without), names[-1])
 
 
 class CompletionReader:

@@ -20,6 +20,7 @@ from chatcli.client.wire_messages import (
 )
 from chatcli.core.errors import ContextOverflow, EndpointError, RequestRefused
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.request import LIMIT_FIELDS
 from chatcli.storage.cache import JsonFileCache
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ FILE_NAME: Final = "endpoints.json"
 
 _MOST_FACTS: Final = 2_000
 _NOTHING: Final = object()
-_EASED: Final = 0.25
+_STEP_DOWN: Final = 0.25
 """The step towards a smaller share that one answer makes: a share that was too small once may be again."""
 
 
@@ -101,7 +102,7 @@ class LearnedCounts:
         if observed > LARGEST_SHARE:
             return
         before = self.share(model)
-        share = round(observed if observed > before else before + (observed - before) * _EASED, 4)
+        share = round(observed if observed > before else before + (observed - before) * _STEP_DOWN, 4)
         if share != before:
             self._shares.remember(model, share)
 
@@ -197,9 +198,7 @@ _OPTIONAL: Final = frozenset(
     {
         "temperature",
         "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
+        *LIMIT_FIELDS,
         "seed",
         "reasoning_effort",
         "reasoning",
@@ -210,10 +209,6 @@ _OPTIONAL: Final = frozenset(
 _STREAM: Final = "stream"
 _KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
-_OTHER_SPELLING: Final = {
-    "max_tokens": "max_completion_tokens",
-    "max_completion_tokens": "max_tokens",
-}
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = re.compile(
     r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
@@ -221,6 +216,8 @@ _NOT_TAKEN: Final = re.compile(
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_ADVICE: Final = re.compile(r"(?<!not )\buse\W{1,3}\w+", re.IGNORECASE)
+"""The field to send instead, which is not the one refused."""
 _OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -293,7 +290,9 @@ def refused_field(error: RequestRefused, request: Request, without: frozenset[st
         - _NEEDED
         - without
     )
-    named = (word for text in (error.parameter or "", wording) for word in _WORD.findall(text))
+    named = (
+        word for text in (error.parameter or "", _ADVICE.sub("", wording)) for word in _WORD.findall(text)
+    )
     return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
 
 
@@ -309,7 +308,7 @@ def _left_to_endpoint(request: Request) -> set[str]:
     fields = {
         ("temperature",): parameters.temperature,
         ("top_p",): parameters.top_p,
-        ("max_tokens", "max_completion_tokens", "max_output_tokens"): parameters.max_tokens,
+        LIMIT_FIELDS: parameters.max_tokens,
         ("seed",): parameters.seed,
         ("reasoning", "reasoning_effort"): parameters.reasoning,
     }
@@ -328,6 +327,8 @@ def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
         )
     if refused == _STREAM:
         return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")
-    other = _OTHER_SPELLING.get(refused)
-    how = f"retried with {other}" if other and other not in without else "retried without it"
+    # Refused by POST /responses, the last has no other name.
+    others = LIMIT_FIELDS if refused in LIMIT_FIELDS[:-1] else ()
+    other = next((name for name in others if name not in without), None)
+    how = f"retried with {other}" if other else "retried without it"
     return Notice("parameter_dropped", f"{model} does not accept {refused}; {how}")

@@ -9,13 +9,13 @@ from chatcli.client.error_kinds import (
     DAILY,
     DEEPEST,
     FLAGGED,
+    MESSAGE_KEYS,
     MOST_ITEMS,
     OVERFLOW,
     OVERLOAD,
     QUOTA,
     RATE_LIMIT,
     REFUSAL,
-    TOGETHER,
     WRONG_KEY,
     digits_of,
     http_status,
@@ -46,10 +46,10 @@ _MOST_OBJECTS: Final = 100
 _LONGEST_WAIT_S: Final = 1e9
 _LOWEST_FAILURE: Final = 400
 
-_INSIDE: Final = ("response", "error", "Error", "errors", "base_resp", "message", "detail")
+_ERROR_KEYS: Final = ("response", "error", "Error", "errors", "fault", "base_resp", "message", "detail")
 """Keys of the error object itself, whose codes precede those around it."""
 
-_BESIDE: Final = (
+_DETAIL_KEYS: Final = (
     "metadata",
     "raw",
     "details",
@@ -71,6 +71,7 @@ _CODES: Final = (
     "error_type",  # Hugging Face
     "status_code",  # MiniMax
     "quotaId",  # Google's QuotaFailure
+    "errorcode",  # Apigee
 )
 _NUMBERS: Final = ("code", "status", "status_code")
 _PARAMETERS: Final = ("param", "parameter", "field")  # OpenAI; gateways; Google's BadRequest
@@ -204,6 +205,7 @@ def _has_error(body: Mapping[str, Any]) -> bool:
     return bool(
         body.get("error")
         or body.get("errors")
+        or isinstance(body.get("fault"), dict)  # Apigee
         or "error" in (body.get("object"), body.get("type"))  # vLLM sends an error as an object of its own
         or (isinstance(base, dict) and base.get("status_code"))
     )
@@ -224,10 +226,10 @@ def _objects(body: object) -> Iterator[Mapping[str, Any]]:
             for item in value[:MOST_ITEMS]:
                 yield from walk(item, depth + 1)
         elif isinstance(value, dict):
-            for name in _INSIDE:
+            for name in _ERROR_KEYS:
                 yield from walk(value.get(name), depth + 1)
             yield value
-            for name in _BESIDE:
+            for name in _DETAIL_KEYS:
                 yield from walk(value.get(name), depth + 1)
 
     return walk(body, 0)
@@ -235,10 +237,14 @@ def _objects(body: object) -> Iterator[Mapping[str, Any]]:
 
 def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
     """Return a body without known keys unchanged, and known details that have no message."""
-    known = {*_INSIDE, *TOGETHER, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
+    known = {*_ERROR_KEYS, *MESSAGE_KEYS, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
     names = {name for one in found for name in one}
     inner = (
-        one[name] for one in found for name in ("message", "detail") if isinstance(one.get(name), dict | list)
+        one[name]
+        for one in found
+        for name in _ERROR_KEYS
+        if (isinstance(one.get(name), dict) and one[name].keys() - known)
+        or (isinstance(one.get(name), list) and name in {"message", "detail"})
     )
     unread = next(inner, None) if known & names else body
     return written(unread) if isinstance(unread, dict | list) and unread else ""

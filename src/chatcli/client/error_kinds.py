@@ -166,17 +166,18 @@ _MOST_DIGITS: Final = 15
 _SHORTEST_KEY: Final = 12
 """A local server may take any word as a key, such as its own name, which is not a secret."""
 
-_INSTEAD: Final[tuple[tuple[str, ...], ...]] = (
+_MESSAGE_PATHS: Final[tuple[tuple[str, ...], ...]] = (
     ("metadata", "raw"),  # OpenRouter: the message of the provider behind it, often JSON in a text
     ("response", "error"),  # an event of OpenAI's Responses API
     ("error",),  # OpenAI and most others; as a text Ollama, xAI, Hugging Face; nested some gateways
     ("Error",),  # AWS
     ("errors",),  # Cloudflare, JSON:API, GraphQL
+    ("fault", "faultstring"),  # Apigee
     ("base_resp",),  # MiniMax, with status 200
 )
 """The first of these with a message has the best one: the levels around it say less."""
 
-TOGETHER: Final = (
+MESSAGE_KEYS: Final = (
     "message",  # OpenAI, vLLM, Cohere, DashScope; as an object Mistral; as a list NestJS
     "Message",  # AWS
     "msg",  # FastAPI
@@ -289,8 +290,8 @@ def written(value: object) -> str:
 
 
 def _message_of_object(error: Mapping[str, Any], depth: int) -> str:
-    words = next(filter(None, (words_of(_at(error, path), depth + 1) for path in _INSTEAD)), "")
-    beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in TOGETHER))
+    words = next(filter(None, (words_of(_at(error, path), depth + 1) for path in _MESSAGE_PATHS)), "")
+    beside = _joined(": ", (words_of(error.get(name), depth + 1) for name in MESSAGE_KEYS))
     if beside and isinstance(error.get("error"), str):
         # A single word, or the words of the sentence beside it, are only the error's name.
         words = beside if " " not in words or words in beside else f"{clause(words)}: {beside}"

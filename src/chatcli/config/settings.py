@@ -35,7 +35,7 @@ class Setting:
     ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable. ``also_variables`` follow, which
     ``parse_also`` reads if other programs write the value differently; ``flag`` is its command-line option.
     ``routes`` marks a setting that decides which endpoint is called, ``merges`` a table whose keys are merged
-    over the sources instead of replacing each other. ``only_looks`` marks a setting unrelated to the model:
+    over the sources instead of replacing each other. ``needs_no_reconnect`` marks a setting unrelated to the model:
     changing it needs no new connection. ``harmless`` marks a setting that the ``.env`` of a working folder
     may change before it is trusted.
     """
@@ -51,7 +51,7 @@ class Setting:
     in_profile: bool = True
     routes: bool = False
     merges: bool = False
-    only_looks: bool = False
+    needs_no_reconnect: bool = False
     harmless: bool = False
 
     @property
@@ -236,18 +236,21 @@ class Settings:
         "Colours for a dark or a light background: dark, light, or auto, as the terminal reports",
         parsers.choice("auto", "dark", "light"),
         "auto",
-        only_looks=True,
+        needs_no_reconnect=True,
         harmless=True,
     )
     line_breaks: Literal["auto", "keep", "join"] = _setting(
         "Line breaks within a paragraph: keep, join, or auto, which joins lines that were wrapped by hand",
         parsers.choice("auto", "keep", "join"),
         "auto",
-        only_looks=True,
+        needs_no_reconnect=True,
     )
     repl_prompt: str = _setting("Prompt of the composer", parsers.prompt, "> ")
     editing_mode: str = _setting(
-        "Keys of the line editor: emacs or vi", parsers.choice("emacs", "vi"), "emacs", only_looks=True
+        "Keys of the line editor: emacs or vi",
+        parsers.choice("emacs", "vi"),
+        "emacs",
+        needs_no_reconnect=True,
     )
     keys: Mapping[str, tuple[str, ...]] = _setting(
         'Key bindings, as a table [keys] of what /keys lists: send = "enter", [] for none',
@@ -255,25 +258,28 @@ class Settings:
         file_only=True,
         in_profile=False,
         merges=True,
-        only_looks=True,
+        needs_no_reconnect=True,
     )
     show_reasoning: bool = _setting(
-        "Show the model's reasoning, instead of one line about it", parsers.switch, False, only_looks=True
+        "Show the model's reasoning, instead of one line about it",
+        parsers.switch,
+        False,
+        needs_no_reconnect=True,
     )
     window_title: bool = _setting(
-        "Name the conversation in the window's title", parsers.switch, True, only_looks=True
+        "Name the conversation in the window's title", parsers.switch, True, needs_no_reconnect=True
     )
     notify: str = _setting(
         "How to notify you of a finished long answer: bell, desktop or off",
         parsers.choice("bell", "desktop", "off"),
         "bell",
-        only_looks=True,
+        needs_no_reconnect=True,
     )
     notify_after_s: float = _setting(
         "Shortest answer time to notify about, in seconds; 0 for never",
         parsers.number(0, _DAY_S),
         20.0,
-        only_looks=True,
+        needs_no_reconnect=True,
     )
     profile: str | None = _setting(
         "Table [profiles.NAME] of config.toml to use, or none",

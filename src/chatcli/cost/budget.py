@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.request import LIMIT_FIELDS
 from chatcli.core.usage import Usage
 from chatcli.cost.ledger import Expense, Total, unreadable_lines
 from chatcli.cost.price import dollars, limit_of
@@ -207,8 +208,6 @@ class Budget:
 TYPICAL_ANSWER_TOKENS: Final = 1_000
 """The assumed length of an answer that nothing limits."""
 
-_LIMITS_OF_ANSWER: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-
 
 class BudgetedModel:
     """A ``ChatModel`` that adds costs to the answers of ``inner``, books them, and stops before a budget is exceeded.
@@ -361,7 +360,7 @@ class BudgetedModel:
 
 def longest_answer_tokens(parameters: Parameters) -> int | None:
     """Return the maximum length of an answer, ``None`` if nothing limits it."""
-    extra = (parameters.extra.get(name) for name in _LIMITS_OF_ANSWER)
+    extra = (parameters.extra.get(name) for name in LIMIT_FIELDS)
     limits = [limit for limit in extra if isinstance(limit, int)]
     return limits[0] if limits else parameters.max_tokens
 

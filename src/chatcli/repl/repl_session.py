@@ -152,7 +152,7 @@ class ReplSession:
         """Change settings for this run; ``None`` reverts one. A ``ChatcliError`` leaves all unchanged."""
         wanted = {name: value for name, value in {**self._changes, **changes}.items() if value is not None}
         settings = self._reload_settings(wanted)
-        if changes and all(SETTINGS_BY_NAME[name].only_looks for name in changes):
+        if changes and all(SETTINGS_BY_NAME[name].needs_no_reconnect for name in changes):
             self.settings, self._changes = settings, wanted
             return
         await self.between_turns.stop()

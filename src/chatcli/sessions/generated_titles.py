@@ -28,7 +28,7 @@ _THOUGHTS: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _ANNOUNCED: Final = re.compile(
     r"(?:title|titel|titre|título|标题|標題|タイトル|제목)\s*[:：]\s*", re.IGNORECASE
 )
-_AROUND: Final = " \t\"'`*_#>«»“”‘’「」『』《》【】"
+_STRIPPED_MARKS: Final = " \t\"'`*_#>«»“”‘’「」『』《》【】"
 _AT_THE_END: Final = ".。．"
 
 
@@ -68,7 +68,7 @@ def _person_text(record: MessageRecord) -> str:
 
 
 def _bare(line: str) -> str:
-    bare = line.strip(_AROUND)
+    bare = line.strip(_STRIPPED_MARKS)
     bare = _ANNOUNCED.sub("", bare, count=1) if _ANNOUNCED.match(bare) else bare
     # The full stop may be inside or after the quotes.
-    return bare.strip(_AROUND).rstrip(_AT_THE_END).strip(_AROUND)
+    return bare.strip(_STRIPPED_MARKS).rstrip(_AT_THE_END).strip(_STRIPPED_MARKS)

@@ -27,7 +27,7 @@ class Suspension:
     def __init__(self, application: LiveApplication, title: WindowTitle) -> None:
         self._application = application
         self._title = title
-        self._was_here = False
+        self._stopped_by_us = False
         self._is_lent = False
         self._shell_mode = None if sys.platform == "win32" else _mode_of(application.input.fileno())
 
@@ -78,7 +78,7 @@ class Suspension:
             # Stop the whole process group, as the terminal would: a shell waits for all of it.
             os.killpg(os.getpgrp(), signal.SIGTSTP)
             loop.add_signal_handler(signal.SIGTSTP, self.suspend)
-        self._was_here = True
+        self._stopped_by_us = True
         self._application.draw_afresh()
         self._title.refresh()
 
@@ -99,8 +99,8 @@ class Suspension:
     def _continued(self) -> None:
         if self._is_lent:
             return
-        if self._was_here:
-            self._was_here = False
+        if self._stopped_by_us:
+            self._stopped_by_us = False
             return
         # Stopped by SIGSTOP: meanwhile the shell has set the terminal's mode. The original mode, which the
         # application restores at exit, stays as it was.

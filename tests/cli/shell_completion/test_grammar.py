@@ -67,7 +67,7 @@ def test_what_an_option_takes_follows_from_how_it_is_declared(levels, path, name
     assert option(levels[path], name).values == expected
 
 
-def test_what_a_word_can_be_follows_as_well(levels):
+def test_each_command_knows_what_its_words_may_be(levels):
     assert (levels["sessions show"].words, levels["sessions show"].repeats_last) == (
         (Values(SESSIONS),),
         True,

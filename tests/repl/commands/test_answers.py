@@ -88,13 +88,13 @@ async def test_the_systems_clipboard_comes_first(answered, program):
 
 
 @pytest.mark.parametrize("environment", [{}, {"DISPLAY": ":0", "SSH_TTY": "/dev/pts/1"}])
-async def test_it_is_left_alone_without_a_screen_and_from_far_away(answered, program, environment):
+async def test_xclip_is_not_used_without_a_display_or_over_ssh(answered, program, environment):
     program("xclip")
     frontend = await answered("/copy 2", environment=environment)
     assert copied(frontend) == "ls\n"
 
 
-async def test_one_that_fails_is_passed_over(answered, program):
+async def test_a_failing_clipboard_program_is_skipped(answered, program):
     program("xclip", code=1)
     frontend = await answered("/copy 2", environment={"DISPLAY": ":0"})
     assert copied(frontend) == "ls\n"
@@ -119,7 +119,7 @@ async def test_a_block_is_not_saved_as_the_name_of_the_conversation(answered):
     assert "/save 1 PATH writes code block 1" in (await answered("/save 1")).text
 
 
-async def test_what_has_no_bytes_is_replaced():
+async def test_a_lone_surrogate_is_replaced_when_copying():
     assert base64.b64decode(osc_52("a\ud800")[7:-1]) == b"a?"
 
 

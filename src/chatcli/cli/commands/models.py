@@ -180,7 +180,9 @@ async def _content(source: str, options: Namespace, context: RunContext, termina
             ) from error
     scheme = source.partition("://")[0].lower()
     if scheme != "https" and not (scheme == "http" and is_loopback(source)):
-        raise UsageError(f"{source} is not fetched: whoever is on the way could change it", hint="use https")
+        raise UsageError(
+            f"{source} is not fetched: over plain http it could be changed on the way", hint="use https"
+        )
     # httpx2 is slow to import: only when something is fetched.
     from chatcli.client.download import download  # noqa: PLC0415
 

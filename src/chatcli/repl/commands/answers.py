@@ -45,9 +45,7 @@ def last_answer(repl: ReplSession) -> str:
         raise UsageError(NO_ANSWER, hint="ask something first", code="no_answer")
     answer, refusal = last.message.answer, last.message.refusal
     if refusal is not None and not answer:
-        raise UsageError(
-            "the model refused, so there is no answer to copy", hint="/retry asks again", code="refused"
-        )
+        raise UsageError("the model refused, so there is no answer", hint="/retry asks again", code="refused")
     return sanitize(answer)
 
 
