@@ -13,7 +13,6 @@ from chatcli.client.rate_limit import (
     Claim,
     OwnLimits,
     RateLimits,
-    in_words,
     retry_after_s,
     should_retry,
     span_in,
@@ -380,19 +379,3 @@ def test_a_server_may_say_whether_to_try_again(value, asked):
 def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
     wording = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
     assert wording is None if hint is None else wording.startswith(hint)
-
-
-@pytest.mark.parametrize(
-    ("time_s", "words"),
-    [
-        (0.2, "1 s"),
-        (20, "20 s"),
-        (59.5, "1 min"),
-        (61, "2 min"),
-        (3600, "1 h"),
-        (3900, "1 h 5 min"),
-        (86_400, "24 h"),
-    ],
-)
-def test_a_span_of_time_is_said_as_a_person_says_it(time_s, words):
-    assert in_words(time_s) == words

@@ -25,10 +25,11 @@ from chatcli.core.messages import question
 from chatcli.core.request import Request
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
-from chatcli.sessions.records import decode, encode, local_now
+from chatcli.sessions.records import decode, encode
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
 from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.times import local_now
 from fuzz.files import FILES
 
 if TYPE_CHECKING:

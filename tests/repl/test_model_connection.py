@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
+from chatcli.app.threads import in_thread
 from chatcli.repl.model_connection import Warmup
-from chatcli.repl.threads import in_thread
 
 
 async def test_a_step_waits_until_the_typing_pauses_and_so_does_the_next():

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -24,7 +23,6 @@ from chatcli.sessions.records import (
     decode,
     encode,
     new_id,
-    timestamp,
 )
 from chatcli.sessions.session import Session
 from hostile_json import HUGE
@@ -340,12 +338,6 @@ def test_a_text_of_unknown_origin_is_trusted_least():
     fields = {"type": "message", "id": "a", "at": AT, "message": {"role": "user", "parts": parts}}
     record = decode(json.dumps(fields).encode())
     assert [part.origin for part in record.message.parts] == ["document", "document"]
-
-
-def test_times_are_utc_with_milliseconds():
-    moment = datetime(2026, 11, 23, 23, 5, 7, 123_999, timezone(timedelta(hours=2)))
-    assert timestamp(moment) == AT
-    assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
 
 
 def test_ids_are_twelve_hexadecimal_digits_and_differ():

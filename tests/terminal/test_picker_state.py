@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
-
 import pytest
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing, PickerState
-from repl.picker_fakes import HERE, NOW, FakeLibrary, pickable, summary
-
-TOKYO = timezone(timedelta(hours=9))
+from repl.picker_fakes import HERE, FakeLibrary, pickable, summary
 
 
 def listed(*names, words="", is_here=False, **state):
@@ -19,32 +14,6 @@ def listed(*names, words="", is_here=False, **state):
     found = PickerState(has_folder=True, words=words, **state)
     found.take(pickable(library).listing(words, is_here=is_here))
     return found, library
-
-
-@pytest.mark.parametrize(
-    ("then", "shown"),
-    [
-        (NOW + timedelta(minutes=3), "just now"),
-        (NOW - timedelta(seconds=59), "just now"),
-        (NOW - timedelta(seconds=60), "1 min ago"),
-        (NOW - timedelta(minutes=59), "59 min ago"),
-        (NOW - timedelta(hours=2), "2 h ago"),
-        (NOW - timedelta(hours=14), "14 h ago"),
-        (NOW - timedelta(hours=16), "yesterday"),
-        (NOW - timedelta(days=6), "6 days ago"),
-        (NOW - timedelta(days=7), "19 Nov"),
-        (datetime(2025, 9, 30, tzinfo=UTC), "30 Sep 2025"),
-    ],
-)
-def test_an_age_is_told_as_people_say_it(then, shown):
-    assert age(then, NOW) == shown
-    assert len(shown) <= LONGEST_COLUMNS
-
-
-def test_days_are_those_of_the_person():
-    midnight = datetime(2026, 11, 26, 0, 10, tzinfo=TOKYO)
-    assert age(midnight - timedelta(hours=1), midnight) == "1 h ago"
-    assert age(midnight - timedelta(hours=7), midnight) == "yesterday"
 
 
 def test_the_mark_moves_and_stays_inside_the_list():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -400,7 +401,7 @@ def _replaced(name: str, count: int) -> str | None:
 
 
 def _places(count: int) -> str:
-    return "1 place" if count == 1 else f"{count:,} places"
+    return counted(count, "place")
 
 
 def is_surely_data(beginning: bytes) -> bool:

@@ -27,6 +27,7 @@ import httpx2
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.core.errors import BadResponse, EndpointError
+from chatcli.core.json_values import as_object, as_text, objects_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -67,14 +68,13 @@ async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[Offered
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(
         OfferedModel(entry["id"], _window_tokens(entry), _owner(entry))
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+        for entry in objects_in(entries)
+        if isinstance(entry.get("id"), str)
     )
 
 
 def _owner(entry: Mapping[str, Any]) -> str:
-    owner = entry.get("owned_by")
-    return owner if isinstance(owner, str) else ""
+    return as_text(entry.get("owned_by"))
 
 
 def _window_tokens(entry: Mapping[str, Any]) -> int | None:
@@ -137,30 +137,29 @@ async def _ask_ollama(server: _OwnRoutes, model: str) -> ServedWindow:
     names = {model, f"{model}:latest"}
     loaded = [
         tokens
-        for entry in _entries(running, "models")
-        if names & {_text(entry.get("name")), _text(entry.get("model"))}
+        for entry in objects_in(as_object(running).get("models"))
+        if names & {as_text(entry.get("name")), as_text(entry.get("model"))}
         and (tokens := _whole(entry.get("context_length")))
     ]
-    about = shown if isinstance(shown, dict) else {}
-    info = about.get("model_info")
+    about = as_object(shown)
     sizes = [
         tokens
-        for key, value in (info.items() if isinstance(info, dict) else ())
+        for key, value in as_object(about.get("model_info")).items()
         if key.endswith(".context_length") and (tokens := _whole(value))
     ]
-    set_to = _NUM_CTX.search(_text(about.get("parameters")))
+    set_to = _NUM_CTX.search(as_text(about.get("parameters")))
     tokens = loaded[0] if loaded else _whole(int(set_to[1])) if set_to else None
     return ServedWindow(tokens, min(sizes, default=None))
 
 
 async def _ask_llama_cpp(server: _OwnRoutes, model: str) -> ServedWindow:
     about = await server.get("/props", model=model)
-    settings = about.get("default_generation_settings") if isinstance(about, dict) else None
-    return ServedWindow(_whole(settings.get("n_ctx")) if isinstance(settings, dict) else None)
+    settings = as_object(as_object(about).get("default_generation_settings"))
+    return ServedWindow(_whole(settings.get("n_ctx")))
 
 
 async def _ask_lm_studio(server: _OwnRoutes, model: str) -> ServedWindow:
-    for entry in _entries(await server.get("/api/v0/models"), "data"):
+    for entry in objects_in(as_object(await server.get("/api/v0/models")).get("data")):
         if entry.get("id") == model:
             loaded, most = entry.get("loaded_context_length"), entry.get("max_context_length")
             return ServedWindow(_whole(loaded), _whole(most))
@@ -174,14 +173,5 @@ _QUESTIONS: Final[Mapping[str, Callable[[_OwnRoutes, str], Awaitable[ServedWindo
 }
 
 
-def _entries(listed: object, key: str) -> list[dict[str, Any]]:
-    entries = listed.get(key) if isinstance(listed, dict) else None
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-
-
 def _whole(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -11,6 +11,7 @@ from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.wire_messages import as_json, chat_messages, count
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
 from chatcli.core.usage import Usage
 
@@ -227,13 +228,13 @@ class CompletionReader:
         if isinstance(refusal := content.get("refusal"), str) and refusal:
             self.chunks += 1
             self._trailing.refuse(refusal)
-        for call in _dicts(content.get("tool_calls")):
+        for call in objects_in(content.get("tool_calls")):
             self._note_call(
                 call.get("index"), call.get("id"), call.get("function"), call.get("extra_content")
             )
         if isinstance(function := content.get("function_call"), dict):  # the older name
             self._note_call("function_call", None, function)
-        for image in _dicts(content.get("images")):
+        for image in objects_in(content.get("images")):
             self._note_picture(image)
         if not SOURCE_LISTS.isdisjoint(content):
             self.chunks += 1
@@ -247,7 +248,7 @@ class CompletionReader:
         self, place: object, identity: object, function: object, extra_content: object = None
     ) -> None:
         self.chunks += 1
-        of = function if isinstance(function, dict) else {}
+        of = as_object(function)
         arguments = of.get("arguments")
         if isinstance(arguments, dict):
             arguments = as_json(arguments)
@@ -266,7 +267,7 @@ class CompletionReader:
 
     def _note_parts(self, parts: list[Any]) -> None:
         """Store the parts of a content list that are not text."""
-        for part in _dicts(parts):
+        for part in objects_in(parts):
             if isinstance(refusal := part.get("refusal"), str) and refusal:
                 self.chunks += 1
                 self._trailing.refuse(refusal)
@@ -278,20 +279,13 @@ class CompletionReader:
     def _audio_transcript(self, audio: Mapping[str, Any]) -> str | None:
         self.chunks += 1
         asked = self._request.parameters.extra.get("audio")
-        self._trailing.media.sound(
-            audio.get("data"), asked.get("format") if isinstance(asked, dict) else None
-        )
-        transcript = audio.get("transcript")
-        return transcript if isinstance(transcript, str) else None
+        self._trailing.media.sound(audio.get("data"), as_object(asked).get("format"))
+        return optional_text(audio.get("transcript"))
 
 
 def _finish_reason(word: str) -> str:
     """Return OpenAI's finish reason for those of other APIs: Mistral, Anthropic, Gemini with ``content_filter: SAFETY``."""
     return _OTHER_WORDS.get(word.partition(":")[0].lower(), word)
-
-
-def _dicts(values: object) -> Iterator[Mapping[str, Any]]:
-    return (value for value in (values if isinstance(values, list) else ()) if isinstance(value, dict))
 
 
 def _texts(parts: list[Any]) -> Iterator[str]:
@@ -309,9 +303,8 @@ def _thoughts(parts: list[Any]) -> Iterator[str]:
 
 
 def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    choices = data.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
+    for choice in objects_in(data.get("choices")):
+        if choice.get("index", 0) in (0, None):
             return choice
     return {}
 

@@ -10,6 +10,7 @@ from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.wire_messages import wire_text
 from chatcli.core.errors import BadResponse
+from chatcli.core.json_values import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ class EndpointEmbedder:
             raise self._malformed("are not JSON") from error
         if (reported := error_in(body, "data")) is not None:
             raise stream_error(self._endpoint, reported, response.http_response)
-        vectors = _vectors(body.get("data") if isinstance(body, dict) else None)
+        vectors = _vectors(as_object(body).get("data"))
         if vectors is None:
             raise self._malformed("are no vectors of numbers")
         if len(vectors) != len(texts):
@@ -86,7 +87,7 @@ def _vectors(data: object) -> list[list[float]] | None:
 
 
 def _vector(entry: object) -> list[float] | None:
-    numbers = entry.get("embedding") if isinstance(entry, dict) else None
+    numbers = as_object(entry).get("embedding")
     if not isinstance(numbers, list) or not numbers:
         return None
     try:

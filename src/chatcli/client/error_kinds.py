@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import clause
+from chatcli.core.json_values import as_object, as_text
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def _message_of_object(error: Mapping[str, Any], depth: int) -> str:
     if (number := _own_number(error)) and number not in words:
         words = f"{clause(words)} ({number})"
     provider = _at(error, ("metadata", "provider_name"))
-    before = (place_of(error), provider if isinstance(provider, str) else "", words)
+    before = (place_of(error), as_text(provider), words)
     return ": ".join(filter(None, before))
 
 
@@ -346,7 +347,7 @@ def _own_number(error: Mapping[str, Any]) -> str:
 def _at(error: Mapping[str, Any], path: tuple[str, ...]) -> object:
     value: object = error
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+        value = as_object(value).get(name)
     return value
 
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from chatcli.text.times import in_hours
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
@@ -355,18 +357,8 @@ def wait_hint(requested_s: float | None, now: datetime) -> str | None:
     if requested_s is None or requested_s < _WORTH_TELLING_S:
         return None
     return (
-        f"the server asks to wait {in_words(requested_s)}: try again after {_time_of_day(now, requested_s)}"
+        f"the server asks to wait {in_hours(requested_s)}: try again after {_time_of_day(now, requested_s)}"
     )
-
-
-def in_words(time_s: float) -> str:
-    """Return a span of time for people: ``20 s``, ``6 min``, ``1 h 5 min``."""
-    whole_s = math.ceil(time_s)
-    if whole_s < _MINUTE_S:
-        return f"{whole_s} s"
-    minutes = math.ceil(whole_s / _MINUTE_S)
-    hours, minutes = divmod(minutes, 60)
-    return " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
 
 
 def _time_of_day(now: datetime, wait_s: float) -> str:

@@ -12,6 +12,7 @@ from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
 from chatcli.client.wire_messages import as_json, count, response_items
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.json_values import as_list, as_object, as_text, objects_in
 from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -228,18 +229,15 @@ def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]
 
 
 def _kind(item: object) -> str:
-    kind = item.get("type") if isinstance(item, dict) else None
-    return kind if isinstance(kind, str) else ""
+    return as_text(as_object(item).get("type"))
 
 
 def _items(response: Mapping[str, Any]) -> list[Any]:
-    output = response.get("output")
-    return output if isinstance(output, list) else []
+    return as_list(response.get("output"))
 
 
 def _parts(item: object, name: str) -> Iterator[Mapping[str, Any]]:
-    parts = item.get(name) if isinstance(item, dict) else None
-    return (part for part in (parts if isinstance(parts, list) else ()) if isinstance(part, dict))
+    return objects_in(as_object(item).get(name))
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

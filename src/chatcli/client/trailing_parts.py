@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.wire_messages import wire_text
 from chatcli.core.events import CitedSource, Notice, TextDelta
+from chatcli.core.json_values import as_list, as_object
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart
 from chatcli.text.text_buffer import TextBuffer
 
@@ -96,7 +97,7 @@ class EchoedReasoning:
         taken = 0
         for name in ECHOED_BLOCKS & content.keys():
             listed, blocks = content[name], self._blocks.setdefault(name, [])
-            for block in listed if isinstance(listed, list) else ():
+            for block in as_list(listed):
                 if not isinstance(block, dict) or len(blocks) == _MOST_BLOCKS:
                     continue
                 taken += sum(len(value) for value in block.values() if isinstance(value, str))
@@ -234,8 +235,8 @@ def _names_of_offered(request: Request) -> set[str]:
     extra, names = request.parameters.extra, {tool.name for tool in request.tools}
     for option in ("tools", "functions"):
         tools = extra.get(option)
-        for tool in tools if isinstance(tools, list) else ():
-            for shape in (tool, *(tool.values() if isinstance(tool, dict) else ())):
+        for tool in as_list(tools):
+            for shape in (tool, *as_object(tool).values()):
                 if isinstance(shape, dict) and isinstance(name := shape.get("name"), str):
                     names.add(name)
     return names
@@ -345,9 +346,9 @@ class Citations:
 
 def _grounding_chunks(metadata: list[Any]) -> Iterator[Any]:
     for each in metadata:
-        chunks = each.get("groundingChunks") if isinstance(each, dict) else None
-        for chunk in chunks if isinstance(chunks, list) else ():
-            yield chunk.get("web") if isinstance(chunk, dict) else None
+        chunks = as_object(each).get("groundingChunks")
+        for chunk in as_list(chunks):
+            yield as_object(chunk).get("web")
 
 
 _MOST_MENTIONED: Final = 4

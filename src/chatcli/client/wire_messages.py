@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed, UsageError
+from chatcli.core.json_values import as_object
 from chatcli.core.messages import (
     AudioPart,
     FilePart,
@@ -56,7 +57,7 @@ def as_json(value: Any) -> str:
 
 def count(counts: object, name: str) -> int | None:
     """Return a token count, ``None`` if it is missing or impossible."""
-    value = counts.get(name) if isinstance(counts, dict) else None
+    value = as_object(counts).get(name)
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 

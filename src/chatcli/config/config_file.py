@@ -16,6 +16,7 @@ from chatcli.config.paths import write_private_file
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.json_values import as_text
 from chatcli.storage.private_files import read_regular
 from chatcli.text.toml_mistakes import toml_hint
 
@@ -178,8 +179,7 @@ class Profile:
 
     def _text(self, name: str) -> str:
         # Values of unused profiles are not validated: they may be for another version.
-        value = self.table.get(name)
-        return value if isinstance(value, str) else ""
+        return as_text(self.table.get(name))
 
 
 def beginning(text: str) -> str:

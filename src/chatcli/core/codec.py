@@ -19,6 +19,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.events import CitedSource
+from chatcli.core.json_values import (
+    as_list,
+    as_object,
+    optional_count,
+    required_text,
+)
 from chatcli.core.messages import (
     AudioPart,
     FilePart,
@@ -37,8 +43,6 @@ if TYPE_CHECKING:
 
     from chatcli.core.messages import Attachment, Origin, Part, Role
 
-_LARGEST_NUMBER: Final = 10**15
-"""Larger than any number of tokens, seconds or dollars, and safe to add as floats."""
 _HIGHEST_SOURCE: Final = 1_000_000
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
 _ORIGINS: Final = frozenset({"person", "model", "document", "tool"})
@@ -134,7 +138,7 @@ def read_part(fields: Any) -> Part | None:
 
     Raise ``TypeError`` for a broken one.
     """
-    kind = fields.get("type") if isinstance(fields, dict) else None
+    kind = as_object(fields).get("type")
     reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
     return None if reader is None else reader(fields)
 
@@ -152,34 +156,14 @@ def read_usage(fields: Any) -> Usage | None:
 
 
 def read_sources(listed: Any) -> Iterator[CitedSource]:
-    for each in listed if isinstance(listed, list) else ():
-        fields = each if isinstance(each, dict) else {}
+    for each in as_list(listed):
+        fields = as_object(each)
         number, title, url, path = (fields.get(name) for name in ("n", "title", "url", "path"))
         place = path if url is None else url
         if type(number) is not int or not 0 < number <= _HIGHEST_SOURCE:
             continue
         if isinstance(title, str) and isinstance(place, str):
             yield CitedSource(number, title, url, path if url is None else None)
-
-
-def text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field that must be a string; raise ``TypeError`` otherwise."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise TypeError(name)
-    return value
-
-
-def optional_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def optional_count(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value <= _LARGEST_NUMBER else None
-
-
-def optional_number(value: Any) -> float | None:
-    return value if type(value) in {int, float} and abs(value) <= _LARGEST_NUMBER else None
 
 
 def _read_parts(listed: list[Any]) -> Iterator[Part]:
@@ -190,14 +174,14 @@ def _text_part(fields: Mapping[str, Any]) -> TextPart:
     origin = fields.get("origin")
     # A text of unknown origin is trusted least.
     known: Origin = origin if isinstance(origin, str) and origin in _ORIGINS else "document"  # type: ignore[assignment]
-    return TextPart(text_of(fields, "text"), known)
+    return TextPart(required_text(fields, "text"), known)
 
 
 def _tool_result_part(fields: Mapping[str, Any]) -> ToolResultPart:
     listed = fields.get("parts")
     if not isinstance(listed, list):
         raise TypeError("parts")
-    identity, parts = text_of(fields, "id"), _read_parts(listed)
+    identity, parts = required_text(fields, "id"), _read_parts(listed)
     return ToolResultPart(
         identity,
         tuple(part for part in parts if isinstance(part, TextPart | ImagePart | AudioPart | FilePart)),
@@ -205,20 +189,22 @@ def _tool_result_part(fields: Mapping[str, Any]) -> ToolResultPart:
 
 
 def _tool_call_part(fields: Mapping[str, Any]) -> ToolCallPart:
-    identity, name, arguments = (text_of(fields, key) for key in ("id", "name", "arguments"))
+    identity, name, arguments = (required_text(fields, key) for key in ("id", "name", "arguments"))
     return ToolCallPart(identity, name, arguments, _json_object(fields.get("provider_data")))
 
 
 def _attachment(fields: Mapping[str, Any]) -> Attachment:
     part = _ATTACHMENTS[fields["type"]]
-    return part(text_of(fields, "sha256"), text_of(fields, "media_type"), text_of(fields, "name"))
+    return part(
+        required_text(fields, "sha256"), required_text(fields, "media_type"), required_text(fields, "name")
+    )
 
 
 _PART_READERS: Final[dict[str, Callable[[Mapping[str, Any]], Part]]] = {
     "text": _text_part,
-    "refusal": lambda fields: RefusalPart(text_of(fields, "text")),
+    "refusal": lambda fields: RefusalPart(required_text(fields, "text")),
     "reasoning": lambda fields: ReasoningPart(
-        text_of(fields, "text"), _json_object(fields.get("provider_data"))
+        required_text(fields, "text"), _json_object(fields.get("provider_data"))
     ),
     "tool_call": _tool_call_part,
     "tool_result": _tool_result_part,

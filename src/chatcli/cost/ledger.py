@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chatcli.core.json_values import required_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
+from chatcli.text.counts import counted
+from chatcli.text.times import local_now, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,14 +70,9 @@ def total(expenses: Iterable[Expense]) -> Total:
     return reduce(Total.plus, expenses, NOTHING)
 
 
-def local_now() -> datetime:
-    return datetime.now().astimezone()
-
-
 def unreadable_lines(path: Path, count: int) -> str:
     """Return the message about a ledger with ``count`` unreadable lines."""
-    lines = "1 line" if count == 1 else f"{count:,} lines"
-    return f"{lines} of {path} cannot be read; budgets do not count what was recorded there"
+    return f"{counted(count, 'line')} of {path} cannot be read; budgets do not count what was recorded there"
 
 
 class Month:
@@ -125,7 +123,9 @@ class Ledger:
         self.clock = clock
         self._large_bytes = large_bytes
         self._lines: LineFollower | None = None
-        self._start_over()
+        # No month yet: ``month`` starts with the current one.
+        self._month = Month(date.min)
+        self._unreadable_lines = 0
 
     @property
     def unreadable_lines(self) -> int:
@@ -218,18 +218,14 @@ def _sum(one: Expense, other: Expense) -> Expense:
     return replace(one, cost_usd=cost_usd, requests=one.requests + other.requests)
 
 
-def _timestamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _beginning(at: datetime) -> bytes:
     """Return the beginning of lines written at that time: lines sort like their times."""
-    return _AT + _timestamp(at).encode()
+    return _AT + timestamp(at).encode()
 
 
 def _line(expense: Expense) -> bytes:
     fields: dict[str, Any] = {
-        "at": _timestamp(expense.at),
+        "at": timestamp(expense.at),
         "model": expense.model,
         "endpoint": expense.endpoint,
         "session": expense.session,
@@ -246,10 +242,10 @@ def _expense(line: bytes) -> Expense | None:
         cost_usd, requests = fields["cost_usd"], fields.get("requests", 1)
         expense = Expense(
             datetime.fromisoformat(fields["at"]),
-            _text(fields["model"]),
-            _text(fields["endpoint"]),
+            required_text(fields, "model"),
+            required_text(fields, "endpoint"),
             None if cost_usd is None else _decimal(cost_usd),
-            None if fields["session"] is None else _text(fields["session"]),
+            None if fields["session"] is None else required_text(fields, "session"),
             int(requests),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
@@ -270,9 +266,3 @@ def _decimal(value: Any) -> Decimal:
     if not amount.is_finite():
         raise ValueError("no amount")
     return amount
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value

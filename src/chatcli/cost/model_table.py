@@ -28,6 +28,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.core.json_values import as_object
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
 from chatcli.storage.private_files import read_regular, replace
@@ -364,7 +365,7 @@ def _newest(kept: Path | None) -> _Content:
 
 
 def _begins(price: object) -> date:
-    start = price.get("from") if isinstance(price, dict) else None
+    start = as_object(price).get("from")
     if start is None:
         return date.min
     try:

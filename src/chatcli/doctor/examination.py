@@ -56,11 +56,6 @@ def of_error(name: str, error: ChatcliError) -> Finding:
     return problem(name, error.message, error.hint)
 
 
-def milliseconds(time_s: float) -> str:
-    """Return a measured time for display."""
-    return f"{time_s:.1f} s" if time_s >= 1 else f"{time_s * 1000:.0f} ms"
-
-
 LONGEST_ANSWER_S = 30.0
 """The longest wait for a server in one step."""
 

@@ -10,14 +10,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from chatcli.app.threads import in_thread
 from chatcli.core.errors import EndpointError, RequestRefused
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
-from chatcli.doctor.examination import milliseconds, of_error, ok, problem, skipped, warning
+from chatcli.doctor.examination import of_error, ok, problem, skipped, warning
+from chatcli.text.times import in_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +68,9 @@ async def check_dns(examination: Examination) -> Iterable[Finding]:
     except (OSError, UnicodeError) as error:
         return [_not_reached("dns", endpoint, error)]
     examination.addresses = addresses
-    return [ok("dns", f"{stop.host} → {', '.join(addresses)} ({milliseconds(time.monotonic() - began_s)})")]
+    return [
+        ok("dns", f"{stop.host} → {', '.join(addresses)} ({in_milliseconds(time.monotonic() - began_s)})")
+    ]
 
 
 async def check_connection(examination: Examination) -> Iterable[Finding]:
@@ -84,7 +87,7 @@ async def check_connection(examination: Examination) -> Iterable[Finding]:
             failures.append(address)
             failed = error
         else:
-            took = milliseconds(time.monotonic() - began_s)
+            took = in_milliseconds(time.monotonic() - began_s)
             return [ok("connect", f"{_with_port(address, port)} ({took})"), *map(_passed_over, failures)]
     if isinstance(failed, TimeoutError):
         return [_silent(endpoint, failures, port)]
@@ -100,31 +103,8 @@ def first_stop(endpoint: Endpoint) -> Stop:
 
 async def _resolved(stop: Stop) -> tuple[str, ...]:
     """Return the addresses of a name. Exiting does not wait for an unresponsive name server."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[tuple[str, ...]] = loop.create_future()
-
-    def settle(addresses: tuple[str, ...], error: Exception | None) -> None:
-        if found.done():
-            return
-        if error is None:
-            found.set_result(addresses)
-        else:
-            found.set_exception(error)
-
-    def resolve() -> None:
-        addresses: tuple[str, ...] = ()
-        failure: Exception | None = None
-        try:
-            answers = socket.getaddrinfo(stop.host, stop.port, type=socket.SOCK_STREAM)
-            addresses = tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        except (OSError, UnicodeError) as error:
-            failure = error
-        # The loop may have ended meanwhile, with nobody waiting.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, addresses, failure)
-
-    Thread(target=resolve, daemon=True).start()
-    return await found
+    answers = await in_thread(lambda: socket.getaddrinfo(stop.host, stop.port, type=socket.SOCK_STREAM))
+    return tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 async def _connect(address: str, port: int, timeout_s: float) -> None:
@@ -202,7 +182,7 @@ async def check_tls(examination: Examination) -> Iterable[Finding]:
 async def check_key(examination: Examination) -> Iterable[Finding]:
     """Check whether the server accepts the key."""
     endpoint, found = examination.destination, _visit(examination)
-    took = f" ({milliseconds(found.latency_s)})" if found.latency_s is not None else ""
+    took = f" ({in_milliseconds(found.latency_s)})" if found.latency_s is not None else ""
     sent = "the key is accepted" if endpoint.key is not None else "no key is needed"
     match found.error:
         case None:
@@ -262,12 +242,12 @@ async def check_answer(examination: Examination) -> Iterable[Finding]:
         ]
     except EndpointError as error:
         return [of_error("answer", error)]
-    first = "no text" if times.first_s is None else f"first text {milliseconds(times.first_s)}"
+    first = "no text" if times.first_s is None else f"first text {in_milliseconds(times.first_s)}"
     return [
         ok(
             "answer",
-            f"{model}: headers {milliseconds(times.headers_s)}, {first}, "
-            f"end {milliseconds(times.total_s)} (finish reason {times.finish_reason})",
+            f"{model}: headers {in_milliseconds(times.headers_s)}, {first}, "
+            f"end {in_milliseconds(times.total_s)} (finish reason {times.finish_reason})",
         )
     ]
 

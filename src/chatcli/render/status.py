@@ -17,6 +17,7 @@ from chatcli.core.events import (
     TurnFinished,
 )
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.times import in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,8 +161,8 @@ def measurements(result: TurnResult) -> str:
     facts = (
         _input(result.usage),
         _output(result.usage),
-        None if result.latency_s is None else _seconds(result.latency_s),
-        None if result.ttft_s is None else f"first text {_seconds(result.ttft_s)}",
+        None if result.latency_s is None else in_seconds(result.latency_s),
+        None if result.ttft_s is None else f"first text {in_seconds(result.ttft_s)}",
         _cost(result.cost_usd),
         "from the cache" if result.cached else None,
         f"{result.attempts:,} attempts" if result.attempts > 1 else None,
@@ -188,7 +189,7 @@ def _remark(event: Event) -> str | None:
             turns = "turn" if dropped == 1 else "turns"
             return f"left out {dropped:,} older {turns}: {event.sent_tokens:,} of {event.budget_tokens:,} tokens sent"
         case Retrying():
-            wait = _seconds(event.wait_s)
+            wait = in_seconds(event.wait_s)
             return f"{clause(sanitize_line(event.reason))}, retrying in {wait} (attempt {event.attempt})"
         case Notice():
             return sanitize_line(event.message)
@@ -227,7 +228,3 @@ def _tokens(
     about = "~" if estimated else ""
     of_which = f" ({part:,} {part_name})" if part else ""
     return f"{about}{count:,} {direction}{of_which}"
-
-
-def _seconds(time_s: float) -> str:
-    return f"{time_s:.1f}".removesuffix(".0") + " s"

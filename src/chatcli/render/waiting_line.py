@@ -13,6 +13,7 @@ from chatcli.core.errors import clause
 from chatcli.core.events import LongProgress, Retrying, Waiting
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
+from chatcli.text.times import in_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +26,6 @@ _CLEAR_TO_LINE_END: Final = "\x1b[K"
 _REASON_LENGTH: Final = 40
 _SHORTEST_REASON: Final = 20
 _BAR_CELLS: Final = 20
-_MINUTE_S: Final = 60
 
 STOP_HINT: Final = "Ctrl-C stops"
 RETRY_HINTS: Final = ("Enter tries now", STOP_HINT)
@@ -135,13 +135,6 @@ def progress_facts(progress: LongProgress) -> str:
         f"{progress.done:,} of {progress.total:,}",
         f"{progress.tokens:,} tokens" if progress.tokens else None,
         None if not progress.cost_usd else f"${progress.cost_usd:.4f}",
-        None if progress.left_s is None else f"{_span(progress.left_s)} left",
+        None if progress.left_s is None else f"{in_minutes(progress.left_s)} left",
     )
     return " · ".join(each for each in known if each)
-
-
-def _span(time_s: float) -> str:
-    if time_s < _MINUTE_S:
-        return f"{time_s:.0f} s"
-    minutes, seconds = divmod(round(time_s), _MINUTE_S)
-    return f"{minutes} min {seconds} s"

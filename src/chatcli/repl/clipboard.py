@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.core.errors import LocalIOError
-from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

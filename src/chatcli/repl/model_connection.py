@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.resolver import ModelResolver, list_offered
+from chatcli.app.threads import in_thread
 from chatcli.app.windows import with_served_windows
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.threads import in_thread
+from chatcli.sessions.session import exempt_from_garbage_collection, garbage_collection_paused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.chat import Conversation
@@ -227,8 +227,12 @@ class Warmup:
     async def run(self) -> None:
         for step in self._steps:
             await self._pause()
-            with _kept_for_good():
-                await in_thread(step)
+            with garbage_collection_paused():
+                try:
+                    await in_thread(step)
+                finally:
+                    # Scanning all loaded modules would take a twentieth of a second, and modules are never freed.
+                    exempt_from_garbage_collection()
 
     async def _pause(self) -> None:
         while not self._is_needed.is_set() and (left_s := self._quiet_s - self._idle_s()) > 0:
@@ -236,17 +240,3 @@ class Warmup:
                 await asyncio.wait_for(self._is_needed.wait(), left_s)
             except TimeoutError:
                 continue
-
-
-@contextmanager
-def _kept_for_good() -> Iterator[None]:
-    # The garbage collector would soon scan all loaded modules, for a twentieth of a second and in vain:
-    # modules are never freed.
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if running:
-            gc.enable()

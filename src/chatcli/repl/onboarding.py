@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.core.errors import ChatcliError, KeyRefused, NetworkError, UsageError
@@ -26,7 +27,6 @@ from chatcli.login import (
     use_model,
 )
 from chatcli.render.text_columns import numbered
-from chatcli.repl.threads import in_thread
 from chatcli.text.typed_answers import number_meant
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.core.errors import UsageError
-from chatcli.repl.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from chatcli.app.run_context import RunContext
     from chatcli.chat import Conversation
@@ -116,31 +115,3 @@ def pickable_sessions(context: RunContext, chat: Conversation) -> Iterator[Picka
     finally:
         # Files may still be being read, and nobody needs the result.
         Thread(target=library.close, daemon=True).start()
-
-
-LONGEST_COLUMNS: Final = len("30 Sep 2025")
-
-# strftime follows the locale of the process, which would mix languages.
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3_600
-_SAME_NIGHT_S: Final = 6 * _HOUR_S
-_DAYS_COUNTED: Final = 7
-
-
-def age(then: datetime, now: datetime) -> str:
-    """Return ``then`` as an age: "2 h ago", "yesterday", "12 Oct". Days are in the time zone of ``now``."""
-    then = then.astimezone(now.tzinfo)
-    passed_s = (now - then).total_seconds()
-    days = (now.date() - then.date()).days
-    if passed_s < _MINUTE_S:
-        return "just now"
-    if passed_s < _HOUR_S:
-        return f"{passed_s // _MINUTE_S:.0f} min ago"
-    # Shortly after midnight, the last hour is not yet "yesterday".
-    if days == 0 or passed_s < _SAME_NIGHT_S:
-        return f"{passed_s // _HOUR_S:.0f} h ago"
-    if days < _DAYS_COUNTED:
-        return "yesterday" if days == 1 else f"{days} days ago"
-    date = f"{then.day} {_MONTHS[then.month - 1]}"
-    return date if then.year == now.year else f"{date} {then.year}"

@@ -6,6 +6,7 @@ import asyncio
 from math import ceil
 from typing import TYPE_CHECKING
 
+from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import attach, mentioned
 from chatcli.attachments.encodings import NO_HINTS, is_surely_data
 from chatcli.attachments.texts import (
@@ -18,7 +19,6 @@ from chatcli.attachments.texts import (
 )
 from chatcli.conversation.likely_tokens import likely_tokens
 from chatcli.core.errors import UsageError
-from chatcli.repl.threads import in_thread
 from chatcli.text.documents import document
 from chatcli.text.sanitizer import sanitize_line
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.render.markdown.inline import words_alone
 from chatcli.render.text_columns import table
-from chatcli.repl.pickable_sessions import age
-from chatcli.repl.threads import in_thread
 from chatcli.text.counts import counted
+from chatcli.text.times import age
 
 if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from chatcli.sessions import renaming
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
-from chatcli.sessions.records import local_now
 from chatcli.sessions.scanning import SessionScan, excerpt
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import read_regular
 from chatcli.text.search_text import terms
+from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -19,11 +19,11 @@ from chatcli.sessions.records import (
     ReplyMetadata,
     encode,
     new_id,
-    timestamp,
     utc_now,
 )
 from chatcli.sessions.session import Session
 from chatcli.storage.json_lines import ExclusiveJsonLines, InUse
+from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -33,15 +33,13 @@ from chatcli.core.codec import (
     UnknownRole,
     checked_role,
     message_fields,
-    optional_number,
-    optional_text,
     read_message,
     read_sources,
     read_usage,
     source_fields,
-    text_of,
     usage_fields,
 )
+from chatcli.core.json_values import optional_number, optional_text, required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,15 +62,6 @@ _RECORD_START: Final = b'{"type":"'
 
 new_id: Final[IdSource] = partial(secrets.token_hex, 6)
 utc_now: Final[Clock] = partial(datetime.now, UTC)
-
-
-def local_now() -> datetime:
-    return datetime.now(UTC).astimezone()
-
-
-def timestamp(moment: datetime) -> str:
-    """Return ``moment`` as RFC 3339 in UTC with milliseconds: ``2026-11-23T21:05:07.123Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +100,9 @@ class HeaderRecord(_AsRead):
         if type(version) is not int or version < FORMAT:
             raise ValueError("format")
         return cls(
-            text_of(fields, "id"),
-            text_of(fields, "at"),
-            text_of(fields, "app"),
+            required_text(fields, "id"),
+            required_text(fields, "at"),
+            required_text(fields, "app"),
             version,
             optional_text(fields.get("folder")),
         )
@@ -192,9 +181,9 @@ class MessageRecord(_AsRead):
         # The class is frozen for its users; only this method and ``__getattr__`` fill in fields later.
         fill = object.__setattr__
         role, is_sound = checked_role(fields.get("message"))
-        fill(record, "id", text_of(fields, "id"))
+        fill(record, "id", required_text(fields, "id"))
         fill(record, "parent", _parent(fields))
-        fill(record, "at", text_of(fields, "at"))
+        fill(record, "at", required_text(fields, "at"))
         fill(record, "role", role)
         fill(record, "cost_usd", optional_number(fields.get("cost_usd")) if _is_reply(fields) else None)
         fill(record, "is_damaged", not (is_sound and _has_sound_metadata(fields)))
@@ -237,10 +226,10 @@ class PartialRecord(_AsRead):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> PartialRecord:
         return cls(
-            text_of(fields, "id"),
+            required_text(fields, "id"),
             _parent(fields),
-            text_of(fields, "at"),
-            text_of(fields, "text"),
+            required_text(fields, "at"),
+            required_text(fields, "text"),
             fields.get("begins_again") is True,
         )
 
@@ -279,10 +268,10 @@ class MarkRecord(_AsRead):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> MarkRecord:
         return cls(
-            text_of(fields, "id"),
+            required_text(fields, "id"),
             _parent(fields),
-            text_of(fields, "at"),
-            text_of(fields, "kind"),
+            required_text(fields, "at"),
+            required_text(fields, "kind"),
             fields.get("value"),
             optional_text(fields.get("endpoint")),
         )

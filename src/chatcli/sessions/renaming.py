@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.sessions.folder import attachments_folder, move_attachments
 from chatcli.sessions.log import record_file
-from chatcli.sessions.records import MarkRecord, new_id, timestamp
+from chatcli.sessions.records import MarkRecord, new_id
 from chatcli.storage import private_files
 from chatcli.storage.json_lines import InUse
+from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime

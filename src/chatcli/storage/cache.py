@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from chatcli.core.json_values import as_object
 from chatcli.storage.private_files import read_regular, replace
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class JsonFileCache:
             state = status.st_mtime_ns, status.st_size, status.st_ino
             if state != self._state:
                 entries = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
-                self._entries, self._state = entries if isinstance(entries, dict) else {}, state
+                self._entries, self._state = as_object(entries), state
         except (OSError, ValueError, RecursionError):
             self._entries, self._state = {}, None
         now_s = self._clock_s()

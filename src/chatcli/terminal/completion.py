@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from prompt_toolkit.buffer import CompletionState
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 
+from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import open_mention, quoted, shown_size, unquoted
 from chatcli.core.errors import ChatcliError
 from chatcli.repl.commands import COMMANDS, named
-from chatcli.repl.threads import in_thread
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:

@@ -22,13 +22,14 @@ from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from wcwidth import clip, width
 
-from chatcli.sessions.records import local_now, timestamp
+from chatcli.core.json_values import as_object, optional_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.terminal.word_motion import WordBuffer
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.search_text import folded, places
 from chatcli.text.shortening import ELLIPSIS, shortened
+from chatcli.text.times import local_now, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -176,8 +177,7 @@ def _text(line: bytes) -> str | None:
         fields = json.loads(line.decode())
     except (ValueError, RecursionError):
         return None
-    text = fields.get("text") if isinstance(fields, dict) else None
-    return text if isinstance(text, str) else None
+    return optional_text(as_object(fields).get("text"))
 
 
 _MOST_ROWS: Final = 8

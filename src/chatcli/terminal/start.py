@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from prompt_toolkit.keys import Keys
 
 from chatcli.app.resolver import expected_model
+from chatcli.app.threads import in_thread
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_bindings import KeyTable
 from chatcli.core.exit_codes import ExitCode
@@ -19,7 +20,6 @@ from chatcli.repl.editor import Editor
 from chatcli.repl.onboarding import is_model_set_up
 from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
 from chatcli.repl.recap import recap
-from chatcli.repl.threads import in_thread
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.completion import CommandCompleter
 from chatcli.terminal.input_history import HistorySuggestions, input_history

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from chatcli.cost.ledger import FILE_NAME, Expense, Ledger, local_now
+from chatcli.cost.ledger import FILE_NAME, Expense, Ledger
 from chatcli.repl.commands import named
+from chatcli.text.times import local_now
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import start_repl  # noqa: F401 - a fixture
 from scripted_server import Answer, event_stream, serving

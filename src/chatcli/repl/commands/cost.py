@@ -16,6 +16,7 @@ from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.context import CONTEXT
+from chatcli.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -128,7 +129,7 @@ def _of(limit: Decimal | None) -> str:
 def _unknown(spent: Total | None, what: str) -> str:
     if spent is None or not spent.unknown:
         return ""
-    return f"{spent.unknown:,} {what}{'' if spent.unknown == 1 else 's'} at an unknown price"
+    return f"{counted(spent.unknown, what)} at an unknown price"
 
 
 def _notes(*notes: str) -> str:

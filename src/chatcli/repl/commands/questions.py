@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.repl.question_attachments import attached_line
-from chatcli.repl.threads import in_thread
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
 

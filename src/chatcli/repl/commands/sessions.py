@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.app.wiring import open_session
 from chatcli.core import messages
 from chatcli.core.errors import BadResponse, LocalIOError, UsageError
@@ -17,7 +18,6 @@ from chatcli.render.text_columns import labelled, sentences
 from chatcli.repl.commands.answers import code_block
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question
 from chatcli.repl.pickable_sessions import pickable_sessions
-from chatcli.repl.threads import in_thread
 from chatcli.sessions.generated_titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
 
 if TYPE_CHECKING:

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.core.json_values import as_list, as_object, as_text, optional_text
 from chatcli.core.messages import Message, TextPart
 from chatcli.sessions.importing.importer import ImportedConversation, fenced, moment, stable_name
-from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id, timestamp
+from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id
+from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,8 +80,8 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
 
     ``left_out`` counts unsupported content.
     """
-    fields = message if isinstance(message, dict) else {}
-    author, content = _object(fields.get("author")), _object(fields.get("content"))
+    fields = as_object(message)
+    author, content = as_object(fields.get("author")), as_object(fields.get("content"))
     role, kind = author.get("role"), content.get("content_type")
     if not isinstance(role, str) or role not in _ROLES or not isinstance(kind, str):
         return None
@@ -90,7 +92,7 @@ def read_content(message: Any, left_out: Counter[str]) -> Content | None:
         left_out[_LEFT_OUT.get(kind, f"messages of the kind {kind[:_KIND_CHARACTERS]}")] += 1
         return None
     texts = [text for text in _READERS[kind](content) if text.strip()]
-    metadata = _object(fields.get("metadata"))
+    metadata = as_object(fields.get("metadata"))
     if texts and metadata.get("is_visually_hidden_from_conversation") is True:
         left_out["hidden messages"] += 1
         return None
@@ -109,19 +111,19 @@ def _content(role: str, texts: list[str], attached: list[str] | None = None) -> 
 
 def _without_marks(text: str, metadata: dict[str, Any]) -> str:
     """Replace citation marks, which consist of private-use characters, by the text ChatGPT showed."""
-    for reference in map(_object, _list(metadata.get("content_references"))):
+    for reference in map(as_object, as_list(metadata.get("content_references"))):
         mark, shown = reference.get("matched_text"), reference.get("alt")
         if isinstance(mark, str) and mark.startswith(_MARK_START):
-            text = text.replace(mark, shown if isinstance(shown, str) else "")
+            text = text.replace(mark, as_text(shown))
     return text
 
 
 def _parts(content: dict[str, Any]) -> Iterator[str]:
-    yield "\n\n".join(part for part in _list(content.get("parts")) if isinstance(part, str) and part)
+    yield "\n\n".join(part for part in as_list(content.get("parts")) if isinstance(part, str) and part)
 
 
 def _many_parts(content: dict[str, Any]) -> Iterator[str]:
-    for part in _list(content.get("parts")):
+    for part in as_list(content.get("parts")):
         if isinstance(part, str):
             yield part
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
@@ -150,13 +152,13 @@ def _instructions(content: dict[str, Any]) -> Iterator[str]:
 
 def _attached(content: dict[str, Any], metadata: dict[str, Any], left_out: Counter[str]) -> Iterator[str]:
     """Yield a line for each attachment whose bytes are not in the export, so that references to it make sense."""
-    for part in _list(content.get("parts")):
-        kind = part.get("content_type") if isinstance(part, dict) else None
+    for part in as_list(content.get("parts")):
+        kind = as_object(part).get("content_type")
         if isinstance(kind, str) and kind in _MEDIA:
             left_out[_MEDIA[kind]] += 1
             yield f"[{_MEDIA[kind].removesuffix('s')}: not imported]"
-    for attachment in _list(metadata.get("attachments")):
-        name, media_type = (_object(attachment).get(key) for key in ("name", "mimeType"))
+    for attachment in as_list(metadata.get("attachments")):
+        name, media_type = (as_object(attachment).get(key) for key in ("name", "mimeType"))
         # An image is also among the parts.
         if isinstance(name, str) and not str(media_type).startswith("image/"):
             left_out["files"] += 1
@@ -169,14 +171,6 @@ _READERS: Final[dict[str, Reader]] = {
     "code": _code,
     "execution_output": _output,
 }
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 SOURCE: Final = "chatgpt"
@@ -288,16 +282,13 @@ class _ConversationReader:
 
 
 def _parent(node: dict[str, Any]) -> str | None:
-    parent = node.get("parent")
-    return parent if isinstance(parent, str) else None
+    return optional_text(node.get("parent"))
 
 
 def _reply(message: dict[str, Any]) -> ReplyMetadata:
-    metadata = message.get("metadata")
-    fields: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
-    model, details = fields.get("model_slug"), fields.get("finish_details")
-    ending = details.get("type") if isinstance(details, dict) else None
+    fields = as_object(message.get("metadata"))
+    ending = as_object(fields.get("finish_details")).get("type")
     return ReplyMetadata(
-        model if isinstance(model, str) else None,
+        optional_text(fields.get("model_slug")),
         finish_reason=_FINISH_REASONS.get(ending) if isinstance(ending, str) else None,
     )

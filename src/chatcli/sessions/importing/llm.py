@@ -18,6 +18,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError
+from chatcli.core.json_values import as_list, as_object
 from chatcli.core.messages import Message, TextPart
 from chatcli.sessions.importing.importer import Damaged, ImportedConversation, stable_name
 from chatcli.sessions.importing.json_reading import not_importable, not_readable
@@ -33,8 +34,9 @@ from chatcli.sessions.importing.llm_database import (
     text_of,
     tool_call,
 )
-from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, new_id, timestamp
+from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, new_id
 from chatcli.storage.private_files import check_regular
+from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -170,7 +172,7 @@ class _Thread:
     def _borrowed(self, payload: dict[str, Any], origin: Origin) -> Iterator[TextPart]:
         """Yield a composed text: the typed text and the attached fragments."""
         texts = payload.get("text_ref")
-        for text in texts if isinstance(texts, list) else []:
+        for text in as_list(texts):
             if not isinstance(text, dict):
                 continue
             if "fragment" not in text:
@@ -185,7 +187,7 @@ class _Thread:
 
     def _attachment(self, payload: dict[str, Any]) -> str:
         attachment = payload.get("attachment")
-        own_id = attachment.get("id") if isinstance(attachment, dict) else None
+        own_id = as_object(attachment).get("id")
         query = "select type, url, path from attachments where id = ?"
         return attachment_line(next(self._database.rows_of("attachments", query, _key(own_id)), {}))
 
@@ -205,7 +207,7 @@ def _payload(part: dict[str, Any]) -> dict[str, Any]:
         payload = json.loads(text_of(part, "payload") or "{}")
     except (ValueError, RecursionError):
         return {}
-    return payload if isinstance(payload, dict) else {}
+    return as_object(payload)
 
 
 SOURCE: Final = "llm"

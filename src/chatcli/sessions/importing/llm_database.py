@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from chatcli.core.json_values import as_text, optional_count
 from chatcli.core.messages import Message, TextPart
 from chatcli.core.usage import Usage
 from chatcli.sessions.importing.importer import ImportedConversation, fenced, stable_name
-from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id, timestamp
+from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id
+from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,8 +86,8 @@ class Database:
 
 
 def text_of(row: dict[str, Any], name: str) -> str:
-    value = row.get(name)
-    return value if isinstance(value, str) else ""
+    """Return the text in a column of ``row``, empty if there is none."""
+    return as_text(row.get(name))
 
 
 def moment_of(row: dict[str, Any], *names: str) -> datetime:
@@ -101,18 +103,14 @@ def moment_of(row: dict[str, Any], *names: str) -> datetime:
 
 def reply_of(row: dict[str, Any]) -> ReplyMetadata:
     """Return the metadata of a model's answer in a row."""
-    usage = Usage(_count(row.get("input_tokens")), _count(row.get("output_tokens")))
-    duration_ms = _count(row.get("duration_ms"))
+    usage = Usage(optional_count(row.get("input_tokens")), optional_count(row.get("output_tokens")))
+    duration_ms = optional_count(row.get("duration_ms"))
     return ReplyMetadata(
         text_of(row, "resolved_model") or text_of(row, "model") or None,
         None if usage == Usage() else usage,
         "stop",
         None if duration_ms is None else duration_ms / 1000,
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
 
 
 def attachment_line(row: dict[str, Any]) -> str:

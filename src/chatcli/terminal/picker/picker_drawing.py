@@ -15,12 +15,12 @@ from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from wcwidth import clip, width
 
-from chatcli.repl.pickable_sessions import LONGEST_COLUMNS, age
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
+from chatcli.text.times import LONGEST_AGE_COLUMNS, age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -125,7 +125,7 @@ class PickerDrawing:
         return self.rows // 2 if self._is_roomy else self.rows - 1
 
     def _title(self, session: SessionSummary, *, is_marked: bool) -> str:
-        age_columns = LONGEST_COLUMNS + len(_GAP)
+        age_columns = LONGEST_AGE_COLUMNS + len(_GAP)
         right = f"{age(session.last_used, self.now):>{age_columns}}"
         if self._is_roomy:
             right = f"{_turns(session):>{_TURNS_COLUMNS}}{right}"

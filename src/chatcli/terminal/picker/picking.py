@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.enums import EditingMode
 
+from chatcli.app.threads import in_thread
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.threads import in_thread
 from chatcli.terminal.picker.picker_drawing import ASCII, UNICODE, PickerDrawing, PickerPanel
 from chatcli.terminal.picker.picker_state import Doing, PickerState, key_bindings
 

@@ -17,11 +17,11 @@ from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.exit_codes import ExitCode
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import damage
-from chatcli.sessions.records import local_now
 from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize, sanitize_line
 from chatcli.text.search_text import terms
 from chatcli.text.shortening import shortened, shortened_before
+from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
     from argparse import Namespace

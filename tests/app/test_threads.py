@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from chatcli.app.threads import in_thread
+
+
+async def test_the_result_of_a_thread_is_returned_and_the_loop_runs_meanwhile():
+    began, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def work():
+        loop.call_soon_threadsafe(began.set)
+        assert may_end.wait(5)
+        return threading.current_thread().daemon
+
+    waiting = asyncio.ensure_future(in_thread(work))
+    await asyncio.wait_for(began.wait(), 5)
+    may_end.set()
+    assert await waiting is True
+
+
+async def test_an_error_in_the_thread_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 / 0)
+
+
+def test_exiting_does_not_wait_for_a_thread():
+    may_end, ended = threading.Event(), threading.Event()
+
+    def work():
+        may_end.wait(5)
+        ended.set()
+
+    async def give_up():
+        waiting = asyncio.ensure_future(in_thread(work))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(give_up())
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(5)
