@@ -14,7 +14,7 @@ from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
 from chatcli.config.key_bindings import KEY_ACTIONS, shown_keys
 from chatcli.config.settings import SETTINGS
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from chatcli.repl.commands import COMMAND_GROUPS
 
 if TYPE_CHECKING:

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         TurnFinished,
         TurnResult,
         TurnStarted,
+        Usage,
         Waiting,
     )
     from chatcli.core.messages import (
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
         ToolCallPart,
         ToolResultPart,
     )
-    from chatcli.core.usage import Usage
 
 __all__ = [
     "Answer",

@@ -12,10 +12,9 @@ from chatcli.chat.context_report import LeftOutTurns
 from chatcli.chat.resolved_model import ResolvedModel
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import RequestRefused
-from chatcli.core.events import Completion, TextDelta
+from chatcli.core.events import Completion, TextDelta, Usage
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters
-from chatcli.core.usage import Usage
 from chatcli.cost.pricing import Pricing
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from chatcli.client.continuation import CONTINUE, ContinuationModel, OverlapRemover, open_fence
 from chatcli.core.errors import AnswerTooLarge, IncompleteAnswer, RateLimited, RequestRefused
-from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Request
-from chatcli.core.usage import Usage
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, events_of, failure_of
 

@@ -17,10 +17,9 @@ from chatcli.client.endpoint_facts import (
     refused_field,
 )
 from chatcli.core.errors import ContextOverflow, RequestRefused
-from chatcli.core.events import Completion, Notice, TextDelta
+from chatcli.core.events import Completion, Notice, TextDelta, Usage
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
-from chatcli.core.usage import Usage
 from chatcli.storage.cache import KEPT_FOR_S, MOST_ENTRIES, JsonFileCache
 from client.wire import events_of, failure_of
 from conversation.fakes import ScriptedModel

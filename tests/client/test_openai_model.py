@@ -17,6 +17,7 @@ from chatcli.core.errors import (
     AnswerTooLarge,
     BadResponse,
     ContextOverflow,
+    ExitCode,
     IncompleteAnswer,
     NetworkError,
     QuotaExceeded,
@@ -25,11 +26,9 @@ from chatcli.core.errors import (
     ServerFailed,
     TimedOut,
 )
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import Message, TextPart, answer, question, system
 from chatcli.core.request import LIMIT_FIELDS, Parameters, Request
-from chatcli.core.usage import Usage
 from chatcli.storage.cache import JsonFileCache
 from client.wire import (
     DONE,

@@ -19,8 +19,7 @@ from chatcli.client.endpoint import Endpoint
 from chatcli.client.pool import Hooks, MeteredModel, Pool
 from chatcli.client.rate_limit import NO_LIMITS, Claim, OwnLimits, RateLimits
 from chatcli.core.errors import ConfigurationError, RateLimited
-from chatcli.core.events import Completion, TextDelta, Waiting
-from chatcli.core.usage import Usage
+from chatcli.core.events import Completion, TextDelta, Usage, Waiting
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, asking, events_of, failure_of
 from scripted_server import Answer, event_stream, json_answer, serving

@@ -8,10 +8,9 @@ from chatcli.client.endpoint import Endpoint
 from chatcli.client.responses import Responses
 from chatcli.client.trailing_parts import MOST_CALLS
 from chatcli.core.errors import BadResponse, IncompleteAnswer, RateLimited, ServerFailed
-from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import Message, ToolCallPart, answer, question, system
 from chatcli.core.request import Parameters, Request
-from chatcli.core.usage import Usage
 from client.wire import QUESTION, entry_at, event, events_of, failure_of
 from client.wire import asking as wire_asking
 from scripted_server import CUT, HOLD, Answer, json_answer, serving

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.config.suggestions import did_you_mean
+from chatcli.text.hints import did_you_mean
 
 
 def test_the_nearest_name_is_suggested():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.conversation.counting import O200K_BASE, load_encoding
-from chatcli.conversation.likely_tokens import likely_tokens
+from chatcli.conversation.counting import O200K_BASE, likely_tokens, load_encoding
 
 TEXTS = {
     "prose": "The rule is held against the vocabulary; whoever writes sees about what will be counted. ",

@@ -39,6 +39,7 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
     TurnStarted,
+    Usage,
     Waiting,
 )
 from chatcli.core.messages import (
@@ -51,7 +52,6 @@ from chatcli.core.messages import (
     system,
 )
 from chatcli.core.request import Parameters, Request
-from chatcli.core.usage import Usage
 from conversation.fakes import CharacterCounter, ManualClock, ScriptedJournal, ScriptedModel, Stall
 
 DONE = Completion("stop", "small-2026", Usage(12, 3))

@@ -8,8 +8,7 @@ from textwrap import dedent
 import pytest
 
 from chatcli.core import errors
-from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, TimedOut
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, EndpointError, ExitCode, NetworkError, RateLimited, TimedOut
 
 _LINE = re.compile(r"(?P<branch>[│ ]*(?:├── |└── )?)(?P<name>[A-Z]\w+)(?: +(?P<exit_code>\d+)(?: |$))?")
 

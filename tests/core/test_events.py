@@ -16,9 +16,9 @@ from chatcli.core.events import (
     TurnFinished,
     TurnResult,
     TurnStarted,
+    Usage,
     Waiting,
 )
-from chatcli.core.usage import Usage
 
 MAKERS = (
     lambda: TurnStarted("small", "trip"),

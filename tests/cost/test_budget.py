@@ -9,10 +9,9 @@ from decimal import Decimal
 import pytest
 
 from chatcli.core.errors import BudgetReached, ChatcliError, NetworkError, ServerFailed
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
-from chatcli.core.usage import Usage
 from chatcli.cost.budget import TYPICAL_ANSWER_TOKENS, Account, Budget, BudgetedModel, Payer, Spending
 from chatcli.cost.ledger import Expense, Ledger
 from chatcli.cost.pricing import Pricing

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.usage import Usage
+from chatcli.core.events import Usage
 from chatcli.cost.model_table import (
     ABILITIES,
     MOST_BYTES,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.usage import Usage
+from chatcli.core.events import Usage
 from chatcli.cost.price import FREE, Price, dollars
 
 MINI = Price.of({"input": 0.25, "cached": 0.025, "output": 2.0})

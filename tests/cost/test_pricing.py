@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from chatcli.core.usage import Usage
+from chatcli.core.events import Usage
 from chatcli.cost.pricing import Pricing
 
 MILLION = Usage(1_000_000, 0)

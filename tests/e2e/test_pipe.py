@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from e2e.program import asked, command, messages_of
 from scripted_server import (
     CUT,

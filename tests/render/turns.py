@@ -14,9 +14,9 @@ from chatcli.core.events import (
     TurnFinished,
     TurnResult,
     TurnStarted,
+    Usage,
     Waiting,
 )
-from chatcli.core.usage import Usage
 
 HOSTILE = "日本 \x1b[31m \x9b \u202e \ud83d \U000e0041 👍"
 

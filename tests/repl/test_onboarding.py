@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatcli.repl.onboarding import onboard
-from chatcli.text.typed_answers import number_meant
+from chatcli.text.wording import number_meant
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import MODELS, PARIS
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture

@@ -6,8 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chatcli.core.events import TurnResult
-from chatcli.core.usage import Usage
+from chatcli.core.events import TurnResult, Usage
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.session import Session

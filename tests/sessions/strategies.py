@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chatcli.core.events import CitedSource
+from chatcli.core.events import CitedSource, Usage
 from chatcli.core.messages import AudioPart, FilePart, ImagePart, Message, RefusalPart, TextPart
-from chatcli.core.usage import Usage
 from chatcli.sessions.reading import read_records
 from chatcli.sessions.records import (
     HeaderRecord,

@@ -3,10 +3,15 @@ from __future__ import annotations
 import pytest
 
 from chatcli.core.messages import answer, question
-from chatcli.sessions.generated_titles import SHOWN_CHARACTERS, is_enough, question_for_title, title_in
 from chatcli.sessions.records import MarkRecord, MessageRecord
 from chatcli.sessions.session import Session
-from chatcli.sessions.titles import TITLE_CHARACTERS
+from chatcli.sessions.titles import (
+    SHOWN_CHARACTERS,
+    TITLE_CHARACTERS,
+    is_enough,
+    question_for_title,
+    title_in,
+)
 
 AT = "2026-11-23T21:05:07.123Z"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chatcli.chat.session_history import history_of
+from chatcli.core.events import Usage
 from chatcli.core.messages import (
     AudioPart,
     FilePart,
@@ -18,7 +19,6 @@ from chatcli.core.messages import (
     question,
     system,
 )
-from chatcli.core.usage import Usage
 from chatcli.sessions.reading import find_header, read_records
 from chatcli.sessions.records import ReplyMetadata, UnknownRecord, encode
 from chatcli.sessions.session import Session

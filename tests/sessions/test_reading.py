@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.errors import ConfigurationError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ConfigurationError, ExitCode
 from chatcli.core.messages import answer, question
 from chatcli.sessions.reading import find_header, read_records, records_in
 from chatcli.sessions.records import HeaderRecord, MessageRecord, UnreadableRecord, encode

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hostile_json
-from chatcli.core.events import CitedSource
+from chatcli.core.events import CitedSource, Usage
 from chatcli.core.messages import ImagePart, Message, RefusalPart, TextPart, answer, question
-from chatcli.core.usage import Usage
 from chatcli.sessions.records import (
     HeaderRecord,
     MarkRecord,

@@ -12,6 +12,7 @@ import pytest
 from chatcli.storage.private_files import (
     close_to_others,
     create,
+    open_for_append,
     open_regular,
     read_regular,
     read_regular_or_pipe,
@@ -134,3 +135,26 @@ def test_a_file_is_never_made_where_something_is(tmp_path):
             create(tmp_path / name, b"")
     assert (tmp_path / "there").read_bytes() == b"kept"
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_those_who_create_a_file_at_the_same_time_all_append_to_it(tmp_path):
+    together, failures = threading.Barrier(4), []
+
+    def append(path):
+        together.wait(10)
+        try:
+            descriptor = open_for_append(path)
+            os.write(descriptor, b"x")
+            os.close(descriptor)
+        except OSError as error:
+            failures.append(error)
+
+    for number in range(100):
+        path = tmp_path / f"new {number}" / "file"
+        threads = [threading.Thread(target=append, args=(path,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert path.read_bytes() == b"xxxx"

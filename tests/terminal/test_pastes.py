@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.conversation.likely_tokens import likely_tokens
+from chatcli.conversation.counting import likely_tokens
 from chatcli.terminal.pastes import Pastes
 from terminal.test_screen import ENTER, desk
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 
 def test_a_number_has_its_noun_in_the_right_form():

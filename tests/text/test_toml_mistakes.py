@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.toml_mistakes import SINGLE_QUOTES, toml_hint
+from chatcli.text.hints import SINGLE_QUOTES, toml_hint
 
 
 def hint_of(text):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.typed_answers import is_yes, number_meant
+from chatcli.text.wording import is_yes, number_meant
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_type
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.storage.private_files import open_regular
 from chatcli.text.sanitizer import sanitize_line
-from chatcli.text.typed_answers import number_meant
+from chatcli.text.wording import number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import CorrectedCounter
+from chatcli.core.events import Usage
 from chatcli.core.strategy_table import FAIL
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.long_input.how import LongInput
+from chatcli.core.events import Usage
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -171,7 +171,7 @@ def recalled(message: Message, longest_tokens: int) -> Message:
         return message
     # Imported on first use: this module is loaded with every start.
     from chatcli.conversation.long_input import prompts  # noqa: PLC0415
-    from chatcli.conversation.long_input.dividing import divide  # noqa: PLC0415
+    from chatcli.conversation.long_input.splitting import divide  # noqa: PLC0415
 
     divided = divide(message)
     text = divided.text

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chatcli.cli.commands import ActionOfCommand
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.core.exit_codes import ExitCode
+    from chatcli.core.errors import ExitCode
 
 _Subject = TypeVar("_Subject")
 

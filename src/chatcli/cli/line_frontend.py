@@ -13,7 +13,7 @@ from chatcli.cli.outputs import line_writer, status_output, turn_outputs
 from chatcli.cli.questions import hints_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.cli.typed_lines import TypedLines
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from chatcli.render.sentences import with_keys_spoken
 from chatcli.render.status import error_lines
 from chatcli.render.theme_in_force import ThemeInForce

@@ -12,8 +12,7 @@ from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
 from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal
-from chatcli.core.errors import ChatcliError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.core.version import __version__
 from chatcli.render.status import error_lines
 from chatcli.text.sanitizer import sanitize, sanitize_line

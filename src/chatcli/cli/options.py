@@ -7,9 +7,9 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
+from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.cli.background_query import answer_theme
 from chatcli.cli.output_file import OutputFile
 from chatcli.cli.standard_streams import ClosedPipe
-from chatcli.core.errors import LocalIOError, NothingToExtract
+from chatcli.core.errors import ExitCode, LocalIOError, NothingToExtract
 from chatcli.core.events import (
     ReasoningDelta,
     TextDelta,
@@ -21,7 +21,6 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
 )
-from chatcli.core.exit_codes import ExitCode
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import StatusRenderer, error_lines, for_the_shell

@@ -15,14 +15,14 @@ from chatcli.attachments.texts import (
 )
 from chatcli.cli.typed_lines import TypedLines, answered
 from chatcli.config.resolve import TemplateSettings
-from chatcli.config.suggestions import did_you_mean
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.templates.template import INPUT, Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
-from chatcli.text.counts import counted
 from chatcli.text.documents import document
+from chatcli.text.hints import did_you_mean
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace

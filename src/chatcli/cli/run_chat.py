@@ -22,9 +22,8 @@ from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.cli.typed_lines import agrees, answered
 from chatcli.config.paths import obstacle
 from chatcli.conversation.play import play
-from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
+from chatcli.core.errors import ChatcliError, ConfigurationError, ExitCode, UsageError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
-from chatcli.core.exit_codes import ExitCode
 from chatcli.cost.budget import longest_answer_tokens
 from chatcli.render.background import background_from_environment
 from chatcli.sessions.folder import SUFFIX

@@ -10,8 +10,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.cli.standard_streams import ClosedPipe
-from chatcli.core.errors import ChatcliError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, ExitCode
 
 if TYPE_CHECKING:
     import socket

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.encodings import EncodingHints, decode
 from chatcli.core.errors import UsageError
 from chatcli.text.sanitizer import sanitize_line
-from chatcli.text.typed_answers import YES_OR_NO, is_yes
+from chatcli.text.wording import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal

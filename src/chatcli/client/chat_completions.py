@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.wire_messages import as_json, chat_messages, count
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

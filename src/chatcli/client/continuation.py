@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from chatcli.core import messages
 from chatcli.core.errors import AnswerTooLarge, EndpointError, IncompleteAnswer
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import ReasoningPart
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping

@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.client.endpoint import Endpoint
-    from chatcli.core.events import ModelEvent
+    from chatcli.core.events import ModelEvent, Usage
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
-    from chatcli.core.usage import Usage
     from chatcli.storage.cache import Cache
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
 from chatcli.client.wire_messages import as_json, count, response_items
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_list, as_object, as_text, objects_in
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

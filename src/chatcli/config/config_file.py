@@ -14,11 +14,10 @@ from chatcli.config.endpoints import validated_url
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.paths import write_private_file
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
-from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.json_values import as_text
 from chatcli.storage.private_files import read_regular
-from chatcli.text.toml_mistakes import toml_hint
+from chatcli.text.hints import did_you_mean, toml_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from chatcli.config.suggestions import did_you_mean, nearest
+from chatcli.text.hints import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

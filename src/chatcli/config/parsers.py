@@ -13,8 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from chatcli.config.endpoints import MistypedValue, validated_url
 from chatcli.config.key_bindings import key_changes
-from chatcli.config.suggestions import did_you_mean
-from chatcli.text.toml_mistakes import SINGLE_QUOTES
+from chatcli.text.hints import SINGLE_QUOTES, did_you_mean
 
 Parser: TypeAlias = Callable[[object], object]
 

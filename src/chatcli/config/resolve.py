@@ -32,8 +32,8 @@ from chatcli.config.settings import (
     Settings,
     Untrusted,
 )
-from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -29,10 +29,10 @@ from chatcli.core.events import (
     TurnFinished,
     TurnResult,
     TurnStarted,
+    Usage,
 )
 from chatcli.core.messages import EMPTY_REPLY
 from chatcli.core.request import Parameters, Request
-from chatcli.core.usage import Usage
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.core.events import CitedSource
+from chatcli.core.events import CitedSource, Usage
 from chatcli.core.json_values import (
     as_list,
     as_object,
@@ -36,7 +36,6 @@ from chatcli.core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

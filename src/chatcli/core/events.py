@@ -15,10 +15,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatcli.core.messages import EMPTY_REPLY, Message, ToolCallPart
-from chatcli.core.usage import Usage
 
 if TYPE_CHECKING:
     from chatcli.core.errors import ChatcliError
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one turn; ``None`` if not reported.
+
+    ``cached_tokens`` are part of ``input_tokens`` and ``reasoning_tokens`` part of ``output_tokens``, as in
+    the OpenAI API. ``estimated``: counted by chatcli, because the endpoint did not report them.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

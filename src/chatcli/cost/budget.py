@@ -10,9 +10,8 @@ from functools import cache, partial, reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.request import LIMIT_FIELDS
-from chatcli.core.usage import Usage
 from chatcli.cost.ledger import Expense, Total, unreadable_lines
 from chatcli.cost.price import dollars, limit_of
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.json_values import required_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
-from chatcli.text.counts import counted
 from chatcli.text.times import local_now, timestamp
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from chatcli.core.usage import Usage
+    from chatcli.core.events import Usage
 
 
 _TOKENS: Final = 1_000_000

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-    from chatcli.core.usage import Usage
+    from chatcli.core.events import Usage
     from chatcli.cost.model_table import ModelTable
 
 

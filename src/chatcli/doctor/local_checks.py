@@ -26,7 +26,7 @@ from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
 from chatcli.sessions.store import SessionStore
 from chatcli.storage.private_files import check_regular, open_regular
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from rich.segment import Segment
 from wcwidth import iter_graphemes, width
 
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import TerminalSanitizer
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

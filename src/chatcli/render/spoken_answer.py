@@ -19,8 +19,8 @@ from chatcli.render.markdown.inline import Inline
 from chatcli.render.markdown.open_ends import with_emphasis_closed
 from chatcli.render.markdown.syntax import FENCE, RULE, cells_of, columns_of, heading_in, is_closing_fence
 from chatcli.render.sentence_ends import UnbreakableSpans, sentence_end
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import TerminalSanitizer
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

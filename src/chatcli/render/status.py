@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
-    from chatcli.core.events import CitedSource, Event, TurnResult
-    from chatcli.core.usage import Usage
+    from chatcli.core.events import CitedSource, Event, TurnResult, Usage
 
 _CUT: Final = {
     "length": "answer cut at the token limit; /continue gets the rest",

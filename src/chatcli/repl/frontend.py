@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from chatcli.text.typed_answers import YES_OR_NO, is_yes
+from chatcli.text.wording import YES_OR_NO, is_yes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence

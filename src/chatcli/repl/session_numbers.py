@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.threads import in_thread
 from chatcli.render.markdown.inline import words_alone
 from chatcli.render.text_columns import table
-from chatcli.text.counts import counted
 from chatcli.text.times import age
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend

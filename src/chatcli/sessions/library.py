@@ -1,29 +1,120 @@
-"""The saved conversations of a person: list, search, and changes."""
+"""The saved conversations of a person: list, search, and changes, such as of a title or a name."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.sessions import renaming
+from chatcli.sessions.folder import attachments_folder, move_attachments
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
+from chatcli.sessions.log import record_file
+from chatcli.sessions.records import MarkRecord, new_id
 from chatcli.sessions.scanning import SessionScan, excerpt
 from chatcli.sessions.store import SessionStore
+from chatcli.storage import private_files
+from chatcli.storage.json_lines import InUse
 from chatcli.storage.private_files import read_regular
 from chatcli.text.search_text import terms
-from chatcli.text.times import local_now
+from chatcli.text.times import local_now, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
+    from chatcli.sessions.log import RecordFile
     from chatcli.sessions.records import Clock
+    from chatcli.sessions.session import Session
     from chatcli.sessions.store import SessionFile, SessionSummary
     from chatcli.text.search_text import Term
+
+
+def retitle(file: SessionFile, session: Session, title: str, *, now: datetime) -> None:
+    """Set the title of ``session``, read from ``file``; its time of last use is kept.
+
+    Raise ``UsageError`` for an empty title, or if another chatcli has the session open.
+    """
+    if not title.strip():
+        raise UsageError("a title cannot be empty", hint="give one", code="empty_title")
+    records = _held(file)
+    try:
+        before = file.path.stat()
+        records.append_records([MarkRecord(new_id(), session.head, timestamp(now), "title", title)])
+        # It was not continued, so it keeps its place in the list.
+        os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    except InUse as error:
+        raise _in_use(file) from error
+    except OSError as error:
+        raise _not_moved(file, error) from error
+    finally:
+        records.close()
+
+
+def move(file: SessionFile, new: SessionFile) -> None:
+    """Move a session with its attachments to an unused place.
+
+    Raise ``UsageError`` if the place is taken or another chatcli has the session open, else ``LocalIOError``.
+    """
+    # Windows cannot move an open file: this checks for other users of it, and closes it.
+    _held(file).close()
+    if os.path.lexists(attachments_folder(new.path)):
+        raise _exists(new)
+    try:
+        private_files.make_folder(new.path.parent)
+        # Created first, so that no file created there meanwhile is overwritten.
+        private_files.create(new.path, b"")
+    except FileExistsError as error:
+        raise _exists(new) from error
+    except OSError as error:
+        raise _not_moved(file, error) from error
+    try:
+        move_attachments(file.path, new.path)
+        try:
+            file.path.replace(new.path)
+        except OSError:
+            move_attachments(new.path, file.path)
+            raise
+    except OSError as error:
+        new.path.unlink(missing_ok=True)
+        raise _not_moved(file, error) from error
+
+
+def _held(file: SessionFile) -> RecordFile:
+    records = record_file(file)
+    if not records.hold():
+        raise _in_use(file)
+    return records
+
+
+def _in_use(file: SessionFile) -> UsageError:
+    return UsageError(
+        f"the session {file.name} is open in another chatcli",
+        hint="rename it there, or quit it first",
+        code="session_in_use",
+    )
+
+
+def _exists(new: SessionFile) -> UsageError:
+    return UsageError(
+        f"a session {new.name} already exists",
+        hint="use another name; nothing is ever overwritten",
+        code="session_exists",
+    )
+
+
+def _not_moved(file: SessionFile, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot rename the session {file.path}: {error.strerror or error}",
+        hint="check the permissions of its folder",
+        code="session_not_renamed",
+    )
+
 
 _Answer = TypeVar("_Answer")
 _MOST_BYTES: Final = 1 << 30

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

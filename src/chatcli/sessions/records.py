@@ -44,9 +44,8 @@ from chatcli.core.json_values import optional_number, optional_text, required_te
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chatcli.core.events import CitedSource
+    from chatcli.core.events import CitedSource, Usage
     from chatcli.core.messages import Message, Role
-    from chatcli.core.usage import Usage
 
     Clock: TypeAlias = Callable[[], datetime]
     """Returns the current time with its time zone."""

@@ -56,12 +56,17 @@ def open_for_append(path: Path, *, follow_link: bool = False) -> int:
     ever created through a link.
     """
     try:
+        return _create_or_open(path, follow_link=follow_link)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        return _create_or_open(path, follow_link=follow_link)
+
+
+def _create_or_open(path: Path, *, follow_link: bool) -> int:
+    try:
         return os.open(path, _CREATE, _PRIVATE)
     except FileExistsError:
         return open_existing(path, follow_link=follow_link)
-    except FileNotFoundError:
-        make_folder(path.parent)
-        return os.open(path, _CREATE, _PRIVATE)
 
 
 def open_existing(path: Path, *, follow_link: bool = False) -> int:

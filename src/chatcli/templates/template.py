@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
-from chatcli.text.toml_mistakes import toml_hint
+from chatcli.text.hints import nearest, toml_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 SETTINGS: Final = ("model", "profile", "system", "temperature", "max_tokens")
@@ -82,7 +82,9 @@ def _parsed(toml: str, where: str) -> dict[str, Any]:
 def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
     for name in table:
         if name not in _KEYS:
-            raise ConfigurationError(f"{where}: unknown key {name!r}", hint=_nearest(name, _KEYS))
+            raise ConfigurationError(
+                f"{where}: unknown key {name!r}", hint=nearest(name, _KEYS) or f"keys: {', '.join(_KEYS)}"
+            )
     defaults = table.get("defaults", {})
     if not isinstance(defaults, dict) or not all(isinstance(value, str) for value in defaults.values()):
         raise ConfigurationError(
@@ -103,14 +105,6 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
         output=output,
         defaults=defaults,
     )
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415 -- only a mistake needs it
-
-    known = list(known)
-    found = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {found[0]}?" if found else f"keys: {', '.join(known)}"
 
 
 INPUT: Final = "input"

@@ -13,6 +13,7 @@ from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, 
 from chatcli.storage import private_files
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.templates.template import read_template
+from chatcli.text.hints import nearest
 
 if TYPE_CHECKING:
     from chatcli.templates.template import Template
@@ -123,7 +124,10 @@ class TemplateStore:
     def _called(self, name: str) -> TemplateEntry:
         entries = {entry.name: entry for entry in self.entries()}
         if name not in entries:
-            raise UsageError(f"there is no template {name}", hint=_nearest(name, list(entries)))
+            raise UsageError(
+                f"there is no template {name}",
+                hint=nearest(name, list(entries)) or f"templates: {', '.join(entries)}",
+            )
         return entries[name]
 
 
@@ -168,13 +172,6 @@ def _text_of(path: Path) -> str:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    import difflib  # noqa: PLC0415 -- only a mistake needs it
-
-    found = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {found[0]}?" if found else f"templates: {', '.join(known)}"
 
 
 def _failed(action: str, path: Path, error: OSError) -> LocalIOError:

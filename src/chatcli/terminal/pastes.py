@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.layout.processors import Processor, Transformation
 
-from chatcli.conversation.likely_tokens import likely_tokens
+from chatcli.conversation.counting import likely_tokens
 
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples

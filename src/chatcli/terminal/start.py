@@ -12,7 +12,7 @@ from chatcli.app.resolver import expected_model
 from chatcli.app.threads import in_thread
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_bindings import KeyTable
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chatcli.cli.main import main
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from cli.fakes import terminal
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 
 PROFILES = """\
 model = "small"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 
 
 def test_what_is_there_of_the_embedded_model_is_told(command):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 
 
 @pytest.fixture

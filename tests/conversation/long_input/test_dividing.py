@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.conversation.long_input.dividing import SUMMARIZE, divide
+from chatcli.conversation.long_input.splitting import SUMMARIZE, divide
 from chatcli.core.messages import ImagePart, Message, question
 from chatcli.text.documents import document
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.errors import ContextOverflow, InputTooLong, NetworkError
-from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted
+from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted, Usage
 from chatcli.core.messages import ImagePart, Message, question, system
-from chatcli.core.usage import Usage
 from chatcli.storage.cache import FolderCache
 from conversation.long_input.reading import AnsweringModel, Reading
 

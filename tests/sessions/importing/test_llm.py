@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.core.events import Usage
 from chatcli.core.messages import TextPart
-from chatcli.core.usage import Usage
 from chatcli.sessions.importing import llm
 from chatcli.sessions.importing.importer import Damaged, Progress
 from chatcli.sessions.session import Session

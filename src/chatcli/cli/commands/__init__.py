@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.core.exit_codes import ExitCode
+    from chatcli.core.errors import ExitCode
 
 
 class CommandModule(Protocol):

@@ -6,8 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from chatcli.cli.shell_completion.completion_scripts import SCRIPTS
-from chatcli.core.errors import UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -16,8 +16,7 @@ from chatcli.config.config_file import FILE_NAME, read_profiles
 from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
 from chatcli.config.report import rows
 from chatcli.config.resolve import flag_source
-from chatcli.core.errors import EndpointError, KeyRefused
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import EndpointError, ExitCode, KeyRefused
 from chatcli.login import (
     check_key,
     clean_key,

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
-from chatcli.core.errors import ChatcliError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, ExitCode
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, Status, TerminalFacts
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

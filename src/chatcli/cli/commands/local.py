@@ -11,11 +11,9 @@ from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import run_context
 from chatcli.cli.signals import until_signalled
 from chatcli.config.paths import ensure_private_folder
-from chatcli.core.errors import UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode, UsageError
 from chatcli.local.discovery import local_state
-from chatcli.local.fetch import fetch
-from chatcli.local.pip_download import PipDownload
+from chatcli.local.fetch import PipDownload, fetch
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import SMOLLM2, remove, status
 from chatcli.text.sanitizer import sanitize_line

@@ -14,8 +14,7 @@ from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.config.endpoints import is_loopback
-from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
 from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
 from chatcli.cost.price import KINDS
 from chatcli.render.text_columns import table

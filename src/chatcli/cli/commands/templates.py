@@ -12,8 +12,7 @@ from chatcli.attachments.texts import read_pipe
 from chatcli.cli.actions import Action, Family
 from chatcli.cli.questions import hints_of, template_store_of
 from chatcli.cli.setup import run_context
-from chatcli.core.errors import ChatcliError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.render.text_columns import table
 from chatcli.repl.editor import Editor
 from chatcli.text.sanitizer import sanitize, sanitize_line

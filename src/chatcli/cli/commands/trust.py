@@ -13,8 +13,7 @@ from chatcli.cli.typed_lines import agrees
 from chatcli.config.env_files import TrustedFolders, odd_lines, read_env_file
 from chatcli.config.paths import DOT_ENV, env_file_of
 from chatcli.config.report import changes
-from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ChatcliError, ConfigurationError, ExitCode, UsageError
 from chatcli.render.text_columns import table
 from chatcli.text.sanitizer import sanitize_line
 

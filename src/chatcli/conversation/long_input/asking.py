@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import BadResponse, ContextOverflow, IncompleteAnswer
-from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified
+from chatcli.core.events import Completion, LongProgress, Notice, Retrying, TextDelta, TextReclassified, Usage
 from chatcli.core.request import Request
-from chatcli.core.usage import Usage
 from chatcli.storage.cache import key_of
 from chatcli.text.text_buffer import TextBuffer
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from chatcli.core.usage import Usage
+    from chatcli.core.events import Usage
     from chatcli.storage.cache import Cache
 
     CostOf: TypeAlias = Callable[[Usage], float | None]

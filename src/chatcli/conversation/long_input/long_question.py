@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.conversation.long_input import prompts
-from chatcli.conversation.long_input.dividing import divide
-from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, split
+from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, divide, split
 from chatcli.conversation.strategies.strategy import mandatory_only
 from chatcli.core import messages
 from chatcli.core.errors import InputTooLong
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.context import Window
     from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
-    from chatcli.conversation.long_input.dividing import Divided
-    from chatcli.conversation.long_input.splitting import TextSlice
+    from chatcli.conversation.long_input.splitting import Divided, TextSlice
     from chatcli.core.ports import TokenCounter
 
 _NOTES_SHARE: Final = 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from chatcli.conversation.long_input.dividing import LongText
-    from chatcli.conversation.long_input.splitting import TextSlice
+    from chatcli.conversation.long_input.splitting import LongText, TextSlice
 
 NOTHING: Final = "NOTHING"
 """The answer for a part that is irrelevant to the question."""

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from chatcli.conversation.long_input.asking import PartReader
-    from chatcli.conversation.long_input.dividing import Divided
     from chatcli.conversation.long_input.long_question import Budgets, Plan
-    from chatcli.conversation.long_input.splitting import TextSlice
+    from chatcli.conversation.long_input.splitting import Divided, TextSlice
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
     from chatcli.core.ports import TokenCounter

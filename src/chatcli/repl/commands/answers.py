@@ -9,8 +9,8 @@ from chatcli.core.errors import UsageError
 from chatcli.render.extract import code_blocks
 from chatcli.repl.clipboard import TERMINAL_TAKES_BYTES, copy
 from chatcli.repl.commands.command import Choice, Command, whole_number
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from chatcli.repl.commands.settings import models_to_choose
 from chatcli.repl.recap import show_exchange
 from chatcli.repl.tree_view import tree_rows, tree_sentences
 from chatcli.sessions.titles import beginning_of
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,7 +16,7 @@ from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Choice, Command
 from chatcli.repl.commands.context import CONTEXT
-from chatcli.text.counts import counted
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,11 +9,11 @@ from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.report import rows
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
-from chatcli.config.suggestions import did_you_mean
 from chatcli.core.errors import UsageError
 from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 from chatcli.repl.onboarding import onboard
+from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from chatcli.core.events import Usage
 from chatcli.core.json_values import as_text, optional_count
 from chatcli.core.messages import Message, TextPart
-from chatcli.core.usage import Usage
 from chatcli.sessions.importing.importer import ImportedConversation, fenced, stable_name
 from chatcli.sessions.records import HeaderRecord, MarkRecord, MessageRecord, ReplyMetadata, new_id
 from chatcli.text.times import timestamp

@@ -17,10 +17,10 @@ from wcwidth import clip, width
 
 from chatcli.terminal.picker.picker_state import Doing
 from chatcli.terminal.steady_widths import SteadyWidths, steady
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
 from chatcli.text.times import LONGEST_AGE_COLUMNS, age
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

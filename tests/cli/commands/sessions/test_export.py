@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatcli.cli.main import main
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from chatcli.core.messages import answer, question
 from chatcli.sessions.exporting import records_of
 from chatcli.sessions.log import RecordFile

@@ -10,10 +10,9 @@ from chatcli.attachments.encodings import as_typed
 from chatcli.cli.actions import Action, add_examples
 from chatcli.cli.commands.sessions.listing import add_sessions_argument, named_sessions, refresh, write_table
 from chatcli.cli.typed_lines import agrees
-from chatcli.core.errors import UsageError
-from chatcli.core.exit_codes import ExitCode
-from chatcli.text.counts import counted
+from chatcli.core.errors import ExitCode, UsageError
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Final
 from chatcli.cli.actions import Action
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
 from chatcli.cli.output_file import OutputFile
-from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode, LocalIOError, UsageError
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli.cli.actions import Action
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
-from chatcli.core.errors import UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode, UsageError
 from chatcli.core.version import __version__
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.importer import Importer, Progress
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace

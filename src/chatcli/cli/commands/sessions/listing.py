@@ -13,15 +13,14 @@ from chatcli.attachments.encodings import as_typed
 from chatcli.cli.actions import Action, add_examples
 from chatcli.cli.setup import run_context
 from chatcli.cli.standard_streams import ClosedPipe
-from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import damage
-from chatcli.text.counts import counted
 from chatcli.text.sanitizer import sanitize, sanitize_line
 from chatcli.text.search_text import terms
 from chatcli.text.shortening import shortened, shortened_before
 from chatcli.text.times import local_now
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -1,9 +1,15 @@
-"""Parsing of answers to the program's questions: yes or no, or a number from a list."""
+"""Numbers with their nouns, and the answers people type to questions."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, as in ``1 turn`` and ``1,234 turns``; ``plural`` if it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
 
 YES_OR_NO: Final = "[y/N]"
 _YES: Final = frozenset({"y", "yes"})

@@ -8,7 +8,7 @@ import pytest
 
 from chatcli.cli.commands.sessions import import_
 from chatcli.cli.main import main
-from chatcli.core.exit_codes import ExitCode
+from chatcli.core.errors import ExitCode
 from chatcli.sessions.importing.importer import Importer
 from cli.fakes import terminal
 from sessions.importing.exports import (

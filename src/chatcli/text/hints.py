@@ -1,0 +1,40 @@
+"""Hints for common mistakes: the nearest known name, and backslashes in TOML."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str], kind: str = "known") -> str:
+    """Return a hint with the nearest of ``known``, or all of them, headed by ``kind``, if none is near."""
+    candidates = list(known)
+    if sentence := nearest(name, candidates):
+        return sentence
+    return f"{kind}: {', '.join(candidates)}" if candidates else "there are none"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the nearest of ``known``, empty if none is near."""
+    import difflib  # noqa: PLC0415 -- only a mistake needs it
+
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+_LINE: Final = re.compile(r"\bline (\d+)")
+# In double quotes TOML reads each backslash of a Windows path as an escape.
+_BACKSLASH_IN_DOUBLE_QUOTES: Final = re.compile(r'"[^"]*\\')
+SINGLE_QUOTES: Final = r"put a text with backslashes in single quotes: 'C:\Users\ada'"
+
+
+def toml_hint(text: str, error: Exception) -> str | None:
+    """Return a hint for an error of ``tomllib`` or ``tomlkit``, ``None`` if its cause is unknown."""
+    line = _LINE.search(str(error))
+    lines = text.split("\n")
+    number = int(line[1]) if line else len(lines)
+    wrong = lines[number - 1] if 0 < number <= len(lines) else ""
+    return SINGLE_QUOTES if _BACKSLASH_IN_DOUBLE_QUOTES.search(wrong) else None
