@@ -1,8 +1,8 @@
-"""The plain renderer."""
-
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatcli.core.events import (
     ReasoningDelta,
@@ -13,7 +13,7 @@ from chatcli.core.events import (
     TurnFinished,
     TurnResult,
 )
-from chatcli.render.plain import PlainRenderer
+from chatcli.render.plain import PlainRenderer, WholeLines
 from render.turns import show
 
 END = TurnFinished(TurnResult("", "m"))
@@ -78,3 +78,36 @@ async def test_text_that_was_reasoning_is_closed_off_and_reported(text):
     await show(renderer, [TextDelta(text), TextReclassified(text), TextDelta("Paris."), END])
     assert "".join(chunks) == "hm\n</think>\n\nParis.\n"
     assert reports == ["the text before </think> is reasoning, not the answer"]
+
+
+def whole_lines(*texts, **named):
+    chunks = []
+    write = WholeLines(chunks.append, **named)
+    for text in texts:
+        write(text)
+    return chunks
+
+
+def test_half_a_line_is_held_back():
+    assert whole_lines("Par", "is.\nMad", "rid.\n", "Rome") == ["Paris.\n", "Madrid.\n"]
+
+
+@given(st.lists(st.text(alphabet="ab \n")))
+def test_every_whole_line_is_passed_on_as_it_is(texts):
+    chunks = whole_lines(*texts)
+    whole = "".join(texts)
+    assert "".join(chunks) == whole[: whole.rfind("\n") + 1]
+    assert all(chunk.endswith("\n") for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["Paris.\nYes.\n", "Really.\n"], "Assistant: Paris.\nYes.\nReally.\n"),
+        (["\n", "\nParis.\n"], "\n\nAssistant: Paris.\n"),
+        (["\n"], "\n"),
+        ([], ""),
+    ],
+)
+def test_the_speaker_is_named_once(texts, shown):
+    assert "".join(whole_lines(*texts, speaker="Assistant: ")) == shown

@@ -1,4 +1,4 @@
-"""The error tree. Every error says what happened, then what to do.
+"""The error tree, and the exit codes. Every error says what happened, then what to do.
 
 ::
 
@@ -34,6 +34,8 @@ from typing import ClassVar, Final, Self
 
 
 class ExitCode(IntEnum):
+    """The exit codes scripts depend on; never renumbered."""
+
     DONE = 0
     BUG = 1
     USAGE = 2

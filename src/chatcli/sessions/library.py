@@ -9,7 +9,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.sessions import renaming
 from chatcli.sessions.folder import attachments_folder, move_attachments
 from chatcli.sessions.index import SessionIndex
 from chatcli.sessions.index_file import IndexBroken, IndexClosed, IndexUnusable
@@ -205,7 +204,7 @@ class Library:
         Raise ``UsageError`` if the session does not exist, or a chatcli (this one included) has it open.
         """
         file = self.store.existing(name)
-        renaming.retitle(file, self.store.load(file), title, now=self._clock())
+        retitle(file, self.store.load(file), title, now=self._clock())
         self._look_again([file])
 
     def move(self, name: str, new_name: str) -> SessionFile:
@@ -216,7 +215,7 @@ class Library:
         file, new = self.store.existing(name), self.store.resolve(new_name)
         self.store.load(file)
         last = self.store.last_used()
-        renaming.move(file, new)
+        move(file, new)
         if last == file:
             self.store.remember(new)
         self._look_again([file, new])

@@ -42,7 +42,7 @@ def one_line(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
-SYSTEM_PROMPT: Final = (
+TITLE_PROMPT: Final = (
     "You give conversations their titles. A title has at most six words, says what the conversation is about, and is "
     "in the language the person writes in. Reply with the title alone: no quotes, no Markdown, no full stop."
 )

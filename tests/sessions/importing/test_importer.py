@@ -4,6 +4,8 @@ import json
 import os
 import stat
 import sys
+import tracemalloc
+import zipfile
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -12,8 +14,9 @@ from hypothesis import given
 
 from chatcli.core.messages import question
 from chatcli.sessions.exporting import to_document, to_json
-from chatcli.sessions.importing import chatcli_json, chatgpt
-from chatcli.sessions.importing.importer import Damaged, ImportedConversation, Importer
+from chatcli.sessions.importing import chatgpt
+from chatcli.sessions.importing.import_sources import recognize, to_conversation
+from chatcli.sessions.importing.importer import Damaged, ImportedConversation, Importer, Progress
 from chatcli.sessions.records import HeaderRecord, MessageRecord
 from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionStore
@@ -163,17 +166,66 @@ def test_a_strange_message_id_is_known_again(store):
 def test_an_exported_session_comes_back_with_the_same_records(tmp_path_factory, session):
     store = SessionStore(tmp_path_factory.mktemp("data"))
     document = json.loads("".join(to_json([to_document(session, "trip")], as_list=False)))
-    summary = take(store, chatcli_json.to_conversation(document))
+    summary = take(store, to_conversation(document))
     if summary.empty:
         return
     back = store.load(store.existing("trip"))
     assert back.records == session.records
     assert back.head == session.head
     assert [record.id for record in back.messages()] == [record.id for record in session.messages()]
-    assert take(store, chatcli_json.to_conversation(document)).here == 1
+    assert take(store, to_conversation(document)).here == 1
 
 
 def test_files_are_not_forced_to_the_disk(store, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: pytest.fail("fsync"))
     take(store, conversation("c1"))
     assert isinstance(store.load(store.existing("chatgpt-c1")), Session)
+
+
+def write_conversations(stream, count, words=40):
+    said = "as it was said " * words
+    for number in range(count):
+        own = f"c{number}"
+        conversation = exchange(own, update_time=1_600_000_000 + number)
+        conversation["mapping"][f"{own}-q2"] = node(f"{own}-q2", f"{own}-r", message("user", said))
+        stream.write((b"," if number else b"[") + json.dumps(conversation).encode())
+    stream.write(b"]")
+
+
+def take_all(path, store):
+    importer, progress = Importer(store), Progress()
+    for item in recognize(path).read(path, progress, "chatcli 1.2.3"):
+        importer.take(item)
+    assert progress.done == progress.total
+    return importer.summary
+
+
+@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_conversations_are_imported_once_each(tmp_path, many):
+    path = tmp_path / "conversations.json"
+    with path.open("wb") as stream:
+        write_conversations(stream, many)
+    store = SessionStore(tmp_path / "data")
+    summary = take_all(path, store)
+    assert (summary.imported, summary.here, summary.damaged) == (many, 0, 0)
+    files = sorted(store.folder.iterdir(), key=lambda file: file.stat().st_mtime)
+    assert [file.stem for file in files[:2]] == ["chatgpt-c0", "chatgpt-c1"]
+    assert len(files) == many
+    again = take_all(path, store)
+    assert (again.imported, again.here, again.grown) == (0, many, [])
+
+
+def test_memory_holds_a_few_conversations_however_many_there_are(tmp_path):
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("conversations.json", "w") as stream:
+        write_conversations(stream, 1_000, words=1_200)
+    with zipfile.ZipFile(path) as archive:
+        (member,) = archive.infolist()
+    tracemalloc.start()
+    try:
+        summary = take_all(path, SessionStore(tmp_path / "data"))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert summary.imported == 1_000
+    assert peak_bytes < min(8_000_000, member.file_size / 2)

@@ -1,7 +1,13 @@
-"""Splitting of a long text into parts within a token budget.
+"""Splitting of a long text into parts within a token budget, and of a long question into words and text.
 
 Every character is in a part, in order. A part ends at the best boundary within its last quarter, and the next
 one begins slightly before that, so that a passage across the cut is in one part.
+
+Attachments are the text, and the person's own words are the question. Own words that are too long themselves,
+as when a text was piped in without a prompt, are text as well, and the question is a short paragraph at one
+of their ends: the last if it asks something, else the first if that asks or announces something, else the
+first, else the last. Without a short one there is no question, and the model is asked for the content of the
+text.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from chatcli.render.text_columns import labelled, sentences
 from chatcli.repl.commands.answers import code_block
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question
 from chatcli.repl.pickable_sessions import pickable_sessions
-from chatcli.sessions.titles import SYSTEM_PROMPT, is_enough, question_for_title, title_in
+from chatcli.sessions.titles import TITLE_PROMPT, is_enough, question_for_title, title_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,7 +109,7 @@ async def _generated_title(repl: ReplSession) -> str:
     question = messages.question(question_for_title(chat.session))
     text = ""
     try:
-        async with aclosing(chat.turns.aside(question, system=SYSTEM_PROMPT, with_history=False)) as events:
+        async with aclosing(chat.turns.aside(question, system=TITLE_PROMPT, with_history=False)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text

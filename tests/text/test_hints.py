@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.hints import SINGLE_QUOTES, toml_hint
+from chatcli.text.hints import SINGLE_QUOTES, did_you_mean, toml_hint
+
+
+def test_the_nearest_name_is_suggested():
+    assert did_you_mean("modle", ["system", "model", "seed"]) == "did you mean model?"
+
+
+def test_without_a_near_name_all_are_listed():
+    assert did_you_mean("xyz", ["model", "seed"]) == "known: model, seed"
+
+
+def test_without_any_name_that_is_said():
+    assert did_you_mean("xyz", []) == "there are none"
 
 
 def hint_of(text):

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.wording import is_yes, number_meant
+from chatcli.text.wording import counted, is_yes, number_meant
+
+
+def test_a_number_has_its_noun_in_the_right_form():
+    assert [counted(number, "turn") for number in (0, 1, 2, 1234)] == [
+        "0 turns",
+        "1 turn",
+        "2 turns",
+        "1,234 turns",
+    ]
+    assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])
