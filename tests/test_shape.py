@@ -15,6 +15,25 @@ import shape_hops
 
 NOTHING = dict.fromkeys(shape.ALLOWED, frozenset())
 
+TESTS = Path(__file__).parent
+
+OF_THE_WHOLE_PROGRAM = ("e2e", "fuzz", "safety")
+
+ACROSS_MODULES = {
+    "client/test_model_contract.py": "what every ChatModel does",
+    "config/test_key_endpoints.py": "each source of keys with each source of URLs",
+    "conversation/strategies/test_every_strategy.py": "what every strategy does",
+    "render/test_cell_screen.py": "a tool of the tests: a screen read cell by cell",
+    "render/test_golden_screens.py": "a tool of the tests: the files of golden screens",
+    "render/test_screens.py": "golden screens of whole answers",
+    "sessions/test_golden.py": "golden files of the session format",
+    "terminal/test_drawing.py": "the rows of the screen, whichever module draws them",
+    "test_architecture.py": "rules for the whole source",
+    "test_documents.py": "the documents",
+    "test_shape.py": "the shape of the source",
+}
+"""Tests that belong to no single module, and why."""
+
 
 @pytest.fixture
 def package(tmp_path):
@@ -41,6 +60,22 @@ def complaints(modules, **allowed):
 
 def test_the_source_breaks_no_rule_beyond_what_is_still_allowed():
     assert shape.check(shape.read_package(shape.PACKAGE), shape.ALLOWED) == []
+
+
+def test_each_file_of_tests_is_called_like_the_module_it_tests():
+    rooms = (path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
+    homeless = {
+        path.as_posix()
+        for path in rooms
+        if path.parts[0] not in OF_THE_WHOLE_PROGRAM and not has_module(path)
+    }
+    assert homeless == set(ACROSS_MODULES)
+
+
+def has_module(path: Path) -> bool:
+    """Whether a file of tests, relative to the tests, stands where the module it is called like stands in the source."""
+    module = shape.PACKAGE / path.parent / path.stem.removeprefix("test_")
+    return module.with_suffix(".py").is_file() or module.is_dir()
 
 
 def test_a_package_of_unlike_names_is_fine(package):
