@@ -213,15 +213,15 @@ def serve(answers: list[tuple[str, str]]) -> str:
             self.send_header("content-type", "text/event-stream")
             self.end_headers()
             for word in [word + " " for word in text.split(" ")]:
-                self.tell({"choices": [{"index": 0, "delta": {"content": word}}]})
+                self.notify({"choices": [{"index": 0, "delta": {"content": word}}]})
                 time.sleep(pause_s)
-            self.tell({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            self.tell(
+            self.notify({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            self.notify(
                 {"choices": [], "usage": {"prompt_tokens": 900, "completion_tokens": 200, "cost": 0.0021}}
             )
             self.wfile.write(b"data: [DONE]\n\n")
 
-        def tell(self, event: dict[str, object]) -> None:
+        def notify(self, event: dict[str, object]) -> None:
             self.wfile.write(b"data: " + json.dumps(event | {"model": MODEL}).encode() + b"\n\n")
             self.wfile.flush()
 

@@ -309,7 +309,7 @@ def test_questions_of_a_script_share_the_limits_of_an_endpoint():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-async def test_what_went_on_beside_the_answer_is_told():
+async def test_what_went_on_beside_the_answer_is_reported():
     with serving_in_thread(PARIS) as server:
         async with chatcli.open_chat(
             model="small", base_url=server.base_url, session="/proc/x.jsonl"

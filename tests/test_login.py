@@ -143,7 +143,7 @@ def test_a_forgotten_key_is_no_longer_used(context, settings):
     assert settings(base_url=HOST).credential is None
 
 
-def test_a_key_of_a_stronger_place_is_told(context):
+def test_a_key_of_a_stronger_place_is_reported(context):
     def front(environment, endpoint=OPENAI_URL, **flags):
         return key_in_front(endpoint, resolve(flags, environment, context.paths, context.paths.data))
 

@@ -283,7 +283,7 @@ def test_a_piped_question_stays_within_its_hops_and_files():
     assert 10 < counted.files < counted.hops
 
 
-def test_numbers_that_differ_are_told_as_a_range():
+def test_numbers_that_differ_are_reported_as_a_range():
     assert [shape_hops.spread(numbers) for numbers in ([3, 3], [5, 3, 4])] == ["3", "3 to 5"]
 
 

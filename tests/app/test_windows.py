@@ -203,7 +203,7 @@ async def test_a_server_without_a_list_is_no_reason_to_fail(tmp_path):
     assert len(found.asked) == len(found.notices) == 1
 
 
-async def test_where_no_server_answers_nothing_is_said_and_nothing_remembered(tmp_path):
+async def test_where_no_server_answers_nothing_is_reported_and_nothing_remembered(tmp_path):
     async with finding(tmp_path, **OLLAMA) as found:
         unreachable = replace(found.endpoint, base_url="http://127.0.0.1:1/v1")
         found.endpoint, served = unreachable, found.endpoint

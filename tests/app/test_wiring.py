@@ -64,7 +64,7 @@ def texts(context, file):
 class TestASession:
     def test_is_opened_without_a_model_and_without_a_file(self, context, settings):
         with closing(open_session(settings(), ChatOptions(), context)) as chat:
-            assert (chat.target, len(chat.session.questions)) == (None, 0)
+            assert (chat.resolved, len(chat.session.questions)) == (None, 0)
             assert chat.opened.file.path.parent == context.paths.data / "sessions"
         assert not context.paths.data.exists()
 

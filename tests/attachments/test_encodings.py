@@ -41,7 +41,7 @@ def test_either_byte_order_is_read(encoding):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("text", ["Capital of France?\r\n", "1. 北京 2. 東京", "déjà vu"])
-def test_wide_text_without_a_mark_is_told_by_its_zeros(encoding, text):
+def test_wide_text_without_a_mark_is_reported_by_its_zeros(encoding, text):
     read = decode(text.encode(encoding), "notes")
     assert read.text == text
     assert read.note == f"notes has no byte order mark; reading it as {encoding[:6].upper()}"
@@ -60,7 +60,7 @@ def test_wide_text_without_a_mark_is_told_by_its_zeros(encoding, text):
         ("cp1252", "Western European (Windows-1252)", WESTERN),
     ],
 )
-def test_text_from_before_unicode_is_recognized_and_the_guess_is_told(encoding, title, texts):
+def test_text_from_before_unicode_is_recognized_and_the_guess_is_reported(encoding, title, texts):
     for text in texts:
         read = decode(text.encode(encoding), "notes")
         assert read.text == text
@@ -174,7 +174,7 @@ def test_a_long_line_that_begins_in_mid_character_is_read_to_its_end():
     assert read.text == "\ufffd" + text[1:]
 
 
-def test_a_damaged_byte_costs_the_characters_around_it_and_is_told():
+def test_a_damaged_byte_costs_the_characters_around_it_and_is_reported():
     content = "订单保存失败\n数据库连接超时\n用户已退出\n".encode("gb18030")
     at = content.index("库".encode("gb18030"))
     read = decode(content[:at] + content[at + 1 :], "notes")

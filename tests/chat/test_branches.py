@@ -206,7 +206,7 @@ class TestAlternatives:
         with pytest.raises(UsageError, match="only one answer"):
             chat.branches.flip(second)
 
-    async def test_that_are_not_there_are_told_by_number(self, open_chat):
+    async def test_that_are_not_there_are_reported_by_number(self, open_chat):
         chat, _ = open_chat(replies("a"), replies("b"))
         await ask(chat, "one")
         await played(chat.turns.retry())

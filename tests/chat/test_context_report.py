@@ -72,7 +72,7 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
     assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)
 
 
-async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_again(chat):
+async def test_refused_questions_are_reported_with_the_reason_and_how_to_ask_them_again(chat):
     refused = RequestRefused("models.example: 400 Bad Request: " + "too many pictures " * 9, status=400)
     await ask(chat, "one")
     for number in ("two", "three"):
@@ -88,7 +88,7 @@ async def test_refused_questions_are_told_with_the_reason_and_how_to_ask_them_ag
     assert [gap.reason[:7] for gap in chat.turns.report().left_out] == ["dropped", "refused"]
 
 
-async def test_what_another_target_would_see_is_told_without_changing_anything(chat):
+async def test_what_another_target_would_see_is_reported_without_changing_anything(chat):
     await ask(chat, "one " * 400, "two " * 400, "three " * 400)
     before = chat.turns.report()
     tiny = chat.turns.report(target(window_tokens=1400, name="tiny"))

@@ -65,7 +65,7 @@ def test_nothing_is_read_before_somebody_looks_at_it():
     assert [is_read(record) for record in session.path()] == [True, False, False, True, False, False]
 
 
-def test_messages_that_are_read_later_are_those_that_were_said():
+def test_messages_that_are_read_later_are_those_that_were_reported():
     records = SAID[1:3]
     stored = StoredMessages(records)
     said_then = (question("one"), answer("a"))
@@ -103,7 +103,7 @@ class TestAnswersThatWereStoredWithTheirReasoning:
 LONG = question("Who met?", document("minutes.md", "The committee met. " * 1_000))
 
 
-def test_a_question_that_was_too_long_is_told_of_in_short():
+def test_a_question_that_was_too_long_is_reported_of_in_short():
     short = recalled(LONG, 1_000)
     assert short.text.startswith('Who met?\n\n<document name="minutes.md">\n[… 19,000 characters')
     assert len(short.text) < 200

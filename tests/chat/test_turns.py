@@ -83,7 +83,7 @@ class TestAChat:
         assert notice.code == "last_session_not_written"
         assert isinstance(end, TurnFinished)
 
-    async def test_in_which_nothing_is_said_leaves_no_file(self, open_chat, tmp_path):
+    async def test_in_which_nothing_is_reported_leaves_no_file(self, open_chat, tmp_path):
         chat, _ = open_chat()
         chat.opened.set_system("Be brief.")
         chat.opened.set_title("T")
@@ -98,7 +98,7 @@ class TestAChat:
         with closing(opened(store)) as chat, pytest.raises(ConfigurationError) as caught:
             act(chat)
         assert caught.value.code == "not_connected"
-        assert chat.target is None
+        assert chat.resolved is None
 
     async def test_can_be_gone_back_in_before_a_model_is_there(self, open_chat, store):
         chat, _ = open_chat(replies("a"), replies("b"))

@@ -47,7 +47,7 @@ async def test_what_is_asked_without_a_stdin_is_turned_down(surface_on):
     assert await surface_on(terminal(None)).ask("Which one? ") is None
 
 
-def test_what_is_said_goes_to_stdout_and_what_is_told_beside_it_to_stderr(surface_on):
+def test_what_is_reported_goes_to_stdout_and_what_is_reported_beside_it_to_stderr(surface_on):
     shown = terminal()
     frontend = surface_on(shown)
     frontend.say("→  small\x1b[2J\n   large")
@@ -89,7 +89,7 @@ def test_rows_are_cut_only_where_somebody_sees_them_end(surface_on):
     assert surface_on(terminal()).columns() >= 1000
 
 
-def test_progress_is_told_now_and_then(surface_on):
+def test_progress_is_reported_now_and_then(surface_on):
     shown = terminal()
     seconds = iter([0.0, 0.1, 9.9, 10.0])
     frontend = surface_on(shown, clock=lambda: next(seconds))
@@ -104,7 +104,7 @@ def test_an_answer_from_before_is_spoken_as_it_was_at_first(surface_on):
     assert shown.out == "Assistant: Heading: Tea\nIt is hot.\nDrink it.\nEnd of answer.\n"
 
 
-def test_read_aloud_keys_have_names_that_can_be_said(surface_on):
+def test_read_aloud_keys_have_names_that_can_be_reported(surface_on):
     shown = terminal()
     surface_on(shown, plain=True).say("/keys: list the keys; not now: only Enter, Ctrl-C and Ctrl-D")
     assert shown.out == "/keys: list the keys; not now: only Enter, Control C and Control D\n"

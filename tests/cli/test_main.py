@@ -15,7 +15,7 @@ SLOW_TO_IMPORT = ("openai", "tiktoken", "rich", "prompt_toolkit", "httpx2")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--version", "-q"], ["hi", "--version"]], ids=" ".join)
-def test_version_is_told_wherever_it_is_asked(arguments):
+def test_version_is_reported_wherever_it_is_asked(arguments):
     recorded = terminal()
     assert main(arguments, recorded) == 0
     assert recorded.out == f"chatcli {__version__}\n"

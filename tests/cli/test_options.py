@@ -60,7 +60,7 @@ def test_the_first_word_is_neither_an_option_nor_its_value(parser, arguments, wo
     ],
     ids=str,
 )
-def test_one_bare_word_that_people_mean_as_a_command_is_said_to_be_a_question(parser, arguments, meant):
+def test_one_bare_word_that_people_mean_as_a_command_is_reported_to_be_a_question(parser, arguments, meant):
     hint = word_hint(parse(parser, arguments).only_word)
     assert hint == (meant and f'"{arguments[-1]}" is sent as a question; for the command, use {meant}')
 
@@ -79,7 +79,7 @@ def test_one_bare_word_that_people_mean_as_a_command_is_said_to_be_a_question(pa
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistaken_value_is_said_in_words(parser, arguments, message, hint):
+def test_a_mistaken_value_is_reported_in_words(parser, arguments, message, hint):
     with pytest.raises(UsageError) as caught:
         parse(parser, arguments)
     assert (caught.value.message, caught.value.hint) == (message, hint)

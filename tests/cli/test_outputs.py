@@ -184,13 +184,13 @@ def test_a_place_that_cannot_be_written_is_known_before_anything_is_asked(tmp_pa
 
 def test_a_notice_is_dim_on_a_terminal_and_cannot_act_there():
     streams = terminal(is_terminal=True)
-    telling(options(), streams).tell(Notice("model_chosen", "model x\x1b[2J"))
+    telling(options(), streams).notify(Notice("model_chosen", "model x\x1b[2J"))
     assert streams.err == "\x1b[2mmodel x␛[2J\x1b[0m\n"
 
 
 def test_quiet_says_no_notice():
     streams = terminal()
-    telling(options("-q"), streams).tell(Notice("model_chosen", "model x"))
+    telling(options("-q"), streams).notify(Notice("model_chosen", "model x"))
     assert streams.err == ""
 
 
@@ -250,7 +250,7 @@ class Full(io.RawIOBase):
         raise OSError(28, "No space left on device")
 
 
-async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_told_once():
+async def test_where_nothing_can_be_written_the_turn_goes_on_and_it_is_reported_once():
     streams = terminal()
     streams.stdout.file = Full()
     assert await shown(["-o", "text"], streams) == 8
@@ -281,7 +281,7 @@ async def test_debug_adds_where_a_failed_turn_failed():
         ([], {}, "bell", ""),
     ],
 )
-async def test_a_person_at_a_terminal_is_told_of_an_answer_that_took_long(
+async def test_a_person_at_a_terminal_is_reported_of_an_answer_that_took_long(
     tmp_path, arguments, destination, notify, written
 ):
     streams = terminal(**destination)

@@ -147,7 +147,7 @@ def test_a_keyboard_is_not_waited_for_when_something_was_asked():
     assert compose(options("hi"), terminal(b"typed later", is_terminal=True)) == question("hi")
 
 
-def test_a_guess_about_piped_text_is_told():
+def test_a_guess_about_piped_text_is_reported():
     streams = terminal("Café".encode("latin-1"))
     assert compose(options(), streams) == question("Café")
     assert streams.err.startswith("stdin is not UTF-8; ")
@@ -283,7 +283,7 @@ def test_a_variable_that_cannot_be_is_a_mistake(variables, message):
         ("{{ input }}", "pipe it in, attach it with -f, or write it behind the options"),
     ],
 )
-def test_in_a_pipe_what_is_missing_is_told_with_how_to_give_it(text, hint):
+def test_in_a_pipe_what_is_missing_is_reported_with_how_to_give_it(text, hint):
     with pytest.raises(UsageError, match="the template x needs ") as caught:
         composed(text)
     assert (caught.value.hint, caught.value.code) == (hint, "missing_variable")
@@ -296,7 +296,7 @@ def test_at_a_keyboard_what_is_missing_is_asked_for_beside_the_answer():
     assert (asking.err, asking.out) == ("to: input: ", "")
 
 
-def test_a_person_who_gives_no_answer_is_told_what_is_missing():
+def test_a_person_who_gives_no_answer_is_reported_what_is_missing():
     with pytest.raises(UsageError, match="the template x needs to"):
         composed("{{ to }}", is_terminal=True)
 

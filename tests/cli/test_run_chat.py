@@ -11,7 +11,7 @@ from chatcli.core.events import CitedSource, TurnCancelled, TurnFailed, TurnFini
 from chatcli.core.messages import ToolCallPart
 
 
-def test_what_is_seen_is_told_part_by_part_and_what_is_not_with_why():
+def test_what_is_seen_is_reported_part_by_part_and_what_is_not_with_why():
     seen = ContextReport(
         "small",
         "truncate",

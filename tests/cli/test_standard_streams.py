@@ -59,7 +59,7 @@ def test_a_reader_who_left_is_no_error():
     ],
     ids=["full", "closed", "stalled"],
 )
-def test_what_cannot_be_written_is_told(file, reason):
+def test_what_cannot_be_written_is_reported(file, reason):
     with pytest.raises(LocalIOError, match=f"the output cannot be written: {reason}"):
         Stream(file, is_terminal=False).write("a")
 

@@ -228,7 +228,7 @@ async def test_a_reader_that_takes_its_time_keeps_the_source_waiting():
         assert b"".join(await rest(reading)) == piece * 7
 
 
-async def test_what_came_before_a_failure_is_told_before_it():
+async def test_what_came_before_a_failure_is_reported_before_it():
     async with ReadAhead(Source(b"a", b"b", OSError("gone")).chunks()) as reading:
         assert await reading.next() == b"ab"
         with pytest.raises(OSError, match="gone"):
@@ -353,7 +353,7 @@ async def test_a_stream_may_come_byte_by_byte(stream):
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS)
-async def test_an_event_is_told_as_soon_as_it_is_complete(line_end):
+async def test_an_event_is_reported_as_soon_as_it_is_complete(line_end):
     received = []
 
     async def chunks():
@@ -386,7 +386,7 @@ async def test_habits_of_servers_that_the_standard_does_not_know_are_understood(
     assert await data_of(*(bytes([byte]) for byte in stream)) == events
 
 
-async def test_of_events_without_blank_lines_each_is_told_at_once_from_the_second_on():
+async def test_of_events_without_blank_lines_each_is_reported_at_once_from_the_second_on():
     chunks = pieces(*(f'data: {{"n": {n}}}\n'.encode() for n in (1, 2, 3)))
     async with aclosing(event_data(chunks, LONGEST_BYTES)) as reads:
         received = [list(events) async for events in reads]
@@ -442,7 +442,7 @@ def test_sixteen_pieces_are_many(pieces, received):
     assert len(list(coalesced([TextDelta("a")] * pieces))) == received
 
 
-def test_of_many_the_text_is_told_as_one():
+def test_of_many_the_text_is_reported_as_one():
     assert list(coalesced([TextDelta("a")] * 1000)) == [TextDelta("a" * 1000)]
 
 
@@ -455,7 +455,7 @@ def test_nothing_is_lost_or_told_in_another_order(deltas):
 
 
 @pytest.mark.parametrize("many", [3, 300])
-def test_deltas_before_a_failure_are_told_before_it(many):
+def test_deltas_before_a_failure_are_reported_before_it(many):
     def failing():
         yield from [TextDelta("a")] * many
         raise ValueError("gone")

@@ -55,7 +55,7 @@ async def test_the_cost_of_an_answer_with_a_part_nobody_told_of_is_unknown():
     assert (await events_of(ContinuationModel(inner, times=1)))[-1].cost_usd is None
 
 
-async def test_the_sources_of_all_parts_are_told_each_once():
+async def test_the_sources_of_all_parts_are_reported_each_once():
     paris, france = (f"https://example.com/{name}" for name in ("paris", "france"))
     first = Completion("length", sources=(CitedSource(1, "Paris", paris),))
     rest = Completion("stop", sources=(CitedSource(1, "France", france), CitedSource(2, "Paris", paris)))
@@ -92,7 +92,7 @@ async def test_without_continuing_a_cut_answer_stays_a_failure():
     assert (seen, error) == ([TextDelta("The")], CUT)
 
 
-async def test_after_the_last_time_the_cut_is_told():
+async def test_after_the_last_time_the_cut_is_reported():
     inner = ScriptedModel([TextDelta("One "), CUT], [TextDelta("two "), CUT])
     seen, error = await failure_of(ContinuationModel(inner, times=1))
     assert (text_of(seen), error) == ("One two ", CUT)
@@ -160,7 +160,7 @@ def joined(so_far: str, *chunks: str) -> str:
         ("", "Hello", "Hello"),
     ],
 )
-def test_what_was_said_already_is_not_said_again(so_far, rest, whole):
+def test_what_was_said_already_is_not_reported_again(so_far, rest, whole):
     assert joined(so_far, rest) == whole
     assert joined(so_far, *rest) == whole
 

@@ -202,7 +202,7 @@ async def events_from(model, request):
         return [event async for event in events]
 
 
-async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
+async def test_a_prompt_of_which_the_server_read_far_less_is_reported_of_once():
     model = ScriptedModel(*[answered(Usage(4096, 5))] * 2)
     measuring = UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts())
     _, notice, completion = await events_from(measuring, asking(7900))
@@ -230,7 +230,7 @@ async def test_a_prompt_of_which_the_server_read_far_less_is_told_of_once():
     ],
     ids=["not counted", "few", "another vocabulary", "just as many", "just as few", "cached apart", "counted here", "kept answer", "not told", "none"],
 )  # fmt: skip
-async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cached):
+async def test_what_can_be_explained_otherwise_is_not_reported(counted, usage, cached):
     measuring = UsageCalibrationModel(
         ScriptedModel(answered(usage, cached=cached)), ENDPOINT, LearnedCounts(), Facts()
     )
@@ -238,7 +238,7 @@ async def test_what_can_be_explained_otherwise_is_not_told(counted, usage, cache
 
 
 @pytest.mark.parametrize(("counted", "read"), [(2000, 1199), (1000, 499)])
-async def test_the_least_that_is_far_less_is_told(counted, read):
+async def test_the_least_that_is_far_less_is_reported(counted, read):
     model = ScriptedModel(answered(Usage(read, 5)))
     _, notice, _ = await events_from(
         UsageCalibrationModel(model, ENDPOINT, LearnedCounts(), Facts()), asking(counted)
@@ -306,7 +306,7 @@ TEMPERATURE = refusal(
 )
 
 
-async def test_a_refused_field_is_left_out_and_that_is_said():
+async def test_a_refused_field_is_left_out_and_that_is_reported():
     inner = ScriptedModel([TEMPERATURE], PARIS)
     events = await events_of(UnsupportedParametersModel(inner, Facts()), REQUEST)
     assert events == [
@@ -403,7 +403,7 @@ STREAMED = Request("small", (question("Hi"),))
         refusal("Unsupported value: 'stream' does not support true with this model.", parameter="stream"),
     ],
 )
-async def test_who_does_not_stream_is_asked_for_the_whole_answer_and_that_is_said_once(error, tmp_path):
+async def test_who_does_not_stream_is_asked_for_the_whole_answer_and_that_is_reported_once(error, tmp_path):
     path = tmp_path / "parameters.json"
     inner = ScriptedModel([error], PARIS, PARIS, PARIS)
     model = UnsupportedParametersModel(inner, Facts(MODELS_URL, JsonFileCache(path)))

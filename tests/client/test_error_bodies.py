@@ -306,7 +306,7 @@ def test_a_limit_for_a_day_is_no_bill_and_known_from_one_that_a_wait_ends(body, 
         (None, "data", False),
     ],
 )
-def test_an_error_that_comes_with_status_200_is_told_from_an_answer(body, mark, is_error):
+def test_an_error_that_comes_with_status_200_is_reported_from_an_answer(body, mark, is_error):
     assert (error_in(body, mark) is not None) is is_error
 
 

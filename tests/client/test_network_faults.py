@@ -233,7 +233,7 @@ async def test_a_proxy_that_does_not_lead_there(status, retryable):
         ("Invalid username/password", "proxy_auth"),
     ],
 )
-def test_what_a_socks_proxy_says_is_told(wording, code):
+def test_what_a_socks_proxy_says_is_reported(wording, code):
     with pytest.raises(NetworkError) as raised, translated(behind(1080, scheme="socks5h")):
         raise httpx2.ProxyError(wording)
     assert raised.value.code == code
@@ -285,7 +285,7 @@ async def test_a_redirect_tells_where_it_points_and_nothing_secret(chat, complet
 
 
 @pytest.mark.parametrize("location", ["", "https://[bad/", "mailto:ann@example.org"])
-async def test_a_redirect_to_nowhere_is_told_without_an_address(chat, completions, location):
+async def test_a_redirect_to_nowhere_is_reported_without_an_address(chat, completions, location):
     completions.respond(307, headers={"location": location})
     _, error = await failure_of(chat)
     assert error.hint.endswith("set base_url to the final address")

@@ -296,7 +296,7 @@ async def test_an_error_that_is_packed_though_nobody_asked_for_that_is_read_as_f
 
 
 @pytest.mark.parametrize("how", ["br", "zstd", "gzip, gzip"])
-async def test_an_error_that_is_packed_otherwise_is_told_by_its_status(how):
+async def test_an_error_that_is_packed_otherwise_is_reported_by_its_status(how):
     _, error = await asking(packed(b"\x1f\x8b Oops", how, status=500))
     assert error.message.endswith(": 500 Internal Server Error")
 
@@ -323,7 +323,7 @@ async def test_kilobytes_that_unpack_to_gigabytes_are_given_up():
     assert most_bytes < 20_000_000
 
 
-async def test_packing_that_breaks_is_said():
+async def test_packing_that_breaks_is_reported():
     _, error = await asking(packed(b"data: never packed\n\n"))
     assert isinstance(error, BadResponse)
     assert "sent a body that cannot be unpacked" in error.message
@@ -356,7 +356,7 @@ WORDS = b'{"error": {"message": "Bad temperature"}}'
     ids=["stalled", "cut", "reset", "dripping"],
 )
 @pytest.mark.parametrize(("status", "kind"), [(400, RequestRefused), (503, ServerFailed)])
-async def test_an_error_whose_words_do_not_come_in_time_is_told_by_its_status(rest, status, kind):
+async def test_an_error_whose_words_do_not_come_in_time_is_reported_by_its_status(rest, status, kind):
     answer = Answer([WORDS, 0.05, *rest], status, {"content-type": "application/json"})
     _, error = await asking(answer, timeout_s=1.0)
     assert (type(error), error.status) == (kind, status)
@@ -433,7 +433,7 @@ def test_a_bundle_that_is_missing_is_refused_before_anything_is_sent(tmp_path):
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENTS)
-def test_certificates_that_are_missing_are_told_by_their_variable(tmp_path, variable):
+def test_certificates_that_are_missing_are_reported_by_their_variable(tmp_path, variable):
     with pytest.raises(ConfigurationError) as refused:
         trusting({variable: str(tmp_path / "none")})
     assert variable in refused.value.message
@@ -460,5 +460,5 @@ def test_a_folder_of_certificates_is_taken(tmp_path, bundle):
         ),
     ],
 )
-def test_it_is_said_whom_is_believed(environment, ca_bundle, named):
+def test_it_is_reported_whom_is_believed(environment, ca_bundle, named):
     assert trust_source(environment, ca_bundle) == named

@@ -104,7 +104,7 @@ async def test_the_words_of_the_server_are_found_in_every_known_shape(chat, comp
     assert error.message == "models.example: 400 Bad Request: It broke"
 
 
-async def test_the_places_that_were_found_wrong_are_told_in_words(chat, completions):
+async def test_the_places_that_were_found_wrong_are_reported_in_words(chat, completions):
     completions.respond(422, json={"detail": [{"loc": ["body", "温度"], "msg": "too warm"}]})
     _, error = await failure_of(chat)
     assert error.message.endswith(": 温度: too warm")
@@ -227,7 +227,7 @@ async def test_all_that_a_provider_says_is_kept_beside_the_line_that_is_shown(ch
     assert error.retry_after_s == 34.07
 
 
-async def test_plain_text_is_told_on_one_line_and_shortened(chat, completions):
+async def test_plain_text_is_reported_on_one_line_and_shortened(chat, completions):
     completions.respond(502, text="upstream\r\n  connect error\n" + "x" * 5000)
     _, error = await failure_of(chat)
     assert error.message.startswith("models.example: 502 Bad Gateway: upstream connect error xxx")
@@ -261,13 +261,13 @@ async def test_a_page_is_never_in_the_message(chat, completions, content, conten
     assert error.message.startswith("models.example: 502 Bad Gateway")
 
 
-async def test_the_title_of_a_page_is_told(chat, completions):
+async def test_the_title_of_a_page_is_reported(chat, completions):
     completions.respond(403, html="<html><head><title>Just a moment...</title></head><body>x</body></html>")
     _, error = await failure_of(chat)
     assert error.message == 'models.example: 403 Forbidden: a web page titled "Just a moment..."'
 
 
-async def test_an_error_without_a_body_is_told_by_its_status(chat, completions):
+async def test_an_error_without_a_body_is_reported_by_its_status(chat, completions):
     completions.respond(503)
     _, error = await failure_of(chat)
     assert error.message == "models.example: 503 Service Unavailable"
@@ -414,7 +414,7 @@ async def test_a_connection_that_breaks_before_the_answer_is_a_network_error(cha
     assert error.retryable
 
 
-def test_a_failure_without_words_is_told_by_its_name():
+def test_a_failure_without_words_is_reported_by_its_name():
     with pytest.raises(NetworkError) as raised, translated(HERE):
         raise httpx2.ReadError("")
     assert raised.value.message == "models.example: ReadError"
@@ -487,7 +487,7 @@ async def test_a_flag_elsewhere_is_no_objection_to_the_question(chat, completion
 
 
 @pytest.mark.parametrize("status", [600, 999])
-async def test_a_status_that_is_none_of_http_is_told_with_its_words(chat, completions, status):
+async def test_a_status_that_is_none_of_http_is_reported_with_its_words(chat, completions, status):
     completions.respond(status, json={"error": {"message": "Strange"}})
     _, error = await failure_of(chat)
     assert (type(error), error.status, error.retryable) == (RequestRefused, status, False)

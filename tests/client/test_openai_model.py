@@ -117,7 +117,7 @@ async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usag
         (3, None, 8),
     ],
 )
-async def test_thoughts_count_as_part_of_the_answer_wherever_they_are_told(
+async def test_thoughts_count_as_part_of_the_answer_wherever_they_are_reported(
     chat, streams, total, reasoning, output
 ):
     usage = {"prompt_tokens": 12, "completion_tokens": 8, "total_tokens": total}
@@ -230,7 +230,7 @@ async def test_a_stream_with_a_finish_reason_needs_no_done(chat, streams):
     assert await events_of(chat) == PARIS
 
 
-async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_said_once(
+async def test_done_without_a_finish_reason_is_an_orderly_end_which_is_reported_once(
     completions, endpoint, tmp_path
 ):
     completions.respond(content=delta("Paris") + DONE, content_type="text/event-stream")
@@ -281,7 +281,7 @@ async def test_a_page_instead_of_an_answer_is_named_but_not_shown(chat, completi
     assert error.status == 200
 
 
-async def test_the_title_of_a_page_instead_of_an_answer_is_told(chat, completions):
+async def test_the_title_of_a_page_instead_of_an_answer_is_reported(chat, completions):
     completions.respond(html="<html><title>Sign in to Acme</title>")
     _, error = await failure_of(chat)
     reported = 'answered with text/html instead of a completion: a web page titled "Sign in to Acme"'
@@ -537,7 +537,7 @@ async def test_a_character_that_a_server_cut_in_two_comes_whole(chat, streams):
     assert seen[:-1] == [TextDelta("a"), TextDelta("😀b"), TextDelta("😀")]
 
 
-async def test_half_a_character_is_told_though_its_other_half_never_comes(chat, streams):
+async def test_half_a_character_is_reported_though_its_other_half_never_comes(chat, streams):
     streams(delta("a\ud83d"), delta("b"), delta("\ude00"), delta("c\ud83d"), end())
     texts = [event.text for event in (await events_of(chat))[:-1]]
     assert "".join(texts) == "a\ud83db\ude00c\ud83d"
@@ -853,7 +853,7 @@ async def test_a_whole_answer_may_hold_bare_text(unstreamed, completions):
     ],
 )
 @pytest.mark.parametrize("before", [[], [delta("Par")]])
-async def test_an_error_that_is_told_by_its_name_only_is_shown_in_its_words(
+async def test_an_error_that_is_reported_by_its_name_only_is_shown_in_its_words(
     chat, streams, before, sent, words
 ):
     streams(*before, sent)

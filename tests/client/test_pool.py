@@ -357,7 +357,7 @@ async def test_a_second_cancellation_does_not_keep_the_model_open():
 OWN_LIMITS = OwnLimits(requests_per_minute=1)
 
 
-async def test_the_wait_for_a_limit_is_told_and_the_request_goes_out_after_it():
+async def test_the_wait_for_a_limit_is_reported_and_the_request_goes_out_after_it():
     clock = Clock()
     meter = meter_at(clock)
     await events_of(metered(ScriptedModel(ANSWER), meter, own=OWN_LIMITS))

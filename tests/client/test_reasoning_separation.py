@@ -206,7 +206,7 @@ async def test_a_model_that_stands_in_has_its_reasoning_set_apart_as_well():
     ]
 
 
-async def test_a_call_of_a_tool_in_the_channels_is_told_and_stands_in_the_completion():
+async def test_a_call_of_a_tool_in_the_channels_is_reported_and_stands_in_the_completion():
     text = '<|channel|>commentary to=functions.search <|constrain|>json<|message|>{"q":1}<|call|>'
     notice = Notice("tool_calls", "the model tried to call a tool that was not offered: search")
     call = ToolCallPart("", "search", '{"q":1}')

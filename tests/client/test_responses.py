@@ -227,7 +227,7 @@ CALLED = Message("assistant", (ToolCallPart("call_1", "get_weather", '{"city":"P
 
 
 @pytest.mark.parametrize("is_done", [True, False])
-async def test_a_call_is_told_once_whichever_events_have_it(is_done):
+async def test_a_call_is_reported_once_whichever_events_have_it(is_done):
     # https://platform.openai.com/docs/guides/function-calling#streaming
     begun = {**FUNCTION_CALL, "arguments": "", "status": "in_progress"}
     script = [
@@ -242,13 +242,13 @@ async def test_a_call_is_told_once_whichever_events_have_it(is_done):
     assert completion.message == CALLED
 
 
-async def test_a_call_of_a_whole_answer_is_told():
+async def test_a_call_of_a_whole_answer_is_reported():
     assert (await asking(json_answer(response(output=[FUNCTION_CALL])), streamed=False))[0][
         -1
     ].message == CALLED
 
 
-async def test_a_call_of_a_tool_that_was_offered_is_said_to_be_that():
+async def test_a_call_of_a_tool_that_was_offered_is_reported_to_be_that():
     tools = [{"type": "function", "name": "get_weather", "parameters": {}}]
     request = Request("small", (question("Hi"),), Parameters(extra={"tools": tools}))
     events, _ = await asking(Answer([completed(output=[FUNCTION_CALL])]), request=request)
@@ -289,7 +289,7 @@ async def test_what_only_the_persons_side_can_answer_is_a_call(kind):
     assert events[-1].message.tool_calls == (ToolCallPart("call_1", kind, '{"type": "screenshot"}'),)
 
 
-async def test_what_the_answer_cites_is_told_once_whichever_events_have_it():
+async def test_what_the_answer_cites_is_reported_once_whichever_events_have_it():
     # https://platform.openai.com/docs/guides/tools-web-search#output-and-citations
     cited = {"type": "url_citation", "url": "https://example.com/paris", "title": "Paris", "start_index": 0}
     whole = message({"type": "output_text", "text": "Paris.", "annotations": [cited]})
@@ -304,7 +304,7 @@ async def test_what_the_answer_cites_is_told_once_whichever_events_have_it():
     assert (await asking(json_answer(response(output=[whole])), streamed=False))[0][-1].sources == sources
 
 
-async def test_a_picture_is_said_once_with_its_type_and_size():
+async def test_a_picture_is_reported_once_with_its_type_and_size():
     # https://platform.openai.com/docs/guides/tools-image-generation
     item = {"type": "image_generation_call", "id": "ig_1", "result": "AAAA" * 500, "output_format": "webp"}
     script = [

@@ -330,7 +330,7 @@ async def test_what_is_not_the_endpoints_trouble_is_not_passed_on(failure):
 
 
 @pytest.mark.parametrize("wording", [TextDelta("Pa"), ReasoningDelta("Hm")])
-async def test_once_something_was_said_nobody_else_is_asked(wording):
+async def test_once_something_was_reported_nobody_else_is_asked(wording):
     other = ScriptedModel(PARIS)
     cut = IncompleteAnswer("cut") if isinstance(wording, TextDelta) else BUSY
     _, error = await failure_of(FallbackModel(ScriptedModel([wording, cut]), [candidate("other", other)]))

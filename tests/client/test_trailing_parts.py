@@ -79,7 +79,7 @@ async def test_the_deltas_of_calls_are_joined_by_their_index(chat, streams):
 
 
 @pytest.mark.parametrize("place", [{"index": 0}, {}])
-async def test_calls_that_share_a_place_are_told_apart_by_their_ids(chat, streams, place):
+async def test_calls_that_share_a_place_are_reported_apart_by_their_ids(chat, streams, place):
     # Gemini's compatible API: https://ai.google.dev/gemini-api/docs/openai#function-calling
     def whole(identity, city):
         return {
@@ -118,7 +118,7 @@ async def test_arguments_that_are_an_object_become_its_json(unstreamed, completi
 
 
 @pytest.mark.parametrize("tools", [{"tools": [WEATHER]}, {"functions": [WEATHER["function"]]}])
-async def test_a_call_of_a_tool_that_was_offered_is_said_to_be_that(chat, streams, tools):
+async def test_a_call_of_a_tool_that_was_offered_is_reported_to_be_that(chat, streams, tools):
     streams(delta(tool_calls=[call(0, identity="1", name="get_weather")]), end("tool_calls"))
     assert (await events_of(chat, asked(extra=tools)))[0] == Notice(
         "tool_calls", "the model called a tool, which chatcli does not run: get_weather"
@@ -127,7 +127,7 @@ async def test_a_call_of_a_tool_that_was_offered_is_said_to_be_that(chat, stream
     assert (await events_of(chat, asked(extra=other)))[0] == NOT_OFFERED
 
 
-async def test_calls_are_told_in_a_line_however_many_and_long(chat, streams):
+async def test_calls_are_reported_in_a_line_however_many_and_long(chat, streams):
     again = [{"function": {"name": "search"}}] * 2000
     others = [{"index": number, "function": {"name": f"{number}" * 9000}} for number in range(2000)]
     streams(delta(tool_calls=again), delta(tool_calls=others), end("tool_calls"))
@@ -138,7 +138,7 @@ async def test_calls_are_told_in_a_line_however_many_and_long(chat, streams):
     assert all(len(called.name) <= 1000 for called in completion.message.tool_calls)
 
 
-async def test_a_tool_without_a_name_is_told_too(chat, streams):
+async def test_a_tool_without_a_name_is_reported_too(chat, streams):
     streams(delta(tool_calls=[None, {"function": "?"}, {"function": {"arguments": "{}"}}]), end("tool_calls"))
     notice, completion = await events_of(chat)
     assert notice == Notice("tool_calls", "the model tried to call a tool that was not offered")
@@ -316,7 +316,7 @@ PICTURE = base64.b64encode(bytes(12_345)).decode()
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
 
 
-async def test_a_picture_beside_the_content_is_said_with_its_type_and_size(chat, streams):
+async def test_a_picture_beside_the_content_is_reported_with_its_type_and_size(chat, streams):
     # https://openrouter.ai/docs/guides/overview/multimodal/image-generation
     streams(delta("Here: "), delta(images=[IMAGE]), end())
     assert await events_of(chat) == [
@@ -328,7 +328,7 @@ async def test_a_picture_beside_the_content_is_said_with_its_type_and_size(chat,
     ]
 
 
-async def test_a_picture_among_the_parts_of_the_content_is_said_by_its_address(chat, streams):
+async def test_a_picture_among_the_parts_of_the_content_is_reported_by_its_address(chat, streams):
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     streams(delta([{"type": "text", "text": "Here"}, image, image]), end())
     assert (await events_of(chat))[1] == Notice(
@@ -336,7 +336,7 @@ async def test_a_picture_among_the_parts_of_the_content_is_said_by_its_address(c
     )
 
 
-async def test_the_words_of_a_sound_are_the_answer_and_the_sound_is_said(chat, streams):
+async def test_the_words_of_a_sound_are_the_answer_and_the_sound_is_reported(chat, streams):
     # https://platform.openai.com/docs/guides/audio
     data = base64.b64encode(bytes(3_000)).decode()
     streams(
@@ -373,7 +373,7 @@ def test_many_pictures_are_counted_and_a_few_described():
 
 
 @pytest.mark.parametrize("odd", [None, 3, "", {}, {"url": None}, ["https://example.com/a.png"]])
-def test_what_is_no_picture_is_not_said_to_be_one(odd):
+def test_what_is_no_picture_is_not_reported_to_be_one(odd):
     media = AnswerMedia()
     media.picture_at(odd)
     media.sound(odd)

@@ -177,7 +177,7 @@ SAID = request(reply(ReasoningPart("hm", OWN), TextPart("Rain.", "model")), ques
         "Missing `reasoning_content` field in the assistant message at message index 1",
     ],
 )
-async def test_who_wants_reasoning_back_gets_it_which_is_said_once_and_remembered(tmp_path, words):
+async def test_who_wants_reasoning_back_gets_it_which_is_reported_once_and_remembered(tmp_path, words):
     path = tmp_path / "parameters.json"
     inner = ScriptedModel([RequestRefused(words, status=400)], PARIS, PARIS)
     model = UnsupportedParametersModel(inner, Facts(URL, JsonFileCache(path)))
@@ -299,7 +299,7 @@ def sent(request):
     return [(message["role"], message["content"]) for message in chat_messages(request, ENDPOINT)]
 
 
-async def test_who_takes_no_system_is_asked_with_developer_and_that_is_said_once():
+async def test_who_takes_no_system_is_asked_with_developer_and_that_is_reported_once():
     inner = ScriptedModel([NOT_SUPPORTED], PARIS, PARIS)
     model = UnsupportedParametersModel(inner, Facts())
     assert await events_of(model, BRIEF) == [ASKED_WITH_DEVELOPER, *PARIS]
@@ -431,7 +431,7 @@ def test_a_refusal_of_the_system_role_is_known_however_it_is_worded(error):
     ],
     ids=lambda error: error.message[:40],
 )
-def test_a_refusal_of_developer_is_known_where_the_roles_taken_are_told(error):
+def test_a_refusal_of_developer_is_known_where_the_roles_taken_are_reported(error):
     assert refused_role(error, BRIEF, frozenset({SYSTEM_ROLE})) == DEVELOPER_ROLE
 
 

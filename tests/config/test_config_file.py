@@ -212,13 +212,13 @@ def test_a_profile_tells_what_it_says_itself():
     assert (desk.model, desk.host, desk.system_beginning) == ("qwen3", "127.0.0.1:11434", "Be brief.")
 
 
-def test_of_a_long_system_prompt_the_beginning_is_told():
+def test_of_a_long_system_prompt_the_beginning_is_reported():
     beginning = Profile("long", {"system": "word " * 100}).system_beginning
     assert len(beginning) <= 60
     assert beginning.endswith("word…")
 
 
-def test_what_is_just_short_enough_is_told_whole():
+def test_what_is_just_short_enough_is_reported_whole():
     assert beginning("a" * 60) == "a" * 60
     assert beginning("a" * 61) == "a" * 59 + "…"
 

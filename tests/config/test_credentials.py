@@ -324,7 +324,7 @@ def test_the_keyring_is_asked_once_and_not_before_a_key_is_revealed(stored):
     ],
     ids=["gone", "lost", "locked"],
 )
-def test_a_keyring_that_cannot_give_the_key_is_told_with_the_way_out(stored, keyring, message):
+def test_a_keyring_that_cannot_give_the_key_is_reported_with_the_way_out(stored, keyring, message):
     stored(FakeKeyring()).store(OPENAI, KEY)
     (credential,) = stored(keyring).credentials()
     with pytest.raises(ConfigurationError, match=message) as caught:

@@ -108,7 +108,7 @@ def test_keys_one_action_gives_up_can_go_to_another():
         ({"send": "ctrl-x"}, "expand_paste is on ctrl-x ctrl-p, which begins with ctrl-x, the keys of send"),
     ],
 )
-def test_what_cannot_be_is_told_with_the_action_it_stands_at(changes, reason):
+def test_what_cannot_be_is_reported_with_the_action_it_stands_at(changes, reason):
     with pytest.raises(ValueError, match=re.escape(reason)):
         key_changes(changes)
 

@@ -86,14 +86,14 @@ def test_a_variable_pointed_to_is_never_taken_from_a_file_in_the_folder(machine)
     assert settings.credential is None
 
 
-def test_a_variable_pointed_to_that_is_not_set_is_told_when_no_key_is_left(machine):
+def test_a_variable_pointed_to_that_is_not_set_is_reported_when_no_key_is_left(machine):
     config = f'base_url = "{HOST}"\napi_key_env = "WORK_KEY"'
     assert machine.resolve(config=config).warnings == ("config.toml api_key_env WORK_KEY is not set",)
     with_key = {"CHATCLI_API_KEY": "k", "CHATCLI_BASE_URL": HOST}
     assert machine.resolve(config=config, environment=with_key).warnings == ()
 
 
-def test_a_bad_value_of_a_variable_pointed_to_is_told_without_repeating_it(machine):
+def test_a_bad_value_of_a_variable_pointed_to_is_reported_without_repeating_it(machine):
     config = 'api_key_env = "WORK_KEY"'
     with pytest.raises(ConfigurationError, match="WORK_KEY must be a key") as caught:
         machine.resolve(config=config, environment={"WORK_KEY": "geheim nis"})

@@ -30,7 +30,7 @@ def test_a_key_is_masked(machine):
     assert KEY not in repr(rows(settings))
 
 
-def test_a_withheld_key_is_told_with_its_endpoint(machine):
+def test_a_withheld_key_is_reported_with_its_endpoint(machine):
     settings = machine.resolve(
         flags={"base_url": "http://localhost:8080"}, environment={"OPENAI_API_KEY": KEY}
     )
@@ -39,7 +39,7 @@ def test_a_withheld_key_is_told_with_its_endpoint(machine):
     )
 
 
-def test_a_stored_key_is_told_with_its_place(machine):
+def test_a_stored_key_is_reported_with_its_place(machine):
     from_file = machine.resolve(keys={"https://api.openai.com": KEY})
     assert row(from_file, "api_key") == Row("api_key", "sk-…ghij", "keys.json")
     assert row(from_file, "base_url") == Row("base_url", "https://api.openai.com/v1", "default")

@@ -167,7 +167,7 @@ def test_a_bad_config_value_is_wrong_configuration_and_names_file_and_key(machin
         assert str(machine.config_file) in str(caught.value.hint)
 
 
-def test_a_bad_value_is_told_even_where_a_flag_overrides_it(machine):
+def test_a_bad_value_is_reported_even_where_a_flag_overrides_it(machine):
     with pytest.raises(ConfigurationError, match="CHATCLI_RETRIES"):
         machine.resolve(flags={"retries": 1}, environment={"CHATCLI_RETRIES": "many"})
 
@@ -393,7 +393,7 @@ def test_a_budget_has_a_limit_for_each_period(machine):
         ("[profiles.work.budget]\nday = 5", "unknown setting 'budget'"),
     ],
 )
-def test_a_mistake_is_told_where_it_stands(machine, config, message):
+def test_a_mistake_is_reported_where_it_stands(machine, config, message):
     with pytest.raises(ConfigurationError) as raised:
         machine.resolve(config=config)
     assert message in raised.value.message

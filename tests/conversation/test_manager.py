@@ -211,7 +211,7 @@ class TestATurn:
         assert (end.result.text, end.result.finish_reason) == ("Par", "length")
         assert journal.replies[0].finished == [(answer("Par"), end.result)]
 
-    async def test_an_empty_answer_is_said_and_not_kept(self):
+    async def test_an_empty_answer_is_reported_and_not_kept(self):
         manager, _, journal = conversation((DONE,))
         *_, notice, end = await turn(manager)
         assert notice == Notice("empty_answer", "the model sent an empty answer")
@@ -219,7 +219,7 @@ class TestATurn:
         assert journal.replies[0].finished == []
         assert manager.history.head == "message 1"
 
-    async def test_an_answer_of_tool_calls_is_called_empty_only_where_nothing_else_was_said_of_it(self):
+    async def test_an_answer_of_tool_calls_is_called_empty_only_where_nothing_else_was_reported_of_it(self):
         for code in ("tool_calls", "refusal", "media_not_shown"):
             manager, _, _ = conversation((Notice(code, "said"), Completion("tool_calls")))
             assert [event.code for event in await turn(manager) if isinstance(event, Notice)] == [code]
@@ -439,7 +439,7 @@ class TestAQuestionThatIsTooLong:
         assert (model.requests, journal.messages, journal.replies) == ([], [], [])
         assert (manager.history.turns, manager.history.head) == ([], None)
 
-    async def test_is_told_by_prepare_as_an_error(self):
+    async def test_is_reported_by_prepare_as_an_error(self):
         manager, _, _ = conversation(window_tokens=20)
         with pytest.raises(InputTooLong):
             manager.prepare(ASKED)
@@ -453,7 +453,7 @@ class TestAQuestionThatIsTooLong:
 class TestAnEndpointThatCountsMoreTokens:
     OVERFLOW = ContextOverflow("the prompt is too long", hint="shorten it")
 
-    async def test_is_asked_again_with_less_of_the_older_turns_and_that_is_said(self):
+    async def test_is_asked_again_with_less_of_the_older_turns_and_that_is_reported(self):
         manager, model, _ = conversation((self.OVERFLOW,), PARIS, history=history_of(4))
         _, first, notice, second, *_, end = await turn(manager)
         assert notice == Notice("context_overflow", "the prompt is too long; retrying with fewer older turns")
@@ -573,7 +573,7 @@ class TestACancelledTurn:
             assert await anext(events) == TurnStarted("small", "trip")
         assert (journal.messages, model.requests, manager.history.turns) == ([], [], [])
 
-    async def test_while_a_slow_observer_awaits_is_closed_and_stored_before_it_is_told(self):
+    async def test_while_a_slow_observer_awaits_is_closed_and_stored_before_it_is_reported(self):
         reached, happened = asyncio.Event(), []
         manager, _, _ = conversation(PARIS, happened=happened)
 
@@ -726,7 +726,7 @@ class TestTheUsageOfTheContext:
         assert plan.sent_tokens == usage.turns_tokens + 4 + 3
         assert plan.dropped_turns == 6
 
-    def test_is_told_where_the_pins_alone_are_too_long(self):
+    def test_is_reported_where_the_pins_alone_are_too_long(self):
         history = History([Entry("1", question("x" * 1000), pinned=True), Entry("2", question("Hi"))])
         manager, _, _ = conversation(history=history, window_tokens=1000)
         usage = manager.context_usage()
@@ -759,7 +759,7 @@ class CountingStrategy(Truncate):
 
 
 class TestTheContext:
-    def test_is_told_part_by_part_with_what_is_left_out_counted_roughly(self):
+    def test_is_reported_part_by_part_with_what_is_left_out_counted_roughly(self):
         history = history_of(5)
         history.system = system("Be brief.")
         plan = conversation(history=history, window_tokens=1000)[0].context()

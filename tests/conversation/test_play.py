@@ -83,7 +83,7 @@ async def test_a_turn_may_be_played_to_nobody():
     assert await play(Stage(STARTED, FINISHED).turn()) is FINISHED
 
 
-async def test_a_cancellation_while_a_slow_observer_awaits_closes_the_turn_before_it_is_told():
+async def test_a_cancellation_while_a_slow_observer_awaits_closes_the_turn_before_it_is_reported():
     stage = Stage(STARTED, TextDelta("Par"), TextDelta("is"), FINISHED)
     await stage.cancelled_in(TextDelta, before=[stage.observer("a")], after=[stage.observer("b")])
     closed = stage.happened.index("closed")
@@ -99,7 +99,7 @@ async def test_a_cancellation_while_a_slow_observer_awaits_closes_the_turn_befor
     ]
 
 
-async def test_a_cancelled_turn_is_told_with_what_had_come():
+async def test_a_cancelled_turn_is_reported_with_what_had_come():
     stage = Stage(STARTED, Retrying(2, 0.1, "503"), TextDelta("Par"), FINISHED)
     await stage.cancelled_in(TextDelta)
     result = stage.happened[-1][1].result
@@ -108,7 +108,7 @@ async def test_a_cancelled_turn_is_told_with_what_had_come():
     assert isinstance(result.error, Cancelled)
 
 
-async def test_a_cancelled_turn_is_told_without_what_turned_out_to_be_reasoning():
+async def test_a_cancelled_turn_is_reported_without_what_turned_out_to_be_reasoning():
     stage = Stage(STARTED, TextDelta("hm"), TextReclassified("hm"), Notice("stop", "here"), FINISHED)
     await stage.cancelled_in(Notice)
     result = stage.happened[-1][1].result
@@ -122,7 +122,7 @@ async def test_a_turn_cancelled_before_the_first_word_has_no_text():
     assert (result.text, result.finish_reason, result.model) == ("", None, "small")
 
 
-async def test_a_cancellation_while_the_turn_itself_awaits_is_told_too():
+async def test_a_cancellation_while_the_turn_itself_awaits_is_reported_too():
     reached, events = asyncio.Event(), []
 
     async def turn():
@@ -144,7 +144,7 @@ async def test_a_cancellation_while_the_turn_itself_awaits_is_told_too():
 
 
 @pytest.mark.parametrize("end", [FINISHED, FAILED])
-async def test_a_turn_that_has_ended_is_not_told_as_cancelled(end):
+async def test_a_turn_that_has_ended_is_not_reported_as_cancelled(end):
     stage = Stage(STARTED, TextDelta("Paris"), end)
     await stage.cancelled_in(type(end), before=[stage.observer("a")])
     assert stage.happened[-1] == "closed"
@@ -152,7 +152,7 @@ async def test_a_turn_that_has_ended_is_not_told_as_cancelled(end):
 
 
 @pytest.mark.parametrize("kind", [TurnStarted, TextDelta, TurnFinished])
-async def test_an_observer_that_raises_closes_the_turn_and_nobody_is_told_of_a_cancellation(kind):
+async def test_an_observer_that_raises_closes_the_turn_and_nobody_is_reported_of_a_cancellation(kind):
     async def break_at(event):
         if isinstance(event, kind):
             raise BrokenPipeError

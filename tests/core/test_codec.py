@@ -83,7 +83,7 @@ def test_a_tool_returns_texts_and_attachments_only():
     assert part == ToolResultPart("1", (TextPart("Rain.", "document"),))
 
 
-def test_a_role_that_nobody_knows_is_told_apart_from_what_is_no_message():
+def test_a_role_that_nobody_knows_is_reported_apart_from_what_is_no_message():
     with pytest.raises(UnknownRole):
         read_message({"role": "oracle", "parts": []})
     with pytest.raises(TypeError):

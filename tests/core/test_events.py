@@ -48,7 +48,7 @@ def test_events_of_different_kinds_differ_even_with_the_same_content():
     assert TurnFinished(TurnResult("", "m")) != TurnFailed(TurnResult("", "m"))
 
 
-def test_a_result_knows_nothing_it_was_not_told():
+def test_a_result_knows_nothing_it_was_not_reported():
     result = TurnResult("Paris", "small")
     assert result.usage == Usage(None, None, None, None, estimated=False)
     assert (result.cost_usd, result.latency_s, result.ttft_s, result.error) == (None, None, None, None)

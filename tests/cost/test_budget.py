@@ -138,7 +138,7 @@ async def test_an_attempt_that_brought_nothing_costs_nothing(budgeted):
     assert run.booked == []
 
 
-async def test_a_ledger_that_cannot_be_written_is_told_once_and_counted_all_the_same(budgeted):
+async def test_a_ledger_that_cannot_be_written_is_reported_once_and_counted_all_the_same(budgeted):
     run = budgeted(PARIS, PARIS, limits={"run": 0.65})
     run.ledger.path.mkdir()
     notices = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
@@ -148,7 +148,7 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_and_counted_all_the_
 
 class TestBudget:
     @pytest.mark.parametrize(("period", "codes"), [("day", ["spending_damaged"]), ("run", [])])
-    async def test_a_damaged_ledger_is_told_once_where_a_limit_is_counted_from_it(
+    async def test_a_damaged_ledger_is_reported_once_where_a_limit_is_counted_from_it(
         self, budgeted, period, codes
     ):
         run = budgeted(PARIS, PARIS, limits={period: 9})
@@ -255,7 +255,7 @@ class TestAsking:
 
 
 class TestUnknownPrice:
-    async def test_it_is_told_once_that_the_budget_is_not_kept(self, budgeted):
+    async def test_it_is_reported_once_that_the_budget_is_not_kept(self, budgeted):
         run = budgeted(PARIS, PARIS, own={}, limits={"day": 1.0})
         notices = [event for _ in range(2) for event in await run.events() if isinstance(event, Notice)]
         assert [notice.code for notice in notices] == ["price_unknown"]
@@ -266,7 +266,7 @@ class TestUnknownPrice:
         error = await run.failure()
         assert (error.code, error.exit_code) == ("price_unknown", 9)
 
-    async def test_with_somebody_there_it_is_told_and_sent(self, budgeted):
+    async def test_with_somebody_there_it_is_reported_and_sent(self, budgeted):
         run = budgeted(PARIS, own={}, limits={"run": 1.0}, requires_price=True, answers=[])
         assert (await run.events())[0].code == "price_unknown"
 
@@ -275,5 +275,5 @@ class TestUnknownPrice:
         await run.events()
         assert "an unknown price; $1.00 of this run's $1.00" in (await run.failure()).message
 
-    async def test_without_a_budget_nothing_is_said(self, budgeted):
+    async def test_without_a_budget_nothing_is_reported(self, budgeted):
         assert await budgeted(PARIS, own={}).events() == list(PARIS)

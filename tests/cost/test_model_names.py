@@ -41,7 +41,7 @@ def test_a_name_is_spelled_without_prefix_capitals_and_points(name, written):
         ("gpt-5-mini", None),
     ],
 )
-def test_a_snapshot_is_told_by_its_date(name, base):
+def test_a_snapshot_is_reported_by_its_date(name, base):
     assert snapshot_of(name) == base
 
 

@@ -139,7 +139,7 @@ def test_a_flagship_behind_an_unknown_gateway_has_a_window_too(_, name):
     assert (SHIPPED.window_tokens(GATEWAY, name) or 0) >= 16_384
 
 
-def test_what_a_model_can_do_is_told_where_somebody_says_so():
+def test_what_a_model_can_do_is_reported_where_somebody_says_so():
     assert {"pictures", "tools", "reasoning", "structured"} <= SHIPPED.abilities(OPENAI, "gpt-5-mini")
     assert "pictures" not in SHIPPED.abilities("api.deepseek.com", "deepseek-v4-pro")
     assert "audio" in SHIPPED.abilities(GATEWAY, "google/gemini-3-pro")

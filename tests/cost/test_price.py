@@ -121,5 +121,5 @@ def test_more_tokens_never_cost_less(price, usage, more_input, more_output):
         (Decimal("1234.5"), "$1,234.50"),
     ],
 )
-def test_an_amount_is_told_from_nothing(usd, shown):
+def test_an_amount_is_reported_from_nothing(usd, shown):
     assert dollars(usd) == shown

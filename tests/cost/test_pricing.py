@@ -34,7 +34,7 @@ def test_what_runs_here_is_free_whatever_it_is_called():
     assert pricing("127.0.0.1:8080", is_free=True).cost_of(MILLION, "gpt-5-mini") == 0
 
 
-def test_at_a_gateway_a_model_costs_what_its_only_vendor_asks_and_that_is_said():
+def test_at_a_gateway_a_model_costs_what_its_only_vendor_asks_and_that_is_reported():
     for host in ("models.example", "127.0.0.1:4000"):
         in_force = pricing(host).price_of("gpt-5-mini")
         assert in_force.price == pricing().price_of("gpt-5-mini").price

@@ -36,7 +36,7 @@ def saved(data, name="talk"):
     return file.path
 
 
-async def test_the_versions_of_all_that_matters_are_told(examination):
+async def test_the_versions_of_all_that_matters_are_reported(examination):
     texts = " ".join(finding.text for finding in await check_versions(examination()))
     for name in ("chatcli ", "Python 3.", "openai ", "httpx2 ", "OpenSSL"):
         assert name in texts
@@ -58,7 +58,7 @@ async def test_the_terminal_is_described_without_asking_it(examination):
         ({"encoding": "nonsense"}, Status.WARNING, "nonsense"),
     ],
 )
-async def test_what_a_terminal_lacks_is_told(examination, change, status, text):
+async def test_what_a_terminal_lacks_is_reported(examination, change, status, text):
     *_, found = await check_terminal(examination(terminal=replace(PLAIN, **change)))
     assert found.status is status
     assert text in found.text
@@ -181,7 +181,9 @@ async def test_weights_of_the_right_size_are_fine(examination, paths):
 KEY = "sk-proj-0123456789abcdefghij"
 
 
-async def test_the_endpoint_the_model_and_the_key_are_told_with_their_places_and_never_the_key(examination):
+async def test_the_endpoint_the_model_and_the_key_are_reported_with_their_places_and_never_the_key(
+    examination,
+):
     given = examination({"OPENAI_API_KEY": KEY, "CHATCLI_MODEL": "gpt-x"})
     texts = [finding.text for finding in await check(given)]
     assert texts == [
@@ -200,7 +202,7 @@ async def test_openai_without_a_key_is_a_problem_and_can_still_be_looked_at(exam
     assert given.endpoint is not None
 
 
-async def test_a_key_of_another_endpoint_is_told_as_withheld(examination):
+async def test_a_key_of_another_endpoint_is_reported_as_withheld(examination):
     given = examination({"OPENAI_API_KEY": KEY, "CHATCLI_BASE_URL": "https://models.example/v1"})
     *_, last = await check(given)
     assert last.status is Status.OK
@@ -223,7 +225,7 @@ async def test_a_key_that_would_travel_unencrypted_is_a_problem_and_nothing_is_s
         ("CHATCLI_API_VERSION", "2024-10-21", "api_version 2024-10-21 (environment CHATCLI_API_VERSION)"),
     ],
 )
-async def test_what_else_decides_the_way_is_told_where_it_is_set(examination, variable, value, text):
+async def test_what_else_decides_the_way_is_reported_where_it_is_set(examination, variable, value, text):
     given = examination({"CHATCLI_BASE_URL": "https://models.example/v1", variable: value})
     assert text in [finding.text for finding in await check(given)]
 

@@ -100,7 +100,7 @@ async def test_a_name_server_that_does_not_answer_is_not_waited_for(found, monke
     assert "no name server answers within 0.05 s" in findings["dns"][0].text
 
 
-async def test_a_name_is_told_with_its_addresses(found):
+async def test_a_name_is_reported_with_its_addresses(found):
     async with serving(LIST, HI) as server:
         findings = await found({"CHATCLI_BASE_URL": f"http://localhost:{server.port}/v1"})
     assert findings["dns"][0].text.startswith("localhost → ")
@@ -298,7 +298,7 @@ async def test_through_a_proxy_its_name_and_its_port_are_looked_at(found, author
     assert "s3cret" not in str(findings)
 
 
-async def test_a_proxy_that_wants_a_password_is_told_as_a_problem_of_the_proxy(found):
+async def test_a_proxy_that_wants_a_password_is_reported_as_a_problem_of_the_proxy(found):
     async with listening(speaking(http_response("407 Proxy Authentication Required"))) as port:
         findings = await found(
             {"CHATCLI_BASE_URL": "https://models.example/v1", "HTTPS_PROXY": f"http://127.0.0.1:{port}"}

@@ -68,7 +68,7 @@ def test_sources_are_listed_beside_the_answer_in_a_pipe_and_kept(program):
     }
 
 
-def test_an_endpoint_without_finish_reasons_is_told_of_once(program):
+def test_an_endpoint_without_finish_reasons_is_reported_of_once(program):
     with serving_in_thread(NO_REASON, NO_REASON) as server:
         first, second = (program.run("Capital?", server=server) for _ in range(2))
     assert first.stdout == second.stdout == "Paris.\n"

@@ -67,7 +67,7 @@ def test_what_the_terminal_answers_chooses_the_theme_and_is_no_key(start_screen,
         assert ends_well(screen)
 
 
-def test_an_answer_in_pieces_among_keys_is_told_from_them(start_screen):
+def test_an_answer_in_pieces_among_keys_is_reported_from_them(start_screen):
     with start_screen() as screen:
         screen.wait_until_received(BACKGROUND_QUERY)
         screen.type("/th")

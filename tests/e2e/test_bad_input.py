@@ -94,7 +94,7 @@ def test_a_mistake_is_one_line_and_a_hint(program, folder, row):
     ],
     ids=["unknown key", "unknown key of a profile", "bad value", "broken", "backslashes", "quotes"],
 )
-def test_a_mistake_in_the_config_file_is_told_where_it_stands(program, content, what, hint):
+def test_a_mistake_in_the_config_file_is_reported_where_it_stands(program, content, what, hint):
     (program.config_folder / "config.toml").write_text(content, encoding="utf-8")
     done = program.run("Hi")
     assert done.exit_code == 3

@@ -153,7 +153,7 @@ class TestCopying:
         assert "Like so:" in read
         assert "print" in read
 
-    def test_without_a_pager_that_is_said(self, terminal):
+    def test_without_a_pager_that_is_reported(self, terminal):
         with serving_in_thread(CODE) as server, terminal(server=server, PAGER="no-such-pager") as screen:
             screen.type("How?" + ENTER)
             screen.wait_for("── 2 · sh ──")

@@ -109,7 +109,7 @@ def test_what_is_no_session_is_not_removed(program):
     assert letter.read_text(encoding="utf-8") == "Dear all"
 
 
-def test_the_embedded_model_that_is_not_there_is_told_with_the_way_to_it(program):
+def test_the_embedded_model_that_is_not_there_is_reported_with_the_way_to_it(program):
     status = program.run("local", "status")
     asked = program.run("--local", "Hi")
     assert status.exit_code == 3

@@ -389,7 +389,7 @@ class TestKeys:
             screen.wait_for("Paris.")
             assert questions(server) == ["one\ntwo"]
 
-    def test_a_bad_binding_is_told_at_the_start(self, program):
+    def test_a_bad_binding_is_reported_at_the_start(self, program):
         (program.config_folder / "config.toml").write_text('[keys]\nsend = "ctlr-s"\n', encoding="utf-8")
         ended = program.run("Hi")
         assert ended.exit_code == 3

@@ -66,7 +66,7 @@ def test_a_setting_alone_makes_nobody_wait(program, go_on):
     assert asked(server)[0][1] != "Sum up what we said before."
 
 
-def test_what_comes_back_is_told(go_on):
+def test_what_comes_back_is_reported(go_on):
     with serving_in_thread(DONE) as server:
         done = go_on(server, "--context", "recall", asked="Who is my dentist?")
     assert "back in the context: My dentist is Dr Okafor." in done.stderr

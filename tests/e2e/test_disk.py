@@ -96,7 +96,7 @@ _WITH_SMALL_FILES = (
 
 @posix_only
 @pytest.mark.parametrize("limit_bytes", [0, 100, 500, 3000])
-def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_told_once(program, limit_bytes):
+def test_on_a_full_disk_the_answer_is_shown_and_the_loss_is_reported_once(program, limit_bytes):
     words = " ".join(str(number) for number in range(2000))
     with serving_in_thread(Answer(event_stream(*[f"{word} " for word in words.split()]))) as server:
         done = subprocess.run(

@@ -73,7 +73,7 @@ def test_a_configuration_that_cannot_be_read_is_one_finding_among_others(program
     assert "ok  versions  chatcli " in done.stdout
 
 
-def test_the_home_folder_is_not_told(program):
+def test_the_home_folder_is_not_reported(program):
     done = program.run("doctor")
     assert str(program.working_folder.parent) not in done.stdout
     assert "data ~" in done.stdout

@@ -69,7 +69,7 @@ def test_a_key_that_cannot_be_tried_is_not_kept_unless_that_is_wanted(program, k
     assert keys_file.exists()
 
 
-def test_an_endpoint_without_a_list_of_models_is_told(program, keys_file):
+def test_an_endpoint_without_a_list_of_models_is_reported(program, keys_file):
     with serving_in_thread(NO_LIST) as server:
         done = program.run("config", "login", "--base-url", server.base_url, stdin=KEY)
     assert done.exit_code == 0
@@ -102,7 +102,7 @@ def test_the_endpoint_of_a_profile_can_be_meant(program):
     assert shown(program)["base_url"]["value"] == "not set"
 
 
-def test_a_key_that_comes_first_is_told(program):
+def test_a_key_that_comes_first_is_reported(program):
     done = program.run("config", "login", "--no-check", stdin=KEY, OPENAI_API_KEY="sk-other")
     assert "the key from environment OPENAI_API_KEY takes precedence" in done.stderr
     left = program.run("config", "logout", OPENAI_API_KEY="sk-other")

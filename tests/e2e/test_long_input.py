@@ -201,7 +201,7 @@ def test_a_dry_run_tells_what_it_takes_and_sends_nothing(long):
     assert dry["sent_tokens"] > dry["text_tokens"] > 0
 
 
-def test_programs_are_told_of_progress(long):
+def test_programs_are_reported_of_progress(long):
     with serving_in_thread(choose=state_facts) as server:
         done = long("-o", "jsonl", "--long", "map-reduce", "Which facts?", server=server, stdin=TEXT)
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -146,7 +146,7 @@ def test_an_older_table_than_the_shipped_one_is_not_taken(program, tmp_path):
     assert "it is of 2020-01-01, older than the one that came with chatcli" in done.stderr
 
 
-def test_a_table_that_is_not_there_is_said(program):
+def test_a_table_that_is_not_there_is_reported(program):
     done = program.run("models", "--update", "/nowhere/models.jsonl")
     assert done.exit_code == 8
     assert done.stderr.startswith("error: /nowhere/models.jsonl cannot be read: ")

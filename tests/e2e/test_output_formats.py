@@ -93,7 +93,7 @@ def golden(scenario: str, output_format: str) -> str:
 
 @pytest.mark.parametrize("output_format", FORMATS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_way_a_turn_ends_is_told_as_the_golden_files_have_it(program, scenario, output_format):
+def test_every_way_a_turn_ends_is_reported_as_the_golden_files_have_it(program, scenario, output_format):
     with serving_in_thread(*SCENARIOS[scenario]) as server:
         done = program.run(
             "-o", output_format, "-s", "trip", "Capital of France?", server=server, CHATCLI_RETRIES="2"
@@ -103,7 +103,7 @@ def test_every_way_a_turn_ends_is_told_as_the_golden_files_have_it(program, scen
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process group of its own would be needed for Ctrl-C")
 @pytest.mark.parametrize("output_format", FORMATS)
-def test_a_stopped_turn_is_told_as_the_golden_files_have_it(program, output_format):
+def test_a_stopped_turn_is_reported_as_the_golden_files_have_it(program, output_format):
     with serving_in_thread(UNFINISHED) as server:
         done = interrupted(
             program, signal.SIGINT, "-o", output_format, "-s", "trip", "Capital of France?", server=server

@@ -213,7 +213,7 @@ class TestRefusing:
             assert screen.wait_for_exit() == 2
         assert message in screen.shown
 
-    def test_no_sessions_at_all_is_said(self, terminal):
+    def test_no_sessions_at_all_is_reported(self, terminal):
         with terminal("--resume") as screen:
             assert screen.wait_for_exit() == 3
         assert "there are no sessions yet" in screen.shown

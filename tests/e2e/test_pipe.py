@@ -208,7 +208,7 @@ def test_continue_finds_a_session_that_was_given_as_a_path(program):
     assert len(messages_of(program.working_folder / "trip.jsonl")) == 4
 
 
-def test_what_was_left_out_is_said_on_stderr(program):
+def test_what_was_left_out_is_reported_on_stderr(program):
     with serving_in_thread(Answer(event_stream("no " * 300))) as server:
         for _ in range(3):
             done = program.run("-s", "long", "Say no", server=server, CHATCLI_CONTEXT_WINDOW="800")
@@ -241,7 +241,7 @@ def test_an_env_file_that_lies_in_the_folder_cannot_redirect_a_key(program):
     )
 
 
-def test_a_model_that_was_chosen_is_said_and_its_window_learned(program):
+def test_a_model_that_was_chosen_is_reported_and_its_window_learned(program):
     models = json_answer({"data": [{"id": "big", "max_model_len": 9000}, {"id": "tiny"}]})
     with serving_in_thread(models, PARIS) as server:
         done = program.run("--base-url", server.base_url, "Hi")
@@ -250,7 +250,7 @@ def test_a_model_that_was_chosen_is_said_and_its_window_learned(program):
     assert server.requests[1].json["model"] == "big"
 
 
-def test_a_window_nobody_knows_is_said_once(program):
+def test_a_window_nobody_knows_is_reported_once(program):
     with serving_in_thread(json_answer({"data": [{"id": "odd"}]}), PARIS) as server:
         first = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
         second = program.run("--base-url", server.base_url, "-m", "odd", "Hi")
@@ -291,7 +291,7 @@ def test_a_pipe_that_sends_nothing_is_mentioned(program):
 
 
 @pytest.mark.skipif(not FULL_DISK.exists(), reason="a device of Linux")
-def test_a_full_disk_behind_stdout_is_told_and_the_answer_is_saved(program):
+def test_a_full_disk_behind_stdout_is_reported_and_the_answer_is_saved(program):
     with FULL_DISK.open("wb") as full, serving_in_thread(PARIS) as server:
         done = program.run("Hi", server=server, stdout=full)
     assert done.exit_code == ExitCode.LOCAL_IO

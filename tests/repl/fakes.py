@@ -47,7 +47,7 @@ class KeptFrontend(Frontend):
 
     remark = answer = doing = say
 
-    def tell(self, notice):
+    def notify(self, notice):
         self.output.append(notice.message)
 
     def idle_s(self):

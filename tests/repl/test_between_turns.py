@@ -53,7 +53,7 @@ async def test_whoever_stops_waiting_stops_it_too():
     assert chat.happened == ["given up"]
 
 
-async def test_a_failure_is_told_once():
+async def test_a_failure_is_reported_once():
     reported = []
     between = BetweenTurns(reported.append)
     for _ in range(3):

@@ -75,7 +75,7 @@ def test_a_part_tells_what_it_costs_where_a_price_is_known_and_there_is_room():
     assert "$" not in PLAIN.painted(context_view(priced, 40))
 
 
-def test_many_turns_are_told_together_and_counts_that_are_estimated_are_marked():
+def test_many_turns_are_reported_together_and_counts_that_are_estimated_are_marked():
     turns = tuple(ReportedPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
     text = PLAIN.painted(context_view(replace(SEEN, parts=turns, estimated=True), 80))
     assert re.search(r"T  6 turns, 3–8 +~60\n", text)
@@ -141,7 +141,7 @@ def test_a_bar_fills_its_row_and_empty_segments_take_no_cell():
     assert bar([], 12) == [("[", "rule"), ("]", "rule")]
 
 
-def test_what_is_left_out_is_told_with_why():
+def test_what_is_left_out_is_reported_with_why():
     assert list(left_out_lines(SEEN)) == ["not sent: turns 1, 3–5 (~9,000 tokens): does not fit"]
 
 
@@ -156,6 +156,6 @@ def test_a_comparison_tells_the_numbers_side_by_side_and_which_turns_differ():
     assert list(differences(SEEN, SEEN)) == ["no difference: same turns"]
 
 
-def test_numbers_that_follow_each_other_are_told_as_a_range():
+def test_numbers_that_follow_each_other_are_reported_as_a_range():
     assert ranges([]) == ""
     assert ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"

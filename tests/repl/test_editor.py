@@ -70,13 +70,13 @@ async def test_without_any_the_systems_own_is_taken():
         ("'no end", "EDITOR cannot be read: No closing quotation"),
     ],
 )
-async def test_an_editor_there_is_none_of_is_told(chosen, message):
+async def test_an_editor_there_is_none_of_is_reported(chosen, message):
     with pytest.raises(LocalIOError) as raised:
         await editor(EDITOR=chosen).edit("x")
     assert raised.value.message == message
     assert raised.value.hint
 
 
-async def test_an_editor_that_failed_is_told(script):
+async def test_an_editor_that_failed_is_reported(script):
     with pytest.raises(LocalIOError, match="my editor ended with 3"):
         await editor(EDITOR=script("exit 3")).edit("x")

@@ -62,7 +62,7 @@ def test_on_a_narrow_terminal_a_way_hangs_under_its_beginning():
     assert all(row[:15].strip() == "" or row.startswith(f" {row[1]} ") for row in rows)
 
 
-def test_what_a_way_takes_is_told_in_a_line():
+def test_what_a_way_takes_is_reported_in_a_line():
     plans = Planned().plans()
     first, *_, last = choices(plans, lambda plan: None, 200)
     assert (

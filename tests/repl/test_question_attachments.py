@@ -87,7 +87,7 @@ async def test_it_can_be_taken_away(start_repl):  # noqa: F811
         ("'one.txt", "unbalanced quote in 'one.txt"),
     ],
 )
-async def test_what_cannot_be_attached_is_told_at_once(start_repl, argument, reason):  # noqa: F811
+async def test_what_cannot_be_attached_is_reported_at_once(start_repl, argument, reason):  # noqa: F811
     repl = start_repl()
     await repl.take(f"/file {argument}")
     assert f"error: {reason}" in repl.frontend.text

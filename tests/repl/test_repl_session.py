@@ -236,7 +236,7 @@ async def test_keys_stand_in_columns_and_in_words(start_repl, columns):
         assert any(line.startswith("Tab  ") for line in listed)
 
 
-async def test_a_session_that_is_new_is_said_to_be(start_repl):
+async def test_a_session_that_is_new_is_reported_to_be(start_repl):
     async with serving(PARIS) as server:
         repl = start_repl(server)
         await repl.take("/session trip")
@@ -509,7 +509,7 @@ async def test_read_aloud_what_is_attached_and_noted_is_a_sentence_each(start_re
     assert "1: Be brief." in repl.frontend.text
 
 
-async def test_read_aloud_the_model_in_use_is_said_to_be(start_repl):
+async def test_read_aloud_the_model_in_use_is_reported_to_be(start_repl):
     async with serving(MODELS) as server:
         repl = start_repl(server, plain=True)
         await repl.take("/model")
@@ -604,9 +604,9 @@ async def test_context_compares_with_another_strategy_or_model_and_changes_nothi
         assert "it would also send turn 1" in repl.frontend.output
         await repl.take("/context middle-out")
         assert "middle-out" in repl.frontend.text
-        assert (repl.chat.turns.connected.model_name, repl.chat.target.context) == ("small", "truncate")
+        assert (repl.chat.turns.connected.model_name, repl.chat.resolved.context) == ("small", "truncate")
         await repl.take("/context use none")
-        assert repl.chat.target.context == "none"
+        assert repl.chat.resolved.context == "none"
         await repl.take("/context all")
         assert "error: there is no context strategy all" in repl.frontend.output
         await repl.take("/context use")
@@ -618,7 +618,7 @@ async def test_context_tells_what_the_endpoint_counts_beyond_the_vocabulary(star
     async with serving(PARIS) as server:
         repl = start_repl(server)
         await repl.take("Capital of France?")
-        repl.chat.target.counts.learn("small", 1000, 1120)
+        repl.chat.resolved.counts.learn("small", 1000, 1120)
         await repl.take("/context")
         await repl.connection.close()
     assert " counts up to 12% more than the vocabulary says" in repl.frontend.text
@@ -678,7 +678,7 @@ async def test_reasoning_is_shown_or_hidden_without_asking_the_model_for_more_of
     await repl.take("/reasoning hide")
     assert not repl.settings.show_reasoning
     assert repl.settings.reasoning == "low"
-    assert repl.chat.target is None
+    assert repl.chat.resolved is None
     await repl.take("/reasoning high")
     assert (
         "→ use show or hide; /config reasoning EFFORT sets how much the model reasons" in repl.frontend.output
@@ -711,10 +711,10 @@ async def test_the_theme_changes_at_once_and_without_a_model(start_repl):
     assert repl.theme().name == "dark"
     await repl.take("/config theme light")
     assert repl.theme().name == "light"
-    assert repl.chat.target is None
+    assert repl.chat.resolved is None
 
 
-async def test_the_theme_in_force_is_told_with_its_reason(start_repl):
+async def test_the_theme_in_force_is_reported_with_its_reason(start_repl):
     repl = start_repl()
     await repl.take("/theme")
     assert repl.frontend.output[-1] == "theme: dark (auto: the terminal did not report its background)"

@@ -18,7 +18,7 @@ async def choose(*answers, in_words=False, kept=None):
 
 
 @pytest.mark.parametrize("number", ["0", "3", "99", "-1"])
-async def test_a_number_that_is_not_in_the_list_is_said_to_be_and_asked_for_again(number):
+async def test_a_number_that_is_not_in_the_list_is_reported_to_be_and_asked_for_again(number):
     chosen, frontend = await choose(number, "2")
     assert chosen == "tea"
     assert frontend.output[-1] == (

@@ -113,7 +113,7 @@ def test_an_interrupted_reply_and_one_that_was_cut_off_say_so():
     assert "interrupted" in turns[3].facts
 
 
-def test_a_refusal_is_said_to_be_one_and_what_an_answer_cites_stands_behind_it():
+def test_a_refusal_is_reported_to_be_one_and_what_an_answer_cites_stands_behind_it():
     cited = ReplyMetadata("small", sources=(CitedSource(1, "Paris", "https://example.com"),))
     turns = transcript(
         replay(
@@ -127,7 +127,7 @@ def test_a_refusal_is_said_to_be_one_and_what_an_answer_cites_stands_behind_it()
     assert turns[2].parts[1] == TranscriptPart("sources", "[1] Paris · https://example.com")
 
 
-def test_a_system_prompt_that_was_taken_away_is_told():
+def test_a_system_prompt_that_was_taken_away_is_reported():
     session = replay(
         MessageRecord("s", None, AT, system("Rhyme.")), MessageRecord("t", "s", AT, Message("system", ()))
     )
@@ -136,7 +136,7 @@ def test_a_system_prompt_that_was_taken_away_is_told():
     assert "system prompt removed" in turns[1].facts
 
 
-def test_a_session_in_which_nothing_was_said_has_a_title_all_the_same():
+def test_a_session_in_which_nothing_was_reported_has_a_title_all_the_same():
     made = transcript(replay())
     assert made.title == "Conversation"
     assert made.facts == made.turns == ()
@@ -163,7 +163,7 @@ def test_a_document_stands_in_a_fence_longer_than_those_in_it():
     assert "**Attached: a\\`b.md**\n\n````\n```py\nx\n```\n````\n" in made
 
 
-def test_what_a_tool_said_and_what_is_no_text_can_be_told_from_words():
+def test_what_a_tool_said_and_what_is_no_text_can_be_reported_from_words():
     made = markdown_of(TranscriptPart("tool", "42"), TranscriptPart("attachment", "", "a.png (image/png)"))
     assert "**From a tool:**\n\n```\n42\n```" in made
     assert "**Attached, not in this file: a.png (image/png)**" in made

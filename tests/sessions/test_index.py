@@ -224,7 +224,7 @@ def test_a_broken_file_says_so_and_makes_way_for_a_new_one(stored, index, find, 
     assert find("rome") == ["trip"]
 
 
-def test_a_page_that_was_overwritten_is_told_as_broken(stored, tmp_path):
+def test_a_page_that_was_overwritten_is_reported_as_broken(stored, tmp_path):
     for number in range(30):
         stored.add(f"s{number}", "Rome " * 50)
     with closing(SessionIndex(stored.store)) as index:

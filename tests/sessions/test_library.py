@@ -267,7 +267,7 @@ def test_damaged_files_are_left_out(stored, library):
     assert names(library.sessions()) == ["trip"]
 
 
-def test_progress_is_told_and_what_it_raises_ends_the_refresh(stored, library):
+def test_progress_is_reported_and_what_it_raises_ends_the_refresh(stored, library):
     stored.add("trip", "Rome")
     progress = []
     library.refresh(lambda done, total: progress.append((done, total)))

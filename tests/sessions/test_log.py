@@ -44,7 +44,7 @@ def partials(path):
     return [record.text for record in records if isinstance(record, PartialRecord)]
 
 
-def test_a_conversation_in_which_nothing_is_said_leaves_no_file(log, path):
+def test_a_conversation_in_which_nothing_is_reported_leaves_no_file(log, path):
     first = log.message(system("Be brief."), parent=None)
     log.mark("title", "T", parent=first)
     log.begin_reply(parent=first)
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_session_is_never_written_to(runtime, path, content):
     assert log.name is None
 
 
-def test_a_place_that_cannot_be_written_is_told_once_and_the_conversation_goes_on(runtime, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported_once_and_the_conversation_goes_on(runtime, tmp_path):
     (tmp_path / "file").touch()
     log = runtime.log(tmp_path / "file" / "trip.jsonl")
     asked = log.message(question("Hi"), parent=None)
@@ -256,7 +256,7 @@ def test_a_conversation_that_could_not_be_written_can_be_saved_elsewhere(log, pa
     assert (log.name, texts(replayed(copy))) == ("copy", ["Hi"])
 
 
-def test_text_that_could_not_be_written_in_silence_is_told_and_written_later(log, path, runtime):
+def test_text_that_could_not_be_written_in_silence_is_reported_and_written_later(log, path, runtime):
     path.mkdir(parents=True)
     reply = log.begin_reply(parent=None)
     reply.extend("Par")
@@ -297,7 +297,7 @@ class TestASessionTwoProcessesWant:
         for log in opened:
             log.close()
 
-    def test_goes_on_in_a_copy_for_the_second_and_that_is_said_at_once(self, resume, file, path):
+    def test_goes_on_in_a_copy_for_the_second_and_that_is_reported_at_once(self, resume, file, path):
         first = resume()
         asked = first.message(question("Hi"), parent=None)
         second = resume()
@@ -677,7 +677,7 @@ def test_a_file_is_never_begun_twice(records_file, path):
     assert list(read_records(path.read_bytes())) == [HEADER]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").touch()
     records_file = RecordFile(tmp_path / "file" / "trip.jsonl")
     for write in (lambda: records_file.append_records([HEADER]), lambda: records_file.begin([HEADER])):

@@ -53,7 +53,7 @@ def test_anything_else_is_not_a_session(content):
     assert caught.value.exit_code is ExitCode.CONFIGURATION
 
 
-def test_a_newer_format_is_told_apart():
+def test_a_newer_format_is_reported_apart():
     with pytest.raises(ConfigurationError, match="was made by a newer chatcli"):
         find_header(encode(HeaderRecord("s", "", "", format=2)), PATH)
 

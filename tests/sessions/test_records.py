@@ -192,7 +192,7 @@ def test_an_unknown_record_made_here_is_written_from_its_content():
     assert encode(UnknownRecord({"type": "thought"})) == b'{"type":"thought"}\n'
 
 
-def test_reply_metadata_of_the_wrong_type_counts_as_not_told():
+def test_reply_metadata_of_the_wrong_type_counts_as_not_reported():
     line = json.dumps(
         {
             "type": "message",

@@ -165,7 +165,7 @@ def test_a_clear_on_another_branch_does_not_count():
     assert [record.id for record in session.context()] == ["q1", "r1"]
 
 
-def test_a_clear_before_anything_was_said_takes_nothing():
+def test_a_clear_before_anything_was_reported_takes_nothing():
     assert len(replay(*EXCHANGE, mark("clear")).context()) == 4
 
 
@@ -258,7 +258,7 @@ def test_the_path_is_the_same_whenever_it_is_asked_for(records, asked_for):
     assert session.path() == tuple(reversed(list(session.line_to(session.head))))
 
 
-def test_a_path_that_was_asked_for_grows_by_what_is_said():
+def test_a_path_that_was_asked_for_grows_by_what_is_reported():
     session = replay(*EXCHANGE)
     session.path()
     session.apply(asked("q3", "r2"))

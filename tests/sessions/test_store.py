@@ -85,7 +85,7 @@ def test_a_session_that_is_not_there_yet_is_empty(store):
     assert store.load(store.resolve("trip")).path() == ()
 
 
-def test_an_empty_file_is_a_session_in_which_nothing_was_said(store, tmp_path):
+def test_an_empty_file_is_a_session_in_which_nothing_was_reported(store, tmp_path):
     (tmp_path / "trip.jsonl").touch()
     assert store.load(store.resolve(str(tmp_path / "trip.jsonl"))).path() == ()
 

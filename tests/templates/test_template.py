@@ -99,7 +99,7 @@ def test_a_default_for_what_does_not_stand_in_the_text_is_a_mistake():
     assert caught.value.hint == "variables in the text: language"
 
 
-def test_a_mistake_below_front_matter_is_told_with_its_line():
+def test_a_mistake_below_front_matter_is_reported_with_its_line():
     with pytest.raises(ConfigurationError, match=r"x\.md, line 6: cannot read"):
         template('+++\nmodel = "a"\n+++\n\nHello\n{{ oops')
 
@@ -189,7 +189,7 @@ def test_a_text_may_have_none(text):
         ("---\ndescription: x\nmodel: y\n---\nHello", "stands between lines of ---"),
     ],
 )
-def test_a_mistake_is_told_with_the_file_and_what_to_do(text, message):
+def test_a_mistake_is_reported_with_the_file_and_what_to_do(text, message):
     with pytest.raises(ConfigurationError, match=r"^x\.md.*") as caught:
         split_front_matter(text, "x.md")
     assert message in caught.value.message
@@ -243,7 +243,7 @@ def test_a_text_is_read_as_words_and_places(text, segments):
         "{{{ a }}}",
     ],
 )
-def test_braces_that_are_no_place_are_told_with_their_line(braces):
+def test_braces_that_are_no_place_are_reported_with_their_line(braces):
     with pytest.raises(ConfigurationError, match=r"x\.md, line 5: cannot read \{\{") as caught:
         read_places(f"one\ntwo\n{braces}", "x.md", first_line=3)
     assert "{{ input }}" in caught.value.hint

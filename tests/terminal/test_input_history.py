@@ -248,7 +248,7 @@ async def test_a_file_somebody_removed_is_forgotten_and_begun_anew(history, path
     assert await loaded(history) == ["new"]
 
 
-async def test_a_place_that_cannot_be_used_is_told_once_and_texts_stay_in_memory(tmp_path, reported):
+async def test_a_place_that_cannot_be_used_is_reported_once_and_texts_stay_in_memory(tmp_path, reported):
     (tmp_path / "data").touch()
     history = input_history(tmp_path / "data" / "input-history.jsonl", reported.append)
     assert await loaded(history) == []
@@ -283,7 +283,7 @@ async def test_a_file_that_cannot_be_written_is_still_read(history, path, report
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
-async def test_a_full_disk_is_told(tmp_path, reported):
+async def test_a_full_disk_is_reported(tmp_path, reported):
     path = tmp_path / "input-history.jsonl"
     path.symlink_to("/dev/full")
     history = input_history(path, reported.append)
@@ -365,7 +365,7 @@ def test_copies_that_write_while_one_shortens_lose_nothing(path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
-def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path):
+def test_a_pipe_in_its_place_is_reported_and_not_waited_for(tmp_path):
     path, reported = tmp_path / "input-history.jsonl", []
     os.mkfifo(path)
     history = InputHistory(HistoryFile(path), reported.append)

@@ -26,7 +26,7 @@ def kept(tmp_path):
     return show
 
 
-async def test_under_a_locale_without_utf_8_the_pager_is_told_that_the_text_is(kept):
+async def test_under_a_locale_without_utf_8_the_pager_is_reported_that_the_text_is(kept):
     assert await kept("北京\x1b[1m!\x1b[0m\n", LANG="C") == "R utf-8 C\n北京\x1b[1m!\x1b[0m\n"
 
 

@@ -138,7 +138,7 @@ async def test_a_yes_deletes_and_any_other_key_keeps():
         assert "> 北京今天的天气" in picked.shown
 
 
-async def test_a_failure_is_told_in_the_footer_until_the_next_key():
+async def test_a_failure_is_reported_in_the_footer_until_the_next_key():
     library = some()
     library.is_failing = True
     async with picking(library) as picked:
@@ -209,7 +209,7 @@ async def test_leaving_the_program_ends_it():
         assert await work is False
 
 
-async def test_rows_that_look_the_same_are_told_apart_by_name_and_origin():
+async def test_rows_that_look_the_same_are_reported_apart_by_name_and_origin():
     copy = replace(
         summary("trip-2", "Plan a trip", preview="The **old** [town](https://a.example)"), forked_from="trip"
     )

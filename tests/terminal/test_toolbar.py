@@ -82,7 +82,7 @@ def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path
 
 
 @pytest.mark.parametrize(("host", "is_free"), [("127.0.0.1:1", True), ("models.example", False)])
-def test_of_what_is_free_or_unknown_no_cost_is_told_beforehand(tmp_path, host, is_free):
+def test_of_what_is_free_or_unknown_no_cost_is_reported_beforehand(tmp_path, host, is_free):
     chat = chat_of(tmp_path, model="our-model", pricing=Pricing(host, is_free=is_free, own={}))
     assert "$" not in line(chat, draft_tokens=2)
 
@@ -148,7 +148,7 @@ def test_what_is_being_written_is_added_by_the_rule_of_thumb(tmp_path):
     assert re.search(r" ~1k/8\.2k tokens", line(chat, draft_tokens=1_000))
 
 
-def test_a_draft_that_cannot_fit_is_said_before_it_is_sent(tmp_path):
+def test_a_draft_that_cannot_fit_is_reported_before_it_is_sent(tmp_path):
     chat = chat_of(tmp_path, words=10, cost_usd=0.5)
     assert re.search(
         r" · too long: about 1\.2M tokens, room for \d\.\dk · \$0\.50 spent",

@@ -17,7 +17,7 @@ def test_without_a_near_name_all_are_listed():
     assert did_you_mean("xyz", ["model", "seed"]) == "known: model, seed"
 
 
-def test_without_any_name_that_is_said():
+def test_without_any_name_that_is_reported():
     assert did_you_mean("xyz", []) == "there are none"
 
 

@@ -27,7 +27,7 @@ from chatcli.text.scripts import language_of
         ("", "en"),
     ],
 )  # fmt: skip
-def test_the_language_of_a_text_is_told_by_its_script(text, language):
+def test_the_language_of_a_text_is_reported_by_its_script(text, language):
     assert language_of(text) == language
 
 

@@ -34,10 +34,10 @@ _BEFORE: Final = 8
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
-def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
+def read_file(name: str, notify: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
     """Return the text of a named file, which may be a device or a named pipe.
 
-    ``tell`` is given a line when nothing has arrived for ``STALLED_AFTER_S`` seconds.
+    ``notify`` is given a line when nothing has arrived for ``STALLED_AFTER_S`` seconds.
     """
     shown = as_typed(name)
     if not name.strip():
@@ -48,7 +48,7 @@ def read_file(name: str, tell: Callable[[str], None], *, hints: EncodingHints = 
             hint=f'fetch it yourself: curl -s "{shown}" | chatcli "PROMPT"',
         )
     try:
-        silence = _silence(tell, f"waiting for text from {shown}")
+        silence = _silence(notify, f"waiting for text from {shown}")
         try:
             content = _file_content(Path(name).expanduser(), shown, silence.cancel)
         finally:
@@ -71,11 +71,11 @@ def beginning_of_file(path: Path) -> bytes:
         return b""
 
 
-def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
-    """Read stdin to its end; ``tell`` is given a line when nothing arrives for ``STALLED_AFTER_S`` s."""
+def read_pipe(stdin: BinaryIO, notify: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
+    """Read stdin to its end; ``notify`` is given a line when nothing arrives for ``STALLED_AFTER_S`` s."""
     message = "waiting for text on stdin; end it with Ctrl-D, or start with --no-stdin to skip it"
     try:
-        silence = _silence(tell, message)
+        silence = _silence(notify, message)
         try:
             # A buffered reader cannot tell the end of a file from an empty non-blocking pipe.
             content = _content(getattr(stdin, "raw", stdin), "stdin", silence.cancel)
@@ -88,9 +88,9 @@ def read_pipe(stdin: BinaryIO, tell: Callable[[str], None], *, hints: EncodingHi
     return decode(content, "stdin", hints)
 
 
-def _silence(tell: Callable[[str], None], message: str) -> threading.Timer:
-    """Start a timer that passes ``message`` to ``tell`` unless cancelled in time."""
-    stalled = threading.Timer(STALLED_AFTER_S, tell, [message])
+def _silence(notify: Callable[[str], None], message: str) -> threading.Timer:
+    """Start a timer that passes ``message`` to ``notify`` unless cancelled in time."""
+    stalled = threading.Timer(STALLED_AFTER_S, notify, [message])
     stalled.daemon = True
     stalled.start()
     return stalled

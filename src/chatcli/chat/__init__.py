@@ -50,18 +50,18 @@ class Conversation:
         return Summaries(self.opened, self.turns)
 
     @property
-    def target(self) -> ResolvedModel | None:
-        return self.turns.target
+    def resolved(self) -> ResolvedModel | None:
+        return self.turns.resolved
 
     @property
     def manager(self) -> ConversationManager:
         """The manager that asks the model; raises ``ConfigurationError`` before there is one."""
         return self.turns.manager
 
-    def switch(self, target: ResolvedModel) -> None:
-        """Connect to ``target`` as the person's choice for this conversation: a resume will ask the same model."""
-        self.turns.connect(target)
-        self.opened.mark_model(target.model_name, target.endpoint)
+    def switch(self, resolved: ResolvedModel) -> None:
+        """Connect to ``resolved`` as the person's choice for this conversation: a resume will ask the same model."""
+        self.turns.connect(resolved)
+        self.opened.mark_model(resolved.model_name, resolved.endpoint)
 
     async def get_ready(self, question: Message | None = None) -> None:
         """Prepare for ``question``, or the next one: summarize older turns, or index them.

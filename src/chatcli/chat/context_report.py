@@ -82,9 +82,9 @@ class ContextReport:
 
 
 def context_report(
-    manager: ConversationManager, target: ResolvedModel, session: Session, question: Message | None = None
+    manager: ConversationManager, resolved: ResolvedModel, session: Session, question: Message | None = None
 ) -> ContextReport:
-    """Return the context ``target`` would see with ``question``, or with an empty one."""
+    """Return the context ``resolved`` would see with ``question``, or with an empty one."""
     plan, usage = manager.context(question), manager.context_usage()
     turns, numbers = manager.history.turns, _numbers(session)
     parts = tuple(
@@ -93,13 +93,13 @@ def context_report(
             part.tokens,
             part.messages[0].person_text,
             None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
-            target.about_usd(part.tokens),
+            resolved.about_usd(part.tokens),
         )
         for part in plan.parts
     )
     return ContextReport(
-        target.model_name,
-        target.context,
+        resolved.model_name,
+        resolved.context,
         usage.window_tokens,
         usage.budget_tokens,
         parts,

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 class LongQuestions:
-    """Sends questions that exceed the window of ``target``, as ``strategy`` says: read in parts, or cut.
+    """Sends questions that exceed the window of ``resolved``, as ``strategy`` says: read in parts, or cut.
 
     ``tokens`` count as its endpoint does, ``window`` is its own, and ``manager_of`` makes the manager of the
     last request.
     """
 
     def __init__(
-        self, target: ResolvedModel, tokens: MessageTokens, window: Window, manager_of: ManagerOf
+        self, resolved: ResolvedModel, tokens: MessageTokens, window: Window, manager_of: ManagerOf
     ) -> None:
-        self.strategy = target.long_input.strategy
-        self._target = target
+        self.strategy = resolved.long_input.strategy
+        self._resolved = resolved
         self._tokens = tokens
         self._window = window
         self._manager_of = manager_of
@@ -48,7 +48,7 @@ class LongQuestions:
         # Imported on first use: this module is loaded with every start.
         from chatcli.conversation.long_input.long_question import LongQuestion  # noqa: PLC0415
 
-        counts, model = self._target.counts, self._target.model_name
+        counts, model = self._resolved.counts, self._resolved.model_name
         # The share is fixed for the whole reading: a new one, learned meanwhile, would make finished parts
         # too long.
         share = 0.0 if counts is None else counts.share(model)
@@ -63,7 +63,7 @@ class LongQuestions:
 
     def cost_of(self, plan: Plan) -> float | None:
         """Return the maximum cost of a plan in US dollars, ``None`` if the price is unknown."""
-        return self._target.long_input.cost_of(Usage(plan.sent_tokens, plan.answer_tokens, estimated=True))
+        return self._resolved.long_input.cost_of(Usage(plan.sent_tokens, plan.answer_tokens, estimated=True))
 
     async def ask(
         self,
@@ -83,7 +83,7 @@ class LongQuestions:
             refused_turn,
         )
 
-        target = self._target
+        resolved = self._resolved
 
         def send(last: Message, spending: LongInputUsage) -> AsyncGenerator[Event]:
             kept = WholeQuestionJournal(journal, question, spending)
@@ -91,11 +91,11 @@ class LongQuestions:
             return manager.send(last, stored_id=stored_id, partial_answer=partial_answer)
 
         if self.strategy == FAIL:
-            events = refused_turn(long, target.model_name, session=journal.name)
+            events = refused_turn(long, resolved.model_name, session=journal.name)
         else:
-            reading_model = ReadingModel(target.model, target.model_name, target.parameters)
+            reading_model = ReadingModel(resolved.model, resolved.model_name, resolved.parameters)
             events = long_turn(
-                long, self.strategy, reading_model, target.long_input, session=journal.name, send=send
+                long, self.strategy, reading_model, resolved.long_input, session=journal.name, send=send
             )
         async with aclosing(events):
             async for event in events:

@@ -97,9 +97,9 @@ class Summaries:
         Return whether it is stored.
         """
         before = self._turns.manager.history.summary
-        target = self._turns.connected
+        resolved = self._turns.connected
         summarizer = ModelSummarizer(
-            target.model, target.summary_model or target.model_name, target.parameters
+            resolved.model, resolved.summary_model or resolved.model_name, resolved.parameters
         )
         written = await summarizer(fold)
         manager = self._turns.manager

@@ -55,7 +55,7 @@ class Examined(NamedTuple):
 class ModelInUse(NamedTuple):
     """A model, its token counter as corrected for the endpoint, and its window."""
 
-    target: ResolvedModel
+    resolved: ResolvedModel
     tokens: MessageTokens
     window: Window
 
@@ -63,20 +63,20 @@ class ModelInUse(NamedTuple):
         self, history: History, journal: Journal, tokens: MessageTokens | None = None
     ) -> ConversationManager:
         """Return a manager for one history and journal; ``tokens`` may replace the counter."""
-        target = self.target
+        resolved = self.resolved
         return ConversationManager(
-            model=target.model,
-            model_name=target.model_name,
+            model=resolved.model,
+            model_name=resolved.model_name,
             history=history,
             journal=journal,
             tokens=tokens or self.tokens,
             window=self.window,
-            strategy=STRATEGIES[target.context](target.turn_vectors),
-            parameters=target.parameters,
+            strategy=STRATEGIES[resolved.context](resolved.turn_vectors),
+            parameters=resolved.parameters,
         )
 
     def long_questions(self) -> LongQuestions:
-        return LongQuestions(self.target, self.tokens, self.window, self.manager)
+        return LongQuestions(self.resolved, self.tokens, self.window, self.manager)
 
     def cannot_fit(self, question: Message, history: History) -> bool:
         """Return whether ``question`` does not fit, whatever else is omitted."""
@@ -84,13 +84,13 @@ class ModelInUse(NamedTuple):
 
 
 class Turns:
-    """Sends questions of a session to ``target``, once ``connect`` was called; ``ConfigurationError`` before that.
+    """Sends questions of a session to ``resolved``, once ``connect`` was called; ``ConfigurationError`` before that.
 
     The model always sees the conversation as the session defines it, after any undo, pin or drop.
     """
 
     def __init__(self, opened: OpenSession) -> None:
-        self.target: ResolvedModel | None = None
+        self.resolved: ResolvedModel | None = None
         self._opened = opened
         self._vocabularies = VocabularyTokens()
         self._model: ModelInUse | None = None
@@ -116,9 +116,9 @@ class Turns:
 
     @property
     def connected(self) -> ResolvedModel:
-        if self.target is None:
+        if self.resolved is None:
             raise _not_connected()
-        return self.target
+        return self.resolved
 
     @property
     def long_questions(self) -> LongQuestions:
@@ -133,41 +133,41 @@ class Turns:
             raise _not_connected()
         return self._model
 
-    def connect(self, target: ResolvedModel) -> None:
-        """Ask ``target`` from now on; the conversation stays as it is."""
-        self.target = target
-        self._model = self._model_at(target)
+    def connect(self, resolved: ResolvedModel) -> None:
+        """Ask ``resolved`` from now on; the conversation stays as it is."""
+        self.resolved = resolved
+        self._model = self._model_at(resolved)
         self._long_questions = None
         self._applied_changes = self._opened.changes
         self._manager = self._model.manager(self._history(), self._opened.journal)
-        self._opened.apply_system(target.default_system)
+        self._opened.apply_system(resolved.default_system)
 
-    def _model_at(self, target: ResolvedModel) -> ModelInUse:
-        counts, model = target.counts, target.model_name
+    def _model_at(self, resolved: ResolvedModel) -> ModelInUse:
+        counts, model = resolved.counts, resolved.model_name
         share = None if counts is None else partial(counts.share, model)
         tokens = self._vocabularies.tokens_for(model, share)
-        return ModelInUse(target, tokens, Window.of(target.window_tokens, target.parameters.max_tokens))
+        return ModelInUse(resolved, tokens, Window.of(resolved.window_tokens, resolved.parameters.max_tokens))
 
     def load_vocabulary(self) -> None:
         """Load the vocabulary of the model; can run in a thread while the person types."""
-        if self.target is not None:
-            self._vocabularies.load(self.target.model_name)
+        if self.resolved is not None:
+            self._vocabularies.load(self.resolved.model_name)
 
     def retry_now(self) -> bool:
         """End the wait before the next attempt; return whether there was one."""
-        return self.target is not None and self.target.retry_now()
+        return self.resolved is not None and self.resolved.retry_now()
 
-    def report(self, target: ResolvedModel | None = None, question: Message | None = None) -> ContextReport:
-        """Return the context of the model, or of another ``target``, with ``question`` or the next one."""
+    def report(self, resolved: ResolvedModel | None = None, question: Message | None = None) -> ContextReport:
+        """Return the context of the model, or of ``resolved`` in its place, with ``question`` or the next one."""
         manager = self.manager
-        if target is not None:
-            manager = self._model_at(target).manager(manager.history, self._opened.journal)
-        return context_report(manager, target or self.connected, self._opened.session, question)
+        if resolved is not None:
+            manager = self._model_at(resolved).manager(manager.history, self._opened.journal)
+        return context_report(manager, resolved or self.connected, self._opened.session, question)
 
     def counted_beyond(self) -> float:
         """Return the share by which the endpoint counts more tokens than the vocabulary does."""
-        target = self.connected
-        return 0.0 if target.counts is None else target.counts.share(target.model_name)
+        resolved = self.connected
+        return 0.0 if resolved.counts is None else resolved.counts.share(resolved.model_name)
 
     async def examine(self, question: Message) -> Examined:
         """Check once per turn whether a question fits; runs beside the event loop, as large texts take time."""
@@ -201,13 +201,13 @@ class Turns:
         self.branches.go_before(edited)
         return self._restoring_if_unsent(self._asking(self.manager, whole, long), stood)
 
-    def retry(self, target: ResolvedModel | None = None) -> AsyncGenerator[Event]:
+    def retry(self, resolved: ResolvedModel | None = None) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the current one.
 
         The old answer stays in the session as a sibling, and becomes current again if the new one fails.
-        ``target`` replaces the conversation's model for this answer.
+        ``resolved`` replaces the conversation's model for this answer.
         """
-        return self._ask_again(self.branches.latest(1)[0], target=target)
+        return self._ask_again(self.branches.latest(1)[0], resolved=resolved)
 
     def continue_answer(self) -> AsyncGenerator[Event]:
         """Request the remainder of a cut last answer, and store the whole in its place."""
@@ -241,7 +241,11 @@ class Turns:
         return model.manager(history, SessionLog(None, app="aside")).send(question)
 
     def _ask_again(
-        self, question_record: MessageRecord, *, partial_answer: str = "", target: ResolvedModel | None = None
+        self,
+        question_record: MessageRecord,
+        *,
+        partial_answer: str = "",
+        resolved: ResolvedModel | None = None,
     ) -> AsyncGenerator[Event]:
         session, path = self._opened.session, self._opened.session.path()
         stood, at = session.head, self.branches.place(question_record)
@@ -255,12 +259,12 @@ class Turns:
         else:
             self.branches.go_on_from(question_record.id)
         model, manager, history = self._connected_model, self.manager, self.manager.history
-        if target is not None:
-            model = self._model_at(target)
+        if resolved is not None:
+            model = self._model_at(resolved)
             manager = model.manager(history, self._opened.journal)
         long, long_questions = None, None
         if model.cannot_fit(question_record.message, history):
-            long_questions = self.long_questions if target is None else model.long_questions()
+            long_questions = self.long_questions if resolved is None else model.long_questions()
             long = long_questions.long(question_record.message, history, partial_answer=partial_answer)
         events = self._asking(
             manager,
@@ -305,7 +309,7 @@ class Turns:
             self._opened.session,
             # The length up to which a question is sent again in full later.
             longest_tokens=max(model.window.budget_tokens, _SHORT_TOKENS),
-            separates_reasoning=model.target.separates_reasoning,
+            separates_reasoning=model.resolved.separates_reasoning,
         )
 
     def _adopt_history(self, manager: ConversationManager, history: History) -> None:
@@ -387,8 +391,8 @@ class Turns:
                     while self._opened.notices:
                         yield self._opened.notices.pop(0)
                 yield event
-                if isinstance(event, ContextFitted) and self.target is not None:
-                    self._opened.mark_last_used(self.target.model_name, self.target.endpoint)
+                if isinstance(event, ContextFitted) and self.resolved is not None:
+                    self._opened.mark_last_used(self.resolved.model_name, self.resolved.endpoint)
 
 
 def _not_connected() -> ConfigurationError:

@@ -216,5 +216,5 @@ def answer_theme(
                 swallowing = asyncio.ensure_future(question.swallow())
                 before_reading(swallowing.cancel)
         if background is not None:
-            in_force.learn(background, "told")
+            in_force.learn(background, "the terminal reports its background")
     return in_force()

@@ -101,13 +101,13 @@ class LineFrontend(Frontend):
     def remark(self, text: str) -> None:
         status_output(self._options, self._settings(), self._terminal).remark(text)
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         self.remark(notice.message)
 
     def complain(self, error: ChatcliError) -> None:
-        tell = line_writer(self._terminal, plain=self._plain)
+        notify = line_writer(self._terminal, plain=self._plain)
         for line in error_lines(error):
-            tell(line)
+            notify(line)
 
     def echo(self, question: str, attached: str = "") -> None:  # noqa: ARG002 - the terminal has shown it
         if attached:
@@ -278,7 +278,7 @@ class _LineLoop:
             await onboard_first_run(repl)
             if repl.is_leaving:
                 return
-        if repl.chat.target is None:
+        if repl.chat.resolved is None:
             repl.chat.turns.connect(await repl.connection.replace(repl.chat, repl.settings))
         Thread(target=repl.chat.turns.load_vocabulary, daemon=True).start()
         repl.report_file_faults()

@@ -298,12 +298,12 @@ def notification_output(
 
     on_desktop = settings.notify == "desktop" and not settings.plain
 
-    def tell(text: str) -> None:
+    def write(text: str) -> None:
         # A notification that fails must not affect the answer.
         with suppress(ClosedPipe, LocalIOError):
             terminal.stderr.write(notification(text, terminal.environment) if on_desktop else BELL)
 
-    return (Notifier(tell, after_s=settings.notify_after_s, about=about, clock=clock),)
+    return (Notifier(write, after_s=settings.notify_after_s, about=about, clock=clock),)
 
 
 def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) -> WaitingLine | None:

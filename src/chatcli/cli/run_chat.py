@@ -223,7 +223,7 @@ class _OneShot:
                     self._settings,
                     _chat_options(self._options),
                     self._context,
-                    status.tell,
+                    status.notify,
                     approve=self._approves if self._terminal.is_attended else None,
                 ) as chat:
                     if self._options.dry_run:
@@ -282,11 +282,11 @@ async def _get_ready(chat: Conversation, question: Message, status: StatusRender
     """
     if chat.manager.fold(question) is None:
         return
-    status.tell(Notice("summing_up", "summarizing older turns"))
+    status.notify(Notice("summing_up", "summarizing older turns"))
     try:
         await chat.get_ready(question)
     except ChatcliError as error:
-        status.tell(
+        status.notify(
             Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
         )
 
@@ -296,15 +296,15 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
     request, plan = chat.manager.prepare(question)
-    target, longest = chat.target, longest_answer_tokens(request.parameters)
+    resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
         "request": body_to_send(request, chat.turns.connected.endpoint, settings, context),
         "sent_tokens": plan.sent_tokens,
         "budget_tokens": plan.budget_tokens,
         "dropped_turns": plan.dropped_turns,
-        "cost_usd": target and target.about_usd(plan.sent_tokens),
-        "cost_with_answer_usd": target and longest and target.about_usd(plan.sent_tokens, longest),
+        "cost_usd": resolved and resolved.about_usd(plan.sent_tokens),
+        "cost_with_answer_usd": resolved and longest and resolved.about_usd(plan.sent_tokens, longest),
         **context_data(chat.turns.report(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"

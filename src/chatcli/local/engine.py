@@ -65,8 +65,8 @@ def complaint(path: Path) -> str:
     except OSError:
         return ""
     errors = [line for line in lines if (stamp := _STAMP.match(line)) and stamp["level"] == "E"]
-    telling = errors[:1] or [line for line in lines if line.strip()][-1:]
-    return _STAMP.sub("", telling[0]).strip() if telling else ""
+    relevant = errors[:1] or [line for line in lines if line.strip()][-1:]
+    return _STAMP.sub("", relevant[0]).strip() if relevant else ""
 
 
 _PATIENCE_S = 0.5

@@ -55,7 +55,7 @@ _TERMINALS: Final = (
 
 
 class Notifier:
-    """An observer that calls ``tell`` when an answer that took at least ``after_s`` is finished or failed.
+    """An observer that calls ``write`` when an answer that took at least ``after_s`` is finished or failed.
 
     ``about`` returns the subject of the answer. A stopped answer needs no notification. Times come from
     ``clock``.
@@ -63,13 +63,13 @@ class Notifier:
 
     def __init__(
         self,
-        tell: Callable[[str], object],
+        write: Callable[[str], object],
         *,
         after_s: float,
         about: Callable[[], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tell = tell
+        self._write = write
         self._after_s = after_s
         self._about = about
         self._clock = clock
@@ -89,7 +89,7 @@ class Notifier:
     def _end(self, how: str) -> None:
         if self._after_s and self._clock() - self._began_s >= self._after_s:
             about = self._about()
-            self._tell(f"{how}: {about}" if about else how)
+            self._write(f"{how}: {about}" if about else how)
 
 
 def notification(text: str, environment: Mapping[str, str]) -> str:

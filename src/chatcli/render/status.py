@@ -89,7 +89,7 @@ class StatusRenderer:
         if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._write_dimmed(measurements(event.result))
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """Write a notice from outside a turn."""
         self.remark(notice.message)
 

@@ -21,11 +21,11 @@ class BetweenTurns:
     """Runs the summarizing or indexing that the context strategy wants.
 
     Work the next question cannot wait for is cancelled without a trace, and the turn proceeds without it. A
-    failure is reported once, through ``tell``: it would repeat with every turn.
+    failure is reported once, through ``notify``: it would repeat with every turn.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
+        self._notify = notify
         self._patience_s = patience_s
         self._task: asyncio.Task[None] | None = None
         self._has_warned = False
@@ -60,5 +60,5 @@ class BetweenTurns:
             await chat.get_ready()
         except ChatcliError as error:
             if not self._has_warned:
-                self._tell(f"older turns could not be summarized and are left out: {error.message}")
+                self._notify(f"older turns could not be summarized and are left out: {error.message}")
             self._has_warned = True

@@ -85,7 +85,7 @@ class Frontend(Protocol):
         """Show a line that is not part of the answer."""
         ...
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """Show a notice that belongs to no turn, at any time."""
         ...
 

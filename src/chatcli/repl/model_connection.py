@@ -42,7 +42,7 @@ class Connection:
         self,
         options: ChatOptions,
         context: RunContext,
-        tell: Notify,
+        notify: Notify,
         *,
         idle_s: Callable[[], float],
         draws: bool = True,
@@ -51,7 +51,7 @@ class Connection:
     ) -> None:
         self.options = options
         self._context = context
-        self._tell = tell
+        self._notify = notify
         self._idle_s = idle_s
         self._draws = draws
         self._opened = opened
@@ -72,7 +72,7 @@ class Connection:
 
     async def ready(self, chat: Conversation, settings: Settings) -> None:
         """Wait until ``chat`` is connected. Raise a ``ChatcliError`` if it cannot be."""
-        if chat.target is not None:
+        if chat.resolved is not None:
             return
         opening = self._opening
         if opening is None or opening.done():
@@ -129,17 +129,19 @@ class Connection:
     async def _open(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()
         try:
-            target = await self._resolver(settings, opened).resolve(chat)
+            resolved = await self._resolver(settings, opened).resolve(chat)
         except BaseException:
             await opened.aclose()
             raise
-        self.learn(target.endpoint.base_url, target.listed)
+        self.learn(resolved.endpoint.base_url, resolved.listed)
         before, self._stack, self._offered = self._stack, opened, None
         await before.aclose()
-        return target
+        return resolved
 
     def _resolver(self, settings: Settings, stack: AsyncExitStack) -> ModelResolver:
-        return ModelResolver(settings, self.options, self._context, self._tell, stack, approve=self._approve)
+        return ModelResolver(
+            settings, self.options, self._context, self._notify, stack, approve=self._approve
+        )
 
     async def _stop(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:

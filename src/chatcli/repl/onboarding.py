@@ -86,7 +86,7 @@ async def onboard(repl: ReplSession) -> bool:
     options = _login_options(repl, await find_login_options(repl.context))
     choices = "\n".join(numbered([option.title for option in options], frontend.columns()))
     frontend.say(choices)
-    before = repl.chat.target
+    before = repl.chat.resolved
     wrong = 0
     while wrong < _ATTEMPTS:
         answer = await frontend.ask(f"Which one? [1-{len(options)}] ")
@@ -95,7 +95,7 @@ async def onboard(repl: ReplSession) -> bool:
         if await repl.obeys(answer):
             if repl.is_leaving:
                 return False
-            if repl.chat.target is not before:
+            if repl.chat.resolved is not before:
                 return True
             frontend.say(choices)
             continue

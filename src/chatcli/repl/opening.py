@@ -58,7 +58,7 @@ def open_repl(
         connection=Connection(
             options,
             context,
-            frontend.tell,
+            frontend.notify,
             idle_s=frontend.idle_s,
             draws=frontend.draws,
             opened=frontend.refresh,

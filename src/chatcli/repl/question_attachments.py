@@ -110,33 +110,33 @@ class Attachments:
     async def read(
         self,
         files: Iterable[Attached],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
         *,
         say: Callable[[str], None],
         ask: Callable[[str], Awaitable[str | None]],
     ) -> list[str]:
         """Return the framed texts of ``files``. Raise ``UsageError`` if one cannot be read or is not text.
 
-        ``tell`` is given notes about guesses and stalled reads. If a text may be in several encodings, the
+        ``notify`` is given notes about guesses and stalled reads. If a text may be in several encodings, the
         person is asked; if they decline, nothing is sent.
         """
         loop = asyncio.get_running_loop()
 
-        def tell_from_thread(message: str) -> None:
-            loop.call_soon_threadsafe(tell, message)
+        def notify_from_thread(message: str) -> None:
+            loop.call_soon_threadsafe(notify, message)
 
         documents = []
         for attached in files:
-            text = await in_thread(lambda attached=attached: self._read(attached, tell_from_thread))  # type: ignore[misc]
+            text = await in_thread(lambda attached=attached: self._read(attached, notify_from_thread))  # type: ignore[misc]
             if text.readings:
                 text = await _chosen(text, say, ask)
             if text.note:
-                tell(text.note)
+                notify(text.note)
             documents.append(document(attached.name, text.text))
         return documents
 
-    def _read(self, attached: Attached, tell: Callable[[str], None]) -> Text:
-        return read_file(attached.name, tell, hints=self._hints)
+    def _read(self, attached: Attached, notify: Callable[[str], None]) -> Text:
+        return read_file(attached.name, notify, hints=self._hints)
 
     def _has(self, found: Attached) -> bool:
         return any(attached.path == found.path for attached in self._named)

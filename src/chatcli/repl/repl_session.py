@@ -125,10 +125,10 @@ class ReplSession:
         if error is not None:
             self.frontend.hold()
         if isinstance(error, EndpointError) and error.status == _NOT_FOUND:
-            self.tell_unlisted_model()
+            self.mention_unlisted_model()
         return end
 
-    def tell_unlisted_model(self) -> None:
+    def mention_unlisted_model(self) -> None:
         """Mention that the endpoint does not list the model in use, if its list is already known."""
         name, endpoint = self.chat.turns.connected.model_name, self.chat.turns.connected.endpoint
         names = self.connection.listed(endpoint.base_url)
@@ -156,19 +156,19 @@ class ReplSession:
             self.settings, self._changes = settings, wanted
             return
         await self.between_turns.stop()
-        target = await self.connection.replace(self.chat, settings)
+        resolved = await self.connection.replace(self.chat, settings)
         self.settings, self._changes = settings, wanted
         if changes.get("model") is not None:
-            self.chat.switch(target)
+            self.chat.switch(resolved)
         else:
-            self.chat.turns.connect(target)
+            self.chat.turns.connect(resolved)
 
     @asynccontextmanager
     async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
         """Resolve a model with changed settings temporarily; the conversation keeps its own."""
         settings = self._reload_settings({**self._changes, **changes})
-        async with self.connection.beside(self.chat, settings) as target:
-            yield target
+        async with self.connection.beside(self.chat, settings) as resolved:
+            yield resolved
 
     def forget_changes(self, *names: str) -> None:
         """Forget changes made to these settings in this run."""
@@ -188,7 +188,7 @@ class ReplSession:
         try:
             chat.turns.connect(await self.connection.replace(chat, self.settings))
         except ChatcliError:
-            if self.chat.target is not None:
+            if self.chat.resolved is not None:
                 chat.close()
                 raise
         except BaseException:

@@ -56,23 +56,23 @@ class Limits:
 _LIMITS: Final = Limits()
 
 
-def input_history(path: Path | None, tell: Callable[[str], None]) -> History:
+def input_history(path: Path | None, notify: Callable[[str], None]) -> History:
     """Return the history stored in ``path``, or an in-memory one if nothing may be written."""
-    return InMemoryHistory() if path is None else InputHistory(HistoryFile(path), tell)
+    return InMemoryHistory() if path is None else InputHistory(HistoryFile(path), notify)
 
 
 class InputHistory(History):
     """The texts typed, the newest first. A text equal to the previous one is stored once.
 
     It is loaded again whenever the composer is cleared, and so includes what other instances added. If the
-    file cannot be used, texts wait in memory for the next chance to be written, and ``tell`` is given the
+    file cannot be used, texts wait in memory for the next chance to be written, and ``notify`` is given the
     reason once.
     """
 
-    def __init__(self, file: HistoryFile, tell: Callable[[str], None]) -> None:
+    def __init__(self, file: HistoryFile, notify: Callable[[str], None]) -> None:
         super().__init__()
         self._file = file
-        self._tell = tell
+        self._notify = notify
         self._has_warned = False
         self._kept: Sequence[str] = ()
         self._unwritten: list[str] = []
@@ -112,7 +112,7 @@ class InputHistory(History):
     def _complain(self, error: OSError) -> None:
         if not self._has_warned:
             self._has_warned = True
-            self._tell(
+            self._notify(
                 f"cannot use the input history {self._file.path}: {error.strerror or error}; what you type is "
                 "remembered until you leave. To keep it, make that file readable and writable."
             )

@@ -26,7 +26,7 @@ from chatcli.terminal.keys import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, h
 from chatcli.terminal.live_application import LiveApplication, has_room
 from chatcli.terminal.screen_rows import Shown, queue_rows, screen_rows
 from chatcli.terminal.suspension import Suspension
-from chatcli.terminal.vi_mode import ViCursor, tell_escape_apart, vi_mode
+from chatcli.terminal.vi_mode import ViCursor, distinguish_escape, vi_mode
 from chatcli.terminal.window_title import WindowTitle
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Screen:
         )
         self._print_segments = SegmentPrinter(self.application.print_above)
         self.application.key_processor.before_key_press += self._note_key
-        tell_escape_apart(
+        distinguish_escape(
             self.application,
             writing=lambda: self._search.is_open or self.application.layout.has_focus(self.composer.window),
             is_bound=lambda: (

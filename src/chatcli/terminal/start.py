@@ -243,7 +243,7 @@ class Repl:
         repl.report_file_faults()
         if not is_model_set_up(self._settings, repl.options, self._context):
             await self._screen.work(self._first_run(), "checking the key")
-        if repl.chat.target is None:
+        if repl.chat.resolved is None:
             repl.connection.begin(repl.chat, repl.settings)
 
     async def _ask_background(self) -> None:

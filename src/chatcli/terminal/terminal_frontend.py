@@ -122,7 +122,7 @@ class TerminalFrontend(Frontend):
             self._has_remarked = True
             self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         self.remark(notice.message)
         if not self._screen.is_busy:
             self.pause()

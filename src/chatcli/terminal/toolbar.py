@@ -55,7 +55,7 @@ class _Part:
 
 def is_too_long(chat: Conversation, draft_tokens: int) -> bool:
     """Whether a question of about this length cannot be sent."""
-    return chat.target is not None and draft_tokens > _room_tokens(chat.manager.context_usage())
+    return chat.resolved is not None and draft_tokens > _room_tokens(chat.manager.context_usage())
 
 
 def _room_tokens(usage: ContextUsage) -> int:
@@ -79,7 +79,7 @@ class Toolbar:
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
         draft.
         """
-        model = chat.target.model_name if chat.target else expected_model
+        model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
             _Part("editing", self._editing(chat), "marker"),
             _Part("model", _shortened(sanitize_line(model), columns)),
@@ -96,7 +96,7 @@ class Toolbar:
         return between.join(part.painted(theme, columns) for part in shown)
 
     def _window(self, chat: Conversation, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
-        if chat.target is None:
+        if chat.resolved is None:
             return ()
         usage = chat.manager.context_usage()
         room_tokens = _room_tokens(usage)
@@ -164,12 +164,12 @@ def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
 
     The answer is assumed to have the length the budget expects.
     """
-    target = chat.target
-    if target is None or not draft_tokens:
+    resolved = chat.resolved
+    if resolved is None or not draft_tokens:
         return ""
     usage = chat.manager.context_usage()
     sent_tokens = usage.system_tokens + usage.turns_tokens + draft_tokens
-    cost_usd = target.about_usd(sent_tokens, expected_answer_tokens(target.parameters))
+    cost_usd = resolved.about_usd(sent_tokens, expected_answer_tokens(resolved.parameters))
     return f"~{dollars(cost_usd)} to send" if cost_usd else ""
 
 

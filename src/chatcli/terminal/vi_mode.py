@@ -53,7 +53,7 @@ _AFTER_ESCAPE_S: Final = 0.05
 _AFTER_BOUND_ESCAPE_S: Final = 0.3
 
 
-def tell_escape_apart(
+def distinguish_escape(
     application: Application[None], *, writing: Callable[[], bool], is_bound: Callable[[], bool]
 ) -> None:
     """Let Escape alone act soon while the person is ``writing``.

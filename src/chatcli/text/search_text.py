@@ -127,8 +127,8 @@ def distinct(words: str) -> list[str]:
     The last letter of a run is omitted if there are pairs: one of them contains it.
     """
     found = dict.fromkeys(_WORD.findall(words))
-    telling = [word for word in found if len(word) > 1 or not _RUN.match(word)]
-    return telling or list(found)
+    distinctive = [word for word in found if len(word) > 1 or not _RUN.match(word)]
+    return distinctive or list(found)
 
 
 def terms(words: str) -> list[Term]:

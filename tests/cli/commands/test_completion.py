@@ -28,13 +28,13 @@ def test_the_help_says_how_to_install_it():
     assert "--values" not in context.out
 
 
-def test_which_shell_must_be_said():
+def test_which_shell_must_be_reported():
     code, context = run()
     assert code == ExitCode.USAGE
     assert "bash, zsh or fish" in context.err
 
 
-def test_names_are_told_to_the_scripts(tmp_path):
+def test_names_are_reported_to_the_scripts(tmp_path):
     (tmp_path / "sessions").mkdir()
     (tmp_path / "sessions" / "trip.jsonl").touch()
     assert run("--values", "sessions", CHATCLI_DATA_DIR=str(tmp_path))[1].out == "trip\n"

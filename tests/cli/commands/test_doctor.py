@@ -26,7 +26,7 @@ def test_a_problem_has_its_own_code_and_a_hint(command):
     assert "!!  connect" in screen.out
 
 
-def test_quietly_only_what_is_wrong_is_said(command):
+def test_quietly_only_what_is_wrong_is_reported(command):
     with serving_in_thread(choose=well) as server:
         code, screen = command("doctor", server.base_url, "-q")
     assert code == ExitCode.DONE

@@ -3,7 +3,7 @@ from __future__ import annotations
 from chatcli.core.errors import ExitCode
 
 
-def test_what_is_there_of_the_embedded_model_is_told(command):
+def test_what_is_there_of_the_embedded_model_is_reported(command):
     code, screen = command("local", "status")
     assert code == ExitCode.CONFIGURATION
     assert "not here: chatcli local setup" in screen.out

@@ -32,7 +32,7 @@ def test_a_program_gets_windows_and_prices_where_they_are_known(command):
     }
 
 
-def test_an_endpoint_that_lists_nothing_is_said(command):
+def test_an_endpoint_that_lists_nothing_is_reported(command):
     with serving_in_thread(json_answer({"data": []})) as server:
         code, screen = command("models", "--base-url", server.base_url)
     assert code == ExitCode.DONE

@@ -37,7 +37,7 @@ def test_nobody_to_ask_is_a_usage_error_that_names_the_way(command, dotenv):
     assert states(command) == []
 
 
-def test_what_needs_no_trust_is_said(command, dotenv):
+def test_what_needs_no_trust_is_reported(command, dotenv):
     dotenv.write_text("CHATCLI_TEMPERATURE=0.5\n")
     code, screen = command("trust", "--yes")
     assert code == ExitCode.DONE

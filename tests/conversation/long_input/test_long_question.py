@@ -46,7 +46,7 @@ def reading(o200k_counter):
     return make
 
 
-async def test_the_turn_is_told_as_any_other_with_progress_in_between(reading):
+async def test_the_turn_is_reported_as_any_other_with_progress_in_between(reading):
     read = reading(text_with(60))
     model = AnsweringModel(state_facts)
     events = await read.read("map-reduce", model)
@@ -88,7 +88,7 @@ async def test_notes_are_merged_until_they_fit(reading):
 
 
 @pytest.mark.parametrize("strategy", ["map-reduce", "refine"])
-async def test_a_model_that_never_comes_to_an_end_is_cut_and_that_is_said_once(reading, strategy):
+async def test_a_model_that_never_comes_to_an_end_is_cut_and_that_is_reported_once(reading, strategy):
     read = reading(SENTENCE * 1_500, window_tokens=1_600)
     model = AnsweringModel(tell_much)
     events = await read.read(strategy, model)
@@ -157,7 +157,7 @@ async def test_another_question_is_asked_anew(reading, tmp_path):
     assert other.prompts
 
 
-async def test_what_was_spent_before_a_part_failed_is_told(reading):
+async def test_what_was_spent_before_a_part_failed_is_reported(reading):
     model = AnsweringModel(
         lambda prompt: NetworkError("gone") if "part 3 of" in prompt else state_facts(prompt)
     )
@@ -221,7 +221,7 @@ async def test_a_plan_says_at_most_what_it_takes(reading):
         assert "".join(part.text[part.new_from - part.start :] for part in plan.parts) == SENTENCE * 1_500
 
 
-async def test_a_window_without_room_is_said_so(reading):
+async def test_a_window_without_room_is_reported_so(reading):
     with pytest.raises(InputTooLong) as raised:
         reading(SENTENCE * 100, window_tokens=300).plan("map-reduce")
     assert "--long" not in raised.value.hint
@@ -229,7 +229,7 @@ async def test_a_window_without_room_is_said_so(reading):
     assert isinstance(events[-1].result.error, InputTooLong)
 
 
-def test_costs_are_told_where_prices_are_known(reading):
+def test_costs_are_reported_where_prices_are_known(reading):
     how = LongInput(cost_of=lambda usage: (usage.input_tokens + usage.output_tokens) / 1e6)
     events = asyncio.run(reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts), how))
     costs = [event.cost_usd for event in events if isinstance(event, LongProgress)]

@@ -181,7 +181,7 @@ def test_a_question_is_refused_exactly_when_what_must_be_sent_does_not_fit(name,
 
 
 @every_strategy
-def test_an_answer_without_a_question_is_told_of_as_such(name):
+def test_an_answer_without_a_question_is_reported_of_as_such(name):
     history = History([Entry("1", answer("Hello")), Entry("2", question("Hi")), Entry("3", answer("Yes?"))])
     plan = STRATEGIES[name]().fit(history, question("Bye"), 1000, MessageTokens(CharacterCounter()))
     assert plan.left_out == (LeftOut(1, 1, "an answer without a question"),)

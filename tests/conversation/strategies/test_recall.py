@@ -48,7 +48,7 @@ def fit(strategy, history, asked, budget_tokens=300):
     return strategy.fit(history, question(asked), budget_tokens, MessageTokens(EstimatingCounter()))
 
 
-def test_a_turn_that_comes_back_stands_where_it_stood_and_is_told_of():
+def test_a_turn_that_comes_back_stands_where_it_stood_and_is_reported_of():
     history = small_talk("My dentist is Dr Okafor.", "The cat only eats salmon.")
     plan = fit(Recall(), history, "And what do cats eat? And who is my dentist?")
     assert plan.retrieved == (1, 2)
@@ -165,7 +165,7 @@ async def test_nothing_is_sent_while_all_has_room_nor_without_a_question():
     assert embedder.asked == []
 
 
-async def test_where_it_fails_words_find_what_they_find_and_that_is_told_once():
+async def test_where_it_fails_words_find_what_they_find_and_that_is_reported_once():
     embedder = TopicEmbedder(BadResponse("x.example: the embeddings are not JSON", hint="look"))
     strategy, history = Recall(TurnVectors(embedder)), small_talk("My dentist is Dr Okafor.")
     notice, plan = await ask(strategy, history, "my dentist?")

@@ -72,7 +72,7 @@ async def test_a_block_is_copied_by_its_number(answered):
     assert "copied code block 1 (1 line) to the terminal's clipboard" in frontend.text
 
 
-async def test_a_block_there_is_not_is_told_with_those_there_are(answered):
+async def test_a_block_there_is_not_is_reported_with_those_there_are(answered):
     frontend = await answered("/copy 3")
     assert "no code block 3" in frontend.text
     assert "from 1 to 2" in frontend.text
@@ -108,7 +108,7 @@ async def test_tmux_is_asked_as_it_hands_on_only_what_it_was_given(answered, pro
     assert not frontend.sequences
 
 
-async def test_where_there_is_no_clipboard_that_is_said(answered):
+async def test_where_there_is_no_clipboard_that_is_reported(answered):
     frontend = await answered("/copy", frontend=KeptFrontend(draws=False))
     assert "there is no clipboard here" in frontend.text
     assert "/save N PATH writes a code block" in frontend.text
@@ -158,7 +158,7 @@ async def test_the_last_answer_is_read_again(answered):
 
 
 @pytest.mark.parametrize("command", ["/copy", "/last"])
-async def test_without_an_answer_that_is_said(start_repl, command):  # noqa: F811
+async def test_without_an_answer_that_is_reported(start_repl, command):  # noqa: F811
     repl = start_repl()
     await repl.take(command)
     assert "there is no answer yet" in repl.frontend.text

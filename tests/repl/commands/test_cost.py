@@ -69,7 +69,7 @@ async def test_what_nobody_knows_is_named_and_never_nothing(repl):
     ]
 
 
-async def test_what_is_free_is_told_to_be(repl):
+async def test_what_is_free_is_reported_to_be(repl):
     async with serving(PARIS) as server:
         there = repl(server, prices={"small": {"input": 0, "cached": 0, "output": 0}})
         await there.take("Capital?")
@@ -79,7 +79,7 @@ async def test_what_is_free_is_told_to_be(repl):
     assert lines[-1] == "price of small: free in, free cached, free out per million tokens (config.toml)"
 
 
-async def test_a_ledger_that_cannot_be_read_is_said(repl):
+async def test_a_ledger_that_cannot_be_read_is_reported(repl):
     there = repl()
     (there.context.paths.data / FILE_NAME).mkdir(parents=True)
     lines = await shown(there)

@@ -73,7 +73,7 @@ async def test_a_title_has_nothing_of_what_the_model_thought(start_repl):
         (REFUSED, "no such model"),
     ],
 )
-async def test_where_no_title_comes_it_stays_and_the_reason_is_told(start_repl, named, message):
+async def test_where_no_title_comes_it_stays_and_the_reason_is_reported(start_repl, named, message):
     async with serving(PARIS, named) as server:
         repl = start_repl(server, context_window=4096)
         await repl.take("Capital of France?")

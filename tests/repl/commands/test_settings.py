@@ -133,7 +133,7 @@ async def test_profiles_are_listed_and_completed(start_repl, profiles):
     ]
 
 
-async def test_without_profiles_the_way_to_one_is_told(start_repl):
+async def test_without_profiles_the_way_to_one_is_reported(start_repl):
     repl = start_repl()
     await repl.take("/profile")
     assert "a table [profiles.NAME] in " in repl.frontend.output[-1]

@@ -81,7 +81,7 @@ def test_a_file_from_elsewhere_is_refused_with_a_hint(tmp_path, content):
     assert "conversations.json" in caught.value.hint
 
 
-def test_a_zip_of_something_else_or_with_a_broken_part_is_told(tmp_path):
+def test_a_zip_of_something_else_or_with_a_broken_part_is_reported(tmp_path):
     other = write_zip(tmp_path / "a.zip", {"readme.txt": "hello"})
     with pytest.raises(ConfigurationError, match="zip without conversations"):
         read(other, "chatgpt")
@@ -103,7 +103,7 @@ def test_a_source_that_is_named_and_is_not_it_is_refused(tmp_path):
             read(picture, source)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(LocalIOError, match="cannot read"):
         recognize(tmp_path / "nowhere.json")
     with pytest.raises(LocalIOError, match="cannot read"):

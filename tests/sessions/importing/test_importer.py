@@ -66,7 +66,7 @@ def test_what_was_imported_before_is_left_as_it_is(store):
     assert path.read_bytes() == before
 
 
-def test_one_that_has_grown_since_is_told_and_not_touched(store):
+def test_one_that_has_grown_since_is_reported_and_not_touched(store):
     take(store, conversation("c1"))
     before = store.existing("chatgpt-c1").path.read_bytes()
     more = exchange("c1")
@@ -135,7 +135,7 @@ def test_something_else_in_the_place_is_left_alone(store, tmp_path):
     assert (tmp_path / "sessions" / "trip-3.jsonl").exists()
 
 
-def test_a_conversation_in_which_nothing_is_said_is_no_session(store, tmp_path):
+def test_a_conversation_in_which_nothing_is_reported_is_no_session(store, tmp_path):
     empty = chatgpt.to_conversation({"id": "x", "mapping": {}}, app="chatcli 1.2.3")
     assert take(store, empty).empty == 1
     assert list(tmp_path.iterdir()) == []

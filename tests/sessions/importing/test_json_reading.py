@@ -69,7 +69,7 @@ def test_bytes_that_are_no_utf_8_cost_a_character():
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])
-def test_what_is_broken_is_told(content, size):
+def test_what_is_broken_is_reported(content, size):
     with pytest.raises(BrokenJSON):
         read(content, size)
 

@@ -92,13 +92,13 @@ def _shown(terminal: Terminal) -> Iterator[Progress]:
         return
     begun: Phase | None = None
 
-    def tell(_done_bytes: int, _total_bytes: int, phase: Phase) -> None:
+    def show_phase(_done_bytes: int, _total_bytes: int, phase: Phase) -> None:
         nonlocal begun
         if phase != begun:
             terminal.warn(f"{_PHASES[phase]} …")
         begun = phase
 
-    yield tell
+    yield show_phase
 
 
 async def _serve(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:

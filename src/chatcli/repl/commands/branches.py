@@ -31,8 +31,8 @@ async def _retry(repl: ReplSession, model: str) -> None:
     if not model:
         await repl.play(chat.turns.retry())
         return
-    async with repl.beside(model=model) as target:
-        await repl.play(chat.turns.retry(target))
+    async with repl.beside(model=model) as resolved:
+        await repl.play(chat.turns.retry(resolved))
 
 
 async def _continue(repl: ReplSession, _: str) -> None:

@@ -79,8 +79,8 @@ async def _show_context(repl: ReplSession) -> None:
 async def _compare_contexts(repl: ReplSession, **changes: object) -> None:
     chat = await repl.connected()
     now = chat.turns.report()
-    async with repl.beside(**changes) as target:
-        then = chat.turns.report(target)
+    async with repl.beside(**changes) as resolved:
+        then = chat.turns.report(resolved)
     if now.model_name == then.model_name and now.context == then.context:
         repl.frontend.remark("this strategy is already in use")
         return
@@ -151,7 +151,7 @@ async def _summary(repl: ReplSession, argument: str) -> None:
 
 async def _summary_changes(repl: ReplSession) -> Iterable[Choice]:
     chat = repl.chat
-    if chat.target is None or chat.summaries.current is None:
+    if chat.resolved is None or chat.summaries.current is None:
         return []
     return [Choice(_EDIT, "edit it in the composer"), Choice(_NONE, "remove it")]
 

@@ -49,8 +49,8 @@ async def _cost(repl: ReplSession, _: str) -> None:
         repl.frontend.say(sentences(map(_spoken, rows)))
     else:
         repl.frontend.say(_fitted(rows, repl.frontend.columns()))
-    if repl.chat.target is not None:
-        repl.frontend.remark(_price(repl.chat.target))
+    if repl.chat.resolved is not None:
+        repl.frontend.remark(_price(repl.chat.resolved))
 
 
 def _spoken(row: _Row) -> tuple[str, ...]:
@@ -136,11 +136,11 @@ def _notes(*notes: str) -> str:
     return ", ".join(filter(None, notes))
 
 
-def _price(target: ResolvedModel) -> str:
-    model = target.model_name
-    in_force = target.pricing.price_of(model) if target.pricing else None
+def _price(resolved: ResolvedModel) -> str:
+    model = resolved.model_name
+    in_force = resolved.pricing.price_of(model) if resolved.pricing else None
     if in_force is None:
-        return f'price of {model} at {target.endpoint.host}: unknown; set [prices."{model}"] in config.toml'
+        return f'price of {model} at {resolved.endpoint.host}: unknown; set [prices."{model}"] in config.toml'
     if in_force.price.is_free:
         return f"{model} is free: {in_force.source}"
     return f"price of {model}: {_per_million(in_force.price)} per million tokens ({in_force.source})"

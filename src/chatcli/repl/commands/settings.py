@@ -43,7 +43,7 @@ async def _model(repl: ReplSession, argument: str) -> None:
     if argument:
         await repl.change(model=argument)
         repl.frontend.remark(f"model: {repl.chat.turns.connected.model_name}")
-        repl.tell_unlisted_model()
+        repl.mention_unlisted_model()
         return
     chat = await repl.connected()
     choices = await models_to_choose(repl)

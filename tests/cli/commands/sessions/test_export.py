@@ -116,7 +116,7 @@ def test_json_takes_them_all_and_loses_nothing(data):
     assert [len(records_of(document)) for document in documents] == [4, 4]
 
 
-def test_which_session_must_be_said(data):
+def test_which_session_must_be_reported(data):
     assert "which session?" in export(data)[1].err
     assert "give one or the other" in export(data, "trip", "--all")[1].err
     code, context = export(data, "nowhere")
@@ -124,7 +124,7 @@ def test_which_session_must_be_said(data):
     assert "there is no session nowhere" in context.err
 
 
-def test_a_folder_that_cannot_be_made_is_told(data, tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(data, tmp_path):
     (tmp_path / "file").write_text("")
     code, context = export(data, "--all", "--out", f"{tmp_path}/file/sub/")
     assert code == ExitCode.LOCAL_IO
@@ -141,7 +141,7 @@ def test_what_fails_on_the_way_leaves_the_earlier_file(data, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_file_that_cannot_be_made_is_told_by_its_own_name(data, tmp_path):
+def test_a_file_that_cannot_be_made_is_reported_by_its_own_name(data, tmp_path):
     (tmp_path / "file").touch()
     assert export(data, "trip", "--out", tmp_path / "file" / "a.md")[0] == ExitCode.LOCAL_IO
     out = tmp_path / "nowhere" / "a.md"

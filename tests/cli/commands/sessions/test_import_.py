@@ -84,7 +84,7 @@ def test_a_dry_run_only_says_what_would_be_done(run, export, tmp_path):
     assert session_files(tmp_path) == []
 
 
-def test_what_was_left_out_what_is_damaged_and_what_has_grown_is_told_once(run, tmp_path):
+def test_what_was_left_out_what_is_damaged_and_what_has_grown_is_reported_once(run, tmp_path):
     path = write_json(tmp_path / "a.json", [exchange("a")])
     run("import", path)
     grown = exchange("a")
@@ -115,7 +115,7 @@ def test_a_file_from_elsewhere_ends_it_before_anything_is_imported(run, export, 
     assert session_files(tmp_path) == []
 
 
-def test_what_to_import_must_be_said(run, tmp_path):
+def test_what_to_import_must_be_reported(run, tmp_path):
     code, context = run("import")
     assert code == ExitCode.USAGE
     assert "import what?" in context.err
