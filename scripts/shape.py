@@ -25,8 +25,8 @@ MODULE_LINES, FUNCTION_LINES = 450, 80
 SMALL_FILE_LINES: Final = 40
 SHOWN: Final = 8
 
-COMMAND_FOLDERS: Final = ("cli/commands/", "repl/commands/")
-"""A command's own file is called like the command, whatever else is called so."""
+COMMAND_FOLDER: Final = "cli/commands/"
+"""A command's own file is called as it is typed, whatever else is called so."""
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "class name": frozenset(),
@@ -64,7 +64,7 @@ class Module:
 
     @property
     def is_of_a_command(self) -> bool:
-        return self.path.startswith(COMMAND_FOLDERS)
+        return self.path.startswith(COMMAND_FOLDER)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -309,7 +309,7 @@ def report(modules: Sequence[Module]) -> Iterator[str]:
     yield f"files                      {len(modules)}"
     yield f"lines                      {lines}"
     yield f"imports                    {share:.1%} of the lines"
-    of_commands = sum(path.startswith(COMMAND_FOLDERS) for path, _ in small)
+    of_commands = sum(path.startswith(COMMAND_FOLDER) for path, _ in small)
     yield (
         f"small, with one importer   {len(small)}, {of_commands} of them a command's own"
         f" (under {SMALL_FILE_LINES} lines; packages and tables aside)"

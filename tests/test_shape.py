@@ -108,7 +108,6 @@ def test_a_module_name_that_occurs_twice_is_found_and_a_package_is_a_module(pack
 def test_a_command_has_a_file_of_its_name_whatever_else_is_called_so(package):
     names = [
         "cli/commands/doors.py",
-        "repl/commands/doors.py",
         "doors/__init__.py",
         "cli/commands/doors/show.py",
     ]

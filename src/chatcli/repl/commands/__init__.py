@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands import (
-    answers,
-    branches,
-    context,
-    cost,
-    help,  # noqa: A004 - named for what is typed
-    questions,
-    sessions,
-    settings,
+    answer_commands,
+    branch_commands,
+    context_commands,
+    cost_commands,
+    help_commands,
+    question_commands,
+    session_commands,
+    setting_commands,
 )
 
 if TYPE_CHECKING:
@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 
 
 COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
-    ("questions and answers", questions.COMMANDS + branches.COMMANDS + answers.COMMANDS),
-    ("conversations", sessions.COMMANDS),
-    ("what the model sees", context.COMMANDS),
-    ("models and settings", settings.COMMANDS),
-    ("tokens and cost", cost.COMMANDS),
+    (
+        "questions and answers",
+        question_commands.COMMANDS + branch_commands.COMMANDS + answer_commands.COMMANDS,
+    ),
+    ("conversations", session_commands.COMMANDS),
+    ("what the model sees", context_commands.COMMANDS),
+    ("models and settings", setting_commands.COMMANDS),
+    ("tokens and cost", cost_commands.COMMANDS),
     (
         "help",
         # The table it explains is defined below.
-        (help.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)), *help.COMMANDS),  # noqa: PLW0108
+        (
+            help_commands.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)),  # noqa: PLW0108
+            *help_commands.COMMANDS,
+        ),
     ),
 )
 """The headings of ``/help`` with the commands below each."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question, whole_number
-from chatcli.repl.commands.context import questions_to_choose
-from chatcli.repl.commands.settings import models_to_choose
+from chatcli.repl.commands.context_commands import questions_to_choose
+from chatcli.repl.commands.setting_commands import models_to_choose
 from chatcli.repl.recap import show_exchange
 from chatcli.repl.tree_view import tree_rows, tree_sentences
 from chatcli.sessions.titles import beginning_of

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands.questions import read_filling
+from chatcli.repl.commands.question_commands import read_filling
 from chatcli.templates.template import read_template
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import completions, messages

@@ -15,7 +15,7 @@ from chatcli.cost.ledger import Total, total
 from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Choice, Command
-from chatcli.repl.commands.context import CONTEXT
+from chatcli.repl.commands.context_commands import CONTEXT
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from chatcli.repl.commands.command import (
     say_rows,
     whole_number,
 )
-from chatcli.repl.commands.settings import models_to_choose
+from chatcli.repl.commands.setting_commands import models_to_choose
 from chatcli.repl.context_view import (
     comparison,
     comparison_sentences,

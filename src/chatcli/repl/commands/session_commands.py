@@ -15,7 +15,7 @@ from chatcli.core import messages
 from chatcli.core.errors import BadResponse, LocalIOError, UsageError
 from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
 from chatcli.render.text_columns import labelled, sentences
-from chatcli.repl.commands.answers import code_block
+from chatcli.repl.commands.answer_commands import code_block
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.sessions.titles import TITLE_PROMPT, is_enough, question_for_title, title_in
