@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.keys import Hint
 
-_COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
+COLOR_DEPTHS: Final[dict[ColorSystem | None, ColorDepth]] = {
     None: ColorDepth.DEPTH_1_BIT,
     "standard": ColorDepth.DEPTH_4_BIT,
     "256": ColorDepth.DEPTH_8_BIT,
@@ -132,7 +132,7 @@ class Screen:
             key_bindings=key_bindings(self, self.composer, self._answer, self._search, self._keys),
             cursor=ViCursor(),
             style=DynamicStyle(style),
-            color_depth=_COLOR_DEPTHS[color_system],
+            color_depth=COLOR_DEPTHS[color_system],
             input=input,
             output=output,
         )
