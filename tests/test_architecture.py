@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,77 @@ def test_an_error_is_not_changed_once_it_is_raised():
         if path.relative_to(SOURCE).as_posix() not in WHERE_ERRORS_ARE_MADE
     ]
     assert [found for path in paths for found in changed_errors(path)] == []
+
+
+STYLE = re.compile(r"\x1b\[[\d;:]*m|\x9b[\d;:]*m")
+COMMAND = re.compile("\x1b\\[|\x9b")
+
+COMMANDS_OF_THE_TERMINAL = {
+    "cli/live_screen.py": "moves over rows, erases them and brackets a frame",
+    "render/background.py": "asks for the background, and reads the reply",
+    "render/waiting_line.py": "erases its line and moves up",
+    "terminal/key_decoding.py": "reads keys",
+    "terminal/live_application.py": "brackets a frame",
+    "terminal/suspension.py": "restores the terminal for the shell",
+    "terminal/window_title.py": "keeps the title and takes it back",
+}
+"""Where commands to the terminal are written or read that are no styles, and what for."""
+
+RESETS_STYLES = {"terminal/suspension.py"}
+"""Where styles are switched off without knowing which are on."""
+
+
+def literals(path: Path) -> list[str]:
+    """Return the strings and bytes of a module, f-strings with a digit in place of each value."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            found.append(
+                "".join(part.value if isinstance(part, ast.Constant) else "1" for part in node.values)
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bytes | str):
+            found.append(node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
+    return found
+
+
+def modules_with(pattern: re.Pattern[str]) -> set[str]:
+    return {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if any(pattern.search(text) for text in literals(path))
+    }
+
+
+def test_no_style_is_written_by_hand():
+    # Styles come from the theme, which rich writes as escape sequences.
+    assert modules_with(STYLE) == RESETS_STYLES
+
+
+def test_commands_to_the_terminal_stand_where_they_are_listed():
+    assert modules_with(COMMAND) == set(COMMANDS_OF_THE_TERMINAL)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_style"),
+    [
+        (r'"\x1b[2mdim"', True),
+        (r'f"\033[{on}m{text}\u001b[0m"', True),
+        (r'b"\x1b[1;36m"', True),
+        (r'"\x1b[?2026h\x1b[A\x1b[2K"', False),
+        (r'r"\x1b\[[0-9;]*m"', False),
+    ],
+)
+def test_a_style_is_recognized_however_it_is_spelled(tmp_path, source, is_style):
+    module = tmp_path / "module.py"
+    module.write_text(f"x = {source}\n", "utf-8")
+    assert any(map(STYLE.search, literals(module))) is is_style
+
+
+def test_what_prompt_toolkit_draws_has_its_styles_from_the_theme():
+    # ANSI would read styles from escape sequences.
+    readers = [
+        path
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"formatted_text import .*\bANSI\b", path.read_text("utf-8"))
+    ]
+    assert readers == []

@@ -239,7 +239,7 @@ class Golden:
                 f"not as recorded in {self._path.name} (-: recorded, +: drawn now); sections that differ: {len(differences)}",
                 *differences[:_MOST_SHOWN],
                 *([f"and {more} more"] if more > 0 else []),
-                f"if that is right, record them anew: {_RECORDS}=1 scripts/test tests/render/test_screens.py",
+                f"if that is right, record them anew: {_RECORDS}=1 scripts/test, with the file of this test",
             ]
         )
 

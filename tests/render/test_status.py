@@ -18,6 +18,7 @@ from chatcli.core.events import (
     Waiting,
 )
 from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell, measurements
+from render.markdown.drawn import COLORED, PLAIN
 from render.turns import CANCELLED, FAILED, FINISHED, show
 
 
@@ -43,9 +44,9 @@ def test_in_the_shell_a_line_offers_only_what_works_there(line, kept, lost):
     assert for_the_shell(line, is_kept=False) == lost
 
 
-async def status_lines(*events, dim=False, verbose=False, quiet=False):
+async def status_lines(*events, look=PLAIN, verbose=False, quiet=False):
     lines = []
-    await show(StatusRenderer(lines.append, dim=dim, verbose=verbose, quiet=quiet), events)
+    await show(StatusRenderer(lines.append, theme=look, verbose=verbose, quiet=quiet), events)
     return lines
 
 
@@ -76,7 +77,7 @@ async def status_lines(*events, dim=False, verbose=False, quiet=False):
 )
 async def test_each_event_is_one_line(event, line):
     assert await status_lines(event) == [line]
-    assert await status_lines(event, dim=True) == [f"\x1b[2m{line}\x1b[0m"]
+    assert await status_lines(event, look=COLORED) == [f"\x1b[2m{line}\x1b[0m"]
     assert await status_lines(event, quiet=True) == []
 
 
@@ -106,7 +107,7 @@ async def test_sources_are_listed_below_an_answer_and_cannot_act_on_the_terminal
 
 async def test_sources_are_not_listed_if_the_answer_lists_them():
     lines = []
-    await show(StatusRenderer(lines.append, dim=False, lists_sources=False), [CITED])
+    await show(StatusRenderer(lines.append, theme=PLAIN, lists_sources=False), [CITED])
     assert lines == []
 
 
@@ -141,7 +142,7 @@ async def test_expected_events_are_not_written(event):
 async def test_an_error_is_followed_by_its_hint():
     lines = ["error: host is busy (request req_1)", "→ try again in a minute"]
     assert await status_lines(*FAILED) == lines
-    assert await status_lines(*FAILED, quiet=True, dim=True) == lines
+    assert await status_lines(*FAILED, quiet=True, look=COLORED) == lines
 
 
 def test_an_error_without_hint_or_status_is_one_line():
@@ -171,7 +172,7 @@ def test_unknown_numbers_are_left_out():
 
 async def test_a_retry_is_no_line_where_another_line_shows_it():
     lines = []
-    await show(StatusRenderer(lines.append, dim=False, lists_retries=False), [Retrying(2, 7.0, "429")])
+    await show(StatusRenderer(lines.append, theme=PLAIN, lists_retries=False), [Retrying(2, 7.0, "429")])
     assert lines == []
 
 

@@ -11,6 +11,9 @@ BACKGROUNDS = {"dark": ("1e1e1e", "000000"), "light": ("ffffff", "fdf6e3")}
 LINES = {"quote.bar", "rule", "border", "label"}
 """Roles of what is not read as text, for which less contrast is enough (WCAG 2.2, 1.4.11)."""
 
+ALIKE = {"remark", "finding.ok", "finding.warning", "finding.problem", "finding.skipped"}
+"""Roles of what is written where the background is unknown, in no colours but the terminal's own."""
+
 SYSTEMS = ("standard", "256", "truecolor")
 
 
@@ -37,6 +40,7 @@ def test_every_role_stands_out_from_the_usual_backgrounds(name, system):
         for role, style in theme(name, system).styles.styles.items()
         for background in BACKGROUNDS[name]
         if style.color is not None
+        and not style.color.is_system_defined
         and (color := style.color.get_truecolor())
         and contrast(color, bytes.fromhex(background)) < (3 if role in LINES else 4.5)
     }
@@ -51,7 +55,7 @@ def test_every_role_stands_out_from_the_usual_backgrounds(name, system):
     ],
 )
 def test_of_sixteen_colours_only_those_are_used_that_suit_the_background(name, unsuitable):
-    used = {word for _, _, few in PALETTES[name] for word in few.split()}
+    used = {word for role, _, few in PALETTES[name] if role not in ALIKE for word in few.split()}
     assert not used & unsuitable
     assert not [word for word in used if word.startswith("#")]
 
@@ -60,6 +64,14 @@ def test_both_palettes_have_the_same_roles():
     dark, light = ([role for role, _, _ in PALETTES[name]] for name in ("dark", "light"))
     assert dark == light
     assert len(set(dark)) == len(dark)
+
+
+def test_what_is_written_on_any_background_looks_the_same_with_both_palettes():
+    for role in ALIKE:
+        looks = {theme(name, system).style((role,)) for name in PALETTES for system in SYSTEMS}
+        assert len(looks) == 1
+        (look,) = looks
+        assert look.color is None or look.color.is_system_defined
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from wcwidth import width
 
 from chatcli.core.events import LongProgress, Retrying, TextDelta, TurnFinished, TurnResult, Waiting
 from chatcli.render.waiting_line import WaitingLine, progress_bar, progress_facts, retry_line
+from render.markdown.drawn import COLORED, PLAIN
 from render.turns import show
 
 
-async def written(*events, color=False, columns=80):
+async def written(*events, look=PLAIN, columns=80):
     chunks = []
-    await show(WaitingLine(chunks.append, color=color, columns=lambda: columns), events)
+    await show(WaitingLine(chunks.append, theme=look, columns=lambda: columns), events)
     return chunks
 
 
@@ -41,7 +42,7 @@ async def test_a_reason_from_outside_stays_short_and_harmless():
 
 
 async def test_with_color_the_line_is_dim():
-    assert await written(Waiting(1.0, ""), color=True) == ["\r\x1b[2mwaiting 1 s…\x1b[0m\x1b[K"]
+    assert await written(Waiting(1.0, ""), look=COLORED) == ["\r\x1b[2mwaiting 1 s…\x1b[0m\x1b[K"]
 
 
 async def test_on_a_narrow_terminal_the_line_does_not_wrap():
@@ -56,7 +57,7 @@ class Countdown:
         self.chunks = []
         self.line = WaitingLine(
             self.chunks.append,
-            color=False,
+            theme=PLAIN,
             columns=lambda: 80,
             hints=("Enter tries now",),
             clock=lambda: self.now_s,
@@ -143,7 +144,7 @@ def test_a_bar_fills():
 
 async def test_how_far_a_text_is_read_is_redrawn_and_taken_back():
     chunks = []
-    line = WaitingLine(chunks.append, color=False, columns=lambda: 200)
+    line = WaitingLine(chunks.append, theme=PLAIN, columns=lambda: 200)
     await line(Waiting(1.0, "turn"))
     await line(HALF)
     await line(HALF)
@@ -155,5 +156,5 @@ async def test_how_far_a_text_is_read_is_redrawn_and_taken_back():
 
 async def test_how_far_a_text_is_read_never_wraps():
     chunks = []
-    await WaitingLine(chunks.append, color=True, columns=lambda: 30)(HALF)
+    await WaitingLine(chunks.append, theme=COLORED, columns=lambda: 30)(HALF)
     assert len(chunks[0].removeprefix("\r\x1b[2m").removesuffix("\x1b[0m\x1b[K")) == 29

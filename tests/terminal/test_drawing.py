@@ -27,7 +27,6 @@ from chatcli.render.word_wrap import wrapped
 from chatcli.terminal.activity import Activity
 from chatcli.terminal.screen_rows import TailControl
 from chatcli.terminal.steady_widths import SteadyWidths
-from chatcli.terminal.terminal_frontend import Ink
 from conversation.fakes import ManualClock
 
 WRITING = st.text("ab 中文字é👍🏽👨‍👩‍👧❤️\u200d\ufe0f1", max_size=40)
@@ -133,8 +132,8 @@ class TestWrappedText:
             assert [word for row in rows for word in row.split(" ")] == words
 
     def test_is_styled_line_by_line_or_not_at_all(self):
-        assert Ink(colored=True).dim("a\n\nb") == "\x1b[2ma\x1b[22m\n\n\x1b[2mb\x1b[22m"
-        assert Ink(colored=False).red("a") == "a"
+        assert theme("dark", "256").paint("a\n\nb", "remark") == "\x1b[2ma\x1b[0m\n\n\x1b[2mb\x1b[0m"
+        assert theme("dark", None).paint("a", "error") == "a"
 
 
 class TestATable:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.render.themes import theme
 from chatcli.terminal.picker.picker_drawing import unmarked
 from chatcli.terminal.picker.picking import pick_session
 from repl.picker_fakes import FakeLibrary, pickable, summary
@@ -55,9 +54,7 @@ class Picking:
 async def picking(library, *, folder="/work", current=None, **wanted):
     async with desk() as found:
         seen = pickable(library, folder=folder, current=current)
-        task = asyncio.ensure_future(
-            pick_session(found.screen, seen, theme=lambda: theme("dark", None), unicode=False, **wanted)
-        )
+        task = asyncio.ensure_future(pick_session(found.screen, seen, unicode=False, **wanted))
         picked = Picking(found, task)
         await picked.rest()
         yield picked

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 
@@ -31,8 +30,8 @@ from chatcli.sessions.tree import Tree
 from chatcli.terminal.picker.picker_drawing import UNICODE, PickerDrawing
 from chatcli.terminal.picker.picker_state import Doing, PickerState
 from chatcli.terminal.screen import COLOR_DEPTHS
-from chatcli.terminal.screen_rows import screen_style
-from chatcli.terminal.terminal_frontend import Ink, TerminalFrontend
+from chatcli.terminal.screen_rows import fragments, screen_style
+from chatcli.terminal.terminal_frontend import TerminalFrontend
 from chatcli.terminal.toolbar import Toolbar
 from cli.sized_terminal import SizedTerminal
 from render.golden_screens import COLORED, EVERY_COLORED, UNCOLORED, WIDTHS, Golden, described, shown
@@ -77,7 +76,6 @@ def frontend(look, columns):
     return TerminalFrontend(
         screen,
         None,
-        ink=Ink(look.color_system is not None),
         theme=lambda: look,
         settings=lambda: None,
         prompt="> ",
@@ -110,9 +108,9 @@ def by_prompt_toolkit(rows, look):
     """Return what prompt_toolkit writes for ``rows``."""
     written = io.StringIO()
     output = Vt100_Output(written, lambda: Size(rows=LINES, columns=WIDTHS[-1]), term="xterm")
-    style, depth = screen_style(look.name, look.color_system), COLOR_DEPTHS[look.color_system]
+    style, depth = screen_style(look), COLOR_DEPTHS[look.color_system]
     for row in rows:
-        print_formatted_text(output, ANSI(row), style, color_depth=depth)
+        print_formatted_text(output, fragments(row), style, color_depth=depth)
         written.write("\n")
     return written.getvalue().replace("\r", "")
 
@@ -187,7 +185,7 @@ class TestAtTheBottomOfTheScreen:
 
         def of(chat, draft_tokens):
             def draw(look, columns):
-                line = Toolbar(unicode=True).line(chat, "", look, columns, draft_tokens=draft_tokens)
+                line = Toolbar(unicode=True).line(chat, "", columns, draft_tokens=draft_tokens)
                 return by_prompt_toolkit([line], look)
 
             return draw
@@ -209,7 +207,7 @@ class TestAtTheBottomOfTheScreen:
             state.begin(Doing.REMOVING)
 
         def draw(look, columns):
-            drawing = PickerDrawing(look, UNICODE, columns, LINES, NOW + timedelta(minutes=5), "tenki")
+            drawing = PickerDrawing(UNICODE, columns, LINES, NOW + timedelta(minutes=5), "tenki")
             rows = [*drawing.sessions(state).rows, *drawing.footer(state)]
             return by_prompt_toolkit(rows, look)
 
@@ -227,9 +225,8 @@ class TestInTheShell:
         for look in (*COLORED.values(), UNCOLORED):
             for columns in WIDTHS:
                 lines = []
-                color = look.color_system is not None
-                await show(StatusRenderer(lambda line, to=lines: to.append(f"{line}\n"), dim=color), events)
-                line = WaitingLine(lines.append, color=color, columns=lambda columns=columns: columns)
+                await show(StatusRenderer(lambda line, to=lines: to.append(f"{line}\n"), theme=look), events)
+                line = WaitingLine(lines.append, theme=look, columns=lambda columns=columns: columns)
                 for event in waits:
                     await line(event)
                     lines.append("\n")

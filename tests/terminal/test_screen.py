@@ -132,7 +132,7 @@ async def desk(**options):
             suggestions=HistorySuggestions(),
             completer=CommandCompleter(),
             activity=Activity(unicode=False),
-            toolbar=lambda columns: "toolbar"[:columns],
+            toolbar=lambda columns: [("toolbar"[:columns], "label")],
             title=lambda: found.title if found else None,
             retry_now=lambda: found.retry_now(),  # noqa: PLW0108 - found later
             color_system=None,

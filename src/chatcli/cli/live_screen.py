@@ -6,7 +6,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.render.printing import SegmentPrinter, command
+from chatcli.render.printing import as_written, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,6 @@ class LiveScreen:
         self._clock = clock
         self._size = terminal.size()
         self._resting_from_s = 0.0
-        self._print = SegmentPrinter(terminal.stdout.write)
         self._tail: Sequence[Painted] = ()
         self._handler_before: Any = None
 
@@ -64,7 +63,7 @@ class LiveScreen:
         for at, row in enumerate(tail[kept:]):
             frame += [command("\n"), *row] if at else row
         self._tail = tuple(tail)
-        self._print([*frame, command(_END_FRAME)])
+        self._terminal.stdout.write(as_written([*frame, command(_END_FRAME)]))
 
     def _to_row(self, row: int) -> str:
         """Return the sequence that moves to the start of a row of the tail and erases it and those below.

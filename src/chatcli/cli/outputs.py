@@ -24,6 +24,8 @@ from chatcli.core.events import (
 from chatcli.render.sentences import sentence
 from chatcli.render.spoken_waiting import SpokenWaiting
 from chatcli.render.status import StatusRenderer, error_lines, for_the_shell
+from chatcli.render.themes import ANY_BACKGROUND
+from chatcli.render.themes import theme as theme_of
 from chatcli.text.sanitizer import sanitize
 from chatcli.text.text_buffer import TextBuffer
 
@@ -238,7 +240,7 @@ def status_output(
     """Return the renderer that writes lines about turns to stderr."""
     return StatusRenderer(
         line_writer(terminal, plain=settings.plain),
-        dim=terminal.stderr_colors is not None and not settings.plain,
+        theme=theme_of(ANY_BACKGROUND, None if settings.plain else terminal.stderr_colors),
         verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,
         lists_retries=not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain),
@@ -312,8 +314,8 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
     from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, WaitingLine  # noqa: PLC0415 - only for a terminal
 
     hints = RETRY_HINTS if terminal.stdin_is_terminal else (STOP_HINT,)
-    colored = terminal.stderr_colors is not None
-    return WaitingLine(terminal.stderr.write, color=colored, columns=terminal.columns, hints=hints)
+    look = theme_of(ANY_BACKGROUND, terminal.stderr_colors)
+    return WaitingLine(terminal.stderr.write, theme=look, columns=terminal.columns, hints=hints)
 
 
 def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:

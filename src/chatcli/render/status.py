@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import CitedSource, Event, TurnResult, Usage
+    from chatcli.render.themes import Theme
 
 _CUT: Final = {
     "length": "answer cut at the token limit; /continue gets the rest",
@@ -44,7 +45,7 @@ class StatusRenderer:
     """Writes left-out turns, retries, notices, errors, cut answers and the sources of an answer.
 
     ``has_written`` is whether it has written a line yet. ``verbose`` adds a line with the turn's measurements,
-    ``quiet`` leaves only errors, ``dim`` styles everything but errors. ``lists_retries`` is off if a redrawn
+    ``quiet`` leaves only errors, ``theme`` styles everything but errors. ``lists_retries`` is off if a redrawn
     line shows them, ``lists_sources`` if the answer itself lists them. ``reword`` returns the text to write for
     a line, empty for none. The renderer of the answer, which ends its last line first, must precede it.
     """
@@ -53,7 +54,7 @@ class StatusRenderer:
         self,
         write_line: Callable[[str], object],
         *,
-        dim: bool,
+        theme: Theme,
         verbose: bool = False,
         quiet: bool = False,
         lists_retries: bool = True,
@@ -61,7 +62,7 @@ class StatusRenderer:
         reword: Callable[[str], str] = str,
     ) -> None:
         self._write_line = write_line
-        self._dim = dim
+        self._theme = theme
         self._verbose = verbose
         self._quiet = quiet
         self._lists_retries = lists_retries
@@ -100,7 +101,7 @@ class StatusRenderer:
 
     def _write_dimmed(self, line: str | None) -> None:
         if line is not None:
-            self._write(f"\x1b[2m{line}\x1b[0m" if self._dim else line)
+            self._write(self._theme.paint(line, "remark"))
 
     def _write_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):

@@ -1,4 +1,4 @@
-"""The look of each part of an answer: one palette for dark backgrounds and one for light ones.
+"""The look of everything that is drawn: one palette for dark backgrounds and one for light ones.
 
 With 256 colours or more, the palettes use their own; tests check the contrast of each on the usual
 backgrounds. Of the sixteen colours, which each terminal defines, they use only those that stand out nearly
@@ -27,6 +27,10 @@ ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 Background: TypeAlias = Literal["dark", "light"]
 StyledRow: TypeAlias = "Sequence[tuple[str, Role]]"
 """A row as texts with roles; a role in no palette, such as an empty one, is plain text."""
+
+
+ANY_BACKGROUND: Final[Background] = "dark"
+"""The background to name where it is unknown, for roles that look the same on all: reports and remarks."""
 
 
 class Theme:
@@ -68,9 +72,9 @@ class Theme:
         return Segment(text, self.style(roles))
 
     def paint(self, text: str, *roles: Role) -> str:
-        """Return ``text`` with escape sequences for its style and a reset after it."""
+        """Return ``text`` with escape sequences for its style, each line by itself with a reset after it."""
         style = self.style(roles)
-        return style.render(text) if style is not None else text
+        return text if style is None else "\n".join([style.render(line) for line in text.split("\n")])
 
     def painted(self, rows: Iterable[StyledRow]) -> str:
         """Return ``rows``, which must fit and be safe, as lines."""
@@ -110,6 +114,13 @@ def _style(words: str, color_system: ColorSystem) -> Style:
 
 
 # A role, its style with 256 colours or more, and its style with the terminal's own sixteen.
+_ON_ANY_BACKGROUND: Final = (
+    ("remark", "dim", "dim"),
+    ("finding.ok", "green", "green"),
+    ("finding.warning", "yellow", "yellow"),
+    ("finding.problem", "red", "red"),
+    ("finding.skipped", "dim", "dim"),
+)
 _DARK: Final = (
     ("heading1", "bold #8cc8ff", "bold cyan"),
     ("heading2", "bold #8cc8ff", "bold cyan"),
@@ -146,6 +157,9 @@ _DARK: Final = (
     ("code.deleted", "#ff9187", "bright_red"),
     ("code.heading", "bold #8cc8ff", "bold cyan"),
     ("code.error", "bold #ff7a70", "bold bright_red"),
+    ("error", "#ff7a70", "bright_red"),
+    ("found", "bold #f0b884", "bold yellow"),
+    *_ON_ANY_BACKGROUND,
 )
 _LIGHT: Final = (
     ("heading1", "bold #0550ae", "bold blue"),
@@ -183,6 +197,9 @@ _LIGHT: Final = (
     ("code.deleted", "#a81b24", "red"),
     ("code.heading", "bold #0550ae", "bold blue"),
     ("code.error", "bold #a81b24", "bold red"),
+    ("error", "#a81b24", "red"),
+    ("found", "bold #953800", "bold red"),
+    *_ON_ANY_BACKGROUND,
 )
 PALETTES: Final[Mapping[Background, tuple[tuple[Role, str, str], ...]]] = MappingProxyType(
     {"dark": _DARK, "light": _LIGHT}

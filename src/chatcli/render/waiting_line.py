@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from chatcli.core.events import Event
+    from chatcli.render.themes import Theme
 
 _TO_LINE_START: Final = "\r"
 _UP: Final = "\x1b[A"
@@ -61,14 +62,14 @@ class WaitingLine:
         self,
         write: Callable[[str], object],
         *,
-        color: bool,
+        theme: Theme,
         columns: Callable[[], int],
         hints: Sequence[str] = (STOP_HINT,),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._write = write
-        self._color = color
+        self._theme = theme
         self._columns = columns
         self._hints = hints
         self._clock = clock
@@ -114,8 +115,7 @@ class WaitingLine:
     def _draw(self, line: str) -> None:
         # A wrapped line could not be erased.
         line = clip(line, 0, self._columns() - 1)
-        styled = f"\x1b[2m{line}\x1b[0m" if self._color else line
-        self._write(_TO_LINE_START + styled + _CLEAR_TO_LINE_END)
+        self._write(_TO_LINE_START + self._theme.paint(line, "remark") + _CLEAR_TO_LINE_END)
         self._shown = True
 
     def _take_back(self) -> None:

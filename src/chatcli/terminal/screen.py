@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.formatted_text import ANSI, to_formatted_text
+from prompt_toolkit.formatted_text import to_formatted_text
 from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
@@ -17,14 +17,14 @@ from wcwidth import clip, width, wrap
 
 from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable
 from chatcli.core.errors import ChatcliError
-from chatcli.render.printing import SegmentPrinter
+from chatcli.render.printing import as_written
 from chatcli.repl.editor import Editor
 from chatcli.repl.queue import MessageQueue, Submission
 from chatcli.terminal.composer import AnswerLine, Composer, Pasted
 from chatcli.terminal.input_history import HistorySearch
 from chatcli.terminal.keys import FOLDED, HELD, LEAVING, LEAVING_BUSY, QUEUED, hint_line, key_bindings
 from chatcli.terminal.live_application import LiveApplication, has_room
-from chatcli.terminal.screen_rows import Shown, queue_rows, screen_rows
+from chatcli.terminal.screen_rows import Shown, fragments, queue_rows, screen_rows
 from chatcli.terminal.suspension import Suspension
 from chatcli.terminal.vi_mode import ViCursor, distinguish_escape, vi_mode
 from chatcli.terminal.window_title import WindowTitle
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.styles import BaseStyle
 
     from chatcli.render.printing import Painted
-    from chatcli.render.themes import ColorSystem
+    from chatcli.render.themes import ColorSystem, StyledRow
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.keys import Hint
 
@@ -80,7 +80,7 @@ class Screen:
         suggestions: AutoSuggest,
         completer: Completer,
         activity: Activity,
-        toolbar: Callable[[int], str],
+        toolbar: Callable[[int], StyledRow],
         is_too_long: Callable[[], bool] = lambda: False,
         title: Callable[[], str | None],
         retry_now: Callable[[], bool],
@@ -136,7 +136,6 @@ class Screen:
             input=input,
             output=output,
         )
-        self._print_segments = SegmentPrinter(self.application.print_above)
         self.application.key_processor.before_key_press += self._note_key
         distinguish_escape(
             self.application,
@@ -249,7 +248,7 @@ class Screen:
         self._tail = tail
         self._drawn_s = time.monotonic()
         if printed:
-            self._print_segments(printed)
+            self.application.print_above(as_written(printed))
         else:
             self.application.draw()
 
@@ -444,5 +443,5 @@ class Screen:
         hint = self._hint or self._queue_hint()
         return [
             ("class:vi-mode", before),
-            *to_formatted_text(hint or ANSI(self._toolbar(self.columns() - len(before)))),
+            *(to_formatted_text(hint) if hint else fragments(self._toolbar(self.columns() - len(before)))),
         ]

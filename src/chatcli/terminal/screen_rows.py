@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.layout.controls import GetLinePrefixCallable
 
     from chatcli.render.printing import Painted
-    from chatcli.render.themes import AnswerStyle, Background, ColorSystem
+    from chatcli.render.themes import AnswerStyle, Role, StyledRow, Theme
     from chatcli.repl.queue import MessageQueue, Submission
     from chatcli.terminal.composer import AnswerLine, Composer
     from chatcli.terminal.input_history import HistorySearch
@@ -138,7 +138,7 @@ class TailControl(UIControl):
 
 
 def _formatted(row: Painted) -> StyleAndTextTuples:
-    return [("" if style is None else _style_of(style), text) for text, style, _ in row]
+    return [(_style_of(style), text) for text, style, _ in row]
 
 
 def tail_window(rows: Callable[[], Sequence[Painted]]) -> Window:
@@ -208,27 +208,34 @@ _ATTRIBUTES: Final = frozenset({"bold", "dim", "italic", "underline", "strike"})
 
 
 @functools.cache
-def screen_style(name: Background, color_system: ColorSystem | None) -> Style:
-    """Return the style sheet for a background; without colours only bold remains."""
-    roles = {role: few if color_system == "standard" else chosen for role, chosen, few in PALETTES[name]}
-    styles = dict(_FIXED)
+def screen_style(theme: Theme) -> Style:
+    """Return the style sheet of a theme, a class for each role; without colours only bold remains."""
+    roles = {role: _style_of(theme.style((role,))) for role, _, _ in PALETTES[theme.name]}
+    styles = {**_FIXED, **{_class_of(role): words for role, words in roles.items()}}
     for element, role, more in _CLASSES:
-        styles[element] = " ".join([*map(_word_of_style, roles[role].split()), more]).strip()
+        styles[element] = f"{roles[role]} {more}".strip()
     return Style.from_dict(styles)
 
 
+def fragments(row: StyledRow) -> StyleAndTextTuples:
+    """Return ``row`` for prompt_toolkit, in the classes of ``screen_style``."""
+    return [(f"class:{_class_of(role)}" if role else "", text) for text, role in row]
+
+
+def _class_of(role: Role) -> str:
+    # prompt_toolkit takes what is before a dot for a more general class.
+    return f"role-{role.replace('.', '-')}"
+
+
 @functools.cache
-def _style_of(style: AnswerStyle) -> str:
+def _style_of(style: AnswerStyle | None) -> str:
     """Return a style of the theme in prompt_toolkit's words."""
+    if style is None:
+        return ""
     words = [word for word in sorted(_ATTRIBUTES) if getattr(style, word)]
     if style.color is not None:
         is_own = style.color.is_system_defined and not style.color.is_default
-        words.append(_word_of_style(style.color.name if is_own else style.color.get_truecolor().hex))
+        # prompt_toolkit has other names for the terminal's sixteen colours.
+        own = f"ansi{style.color.name.replace('_', '')}"
+        words.append(own if is_own else style.color.get_truecolor().hex)
     return " ".join(words)
-
-
-def _word_of_style(word: str) -> str:
-    """Return a word of a palette as prompt_toolkit calls it: its sixteen colours have other names."""
-    if word in _ATTRIBUTES or word.startswith("#"):
-        return word
-    return f"ansi{word.replace('_', '')}"

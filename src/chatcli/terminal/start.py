@@ -28,7 +28,7 @@ from chatcli.terminal.live_application import terminal_output
 from chatcli.terminal.pager import Pager
 from chatcli.terminal.screen import Screen
 from chatcli.terminal.screen_rows import screen_style
-from chatcli.terminal.terminal_frontend import Ink, TerminalFrontend
+from chatcli.terminal.terminal_frontend import TerminalFrontend
 from chatcli.terminal.toolbar import Toolbar, is_too_long
 from chatcli.text.sanitizer import takes_commands
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
     from chatcli.core.ports import Observer
-    from chatcli.render.themes import Background, ColorSystem
+    from chatcli.render.themes import Background, ColorSystem, StyledRow
 
 HISTORY_FILE = "input-history.jsonl"
 
@@ -113,7 +113,6 @@ class Repl:
         self._frontend = TerminalFrontend(
             self._screen,
             activity,
-            ink=Ink(terminal_info.color_system is not None),
             theme=self._theme,
             settings=lambda: self._repl.settings,
             prompt=settings.repl_prompt,
@@ -148,7 +147,7 @@ class Repl:
             activity=activity,
             toolbar=self._toolbar_line,
             is_too_long=lambda: is_too_long(self._repl.chat, self._draft_tokens()),
-            style=lambda: screen_style(self._theme.name, terminal_info.color_system),
+            style=lambda: screen_style(self._theme()),
             title=self._title if terminal_info.takes_commands else lambda: None,
             retry_now=lambda: self._repl.chat.turns.retry_now(),  # noqa: PLW0108 - another conversation may come
             give_up=lambda: self._repl.chat.branches.stop_editing(),  # noqa: PLW0108 - as above
@@ -193,12 +192,10 @@ class Repl:
         """The farewell printed once the shell has its terminal back; empty without a conversation."""
         return None if self._is_choosing else farewell(self._repl)
 
-    def _toolbar_line(self, columns: int) -> str:
+    def _toolbar_line(self, columns: int) -> StyledRow:
         repl = self._repl
         expected = expected_model(repl.chat.session, repl.settings, repl.options) or ""
-        return self._toolbar.line(
-            repl.chat, expected, self._theme(), columns, draft_tokens=self._draft_tokens()
-        )
+        return self._toolbar.line(repl.chat, expected, columns, draft_tokens=self._draft_tokens())
 
     def _draft_tokens(self) -> int:
         composer = self._screen.composer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import TurnCancelled, TurnFailed
@@ -37,30 +36,6 @@ Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ink:
-    """The few styles of the REPL's own lines as ANSI, or as nothing without colours.
-
-    Each line is styled by itself, so that no style runs on into the next.
-    """
-
-    colored: bool
-
-    def dim(self, text: str) -> str:
-        return self._styled(text, "2", "22")
-
-    def bold(self, text: str) -> str:
-        return self._styled(text, "1", "22")
-
-    def red(self, text: str) -> str:
-        return self._styled(text, "31", "39")
-
-    def _styled(self, text: str, on: str, off: str) -> str:
-        if not self.colored:
-            return text
-        return "\n".join(f"\x1b[{on}m{line}\x1b[{off}m" if line else "" for line in text.split("\n"))
-
-
 class TerminalFrontend(Frontend):
     """Styled, wrapped between words, and sanitized.
 
@@ -77,7 +52,6 @@ class TerminalFrontend(Frontend):
         screen: Screen,
         activity: Activity,
         *,
-        ink: Ink,
         theme: Callable[[], Theme],
         settings: Callable[[], Settings],
         prompt: str,
@@ -89,7 +63,6 @@ class TerminalFrontend(Frontend):
     ) -> None:
         self._screen = screen
         self._activity = activity
-        self._ink = ink
         self._theme = theme
         self._settings = settings
         self._prompt = prompt
@@ -120,7 +93,7 @@ class TerminalFrontend(Frontend):
     def remark(self, text: str) -> None:
         if not self._quiet:
             self._has_remarked = True
-            self._print(self._ink.dim(wrapped(sanitize_line(text), self.columns())))
+            self._print(self._theme().paint(wrapped(sanitize_line(text), self.columns()), "remark"))
 
     def notify(self, notice: Notice) -> None:
         self.remark(notice.message)
@@ -135,14 +108,12 @@ class TerminalFrontend(Frontend):
     def echo(self, question: str, attached: str = "") -> None:
         self._has_remarked = False
         # Not wrapped: a question copied from the terminal must be the text as written.
-        first, *others = sanitize(question).split("\n")
-        indent = " " * len(self._prompt)
-        words = [self._ink.bold(first), *(indent + self._ink.bold(line) for line in others)]
+        indent, theme = " " * len(self._prompt), self._theme()
+        words = theme.paint(sanitize(question), "strong").split("\n")
         if attached:
-            words.append(self._ink.dim(indent + attached))
-        self._print(
-            self._marks.question(self._theme().paint(self._prompt, "marker", "strong"), "\n".join(words))
-        )
+            words.append(theme.paint(attached, "remark"))
+        sign = theme.paint(self._prompt, "marker", "strong")
+        self._print(self._marks.question(sign, f"\n{indent}".join(words)))
 
     def question(self, text: str) -> None:
         self.echo(text)
@@ -170,7 +141,11 @@ class TerminalFrontend(Frontend):
             shows_reasoning=settings.show_reasoning,
         )
         status = StatusRenderer(
-            self._print_status, dim=False, verbose=verbose, quiet=self._quiet, lists_retries=False
+            self._print_status,
+            theme=theme_of(theme.name, None),
+            verbose=verbose,
+            quiet=self._quiet,
+            lists_retries=False,
         )
         gap = AnswerGap(lambda: self._print(""), is_due=lambda: self._has_remarked)
         return (self._activity, gap, answer, status, self._marks, *self._watchers())
@@ -197,7 +172,6 @@ class TerminalFrontend(Frontend):
         return await pick_session(
             self._screen,
             pickable,
-            theme=self._theme,
             unicode=self._unicode,
             words=words,
             everywhere=everywhere,
@@ -228,7 +202,7 @@ class TerminalFrontend(Frontend):
         """Print a line about a turn, dimmed unless it is an error."""
         self._has_remarked = True
         shown = wrapped(line, self.columns())
-        self._print(self._ink.red(shown) if line.startswith("error: ") else self._ink.dim(shown))
+        self._print(self._theme().paint(shown, "error" if line.startswith("error: ") else "remark"))
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")

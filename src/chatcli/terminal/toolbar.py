@@ -15,7 +15,7 @@ from chatcli.text.shortening import shortened
 if TYPE_CHECKING:
     from chatcli.chat import Conversation
     from chatcli.conversation.context import ContextUsage
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import Role, StyledRow
 
 _BETWEEN: Final = " · "
 _BAR_CELLS: Final = 8
@@ -47,10 +47,9 @@ class _Part:
     def columns(self) -> int:
         return width(self.text) + sum(map(len, self.bar))
 
-    def painted(self, theme: Theme, columns: int) -> str:
+    def row(self, columns: int) -> StyledRow:
         full, empty = self.bar
-        bar = theme.paint(full, self.role) + theme.paint(empty, "rule")
-        return bar + theme.paint(clip(self.text, 0, columns), self.role)
+        return [(full, self.role), (empty, "rule"), (clip(self.text, 0, columns), self.role)]
 
 
 def is_too_long(chat: Conversation, draft_tokens: int) -> bool:
@@ -63,7 +62,7 @@ def _room_tokens(usage: ContextUsage) -> int:
 
 
 class Toolbar:
-    """A line of ANSI text, without its less important parts if they do not fit.
+    """A line without its less important parts if they do not fit.
 
     ``unicode`` says whether the terminal can show more than ASCII.
     """
@@ -72,8 +71,8 @@ class Toolbar:
         self._unicode = unicode
 
     def line(
-        self, chat: Conversation, expected_model: str, theme: Theme, columns: int, *, draft_tokens: int = 0
-    ) -> str:
+        self, chat: Conversation, expected_model: str, columns: int, *, draft_tokens: int = 0
+    ) -> StyledRow:
         """Return the line.
 
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
@@ -92,8 +91,11 @@ class Toolbar:
             ),
         ]
         shown = _fitting([part for part in parts if part.text], columns)
-        between = theme.paint(_BETWEEN, "rule")
-        return between.join(part.painted(theme, columns) for part in shown)
+        row: list[tuple[str, Role]] = []
+        for at, part in enumerate(shown):
+            row += [(_BETWEEN, "rule")] if at else []
+            row += part.row(columns)
+        return row
 
     def _window(self, chat: Conversation, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
         if chat.resolved is None:

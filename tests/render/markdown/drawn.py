@@ -6,36 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from chatcli.render.markdown.stream import MarkdownStream
-from chatcli.render.printing import SegmentPrinter
+from chatcli.render.printing import as_written as written
 from chatcli.render.themes import theme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatcli.render.markdown.inline import LineBreaks
-    from chatcli.render.printing import Painted
     from chatcli.render.themes import Theme
 
 PLAIN = theme("dark", None)
 COLORED = theme("dark", "truecolor")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
-
-
-class _Writer:
-    """Returns the terminal output for segments, with one console for a whole run."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._print = SegmentPrinter(self._texts.append)
-
-    def __call__(self, segments: Painted) -> str:
-        self._print(segments)
-        text = "".join(self._texts)
-        self._texts.clear()
-        return text
-
-
-written = _Writer()
 
 
 class WrittenStream:

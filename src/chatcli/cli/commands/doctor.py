@@ -19,6 +19,7 @@ from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, Status, TerminalFacts
+from chatcli.render.themes import ANY_BACKGROUND, theme
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
@@ -40,7 +41,6 @@ Exit code 0: no problem; 13: at least one (!!). Warnings ( !) are no problems; -
 """
 
 _MARKS = {Status.OK: "ok", Status.WARNING: " !", Status.PROBLEM: "!!", Status.SKIPPED: "--"}
-_COLORS = {Status.OK: 32, Status.WARNING: 33, Status.PROBLEM: 31, Status.SKIPPED: 2}
 _TEXT_COLUMN = 14
 _NARROW_COLUMNS = 60
 _HINT_COLUMN = 4
@@ -107,7 +107,7 @@ class _Lines:
 
     def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
         self._stdout = terminal.stdout
-        self._colored = terminal.stdout_colors is not None
+        self._theme = theme(ANY_BACKGROUND, terminal.stdout_colors)
         self._columns = terminal.columns() if terminal.stdout.is_terminal else None
         self._hidden = {Status.OK, Status.SKIPPED} if quiet else set()
 
@@ -118,11 +118,7 @@ class _Lines:
     def _lines(self, finding: Finding) -> Iterator[str]:
         mark = _MARKS[finding.status]
         first, *rest = self._wrapped(f"{mark}  {finding.name:<8}  {_safe(finding.text)}", self._text_column)
-        yield (
-            first.replace(mark, f"\x1b[{_COLORS[finding.status]}m{mark}\x1b[0m", 1)
-            if self._colored
-            else first
-        )
+        yield self._theme.paint(mark, f"finding.{finding.status}") + first.removeprefix(mark)
         yield from rest
         if finding.hint:
             yield from self._wrapped(f"{'':{_HINT_COLUMN}}→ {_safe(finding.hint)}", _HINT_COLUMN + 2)

@@ -17,13 +17,14 @@ from chatcli.core.events import (
 )
 from chatcli.render.markdown.stream import MarkdownStream
 from chatcli.render.plain import AFTER_REASONING, REASONING_WRITTEN
-from chatcli.render.printing import SegmentPrinter
+from chatcli.render.printing import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatcli.core.events import Event
     from chatcli.render.markdown.inline import LineBreaks
+    from chatcli.render.printing import Painted
     from chatcli.render.themes import Theme
 
 
@@ -42,7 +43,7 @@ class MarkdownRenderer:
         line_breaks: LineBreaks = "auto",
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._print = SegmentPrinter(write)
+        self._write = write
         self._width = width
         self._say = say
         self._begin_stream = partial(MarkdownStream, theme, line_breaks)
@@ -66,3 +67,7 @@ class MarkdownRenderer:
                 self._print(self._stream.finish(self._width()))
             case _:
                 pass
+
+    def _print(self, segments: Painted) -> None:
+        if segments:
+            self._write(as_written(segments))

@@ -1,4 +1,4 @@
-"""The picker on the screen: the search line, the list and the footer, in the colours of a theme."""
+"""The picker on the screen: the search line, the list and the footer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from wcwidth import clip, width
 
 from chatcli.terminal.picker.picker_state import Doing
+from chatcli.terminal.screen_rows import fragments
 from chatcli.terminal.steady_widths import SteadyWidths, steady
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import ELLIPSIS, shortened
@@ -29,18 +29,20 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyBindingsBase
 
-    from chatcli.render.themes import Theme
+    from chatcli.render.themes import Role, StyledRow
     from chatcli.sessions.library import SearchHit
     from chatcli.sessions.store import SessionSummary
     from chatcli.terminal.picker.picker_state import PickerState
 
 
+_LINE_END: Final = ("", "\n")
 ROOMY_COLUMNS: Final = 60
 ROOMY_ROWS: Final = 12
 """From this height on every session has two rows; below it only the marked one has."""
 _BETWEEN: Final = " · "
 _GAP: Final = "  "
 _INDENT: Final = 2
+_INDENTATION: Final = (" " * _INDENT, "")
 _TURNS_COLUMNS: Final = len("1,234 turns")
 _TITLE_COLUMNS: Final = 8  # a shorter title says nothing, so the age is left out instead
 _LEAD: Final = 3
@@ -57,9 +59,9 @@ _LONGEST_CHARACTERS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """``rows`` are single lines of ANSI text; row ``edited_at`` leaves room for the title being edited."""
+    """The rows of the list; row ``edited_at`` leaves room for the title being edited."""
 
-    rows: tuple[str, ...]
+    rows: tuple[StyledRow, ...]
     edited_at: int | None = None
 
 
@@ -79,7 +81,6 @@ ASCII: Final = Glyphs("> ", "~")
 class PickerDrawing:
     """Draws at most ``rows`` of sessions in ``columns``. ``now`` is the local time, with its zone."""
 
-    theme: Theme
     glyphs: Glyphs
     columns: int
     rows: int
@@ -91,8 +92,8 @@ class PickerDrawing:
         if state.listing is None:
             return Drawn(())
         if not state.count:
-            return Drawn(tuple(self._dim(self._cut(row)) for row in _nothing(state)))
-        rows: list[str] = []
+            return Drawn(tuple([_dim(self._cut(row))] for row in _nothing(state)))
+        rows: list[StyledRow] = []
         edited_at = None
         for at in state.window(self._fitting()):
             session, is_marked = state.listing.sessions[at], at == state.place
@@ -103,18 +104,15 @@ class PickerDrawing:
                 rows.append(self._below(state, session, state.listing.hits.get(session.name), is_marked))
         return Drawn(tuple(rows[: self.rows]), edited_at)
 
-    def footer(self, state: PickerState) -> tuple[str, str]:
-        """Return the number of sessions and the keys."""
-        if state.error:
-            return self.theme.paint(self._cut(f"error: {state.error}"), "code.error"), self._dim(
-                self._keys(state)
-            )
-        return self._dim(self._joined(_counts(state))), self._dim(self._keys(state))
+    def footer(self, state: PickerState) -> tuple[StyledRow, StyledRow]:
+        """Return the number of sessions, or an error, and the keys."""
+        error = (self._cut(f"error: {state.error}"), "code.error") if state.error else None
+        return [error or _dim(self._joined(_counts(state)))], [_dim(self._keys(state))]
 
     @property
-    def pointer(self) -> str:
+    def pointer(self) -> tuple[str, Role]:
         """The sign before the marked session."""
-        return self.theme.paint(self.glyphs.pointer, "marker")
+        return self.glyphs.pointer, "marker"
 
     @property
     def _is_roomy(self) -> bool:
@@ -124,7 +122,7 @@ class PickerDrawing:
         """Return how many sessions fit."""
         return self.rows // 2 if self._is_roomy else self.rows - 1
 
-    def _title(self, session: SessionSummary, *, is_marked: bool) -> str:
+    def _title(self, session: SessionSummary, *, is_marked: bool) -> StyledRow:
         age_columns = LONGEST_AGE_COLUMNS + len(_GAP)
         right = f"{age(session.last_used, self.now):>{age_columns}}"
         if self._is_roomy:
@@ -138,29 +136,27 @@ class PickerDrawing:
         note = f"{note} (damaged)" if session.damaged_records else note
         title = self._cut(session.title or session.name, columns - len(note))
         blanks = " " * (columns - width(title) - len(note))
-        pointer = self.pointer if is_marked else " " * _INDENT
-        shown = self.theme.paint(title, "heading1") if is_marked else title
-        return f"{pointer}{shown}{self._dim(note + blanks + right)}"
+        before = self.pointer if is_marked else _INDENTATION
+        return [before, (title, "heading1" if is_marked else ""), _dim(note + blanks + right)]
 
     def _below(
         self, state: PickerState, session: SessionSummary, hit: SearchHit | None, is_marked: bool
-    ) -> str:
-        indent = " " * _INDENT
+    ) -> StyledRow:
         columns = self.columns - _INDENT
         if is_marked and state.doing is Doing.REMOVING:
             question = self._cut("delete permanently? y/n", columns)
-            return indent + self.theme.paint(question, "code.error")
+            return [_INDENTATION, (question, "code.error")]
         turns = "" if self._is_roomy else _turns(session) + _BETWEEN
         name = session.name + (f" (copy of {session.forked_from})" if session.forked_from else "")
         # If the name is the title already, only a copy's number adds something.
         named = f"{name}{_BETWEEN}" if session.title or session.forked_from else ""
         before = self._cut(turns + named, columns)
-        return indent + self._dim(before) + self._excerpt(session, hit, columns - width(before))
+        return [_INDENTATION, _dim(before), *self._excerpt(session, hit, columns - width(before))]
 
-    def _excerpt(self, session: SessionSummary, hit: SearchHit | None, columns: int) -> str:
+    def _excerpt(self, session: SessionSummary, hit: SearchHit | None, columns: int) -> StyledRow:
         """Return an excerpt: around the hit, else from the beginning."""
         if hit is None or not hit.excerpt:
-            return self._dim(self._cut(unmarked(session.preview), columns))
+            return [_dim(self._cut(unmarked(session.preview), columns))]
         start, end = hit.at
         before, found, after = (
             _shown(unmarked(part))
@@ -172,7 +168,7 @@ class PickerDrawing:
             before = self.glyphs.cut + _last(before, lead)
         found = self._cut(found, columns - width(before))
         after = self._cut(after, columns - width(before) - width(found))
-        return self._dim(before) + self.theme.paint(found, "strong", "code") + self._dim(after)
+        return [_dim(before), (found, "found"), _dim(after)]
 
     def _keys(self, state: PickerState) -> str:
         match state.doing:
@@ -193,13 +189,14 @@ class PickerDrawing:
                 line = longer
         return line
 
-    def _dim(self, text: str) -> str:
-        return self.theme.paint(text, "label")
-
     def _cut(self, text: str, columns: int | None = None) -> str:
         """Return ``text`` sanitized and cut to fit."""
         columns = self.columns if columns is None else max(0, columns)
         return shortened(_shown(text), columns, mark=self.glyphs.cut)
+
+
+def _dim(text: str) -> tuple[str, Role]:
+    return text, "label"
 
 
 def unmarked(text: str) -> str:
@@ -268,14 +265,14 @@ class PickerPanel:
         self._tallest = 0
         self._frame: int | None = None
         self._last_drawn = Drawn(())
-        self._footer: tuple[str, ...] = ()
+        self._footer: Sequence[StyledRow] = ()
         self.search = Buffer(multiline=False, name="session search")
         self.search.text = state.words
         self.search.cursor_position = len(state.words)
         self.search.on_text_changed += lambda buffer: looked_for(buffer.text)
         self.title = Buffer(multiline=False, name="session title")
         self.search_window = self._line(self.search, lambda: [("class:prompt", "search: ")])
-        self.title_window = self._line(self.title, lambda: ANSI(self._drawing().pointer))
+        self.title_window = self._line(self.title, lambda: fragments([self._drawing().pointer]))
         self.container = HSplit(
             [
                 self.search_window,
@@ -299,21 +296,21 @@ class PickerPanel:
             self._tallest = min(drawing.rows, max(self._tallest, len(self._last_drawn.rows)))
         return self._last_drawn
 
-    def _footer_rows(self) -> Sequence[str]:
+    def _footer_rows(self) -> Sequence[StyledRow]:
         self._drawn()
         return self._footer
 
-    def _above(self) -> Sequence[str]:
+    def _above(self) -> Sequence[StyledRow]:
         drawn = self._drawn()
         return drawn.rows[: drawn.edited_at]
 
-    def _below(self) -> Sequence[str]:
+    def _below(self) -> Sequence[StyledRow]:
         drawn = self._drawn()
         return () if drawn.edited_at is None else drawn.rows[drawn.edited_at + 1 :]
 
-    def _blank(self) -> Sequence[str]:
+    def _blank(self) -> Sequence[StyledRow]:
         rows = len(self._drawn().rows)
-        return ("",) * (self._tallest - rows)
+        return ((),) * (self._tallest - rows)
 
     def _line(self, buffer: Buffer, before: Callable[[], AnyFormattedText]) -> Window:
         return Window(
@@ -324,9 +321,9 @@ class PickerPanel:
         )
 
 
-def _window_of(rows: Callable[[], Sequence[str]]) -> Window:
+def _window_of(rows: Callable[[], Sequence[StyledRow]]) -> Window:
     return Window(
-        FormattedTextControl(lambda: ANSI("\n".join(rows()))),
+        FormattedTextControl(lambda: [part for row in rows() for part in (*fragments(row), _LINE_END)][:-1]),
         height=lambda: Dimension(min=0, max=len(rows()), preferred=len(rows())),
         dont_extend_height=True,
     )

@@ -15,9 +15,8 @@ from chatcli.terminal.picker.picker_drawing import ASCII, UNICODE, PickerDrawing
 from chatcli.terminal.picker.picker_state import Doing, PickerState, key_bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator
 
-    from chatcli.render.themes import Theme
     from chatcli.repl.pickable_sessions import Listing, PickableSessions
     from chatcli.sessions.store import SessionSummary
     from chatcli.terminal.live_application import LiveApplication
@@ -37,7 +36,6 @@ async def pick_session(
     screen: Screen,
     pickable: PickableSessions,
     *,
-    theme: Callable[[], Theme],
     unicode: bool,
     words: str = "",
     everywhere: bool = False,
@@ -47,7 +45,7 @@ async def pick_session(
     The first results are those for ``words``: in the person's folder if there are any, or ``everywhere``.
     """
     state = PickerState(words=words, has_folder=pickable.has_folder, everywhere=everywhere)
-    return await _Picking(screen, pickable, state, theme=theme, unicode=unicode).run()
+    return await _Picking(screen, pickable, state, unicode=unicode).run()
 
 
 class _Picking:
@@ -59,13 +57,11 @@ class _Picking:
         pickable: PickableSessions,
         state: PickerState,
         *,
-        theme: Callable[[], Theme],
         unicode: bool,
     ) -> None:
         self._screen = screen
         self._pickable = pickable
         self._state = state
-        self._theme = theme
         self._glyphs = UNICODE if unicode else ASCII
         self._is_chosen = False
         self._is_refreshed = self._is_complete = False
@@ -142,7 +138,6 @@ class _Picking:
 
     def _drawing(self) -> PickerDrawing:
         return PickerDrawing(
-            self._theme(),
             self._glyphs,
             columns=self._screen.columns(),
             # The rows a tail may have include room for the line above and the footer.

@@ -14,6 +14,7 @@ from chatcli.cli.actions import Action, add_examples
 from chatcli.cli.setup import run_context
 from chatcli.cli.standard_streams import ClosedPipe
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
+from chatcli.render.themes import ANY_BACKGROUND, theme
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import damage
 from chatcli.text.sanitizer import sanitize, sanitize_line
@@ -104,7 +105,7 @@ def _excerpt(found: SearchHit, terminal: Terminal) -> str:
         hit = shortened(hit, columns)
         before = shortened_before(before, (columns - width(hit)) // 2)
         after = shortened(after, columns - width(before) - width(hit))
-    return before + (f"\x1b[1m{hit}\x1b[22m" if terminal.stdout_colors is not None else hit) + after
+    return before + theme(ANY_BACKGROUND, terminal.stdout_colors).paint(hit, "strong") + after
 
 
 def _remarks(summary: SessionSummary) -> str:
