@@ -49,6 +49,11 @@ def test_nobody_waits_for_a_library_to_see_the_version_or_the_help(flag):
     assert not imported & SLOW_TO_IMPORT
 
 
+def test_a_table_in_a_pipe_does_not_wait_for_rich():
+    table = "from chatcli.render.text_columns import table; table([('a', 'b')], sys.maxsize)"
+    assert "rich" not in imported_by("-c", f"import sys; {table}")
+
+
 def test_the_wiring_loads_no_library_before_it_needs_one():
     imported = imported_by("-c", "import chatcli.app.wiring")
     assert "chatcli" in imported

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +148,10 @@ class TestATable:
 
     def test_without_rows_is_nothing(self):
         assert table([], 80) == ""
+
+    @given(st.lists(st.tuples(WORDS, WORDS), max_size=5))
+    def test_is_the_same_in_a_pipe_as_on_a_screen_with_room(self, rows):
+        assert table(rows, sys.maxsize, right={1}) == table(rows, 1_000, right={1})
 
     @given(st.lists(st.tuples(WORDS, WORDS), max_size=5), st.integers(1, 60))
     def test_is_cut_at_the_edge(self, rows, columns):

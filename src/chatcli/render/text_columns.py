@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import ljust, rjust, width, wrap
@@ -27,22 +28,21 @@ def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int]
     """Return ``rows`` as lines of at most ``columns``; the columns ``right`` are aligned right.
 
     If there is too little room, the cells of later columns are cut, though not to nothing, and those of
-    ``right`` last.
+    ``right`` last. For a pipe ``columns`` is ``sys.maxsize``, and there is nothing to fit.
     """
-    # Imported late: only a table on a screen needs it.
-    from rich.table import Table  # noqa: PLC0415
-
     cells = zip(*([sanitize_line(cell) for cell in row] for row in rows), strict=True)
-    shown = {at: column for at, texts in enumerate(cells) if (column := _Column(texts)).columns}
+    shown = {at: texts for at, texts in enumerate(cells) if any(map(width, texts))}
+    if not shown:
+        return ""
+    natural = {at: max(map(width, texts)) for at, texts in shown.items()}
+    by_importance = sorted(natural, key=lambda at: (at not in right, at))
     gaps = len(_GAP) * (len(shown) - 1)
-    wanted = {at: shown[at].columns for at in sorted(shown, key=lambda at: (at not in right, at))}
-    given = _shared(wanted, columns - gaps)
-    grid = Table.grid(padding=(0, len(_GAP), 0, 0))
-    for at in shown:
-        grid.add_column(justify="right" if at in right else "left", width=given[at])
-    grid.add_row(*shown.values())
-    lines = plain_lines(grid, sum(given.values()) + gaps)
-    return "\n".join(shortened(line, columns) for line in lines)
+    given = _shared({at: natural[at] for at in by_importance}, columns - gaps)
+    fitting = [_fitted(texts, given[at], is_right=at in right) for at, texts in shown.items()]
+    if columns == sys.maxsize:
+        # What a program reads does not wait for rich.
+        return "\n".join(_GAP.join(row).rstrip() for row in zip(*fitting, strict=True))
+    return "\n".join(shortened(line, columns) for line in _beside(fitting))
 
 
 def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
@@ -57,18 +57,34 @@ def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
     return given
 
 
+def _fitted(texts: Sequence[str], columns: int, *, is_right: bool) -> list[str]:
+    place = rjust if is_right else ljust
+    return [place(shortened(text, columns), columns) for text in texts]
+
+
+def _beside(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of rich; the cells of each of its columns have one width."""
+    # Imported late: only a table on a screen needs it.
+    from rich.table import Table  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, len(_GAP), 0, 0))
+    widths = [width(texts[0]) for texts in columns]
+    for column_width in widths:
+        grid.add_column(width=column_width)
+    grid.add_row(*map(_Column, columns))
+    return plain_lines(grid, sum(widths) + len(_GAP) * len(widths))
+
+
 class _Column:
     """The cells of a column as lines of a single cell for rich, which is slow per cell."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
-        self.columns = max(map(width, texts))
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> Iterable[Segment]:
         from rich.segment import Segment  # noqa: PLC0415 - as above
 
-        place, room = (rjust if options.justify == "right" else ljust), options.max_width
-        yield Segment("\n".join(place(shortened(text, room), room) for text in self._texts))
+        yield Segment("\n".join(self._texts))
 
 
 def sentences(rows: Iterable[Sequence[str]]) -> str:
