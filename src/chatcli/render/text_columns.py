@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import ljust, rjust, width, wrap
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
 _GAP: Final = "  "
+_INDENT: Final = 2
 _LEAST_COLUMNS: Final = 8
 """The minimum width of a shown cell."""
 _LEAST_ROOM: Final = 16
 """The minimum width left for text that hangs under its beginning."""
+_LEAST_EXPLANATION: Final = 18
 
 
 def table(rows: Sequence[Sequence[str]], columns: int, *, right: Collection[int] = ()) -> str:
@@ -121,6 +124,28 @@ def numbered(choices: Sequence[str], columns: int) -> list[str]:
     for number, choice in enumerate(choices, start=1):
         rows += hanging(f"  {number:>{digits}}  ", choice, columns)
     return rows
+
+
+def explained(rows: Sequence[tuple[str, str]], columns: int, term_columns: int) -> list[list[str]]:
+    """Return the lines of each row: a term, and its explanation beside it, wrapped in its own column.
+
+    A term of more than ``term_columns`` has lines of its own above the explanation, and so has every term if
+    the explanations would have too little room.
+    """
+    if term_columns + len(_GAP) + _LEAST_EXPLANATION > columns:
+        term_columns = _INDENT
+    room = max(1, columns - term_columns - len(_GAP))
+    above, terms, texts, counts = [], [], [], []
+    for term, text in rows:
+        lines = wrap(sanitize_line(text), room, break_on_hyphens=False) or [""]
+        is_beside = width(term) <= term_columns
+        above.append([] if is_beside else wrap(term, max(1, columns)))
+        terms += [term if is_beside else "", *[""] * (len(lines) - 1)]
+        texts += lines
+        counts.append(len(lines))
+    places = ((terms, term_columns), (texts, room))
+    drawn = iter(_beside([_fitted(cells, wide, is_right=False) for cells, wide in places]))
+    return [[*lines, *islice(drawn, count)] for lines, count in zip(above, counts, strict=True)]
 
 
 def hanging(head: str, text: str, columns: int) -> list[str]:

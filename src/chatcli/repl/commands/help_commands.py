@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable, shown_keys
-from chatcli.render.text_columns import hanging
+from chatcli.render.text_columns import explained
 from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from chatcli.config.key_bindings import KeyAction
     from chatcli.render.themes import StyledRow
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _USAGE_COLUMNS: Final = 18
 _NAME_COLUMNS: Final = 12
-_SUMMARY_COLUMNS: Final = 20
 _NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
 _NO_KEY: Final = "no key"
@@ -70,11 +70,13 @@ class _Help:
 
     def _in_columns(self, repl: ReplSession, columns: int) -> Iterator[StyledRow]:
         """Yield the commands with their summaries beside them, or below in a narrow terminal."""
+        wide = _USAGE_COLUMNS if columns >= _NARROW_COLUMNS else _NAME_COLUMNS
         for heading, commands in self._groups():
             yield [(heading, "heading")]
-            for command in commands:
+            usages = [(_shown_usage(command, columns), command.summary) for command in commands]
+            for command, rows in zip(commands, explained(usages, columns, wide), strict=True):
                 role = "" if command.applies(repl) else "label"
-                yield from ([(row, role)] for row in _command_rows(command, columns))
+                yield from ([(row, role)] for row in rows)
         for line in self._unusable(repl):
             yield from ([(row, "label")] for row in wrap(line, columns, subsequent_indent="  "))
 
@@ -96,17 +98,12 @@ class _Help:
             yield f"not now ({reason}): {', '.join(names)}"
 
 
-def _command_rows(command: Command, columns: int) -> Iterator[str]:
+def _shown_usage(command: Command, columns: int) -> str:
     # /help COMMAND lists the values of a long argument: here it would take a row of its own.
-    shown = command.usage if len(command.usage) + 2 <= _USAGE_COLUMNS else f"/{command.name} {_MORE}"
     if columns < _NARROW_COLUMNS:
-        shown = f"/{command.name}"
-    wide = _USAGE_COLUMNS if columns >= _NARROW_COLUMNS else _NAME_COLUMNS
-    is_beside = columns >= wide + _SUMMARY_COLUMNS
-    indent = " " * (wide + 2 if is_beside else 4)
-    summary = wrap(command.summary, max(1, columns - len(indent))) or [""]
-    yield f"  {shown:<{wide - 2}}  {summary.pop(0)}" if is_beside else f"  {shown}"
-    yield from (indent + line for line in summary)
+        return f"  /{command.name}"
+    fits = len(command.usage) + 2 <= _USAGE_COLUMNS
+    return f"  {command.usage}" if fits else f"  /{command.name} {_MORE}"
 
 
 async def _keys(repl: ReplSession, _: str) -> None:
@@ -119,19 +116,12 @@ async def _keys(repl: ReplSession, _: str) -> None:
         )
         for action in KEY_ACTIONS
     ]
-    repl.frontend.say("\n".join(_keys_in_columns(rows, columns)))
+    # Long keys get a row of their own.
+    wide = max((len(on) for on, _ in rows if len(on) <= columns // _SHARE_OF_KEYS), default=0)
+    repl.frontend.say("\n".join(chain.from_iterable(explained(rows, columns, wide))))
     repl.frontend.remark(f"plus the usual {_EDITORS[repl.settings.editing_mode]} editing keys (editing_mode)")
     names = ", ".join(action.name for action in KEY_ACTIONS)
     repl.frontend.remark(f"[keys] in config.toml changes them; their names, in this order: {names}")
-
-
-def _keys_in_columns(rows: Sequence[tuple[str, str]], columns: int) -> Iterator[str]:
-    """Yield the keys with their effects beside them; long keys get a row of their own."""
-    wide = max((len(on) for on, _ in rows if len(on) <= columns // _SHARE_OF_KEYS), default=0)
-    for on, does in rows:
-        if len(on) > wide:
-            yield from wrap(on, columns)
-        yield from hanging(f"{on if len(on) <= wide else '':<{wide}}  ", does, columns)
 
 
 def _key_action(action: KeyAction, *, is_changed: bool) -> str:
