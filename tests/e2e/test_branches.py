@@ -65,8 +65,8 @@ class TestEditing:
             screen.wait_for("answer 2 of 2 to question 2")
             screen.type("/tree" + ENTER)
             tree = screen.wait_for("← here")
-            assert "├─○  Spain? → Madrid." in tree
-            assert "●    ← here Italy? → Rome." in tree
+            assert "├─○ Spain? → Madrid." in tree
+            assert "● ← here Italy? → Rome." in tree
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
         assert [text for _, text in program.saved][2:] == ["Spain?", "Madrid.", "Italy?", "Rome."]

@@ -30,19 +30,19 @@ def rows(*records, columns=80):
 
 def test_a_straight_talk_goes_straight_down():
     assert rows(*exchange(1), *exchange(2, 1)) == [
-        "1  ●  question 1 → answer 1 [small]",
-        f"2  ●  {HERE} question 2 → answer 2 [small]",
+        "1  ● question 1 → answer 1 [small]",
+        f"2  ● {HERE} question 2 → answer 2 [small]",
     ]
 
 
 def test_other_branches_are_moved_in_with_what_followed_them():
     shown = rows(*exchange(1), *exchange(2, 1), *exchange(3, 2), *exchange(4, 1), *exchange(5, 4))
     assert shown == [
-        "1  ●    question 1 → answer 1 [small]",
-        "2  ├─○  question 2 → answer 2 [small]",
-        "3  │ ○  question 3 → answer 3 [small]",
-        "4  ●    question 4 → answer 4 [small]",
-        f"5  ●    {HERE} question 5 → answer 5 [small]",
+        "1  ● question 1 → answer 1 [small]",
+        "2  ├─○ question 2 → answer 2 [small]",
+        "3  │ ○ question 3 → answer 3 [small]",
+        "4  ● question 4 → answer 4 [small]",
+        f"5  ● {HERE} question 5 → answer 5 [small]",
     ]
 
 
@@ -87,7 +87,7 @@ def test_read_aloud_a_long_talk_says_how_much_is_not_listed():
 
 
 def test_a_question_without_an_answer_says_so():
-    assert rows(exchange(1)[0]) == [f"1  ●  {HERE} question 1 (no answer)"]
+    assert rows(exchange(1)[0]) == [f"1  ● {HERE} question 1 (no answer)"]
 
 
 def test_rows_are_no_wider_than_the_terminal_in_any_script():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from chatcli.render.branched import BranchRow, branched
 from chatcli.render.markdown.inline import words_alone
-from chatcli.render.text_columns import table
 from chatcli.sessions.titles import beginning_of, one_line
 from chatcli.text.shortening import shortened
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 HERE: Final = "← here"
 _PREVIEW_CHARACTERS: Final = 200
-_DEEPEST: Final = 8
 _LONGEST_RUN: Final = 8
 _SHOWN_OF_RUN: Final = 3
 _NARROW_COLUMNS: Final = 60
@@ -44,18 +43,17 @@ def tree_rows(tree: Tree, columns: int) -> str:
     on_path = {exchange.id for exchange in tree.path}
     last = tree.path[-1].id if tree.path else None
     rows = list(_rows(tree, on_path))
-    cells = []
+    nodes: list[BranchRow] = []
     for row in rows if len(rows) <= _ROWS_SHOWN_WHOLE else _shortened(rows, last):
         if isinstance(row, int):
-            cells.append(("", "⋮", f"{row} more"))
+            nodes.append(BranchRow("", f"⋮ {row} more", nodes[-1].depth))
             continue
         exchange = row.exchange
-        depth = min(row.depth, _DEEPEST)
-        lead = "│ " * (depth - 1) + ("├─" if row.begins else "│ ") if depth else ""
         dot = "●" if exchange.id in on_path else "○"
-        words = _words(exchange, columns)
-        cells.append((str(exchange.number), lead + dot, f"{HERE} {words}" if exchange.id == last else words))
-    return table(cells, columns, right={0})
+        here = f"{HERE} " if exchange.id == last else ""
+        words = f"{dot} {here}{_words(exchange, columns)}"
+        nodes.append(BranchRow(str(exchange.number), words, row.depth, begins=row.begins))
+    return branched(nodes, columns)
 
 
 def tree_sentences(tree: Tree) -> str:

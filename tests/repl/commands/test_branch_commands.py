@@ -74,7 +74,7 @@ async def test_the_tree_is_shown_and_gone_to_by_number(start_repl):  # noqa: F81
     async with serving(PARIS, MADRID) as server:
         repl = start_repl(server, context_window=4096)
         await output_of(repl, "France?", "Spain?")
-        assert "2  ●  ← here Spain? → Madrid." in await output_of(repl, "/tree")
+        assert "2  ● ← here Spain? → Madrid." in await output_of(repl, "/tree")
         assert "> France?\nParis." in await output_of(repl, "/tree 1")
         assert len(repl.chat.session.questions) == 1
         assert "there is no number 7 in the tree" in await output_of(repl, "/tree 7")
