@@ -238,9 +238,10 @@ def status_output(
     is_one_shot: bool = False,
 ) -> StatusRenderer:
     """Return the renderer that writes lines about turns to stderr."""
+    colors = None if settings.plain else terminal.stderr_colors
     return StatusRenderer(
         line_writer(terminal, plain=settings.plain),
-        theme=theme_of(ANY_BACKGROUND, None if settings.plain else terminal.stderr_colors),
+        theme=theme_of(ANY_BACKGROUND, colors) if colors else None,
         verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,
         lists_retries=not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain),

@@ -54,7 +54,7 @@ class StatusRenderer:
         self,
         write_line: Callable[[str], object],
         *,
-        theme: Theme,
+        theme: Theme | None = None,
         verbose: bool = False,
         quiet: bool = False,
         lists_retries: bool = True,
@@ -101,7 +101,7 @@ class StatusRenderer:
 
     def _write_dimmed(self, line: str | None) -> None:
         if line is not None:
-            self._write(self._theme.paint(line, "remark"))
+            self._write(self._theme.paint(line, "remark") if self._theme else line)
 
     def _write_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):

@@ -142,7 +142,6 @@ class TerminalFrontend(Frontend):
         )
         status = StatusRenderer(
             self._print_status,
-            theme=theme_of(theme.name, None),
             verbose=verbose,
             quiet=self._quiet,
             lists_retries=False,
