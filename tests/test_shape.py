@@ -28,6 +28,7 @@ ACROSS_MODULES = {
     "render/test_screens.py": "golden screens of whole answers",
     "sessions/test_golden.py": "golden files of the session format",
     "terminal/test_drawing.py": "the rows of the screen, whichever module draws them",
+    "terminal/test_printed_screens.py": "golden screens of what is drawn besides answers",
     "test_architecture.py": "rules for the whole source",
     "test_documents.py": "the documents",
     "test_shape.py": "the shape of the source",
