@@ -205,7 +205,7 @@ def test_on_a_terminal_the_hit_is_bold_and_in_sight(program, stored):
     stored.add("trip", "word " * 20 + "needle" + " word" * 40)
     with in_terminal(program, "search", "needle") as terminal:
         assert terminal.wait_for_exit() == 0
-        assert b"\x1b[1mneedle\x1b[22m" in terminal.received
+        assert b"\x1b[1mneedle\x1b[0m" in terminal.received
         assert max(map(len, terminal.shown.splitlines())) < 80
 
 
