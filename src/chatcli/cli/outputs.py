@@ -329,7 +329,7 @@ def _retry_now(
 ) -> tuple[Observer, ...]:
     if terminal.stdin is None or not terminal.stdin_is_terminal:
         return ()
-    from chatcli.cli.retry_now import RetryNow  # noqa: PLC0415 - only for a terminal
+    from chatcli.cli.typed_lines import RetryNow  # noqa: PLC0415 - only for a terminal
 
     return (RetryNow(terminal.stdin, retry_now, keep),)
 

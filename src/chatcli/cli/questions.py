@@ -54,13 +54,13 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
     ]
     if template is not None:
         if piped.strip() and not options.quiet:
-            _tell_attached(piped, terminal)
+            _report_attached(piped, terminal)
         handed_over = [*documents, *([document("stdin", piped)] if piped.strip() else [])]
         return _filled(template, options, handed_over, terminal)
     if piped.strip():
         if prompt or PIPE in files or documents:
             if prompt and PIPE not in files and not options.quiet:
-                _tell_attached(piped, terminal)
+                _report_attached(piped, terminal)
             documents.append(document("stdin", piped))
         else:
             prompt = piped.rstrip()
@@ -126,7 +126,7 @@ def _piped(terminal: Terminal, hints: EncodingHints) -> str:
     return _reported(read_pipe(terminal.stdin, terminal.warn, hints=hints), terminal)
 
 
-def _tell_attached(piped: str, terminal: Terminal) -> None:
+def _report_attached(piped: str, terminal: Terminal) -> None:
     """Warn if stdin is a file: a loop reading lines from it would lose them to the first question."""
     if not terminal.stdin_is_file:
         return

@@ -267,7 +267,7 @@ def span_s(text: str, now: datetime) -> float | None:
 
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
 _LONGEST_SPAN: Final = 100
-_WORTH_TELLING_S: Final = 2
+_SHORTEST_REPORTED_S: Final = 2
 _SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
 # "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
 # after 51s" (Google's Code Assist).
@@ -354,7 +354,7 @@ def _date(text: str | None) -> datetime | None:
 
 def wait_hint(requested_s: float | None, now: datetime) -> str | None:
     """Return the time until which a server asks to wait, ``now`` being local time; ``None`` for a very short wait."""
-    if requested_s is None or requested_s < _WORTH_TELLING_S:
+    if requested_s is None or requested_s < _SHORTEST_REPORTED_S:
         return None
     return (
         f"the server asks to wait {in_hours(requested_s)}: try again after {_time_of_day(now, requested_s)}"

@@ -162,7 +162,7 @@ class Repl:
     async def run(self) -> ExitCode:
         """Hold the conversation until the person leaves."""
         # The default handler would write errors of background tasks across the screen.
-        asyncio.get_running_loop().set_exception_handler(self._tell_bug)
+        asyncio.get_running_loop().set_exception_handler(self._report_bug)
         try:
             async with self._screen.running():
                 asking = asyncio.ensure_future(self._theme.settle())
@@ -252,7 +252,7 @@ class Repl:
         await onboard_first_run(self._repl)
         self._frontend.pause()
 
-    def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _report_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self._frontend.remark(f"a bug, please report it: {context['message']} {error!r}")
 
